@@ -1,0 +1,267 @@
+"""What people see: notes, skips and progress on stderr; records on stdout."""
+
+import csv
+import io
+import json
+import os
+import sys
+import time
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Protocol, Self
+
+from xmir_cli.errors import DataError, Status
+
+SKIP_LINES = 20  # this many skips are named one by one, the rest are only counted
+_QUIET_SECONDS = 2.0  # work shorter than this shows no progress
+
+
+def show(name: str) -> str:
+    """A name made safe for a terminal: control, format and separator characters escaped."""
+    escaped = "".join(
+        character
+        if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in name
+    )
+    return escaped if len(escaped) <= 120 else f"{escaped[:60]}...{escaped[-57:]}"
+
+
+def note(message: str) -> None:
+    """One line for people on stderr."""
+    _say("note", message)
+
+
+def warning(message: str) -> None:
+    """One line about something that is probably not wanted."""
+    _say("warning", message)
+
+
+def error(message: str, hint: str = "") -> None:
+    """The one line of a failed command, and what to do about it."""
+    _say("error", message)
+    if hint:
+        _say("hint", hint)
+
+
+def _say(kind: str, message: str) -> None:
+    if sys.stderr is None:  # closed by the caller: nobody to tell
+        return
+    label = f"xmir: {kind}: "
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        color = {"error": "31", "warning": "33", "hint": "36", "note": "2"}[kind]
+        label = f"\033[{color}m{label}\033[0m"
+    text = f"{label}{message}\n"
+    encoding = sys.stderr.encoding or "ascii"
+    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stderr.flush()
+
+
+class Skips:
+    """Counts inputs left out, names the first ones, and gives the exit code at the end."""
+
+    def __init__(self) -> None:
+        self.codes: Counter[str] = Counter()
+
+    def add(self, name: str, reason: str) -> None:
+        """Leave out `name`; `reason` starts with a stable code such as `truncated`."""
+        self.codes[reason.split(":")[0]] += 1
+        if self.total <= SKIP_LINES:
+            warning(f"skipped {show(name)}: {reason}")
+
+    @property
+    def total(self) -> int:
+        """How many were left out."""
+        return self.codes.total()
+
+    def finish(self, done: int, verb: str) -> Status:
+        """Say the sum (`9812 embedded, 14 skipped (9 truncated, 5 empty)`) and give the exit code."""
+        if not self.codes:
+            return Status.DONE
+        parts = ", ".join(f"{count} {code}" for code, count in self.codes.most_common())
+        note(f"{done} {verb}, {self.total} skipped ({parts})")
+        return Status.SKIPPED
+
+
+class Progress(Protocol):
+    """What a loop tells about its progress."""
+
+    def advance(self, count: int = 1) -> None:
+        """Say that `count` more are done."""
+
+
+class _Silent:
+    def advance(self, count: int = 1) -> None:
+        """Nobody is looking."""
+
+
+class _Bar:
+    """A rich bar that shows itself only when the work takes longer than two seconds."""
+
+    def __init__(self, what: str, total: int | None) -> None:
+        self.what, self.total, self.done = what, total, 0
+        self.start = time.monotonic()
+        self.bar: _RichBar | None = None
+
+    def advance(self, count: int = 1) -> None:
+        self.done += count
+        if self.bar is not None:
+            self.bar.update(self.done)
+        elif time.monotonic() - self.start > _QUIET_SECONDS:
+            self.bar = _RichBar(self.what, self.total)
+            self.bar.update(self.done)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+class _RichBar:
+    def __init__(self, what: str, total: int | None) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self.rate = TextColumn("{task.fields[rate]}")
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            self.rate,
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.start = time.monotonic()
+        self.first: int | None = None
+        self.task = self.progress.add_task(what, total=total, rate="")
+        self.progress.start()
+
+    def update(self, done: int) -> None:
+        if self.first is None:
+            self.first = done
+        seconds = time.monotonic() - self.start
+        rate = f"{(done - self.first) / seconds:.1f}/s" if done > self.first and seconds > 0 else ""
+        self.progress.update(self.task, completed=done, rate=rate)
+
+    def close(self) -> None:
+        self.progress.stop()
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Progress]:
+    """A bar with count, rate and end on stderr; nothing when stderr is not a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield _Silent()
+        return
+    bar = _Bar(what, total)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def columns_of(records: Iterable[Mapping[str, object]]) -> list[str]:
+    """The keys of the records in order of first appearance."""
+    return list(dict.fromkeys(key for record in records for key in record))
+
+
+class Printer:
+    """Writes records to stdout as they are known: JSONL in a pipe, a table on a terminal.
+
+    `columns` names what a table, TSV or CSV shows (dots reach into objects); `path_key` names the
+    value printed by the format `paths`. A table is drawn at the end, every other format line by line.
+    """
+
+    def __init__(self, form: str, columns: Sequence[str], path_key: str) -> None:
+        self.columns, self.path_key = list(columns), path_key
+        if sys.stdout is None:
+            raise DataError("standard output is closed")
+        self.form = form or ("table" if sys.stdout.isatty() else "jsonl")
+        self.rows: list[list[str]] = []
+
+    def __enter__(self) -> Self:
+        if self.form in {"tsv", "csv"}:
+            self._line(self._separated(self.columns))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.form == "table" and self.rows:
+            self._draw()
+
+    def write(self, record: Mapping[str, object]) -> None:
+        """Print one record."""
+        if self.form == "jsonl":
+            self._line(json.dumps(record, allow_nan=False))
+        elif self.form == "paths":
+            self._line(str(record.get(self.path_key, "")))
+        elif self.form == "table":
+            self.rows.append([_cell(record, column) for column in self.columns])
+        else:
+            self._line(self._separated([_cell(record, column) for column in self.columns]))
+
+    def _line(self, text: str) -> None:
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "surrogateescape").decode(encoding, "surrogateescape"))
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+
+    def _separated(self, cells: Sequence[str]) -> str:
+        if self.form == "tsv":
+            return "\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in cells)
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="").writerow([_harmless(cell) for cell in cells])
+        return buffer.getvalue()
+
+    def _draw(self) -> None:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for index, column in enumerate(self.columns):
+            numeric = all(_is_number(row[index]) for row in self.rows if row[index])
+            table.add_column(column.split(".")[-1], justify="right" if numeric else "left")
+        from rich.text import Text
+
+        for row in self.rows:
+            table.add_row(*(Text(show(cell)) for cell in row))
+        Console(markup=False, highlight=False).print(table)
+
+
+def _cell(record: Mapping[str, object], column: str) -> str:
+    value: object = record
+    for part in column.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return str(value)
+
+
+def _harmless(cell: str) -> str:
+    """A CSV cell that no spreadsheet takes for a formula; plain numbers stay numbers."""
+    return f"'{cell}" if cell[:1] in set("=+-@\t\r") and not _is_number(cell) else cell
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

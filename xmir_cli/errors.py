@@ -1,0 +1,68 @@
+"""What can go wrong, and the exit code of each kind.
+
+code  meaning
+0     done
+1     a bug (traceback)
+2     usage
+3     done, some inputs skipped
+4     a gate was not met (the output is still written)
+5     data that cannot be used
+6     model, weights or device
+7     output exists
+130   interrupted
+141   the reader went away
+"""
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """Exit codes of commands that finish."""
+
+    DONE = 0
+    SKIPPED = 3
+    GATE = 4
+
+
+class XmirError(Exception):
+    """One line for the user: where, what was expected, what was found; the hint says what to do."""
+
+    code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(XmirError):
+    """The command line asks for something that cannot be."""
+
+    code = 2
+
+
+class DataError(XmirError):
+    """Data that cannot be used: nothing readable, artefacts that do not fit."""
+
+    code = 5
+
+
+class ModelError(XmirError):
+    """Model, weights or device."""
+
+    code = 6
+
+
+class ExistsError(XmirError):
+    """The output is there already and nobody said --force or --resume."""
+
+    code = 7
+
+
+class ItemError(XmirError):
+    """One input cannot be used; its stable code goes into the skip line, the run goes on."""
+
+    code = 5
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

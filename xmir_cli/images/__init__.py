@@ -1,0 +1,1 @@
+"""Files to pictures, and what was done on the way."""

@@ -1,0 +1,157 @@
+"""The app: subcommands loaded when they are called, and the one place where the process ends."""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+import typer.core
+from typer.main import get_command
+
+from xmir_cli import __version__, console
+from xmir_cli.errors import XmirError
+
+COMMANDS = (
+    "train",
+    "embed",
+    "index",
+    "query",
+    "saliency",
+    "causal-metric",
+    "retrieval-metric",
+    "diff-saliency",
+    "info",
+)
+
+Command = typer.core.TyperCommand
+# typer vendors its click, so the classes are reached through typer's own names
+Context = typer.Context
+_ClickException = typer.BadParameter.__mro__[2]
+
+
+class _ReaderGoneError(Exception):
+    """A BrokenPipeError under a name that typer does not handle in its own way."""
+
+
+class _InterruptedError(Exception):
+    """A KeyboardInterrupt under a name that typer does not handle in its own way."""
+
+
+class _LazyGroup(typer.core.TyperGroup):
+    """Imports a command's file when the command is called or the list of commands is shown."""
+
+    def list_commands(self, ctx: Context) -> list[str]:  # type: ignore[override] # vendored type
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # type: ignore[override] # vendored type
+        del ctx
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def invoke(self, ctx: Context) -> object:  # type: ignore[override] # vendored type
+        try:
+            return super().invoke(ctx)  # type: ignore[arg-type] # vendored type
+        except BrokenPipeError:
+            raise _ReaderGoneError from None
+        except KeyboardInterrupt:
+            raise _InterruptedError from None
+
+
+def load_command(name: str) -> Command:
+    """The command `name`, built from the function of its file."""
+    module = importlib.import_module(f"xmir_cli.commands.{name.replace('-', '_')}")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name)(module.command)
+    built = get_command(single)
+    built.name = name
+    assert isinstance(built, Command)
+    return built
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"xmir {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def xmir(
+    version: Annotated[  # noqa: ARG001 # handled by its callback
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Explainable medical image retrieval: which past cases look like this one, and why?"""
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process; nothing else ends it."""
+    try:
+        status = execute(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (_ReaderGoneError, BrokenPipeError):
+        _die_of(signal.SIGPIPE)
+    except (_InterruptedError, KeyboardInterrupt):
+        _die_of(signal.SIGINT)
+    except OSError as error:
+        console.error(f"standard output: {error.strerror}")
+        status = 5
+    _leave(status)
+
+
+def execute(arguments: Sequence[str] | None) -> int:
+    """Run the command line; one line on stderr for every error the user can mend."""
+    try:
+        result = app(arguments, prog_name="xmir", standalone_mode=False)
+    except XmirError as error:
+        console.error(str(error), error.hint)
+        return error.code
+    except _ClickException as error:
+        return _usage_error(error)
+    except MemoryError:
+        console.error("not enough memory", "Try a smaller --batch.")
+        return 5
+    except OSError as error:
+        if error.errno is None:
+            raise
+        name = f"{console.show(os.fsdecode(error.filename))}: " if error.filename else ""
+        console.error(f"{name}{(error.strerror or 'input/output error').lower()}")
+        return 5
+    return result if isinstance(result, int) else 0
+
+
+def _usage_error(error: Exception) -> int:
+    format_message = error.format_message  # type: ignore[attr-defined] # vendored type
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # type: ignore[attr-defined] # vendored type
+        return 2
+    path = context.command_path if context is not None else "xmir"
+    console.error(" ".join(str(format_message()).split()), f"See '{path} --help'.")
+    return 2
+
+
+def _die_of(number: signal.Signals) -> NoReturn:
+    """End as the shell expects of a process that the signal ended: 141 for SIGPIPE, 130 for SIGINT."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)  # the interpreter's own last flush must not fail again
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)
+
+
+def _leave(status: int) -> NoReturn:
+    sys.exit(status)

@@ -1,0 +1,1 @@
+"""The single GPU-aware model loader and what it returns."""

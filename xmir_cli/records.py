@@ -1,0 +1,106 @@
+"""The wire: what travels between the commands, one JSON object a line, and the model's identity."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import cast
+
+from xmir_cli.errors import DataError
+
+Record = dict[str, object]
+
+RETRIEVAL = "xmir.retrieval/1"
+SALIENCY = "xmir.saliency/1"
+CAUSAL = "xmir.causal/1"
+DIFFERENCE = "xmir.difference/1"
+EPOCH = "xmir.epoch/1"
+ARTIFACT = "xmir.artifact/1"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a picture to the model space: resize, centre crop, scale to [0, 1], normalise per channel."""
+
+    input_size: int = 224  # pixels, side of the square crop
+    resize: int = 256  # pixels, the shorter side before the crop
+    interpolation: str = "bilinear"  # bilinear | bicubic
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of values in [0, 1]
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything needed to build the same embedding network again; rides in every artefact and record."""
+
+    architecture: str  # densenet121, timm:NAME, FILE.py:FUNCTION, package.module:FUNCTION
+    weights: str  # imagenet, random:SEED, or a checkpoint's path
+    head: int | None = None  # size of the linear head, None for pooled features
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    weights_sha256: str = ""  # over the loaded tensors: names, shapes, values
+
+    def to_json(self) -> Record:
+        """The spec as plain data for metadata, manifests and records."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: object, where: str) -> "ModelSpec":
+        """The spec that `to_json` made; raises DataError naming `where` when the data is not one."""
+        if not isinstance(data, Mapping):
+            raise DataError(f"{where}: model: expected an object, found {type(data).__name__}")
+        try:
+            parts = cast("dict[str, object]", data["preprocessing"])
+            preprocessing = Preprocessing(
+                input_size=_integer(parts["input_size"]),
+                resize=_integer(parts["resize"]),
+                interpolation=str(parts["interpolation"]),
+                mean=_triple(parts["mean"]),
+                std=_triple(parts["std"]),
+            )
+            head = data["head"]
+            return ModelSpec(
+                architecture=str(data["architecture"]),
+                weights=str(data["weights"]),
+                head=None if head is None else _integer(head),
+                preprocessing=preprocessing,
+                weights_sha256=str(data["weights_sha256"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{where}: model: not the description of a model ({error})") from None
+
+    def same_embedding(self, other: "ModelSpec") -> bool:
+        """Whether both give the same vectors: tensors, head and preprocessing, not where they lie."""
+        return (self.weights_sha256, self.head, self.preprocessing) == (
+            other.weights_sha256,
+            other.head,
+            other.preprocessing,
+        )
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"expected a whole number, found {value!r}")
+    return value
+
+
+def _triple(value: object) -> tuple[float, float, float]:
+    first, second, third = cast("list[float]", value)
+    return float(first), float(second), float(third)
+
+
+def text(record: Mapping[str, object], key: str, where: str) -> str:
+    """The string under `key`; raises DataError naming `where` (source and line) when it is not there."""
+    value = record.get(key)
+    if not isinstance(value, str):
+        raise DataError(f"{where}: {key}: expected a string, found {_kind(value)}")
+    return value
+
+
+def number(record: Mapping[str, object], key: str, where: str) -> float:
+    """The number under `key`; raises DataError naming `where` when it is not there."""
+    value = record.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DataError(f"{where}: {key}: expected a number, found {_kind(value)}")
+    return float(value)
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else type(value).__name__

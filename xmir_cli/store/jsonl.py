@@ -1,0 +1,64 @@
+"""Reading the wire: JSON objects a line, or bare image paths."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO, cast
+
+from xmir_cli.errors import DataError, ItemError, UsageError
+from xmir_cli.records import Record
+
+LINE_LIMIT = 1 << 20  # characters
+
+
+def open_lines(source: str, command: str) -> TextIO:
+    """The text stream `source`, `-` for standard input; refuses to wait for a terminal."""
+    if source != "-":
+        return Path(source).open(encoding="utf-8", errors="surrogateescape")
+    if sys.stdin is None:
+        raise DataError("standard input is closed")
+    if sys.stdin.isatty():
+        raise UsageError(
+            f"{command} waits for records on standard input and found a terminal",
+            f"Pipe records in, or see 'xmir {command} --help'.",
+        )
+    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr] # a TextIOWrapper at run time
+    return sys.stdin
+
+
+def read_records(stream: TextIO) -> Iterator[tuple[int, Record | ItemError]]:
+    """Line numbers from 1 with what the line holds; a line that is no record gives its ItemError.
+
+    A line that does not start with `{` is an image path and becomes `{"path": LINE}`. Empty lines
+    are passed over. Never holds more than one line.
+    """
+    for number, line in enumerate(_limited(stream), start=1):
+        if isinstance(line, ItemError):
+            yield number, line
+        elif line.strip():
+            yield number, _parse(line.rstrip("\n"))
+
+
+def _limited(stream: TextIO) -> Iterator[str | ItemError]:
+    while line := stream.readline(LINE_LIMIT):
+        if line.endswith("\n") or len(line) < LINE_LIMIT:
+            yield line
+            continue
+        while (rest := stream.readline(LINE_LIMIT)) and not rest.endswith("\n"):
+            pass
+        yield ItemError(f"too-long: a line of more than {LINE_LIMIT} characters")
+
+
+def _parse(line: str) -> Record | ItemError:
+    if not line.startswith("{"):
+        return {"path": line}
+    try:
+        value: object = json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return ItemError("bad-record: not a JSON object")
+    return cast("Record", value)
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(constant)
