@@ -1,0 +1,48 @@
+"""Gates: numbers a run must reach, `--min map=0.8` and `--max deletion=0.4`."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from xmir_cli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One number and the bound that it must keep; reaching the bound exactly is enough."""
+
+    name: str
+    bound: float
+    flag: str  # --min | --max
+
+    def failure(self, numbers: Mapping[str, float]) -> str | None:
+        """What is wrong, in one line; a number that is missing or NaN fails."""
+        value = numbers.get(self.name)
+        if value is None:
+            known = ", ".join(sorted(numbers)) or "no numbers"
+            return f"gate {self.flag} {self.name}={self.bound:g}: no such number among {known}"
+        met = value >= self.bound if self.flag == "--min" else value <= self.bound
+        return None if met else f"gate {self.flag} {self.name}={self.bound:g}: found {value:.6g}"
+
+
+def parse_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) -> list[Gate]:
+    """The gates of `--min` and `--max`; raises UsageError when one is not NAME=NUMBER."""
+    flags = {"--min": minimum or (), "--max": maximum or ()}
+    return [_parse(text, flag) for flag, texts in flags.items() for text in texts]
+
+
+def check(gates: Sequence[Gate], numbers: Mapping[str, float]) -> list[str]:
+    """The gates that are not met, one line each, in the order given."""
+    failures = (gate.failure(numbers) for gate in gates)
+    return [failure for failure in failures if failure is not None]
+
+
+def _parse(text: str, flag: str) -> Gate:
+    name, separator, value = text.rpartition("=")
+    try:
+        bound = float(value)
+    except ValueError:
+        bound = math.nan
+    if not separator or not name or math.isnan(bound):
+        raise UsageError(f"{flag} {text}: expected NAME=NUMBER", f"For example {flag} map=0.8.")
+    return Gate(name, bound, flag)
