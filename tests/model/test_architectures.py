@@ -1,0 +1,120 @@
+"""Every network, split and joined again, equals its library's own forward pass."""
+
+import pytest
+import torch
+from torch import nn
+
+from xmir_cli.errors import ModelError
+from xmir_cli.model.architectures import build
+from xmir_cli.model.network import Network
+from xmir_cli.model.weights import _place
+
+# one of each family, at the smallest size that leaves more than one cell
+SIZES = {
+    "densenet121": 64,
+    "resnet18": 64,
+    "resnet50": 64,
+    "efficientnet_b0": 64,
+    "convnext_tiny": 64,
+    "mobilenet_v3_small": 64,
+    "vit_b_16": 64,
+}
+CLASSIFIERS = {"densenet121": "classifier", "resnet18": "fc", "resnet50": "fc"}
+
+
+def library_and_ours(name: str, size: int) -> tuple[nn.Module, Network]:
+    """torchvision's network with random weights, and ours filled from its state dict."""
+    from torchvision.models import get_model
+
+    settings = {"image_size": size} if name.startswith("vit") else {}
+    torch.manual_seed(0)
+    library = get_model(name, weights=None, **settings).eval()
+    for module in library.modules():  # statistics and scales that a wrong order would show
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.8, 1.2)
+        if isinstance(module, nn.LayerNorm):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+    architecture = build(name, size)
+    ours = Network(architecture, None).eval()
+    placed, _ = _place(library.state_dict(), ours, architecture.names)
+    ours.load_state_dict({**ours.state_dict(), **placed})
+    assert {key for key in ours.state_dict() if "num_batches" not in key} <= set(placed)
+    return library, ours
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_features_and_head_equal_the_librarys_own_forward(name):
+    library, ours = library_and_ours(name, SIZES[name])
+    images = torch.randn(2, 3, SIZES[name], SIZES[name])
+    if name in CLASSIFIERS:
+        setattr(library, CLASSIFIERS[name], nn.Identity())
+    elif name.startswith("vit"):
+        library.heads = nn.Identity()
+    elif name.startswith("convnext"):
+        library.classifier = library.classifier[:2]  # its norm stays
+    else:
+        library.classifier = nn.Identity()
+    with torch.no_grad():
+        expected = library(images)
+        assert torch.allclose(ours(images), expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if not name.startswith("vit")])
+def test_the_cells_sum_to_the_raw_embedding(name):
+    ours = Network(build(name, SIZES[name]), 12).eval()
+    with torch.no_grad():
+        features = ours.features(torch.randn(2, 3, SIZES[name], SIZES[name]))
+        total = ours.head.cells(features).sum(dim=1)
+        assert torch.allclose(total, ours.head(features), atol=1e-5)
+
+
+def test_a_class_token_has_no_exact_cells():
+    ours = Network(build("vit_b_16", 64), None).eval()
+    with torch.no_grad():
+        features = ours.features(torch.randn(1, 3, 64, 64))
+    assert features.shape[2:] == (4, 4)
+    with pytest.raises(ModelError, match="no sum over the cells"):
+        ours.head.cells(features)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resnet10t", "tf_efficientnet_lite0", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"],
+)
+def test_timm_networks_equal_timms_own_embedding(name):
+    timm = pytest.importorskip("timm", reason="the extra timm is not installed")
+    torch.manual_seed(0)
+    library = timm.create_model(name, pretrained=False, num_classes=0).eval()
+    size = 224 if "224" in name else 64
+    architecture = build(f"timm:{name}", size)
+    ours = Network(architecture, None).eval()
+    placed, dropped = _place(library.state_dict(), ours, architecture.names)
+    assert not dropped
+    ours.load_state_dict(placed)
+    images = torch.randn(1, 3, size, size)
+    with torch.no_grad():
+        assert ours.features(images).shape[2] == ours.features(images).shape[3]
+        assert torch.allclose(ours(images), library(images), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet999", "torchvision has no such network"),
+        ("vgg", "not a known architecture"),
+        ("timm:nonsense", "timm has no such network"),
+        ("nowhere.py:network", "no such file"),
+        ("no_such_package.at_all:network", "no module named no_such_package"),
+        ("json:dumps_not", "no function named dumps_not"),
+    ],
+)
+def test_an_unknown_name_says_what_is_known(name, message):
+    with pytest.raises(ModelError, match=message):
+        build(name)
+
+
+def test_a_function_that_returns_something_else_is_refused():
+    with pytest.raises(ModelError, match="expected an xmir Architecture, found dict"):
+        build("builtins:dict")

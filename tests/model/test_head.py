@@ -1,0 +1,62 @@
+"""Every pooling and every affine step is the sum of its cells."""
+
+import pytest
+import torch
+from torch import nn
+
+from xmir_cli.errors import ModelError
+from xmir_cli.model.head import AveragePool, GeMPool, Head, MaxPool
+
+
+def neck(size: int) -> nn.BatchNorm1d:
+    norm = nn.BatchNorm1d(size).double()
+    norm.running_mean.uniform_(-1, 1)
+    norm.running_var.uniform_(0.5, 2)
+    nn.init.uniform_(norm.weight, 0.5, 2)
+    nn.init.uniform_(norm.bias, -1, 1)
+    return norm.eval()
+
+
+@pytest.mark.parametrize("pool", [AveragePool(), MaxPool(), GeMPool(2.5)])
+@pytest.mark.parametrize(
+    "after",
+    [
+        (),
+        (nn.Linear(6, 4).double(),),
+        (nn.Linear(6, 4).double(), neck(4)),
+        (nn.LayerNorm(6).double(), nn.Linear(6, 4).double()),
+    ],
+)
+def test_cells_sum_to_the_embedding_to_the_last_digits(pool, after):
+    torch.manual_seed(1)
+    features = torch.rand(3, 6, 4, 5, dtype=torch.float64)
+    head = Head(pool.double(), after).eval()
+    assert torch.allclose(head.cells(features).sum(dim=1), head(features), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("pool", [AveragePool(), MaxPool(), GeMPool(3.0)])
+def test_cells_are_the_euler_decomposition_of_the_pooling(pool):
+    """Any pooling homogeneous of degree 1: u = a * dp/da (ALGORITHMS of the decomposition)."""
+    features = torch.rand(1, 3, 2, 4, dtype=torch.float64, requires_grad=True)
+    pooled = pool.double()(features)
+    (gradient,) = torch.autograd.grad(pooled.sum(), features)
+    euler = (features * gradient).flatten(2).transpose(1, 2)
+    assert torch.allclose(pool.cells(features), euler, atol=1e-12)
+
+
+def test_tied_maxima_share_their_value():
+    features = torch.tensor([[[[2.0, 2.0], [1.0, 0.0]]]])
+    assert MaxPool().cells(features).flatten().tolist() == [1.0, 1.0, 0.0, 0.0]
+
+
+def test_without_bias_the_constants_are_missing():
+    linear = nn.Linear(3, 2).double()
+    head = Head(AveragePool(), (linear,))
+    features = torch.rand(1, 3, 2, 2, dtype=torch.float64)
+    missing = head(features) - head.cells(features, bias=False).sum(dim=1)
+    assert torch.allclose(missing, linear.bias)
+
+
+def test_a_step_that_is_not_affine_is_refused():
+    with pytest.raises(ModelError, match="no exact decomposition through ReLU"):
+        Head(AveragePool(), (nn.ReLU(),)).cells(torch.rand(1, 2, 2, 2))

@@ -1,0 +1,143 @@
+"""The loaded network: from a picture to the model space, to feature maps, to the embedding."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from xmir_cli import console
+from xmir_cli.errors import ModelError
+from xmir_cli.images.decode import Picture
+from xmir_cli.model.network import Network
+from xmir_cli.records import ModelSpec
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_SAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True)
+class View:
+    """What the network sees of a picture, and where it lies in the original."""
+
+    pixels: np.ndarray  # [S, S, 3] float32 in 0..255
+    roi: tuple[float, float, float, float]  # left, top, width, height in the original's pixels
+    image_size: tuple[int, int]  # width, height of the original
+
+
+class Embedder:
+    """A network in eval mode with its preprocessing, on its device.
+
+    `batch` images pass at once; when memory runs out it is halved and the pass goes on.
+    """
+
+    def __init__(
+        self, network: Network, spec: ModelSpec, device: torch.device, precision: str = "fp32"
+    ) -> None:
+        self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
+        self.spec, self.device, self.precision = spec, device, precision
+        self.dim = network.dim
+        self.size = spec.preprocessing.input_size
+        self.batch = 16
+
+    def view(self, picture: Picture) -> View:
+        """Resize the shorter side, crop the centre; the sizes and offsets are torchvision's."""
+        recipe = self.spec.preprocessing
+        width, height = picture.width, picture.height
+        short = min(width, height)
+        new_width = recipe.resize * width // short
+        new_height = recipe.resize * height // short
+        image = picture.pixels
+        if (new_width, new_height) != image.size:
+            image = image.resize((new_width, new_height), _SAMPLING[recipe.interpolation])
+        left = round((new_width - self.size) / 2)
+        top = round((new_height - self.size) / 2)
+        # outside the picture, where the crop is larger than it, Pillow fills with zero
+        image = image.crop((left, top, left + self.size, top + self.size))
+        pixels = np.asarray(image, dtype=np.float32)
+        if pixels.ndim == 2:
+            pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+        x_scale, y_scale = width / new_width, height / new_height
+        roi = (left * x_scale, top * y_scale, self.size * x_scale, self.size * y_scale)
+        return View(pixels, roi, (width, height))
+
+    def to_input(self, view: View) -> Tensor:
+        """The view in model space: [3, S, S] float32 on the CPU."""
+        recipe = self.spec.preprocessing
+        mean = torch.tensor(recipe.mean)[:, None, None]
+        std = torch.tensor(recipe.std)[:, None, None]
+        pixels = torch.from_numpy(view.pixels).permute(2, 0, 1)
+        return ((pixels / 255 - mean) / std).contiguous()
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Feature maps [B, C, h, w] on the device, without gradients, of images [B, 3, S, S]."""
+        return self._in_batches(self._features, images)
+
+    def project(self, features: Tensor) -> Tensor:
+        """Raw embeddings [B, D] of feature maps [B, C, h, w]; differentiable."""
+        embedding: Tensor = self.network.head(features)
+        return embedding
+
+    def cells(self, features: Tensor, bias: bool = True) -> Tensor:
+        """Equivalent embeddings [B, h*w, D] whose sum over the cells is the raw embedding."""
+        cells: Tensor = self.network.head.cells(features, bias)
+        return cells
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Unit embeddings [B, D], float32 on the CPU, of images [B, 3, S, S]; zero stays zero."""
+        return self._in_batches(self._unit, images)
+
+    def _unit(self, images: Tensor) -> Tensor:
+        return unit(self.project(self._features(images)).float()).cpu()
+
+    def _features(self, images: Tensor) -> Tensor:
+        images = images.to(self.device, memory_format=torch.channels_last)
+        if self.precision == "fp32":
+            features: Tensor = self.network.features(images)
+            return features
+        with torch.autocast(self.device.type, _DTYPES[self.precision]):
+            narrow: Tensor = self.network.features(images)
+        return narrow.float()
+
+    def _in_batches(self, step: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        done: list[Tensor] = []
+        start = 0
+        while start < len(images):
+            part = self._try(step, images[start : start + self.batch])
+            if part is None:
+                self._halve()
+            else:
+                done.append(part)
+                start += len(part)
+        return torch.cat(done) if done else torch.empty(0, self.dim)
+
+    def _try(self, step: Callable[[Tensor], Tensor], images: Tensor) -> Tensor | None:
+        """The result, or None when memory ran out; nothing of the failed pass is kept alive."""
+        try:
+            with torch.no_grad():
+                return step(images)
+        except torch.OutOfMemoryError:
+            return None
+        except RuntimeError as error:
+            if "allocate memory" not in str(error):
+                raise
+            return None
+
+    def _halve(self) -> None:
+        if self.batch == 1:
+            raise ModelError(
+                f"{self.device}: not enough memory for one image of {self.size} pixels",
+                "Use a smaller --input-size, a smaller network, or --device cpu.",
+            )
+        self.batch //= 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        console.note(f"out of memory on {self.device}: batch halved to {self.batch}")
+
+
+def unit(raw: Tensor) -> Tensor:
+    """Rows of norm 1 along the last dimension; rows shorter than 1e-12 become zero."""
+    norm = raw.norm(dim=-1, keepdim=True)
+    return torch.where(norm < 1e-12, torch.zeros_like(raw), raw / norm.clamp(min=1e-12))

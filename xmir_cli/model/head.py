@@ -1,0 +1,125 @@
+"""From feature maps to the raw embedding, and the exact share of every cell in it.
+
+For every pooling here there are equivalent embeddings u_i with sum_i u_i = e, the raw embedding;
+affine steps after the pooling keep that when their bias is spread evenly over the cells.
+Sources: Stylianou et al. 2019 (average pooling), Zhu et al. 2021 (the other poolings).
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from xmir_cli.errors import ModelError
+
+
+class Pool(Protocol):
+    """A pooling that is homogeneous of degree 1, hence the sum of its cells."""
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Pool [B, C, h, w] to [B, C]."""
+
+    def cells(self, features: Tensor) -> Tensor:
+        """Shares [B, h*w, C] of the cells, row-major, that sum to the pooled vector."""
+
+
+class AveragePool(nn.Module):
+    """The mean over all cells."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.mean(dim=(2, 3))
+
+    def cells(self, features: Tensor) -> Tensor:
+        return features.flatten(2).transpose(1, 2) / (features.shape[2] * features.shape[3])
+
+
+class MaxPool(nn.Module):
+    """The largest cell of each channel; tied cells share its value equally."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.amax(dim=(2, 3))
+
+    def cells(self, features: Tensor) -> Tensor:
+        flat = features.flatten(2).transpose(1, 2)  # [B, n, C]
+        largest = flat == flat.amax(dim=1, keepdim=True)
+        return flat * largest / largest.sum(dim=1, keepdim=True)
+
+
+class GeMPool(nn.Module):
+    """The generalised mean (mean of a^p)^(1/p) of non-negative features (Radenovic et al. 2018)."""
+
+    def __init__(self, p: float = 3.0, floor: float = 1e-6) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.tensor(p))
+        self.floor = floor
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.clamp(min=self.floor).pow(self.p).mean(dim=(2, 3)).pow(1 / self.p)
+
+    def cells(self, features: Tensor) -> Tensor:
+        clamped = features.clamp(min=self.floor)
+        pooled = self.forward(features)[:, None, :]  # [B, 1, C]
+        flat = clamped.flatten(2).transpose(1, 2)
+        return flat.pow(self.p) / (flat.shape[1] * pooled.pow(self.p - 1))
+
+
+class Head(nn.Module):
+    """A pooling, then affine steps: linear layer, BatchNorm neck (in eval mode) or LayerNorm."""
+
+    def __init__(self, pool: nn.Module, after: Sequence[nn.Module] = ()) -> None:
+        super().__init__()
+        self.pool = pool
+        self.after = nn.ModuleList(after)
+
+    def forward(self, features: Tensor) -> Tensor:
+        vector: Tensor = self.pool(features)
+        for step in self.after:
+            vector = step(vector)
+        return vector
+
+    def cells(self, features: Tensor, bias: bool = True) -> Tensor:
+        """Equivalent embeddings [B, h*w, D], row-major; they sum to the raw embedding.
+
+        Without `bias` the additive constants are left out and the sum differs by them.
+        """
+        pool: Pool = self.pool  # type: ignore[assignment] # an nn.Module that is a Pool
+        cells = pool.cells(features)
+        for step in self.after:
+            cells = _spread(step, cells, bias)
+        return cells
+
+
+class OpaqueHead(nn.Module):
+    """A head that mixes the cells (class tokens, attention pooling): no exact share of a cell."""
+
+    def cells(self, features: Tensor, bias: bool = True) -> Tensor:  # noqa: ARG002 # as in Head
+        """Refuse: no decomposition into cells is exact here."""
+        raise ModelError(
+            "this network's embedding is no sum over the cells of its feature map "
+            "(class token or attention pooling)",
+            "Use --method occlusion, which needs no such form.",
+        )
+
+
+def _spread(step: nn.Module, cells: Tensor, bias: bool) -> Tensor:
+    """One affine step on every cell's share [B, n, D], its constant spread evenly when `bias`."""
+    count = cells.shape[1]
+    if isinstance(step, nn.Linear):
+        scaled = cells @ step.weight.T
+        constant: Tensor | None = step.bias
+    elif isinstance(step, nn.BatchNorm1d):
+        assert step.running_mean is not None
+        assert step.running_var is not None
+        scale = step.weight * (step.running_var + step.eps).rsqrt()
+        scaled = cells * scale
+        constant = step.bias - step.running_mean * scale
+    elif isinstance(step, nn.LayerNorm):
+        # given the pooled vector, LayerNorm is affine: its mean is linear, its deviation one number
+        total = cells.sum(dim=1, keepdim=True)
+        deviation = (total.var(dim=-1, unbiased=False, keepdim=True) + step.eps).sqrt()
+        scaled = (cells - cells.mean(dim=-1, keepdim=True)) / deviation * step.weight
+        constant = step.bias
+    else:
+        raise ModelError(f"no exact decomposition through {type(step).__name__}")
+    return scaled if constant is None or not bias else scaled + constant / count

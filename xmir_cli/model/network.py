@@ -1,0 +1,65 @@
+"""What every architecture becomes: features, then head."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from xmir_cli.model.head import AveragePool, Head, OpaqueHead
+from xmir_cli.records import Preprocessing
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a user's own FILE.py:FUNCTION returns, and what every known name becomes.
+
+    `features` maps [B, 3, H, W] in model space to [B, channels, h, w]; `pool` maps that to
+    [B, channels] (AveragePool, MaxPool, GeMPool of xmir_cli.model.head); `after` are affine steps
+    that belong to the network itself. `head`, when given, takes the place of both.
+    """
+
+    features: nn.Module
+    channels: int
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    pool: nn.Module = field(default_factory=AveragePool)
+    after: tuple[nn.Module, ...] = ()
+    head: OpaqueHead | None = None
+    # prefixes of a library checkpoint's tensor names and where they lie in Network
+    names: tuple[tuple[str, str], ...] = (("", "features."),)
+
+
+class Network(nn.Module):
+    """features, then head: images [B, 3, H, W] to raw embeddings [B, D]."""
+
+    def __init__(self, architecture: Architecture, head_size: int | None) -> None:
+        super().__init__()
+        self.features = architecture.features
+        linear = [] if head_size is None else [nn.Linear(architecture.channels, head_size)]
+        self.head: Head | OpaqueHead
+        if architecture.head is None:
+            self.head = Head(architecture.pool, [*architecture.after, *linear])
+        elif head_size is None:
+            self.head = architecture.head
+        else:
+            self.head = _WithLinear(architecture.head, linear[0])
+        self.dim = architecture.channels if head_size is None else head_size
+
+    def forward(self, images: Tensor) -> Tensor:
+        embedding: Tensor = self.head(self.features(images))
+        return embedding
+
+
+class _WithLinear(OpaqueHead):
+    def __init__(self, inner: OpaqueHead, linear: nn.Linear) -> None:
+        super().__init__()
+        self.inner, self.linear = inner, linear
+
+    def forward(self, features: Tensor) -> Tensor:
+        embedding: Tensor = self.linear(self.inner(features))
+        return embedding
+
+
+def triple(values: Sequence[float]) -> tuple[float, float, float]:
+    """Three floats, one a channel."""
+    first, second, third = values
+    return float(first), float(second), float(third)
