@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Sets up what is missing, then runs every check, fast ones first.
+#   tests/run.sh              all
+#   tests/run.sh -k causal    the checks, then only these tests (arguments go to pytest)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+extras='[dev]'
+source examples/environment.sh
+
+ruff format --check .
+ruff check .
+mypy
+lint-imports
+python -m pytest "$@"

@@ -1,0 +1,53 @@
+"""Help, versions and mistakes answer at once: no heavy library is imported for them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from xmir_cli.main import COMMANDS
+
+HEAVY = {"torch", "torchvision", "numpy", "pyarrow", "PIL", "hnswlib", "rich", "timm"}
+
+PROBE = """
+import sys
+from xmir_cli import main
+code = main.execute(sys.argv[1:])
+heavy = {name.split('.')[0] for name in sys.modules} & %r
+print(sorted(heavy), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROBE % HEAVY, *arguments],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-h"]])
+def test_the_front_page_imports_nothing_heavy(arguments):
+    done = run(*arguments)
+    assert (done.returncode, done.stderr.strip()) == (0, "[]")
+
+
+def test_no_help_and_no_usage_error_imports_anything_heavy():
+    """All commands in one process: what one of them imports, the list at the end shows."""
+    script = (
+        "import sys\nfrom xmir_cli import main\n"
+        "for name in main.COMMANDS:\n"
+        "    assert main.execute([name, '--help']) == 0, name\n"
+        "    assert main.execute([name, '--no-such-flag']) == 2, name\n"
+        f"print(sorted({{n.split('.')[0] for n in sys.modules}} & {HEAVY}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stderr.count("No such option: --no-such-flag") == len(COMMANDS)
+
+
+def test_a_misspelt_command_is_told_in_one_line():
+    done = run("qeury")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].startswith("xmir: error: No such command 'qeury'.")
+    assert "query" in done.stderr

@@ -1,0 +1,127 @@
+"""Writes the man pages and the README's help blocks from the commands themselves.
+
+`python -m xmir_cli.manual` in a checkout rewrites them; a test compares them byte by byte.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+from typer.main import get_command
+
+from xmir_cli import __version__
+from xmir_cli.main import COMMANDS, Command, app, load_command
+
+WIDTH = 80  # columns of the help in the README
+
+_EXIT_STATUS = (
+    ("0", "done"),
+    ("2", "usage"),
+    ("3", "done, some inputs skipped, each named on standard error"),
+    ("4", "a gate was not met (--min, --max); the output is still written"),
+    ("5", "data that cannot be used"),
+    ("6", "model, weights or device"),
+    ("7", "the output exists already"),
+    ("130", "interrupted"),
+    ("141", "the reader of a pipe went away"),
+)
+
+
+def pages() -> dict[str, str]:
+    """The man pages by file name."""
+    made = {"xmir.1": _page("xmir", get_command(app))}  # type: ignore[arg-type] # a group is a command too
+    for name in COMMANDS:
+        made[f"xmir-{name}.1"] = _page(f"xmir {name}", load_command(name))
+    return made
+
+
+def help_text(name: str) -> str:
+    """The help of `xmir` (empty name) or of one command, as a terminal of WIDTH columns shows it."""
+    command = load_command(name) if name else get_command(app)
+    context = _context(f"xmir {name}".strip(), command)  # type: ignore[arg-type] # a group is a command too
+    return context.get_help().rstrip()
+
+
+def readme(text: str) -> str:
+    """The README `text` with the block behind each `<!-- help NAME -->` made anew."""
+
+    def block(found: re.Match[str]) -> str:
+        name = found.group("name").strip()
+        return f"<!-- help {name} -->\n```text\n{help_text(name.replace('xmir', '').strip())}\n```\n"
+
+    return re.sub(r"<!-- help (?P<name>[a-z -]+) -->\n```text\n.*?\n```\n", block, text, flags=re.S)
+
+
+def _context(path: str, command: Command) -> typer.Context:
+    settings = {"help_option_names": ["-h", "--help"], "terminal_width": WIDTH}
+    made: object = command.make_context(path, [], resilient_parsing=True, **settings)
+    assert isinstance(made, typer.Context.__mro__[1])
+    return made  # type: ignore[return-value] # vendored type
+
+
+def _page(path: str, command: Command) -> str:
+    name = path.replace(" ", "-")
+    summary, *story = re.split(r"\n\s*\n", (command.help or "").strip())
+    lines = [f'.TH "{name.upper()}" "1" "" "xmir {__version__}" "User Commands"', ".SH NAME"]
+    lines += [f"{name} \\- {_roff(_joined(summary).rstrip('.'))}", ".SH SYNOPSIS"]
+    context = _context(path, command)
+    lines += [f".B {path}", _roff(" ".join(command.collect_usage_pieces(context)))]  # type: ignore[arg-type] # vendored type
+    lines += [".SH DESCRIPTION", *_description([summary, *story])]
+    records = [
+        record
+        for parameter in command.get_params(context)  # type: ignore[arg-type] # vendored type
+        if (record := parameter.get_help_record(context)) is not None  # type: ignore[arg-type] # vendored type
+    ]
+    lines += [".SH OPTIONS", *_definitions(records)]
+    if path == "xmir":
+        lines += [".SH COMMANDS", *_definitions(_summaries())]
+    lines += [".SH EXIT STATUS", *_definitions(_EXIT_STATUS), ".SH SEE ALSO"]
+    others = ["xmir", *(f"xmir-{other}" for other in COMMANDS)]
+    lines.append(", ".join(f"\\fB{_roff(other)}\\fR(1)" for other in others if other != name))
+    return "\n".join(lines) + "\n"
+
+
+def _summaries() -> Iterator[tuple[str, str]]:
+    for name in COMMANDS:
+        summary = re.split(r"\n\s*\n", (load_command(name).help or "").strip())[0]
+        yield f"xmir-{name}(1)", _joined(summary)
+
+
+def _description(paragraphs: list[str]) -> Iterator[str]:
+    for paragraph in paragraphs:
+        if paragraph.startswith("\b"):
+            yield from (".PP", ".nf", *(_roff(line) for line in paragraph.splitlines()[1:]), ".fi")
+        else:
+            yield from (".PP", _roff(_joined(paragraph)))
+
+
+def _definitions(records: "Iterator[tuple[str, str]] | list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> Iterator[str]:
+    for term, meaning in records:
+        yield from (".TP", f"\\fB{_roff(term)}\\fR", _roff(_joined(meaning)))
+
+
+def _joined(paragraph: str) -> str:
+    return " ".join(paragraph.split())
+
+
+def _roff(text: str) -> str:
+    """Text that troff prints as it stands."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{escaped}" if escaped[:1] in {".", "'"} else escaped
+
+
+def write(root: Path) -> None:
+    """Write man/*.1 and renew the README below `root`."""
+    folder = root / "man"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.1"):
+        old.unlink()
+    for name, page in pages().items():
+        (folder / name).write_text(page, encoding="utf-8")
+    front = root / "README.md"
+    front.write_text(readme(front.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parent.parent)
