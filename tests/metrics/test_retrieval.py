@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from xmir_cli.metrics import retrieval
+from xmir_cli.metrics.ranking import Measures
+from xmir_cli.metrics.retrieval import Labelled, Scores, evaluate, leave_one_out
+
+MEASURES = Measures((1, 3))
+
+
+def _unit(vectors):
+    vectors = np.asarray(vectors, dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _random(count, classes=3, dim=8, seed=0, patients=None):
+    generator = np.random.default_rng(seed)
+    labels = [f"class-{n}" for n in generator.integers(0, classes, count)]
+    groups = [None] * count
+    if patients is not None:
+        groups = [f"p{n}" if n else None for n in generator.integers(0, patients, count)]
+    return Labelled(_unit(generator.normal(size=(count, dim))), labels, groups)
+
+
+def _naive(queries, gallery, own, cutoffs, same_group_counts=True):
+    """The definitions with loops over queries and ranks."""
+    rows = []
+    for q in range(len(queries.labels)):
+        ranked = []
+        for g in range(len(gallery.labels)):
+            kin = queries.groups[q] is not None and queries.groups[q] == gallery.groups[g]
+            if g != own[q] and (same_group_counts or not kin):
+                similarity = float(
+                    queries.vectors[q].astype(float) @ gallery.vectors[g].astype(float)
+                )
+                ranked.append((-similarity, g))
+        hits = [gallery.labels[g] == queries.labels[q] for _, g in sorted(ranked)]
+        total = sum(hits)
+        if not total:
+            rows.append([np.nan] * len(Measures(cutoffs).names))
+            continue
+        precision = [sum(hits[: k + 1]) / (k + 1) for k in range(len(hits))]
+        rows.append(
+            [
+                sum(p for p, hit in zip(precision, hits, strict=True) if hit) / total,
+                *(sum(hits[:k]) / k for k in cutoffs),
+                sum(hits[:total]) / total,
+                sum(p for p, hit in zip(precision[:total], hits[:total], strict=True) if hit)
+                / total,
+                1 / (hits.index(True) + 1),
+                *(float(any(hits[:k])) for k in cutoffs),
+            ]
+        )
+    return np.array(rows)
+
+
+def test_all_numbers_equal_their_naive_loops():
+    images = _random(40, classes=4, patients=8)
+    found = leave_one_out(images, MEASURES)
+    own = range(40)
+    np.testing.assert_allclose(found.scores.values, _naive(images, images, own, (1, 3)), atol=1e-12)
+    np.testing.assert_allclose(
+        found.other_groups.values, _naive(images, images, own, (1, 3), False), atol=1e-12
+    )
+
+
+def test_queries_against_another_gallery_equal_the_naive_loops():
+    queries, gallery = _random(7, seed=1, patients=4), _random(30, seed=2, patients=4)
+    own = np.array([-1, 3, -1, -1, 0, 29, -1])
+    found = evaluate(queries, gallery, own, MEASURES)
+    expected = _naive(queries, gallery, own, (1, 3))
+    np.testing.assert_allclose(found.scores.values, expected, atol=1e-12)
+
+
+def test_average_precision_equals_scikit_learns_where_scores_are_distinct():
+    images = _random(60)
+    found = leave_one_out(images, MEASURES).scores
+    similarities = images.vectors.astype(float) @ images.vectors.T.astype(float)
+    labels = np.array(images.labels)
+    for q in range(60):
+        others = np.arange(60) != q
+        expected = average_precision_score(labels[others] == labels[q], similarities[q, others])
+        assert found.values[q, 0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_clusters_far_apart_have_all_ones():
+    images = Labelled(
+        _unit(np.repeat(np.eye(3), 4, axis=0)), ["a"] * 4 + ["b"] * 4 + ["c"] * 4, [None] * 12
+    )
+    found = leave_one_out(images, MEASURES).scores
+    assert set(found.micro().values()) == set(found.macro().values()) == {1.0}
+
+
+def test_the_released_evaluator_reaches_its_ceiling_on_300_images():
+    labels = [name for name in "abc" for _ in range(100)]
+    images = Labelled(_unit(np.repeat(np.eye(3), 100, axis=0)), labels, [None] * 300)
+    found = leave_one_out(images, Measures((1,), "x-mir")).scores.micro()
+    assert found["map"] == pytest.approx(0.993322, abs=5e-7)
+    assert found["p_at_1"] == 1
+
+
+def test_equal_images_rank_in_gallery_order():
+    # 200 equal rows: only the gallery order decides, whatever the matrix product's last bit
+    vectors = _unit(np.tile(np.random.default_rng(0).normal(size=(1, 37)), (201, 1)))
+    gallery = Labelled(vectors[:200], ["no"] * 100 + ["yes"] + ["no"] * 99, [None] * 200)
+    query = Labelled(vectors[200:], ["yes"], [None])
+    found = evaluate(query, gallery, np.array([-1]), MEASURES).scores.micro()
+    assert found["mrr"] == 1 / 101
+
+
+def test_the_size_of_a_block_changes_nothing(monkeypatch):
+    images = _random(50, patients=6)
+    whole = leave_one_out(images, MEASURES)
+    monkeypatch.setattr(retrieval, "_BLOCK", 150)
+    blocks = []
+    found = leave_one_out(images, MEASURES, blocks.append)
+    np.testing.assert_allclose(found.scores.values, whole.scores.values, atol=1e-15)
+    np.testing.assert_allclose(found.other_groups.values, whole.other_groups.values, atol=1e-15)
+    assert blocks == [3] * 16 + [2]
+
+
+def test_a_rotation_changes_nothing():
+    images = _random(40)
+    rotation = np.linalg.qr(np.random.default_rng(3).normal(size=(8, 8)))[0]
+    turned = Labelled((images.vectors @ rotation).astype(np.float32), images.labels, images.groups)
+    expected = leave_one_out(images, MEASURES).scores.values
+    np.testing.assert_allclose(leave_one_out(turned, MEASURES).scores.values, expected, atol=1e-12)
+
+
+def test_images_of_the_same_patient_can_be_left_out():
+    # each image's twin is of the same patient; without it the nearest is of the other class
+    vectors = _unit([[1, 0], [1, 0.01], [1, 0.5], [1, 0.51], [0, 1], [0, 1]])
+    images = Labelled(vectors, ["a", "a", "b", "b", "a", "b"], ["p", "p", "q", "q", None, None])
+    found = leave_one_out(images, MEASURES)
+    assert found.scores.values[:4, 1].tolist() == [1, 1, 1, 1]
+    assert found.other_groups.values[:4, 1].tolist() == [0, 0, 0, 0]
+
+
+def test_without_groups_there_is_nothing_to_leave_out():
+    assert leave_one_out(_random(10), MEASURES).other_groups is None
+
+
+def test_near_duplicates_are_counted_without_the_query_itself():
+    vectors = _unit([[1, 0], [1, 0], [1, 0.001], [0, 1], [1, 1]])
+    images = Labelled(vectors, ["a"] * 5, [None] * 5)
+    assert leave_one_out(images, MEASURES).near_duplicates.tolist() == [2, 2, 2, 0, 0]
+
+
+def test_micro_is_over_queries_and_macro_over_labels():
+    values = np.array([[1.0], [0.0], [0.0], [0.5], [np.nan]])
+    scores = Scores(("map",), values, ["a", "a", "a", "b", "c"])
+    assert scores.dropped == 1
+    assert scores.micro() == {"map": 0.375}
+    assert scores.by_label() == {"a": {"map": pytest.approx(1 / 3)}, "b": {"map": 0.5}}
+    assert scores.macro() == {"map": pytest.approx(5 / 12)}
+
+
+def test_nothing_scored_gives_no_means():
+    scores = Scores(("map",), np.array([[np.nan]]), ["a"])
+    assert (scores.micro(), scores.macro(), scores.by_label()) == ({}, {}, {})
+
+
+def test_inputs_are_not_changed():
+    images = _random(20)
+    before = images.vectors.copy()
+    leave_one_out(images, MEASURES)
+    np.testing.assert_array_equal(images.vectors, before)
