@@ -1,0 +1,54 @@
+"""The loss of deep metric learning."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xmir_cli.model.embedder import unit
+
+MARGIN = 0.2
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A batch's loss and how many of its triplets still cost something."""
+
+    value: Tensor  # scalar
+    violating: float  # fraction of the triplets, 0 when there are none
+
+
+def triplet_loss(raw: Tensor, labels: Tensor, margin: float = MARGIN) -> Loss:
+    """Batch-all triplet loss on unit embeddings, the mean over the violating triplets.
+
+    With d the Euclidean distance and every triplet of an anchor a, a positive p != a of its label
+    and a negative n of another label:
+
+        l(a, p, n) = max(0, d(a, p) - d(a, n) + margin)
+        L = sum l / #{l > 0},  0 when no triplet violates
+
+    Args:
+        raw: Embeddings [B, D] of any length.
+        labels: Their classes [B], whole numbers.
+        margin: How much farther than the positive the negative must lie.
+
+    As training succeeds L stays near the margin while the violating fraction goes to 0.
+
+    Source: Schroff et al., FaceNet, CVPR 2015; averaged as in pytorch-metric-learning's
+    TripletMarginLoss and torchvision's similarity reference.
+    """
+    distance = distances(unit(raw))  # [B, B]
+    same = labels[:, None] == labels[None, :]
+    anchor, positive = torch.nonzero(same.fill_diagonal_(False), as_tuple=True)  # [M] pairs
+    negative = labels[anchor, None] != labels[None, :]  # [M, B]
+    cost = distance[anchor, positive, None] - distance[anchor] + margin  # [M, B]
+    cost = torch.where(negative, cost, 0).relu()
+    violating, triplets = int((cost > 0).sum()), int(negative.sum())
+    return Loss(cost.sum() / max(violating, 1), violating / max(triplets, 1))
+
+
+def distances(vectors: Tensor) -> Tensor:
+    """Euclidean distances [N, N] of vectors [N, D], from the differences; gradient 0 at 0."""
+    squared = (vectors[:, None] - vectors[None]).square().sum(dim=2)
+    apart = squared > 0
+    return torch.where(apart, torch.where(apart, squared, 1).sqrt(), 0)

@@ -1,0 +1,60 @@
+"""Which images stand in which batch: P classes with K images each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from xmir_cli.errors import DataError
+
+
+def epoch_batches(
+    labels: Sequence[str], per_class: int, classes: int | None, seed: tuple[int, int]
+) -> list[list[int]]:
+    """An epoch's batches: positions in `labels`, `per_class` of each of `classes` classes.
+
+    No image comes twice; the epoch ends when fewer than `classes` classes have `per_class` left
+    (None: all classes are in every batch, so it ends when any class has run out).
+
+    Args:
+        labels: The class of every image.
+        per_class: K, images of a class in a batch.
+        classes: P, classes in a batch, drawn anew each time from those with images left.
+        seed: The run's seed and the epoch; the same give the same batches.
+    """
+    rng = np.random.default_rng(seed)
+    left = {name: rng.permutation(members).tolist() for name, members in by_class(labels).items()}
+    wanted = classes or len(left)
+    batches = []
+    while len(ready := [name for name, rest in left.items() if len(rest) >= per_class]) >= wanted:
+        chosen = [ready[place] for place in sorted(rng.permutation(len(ready))[:wanted])]
+        batches.append([left[name].pop() for name in chosen for _ in range(per_class)])
+    return batches
+
+
+def check_classes(labels: Sequence[str], per_class: int, classes: int | None) -> None:
+    """Raise DataError unless batches of `classes` x `per_class` can be drawn from every class."""
+    members = by_class(labels)
+    if len(members) < 2:
+        found = f"only {next(iter(members))}" if members else "none"
+        raise DataError(f"training needs images of at least two classes, found {found}")
+    if classes is not None and classes > len(members):
+        raise DataError(
+            f"{len(members)} classes are there, fewer than the {classes} of --classes-per-batch"
+        )
+    name, smallest = min(
+        ((name, len(rows)) for name, rows in members.items()), key=lambda pair: pair[1]
+    )
+    if smallest < per_class:
+        lower = f"Lower --per-class to {smallest}" if smallest > 1 else "Give it more images"
+        raise DataError(
+            f"class {name} has {smallest} images, fewer than the {per_class} of --per-class",
+            f"{lower}, or leave the class out.",
+        )
+
+
+def by_class(labels: Sequence[str]) -> dict[str, list[int]]:
+    """The positions of each class, classes in alphabetical order."""
+    members: dict[str, list[int]] = {name: [] for name in sorted(set(labels))}
+    for position, name in enumerate(labels):
+        members[name].append(position)
+    return members
