@@ -52,7 +52,9 @@ def main() -> None:
         peaks = [hit for row in rows if (hit := peak_is_in_opacity(row, masks)) is not None]
         insertion = np.mean([row["insertion"] for row in rows])
         deletion = np.mean([row["deletion"] for row in rows])
-        print(f"  {method:12} {len(rows):4} {insertion:10.3f} {deletion:10.3f} {np.mean(peaks):15.0%}")
+        print(
+            f"  {method:12} {len(rows):4} {insertion:10.3f} {deletion:10.3f} {np.mean(peaks):15.0%}"
+        )
     print(f"  (opacities cover {opacity_share(masks, records):.0%} of these pictures)")
 
 

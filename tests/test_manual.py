@@ -31,6 +31,9 @@ def test_every_command_has_a_man_page_and_help_in_the_readme():
 def test_troff_reads_every_page_without_a_warning():
     for page in sorted((ROOT / "man").iterdir()):
         done = subprocess.run(
-            ["groff", "-man", "-Tutf8", "-ww", "-z", page], capture_output=True, text=True, check=True
+            ["groff", "-man", "-Tutf8", "-ww", "-z", page],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert done.stderr == "", page.name

@@ -41,7 +41,9 @@ def test_no_help_and_no_usage_error_imports_anything_heavy():
         "    assert main.execute([name, '--no-such-flag']) == 2, name\n"
         f"print(sorted({{n.split('.')[0] for n in sys.modules}} & {HEAVY}))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[]"
     assert done.stderr.count("No such option: --no-such-flag") == len(COMMANDS)
 

@@ -48,7 +48,9 @@ def readme(text: str) -> str:
 
     def block(found: re.Match[str]) -> str:
         name = found.group("name").strip()
-        return f"<!-- help {name} -->\n```text\n{help_text(name.replace('xmir', '').strip())}\n```\n"
+        return (
+            f"<!-- help {name} -->\n```text\n{help_text(name.replace('xmir', '').strip())}\n```\n"
+        )
 
     return re.sub(r"<!-- help (?P<name>[a-z -]+) -->\n```text\n.*?\n```\n", block, text, flags=re.S)
 
@@ -96,7 +98,9 @@ def _description(paragraphs: list[str]) -> Iterator[str]:
             yield from (".PP", _roff(_joined(paragraph)))
 
 
-def _definitions(records: "Iterator[tuple[str, str]] | list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> Iterator[str]:
+def _definitions(
+    records: "Iterator[tuple[str, str]] | list[tuple[str, str]] | tuple[tuple[str, str], ...]",
+) -> Iterator[str]:
     for term, meaning in records:
         yield from (".TP", f"\\fB{_roff(term)}\\fR", _roff(_joined(meaning)))
 

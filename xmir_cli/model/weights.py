@@ -10,6 +10,7 @@ import io
 import json
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,8 +115,9 @@ def _read_torch(file: Path) -> dict[str, Tensor]:
     """The tensors of a .pt/.pth file, read without running any code of it."""
     try:
         data = file.read_bytes()
-        # from memory, never mapped: a cut file must be noticed
-        value: object = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # its advice is not for our users
+            # from memory, never mapped: a cut file must be noticed
+            value: object = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{file}: {(error.strerror or 'cannot be read').lower()}") from None
     except pickle.UnpicklingError:

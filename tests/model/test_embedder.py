@@ -1,0 +1,158 @@
+"""The loaded network: its view of a picture, its batches, its device."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from xmir_cli.errors import ModelError, UsageError
+from xmir_cli.images.decode import Picture
+from xmir_cli.model import loader
+from xmir_cli.model.embedder import unit
+from xmir_cli.model.loader import load_embedder, make_spec, pick_device
+from xmir_cli.records import ModelSpec, Preprocessing
+
+
+@pytest.fixture
+def embedder(tiny_arch):
+    return load_embedder(ModelSpec(tiny_arch, "random:0", None, Preprocessing(32, 40)), "cpu")
+
+
+def picture(width, height, mode="L"):
+    values = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Picture(Image.fromarray(values).convert(mode), width, height, ())
+
+
+@pytest.mark.parametrize("size", [(64, 64), (91, 70), (70, 91), (33, 200)])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_the_view_equals_torchvisions_own_transforms(embedder, size, mode):
+    from torchvision.transforms import v2
+
+    taken = picture(*size, mode)
+    own = embedder.to_input(embedder.view(taken))
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    recipe = v2.Compose(
+        [
+            v2.Resize(40),
+            v2.CenterCrop(32),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+        ]
+    )
+    assert torch.allclose(own, recipe(taken.pixels.convert("RGB")), atol=1e-6)
+
+
+def test_the_roi_is_the_crops_place_in_the_original(embedder):
+    view = embedder.view(picture(80, 160))
+    # 80 x 160 becomes 40 x 80, its middle 32 x 32 starts at (4, 24); one pixel there is two here
+    assert view.roi == (8, 48, 64, 64)
+    assert view.image_size == (80, 160)
+
+
+def test_deep_greyscale_keeps_its_steps(embedder):
+    ramp = np.linspace(0, 255, 32 * 32, dtype=np.float32).reshape(32, 32)
+    deep = Picture(Image.fromarray(ramp, mode="F"), 32, 32, ())
+    spec = ModelSpec(embedder.spec.architecture, "random:0", None, Preprocessing(32, 32))
+    view = load_embedder(spec, "cpu").view(deep)
+    assert np.array_equal(view.pixels[:, :, 0], ramp)
+
+
+def test_unit_rows_have_norm_one_and_zero_stays_zero():
+    rows = unit(torch.tensor([[3.0, 4.0], [0.0, 0.0], [1e-13, 0.0]]))
+    assert torch.allclose(rows, torch.tensor([[0.6, 0.8], [0.0, 0.0], [0.0, 0.0]]))
+
+
+def test_embeddings_do_not_depend_on_the_batch(embedder):
+    images = torch.randn(7, 3, 32, 32)
+    whole = embedder.embed(images)
+    embedder.batch = 2
+    assert torch.allclose(embedder.embed(images), whole, atol=1e-6)
+
+
+class Scarce(torch.nn.Module):
+    """Features that have memory for `limit` images at once."""
+
+    def __init__(self, inner, limit):
+        super().__init__()
+        self.inner, self.limit = inner, limit
+
+    def forward(self, images):
+        if len(images) > self.limit:
+            raise torch.OutOfMemoryError("no memory")
+        return self.inner(images)
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(embedder, capsys):
+    images = torch.randn(9, 3, 32, 32)
+    expected = embedder.embed(images)
+    embedder.network.features = Scarce(embedder.network.features, 3)
+    assert torch.allclose(embedder.embed(images), expected, atol=1e-6)
+    assert embedder.batch == 2
+    assert capsys.readouterr().err.count("batch halved") == 3
+
+
+def test_no_memory_for_a_single_image_is_a_model_error(embedder):
+    embedder.network.features = Scarce(embedder.network.features, 0)
+    with pytest.raises(ModelError, match="not enough memory for one image"):
+        embedder.embed(torch.randn(2, 3, 32, 32))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_narrow_precision_stays_near_full_precision(tiny_arch, precision):
+    spec = ModelSpec(tiny_arch, "random:0", None, Preprocessing(32, 32))
+    images = torch.randn(4, 3, 32, 32)
+    full = load_embedder(spec, "cpu").embed(images)
+    narrow = load_embedder(spec, "cpu", precision).embed(images)
+    assert narrow.dtype == torch.float32
+    assert ((full * narrow).sum(dim=1) > 0.999).all()
+
+
+def test_auto_takes_cuda_then_mps_then_cpu(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto").type == "cuda"
+    assert "running on cuda" in capsys.readouterr().err
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device("auto").type == "mps"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device("auto").type == "cpu"
+
+
+def test_a_device_that_is_absent_is_never_replaced_silently(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert pick_device("cuda:0").type == "cuda"
+    with pytest.raises(ModelError, match="no such CUDA device; 1 are here"):
+        pick_device("cuda:1")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="mps: not available"):
+        pick_device("mps")
+    with pytest.raises(UsageError, match="expected auto, cpu, cuda"):
+        pick_device("gpu")
+
+
+def test_preprocessing_flags_override_the_networks_own(tiny_arch):
+    spec = make_spec(None, tiny_arch, "random:0", None, 64, "0.5", "0.2,0.3,0.4")
+    assert spec.preprocessing == Preprocessing(64, 64, "bilinear", (0.5, 0.5, 0.5), (0.2, 0.3, 0.4))
+    with pytest.raises(UsageError, match="--mean: expected one number or three"):
+        make_spec(None, tiny_arch, "random:0", None, None, "a,b", None)
+    with pytest.raises(UsageError, match="--std: expected numbers above 0"):
+        make_spec(None, tiny_arch, "random:0", None, None, None, "0")
+    with pytest.raises(UsageError, match="expected random:SEED"):
+        load_embedder(make_spec(None, tiny_arch, "random:x", None, None, None, None), "cpu")
+
+
+def test_the_papers_network_is_the_default():
+    spec = make_spec(None, None, None, None, None, None, None)
+    assert (spec.architecture, spec.weights) == (loader.DEFAULT_ARCHITECTURE, "imagenet")
+    assert spec.preprocessing == Preprocessing(224, 256)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_gpu_agrees_with_the_cpu(tiny_arch):
+    spec = ModelSpec(tiny_arch, "random:0", 8, Preprocessing(32, 32))
+    images = torch.randn(5, 3, 32, 32)
+    on_cpu, on_gpu = load_embedder(spec, "cpu"), load_embedder(spec, "cuda")
+    assert torch.allclose(on_cpu.embed(images), on_gpu.embed(images), atol=1e-4)
+    assert on_gpu.forward_features(images).device.type == "cuda"

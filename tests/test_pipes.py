@@ -1,0 +1,106 @@
+"""Conduct at the edge: what a real shell sees of readers that leave, full disks and Ctrl-C."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHELL = shutil.which("bash") or "bash"
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory, tiny_arch):
+    """A folder with six images, their index made by the real commands, and `xmir` on the PATH."""
+    folder = tmp_path_factory.mktemp("pipes")
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        pixels = rng.integers(0, 256, (40, 40), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    done = shell(
+        f"xmir embed *.png --arch {tiny_arch} --weights random:0 --device cpu -o g.parquet >/dev/null"
+        " && xmir index g.parquet -o g.xmir >/dev/null",
+        folder,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `script` in bash with pipefail, as the README's users do."""
+    launcher = f'xmir() {{ {sys.executable} -m xmir_cli "$@"; }}; set -o pipefail; '
+    return subprocess.run(
+        [SHELL, "-c", launcher + script], cwd=folder, capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def test_a_reader_that_leaves_ends_the_writer_quietly_with_141(gallery):
+    done = shell(
+        'xmir query --all --format jsonl | head -1 > /dev/null; echo "${PIPESTATUS[0]}"', gallery
+    )
+    assert done.stderr == ""
+    # a short answer may fit the pipe before head leaves
+    assert done.stdout.strip() in {"141", "0"}
+    done = shell("(sleep 1; xmir query --all; echo $? >&2) | true", gallery)
+    assert done.stderr.strip() == "141"
+
+
+def test_the_whole_pipe_ends_well_under_pipefail(gallery):
+    done = shell(
+        "xmir query 0.png --top 2 --device cpu | xmir saliency --method activation,random --device cpu"
+        " | xmir causal-metric --steps 4 --device cpu",
+        gallery,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count('"schema": "xmir.causal/1"') == 4
+
+
+def test_an_upstream_failure_is_never_a_success(gallery):
+    done = shell("xmir query nowhere.png | xmir saliency | xmir causal-metric", gallery)
+    assert done.returncode == 5
+    assert "no records on standard input" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("buffering", ["", "PYTHONUNBUFFERED=1 "])
+def test_a_full_disk_behind_stdout_is_one_clear_line(gallery, buffering):
+    done = shell(f"export {buffering} NO=1; xmir query --id 0.png > /dev/full", gallery)
+    assert done.returncode == 5
+    assert done.stderr == "xmir: error: standard output: no space left on device\n"
+
+
+def test_a_closed_stdout_is_told_and_never_a_success(gallery):
+    done = shell("xmir query --id 0.png >&-", gallery)
+    assert done.returncode == 5
+    assert done.stderr == "xmir: error: standard output is closed\n"
+
+
+def test_a_closed_stdin_is_told(gallery):
+    done = shell("xmir saliency <&-", gallery)
+    assert done.returncode == 5
+    assert done.stderr == "xmir: error: standard input is closed\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -signal.SIGINT)])
+def test_ctrl_c_ends_quietly_as_killed_by_the_signal(gallery, number, code):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "xmir_cli", "saliency"], cwd=gallery, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    time.sleep(2)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (code, "", "")
+
+
+def test_no_color_is_respected_and_pipes_carry_no_escapes(gallery):
+    done = shell("xmir query --id 0.png --format table; xmir query --bad", gallery)
+    assert "\x1b" not in done.stdout + done.stderr
