@@ -1,0 +1,142 @@
+import pytest
+import torch
+from torch import nn
+
+from xmir_cli.model.head import AveragePool, GeMPool, MaxPool
+from xmir_cli.saliency.methods.activation import Method, scaled_cells
+from xmir_cli.saliency.sample import Sample, make_samples, similarity
+
+POOLS = [AveragePool(), MaxPool(), GeMPool()]
+HEADS = [None, 4]
+
+
+def neck():
+    """A BatchNorm with statistics and an epsilon that matter."""
+    layer = nn.BatchNorm1d(6, eps=0.1)
+    generator = torch.Generator().manual_seed(8)
+    with torch.no_grad():
+        for tensor in (layer.weight, layer.bias, layer.running_mean, layer.running_var):
+            tensor.copy_(torch.rand(6, generator=generator) + 0.1)
+    return layer
+
+
+@pytest.fixture(
+    params=[(pool, head, after) for pool in POOLS for head in HEADS for after in (0, 1)]
+)
+def case(request, make_embedder, make_inputs):
+    pool, head, after = request.param
+    embedder = make_embedder(pool=pool, head=head, after=(neck(),) if after else ())
+    return embedder, *make_samples(embedder, make_inputs(2))
+
+
+def matrix(embedder, target, explained, bias=True):
+    """D [n, n] of section 3.1, pair by pair of cells."""
+    return scaled_cells(embedder, target, bias) @ scaled_cells(embedder, explained, bias).T
+
+
+def test_map_sums_to_the_similarity_for_every_pooling_and_head(case):
+    embedder, target, explained = case
+    explanation = Method()(embedder, target, explained)
+    assert explanation.details["residual"] == pytest.approx(0.0, abs=1e-5)
+    cells = explained.features.shape[1] * explained.features.shape[2]
+    total = float(explanation.saliency.double().mean()) * cells  # 8 to 32 is an integer factor
+    assert total == pytest.approx(similarity(target, explained), abs=1e-5)
+
+
+def test_map_is_the_column_sum_of_all_pairs_of_cells(case):
+    embedder, target, explained = case
+    columns = matrix(embedder, target, explained).sum(dim=0)
+    found = Method()._grid(embedder, target, explained)
+    torch.testing.assert_close(found, columns, atol=1e-6, rtol=1e-4)
+
+
+def test_swapping_the_images_transposes_the_matrix(case):
+    embedder, target, explained = case
+    straight = matrix(embedder, target, explained)
+    torch.testing.assert_close(matrix(embedder, explained, target), straight.T)
+
+
+def test_an_image_with_itself_is_symmetric_positive_and_sums_to_one(case):
+    embedder, _, explained = case
+    pairs = matrix(embedder, explained, explained)
+    torch.testing.assert_close(pairs, pairs.T)
+    assert float(torch.linalg.eigvalsh(pairs.double()).min()) > -1e-6
+    assert float(pairs.sum()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_features_without_a_head_never_speak_against(embedder, pair):
+    assert matrix(embedder, *pair).min() >= 0
+    assert Method()(embedder, *pair).saliency.min() >= 0
+
+
+def test_dropped_bias_leaves_the_amount_of_the_formula(make_embedder, make_inputs):
+    embedder = make_embedder(head=4)
+    target, explained = make_samples(embedder, make_inputs(2))
+    bias = embedder.network.head.after[0].bias.detach()
+    e_q, e_r = target.raw, explained.raw
+    missing = (e_q @ bias + bias @ e_r - bias @ bias) / (e_q.norm() * e_r.norm())
+    found = Method(bias="drop")(embedder, target, explained)
+    assert found.details["residual"] == pytest.approx(float(missing), abs=1e-6)
+
+
+def test_separate_bias_is_the_explained_images_constant(make_embedder, make_inputs):
+    embedder = make_embedder(head=4)
+    target, explained = make_samples(embedder, make_inputs(2))
+    bias = embedder.network.head.after[0].bias.detach()
+    constant = target.embedding @ bias / explained.raw.norm()
+    found = Method(bias="separate")(embedder, target, explained)
+    assert found.details["residual"] == pytest.approx(float(constant), abs=1e-6)
+
+
+def test_clipping_by_cell_and_by_pair_as_in_zhu(make_embedder, make_inputs):
+    embedder = make_embedder(head=4)
+    with torch.no_grad():  # contrasts of channels have both signs
+        weight = embedder.network.head.after[0].weight
+        weight -= weight.mean(dim=1, keepdim=True)
+    target, explained = make_samples(embedder, make_inputs(2))
+    pairs = matrix(embedder, target, explained)
+    assert pairs.min() < 0
+    signed = pairs.sum(dim=0)
+    cell = Method(clip="cell")._grid(embedder, target, explained)
+    pair = Method(clip="pair")._grid(embedder, target, explained)
+    torch.testing.assert_close(cell, signed.clamp(min=0), atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(pair, pairs.clamp(min=0).sum(dim=0), atol=1e-6, rtol=1e-4)
+
+
+def test_dropped_bias_with_pairs_clipped_uses_no_bias_on_either_side(make_embedder, make_inputs):
+    embedder = make_embedder(head=4)
+    target, explained = make_samples(embedder, make_inputs(2))
+    expected = matrix(embedder, target, explained, bias=False).clamp(min=0).sum(dim=0)
+    found = Method(bias="drop", clip="pair")._grid(embedder, target, explained)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
+
+
+def test_average_pooling_gives_the_classic_formula(make_embedder, make_inputs):
+    embedder = make_embedder(head=4)
+    target, explained = make_samples(embedder, make_inputs(2))
+    layer = embedder.network.head.after[0]
+    cells = explained.features.flatten(1).T  # [n, C]
+    expected = (cells @ layer.weight.T + layer.bias).detach() @ target.embedding
+    found = Method()._grid(embedder, target, explained) * len(cells) * explained.raw.norm()
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_scaling_the_features_changes_nothing(embedder, pair):
+    target, explained = pair
+    louder = Sample(explained.input, 3 * explained.features, 3 * explained.raw, explained.embedding)
+    straight = Method()(embedder, target, explained).saliency
+    torch.testing.assert_close(Method()(embedder, target, louder).saliency, straight)
+
+
+def test_permuting_the_cells_permutes_the_map(embedder, pair):
+    target, explained = pair
+    turned = Sample(explained.input, explained.features.flip(1), explained.raw, explained.embedding)
+    straight = Method()._grid(embedder, target, explained).reshape(8, 8)
+    found = Method()._grid(embedder, target, turned).reshape(8, 8)
+    torch.testing.assert_close(found, straight.flip(0))
+
+
+def test_max_pooling_marks_at_most_one_cell_a_channel(make_embedder, make_inputs):
+    embedder = make_embedder(pool=MaxPool())
+    target, explained = make_samples(embedder, make_inputs(2))
+    assert int((Method()._grid(embedder, target, explained) != 0).sum()) <= 6

@@ -1,0 +1,143 @@
+"""Laws that every method keeps; a new file in methods/ meets them without a line of test."""
+
+import pytest
+import torch
+
+from xmir_cli.errors import UsageError
+from xmir_cli.saliency import catalogue, load_method, load_methods, method_names
+from xmir_cli.saliency.sample import make_samples
+
+SMALL = {"occlusion": {"window": "8", "stride": "4"}}
+CONTROLS = {"random", "center", "edges", "uniform"}
+ALL = method_names()
+FAITHFUL = sorted(set(ALL) - CONTROLS)
+
+
+def small(name):
+    return load_method(name, SMALL.get(name, {}))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("itself", [False, True])
+def test_map_is_a_finite_float32_square_of_the_input_size(name, itself, embedder, pair):
+    explanation = small(name)(embedder, pair[1] if itself else pair[0], pair[1])
+    assert explanation.saliency.shape == (32, 32)
+    assert explanation.saliency.dtype == torch.float32
+    assert explanation.saliency.device.type == "cpu"
+    assert bool(explanation.saliency.isfinite().all())
+    assert explanation.evaluations >= 0
+    assert all(isinstance(value, float) for value in explanation.details.values())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_map_is_the_same_every_time(name, embedder, make_inputs):
+    first = small(name)(embedder, *make_samples(embedder, make_inputs(2)))
+    torch.manual_seed(99)
+    again = small(name)(embedder, *make_samples(embedder, make_inputs(2)))
+    assert torch.equal(first.saliency, again.saliency)
+    assert (first.evaluations, first.details) == (again.evaluations, again.details)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("head", [None, 4])
+def test_inputs_weights_and_modes_stay_as_they_were(name, head, make_embedder, make_inputs):
+    embedder = make_embedder(head=head)
+    target, explained = make_samples(embedder, make_inputs(2))
+    held = [target.input, target.features, explained.input, explained.features, explained.raw]
+    before = [tensor.clone() for tensor in held]
+    weights = {key: value.clone() for key, value in embedder.network.state_dict().items()}
+    state = torch.random.get_rng_state()
+    small(name)(embedder, target, explained)
+    assert all(torch.equal(*both) for both in zip(held, before, strict=True))
+    after = embedder.network.state_dict()
+    assert all(torch.equal(weights[key], after[key]) for key in weights)
+    assert all(parameter.grad is None for parameter in embedder.network.parameters())
+    assert torch.is_grad_enabled()
+    assert not embedder.network.training
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_black_image_without_features_gets_a_finite_map(name, make_embedder):
+    embedder = make_embedder(spotlight=True)
+    nothing = make_samples(embedder, [torch.zeros(3, 32, 32)])[0]
+    assert float(nothing.embedding.norm()) == 0.0
+    assert bool(small(name)(embedder, nothing, nothing).saliency.isfinite().all())
+
+
+@pytest.mark.parametrize("name", FAITHFUL)
+def test_map_finds_the_only_patch_that_the_network_sees(name, make_embedder, make_inputs, spot):
+    embedder = make_embedder(spotlight=True)
+    target, explained = make_samples(embedder, make_inputs(2))
+    saliency = small(name)(embedder, target, explained).saliency.abs()
+    near = torch.zeros(32, 32, dtype=torch.bool)
+    near[max(0, spot[0].start - 8) : spot[0].stop + 8, spot[1].start - 8 : spot[1].stop + 8] = True
+    assert float(saliency[~near].sum()) == 0.0
+    row, column = divmod(int(saliency.argmax()), 32)
+    assert spot[0].start - 2 <= row < spot[0].stop + 2
+    assert spot[1].start - 2 <= column < spot[1].stop + 2
+
+
+def test_catalogue_knows_every_method_with_its_source_of_help():
+    assert list(catalogue()) == ALL
+    for entry in catalogue().values():
+        assert entry.summary.endswith(".")
+        assert all(setting.help for setting in entry.settings)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_catalogue_tells_the_defaults_that_the_class_has(name):
+    method = load_method(name, {})
+    settings = {setting.name: setting.default for setting in catalogue()[name].settings}
+    assert vars(method) == settings
+
+
+def test_settings_arrive_in_their_own_types():
+    method = load_method("occlusion", {"window": "9", "fill": "#102030", "clip": "none"})
+    assert (method.window, method.fill, method.clip) == (9, "#102030", "none")
+    assert load_method("attention", {"abs": "true"}).abs is True
+    assert load_method("center", {"sigma": "0.5"}).sigma == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("occlusion", {"window": "wide"}, "--window: expected a whole number, found wide"),
+        ("occlusion", {"window": "0"}, "--window: expected 1 pixel or more, found 0"),
+        ("occlusion", {"stride": "-1"}, "--stride: expected 1 pixel or more, found -1"),
+        ("occlusion", {"grid": "hex"}, "--grid: expected paper or centered or valid, found hex"),
+        (
+            "occlusion",
+            {"fill": "red"},
+            "--fill: expected gray, black, mean, blur or #RRGGBB, found red",
+        ),
+        ("attention", {"abs": "maybe"}, "--abs: expected true or false, found maybe"),
+        ("center", {"sigma": "x"}, "--sigma: expected a number, found x"),
+        ("center", {"sigma": "nan"}, "--sigma: expected a number above 0, found nan"),
+        ("center", {"window": "3"}, "center: no setting window"),
+        ("oclusion", {}, "oclusion: no such saliency method"),
+    ],
+)
+def test_bad_setting_says_what_is_allowed(name, settings, message):
+    with pytest.raises(UsageError) as caught:
+        load_method(name, settings)
+    assert str(caught.value) == message
+
+
+def test_several_methods_take_the_settings_that_each_has():
+    methods = load_methods("occlusion,random,occlusion", {"window": "9", "seed": "4"})
+    assert list(methods) == ["occlusion", "random"]
+    assert methods["occlusion"].window == 9
+    assert methods["random"].seed == 4
+
+
+def test_setting_that_no_chosen_method_has_is_refused():
+    with pytest.raises(UsageError) as caught:
+        load_methods("activation,attention", {"window": "9"})
+    assert str(caught.value) == "--window: not a setting of activation, attention"
+    assert caught.value.hint == "It is one of occlusion."
+
+
+def test_no_method_is_refused():
+    with pytest.raises(UsageError, match="--method: no method named"):
+        load_methods(",", {})

@@ -1,0 +1,117 @@
+"""A saliency map laid over the picture that it explains, where the network saw it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from xmir_cli.render.colormap import COLORMAPS, automatic, colors, is_diverging, scale
+
+_FRAME = (200, 200, 200)
+_ALPHA_START = 0.15  # share of full colour below which the picture shines through undisturbed
+_MARGIN = 0.002  # share of the picture's side that a crop must leave out to be framed
+
+
+@dataclass(frozen=True)
+class Display:
+    """How a map is drawn; never touches the map itself."""
+
+    colormap: str = "auto"  # auto | one of COLORMAPS
+    alpha: float = 0.6  # opacity of the largest absolute value
+
+    def for_map(self, saliency: np.ndarray) -> str:
+        """The colormap of this map."""
+        return self.colormap if self.colormap in COLORMAPS else automatic(saliency)
+
+
+def overlay(
+    picture: Image.Image,
+    saliency: np.ndarray,
+    roi: Sequence[float],
+    display: Display,
+    largest: float | None = None,
+) -> Image.Image:
+    """The picture at its own size, RGB, with the map [S, S] over the crop that the network saw.
+
+    Args:
+        picture: The original, mode L, RGB or F (0..255).
+        saliency: The raw map; opacity grows with the absolute value, zero is transparent.
+        roi: left, top, width, height of the crop in the picture's pixels; may reach beyond it.
+        display: Colours and opacity.
+        largest: The value of full colour; the map's own largest absolute value when None.
+    """
+    plain = to_rgb(picture)
+    place = _visible(plain.size, roi)
+    if place is None:
+        return plain
+    values = _resample(saliency, roi, place) / (largest or scale(saliency))
+    name = display.for_map(saliency)
+    if not is_diverging(name):
+        values = values.clip(min=0)
+    under = np.asarray(plain.crop(place), dtype=np.float64)
+    over = colors(values, name)
+    opacity = display.alpha * _fade(np.abs(values))[:, :, None]
+    mixed = np.rint(under * (1 - opacity) + over * opacity).astype(np.uint8)
+    drawn = plain.copy()
+    drawn.paste(Image.fromarray(mixed), place[:2])
+    _frame(drawn, place)
+    return drawn
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """An 8-bit RGB copy without the source's metadata; mode F holds 0..255."""
+    if picture.mode == "F":
+        gray = np.rint(np.asarray(picture).clip(0, 255)).astype(np.uint8)
+        return Image.fromarray(gray).convert("RGB")
+    copy = Image.new("RGB", picture.size)
+    copy.paste(picture.convert("RGB"))
+    return copy
+
+
+def _fade(size: np.ndarray) -> np.ndarray:
+    """Opacity in [0, 1] of values in [0, 1]: rises smoothly from 0 to full at the upper end."""
+    share = ((size - _ALPHA_START) / (1 - _ALPHA_START)).clip(0, 1)
+    faded: np.ndarray = share * (2 - share)
+    return faded
+
+
+def _visible(size: tuple[int, int], roi: Sequence[float]) -> tuple[int, int, int, int] | None:
+    """The crop within a picture of `size`, in whole pixels: left, top, right, bottom."""
+    left, top, width, height = roi
+    box = (
+        max(0, round(left)),
+        max(0, round(top)),
+        min(size[0], round(left + width)),
+        min(size[1], round(top + height)),
+    )
+    return box if box[2] > box[0] and box[3] > box[1] else None
+
+
+def _resample(
+    saliency: np.ndarray, roi: Sequence[float], place: tuple[int, int, int, int]
+) -> np.ndarray:
+    """The map's values [bottom - top, right - left] under the picture's pixels of `place`."""
+    rows, columns = saliency.shape
+    left, top, width, height = roi
+    box = (
+        max(0.0, (place[0] - left) * columns / width),
+        max(0.0, (place[1] - top) * rows / height),
+        min(float(columns), (place[2] - left) * columns / width),
+        min(float(rows), (place[3] - top) * rows / height),
+    )
+    size = (place[2] - place[0], place[3] - place[1])
+    image = Image.fromarray(saliency.astype(np.float32))
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box), dtype=np.float64)
+
+
+def _frame(drawn: Image.Image, place: tuple[int, int, int, int]) -> None:
+    """A thin line around the crop, when it leaves out a part of the picture worth seeing."""
+    left, top, right, bottom = place
+    width, height = drawn.size
+    spared = max(left, top, width - right, height - bottom)
+    if spared > _MARGIN * max(width, height) + 1:
+        line = max(1, round(max(width, height) / 500))
+        ImageDraw.Draw(drawn).rectangle(
+            (left, top, right - 1, bottom - 1), outline=_FRAME, width=line
+        )

@@ -1,0 +1,161 @@
+"""Saliency methods: the folder methods/ is the registry, one file a method.
+
+The catalogue is read from the source text, so that help and argument errors need no torch.
+"""
+
+import ast
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xmir_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from xmir_cli.saliency.sample import Method
+
+_FOLDER = Path(__file__).parent / "methods"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One parameter of a method: `name: Annotated[kind, "help"] = default` in its class."""
+
+    name: str
+    kind: str  # int | float | str | bool | choice
+    choices: tuple[str, ...]  # of a choice
+    help: str
+    default: int | float | str | bool
+
+    @property
+    def flag(self) -> str:
+        """The flag of the commands that sets it."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method as the help shows it."""
+
+    name: str
+    summary: str
+    settings: tuple[Setting, ...]
+
+
+def method_names() -> list[str]:
+    """The methods there are, in alphabetical order."""
+    return sorted(path.stem for path in _FOLDER.glob("[a-z]*.py"))
+
+
+@cache
+def catalogue() -> Mapping[str, Entry]:
+    """What every method is called, does and can be set to; imports none of them."""
+    return {name: _entry(name) for name in method_names()}
+
+
+def load_methods(names: str, settings: Mapping[str, str]) -> "dict[str, Method]":
+    """The methods of a list such as `occlusion,activation`, each with the settings that it has.
+
+    Raises UsageError for an unknown name and for a setting that none of them has.
+    """
+    chosen = list(dict.fromkeys(name for name in names.split(",") if name))
+    if not chosen:
+        raise UsageError("--method: no method named", _known())
+    taken = {setting.name for name in chosen for setting in _find(name).settings}
+    for name in settings:
+        if name not in taken:
+            raise UsageError(
+                f"--{name.replace('_', '-')}: not a setting of {', '.join(chosen)}", _owners(name)
+            )
+    return {name: load_method(name, _of(name, settings)) for name in chosen}
+
+
+def load_method(name: str, settings: Mapping[str, str]) -> "Method":
+    """The method `name`; `settings` are texts as typed, the others keep their defaults."""
+    known = {setting.name: setting for setting in _find(name).settings}
+    for given in settings:
+        if given not in known:
+            allowed = ", ".join(known) or "none"
+            raise UsageError(f"{name}: no setting {given}", f"Its settings: {allowed}.")
+    values = {given: parse(known[given], text) for given, text in settings.items()}
+    module = importlib.import_module(f"xmir_cli.saliency.methods.{name}")
+    method: Method = module.Method(**values)
+    return method
+
+
+def parse(setting: Setting, text: str) -> int | float | str | bool:
+    """The value that `text` stands for; raises UsageError naming what is allowed."""
+    if setting.kind == "choice":
+        if text not in setting.choices:
+            raise _unfit(setting, " or ".join(setting.choices), text)
+        return text
+    if setting.kind == "bool":
+        if text not in {"true", "false"}:
+            raise _unfit(setting, "true or false", text)
+        return text == "true"
+    return _number(setting, text) if setting.kind in {"int", "float"} else text
+
+
+def _number(setting: Setting, text: str) -> int | float:
+    try:
+        return int(text) if setting.kind == "int" else float(text)
+    except ValueError:
+        expected = "a whole number" if setting.kind == "int" else "a number"
+        raise _unfit(setting, expected, text) from None
+
+
+def _unfit(setting: Setting, expected: str, found: str) -> UsageError:
+    return UsageError(f"{setting.flag}: expected {expected}, found {found}")
+
+
+def _find(name: str) -> Entry:
+    if name not in catalogue():
+        raise UsageError(f"{name}: no such saliency method", _known())
+    return catalogue()[name]
+
+
+def _of(name: str, settings: Mapping[str, str]) -> dict[str, str]:
+    own = {setting.name for setting in _find(name).settings}
+    return {given: text for given, text in settings.items() if given in own}
+
+
+def _known() -> str:
+    return f"Methods: {', '.join(method_names())}."
+
+
+def _owners(setting: str) -> str:
+    owners = [
+        entry.name
+        for entry in catalogue().values()
+        if any(own.name == setting for own in entry.settings)
+    ]
+    return f"It is one of {', '.join(owners)}."
+
+
+def _entry(name: str) -> Entry:
+    tree = ast.parse((_FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    body: Sequence[ast.stmt] = next(
+        node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Method"
+    )
+    fields = [_setting(node) for node in body if isinstance(node, ast.AnnAssign)]
+    summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
+    return Entry(name, summary, tuple(fields))
+
+
+def _setting(node: ast.AnnAssign) -> Setting:
+    annotated = node.annotation
+    assert isinstance(node.target, ast.Name)
+    assert isinstance(annotated, ast.Subscript)
+    assert isinstance(annotated.slice, ast.Tuple)
+    assert node.value is not None
+    kind, text = annotated.slice.elts
+    choices: tuple[str, ...] = ()
+    if isinstance(kind, ast.Subscript):  # Literal["a", "b"]
+        listed: Sequence[str] = ast.literal_eval(kind.slice)
+        choices = tuple(listed)
+    name = "choice" if choices else ast.unparse(kind)
+    return Setting(
+        node.target.id, name, choices, ast.literal_eval(text), ast.literal_eval(node.value)
+    )

@@ -1,0 +1,74 @@
+"""Similarity attention: channels weighted by how little the two embeddings differ there.
+
+Source: Zheng et al., Re-identification with consistent attentive siamese networks, CVPR 2019, and
+Zheng et al., Visual similarity attention, IJCAI 2022. A pair alone gives weights 1 - |f_q - f_r|
+close to 1, so its map is nearly the channel sum of the image's features and hardly depends on the
+query; `weight_spread` in the details says how far from that it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from xmir_cli.errors import UsageError
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.saliency.sample import Explanation, Sample
+from xmir_cli.saliency.upsample import upsample
+
+_NEGATIVES = {"pair": 0, "triplet": 1, "quadruplet": 2}
+
+
+@dataclass(frozen=True)
+class Method:
+    """M = ReLU(sum_c alpha_c A_c), alpha_c = mean over the cells of d(sum_k w_k e_k)/dA_c."""
+
+    form: Annotated[
+        Literal["pair", "triplet", "quadruplet"],
+        "pair: w is nearly 1 and the map nearly independent of the query; triplet and quadruplet "
+        "also weigh by the difference from one or two --negative images",
+    ] = "pair"
+    abs: Annotated[bool, "score the absolute embedding, as x-mir does; matters with a head"] = False
+
+    def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
+        anchor = target if target.negatives else explained  # the query carries the negatives
+        wanted = _NEGATIVES[self.form]
+        if len(anchor.negatives) < wanted:
+            raise UsageError(
+                f"--form {self.form}: expected {wanted} negatives, found {len(anchor.negatives)}",
+                "Name each with --negative IMAGE.",
+            )
+        weights = channel_weights(target, explained, anchor, anchor.negatives[:wanted])
+        grid = attention_map(embedder, weights, explained.features, self.abs)
+        return Explanation(
+            upsample(grid, embedder.size), 0, {"weight_spread": weight_spread(weights)}
+        )
+
+
+def channel_weights(
+    target: Sample, explained: Sample, anchor: Sample, negatives: Sequence[Sample]
+) -> Tensor:
+    """Weights w [D] = (1 - |f_t - f_e|) * |f_anchor - f_n1| * |f_anchor - f_n2| ..."""
+    weights = 1 - (target.embedding - explained.embedding).abs()
+    for negative in negatives:
+        weights = weights * (anchor.embedding - negative.embedding).abs()
+    return weights
+
+
+def attention_map(embedder: Embedder, weights: Tensor, features: Tensor, absolute: bool) -> Tensor:
+    """The map [h, w] of features [C, h, w]; gradients run through the head alone."""
+    leaf = features[None].detach().clone().requires_grad_()
+    with torch.enable_grad():
+        raw = embedder.project(leaf)[0]
+        score = (weights.to(raw) * (raw.abs() if absolute else raw)).sum()
+    (gradient,) = torch.autograd.grad(score, leaf)
+    alpha = gradient.mean(dim=(2, 3), keepdim=True)  # [1, C, 1, 1]
+    return (alpha * leaf.detach()).sum(dim=1)[0].clamp(min=0)
+
+
+def weight_spread(weights: Tensor) -> float:
+    """|w - mean w| / mean w: 0 when every channel weighs the same; 0 for weights all zero."""
+    mean = float(weights.mean())
+    return float((weights - mean).norm()) / abs(mean) if mean else 0.0

@@ -1,0 +1,26 @@
+"""Control: a Gaussian in the middle; what a method must beat that only found the centre."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+
+from xmir_cli.errors import UsageError
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.saliency.sample import Explanation, Sample
+
+
+@dataclass(frozen=True)
+class Method:
+    """S(u) = exp(-|u - middle|^2 / (2 sigma^2)), sigma a share of the image's side."""
+
+    sigma: Annotated[float, "width of the Gaussian, as a share of the side"] = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma < float("inf"):
+            raise UsageError(f"--sigma: expected a number above 0, found {self.sigma:g}")
+
+    def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:  # noqa: ARG002 # sees no image
+        place = (torch.arange(embedder.size) + 0.5) / embedder.size - 0.5
+        profile = torch.exp(-place.square() / (2 * self.sigma**2))
+        return Explanation(torch.outer(profile, profile), 0)

@@ -1,0 +1,116 @@
+"""Sliding-window occlusion (SBSM): how much farther the image moves when a part is hidden.
+
+Source: Dong et al., Explainability for content-based image retrieval, CVPR workshops 2019.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from xmir_cli.errors import UsageError
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.saliency.sample import Explanation, Sample
+from xmir_cli.saliency.windows import box_sums, boxes, coverage_mean
+
+_FILLS = ("gray", "black", "mean", "blur")
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+@dataclass(frozen=True)
+class Method:
+    """S(u) = mean over the windows i that cover u of max(0, d(f_target, f_i) - d(f_target, f))."""
+
+    window: Annotated[int, "side of the hidden square, pixels"] = 24
+    stride: Annotated[int, "pixels from one window to the next"] = 5
+    grid: Annotated[
+        Literal["paper", "centered", "valid"],
+        "where windows start: paper and centered overhang the borders, valid does not",
+    ] = "paper"
+    distance: Annotated[Literal["euclidean", "cosine"], "between the unit embeddings"] = "euclidean"
+    clip: Annotated[
+        Literal["mask", "none"],
+        "mask: a window that brings the images closer counts 0; none: it counts negative",
+    ] = "mask"
+    fill: Annotated[
+        str, "what hides: gray (0 in model space), black, mean of the image, blur or #RRGGBB"
+    ] = "gray"
+
+    def __post_init__(self) -> None:
+        for name, value in (("window", self.window), ("stride", self.stride)):
+            if value < 1:
+                raise UsageError(f"--{name}: expected 1 pixel or more, found {value}")
+        if self.fill not in _FILLS and not _COLOR.fullmatch(self.fill):
+            raise UsageError(f"--fill: expected {', '.join(_FILLS)} or #RRGGBB, found {self.fill}")
+
+    def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
+        windows = boxes(embedder.size, self.window, self.stride, self.grid)
+        hidden, evaluations = self._hidden_embeddings(embedder, explained, windows)
+        moved = self._distances(target, hidden)
+        delta = moved - self._distances(target, explained.embedding[None])
+        if self.clip == "mask":
+            delta = delta.clamp(min=0)
+        return Explanation(coverage_mean(windows, delta, embedder.size), evaluations)
+
+    def _distances(self, target: Sample, others: Tensor) -> Tensor:
+        """Distances [N] to unit embeddings [N, D], from the difference vector for its precision."""
+        euclidean: Tensor = (others.double() - target.embedding.double()).norm(dim=1)
+        if self.distance == "euclidean":
+            return euclidean
+        nothing = (others == 0).all(dim=1) | (target.embedding == 0).all()
+        return torch.where(nothing, 1.0, euclidean.square() / 2)
+
+    def _hidden_embeddings(
+        self, embedder: Embedder, explained: Sample, windows: Tensor
+    ) -> tuple[Tensor, int]:
+        """Unit embeddings [N, D] with each window hidden, and how many of them were not known.
+
+        They do not depend on the target: one computation serves every query, both directions and
+        self-similarity. A window that hides what equals its fill changes nothing and costs nothing.
+        """
+        fill = self._fill(embedder, explained.input)
+        changed = box_sums((explained.input != fill).any(dim=0), windows) > 0
+        key = ("occlusion", self.window, self.stride, self.grid, self.fill)
+        if key not in explained.memo:
+            embeddings = explained.embedding.repeat(len(windows), 1)
+            rows = changed.nonzero()[:, 0]
+            for part in rows.split(embedder.batch):
+                embeddings[part] = embedder.embed(_hide(explained.input, fill, windows[part]))
+            explained.memo[key] = embeddings
+        return explained.memo[key], int(changed.sum())
+
+    def _fill(self, embedder: Embedder, image: Tensor) -> Tensor:
+        """What hides, in model space: [3, S, S]."""
+        if self.fill == "blur":
+            return _blur(image, self.window / 2)
+        if self.fill == "mean":
+            return image.mean(dim=(1, 2), keepdim=True).expand_as(image)
+        if self.fill == "gray":
+            return torch.zeros_like(image)
+        color = "#000000" if self.fill == "black" else self.fill
+        values = torch.tensor([int(color[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+        recipe = embedder.spec.preprocessing
+        scaled = (values - torch.tensor(recipe.mean)) / torch.tensor(recipe.std)
+        return scaled[:, None, None].expand_as(image)
+
+
+def _hide(image: Tensor, fill: Tensor, windows: Tensor) -> Tensor:
+    """Copies [B, 3, S, S] of the image, each with one window of [B, 4] filled."""
+    copies = image.repeat(len(windows), 1, 1, 1)
+    for copy, (top, left, bottom, right) in zip(copies, windows.tolist(), strict=True):
+        copy[:, top:bottom, left:right] = fill[:, top:bottom, left:right]
+    return copies
+
+
+def _blur(image: Tensor, sigma: float) -> Tensor:
+    """A Gaussian blur with replicated borders, cut at three sigma."""
+    radius = max(1, round(3 * sigma))
+    place = torch.arange(-radius, radius + 1, dtype=image.dtype)
+    kernel = torch.exp(-place.square() / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
+    padded = functional.pad(image[None], (radius,) * 4, mode="replicate")
+    rows = functional.conv2d(padded, kernel, groups=3)
+    return functional.conv2d(rows, kernel.transpose(2, 3), groups=3)[0]

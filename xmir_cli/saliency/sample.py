@@ -1,0 +1,94 @@
+"""What a saliency method is given and what it gives back."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from xmir_cli.model.embedder import Embedder, unit
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """An image as the methods see it; everything that depends on it alone is computed once.
+
+    `negatives` are images that the pair is contrasted with; they belong to its anchor, the query.
+    """
+
+    input: Tensor  # [3, S, S] in model space, on the CPU
+    features: Tensor  # [C, h, w] on the network's device
+    raw: Tensor  # [D] before the normalisation, float32 on the CPU
+    embedding: Tensor  # [D] unit, float32 on the CPU
+    negatives: "tuple[Sample, ...]" = ()
+    memo: dict[Hashable, Tensor] = field(default_factory=dict)  # such as perturbed embeddings
+
+    @property
+    def bytes(self) -> int:
+        """Memory held, memo and all."""
+        held = [self.input, self.features, self.raw, self.embedding, *self.memo.values()]
+        return sum(tensor.nbytes for tensor in held)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A raw saliency map, larger is more important, negative speaks against the similarity."""
+
+    saliency: Tensor  # [S, S] float32 on the CPU
+    evaluations: int  # forward passes it rests on, beside those of the two images
+    details: dict[str, float] = field(default_factory=dict)
+
+
+class Method(Protocol):
+    """A frozen dataclass of settings whose call is pure: inputs and network stay as they are."""
+
+    def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
+        """Where `explained` resembles `target`, whose embedding stays fixed.
+
+        The same Sample twice asks for self-similarity.
+        """
+
+
+def similarity(first: Sample, second: Sample) -> float:
+    """The cosine of the two embeddings, summed in float64."""
+    return float(first.embedding.double() @ second.embedding.double())
+
+
+def make_samples(embedder: Embedder, inputs: Sequence[Tensor]) -> list[Sample]:
+    """Samples of inputs [3, S, S], all in as few forward passes as `embedder.batch` allows."""
+    if not inputs:
+        return []
+    features = embedder.forward_features(torch.stack(list(inputs)))
+    with torch.no_grad():
+        raw = embedder.project(features).float().cpu()
+    embeddings = unit(raw)
+    # clones, for a row of a batch would keep the whole batch alive
+    return [
+        Sample(image, features[row].clone(), raw[row].clone(), embeddings[row].clone())
+        for row, image in enumerate(inputs)
+    ]
+
+
+class SampleCache:
+    """The samples used last, by key, within a bound of memory."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit  # bytes
+        self.samples: OrderedDict[Hashable, Sample] = OrderedDict()
+
+    def get(self, key: Hashable) -> Sample | None:
+        """The sample under `key`, now the one used last."""
+        if key in self.samples:
+            self.samples.move_to_end(key)
+        return self.samples.get(key)
+
+    def put(self, key: Hashable, sample: Sample) -> None:
+        """Keep `sample`; those unused for longest go until the others fit."""
+        self.samples[key] = sample
+        held = {known: each.bytes for known, each in self.samples.items()}
+        total = sum(held.values())
+        while total > self.limit and len(self.samples) > 1:
+            oldest, _ = self.samples.popitem(last=False)
+            total -= held[oldest]

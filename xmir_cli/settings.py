@@ -1,0 +1,82 @@
+"""A flag for every setting of every saliency method, made from the methods' own source."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+import typer
+
+from xmir_cli.saliency import Entry, Setting, catalogue
+
+Command = Callable[..., int | None]
+
+
+def method_settings(command: Command) -> Command:
+    """Give a command one flag a setting; those that were typed reach it as `settings`.
+
+    Settings of one name share a flag, whose help names the methods. The command's own parameter
+    `settings` is a mapping from names to texts for `load_methods`.
+    """
+    owners = _owners(catalogue())
+
+    @functools.wraps(command)
+    def run(**values: object) -> int | None:
+        typed = {name: values.pop(name, None) for name in owners}
+        settings = {name: _text(value) for name, value in typed.items() if value is not None}
+        return command(**values, settings=settings)
+
+    signature = inspect.signature(command, eval_str=True)
+    own = [each for name, each in signature.parameters.items() if name != "settings"]
+    shared = [parameter for parameter in own if parameter.name in owners]
+    assert not shared, f"a setting has the name of a flag: {shared}"
+    flags = [_parameter(name, of) for name, of in owners.items()]
+    parameters = [*own, *flags]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined] # read by inspect
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def describe_methods() -> str:
+    """The methods and what each does, a line each, for a command's help."""
+    return "\n\n".join(f"{entry.name}: {entry.summary}" for entry in catalogue().values())
+
+
+def _owners(entries: Mapping[str, Entry]) -> dict[str, list[tuple[str, Setting]]]:
+    owners: dict[str, list[tuple[str, Setting]]] = {}
+    for entry in entries.values():
+        for setting in entry.settings:
+            owners.setdefault(setting.name, []).append((entry.name, setting))
+    return owners
+
+
+def _parameter(name: str, owners: list[tuple[str, Setting]]) -> inspect.Parameter:
+    setting = owners[0][1]
+    text = "; ".join(f"{method}: {own.help} [{_default(own)}]" for method, own in owners)
+    if setting.kind == "bool":
+        kind: object = bool | None
+        option = typer.Option(f"{setting.flag}/--no-{setting.flag[2:]}", help=text)
+    else:
+        kind = str | None
+        option = typer.Option(setting.flag, metavar=_metavar(setting), help=text)
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind, option],
+    )
+
+
+def _metavar(setting: Setting) -> str:
+    names = {"int": "N", "float": "X", "str": "TEXT", "choice": "|".join(setting.choices)}
+    return names[setting.kind]
+
+
+def _default(setting: Setting) -> str:
+    if isinstance(setting.default, bool):
+        return "on" if setting.default else "off"
+    return str(setting.default)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
