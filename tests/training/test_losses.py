@@ -118,3 +118,9 @@ def test_labels_and_embeddings_are_not_changed():
     triplet_loss(raw, labels)
     assert torch.equal(raw, before)
     assert torch.equal(labels, LABELS)
+
+
+def test_a_nan_is_not_hidden():
+    raw = embeddings()
+    raw[3, 0] = math.nan
+    assert triplet_loss(raw, LABELS).value.isnan()

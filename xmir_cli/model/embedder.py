@@ -15,7 +15,7 @@ from xmir_cli.model.network import Network
 from xmir_cli.records import ModelSpec
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-_SAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+SAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclass(frozen=True)
@@ -44,24 +44,24 @@ class Embedder:
 
     def view(self, picture: Picture) -> View:
         """Resize the shorter side, crop the centre; the sizes and offsets are torchvision's."""
-        recipe = self.spec.preprocessing
-        width, height = picture.width, picture.height
-        short = min(width, height)
-        new_width = recipe.resize * width // short
-        new_height = recipe.resize * height // short
-        image = picture.pixels
-        if (new_width, new_height) != image.size:
-            image = image.resize((new_width, new_height), _SAMPLING[recipe.interpolation])
-        left = round((new_width - self.size) / 2)
-        top = round((new_height - self.size) / 2)
+        small = self.resized(picture)
+        left = round((small.width - self.size) / 2)
+        top = round((small.height - self.size) / 2)
         # outside the picture, where the crop is larger than it, Pillow fills with zero
-        image = image.crop((left, top, left + self.size, top + self.size))
-        pixels = np.asarray(image, dtype=np.float32)
-        if pixels.ndim == 2:
-            pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-        x_scale, y_scale = width / new_width, height / new_height
+        crop = small.pixels.crop((left, top, left + self.size, top + self.size))
+        x_scale, y_scale = picture.width / small.width, picture.height / small.height
         roi = (left * x_scale, top * y_scale, self.size * x_scale, self.size * y_scale)
-        return View(pixels, roi, (width, height))
+        return View(three_channels(crop), roi, (picture.width, picture.height))
+
+    def resized(self, picture: Picture) -> Picture:
+        """The whole picture, its shorter side as long as the recipe wants it before the crop."""
+        recipe, short = self.spec.preprocessing, min(picture.width, picture.height)
+        width = recipe.resize * picture.width // short
+        height = recipe.resize * picture.height // short
+        image = picture.pixels
+        if (width, height) != image.size:
+            image = image.resize((width, height), SAMPLING[recipe.interpolation])
+        return Picture(image, width, height, picture.done)
 
     def to_input(self, view: View) -> Tensor:
         """The view in model space: [3, S, S] float32 on the CPU."""
@@ -135,6 +135,12 @@ class Embedder:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         console.note(f"out of memory on {self.device}: batch halved to {self.batch}")
+
+
+def three_channels(image: Image.Image) -> np.ndarray:
+    """The values [H, W, 3] float32 of a grey or colour image."""
+    pixels = np.asarray(image, dtype=np.float32)
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
 def unit(raw: Tensor) -> Tensor:

@@ -50,5 +50,5 @@ def triplet_loss(raw: Tensor, labels: Tensor, margin: float = MARGIN) -> Loss:
 def distances(vectors: Tensor) -> Tensor:
     """Euclidean distances [N, N] of vectors [N, D], from the differences; gradient 0 at 0."""
     squared = (vectors[:, None] - vectors[None]).square().sum(dim=2)
-    apart = squared > 0
+    apart = squared != 0  # also of NaN, which must stay visible
     return torch.where(apart, torch.where(apart, squared, 1).sqrt(), 0)

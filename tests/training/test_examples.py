@@ -1,0 +1,64 @@
+"""Which rows train and which validate."""
+
+import pytest
+
+from xmir_cli.errors import DataError
+from xmir_cli.training.examples import Example, contradictions, divide
+
+
+def rows(*splits: str | None) -> list[Example]:
+    return [Example(str(n), str(n), "x", f"p{n % 3}", split) for n, split in enumerate(splits)]
+
+
+def names(examples) -> list[str]:
+    return [example.name for example in examples]
+
+
+def test_without_splits_every_row_trains_and_none_validates():
+    division = divide(rows(None, None), None, None)
+    assert (names(division.training), division.validation) == (["0", "1"], [])
+    assert division.validated_on is None
+
+
+def test_val_validates_before_test():
+    division = divide(rows("train", "val", "test", "train", None), None, None)
+    assert names(division.training) == ["0", "3"]
+    assert (names(division.validation), division.validated_on) == (["1"], "val")
+
+
+def test_test_validates_when_there_is_no_val():
+    division = divide(rows("train", "test"), None, None)
+    assert (names(division.validation), division.validated_on) == (["1"], "test")
+
+
+def test_splits_may_have_other_names():
+    division = divide(rows("one", "two", "one"), "one", "two")
+    assert (names(division.training), names(division.validation)) == (["0", "2"], ["1"])
+    assert divide(rows("one", "two"), "one", None).validation == []
+
+
+@pytest.mark.parametrize(
+    ("splits", "split", "validate", "message"),
+    [
+        (["a", "b"], None, None, "no rows of the split train; the splits are a, b"),
+        ([None], "train", None, "no rows of the split train; there is no split column"),
+        (["train"], None, "val", "no rows of the split val; the splits are train"),
+    ],
+)
+def test_a_split_without_rows_is_refused(splits, split, validate, message):
+    with pytest.raises(DataError) as caught:
+        divide(rows(*splits), split, validate)
+    assert str(caught.value) == message
+
+
+def test_patients_on_both_sides_are_counted():
+    assert divide(rows("train", "train", "val", "val"), None, None).shared_patients == 1
+    assert divide(rows("train", "train", "val"), None, None).shared_patients == 0
+    lone = [Example("a", "a", "x", None, "train"), Example("b", "b", "x", None, "val")]
+    assert divide(lone, None, None).shared_patients == 0
+
+
+def test_copies_with_different_labels_contradict_each_other():
+    examples = [Example(str(n), str(n), label) for n, label in enumerate("xyxx")]
+    assert contradictions(examples, ["1", "1", "2", "2"]) == {0, 1}
+    assert contradictions(examples, ["1", "2", "3", "3"]) == set()

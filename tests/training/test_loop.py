@@ -1,0 +1,181 @@
+"""Training: it learns, it repeats, it resumes exactly, it stops at a bad number."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from xmir_cli.errors import DataError, ModelError, UsageError
+from xmir_cli.images.decode import decode
+from xmir_cli.model.loader import load_embedder
+from xmir_cli.model.weights import digest
+from xmir_cli.training import state
+from xmir_cli.training.augment import Augmentation
+from xmir_cli.training.feed import Feed
+from xmir_cli.training.freeze import blocks
+from xmir_cli.training.loop import Settings, Trainer
+from xmir_cli.training.losses import triplet_loss
+from xmir_cli.training.pictures import Pictures
+from xmir_cli.training.validation import validate
+
+SETTINGS = Settings(per_class=4, learning_rate=5e-3)
+
+
+def new_feed(embedder, jobs=2) -> Feed:
+    fresh = load_embedder(embedder.spec, "cpu")
+    return Feed(fresh, Pictures(lambda path: fresh.resized(decode(path))), jobs)
+
+
+def test_one_step_reduces_the_loss_on_its_batch(feed, examples):
+    trainer = Trainer(feed, SETTINGS)
+    images = next(iter(feed.plain(examples, 20)))
+    labels = torch.tensor([0, 1] * 10)
+    before, _ = trainer.step(images, labels, "here")
+    after, _ = trainer.step(images, labels, "here")
+    assert after < before
+
+
+def test_training_makes_the_classes_retrievable(feed, examples):
+    trainer = Trainer(feed, SETTINGS)
+    before = validate(feed, examples)
+    outcomes = [trainer.epoch(number, examples) for number in range(1, 9)]
+    after = validate(feed, examples)
+    assert after["map"] > max(before["map"], 0.95)
+    assert outcomes[-1].violating_fraction < outcomes[0].violating_fraction / 2
+    assert all(outcome.images_per_second > 0 for outcome in outcomes)
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_the_threads(embedder, examples):
+    weights = []
+    for jobs, seed in ((1, 0), (3, 0), (1, 1)):
+        trainer = Trainer(new_feed(embedder, jobs), replace(SETTINGS, seed=seed))
+        trainer.epoch(1, examples)
+        weights.append(digest(trainer.network))
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_a_restored_state_continues_to_the_same_weights(embedder, examples):
+    whole = Trainer(new_feed(embedder), SETTINGS)
+    whole.epoch(1, examples)
+    taken = {
+        key: value.clone() for key, value in state.take(whole.network, whole.optimizer).items()
+    }
+    whole.epoch(2, examples)
+    resumed = Trainer(new_feed(embedder), SETTINGS)
+    state.restore(resumed.network, resumed.optimizer, taken, "here")
+    resumed.epoch(2, examples)
+    assert digest(resumed.network) == digest(whole.network)
+
+
+def test_the_state_of_another_network_is_refused(feed):
+    trainer = Trainer(feed, SETTINGS)
+    with pytest.raises(ModelError, match=r"^a\.safetensors: .*: not the state of this network$"):
+        state.restore(trainer.network, trainer.optimizer, {}, "a.safetensors")
+
+
+def test_an_epoch_tells_every_image_that_is_done(feed, examples):
+    told: list[int] = []
+    Trainer(feed, SETTINGS).epoch(1, examples, told.append)
+    assert told == [8, 8]
+
+
+def test_a_loss_that_is_no_number_stops_at_its_batch(feed, examples):
+    trainer = Trainer(feed, SETTINGS)
+    with torch.no_grad():
+        next(trainer.network.head.parameters()).fill_(float("nan"))
+    with pytest.raises(ModelError) as caught:
+        trainer.epoch(3, examples)
+    assert str(caught.value) == "epoch 3, batch 1: the loss is nan"
+
+
+def test_frozen_parts_keep_weights_and_statistics(feed, examples):
+    trainer = Trainer(feed, replace(SETTINGS, freeze_layers=2))
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    trainer.epoch(1, examples)
+    changed = {
+        name
+        for name, value in trainer.network.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert not any(name.startswith(("features.0.", "features.1.")) for name in changed)
+    assert {"features.3.weight", "features.4.running_mean", "head.after.0.weight"} <= changed
+
+
+def test_frozen_batch_norms_keep_weights_and_statistics(feed, examples):
+    trainer = Trainer(feed, replace(SETTINGS, freeze_batchnorm=True))
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    trainer.epoch(1, examples)
+    after = trainer.network.state_dict()
+    kept = {name for name in before if torch.equal(after[name], before[name])}
+    assert kept == {name for name in before if name.startswith(("features.1.", "features.4."))}
+
+
+def test_blocks_open_plain_containers_only():
+    inner = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.ReLU(), torch.nn.Linear(1, 1))
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), inner)
+    assert list(blocks(network)) == [network[0], inner[0], inner[2]]
+    assert list(blocks(torch.nn.Sequential(network))) == [network[0], inner[0], inner[2]]
+
+
+def test_more_frozen_layers_than_there_are_is_refused(feed):
+    with pytest.raises(UsageError, match="--freeze-layers: the network has 4 blocks, found 5"):
+        Trainer(feed, replace(SETTINGS, freeze_layers=5))
+
+
+def test_a_wholly_frozen_network_is_refused(embedder):
+    headless = load_embedder(replace(embedder.spec, head=None, weights_sha256=""), "cpu")
+    feed = Feed(headless, Pictures(lambda path: headless.resized(decode(path))), 1)
+    with pytest.raises(ModelError, match="every weight is frozen"):
+        Trainer(feed, replace(SETTINGS, freeze_layers=4))
+
+
+def test_out_of_memory_says_what_to_lower(feed, examples, monkeypatch):
+    trainer = Trainer(feed, SETTINGS)
+
+    def full(_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
+
+    monkeypatch.setattr(trainer.network, "forward", full)
+    with pytest.raises(ModelError, match="cpu: not enough memory for a batch of 8 images"):
+        trainer.epoch(1, examples)
+
+
+def test_other_errors_of_the_network_are_not_hidden(feed, examples, monkeypatch):
+    trainer = Trainer(feed, SETTINGS)
+
+    def broken(_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(trainer.network, "forward", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        trainer.epoch(1, examples)
+
+
+def test_a_picture_that_vanishes_is_named(feed, examples):
+    settings = replace(SETTINGS, augmentation=Augmentation(random_resized_crop=True))
+    gone = [replace(example, path=f"{example.path}.gone") for example in examples]
+    with pytest.raises(DataError, match=r"^\d+\.png: no longer readable: "):
+        Trainer(feed, settings).epoch(1, gone)
+
+
+def test_validation_without_rows_or_without_matches_has_no_numbers(feed, examples):
+    assert validate(feed, []) == {"map": None, "p_at_1": None, "p_at_5": None}
+    assert validate(feed, examples[:2]) == {"map": None, "p_at_1": None, "p_at_5": None}
+
+
+def test_plain_batches_are_the_views_of_the_evaluation(feed, examples):
+    batches = list(feed.plain(examples[:5], 2))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    view = feed.embedder.to_input(feed.embedder.view(decode(examples[4].path)))
+    assert torch.equal(batches[2][0], view)
+    assert list(feed.plain([], 2)) == []
+
+
+def test_the_loss_of_an_epoch_is_that_of_its_batches(feed, examples):
+    """One batch of everything without augmentation: the mean is that batch's own loss."""
+    settings = replace(SETTINGS, per_class=10, augmentation=Augmentation(flip=False))
+    images = next(iter(feed.plain(examples, 20)))
+    feed.embedder.network.train()
+    expected = triplet_loss(feed.embedder.network(images), torch.tensor([0, 1] * 10)).value.item()
+    outcome = Trainer(new_feed(feed.embedder), settings).epoch(1, examples)
+    assert outcome.loss == pytest.approx(expected, rel=1e-4)

@@ -1,0 +1,59 @@
+"""Random views of a picture for training, drawn as torchvision's transforms draw them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from xmir_cli.images.decode import Picture
+from xmir_cli.model.embedder import SAMPLING, Embedder, View, three_channels
+
+_AREA = (0.08, 1.0)  # of the picture
+_RATIO = (3 / 4, 4 / 3)  # width by height
+_TRIES = 10
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is varied."""
+
+    random_resized_crop: bool = False  # else the centre crop of the evaluation
+    flip: bool = True  # left and right, one time in two; mirrors hearts
+
+
+def augment(
+    embedder: Embedder, resized: Picture, augmentation: Augmentation, rng: Generator
+) -> View:
+    """A random view of a picture that `embedder.resized` made; all randomness comes from `rng`."""
+    size = embedder.size
+    view = embedder.view(resized)
+    if augmentation.random_resized_crop:
+        crop = resized.pixels.crop(random_box(resized.width, resized.height, rng))
+        sampling = SAMPLING[embedder.spec.preprocessing.interpolation]
+        view = View(three_channels(crop.resize((size, size), sampling)), view.roi, view.image_size)
+    if augmentation.flip and rng.random() < 0.5:
+        view = View(np.ascontiguousarray(view.pixels[:, ::-1]), view.roi, view.image_size)
+    return view
+
+
+def random_box(width: int, height: int, rng: Generator) -> Box:
+    """A crop of random area, shape and place (8 % to all of it, 3:4 to 4:3); Inception's.
+
+    Ten tries, then the largest central box whose shape is allowed. Source: Szegedy et al., CVPR
+    2015, as in torchvision's RandomResizedCrop.
+    """
+    for _ in range(_TRIES):
+        area = width * height * rng.uniform(*_AREA)
+        ratio = math.exp(rng.uniform(math.log(_RATIO[0]), math.log(_RATIO[1])))
+        wide, high = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < wide <= width and 0 < high <= height:
+            left = int(rng.integers(0, width - wide, endpoint=True))
+            top = int(rng.integers(0, height - high, endpoint=True))
+            return left, top, left + wide, top + high
+    wide = min(width, round(height * _RATIO[1]))
+    high = min(height, round(width / _RATIO[0]))
+    left, top = (width - wide) // 2, (height - high) // 2
+    return left, top, left + wide, top + high

@@ -1,0 +1,71 @@
+"""Which rows train, which validate, and which of them cannot be used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xmir_cli.errors import DataError
+
+TRAIN = "train"
+VALIDATION = ("val", "test")  # the splits that validate when nobody names one, the first there is
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture with its class."""
+
+    name: str
+    path: str
+    label: str
+    patient: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Division:
+    """The rows for each purpose; `validated_on` is None when there are none to validate on."""
+
+    training: list[Example]
+    validation: list[Example]
+    validated_on: str | None
+
+    @property
+    def shared_patients(self) -> int:
+        """Patients on both sides: their images make the validation look better than it is."""
+        sides = ({row.patient for row in rows} for rows in (self.training, self.validation))
+        return len(set.intersection(*sides) - {None})
+
+
+def divide(examples: Sequence[Example], split: str | None, validate: str | None) -> Division:
+    """The rows to train on and those to validate on.
+
+    Args:
+        examples: All rows.
+        split: The split to train on; None is `train`, or every row when no row has a split.
+        validate: The split to validate on; None is `val`, else `test`, else nothing.
+
+    Raises DataError when a split that is wanted has no rows.
+    """
+    known = sorted({row.split for row in examples if row.split is not None})
+    if split is None and not known:
+        return Division(list(examples), [], None)
+    training = [row for row in examples if row.split == (split or TRAIN)]
+    if not training:
+        raise _missing("--split", split or TRAIN, known)
+    if validate is not None and validate not in known:
+        raise _missing("--validate", validate, known)
+    chosen = validate or next((name for name in VALIDATION if name in known), None)
+    validation = [row for row in examples if chosen is not None and row.split == chosen]
+    return Division(training, validation, chosen)
+
+
+def _missing(flag: str, split: str, known: Sequence[str]) -> DataError:
+    found = f"the splits are {', '.join(known)}" if known else "there is no split column"
+    return DataError(f"no rows of the split {split}; {found}", f"Name one with {flag}.")
+
+
+def contradictions(examples: Sequence[Example], fingerprints: Sequence[str]) -> set[int]:
+    """Positions of pictures that stand in two classes: their copies are labelled otherwise."""
+    labels: dict[str, set[str]] = {}
+    for example, fingerprint in zip(examples, fingerprints, strict=True):
+        labels.setdefault(fingerprint, set()).add(example.label)
+    return {place for place, mark in enumerate(fingerprints) if len(labels[mark]) > 1}

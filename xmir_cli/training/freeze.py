@@ -1,0 +1,39 @@
+"""Parts of a network that training leaves as they are."""
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from xmir_cli.errors import UsageError
+from xmir_cli.model.network import Network
+
+
+def blocks(features: nn.Module) -> Iterator[nn.Module]:
+    """The parts with weights in the order of the network; plain containers are opened."""
+    children = list(features.children())
+    for child in children:
+        if type(child) is nn.Sequential or len(children) == 1:
+            yield from blocks(child)
+        elif any(True for _ in child.parameters()):
+            yield child
+
+
+def frozen_parts(network: Network, batchnorm: bool, layers: int) -> list[nn.Module]:
+    """The first `layers` blocks of the features, and every batch norm if `batchnorm`.
+
+    Raises UsageError when that many blocks are not there.
+    """
+    found = list(blocks(network.features))
+    if layers > len(found):
+        raise UsageError(f"--freeze-layers: the network has {len(found)} blocks, found {layers}")
+    norms = [
+        part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
+    ]
+    return [*found[:layers], *(norms if batchnorm else [])]
+
+
+def train_except(network: Network, frozen: list[nn.Module]) -> None:
+    """Put the network in training mode, its frozen parts in evaluation mode without gradients."""
+    network.train()
+    for part in frozen:
+        part.eval().requires_grad_(False)

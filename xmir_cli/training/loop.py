@@ -1,0 +1,111 @@
+"""The training loop: batches of P classes x K images, triplet loss, Adam; an epoch at a time."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xmir_cli.errors import ModelError
+from xmir_cli.training.augment import Augmentation
+from xmir_cli.training.examples import Example
+from xmir_cli.training.feed import Feed
+from xmir_cli.training.freeze import frozen_parts, train_except
+from xmir_cli.training.losses import MARGIN, triplet_loss
+from xmir_cli.training.sampler import by_class, epoch_batches
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the result of a training run, beside its data and its first weights."""
+
+    epochs: int = 20
+    per_class: int = 16
+    classes_per_batch: int | None = None  # None: all
+    margin: float = MARGIN
+    learning_rate: float = 1e-4
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    freeze_batchnorm: bool = False
+    freeze_layers: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an epoch of training gave."""
+
+    loss: float  # mean over the batches
+    violating_fraction: float  # mean over the batches
+    images_per_second: float
+
+
+class Trainer:
+    """A network in training with its optimiser.
+
+    All randomness comes from (seed, epoch) and an image's place in the table, so that a run which
+    is continued after any epoch ends with the same weights as one that never stopped.
+    """
+
+    def __init__(self, feed: Feed, settings: Settings) -> None:
+        self.feed, self.settings = feed, settings
+        self.embedder = feed.embedder
+        self.network, self.device = self.embedder.network, self.embedder.device
+        self.frozen = frozen_parts(self.network, settings.freeze_batchnorm, settings.freeze_layers)
+        train_except(self.network, self.frozen)
+        trained = [weight for weight in self.network.parameters() if weight.requires_grad]
+        if not trained:
+            raise ModelError("every weight is frozen; there is nothing to train")
+        self.optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
+
+    def epoch(
+        self,
+        number: int,
+        examples: Sequence[Example],
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> Outcome:
+        """Train one epoch, `number` counted from 1; `advance` is told how many more are done.
+
+        Raises ModelError when the loss is no longer finite or memory does not suffice.
+        """
+        settings, start = self.settings, time.monotonic()
+        labels = [example.label for example in examples]
+        seed = settings.seed, number
+        batches = epoch_batches(labels, settings.per_class, settings.classes_per_batch, seed)
+        classes = {name: place for place, name in enumerate(by_class(labels))}
+        steps: list[tuple[float, float]] = []
+        train_except(self.network, self.frozen)
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(settings.seed * 1_000_003 + number)  # for dropout
+            views = self.feed.augmented(batches, examples, settings.augmentation, seed)
+            for batch, images in zip(batches, views, strict=True):
+                targets = torch.tensor([classes[labels[place]] for place in batch])
+                where = f"epoch {number}, batch {len(steps) + 1}"
+                steps.append(self.step(images, targets.to(self.device), where))
+                advance(len(batch))
+        loss, violating = np.mean(steps, axis=0).tolist()
+        return Outcome(loss, violating, sum(map(len, batches)) / (time.monotonic() - start))
+
+    def step(self, images: Tensor, labels: Tensor, where: str) -> tuple[float, float]:
+        """One update on images [B, 3, S, S]; the loss before it and the violating fraction."""
+        self.optimizer.zero_grad()
+        narrow = self.embedder.precision == "bf16"
+        try:
+            with torch.autocast("cuda", torch.bfloat16) if narrow else nullcontext():
+                raw = self.network(images)
+            loss = triplet_loss(raw.float(), labels, self.settings.margin)
+            value = float(loss.value.detach())
+            if not np.isfinite(value):
+                raise ModelError(f"{where}: the loss is {value}", "Lower --learning-rate.")
+            loss.value.backward()
+        except RuntimeError as error:  # torch.OutOfMemoryError is one
+            if not isinstance(error, torch.OutOfMemoryError) and "allocate mem" not in str(error):
+                raise
+            raise ModelError(
+                f"{self.device}: not enough memory for a batch of {len(images)} images",
+                "Lower --per-class or --input-size, or freeze the first layers.",
+            ) from None
+        self.optimizer.step()
+        return value, loss.violating

@@ -1,0 +1,25 @@
+"""What a retrieval with the network would be worth."""
+
+from collections.abc import Sequence
+
+import torch
+
+from xmir_cli.metrics.ranking import Measures
+from xmir_cli.metrics.retrieval import Labelled, leave_one_out
+from xmir_cli.training.examples import Example
+from xmir_cli.training.feed import Feed
+
+NAMES = ("map", "p_at_1", "p_at_5")
+_MEASURES = Measures((1, 5))
+
+
+def validate(feed: Feed, examples: Sequence[Example]) -> dict[str, float | None]:
+    """mAP, P@1 and P@5, each image asked about among all others; None without any match to find."""
+    if not examples:
+        return dict.fromkeys(NAMES)
+    feed.embedder.network.eval()
+    vectors = [feed.embedder.embed(images) for images in feed.plain(examples, feed.embedder.batch)]
+    labels = [example.label for example in examples]
+    images = Labelled(torch.cat(vectors).numpy(), labels, [None] * len(labels))
+    means = leave_one_out(images, _MEASURES).scores.micro()
+    return {name: means.get(name) for name in NAMES}
