@@ -34,6 +34,7 @@ def opacity_share(masks: dict[str, Path], records: list[dict]) -> float:
 
 
 def main() -> None:
+    """Print the summary."""
     retrieval_file, causal_file, data = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     retrieval = json.loads(Path(retrieval_file).read_text().splitlines()[0])
     records = [json.loads(line) for line in Path(causal_file).read_text().splitlines()]

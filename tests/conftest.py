@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +35,12 @@ def xmir(monkeypatch: pytest.MonkeyPatch) -> Xmir:
     def run(*arguments: object, stdin: str | bytes | None = None) -> Result:
         data = stdin.encode() if isinstance(stdin, str) else (stdin or b"")
         raw_out, raw_err = io.BytesIO(), io.BytesIO()
-        out = io.TextIOWrapper(raw_out, encoding="utf-8", errors="surrogateescape", write_through=True)
-        err = io.TextIOWrapper(raw_err, encoding="utf-8", errors="surrogateescape", write_through=True)
+        out = io.TextIOWrapper(
+            raw_out, encoding="utf-8", errors="surrogateescape", write_through=True
+        )
+        err = io.TextIOWrapper(
+            raw_err, encoding="utf-8", errors="surrogateescape", write_through=True
+        )
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main.execute([str(argument) for argument in arguments])
@@ -57,7 +61,6 @@ def tiny_arch() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("XMIR_INDEX", raising=False)
-    yield

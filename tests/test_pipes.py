@@ -24,8 +24,8 @@ def gallery(tmp_path_factory, tiny_arch):
         pixels = rng.integers(0, 256, (40, 40), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
     done = shell(
-        f"xmir embed *.png --arch {tiny_arch} --weights random:0 --device cpu -o g.parquet >/dev/null"
-        " && xmir index g.parquet -o g.xmir >/dev/null",
+        f"xmir embed *.png --arch {tiny_arch} --weights random:0 --device cpu -o g.parquet"
+        " >/dev/null && xmir index g.parquet -o g.xmir >/dev/null",
         folder,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -54,7 +54,8 @@ def test_a_reader_that_leaves_ends_the_writer_quietly_with_141(gallery):
 
 def test_the_whole_pipe_ends_well_under_pipefail(gallery):
     done = shell(
-        "xmir query 0.png --top 2 --device cpu | xmir saliency --method activation,random --device cpu"
+        "xmir query 0.png --top 2 --device cpu"
+        " | xmir saliency --method activation,random --device cpu"
         " | xmir causal-metric --steps 4 --device cpu",
         gallery,
     )

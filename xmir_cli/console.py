@@ -78,7 +78,7 @@ class Skips:
         return self.codes.total()
 
     def finish(self, done: int, verb: str) -> Status:
-        """Say the sum (`9812 embedded, 14 skipped (9 truncated, 5 empty)`) and give the exit code."""
+        """Say the sum (`98 embedded, 14 skipped (9 truncated, 5 empty)`), give the exit code."""
         if not self.codes:
             return Status.DONE
         parts = ", ".join(f"{count} {code}" for code, count in self.codes.most_common())
@@ -178,7 +178,7 @@ class Printer:
     """Writes records to stdout as they are known: JSONL in a pipe, a table on a terminal.
 
     `columns` names what a table, TSV or CSV shows (dots reach into objects); `path_key` names the
-    value printed by the format `paths`. A table is drawn at the end, every other format line by line.
+    value that the format `paths` prints. A table is drawn at the end, the others line by line.
     """
 
     def __init__(self, form: str, columns: Sequence[str], path_key: str) -> None:
@@ -214,9 +214,7 @@ class Printer:
             self._line(self._separated([_cell(record, column) for column in self.columns]))
 
     def _line(self, text: str) -> None:
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "surrogateescape").decode(encoding, "surrogateescape"))
-        sys.stdout.write("\n")
+        sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 
     def _separated(self, cells: Sequence[str]) -> str:

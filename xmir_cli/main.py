@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 import typer.core
@@ -13,6 +13,9 @@ from typer.main import get_command
 
 from xmir_cli import __version__, console
 from xmir_cli.errors import XmirError
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context
 
 COMMANDS = (
     "train",
@@ -26,10 +29,8 @@ COMMANDS = (
     "info",
 )
 
-Command = typer.core.TyperCommand
-# typer vendors its click, so the classes are reached through typer's own names
-Context = typer.Context
-_ClickException = typer.BadParameter.__mro__[2]
+# typer vendors its click, so the class is reached through typer's own
+_ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 class _ReaderGoneError(Exception):
@@ -43,31 +44,30 @@ class _InterruptedError(Exception):
 class _LazyGroup(typer.core.TyperGroup):
     """Imports a command's file when the command is called or the list of commands is shown."""
 
-    def list_commands(self, ctx: Context) -> list[str]:  # type: ignore[override] # vendored type
+    def list_commands(self, ctx: "Context") -> list[str]:
         del ctx
         return list(COMMANDS)
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # type: ignore[override] # vendored type
+    def get_command(self, ctx: "Context", cmd_name: str) -> "Command | None":
         del ctx
         return load_command(cmd_name) if cmd_name in COMMANDS else None
 
-    def invoke(self, ctx: Context) -> object:  # type: ignore[override] # vendored type
+    def invoke(self, ctx: "Context") -> object:
         try:
-            return super().invoke(ctx)  # type: ignore[arg-type] # vendored type
+            return super().invoke(ctx)
         except BrokenPipeError:
             raise _ReaderGoneError from None
         except KeyboardInterrupt:
             raise _InterruptedError from None
 
 
-def load_command(name: str) -> Command:
+def load_command(name: str) -> "Command":
     """The command `name`, built from the function of its file."""
     module = importlib.import_module(f"xmir_cli.commands.{name.replace('-', '_')}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name)(module.command)
     built = get_command(single)
     built.name = name
-    assert isinstance(built, Command)
     return built
 
 
@@ -88,9 +88,11 @@ def _print_version(value: bool) -> None:
 
 @app.callback()
 def xmir(
-    version: Annotated[  # noqa: ARG001 # handled by its callback
+    version: Annotated[  # handled by its callback
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Explainable medical image retrieval: which past cases look like this one, and why?"""
@@ -145,7 +147,7 @@ def _usage_error(error: Exception) -> int:
 
 
 def _die_of(number: signal.Signals) -> NoReturn:
-    """End as the shell expects of a process that the signal ended: 141 for SIGPIPE, 130 for SIGINT."""
+    """End as killed by the signal: the shell sees 141 for SIGPIPE, 130 for SIGINT."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)  # the interpreter's own last flush must not fail again
     signal.signal(number, signal.SIG_DFL)

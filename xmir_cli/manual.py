@@ -4,14 +4,17 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
 from typer.main import get_command
 
 from xmir_cli import __version__
-from xmir_cli.main import COMMANDS, Command, app, load_command
+from xmir_cli.main import COMMANDS, app, load_command
+
+if TYPE_CHECKING:  # typer vendors its click and exports no type of it
+    from typer._click import Command, Context
 
 WIDTH = 80  # columns of the help in the README
 
@@ -30,16 +33,16 @@ _EXIT_STATUS = (
 
 def pages() -> dict[str, str]:
     """The man pages by file name."""
-    made = {"xmir.1": _page("xmir", get_command(app))}  # type: ignore[arg-type] # a group is a command too
+    made = {"xmir.1": _page("xmir", get_command(app))}
     for name in COMMANDS:
         made[f"xmir-{name}.1"] = _page(f"xmir {name}", load_command(name))
     return made
 
 
 def help_text(name: str) -> str:
-    """The help of `xmir` (empty name) or of one command, as a terminal of WIDTH columns shows it."""
+    """The help of `xmir` (empty name) or of a command on a terminal of WIDTH columns."""
     command = load_command(name) if name else get_command(app)
-    context = _context(f"xmir {name}".strip(), command)  # type: ignore[arg-type] # a group is a command too
+    context = _context(f"xmir {name}".strip(), command)
     return context.get_help().rstrip()
 
 
@@ -52,28 +55,33 @@ def readme(text: str) -> str:
             f"<!-- help {name} -->\n```text\n{help_text(name.replace('xmir', '').strip())}\n```\n"
         )
 
-    return re.sub(r"<!-- help (?P<name>[a-z -]+) -->\n```text\n.*?\n```\n", block, text, flags=re.S)
+    return re.sub(
+        r"<!-- help (?P<name>[a-z -]+) -->\n```text\n.*?\n```\n", block, text, flags=re.DOTALL
+    )
 
 
-def _context(path: str, command: Command) -> typer.Context:
-    settings = {"help_option_names": ["-h", "--help"], "terminal_width": WIDTH}
-    made: object = command.make_context(path, [], resilient_parsing=True, **settings)
-    assert isinstance(made, typer.Context.__mro__[1])
-    return made  # type: ignore[return-value] # vendored type
+def _context(path: str, command: "Command") -> "Context":
+    return command.make_context(
+        path,
+        [],
+        resilient_parsing=True,
+        help_option_names=["-h", "--help"],
+        terminal_width=WIDTH,
+    )
 
 
-def _page(path: str, command: Command) -> str:
+def _page(path: str, command: "Command") -> str:
     name = path.replace(" ", "-")
     summary, *story = re.split(r"\n\s*\n", (command.help or "").strip())
     lines = [f'.TH "{name.upper()}" "1" "" "xmir {__version__}" "User Commands"', ".SH NAME"]
     lines += [f"{name} \\- {_roff(_joined(summary).rstrip('.'))}", ".SH SYNOPSIS"]
     context = _context(path, command)
-    lines += [f".B {path}", _roff(" ".join(command.collect_usage_pieces(context)))]  # type: ignore[arg-type] # vendored type
+    lines += [f".B {path}", _roff(" ".join(command.collect_usage_pieces(context)))]
     lines += [".SH DESCRIPTION", *_description([summary, *story])]
     records = [
         record
-        for parameter in command.get_params(context)  # type: ignore[arg-type] # vendored type
-        if (record := parameter.get_help_record(context)) is not None  # type: ignore[arg-type] # vendored type
+        for parameter in command.get_params(context)
+        if (record := parameter.get_help_record(context)) is not None
     ]
     lines += [".SH OPTIONS", *_definitions(records)]
     if path == "xmir":
@@ -98,9 +106,7 @@ def _description(paragraphs: list[str]) -> Iterator[str]:
             yield from (".PP", _roff(_joined(paragraph)))
 
 
-def _definitions(
-    records: "Iterator[tuple[str, str]] | list[tuple[str, str]] | tuple[tuple[str, str], ...]",
-) -> Iterator[str]:
+def _definitions(records: Iterable[tuple[str, str]]) -> Iterator[str]:
     for term, meaning in records:
         yield from (".TP", f"\\fB{_roff(term)}\\fR", _roff(_joined(meaning)))
 

@@ -9,54 +9,97 @@ Images = Annotated[
     list[str],
     typer.Argument(
         metavar="IMAGES...",
-        help="Image files, globs, folders, a CSV/TSV/Parquet manifest with a 'path' column, or - for paths on "
-        "standard input.",
+        help="Image files, globs, folders, a CSV/TSV/Parquet manifest with a 'path' column, or - "
+        "for paths on standard input.",
     ),
 ]
-NullSeparated = Annotated[bool, typer.Option("--null", "-0", help="Paths on standard input end with a NUL byte.")]
+NullSeparated = Annotated[
+    bool, typer.Option("--null", "-0", help="Paths on standard input end with a NUL byte.")
+]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="COLUMN=VALUE", help="Keep only rows with this value; may be repeated (and)."),
+    typer.Option(
+        "--where", metavar="COLUMN=VALUE", help="Keep only rows with this value; repeat for more."
+    ),
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="FILE", help="A checkpoint of 'xmir train'; says architecture and all."),
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="FILE",
+        help="A checkpoint of 'xmir train'.",
+    ),
 ]
 Architecture = Annotated[
     str | None,
     typer.Option(
         "--arch",
         metavar="NAME",
-        help="densenet121, resnet50, efficientnet_b0, convnext_tiny, mobilenet_v3_small, vit_b_16 ... of torchvision; "
-        "timm:NAME; FILE.py:FUNCTION or package.module:FUNCTION for a network of your own.",
+        help="densenet121, resnet50, efficientnet_b0, convnext_tiny, mobilenet_v3_small, vit_b_16 "
+        "... of torchvision; timm:NAME; FILE.py:FUNCTION or package.module:FUNCTION for your own.",
     ),
 ]
 Weights = Annotated[
     str | None,
-    typer.Option("--weights", metavar="imagenet|random:SEED|FILE", help="Where the numbers come from."),
+    typer.Option(
+        "--weights", metavar="imagenet|random:SEED|FILE", help="Where the numbers come from."
+    ),
 ]
-Head = Annotated[int | None, typer.Option("--head", min=1, help="Add a linear head of this size (256 in the paper).")]
-InputSize = Annotated[int | None, typer.Option("--input-size", min=8, help="Side of the network's input, pixels.")]
-Mean = Annotated[str | None, typer.Option("--mean", metavar="R,G,B", help="Normalisation mean of values in [0, 1].")]
-Std = Annotated[str | None, typer.Option("--std", metavar="R,G,B", help="Normalisation standard deviation.")]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the network runs.")]
-Precision = Annotated[Literal["fp32", "bf16", "fp16"], typer.Option("--precision", help="Arithmetic of the network.")]
-Batch = Annotated[int, typer.Option("--batch", min=1, help="Images a forward pass; halved when memory runs out.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Decoding threads. [default: processors]")]
+Head = Annotated[
+    int | None,
+    typer.Option("--head", min=1, help="Add a linear head of this size (256 in the paper)."),
+]
+InputSize = Annotated[
+    int | None, typer.Option("--input-size", min=8, help="Side of the network's input, pixels.")
+]
+Mean = Annotated[
+    str | None,
+    typer.Option("--mean", metavar="R,G,B", help="Normalisation mean of values in [0, 1]."),
+]
+Std = Annotated[
+    str | None, typer.Option("--std", metavar="R,G,B", help="Normalisation standard deviation.")
+]
+Device = Annotated[
+    str,
+    typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the network runs."),
+]
+Precision = Annotated[
+    Literal["fp32", "bf16", "fp16"],
+    typer.Option("--precision", help="Arithmetic of the network."),
+]
+Batch = Annotated[
+    int,
+    typer.Option("--batch", min=1, help="Images a forward pass; halved when memory runs out."),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Decoding threads. [default: processors]"),
+]
 Format = Annotated[
     Literal["table", "jsonl", "tsv", "csv", "paths"] | None,
     typer.Option("--format", help="How to print. [default: table on a terminal, jsonl in a pipe]"),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing output.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run; keep what is done.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue an interrupted run; keep what is done.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
-Records = Annotated[str, typer.Argument(metavar="RECORDS", help="JSONL records; - is standard input.")]
+Records = Annotated[
+    str, typer.Argument(metavar="RECORDS", help="JSONL records; - is standard input.")
+]
 Gates = Annotated[
     list[str] | None,
-    typer.Option("--min", metavar="NAME=VALUE", help="Exit 4 when the number is below this; may be repeated."),
+    typer.Option(
+        "--min", metavar="NAME=VALUE", help="Exit 4 when the number is below this; may be repeated."
+    ),
 ]
 Limits = Annotated[
     list[str] | None,
-    typer.Option("--max", metavar="NAME=VALUE", help="Exit 4 when the number is above this; may be repeated."),
+    typer.Option(
+        "--max", metavar="NAME=VALUE", help="Exit 4 when the number is above this; may be repeated."
+    ),
 ]
-OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")]
+OutputFolder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")
+]

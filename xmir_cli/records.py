@@ -18,7 +18,7 @@ ARTIFACT = "xmir.artifact/1"
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a picture to the model space: resize, centre crop, scale to [0, 1], normalise per channel."""
+    """From a picture to the model space: resize, crop the centre, scale to [0, 1], normalise."""
 
     input_size: int = 224  # pixels, side of the square crop
     resize: int = 256  # pixels, the shorter side before the crop
@@ -29,7 +29,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything needed to build the same embedding network again; rides in every artefact and record."""
+    """All that it takes to build the same network again; rides in every artefact and record."""
 
     architecture: str  # densenet121, timm:NAME, FILE.py:FUNCTION, package.module:FUNCTION
     weights: str  # imagenet, random:SEED, or a checkpoint's path
@@ -43,7 +43,7 @@ class ModelSpec:
 
     @staticmethod
     def from_json(data: object, where: str) -> "ModelSpec":
-        """The spec that `to_json` made; raises DataError naming `where` when the data is not one."""
+        """The spec that `to_json` made; raises DataError naming `where` when it is none."""
         if not isinstance(data, Mapping):
             raise DataError(f"{where}: model: expected an object, found {type(data).__name__}")
         try:
@@ -67,7 +67,7 @@ class ModelSpec:
             raise DataError(f"{where}: model: not the description of a model ({error})") from None
 
     def same_embedding(self, other: "ModelSpec") -> bool:
-        """Whether both give the same vectors: tensors, head and preprocessing, not where they lie."""
+        """Whether both give the same vectors: tensors, head, preprocessing; not where they lie."""
         return (self.weights_sha256, self.head, self.preprocessing) == (
             other.weights_sha256,
             other.head,
@@ -87,7 +87,7 @@ def _triple(value: object) -> tuple[float, float, float]:
 
 
 def text(record: Mapping[str, object], key: str, where: str) -> str:
-    """The string under `key`; raises DataError naming `where` (source and line) when it is not there."""
+    """The string under `key`; raises DataError naming `where` (source, line) without one."""
     value = record.get(key)
     if not isinstance(value, str):
         raise DataError(f"{where}: {key}: expected a string, found {_kind(value)}")
