@@ -1,4 +1,4 @@
-"""Every file is written beside its place, synced and renamed: the old one, the new one, or nothing."""
+"""Every file is written beside its place, synced, renamed: the old one, the new one, or none."""
 
 import os
 import secrets

@@ -1,6 +1,7 @@
 """Reading the wire: JSON objects a line, or bare image paths."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ def _parse(line: str) -> Record | ItemError:
     if not line.startswith("{"):
         return {"path": line}
     try:
-        value: object = json.loads(line, parse_constant=_refuse)
+        value: object = json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return ItemError("bad-record: not a JSON object")
     return cast("Record", value)
@@ -62,3 +63,10 @@ def _parse(line: str) -> Record | ItemError:
 
 def _refuse(constant: str) -> object:
     raise ValueError(constant)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):  # 1e999 is grammatical JSON
+        raise ValueError(digits)
+    return number

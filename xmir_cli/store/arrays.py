@@ -1,0 +1,56 @@
+"""NumPy files: written in one atomic step, read only when the header tells the truth."""
+
+import math
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from xmir_cli.errors import DataError
+from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.regular import open_regular
+
+_HEADER_LIMIT = 10_000  # characters
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array of plain numbers as `.npy`; equal arrays give equal bytes."""
+    with atomic_file(path) as file:
+        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array in a `.npy` file, C-contiguous and in this machine's byte order.
+
+    Raises DataError, before any memory is taken, unless it holds real numbers and exactly the bytes
+    that its header announces; and when a number is NaN or infinite.
+    """
+    with open_regular(path) as file:
+        shape, fortran, kind = _header(path, file)
+        values = np.fromfile(file, kind, math.prod(shape))
+    array = values.reshape(shape, order="F" if fortran else "C")
+    array = np.ascontiguousarray(array, dtype=kind.newbyteorder("="))
+    if not np.isfinite(array).all():
+        raise DataError(f"{path}: holds NaN or infinity")
+    return array
+
+
+def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type; leaves the file at the first number."""
+    try:
+        version = np.lib.format.read_magic(file)
+        reader = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, fortran, kind = reader(file, max_header_size=_HEADER_LIMIT)
+    except Exception:  # noqa: BLE001 # the header is parsed as Python text: SyntaxError, MemoryError..
+        raise DataError(f"{path}: not a NumPy file (.npy)") from None
+    if kind.kind not in "fiub" or min(shape, default=1) < 0:
+        raise DataError(f"{path}: expected an array of real numbers, found {kind} {shape}")
+    expected = math.prod(shape) * kind.itemsize
+    found = os.fstat(file.fileno()).st_size - file.tell()
+    if expected != found:
+        raise DataError(f"{path}: expected {expected} bytes of numbers, found {found}; cut short?")
+    return shape, fortran, kind

@@ -1,0 +1,173 @@
+"""The images a command is given: files, globs, folders, manifests, lists and records on stdin."""
+
+import glob
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xmir_cli.errors import DataError, ItemError, UsageError
+from xmir_cli.records import ARTIFACT, Record
+from xmir_cli.store.jsonl import open_lines, read_records
+from xmir_cli.store.manifest import Row, is_manifest, read_manifest
+
+# what is looked for in folders; elsewhere the content decides
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".dcm", ".dicom")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image that was asked for; nobody has opened it yet."""
+
+    id: str  # the manifest's id, else the path as given
+    path: str  # absolute
+    columns: Mapping[str, str | None]  # label, patient, split and the manifest's other columns
+
+
+def list_items(
+    arguments: Sequence[str], null_separated: bool, where: Sequence[str] | None, command: str
+) -> list[Item]:
+    """Every image that the arguments name, in their order; folders and globs sorted.
+
+    A manifest's relative paths start at its folder. Files are not opened, ids not compared.
+    Raises UsageError for a --where that fits no column, DataError when nothing is left.
+    """
+    wanted = parse_where(where)
+    items: list[Item] = []
+    for argument in arguments:
+        found = _from_stdin(null_separated, command) if argument == "-" else _expand(argument)
+        items.extend(found)
+    if not items:
+        raise DataError(_nothing(arguments))
+    return _select(items, wanted)
+
+
+def parse_where(where: Sequence[str] | None) -> list[tuple[str, str]]:
+    """`["label=normal"]` as `[("label", "normal")]`; raises UsageError when there is no `=`."""
+    pairs = [condition.partition("=") for condition in where or []]
+    for column, equals, value in pairs:
+        if not column or not equals:
+            raise UsageError(f"--where: expected COLUMN=VALUE, found {column}{equals}{value}")
+    return [(column, value) for column, _, value in pairs]
+
+
+def _select(items: list[Item], wanted: list[tuple[str, str]]) -> list[Item]:
+    known = dict.fromkeys(name for item in items for name in ("id", *item.columns))
+    for column, _ in wanted:
+        if column not in known:
+            raise UsageError(f"--where: no column {column!r}; there are {', '.join(known)}")
+    left = [
+        item
+        for item in items
+        if all(
+            ({"id": item.id, **item.columns}.get(column) or "") == value for column, value in wanted
+        )
+    ]
+    if not left:
+        conditions = " and ".join(f"{column}={value}" for column, value in wanted)
+        raise DataError(f"none of {len(items)} images has {conditions}")
+    return left
+
+
+def _nothing(arguments: Sequence[str]) -> str:
+    if "-" in arguments:
+        return "no records on standard input"
+    return f"{', '.join(arguments)}: no images there ({' '.join(EXTENSIONS)})"
+
+
+def _expand(argument: str) -> Iterator[Item]:
+    if os.path.lexists(argument):
+        yield from _expand_literal(argument)
+        return
+    if is_manifest(argument) and not glob.has_magic(argument):
+        raise DataError(f"{argument}: no such file or directory")
+    matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 # Path.glob needs a root
+    # a pattern without a match stays, and is skipped as a missing file
+    for match in matches or [argument]:
+        yield from _expand_literal(match)
+
+
+def _expand_literal(path: str) -> Iterator[Item]:
+    if Path(path).is_dir():
+        for file in sorted(_walk(path, set()), key=lambda file: Path(file).parts):
+            yield _item(file)
+    elif is_manifest(path):
+        folder = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 # no symlinks followed
+        for row in read_manifest(Path(path)):
+            yield _item_of_row(row, folder)
+    else:
+        yield _item(path)
+
+
+def _item(path: str) -> Item:
+    return Item(path, os.path.abspath(path), {})  # noqa: PTH100 # Path.resolve would follow links
+
+
+def _item_of_row(row: Row, folder: str) -> Item:
+    path = row["path"] or ""
+    columns = {name: value for name, value in row.items() if name not in {"path", "id"}}
+    return Item(row.get("id") or path, os.path.normpath(Path(folder) / path), columns)
+
+
+def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """Images below a folder, links followed but no folder entered twice, hidden names left out."""
+    status = Path(folder).stat()
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except PermissionError:
+        yield folder  # becomes a skip that names it
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if _is_folder(entry):
+            yield from _walk(entry.path, seen)
+        elif entry.name.lower().endswith(EXTENSIONS):
+            yield entry.path
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _from_stdin(null_separated: bool, command: str) -> Iterator[Item]:
+    stream = open_lines("-", command)
+    if null_separated:
+        for name in sys.stdin.buffer.read().split(b"\0"):
+            if name:
+                yield _item(os.fsdecode(name))
+        return
+    for number, record in read_records(stream):
+        if isinstance(record, ItemError):
+            raise DataError(f"standard input: line {number}: {record.reason}")
+        yield from _from_record(record, number)
+
+
+def _from_record(record: Record, number: int) -> Iterator[Item]:
+    """A list's line gives one image; the receipt of an embeddings file all of its rows."""
+    path = record.get("path")
+    if not isinstance(path, str) or not path:
+        raise DataError(f"standard input: line {number}: path: expected a string")
+    if record.get("schema") == ARTIFACT:
+        yield from _expand_literal(path)
+    else:
+        row = {name: _cell(value) for name, value in record.items() if _is_scalar(value)}
+        row.pop("schema", None)
+        yield _item_of_row(row, str(Path.cwd()))
+
+
+def _is_scalar(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _cell(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
