@@ -1,0 +1,125 @@
+"""Every choice that a causal metric rests on, and what it does with one image."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from xmir_cli.metrics.blur import blur, folded_gaussian
+from xmir_cli.metrics.causal import Causal, Ends, causal_curves
+from xmir_cli.metrics.order import pixel_ranks
+from xmir_cli.model.embedder import Embedder
+
+Preset = Literal["paper", "rise"]
+Padding = Literal["zero", "reflect"]
+Substrate = Literal["gray", "blur", "mean", "noise"]
+Order = Literal["morf", "lerf"]
+Ties = Literal["row", "random"]
+
+BLURS: Mapping[Preset, tuple[int, float]] = {  # kernel in pixels, sigma of the folded Gaussian
+    "paper": (51, math.sqrt(50)),
+    "rise": (11, 5.0),
+}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The settings of insertion and deletion; the defaults are the paper's."""
+
+    preset: Preset = "paper"
+    blur_padding: Padding = "zero"
+    substrate: Substrate = "gray"  # what deleted pixels become; gray is zero in model space
+    order: Order = "morf"  # most relevant first, or least relevant first
+    ties: Ties = "row"
+    steps: int | None = None  # None is one row of pixels a step
+    seed: int = 0  # of random ties and of noise
+
+    def step(self, height: int, width: int) -> int:
+        """Pixels a step."""
+        if self.steps is None:
+            return width
+        return math.ceil(height * width / self.steps)
+
+    def ranks(self, saliency: Tensor) -> Tensor:
+        """The order of the pixels by the map [H, W], see `pixel_ranks`."""
+        return pixel_ranks(
+            saliency, self.order == "lerf", self.seed if self.ties == "random" else None
+        )
+
+    def ends(self, image: Tensor) -> Ends:
+        """Where the curves of the image [3, H, W] begin and end."""
+        kernel = folded_gaussian(*BLURS[self.preset])
+        blurred = blur(image, kernel, self.blur_padding == "reflect")
+        if self.substrate == "blur":
+            return Ends(image, blurred, blurred)
+        return Ends(image, blurred, self._substrate(image))
+
+    def _substrate(self, image: Tensor) -> Tensor:
+        if self.substrate == "gray":
+            return torch.zeros_like(image)
+        mean = image.mean(dim=(1, 2), keepdim=True)
+        if self.substrate == "mean":
+            return mean.expand_as(image)
+        # noise keeps each channel's mean and deviation and nothing else of the image
+        generator = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn(image.shape, generator=generator).to(image)
+        return mean + noise * image.std(dim=(1, 2), keepdim=True)
+
+    def describe(self, embedder: Embedder, image: Tensor) -> dict[str, object]:
+        """Every parameter as plain data; the fill colour in 8 bit, None when it is no colour."""
+        kernel, sigma = BLURS[self.preset]
+        return {
+            "preset": self.preset,
+            "blur_kernel": kernel,
+            "blur_sigma": sigma,
+            "blur_padding": self.blur_padding,
+            "substrate": self.substrate,
+            "fill": self._fill(embedder, image),
+            "step": self.step(*image.shape[1:]),
+            "order": self.order,
+            "ties": self.ties,
+            "seed": self.seed,
+            "weights_sha256": embedder.spec.weights_sha256,
+        }
+
+    def _fill(self, embedder: Embedder, image: Tensor) -> list[float] | None:
+        if self.substrate not in {"gray", "mean"}:
+            return None
+        recipe = embedder.spec.preprocessing
+        mean, std = torch.tensor(recipe.mean), torch.tensor(recipe.std)
+        color = self._substrate(image)[:, 0, 0] * std + mean
+        return [round(value * 255, 1) for value in color.tolist()]
+
+
+def score_maps(
+    embedder: Embedder,
+    target: Tensor,
+    image: Tensor,
+    saliency: Sequence[Tensor],
+    protocol: Protocol,
+) -> list[Causal]:
+    """Insertion and deletion of several maps of one pair, in shared batches.
+
+    Args:
+        embedder: The network that the similarity comes from.
+        target: The unit embedding [D] that stays fixed.
+        image: The explained image [3, S, S] in model space.
+        saliency: Its maps, [S, S] each.
+        protocol: The settings.
+    """
+
+    def similarity(images: Tensor) -> Tensor:
+        return (embedder.embed(images) @ target).clamp(max=1)
+
+    if not saliency:
+        return []
+    ends = protocol.ends(image)
+    on_device = Ends(
+        *(part.to(embedder.device) for part in (ends.intact, ends.blurred, ends.substrate))
+    )
+    ranks = [protocol.ranks(each) for each in saliency]
+    step = protocol.step(*image.shape[1:])
+    return causal_curves(similarity, on_device, ranks, step, 4 * embedder.batch)

@@ -1,0 +1,1 @@
+"""Saliency records scored by insertion and deletion: pairs, summaries, comparisons."""
