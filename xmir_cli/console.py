@@ -139,6 +139,8 @@ class _RichBar:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            # else rich sends what is printed meanwhile to stderr, past the pipe that waits for it
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
         self.start = time.monotonic()
         self.first: int | None = None
