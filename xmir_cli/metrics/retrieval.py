@@ -33,9 +33,14 @@ class Scores:
     labels: Sequence[str]
 
     @property
+    def scored(self) -> Booleans:
+        """Queries with any relevant item [Q]; the others are left out of all means."""
+        return ~np.isnan(self.values[:, 0])
+
+    @property
     def dropped(self) -> int:
-        """Queries without any relevant item, left out of all means."""
-        return int(np.isnan(self.values[:, 0]).sum())
+        """How many queries were left out."""
+        return int((~self.scored).sum())
 
     def micro(self) -> dict[str, float]:
         """Means over queries; empty when every query was dropped."""
@@ -55,7 +60,7 @@ class Scores:
         }
 
     def _mean(self, chosen: Booleans) -> dict[str, float]:
-        rows = self.values[chosen & ~np.isnan(self.values[:, 0])]
+        rows = self.values[chosen & self.scored]
         return dict(zip(self.names, rows.mean(axis=0).tolist(), strict=True)) if len(rows) else {}
 
 

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from xmir_cli.gallery import exact
+from xmir_cli.gallery.exact import Scope, search, unit_rows
+
+NOTHING = np.empty(0, dtype=np.int64)
+
+
+def _unit(count, dim=16, seed=0):
+    vectors = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _scope(queries, allowed=None, excluded=None):
+    return Scope(allowed, excluded or [NOTHING] * len(queries))
+
+
+def _naive(vectors, query, k, allowed, excluded):
+    pairs = [
+        (-sum(float(a) * float(b) for a, b in zip(vector, query, strict=True)), index)
+        for index, vector in enumerate(vectors)
+        if (allowed is None or allowed[index]) and index not in excluded
+    ]
+    return sorted(pairs)[:k]
+
+
+@pytest.mark.parametrize("held", [1, 7, 64, 1 << 22])
+@pytest.mark.parametrize("k", [1, 5, 60, 100])
+def test_search_equals_a_naive_loop_whatever_the_block(monkeypatch, held, k):
+    monkeypatch.setattr(exact, "_SIMILARITIES", held)
+    vectors, queries = _unit(60), _unit(4, seed=1)
+    allowed = np.random.default_rng(2).random(60) < 0.7
+    excluded = [NOTHING, np.array([3]), np.arange(0, 60, 2), np.arange(60)]
+    found = search(vectors, queries, k, Scope(allowed, excluded))
+    for query, hits, without in zip(queries, found, excluded, strict=True):
+        expected = _naive(vectors, query, k, allowed, without)
+        assert hits.indices.tolist() == [index for _, index in expected]
+        np.testing.assert_allclose(hits.similarities, [-value for value, _ in expected], atol=1e-15)
+
+
+def test_equal_vectors_tie_and_fall_in_gallery_order(monkeypatch):
+    monkeypatch.setattr(exact, "_SIMILARITIES", 50)
+    monkeypatch.setattr(exact, "_ROWS", 9)
+    vectors = np.tile(_unit(1, dim=37), (201, 1))
+    hits = search(vectors, _unit(1, dim=37, seed=5), 201, _scope([0]))[0]
+    assert hits.indices.tolist() == list(range(201))
+    assert len(set(hits.similarities.tolist())) == 1
+
+
+def test_similarities_too_close_for_float32_are_still_ordered():
+    # 1 - 1e-8 and 1 - 2e-8 are the same float32; the nearer one comes last in the gallery
+    near = np.array([[1, 2e-4], [1, 1e-4], [1, 0.5e-4]], dtype=np.float32)
+    hits = search(near, np.array([[1, 1e-5]], dtype=np.float32), 3, _scope([0]))[0]
+    order = np.argsort(-(near.astype(float) @ np.array([1, np.float32(1e-5)], dtype=float)))
+    assert hits.indices.tolist() == order.tolist()
+
+
+def test_a_batch_gives_what_single_queries_give():
+    vectors, queries = _unit(100), _unit(8, seed=3)
+    batch = search(vectors, queries, 5, _scope(queries))
+    for query, hits in zip(queries, batch, strict=True):
+        alone = search(vectors, query[None], 5, _scope([0]))[0]
+        np.testing.assert_array_equal(hits.indices, alone.indices)
+        np.testing.assert_array_equal(hits.similarities, alone.similarities)
+
+
+def test_a_zero_query_is_equally_far_from_everything():
+    hits = search(_unit(5), np.zeros((1, 16), dtype=np.float32), 3, _scope([0]))[0]
+    assert hits.indices.tolist() == [0, 1, 2]
+    assert hits.similarities.tolist() == [0, 0, 0]
+
+
+def test_the_gallery_may_be_a_memory_map(tmp_path):
+    vectors = _unit(30)
+    np.save(tmp_path / "v.npy", vectors)
+    mapped = np.load(tmp_path / "v.npy", mmap_mode="r")
+    queries = _unit(2, seed=9)
+    for a, b in zip(
+        search(mapped, queries, 4, _scope(queries)),
+        search(vectors, queries, 4, _scope(queries)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a.indices, b.indices)
+
+
+def test_unit_rows_scales_what_is_off_and_keeps_what_is_not():
+    vectors = np.concatenate([_unit(2), 3 * _unit(1, seed=1)])
+    rows, usable = unit_rows(vectors)
+    assert usable.all()
+    assert rows[:2].tobytes() == vectors[:2].tobytes()
+    np.testing.assert_allclose(rows[2], _unit(1, seed=1)[0], atol=1e-7)
+
+
+def test_unit_rows_names_what_cannot_be_used():
+    vectors = np.array([[1, 0], [np.nan, 1], [np.inf, 0], [0, 0], [3e38, 3e38]], dtype=np.float32)
+    rows, usable = unit_rows(vectors)
+    assert usable.tolist() == [True, False, False, False, True]
+    np.testing.assert_allclose(rows[4], [0.5**0.5] * 2, rtol=1e-6)

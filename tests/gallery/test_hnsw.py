@@ -1,0 +1,109 @@
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xmir_cli.errors import DataError
+from xmir_cli.gallery import hnsw
+from xmir_cli.gallery.exact import Scope, search
+from xmir_cli.gallery.hnsw import Graph, build, load, recall, save
+from xmir_cli.gallery.manifest import GraphSettings
+
+SETTINGS = GraphSettings()
+NOTHING = np.empty(0, dtype=np.int64)
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    rows = np.random.default_rng(0).normal(size=(500, 16)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def graph(vectors):
+    return build(vectors, SETTINGS)
+
+
+def test_the_graph_finds_nearly_all_that_exact_search_finds(vectors, graph):
+    truth = search(vectors, vectors, 10, Scope(None, [NOTHING] * 500))
+    found = graph.search(vectors, vectors, 10)
+    shares = [
+        len(set(a.indices.tolist()) & set(b.indices.tolist())) / 10
+        for a, b in zip(truth, found, strict=True)
+    ]
+    assert np.mean(shares) > 0.99
+    assert recall(graph, vectors) > 0.99
+
+
+def test_similarities_are_those_of_exact_search(vectors, graph):
+    hits = graph.search(vectors, vectors[:1], 5)[0]
+    exact = search(vectors, vectors[:1], 5, Scope(None, [NOTHING]))[0]
+    assert hits.indices.tolist() == exact.indices.tolist()
+    assert hits.similarities.tolist() == exact.similarities.tolist()
+
+
+def test_more_than_the_graph_can_reach_is_answered_exactly(vectors, graph):
+    assert len(graph.search(vectors, vectors[:2], 501)[0].indices) == 500
+
+
+def test_a_saved_graph_answers_the_same(tmp_path, vectors, graph):
+    save(graph, tmp_path / "graph.hnsw")
+    loaded = load(tmp_path / "graph.hnsw", 500, 16, SETTINGS)
+    for a, b in zip(
+        loaded.search(vectors, vectors[:9], 5), graph.search(vectors, vectors[:9], 5), strict=True
+    ):
+        assert a.indices.tolist() == b.indices.tolist()
+
+
+def test_the_same_vectors_give_the_same_bytes(tmp_path, vectors):
+    for name in ("a", "b"):
+        save(build(vectors, SETTINGS), tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_folder_names_that_are_not_utf8_are_no_trouble(tmp_path, graph):
+    folder = tmp_path / os.fsdecode(b"\xff\n\x1b")
+    folder.mkdir()
+    save(graph, folder / "graph.hnsw")
+    assert load(folder / "graph.hnsw", 500, 16, SETTINGS).index.get_current_count() == 500
+
+
+def test_a_write_that_is_cut_short_is_an_error(tmp_path):
+    class Cut:
+        def index_file_size(self):
+            return 100
+
+        def save_index(self, path):
+            Path(path).write_bytes(b"x" * 40)
+
+    with pytest.raises(DataError, match="expected 100 bytes, found 40"):
+        save(Graph(Cut(), SETTINGS), tmp_path / "graph.hnsw")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="posix_fallocate")
+def test_a_disk_without_room_is_an_error_before_anything_is_written(tmp_path):
+    class Huge:
+        def index_file_size(self):
+            return 1 << 60
+
+    with pytest.raises(OSError, match=r"large|space"):
+        save(Graph(Huge(), SETTINGS), tmp_path / "graph.hnsw")
+
+
+def test_a_graph_of_another_size_is_refused(tmp_path, graph):
+    save(graph, tmp_path / "graph.hnsw")
+    with pytest.raises(DataError, match="expected 499 items, found 500"):
+        load(tmp_path / "graph.hnsw", 499, 16, SETTINGS)
+
+
+def test_recall_of_a_graph_that_finds_nothing_near_is_low(vectors):
+    poor = GraphSettings(m=2, ef_construction=2, ef=1)
+    assert recall(build(vectors, poor), vectors) < 0.9
+
+
+def test_equally_near_items_count_as_found():
+    same = np.tile(np.array([[1, 0]], dtype=np.float32), (40, 1))
+    assert recall(build(same, SETTINGS), same) == 1
+    assert hnsw.RECALL_AT == 10

@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from xmir_cli.errors import DataError
+from xmir_cli.gallery.manifest import GraphSettings, Manifest, describe, read_manifest, verify
+from xmir_cli.records import ModelSpec
+
+MANIFEST = Manifest(
+    kind="hnsw",
+    rows=3,
+    dim=2,
+    model=ModelSpec("tiny", "random:0", weights_sha256="ab" * 32),
+    files={"vectors.npy": (4, "cd" * 32)},
+    settings=GraphSettings(m=8),
+    recall_at_10=0.5,
+)
+
+
+def _write(folder, data):
+    (folder / "manifest.json").write_text(data if isinstance(data, str) else json.dumps(data))
+
+
+def test_a_manifest_reads_back_as_it_was(tmp_path):
+    _write(tmp_path, MANIFEST.to_json())
+    assert read_manifest(tmp_path) == MANIFEST
+
+
+def test_a_folder_without_one_is_not_an_index(tmp_path):
+    with pytest.raises(DataError, match="not an xmir index"):
+        read_manifest(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="not an xmir index"):
+        read_manifest(tmp_path / "file")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", "[" * 100_000, '{"checksum": NaN}'])
+def test_anything_else_of_that_name_is_refused(tmp_path, text):
+    _write(tmp_path, text)
+    with pytest.raises(DataError, match=r"manifest\.json"):
+        read_manifest(tmp_path)
+
+
+def test_any_changed_byte_is_found(tmp_path):
+    whole = json.dumps(MANIFEST.to_json()).encode()
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 0x81
+        (tmp_path / "manifest.json").write_bytes(changed)
+        try:
+            found = read_manifest(tmp_path)
+        except DataError:
+            continue
+        assert found == MANIFEST  # white space between the values
+
+
+def test_a_changed_file_is_named(tmp_path):
+    (tmp_path / "a").write_bytes(b"1234")
+    whole = Manifest("exact", 1, 1, MANIFEST.model, {"a": describe(tmp_path / "a")}, None, None)
+    assert verify(tmp_path, "a", whole) == tmp_path / "a"
+    (tmp_path / "a").write_bytes(b"1235")
+    with pytest.raises(DataError, match=r"a: damaged index \(checksum\)"):
+        verify(tmp_path, "a", whole)
+    (tmp_path / "a").unlink()
+    with pytest.raises(DataError, match=r"a: damaged index \(missing\)"):
+        verify(tmp_path, "a", whole)

@@ -1,0 +1,106 @@
+"""Exact search: a blocked float32 product finds the candidates, float64 decides among them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+_SIMILARITIES = 1 << 22  # held at a time, 16 MB
+_ROWS = 4096  # gallery rows widened to float64 at a time
+_LOWEST = float(np.finfo(np.float32).min)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The nearest items of one query, best first: gallery indices and similarities."""
+
+    indices: Integers
+    similarities: Floats
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which items may be found: those allowed [N] (None: all) but, per query [B], the excluded."""
+
+    allowed: Booleans | None
+    excluded: Sequence[Integers]
+
+
+def unit_rows(vectors: NDArray[np.floating]) -> tuple[Vectors, Booleans]:
+    """Rows [N, D] of length 1, and which of them can be used [N]: finite and not zero.
+
+    Rows whose length is 1 within 1e-4 stay as they are, bit for bit.
+    """
+    rows = np.ascontiguousarray(vectors, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
+        usable = np.isfinite(lengths) & (lengths >= 1e-12)
+        off = usable & (np.abs(lengths - 1) > 1e-4)
+        if off.any():
+            rows = rows.copy()
+            rows[off] = rows[off] / lengths[off, None]
+    return rows, usable
+
+
+def search(vectors: Vectors, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
+    """The k nearest items of each query, fewer where fewer may be found.
+
+    Args:
+        vectors: The gallery's unit vectors [N, D]; a memory map is read through once, in blocks.
+        queries: Unit vectors [B, D], few enough for B times a block of the gallery.
+        k: How many, at least 1.
+        scope: What may be found.
+
+    Returns:
+        B results; similarities are float64 dot products, ties fall in gallery order.
+    """
+    found = [np.empty(0, dtype=np.int64)] * len(queries)
+    seen = [np.empty(0, dtype=np.float32)] * len(queries)
+    for start, similarities in _blocks(vectors, queries, scope):
+        for query, row in enumerate(similarities):
+            fresh = np.flatnonzero(row >= _floor(seen[query], k, vectors.shape[1]))
+            indices = np.concatenate([found[query], fresh + start])
+            near = np.concatenate([seen[query], row[fresh]])
+            kept = near >= _floor(near, k, vectors.shape[1])
+            found[query], seen[query] = indices[kept], near[kept]
+    return [rank(vectors, query, near, k) for query, near in zip(queries, found, strict=True)]
+
+
+def rank(vectors: Vectors, query: Vectors, indices: Integers, k: int) -> Hits:
+    """The k nearest to `query` [D] among the items `indices`, compared in float64."""
+    wide = query.astype(np.float64)
+    parts = [
+        # a sum along rows gives equal rows equal sums, which a matrix product does not
+        (vectors[indices[start : start + _ROWS]] * wide).sum(axis=1)
+        for start in range(0, len(indices), _ROWS)
+    ]
+    similarities = np.concatenate(parts) if parts else np.empty(0)
+    order = np.lexsort((indices, -similarities))[:k]
+    return Hits(indices[order], similarities[order])
+
+
+def _floor(similarities: Vectors, k: int, dim: int) -> float:
+    """Below this no item can be among the k nearest, whatever float32 rounding did."""
+    if len(similarities) < k:
+        return _LOWEST
+    kth = np.partition(similarities, -k)[-k]
+    return float(kth) - dim * float(np.finfo(np.float32).eps)  # twice the error bound of a product
+
+
+def _blocks(vectors: Vectors, queries: Vectors, scope: Scope) -> Iterator[tuple[int, Vectors]]:
+    """Where each block of the gallery starts, with its similarities [B, H]; -inf: out of scope."""
+    height = max(1, _SIMILARITIES // len(queries))
+    for start in range(0, len(vectors), height):
+        stop = min(start + height, len(vectors))
+        similarities = queries @ vectors[start:stop].T
+        if scope.allowed is not None:
+            similarities[:, ~scope.allowed[start:stop]] = -np.inf
+        for row, excluded in zip(similarities, scope.excluded, strict=True):
+            row[excluded[(excluded >= start) & (excluded < stop)] - start] = -np.inf
+        yield start, similarities

@@ -1,0 +1,107 @@
+"""Approximate search by a navigable small-world graph; the only file that knows hnswlib.
+
+hnswlib 0.8 never reports a failed write, crashes on damaged files, forgets `ef` in a file, raises
+when asked for more than there is, and builds a different graph with two threads than with one.
+
+Source: Malkov and Yashunin, Efficient and robust approximate nearest neighbor search using
+hierarchical navigable small world graphs, TPAMI 2020.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import hnswlib
+import numpy as np
+
+from xmir_cli.errors import DataError
+from xmir_cli.gallery.exact import Hits, Integers, Scope, Vectors, rank, search
+from xmir_cli.gallery.manifest import GraphSettings
+
+_SAMPLE = 200  # queries by which recall is measured
+RECALL_AT = 10
+_NOTHING: Integers = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph over the vectors of a gallery [N, D]."""
+
+    index: hnswlib.Index
+    settings: GraphSettings
+
+    def search(self, vectors: Vectors, queries: Vectors, k: int) -> list[Hits]:
+        """The k nearest items [B], almost always; similarities are recomputed exactly."""
+        try:
+            self.index.set_ef(max(self.settings.ef, k))
+            candidates, _ = self.index.knn_query(queries, k=k)
+        except RuntimeError:  # fewer than k were reached, which hnswlib cannot return
+            return search(vectors, queries, k, Scope(None, [_NOTHING] * len(queries)))
+        found = candidates.astype(np.int64)
+        return [rank(vectors, query, near, k) for query, near in zip(queries, found, strict=True)]
+
+
+def build(vectors: Vectors, settings: GraphSettings) -> Graph:
+    """The graph of finite unit vectors [N, D]; one thread, so that it is the same every time."""
+    index = hnswlib.Index("ip", vectors.shape[1])
+    index.init_index(
+        len(vectors),
+        M=settings.m,
+        ef_construction=settings.ef_construction,
+        random_seed=settings.seed,
+    )
+    index.add_items(vectors, num_threads=1)
+    return Graph(index, settings)
+
+
+def save(graph: Graph, path: Path) -> None:
+    """Write the graph; raises OSError or DataError when it is not there whole afterwards."""
+    size = int(graph.index.index_file_size())
+    with path.open("xb") as file:
+        if sys.platform == "linux":
+            os.posix_fallocate(file.fileno(), 0, size)  # tells of a full disk, save_index does not
+    with _plain_folder(path.parent) as folder:
+        graph.index.save_index(f"{folder}/{path.name}")
+    if path.stat().st_size != size:
+        raise DataError(f"{path}: expected {size} bytes, found {path.stat().st_size}; disk full?")
+
+
+def load(path: Path, rows: int, dim: int, settings: GraphSettings) -> Graph:
+    """Read a graph whose bytes have been verified; hnswlib crashes on damaged ones."""
+    index = hnswlib.Index("ip", dim)
+    with _plain_folder(path.parent) as folder:
+        try:
+            index.load_index(f"{folder}/{path.name}")
+        except RuntimeError:
+            raise DataError(f"{path}: not a graph of hnswlib", "Build the index again.") from None
+    if index.get_current_count() != rows:
+        raise DataError(f"{path}: expected {rows} items, found {index.get_current_count()}")
+    return Graph(index, settings)
+
+
+def recall(graph: Graph, vectors: Vectors) -> float:
+    """The share of the exact 10 nearest that the graph finds, for a seeded sample of the items."""
+    generator = np.random.default_rng(graph.settings.seed)
+    chosen = np.sort(generator.permutation(len(vectors))[:_SAMPLE])
+    queries, k = np.ascontiguousarray(vectors[chosen]), min(RECALL_AT, len(vectors))
+    truth = search(vectors, queries, k, Scope(None, [_NOTHING] * len(queries)))
+    found = graph.search(vectors, queries, k)
+    shares = [
+        # by similarity, for any of several equally near items is as good as another
+        (hits.similarities >= exact.similarities[-1]).mean()
+        for hits, exact in zip(found, truth, strict=True)
+    ]
+    return float(np.mean(shares))
+
+
+@contextmanager
+def _plain_folder(folder: Path) -> Iterator[str]:
+    """A name of the folder that hnswlib can take, which wants UTF-8."""
+    with tempfile.TemporaryDirectory(prefix="xmir-") as temporary:
+        alias = Path(temporary) / "folder"
+        alias.symlink_to(folder.absolute(), target_is_directory=True)
+        yield str(alias)

@@ -1,0 +1,77 @@
+"""The numbers of an evaluation as a record, as rows of a table, and by name for gates."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from xmir_cli.errors import DataError
+from xmir_cli.metrics.ranking import Integers
+from xmir_cli.metrics.retrieval import NEAR_DUPLICATE, Evaluation, Scores
+from xmir_cli.records import Record
+
+
+def numbers(found: Evaluation, group: str, excluded: bool) -> Record:
+    """The chosen numbers at the top; those without (and with) the group's own items below.
+
+    Raises DataError when no query has a relevant image.
+    """
+    chosen = found.other_groups if excluded and found.other_groups else found.scores
+    if chosen.dropped == len(chosen.values):
+        raise DataError(f"none of {len(chosen.values)} queries has a relevant image to find")
+    record = summary(chosen)
+    if found.other_groups is not None:
+        record[f"excluding_same_{group}"] = summary(found.other_groups)
+        if excluded:
+            record[f"including_same_{group}"] = summary(found.scores)
+    return record
+
+
+def summary(scores: Scores) -> Record:
+    """Means over queries, over labels and by label; `queries` says how many the means are over."""
+    counts = Counter(scores.labels[row] for row in np.flatnonzero(scores.scored).tolist())
+    return {
+        "queries": len(scores.values) - scores.dropped,
+        "dropped": scores.dropped,
+        **scores.micro(),
+        "macro": scores.macro(),
+        "labels": {
+            label: {"queries": counts[label], **means} for label, means in scores.by_label().items()
+        },
+    }
+
+
+def near_duplicates(found: Evaluation, copies: Integers) -> Record:
+    """How many queries have an item that is nearly the same, or the same file under another id."""
+    return {
+        "similarity_above": NEAR_DUPLICATE,
+        "queries": int((found.near_duplicates > 0).sum()),
+        "pairs": int(found.near_duplicates.sum()),
+        "queries_same_file": int((copies > 0).sum()),
+    }
+
+
+def rows(record: Record, group: str) -> Iterator[Record]:
+    """The record as rows: micro, macro, each label, then the same for the other numbers in it."""
+    parts: dict[str, object] = {"": record}
+    for kind in ("excluding", "including"):
+        key = f"{kind}_same_{group}"
+        if key in record:
+            parts[f" {key.replace('_', ' ')}"] = record[key]
+    for title, part in parts.items():
+        assert isinstance(part, dict)
+        yield {**part, "over": f"micro{title}"}
+        yield {**part["macro"], "over": f"macro{title}"}
+        for label, means in part["labels"].items():
+            yield {**means, "over": f"{label}{title}"}
+
+
+def flat(record: Mapping[str, object], prefix: str = "") -> dict[str, float]:
+    """Every number of the record by its dotted name."""
+    found: dict[str, float] = {}
+    for key, value in record.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[f"{prefix}{key}"] = float(value)
+    return found
