@@ -26,6 +26,7 @@ COMMANDS = (
     "causal-metric",
     "retrieval-metric",
     "diff-saliency",
+    "montage",
     "info",
 )
 

@@ -1,0 +1,105 @@
+"""xmir montage through the front door: frames, captions, scales and what cannot be drawn."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xmir_cli.render.montage import CORRECT, QUERY, WRONG
+
+BORDER = 5
+
+
+@pytest.fixture
+def page(tmp_path):
+    """Two queries with two hits each and maps of two methods, as records."""
+    lines = []
+    for name, size, level in (("q1", (40, 30), 60), ("q2", (30, 60), 90), ("r", (50, 50), 120)):
+        Image.new("L", size, level).save(tmp_path / f"{name}.png")
+    for query in ("q1", "q2"):
+        for rank, match in ((1, True), (2, False)):
+            for method, peak in (("occlusion", 0.5), ("activation", -2.0)):
+                saliency = np.zeros((32, 32), np.float32)
+                saliency[8:16, 8:16] = peak * rank
+                path = tmp_path / f"{query}-{rank}-{method}.npy"
+                np.save(path, saliency)
+                lines.append(
+                    {
+                        "query": f"{query}.png",
+                        "retrieved": "r.png",
+                        "rank": rank,
+                        "match": match,
+                        "similarity": 0.9,
+                        "retrieved_label": "clear",
+                        "meta": {"id": "r"},
+                        "method": method,
+                        "explains": "retrieved",
+                        "saliency": str(path),
+                        "roi": [0, 0, 50, 50],
+                    }
+                )
+    return lines
+
+
+def dump(records):
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def test_one_query_a_row_with_the_methods_side_by_side(xmir, page):
+    done = xmir("montage", "-o", "m.png", "--side", 100, stdin=dump(page))
+    assert (done.code, done.stdout) == (0, "")
+    assert "m.png: 2 queries" in done.stderr
+    picture = Image.open("m.png")
+    cell = 100 + 2 * BORDER + 10
+    assert picture.width == 10 + 5 * cell  # query, then 2 hits x 2 methods
+    frames = [picture.getpixel((10 + column * cell, 80)) for column in range(5)]
+    assert frames == [QUERY, CORRECT, CORRECT, WRONG, WRONG]
+    assert not picture.info
+
+
+def test_overlays_of_a_method_share_one_scale(xmir, page):
+    """The second hit's map is twice the first's: full colour there, half here."""
+    assert xmir("montage", "-o", "m.png", "--side", 100, stdin=dump(page)).code == 0
+    picture = np.asarray(Image.open("m.png")).astype(int)
+    cell = 100 + 2 * BORDER + 10
+    top = next(y for y in range(200) if tuple(picture[y, 12]) == QUERY)
+    first, second = (
+        picture[top + BORDER + 37, 10 + column * cell + BORDER + 37] for column in (1, 3)
+    )
+    plain = np.array([120, 120, 120])
+    assert np.abs(second - plain).sum() > np.abs(first - plain).sum() > 0
+
+
+def test_a_pdf_and_records_without_maps(xmir, page):
+    plain = [{key: record[key] for key in ("query", "retrieved", "rank")} for record in page[::2]]
+    assert xmir("montage", "-o", "m.pdf", stdin=dump(plain)).code == 0
+    assert Path("m.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+def test_a_picture_that_is_gone_is_skipped_and_counted(xmir, page):
+    page[0]["retrieved"] = "gone.png"
+    done = xmir("montage", "-o", "m.png", stdin=dump(page) + "{broken\n")
+    assert done.code == 3
+    assert "skipped gone.png: missing" in done.stderr
+    assert "skipped line 9: bad-record" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["m.jpg", "m"])
+def test_only_png_and_pdf_are_written(xmir, name):
+    done = xmir("montage", "-o", name, stdin="")
+    assert done.code == 2
+    assert "--output: expected a file that ends in .png or .pdf" in done.stderr
+
+
+def test_an_existing_page_stays_without_force(xmir, page):
+    Path("m.png").write_text("mine")
+    assert xmir("montage", "-o", "m.png", stdin=dump(page)).code == 7
+    assert Path("m.png").read_text() == "mine"
+    assert xmir("montage", "-o", "m.png", "--force", stdin=dump(page)).code == 0
+
+
+def test_no_records_is_an_error(xmir):
+    done = xmir("montage", "-o", "m.png", stdin="")
+    assert (done.code, "no records on standard input" in done.stderr) == (5, True)
