@@ -1,0 +1,77 @@
+"""Grad-CAM for embeddings: feature maps weighted by the gradient of a similarity to the target.
+
+Source: Selvaraju et al., Grad-CAM, ICCV 2017; Chen et al., Adapting Grad-CAM for embedding
+networks, WACV 2020; without pooled gradients RGrad-CAM of Zhu et al., IEEE TIP 2021.
+
+`dot` is a share map: with average pooling its cells sum to e_target . (e - b) before the ReLU, and
+without a head it is activation mapping times |e_target| |e|. `cosine` and `distance` are contrast
+maps: without a head their cells sum to zero, and an image with itself has no map at all, for the
+cosine is flat there and the distance has no gradient.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.saliency.sample import Explanation, Sample
+from xmir_cli.saliency.upsample import upsample
+
+_SAME = 1e-6  # the distance below which two unit embeddings differ by rounding alone
+_TINY = 1e-12  # the norm below which an embedding counts as zero
+
+
+@dataclass(frozen=True)
+class Method:
+    """M = ReLU(sum_c alpha_c A_c), alpha_c = mean over the cells of dt/dA_c."""
+
+    target: Annotated[
+        Literal["dot", "cosine", "distance"],
+        "t: the product of the raw embeddings, or their cosine or minus their distance, which "
+        "have no map for an image with itself",
+    ] = "dot"
+    relu: Annotated[bool, "cut off cells that speak against the similarity"] = True
+    pooled: Annotated[
+        bool, "average the gradient over the cells; false is RGrad-CAM, which max pooling asks for"
+    ] = True
+
+    def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
+        direction = embedding_gradient(self.target, target, explained)
+        gradient = feature_gradient(embedder, explained.features, direction)
+        if self.pooled:
+            gradient = gradient.mean(dim=(1, 2), keepdim=True)  # [C, 1, 1]
+        grid = (gradient * explained.features).sum(dim=0)
+        details = {"gradient_norm": float(direction.norm())}
+        if self.target == "distance" and not direction.any():
+            details["undefined"] = 1.0
+        return Explanation(
+            upsample(grid.clamp(min=0) if self.relu else grid, embedder.size), 0, details
+        )
+
+
+def embedding_gradient(name: str, target: Sample, explained: Sample) -> Tensor:
+    """dt/de [D] at the explained image's raw embedding; zeros where it does not exist.
+
+    The cosine's is (I - f f^T) f_target / |e|. Written with f_target - f, which differs by nothing
+    that the projection keeps, it is exactly zero for an image with itself.
+    """
+    if name == "dot":
+        return target.raw
+    own = explained.embedding.double()
+    difference = target.embedding.double() - own
+    distance, length = difference.norm(), explained.raw.double().norm()
+    if distance < _SAME or length < _TINY:
+        return torch.zeros_like(target.raw)
+    across = (difference - own * (own @ difference)) / length
+    return (across if name == "cosine" else across / distance).float()
+
+
+def feature_gradient(embedder: Embedder, features: Tensor, direction: Tensor) -> Tensor:
+    """The gradient [C, h, w] of direction . e with respect to the features, through the head."""
+    leaf = features[None].detach().clone().requires_grad_()
+    with torch.enable_grad():
+        raw = embedder.project(leaf)
+    (gradient,) = torch.autograd.grad(raw, leaf, direction.to(raw)[None])
+    return gradient[0]
