@@ -95,7 +95,7 @@ def test_negative_shapes_are_refused(tmp_path: Path):
     assert refused(header(tmp_path / "a.npy", text, b"12345678")).startswith("expected an array")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(place=st.integers(0, 200), value=st.integers(0, 255), cut=st.integers(0, 200))
 def test_damage_is_refused_or_leaves_an_array(
     tmp_path_factory: pytest.TempPathFactory, place: int, value: int, cut: int

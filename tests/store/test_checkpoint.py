@@ -141,7 +141,7 @@ def test_missing_files_and_folders_are_named(tmp_path: Path):
         read_tensors(tmp_path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(position=st.integers(0, 300), bit=st.integers(0, 7), cut=st.booleans())
 def test_damage_is_refused_or_changes_only_values(
     tmp_path_factory: pytest.TempPathFactory, position: int, bit: int, cut: bool

@@ -1,0 +1,116 @@
+"""What an embeddings table looks like, in memory, in Parquet and in an Arrow stream."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from xmir_cli import __version__
+from xmir_cli.errors import DataError
+from xmir_cli.records import ModelSpec
+
+SCHEMA = "xmir.embeddings/1"
+EMBEDDING = "embedding"
+COLUMNS = {
+    "id": pa.string(),
+    "path": pa.string(),
+    "sha256": pa.string(),
+    "width": pa.int32(),
+    "height": pa.int32(),
+    "label": pa.string(),
+    "patient": pa.string(),
+    "split": pa.string(),
+}
+_FILLED = ("id", "path", "sha256", "width", "height")
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Images and their vectors: row i of one belongs to row i of the other."""
+
+    items: pa.Table  # id path sha256 width height label patient split and the manifest's columns
+    vectors: np.ndarray  # [N, D] float32, C-contiguous
+    model: ModelSpec
+    made: Mapping[str, str] = field(default_factory=dict)  # precision and the like, as metadata
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the metadata and the schema of a table promise."""
+
+    rows: int
+    dim: int
+    model: ModelSpec
+    made: Mapping[str, str]
+
+
+def to_table(embeddings: Embeddings) -> pa.Table:
+    """Items and vectors as one table with the metadata of the contract."""
+    rows, dim = embeddings.vectors.shape
+    kind = pa.list_(pa.field("item", pa.float32(), nullable=False), dim)
+    values = pa.array(np.ascontiguousarray(embeddings.vectors, np.float32).reshape(-1))
+    vectors = pa.FixedSizeListArray.from_arrays(values, type=kind)
+    own = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "rows": str(rows),
+        "model": json.dumps(embeddings.model.to_json(), sort_keys=True),
+    }
+    metadata = {f"xmir.{name}": text for name, text in (own | dict(embeddings.made)).items()}
+    table = embeddings.items.append_column(pa.field(EMBEDDING, kind, nullable=False), vectors)
+    return table.replace_schema_metadata(metadata)
+
+
+def check_schema(where: str, schema: pa.Schema) -> Header:
+    """What the table promises; raises DataError unless it is an embeddings table of ours."""
+    metadata = {
+        key.decode("utf-8", "replace").removeprefix("xmir."): value.decode("utf-8", "replace")
+        for key, value in (schema.metadata or {}).items()
+        if key.startswith(b"xmir.")
+    }
+    if metadata.pop("schema", None) != SCHEMA:
+        raise DataError(
+            f"{where}: no embeddings of xmir (no {SCHEMA} in its metadata)",
+            "Make them with 'xmir embed'.",
+        )
+    if len(set(schema.names)) < len(schema.names):
+        raise DataError(f"{where}: two columns have the same name")
+    for name, kind in COLUMNS.items():
+        if name not in schema.names or schema.field(name).type != kind:
+            found = schema.field(name).type if name in schema.names else "nothing"
+            raise DataError(f"{where}: column {name}: expected {kind}, found {found}")
+    metadata.pop("version", None)
+    model, rows = metadata.pop("model", ""), metadata.pop("rows", "")
+    try:
+        spec = ModelSpec.from_json(json.loads(model), where)
+        return Header(int(rows), _dim(where, schema), spec, metadata)
+    except (ValueError, RecursionError):
+        raise DataError(f"{where}: damaged metadata") from None
+
+
+def _dim(where: str, schema: pa.Schema) -> int:
+    kind = schema.field(EMBEDDING).type if EMBEDDING in schema.names else pa.null()
+    if not pa.types.is_fixed_size_list(kind) or kind.value_type != pa.float32():
+        raise DataError(f"{where}: column {EMBEDDING}: expected float32 vectors, found {kind}")
+    if kind.list_size < 1:
+        raise DataError(f"{where}: vectors of length 0")
+    return int(kind.list_size)
+
+
+def check_items(where: str, items: pa.Table) -> None:
+    """Raise DataError for items without id, path, hash or size, or with damaged text."""
+    items.validate(full=True)
+    for name in _FILLED:
+        if items[name].null_count:
+            raise DataError(f"{where}: column {name}: {items[name].null_count} rows have none")
+
+
+def copy_vectors(where: str, column: pa.ChunkedArray | pa.Array, into: np.ndarray) -> None:
+    """Copy an embedding column into [N, D]; raises DataError for missing vectors or numbers."""
+    values = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    flat = values.flatten()  # unlike .values it minds slices
+    if values.null_count or flat.null_count or len(flat) != into.size:
+        raise DataError(f"{where}: column {EMBEDDING}: missing vectors")
+    into[:] = flat.to_numpy(zero_copy_only=False).reshape(into.shape)

@@ -1,0 +1,144 @@
+"""Embeddings files: one Parquet table of images and unit vectors that names the model behind it.
+
+Between pipes the same table is an Arrow IPC stream, for Parquet cannot be read from a pipe.
+"""
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xmir_cli.errors import DataError, UsageError
+from xmir_cli.records import ARTIFACT
+from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.embedding_readers import read_parquet, read_parts, read_stream
+from xmir_cli.store.embedding_table import Embeddings, to_table
+from xmir_cli.store.regular import open_regular
+
+__all__ = ["Embeddings", "label_array", "read_embeddings", "write_embeddings", "write_stream"]
+
+_GROUP_ROWS = 16_384  # rows of a row group: what a reader holds at once
+_LINE_LIMIT = 1 << 20  # bytes of a receipt
+_PARQUET, _STREAM = b"PAR1", b"\xff\xff\xff\xff"
+
+
+def write_embeddings(path: Path, embeddings: Embeddings) -> None:
+    """Write the Parquet file in one atomic step; equal embeddings give equal bytes.
+
+    Vectors lie uncompressed, every page carries a checksum.
+    """
+    columns = embeddings.items.column_names
+    with atomic_file(path) as file:
+        pq.write_table(
+            to_table(embeddings),
+            file,
+            row_group_size=_GROUP_ROWS,
+            compression=dict.fromkeys(columns, "zstd"),
+            use_dictionary=columns,
+            write_statistics=columns,
+            write_page_checksum=True,
+        )
+
+
+def write_stream(stream: BinaryIO, embeddings: Embeddings) -> None:
+    """Write the table as an Arrow IPC stream; its metadata tells how many rows are to come."""
+    table = to_table(embeddings)
+    writer = pa.ipc.new_stream(stream, table.schema)
+    writer.write_table(table, max_chunksize=_GROUP_ROWS)
+    writer.close()
+    stream.flush()
+
+
+def read_embeddings(source: str, allow_nan: bool = False) -> Embeddings:
+    """Embeddings from a Parquet file, a folder of part-*.parquet, an Arrow stream or a receipt.
+
+    `-` is standard input, which may hold a stream or a receipt. Raises DataError for anything that
+    is not whole: schema, row count, page checksums; and for NaN or infinity, unless `allow_nan`.
+    """
+    embeddings = _from_stdin() if source == "-" else _from_path(Path(source))
+    if not allow_nan:
+        _check_finite(source, embeddings.vectors)
+    return embeddings
+
+
+def label_array(embeddings: Embeddings, column: str) -> list[str | None]:
+    """The values of a column, one a row; raises DataError naming the columns there are."""
+    if column not in embeddings.items.column_names:
+        names = ", ".join(embeddings.items.column_names)
+        raise DataError(f"no column {column!r} in the embeddings; there are {names}")
+    values: list[str | None] = embeddings.items[column].cast(pa.string()).to_pylist()
+    return values
+
+
+def _check_finite(source: str, vectors: np.ndarray) -> None:
+    for start in range(0, len(vectors), _GROUP_ROWS):  # in pieces: the mask of all is N x D bytes
+        fine = np.isfinite(vectors[start : start + _GROUP_ROWS]).all(axis=1)
+        if not fine.all():
+            raise DataError(f"{source}: row {start + int(np.argmin(fine))}: NaN or infinity")
+
+
+def _from_stdin() -> Embeddings:
+    if sys.stdin is None:
+        raise DataError("standard input is closed")
+    if sys.stdin.isatty():
+        raise UsageError(
+            "embeddings are expected on standard input, which is a terminal",
+            "Pipe them in: xmir embed IMAGES... | xmir index - -o NAME.xmir",
+        )
+    stream = sys.stdin.buffer
+    start = stream.read(1)
+    if not start:
+        raise DataError("no records on standard input")
+    if start == b"{":
+        return _from_receipt(start + stream.readline(_LINE_LIMIT), "standard input")
+    return read_stream("standard input", io.BufferedReader(_Rejoined(start, stream)))
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream with the bytes that were taken from it to see what it holds put back."""
+
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        super().__init__()
+        self.start, self.rest = start, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # the stub is wider
+        data = self.start or self.rest.read(len(buffer))
+        self.start = b""
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _from_path(path: Path) -> Embeddings:
+    if path.is_dir():
+        return read_parts(path)
+    with open_regular(path) as file:
+        start = file.read(4)
+        file.seek(0)
+        if start == _PARQUET:
+            return read_parquet(path)
+        if start == _STREAM:
+            return read_stream(str(path), file)
+        if start.startswith(b"{"):
+            return _from_receipt(file.readline(_LINE_LIMIT), str(path))
+    raise DataError(f"{path}: not an embeddings file", "Make one with 'xmir embed'.")
+
+
+def _from_receipt(line: bytes, where: str) -> Embeddings:
+    try:
+        record: object = json.loads(line)
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or record.get("schema") != ARTIFACT:
+        raise DataError(f"{where}: expected embeddings or the receipt of 'xmir embed'")
+    if record.get("kind") != "embeddings" or not isinstance(record.get("path"), str):
+        raise DataError(f"{where}: the receipt of {record.get('kind')!r} is not of embeddings")
+    path = Path(str(record["path"]))
+    return read_parquet(path)
