@@ -1,0 +1,51 @@
+"""Images to be decoded, in parallel and in order."""
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from xmir_cli.errors import ItemError
+
+Source = TypeVar("Source")
+Loaded = TypeVar("Loaded")
+
+_AHEAD = 32  # results that wait to be taken: about two batches
+
+
+def decode_all(
+    sources: Iterable[Source], load: Callable[[Source], Loaded], jobs: int | None
+) -> Iterator[Loaded | ItemError]:
+    """What `load` makes of each source, in their order, or the ItemError that it raised.
+
+    `jobs` threads (None: one a processor) work ahead of the consumer, but never further than a
+    fixed number of results, so memory stays flat. Other exceptions come out at their place.
+    """
+    threads = jobs or _processors()
+    waiting: deque[Future[Loaded]] = deque()
+    pool = ThreadPoolExecutor(threads, "decode")
+    try:
+        for source in sources:
+            waiting.append(pool.submit(load, source))
+            if len(waiting) >= threads + _AHEAD:
+                result = _result(waiting.popleft())
+                yield result
+        while waiting:
+            result = _result(waiting.popleft())
+            yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _result(future: Future[Loaded]) -> Loaded | ItemError:
+    try:
+        return future.result()
+    except ItemError as error:
+        return error
+
+
+def _processors() -> int:
+    # cgroups and taskset may leave fewer than there are
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
