@@ -1,0 +1,185 @@
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from xmir_cli.gallery.folder import open_gallery
+from xmir_cli.records import ModelSpec
+from xmir_cli.store.embeddings import Embeddings, write_embeddings
+
+MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
+
+
+def _embeddings(vectors, **columns):
+    count = len(vectors)
+    names = [f"image-{row}" for row in range(count)]
+    table = {
+        "id": names,
+        "path": [f"/pictures/{name}.png" for name in names],
+        "sha256": [hashlib.sha256(name.encode()).hexdigest() for name in names],
+        "width": pa.array([64] * count, pa.int32()),
+        "height": pa.array([48] * count, pa.int32()),
+        "label": pa.array([None] * count, pa.string()),
+        "patient": pa.array([None] * count, pa.string()),
+        "split": pa.array([None] * count, pa.string()),
+        **columns,
+    }
+    return Embeddings(pa.table(table), np.asarray(vectors, dtype=np.float32), MODEL)
+
+
+def _random(count=40, dim=8):
+    vectors = np.random.default_rng(0).normal(size=(count, dim)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    write_embeddings(tmp_path / "cxr.parquet", _embeddings(_random()))
+    return tmp_path / "cxr.parquet"
+
+
+def _bytes(folder):
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def test_an_index_holds_the_vectors_and_the_items_and_says_so(xmir, parquet):
+    result = xmir("index", parquet, "-o", "cxr.xmir")
+    assert (result.code, result.stderr) == (0, "")
+    manifest = Path("cxr.xmir/manifest.json").read_bytes()
+    assert result.records() == [
+        {
+            "schema": "xmir.artifact/1",
+            "kind": "index",
+            "path": "cxr.xmir",
+            "rows": 40,
+            "dim": 8,
+            "skipped": 0,
+            "sha256": hashlib.sha256(manifest).hexdigest(),
+        }
+    ]
+    assert sorted(_bytes("cxr.xmir")) == ["items.parquet", "manifest.json", "vectors.npy"]
+    np.testing.assert_array_equal(np.load("cxr.xmir/vectors.npy"), _random())
+    gallery = open_gallery("cxr.xmir")
+    assert gallery.manifest.kind == "exact"
+    assert gallery.manifest.model == MODEL
+    assert gallery.items["id"].to_pylist()[:2] == ["image-0", "image-1"]
+    assert "embedding" not in gallery.items.column_names
+
+
+@pytest.mark.parametrize("kind", ["exact", "hnsw"])
+def test_the_same_embeddings_give_the_same_bytes(xmir, parquet, kind):
+    for name in ("a.xmir", "b.xmir"):
+        assert xmir("index", parquet, "-o", name, "--kind", kind).code == 0
+    assert _bytes("a.xmir") == _bytes("b.xmir")
+
+
+def test_a_graph_is_measured_against_exact_search(xmir, parquet):
+    result = xmir("index", parquet, "-o", "g.xmir", "--kind", "hnsw", "--m", "8", "--seed", "3")
+    assert result.stderr == ("xmir: note: recall at 10 of the graph against exact search: 1.0000\n")
+    manifest = json.loads(Path("g.xmir/manifest.json").read_text())
+    assert manifest["recall_at_10"] == 1.0
+    assert manifest["settings"] == {"m": 8, "ef_construction": 200, "ef": 64, "seed": 3}
+    assert manifest["files"]["graph.hnsw"]["bytes"] == Path("g.xmir/graph.hnsw").stat().st_size
+
+
+def test_rows_that_cannot_be_searched_are_left_out_and_counted(xmir, tmp_path):
+    vectors = _random(5)
+    vectors[1], vectors[3] = 0, np.nan
+    write_embeddings(tmp_path / "e.parquet", _embeddings(vectors))
+    result = xmir("index", "e.parquet", "-o", "e.xmir")
+    assert result.code == 3
+    assert result.stderr == (
+        "xmir: warning: skipped image-1: bad-vector: row 1 is zero, NaN or infinite\n"
+        "xmir: warning: skipped image-3: bad-vector: row 3 is zero, NaN or infinite\n"
+        "xmir: note: 3 indexed, 2 skipped (2 bad-vector)\n"
+    )
+    assert result.records()[0]["rows"] == 3
+    assert result.records()[0]["skipped"] == 2
+    names = open_gallery("e.xmir").items["id"].to_pylist()
+    assert names == ["image-0", "image-2", "image-4"]
+
+
+def test_vectors_of_another_length_are_scaled_to_one(xmir, tmp_path):
+    write_embeddings(tmp_path / "e.parquet", _embeddings(3 * _random(5)))
+    assert xmir("index", "e.parquet", "-o", "e.xmir").code == 0
+    lengths = np.linalg.norm(np.load("e.xmir/vectors.npy"), axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-6)
+
+
+def test_only_zero_rows_are_no_index(xmir, tmp_path):
+    write_embeddings(tmp_path / "e.parquet", _embeddings(np.zeros((3, 4))))
+    result = xmir("index", "e.parquet", "-o", "e.xmir")
+    assert result.code == 5
+    assert result.stderr == ("xmir: error: no usable rows among 3; nothing was written\n")
+    assert not Path("e.xmir").exists()
+
+
+def test_duplicate_ids_are_refused(xmir, tmp_path):
+    write_embeddings(tmp_path / "e.parquet", _embeddings(_random(3), id=["a", "b", "a"]))
+    result = xmir("index", "e.parquet", "-o", "e.xmir")
+    assert result.code == 5
+    assert "'a'" in result.stderr
+
+
+def test_an_index_is_replaced_only_by_force(xmir, parquet):
+    assert xmir("index", parquet, "-o", "cxr.xmir", "--kind", "hnsw").code == 0
+    again = xmir("index", parquet, "-o", "cxr.xmir")
+    assert again.code == 7
+    assert again.stderr.startswith("xmir: error: cxr.xmir: exists already\n")
+    assert xmir("index", parquet, "-o", "cxr.xmir", "--force").code == 0
+    assert "graph.hnsw" not in _bytes("cxr.xmir")
+
+
+def test_what_is_no_index_is_never_replaced(xmir, parquet):
+    before = parquet.read_bytes()
+    result = xmir("index", parquet, "-o", parquet, "--force")
+    assert result.code == 5
+    assert result.stderr == f"xmir: error: {parquet}: not an index, so it is not replaced\n"
+    assert parquet.read_bytes() == before
+
+
+def test_a_missing_folder_is_named_before_anything_is_read(xmir):
+    result = xmir("index", "no.parquet", "-o", "no/where.xmir")
+    assert result.code == 5
+    assert result.stderr.endswith("/no: no such folder\n")
+
+
+def test_one_row_makes_an_index(xmir, tmp_path):
+    write_embeddings(tmp_path / "e.parquet", _embeddings(_random(1)))
+    for kind in ("exact", "hnsw"):
+        assert xmir("index", "e.parquet", "-o", f"{kind}.xmir", "--kind", kind).code == 0
+
+
+def test_a_failed_build_leaves_the_old_index_and_no_rubbish(xmir, parquet, monkeypatch):
+    assert xmir("index", parquet, "-o", "cxr.xmir").code == 0
+    before = _bytes("cxr.xmir")
+
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("xmir_cli.gallery.folder.write_array", full)
+    result = xmir("index", parquet, "-o", "cxr.xmir", "--force")
+    assert (result.code, result.stderr) == (5, "xmir: error: no space left on device\n")
+    assert _bytes("cxr.xmir") == before
+    assert sorted(path.name for path in Path().iterdir()) == ["cxr.parquet", "cxr.xmir"]
+
+
+def test_a_damaged_index_is_never_opened(xmir, parquet):
+    xmir("index", parquet, "-o", "cxr.xmir", "--kind", "hnsw")
+    for name in ("vectors.npy", "items.parquet", "graph.hnsw", "manifest.json"):
+        path = Path("cxr.xmir") / name
+        whole = path.read_bytes()
+        for damage in (
+            whole[:-2],
+            whole + b"\n\0",
+            whole[:70] + bytes([whole[70] ^ 255]) + whole[71:],
+        ):
+            path.write_bytes(damage)
+            result = xmir("query", "--id", "image-0", "--index", "cxr.xmir")
+            assert result.code == 5, name
+            assert result.stdout == ""
+        path.write_bytes(whole)
+    assert xmir("query", "--id", "image-0", "--index", "cxr.xmir").code == 0

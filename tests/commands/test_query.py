@@ -1,0 +1,231 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from xmir_cli.records import ModelSpec
+from xmir_cli.store.embeddings import Embeddings, write_embeddings
+
+MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
+# on a circle, by angle: a and b of patient p, c and d of q, e of nobody
+ANGLES = {"a": 0.0, "b": 0.1, "c": 0.2, "d": 0.5, "e": 0.3}
+LABELS = {"a": "ill", "b": "ill", "c": "well", "d": "ill", "e": None}
+PATIENTS = {"a": "p", "b": "p", "c": "q", "d": "q", "e": None}
+
+
+def _vectors():
+    angles = np.array(list(ANGLES.values()))
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def index(xmir):
+    names = list(ANGLES)
+    items = pa.table(
+        {
+            "id": names,
+            "path": [f"/pictures/{name}.png" for name in names],
+            "sha256": ["0" * 64 if name in "ab" else name * 64 for name in names],
+            "width": pa.array([64] * 5, pa.int32()),
+            "height": pa.array([48] * 5, pa.int32()),
+            "label": pa.array(list(LABELS.values()), pa.string()),
+            "patient": pa.array(list(PATIENTS.values()), pa.string()),
+            "split": ["train", "train", "test", "test", "test"],
+            "site": ["x", "y", "x", "y", "x"],
+        }
+    )
+    write_embeddings(Path("e.parquet"), Embeddings(items, _vectors(), MODEL))
+    assert xmir("index", "e.parquet", "-o", "e.xmir").code == 0
+    return Path("e.xmir").absolute()
+
+
+def _found(result):
+    return [record["meta"]["id"] for record in result.records()]
+
+
+def test_a_record_says_all_that_the_next_command_needs(xmir, index):
+    result = xmir("query", "--id", "a", "--top", "2")
+    assert (result.code, result.stderr) == (0, "")
+    first, second = result.records()
+    assert first == {
+        "schema": "xmir.retrieval/1",
+        "query": "/pictures/a.png",
+        "retrieved": "/pictures/a.png",
+        "rank": 1,
+        "similarity": 1.0,
+        "query_label": "ill",
+        "retrieved_label": "ill",
+        "match": True,
+        "index": str(index),
+        "model": json.loads(json.dumps(MODEL.to_json())),
+        "meta": {"id": "a", "patient": "p", "split": "train", "site": "x"},
+    }
+    assert (second["rank"], second["retrieved"]) == (2, "/pictures/b.png")
+    assert second["similarity"] == pytest.approx(np.cos(0.1), abs=1e-7)
+
+
+@pytest.mark.usefixtures("index")
+def test_similarities_are_float64_products_of_what_is_stored(xmir):
+    wide = _vectors().astype(np.float64)
+    for record in xmir("query", "--id", "c").records():
+        row = list(ANGLES).index(record["meta"]["id"])
+        assert record["similarity"] == (wide[row] * wide[2]).sum()
+
+
+@pytest.mark.usefixtures("index")
+def test_a_match_with_an_unknown_label_is_unknown(xmir):
+    matches = {r["meta"]["id"]: r["match"] for r in xmir("query", "--id", "a").records()}
+    assert matches == {"a": True, "b": True, "c": False, "d": True, "e": None}
+
+
+@pytest.mark.usefixtures("index")
+def test_more_than_there_is_gives_all_there_is(xmir):
+    result = xmir("query", "--id", "a", "--top", "100")
+    assert (result.code, _found(result)) == (0, ["a", "b", "c", "e", "d"])
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        (["--where", "label=ill"], ["a", "b", "d"]),
+        (["--where", "label=ill", "--where", "site=y"], ["b", "d"]),
+        (["--where", "label="], ["e"]),
+        (["--where", "label=none such"], []),
+        (["--where", "width=64", "--top", "1"], ["a"]),
+        (["--exclude-same", "patient"], ["c", "e", "d"]),
+        (["--exclude-same", "label"], ["c", "e"]),
+        (["--no-self"], ["c", "e", "d"]),  # b is the same file as a
+        (["--no-self", "--where", "patient=p"], []),
+        (["--exclude-same", "site", "--top", "1"], ["d"]),
+    ],
+)
+def test_filters_leave_what_they_leave_and_never_fail(xmir, flags, found):
+    result = xmir("query", "--id", "a", *flags)
+    assert (result.code, result.stderr, _found(result)) == (0, "", found)
+
+
+@pytest.mark.usefixtures("index")
+def test_items_of_nobody_are_not_of_the_same_patient_but_the_query_is_itself(xmir):
+    assert _found(xmir("query", "--id", "e", "--exclude-same", "patient")) == ["c", "b", "d", "a"]
+
+
+@pytest.mark.usefixtures("index")
+def test_an_approximate_index_answers_the_same(xmir):
+    exact = xmir("query", "--all", "--index", "e.xmir").records()
+    assert xmir("index", "e.parquet", "-o", "g.xmir", "--kind", "hnsw").code == 0
+    for flags in (["--top", "2"], [], ["--top", "9"], ["--where", "site=x"]):
+        found = xmir("query", "--all", "--index", "g.xmir", *flags).records()
+        expected = xmir("query", "--all", "--index", "e.xmir", *flags).records()
+        assert [{**r, "index": ""} for r in found] == [{**r, "index": ""} for r in expected]
+    assert len(exact) == 25
+
+
+@pytest.mark.usefixtures("index")
+def test_ids_come_in_their_order_and_all_in_that_of_the_index(xmir):
+    names = [r["query"] for r in xmir("query", "--id", "d", "--id", "a", "--top", "1").records()]
+    assert names == ["/pictures/d.png", "/pictures/a.png"]
+    names = [r["query"] for r in xmir("query", "--all", "--top", "1").records()]
+    assert names == [f"/pictures/{name}.png" for name in ANGLES]
+
+
+@pytest.mark.usefixtures("index")
+def test_an_unknown_id_is_named_with_its_neighbours(xmir):
+    result = xmir("query", "--id", "A")
+    assert result.code == 2
+    assert "--id A: no such item in" in result.stderr
+
+
+@pytest.mark.usefixtures("index")
+def test_a_vector_asks_like_an_item(xmir):
+    np.save("q.npy", 7 * _vectors()[:2])
+    records = xmir("query", "--vector", "q.npy", "--top", "1").records()
+    assert [(r["query"], r["meta"]["id"], r["match"]) for r in records] == [
+        ("q.npy", "a", None),
+        ("q.npy", "b", None),
+    ]
+
+
+@pytest.mark.usefixtures("index")
+def test_vectors_that_do_not_fit_are_refused(xmir):
+    np.save("q.npy", np.ones(3, dtype=np.float32))
+    result = xmir("query", "--vector", "q.npy")
+    assert result.code == 5
+    assert result.stderr == (
+        "xmir: error: q.npy: expected embeddings of 2 numbers, found an array of 1 x 3\n"
+    )
+
+
+@pytest.mark.usefixtures("index")
+def test_a_zero_vector_is_skipped(xmir):
+    np.save("q.npy", np.array([[0, 0], [1, 0]], dtype=np.float32))
+    result = xmir("query", "--vector", "q.npy", "--top", "1")
+    assert result.code == 3
+    assert _found(result) == ["a"]
+    np.save("q.npy", np.zeros(2, dtype=np.float32))
+    result = xmir("query", "--vector", "q.npy", "--top", "1")
+    assert result.code == 5
+    assert "none of 1 queries could be used" in result.stderr
+
+
+def test_the_index_is_named_found_or_asked_for(xmir, index, monkeypatch):
+    assert xmir("query", "--id", "a").code == 0
+    Path("other.xmir").mkdir()
+    result = xmir("query", "--id", "a")
+    assert result.code == 2
+    assert result.stderr == (
+        "xmir: error: which index? 2 are here: e.xmir, other.xmir\n"
+        "xmir: hint: Name it with --index or in $XMIR_INDEX.\n"
+    )
+    monkeypatch.setenv("XMIR_INDEX", str(index))
+    assert xmir("query", "--id", "a").code == 0
+    result = xmir("query", "--id", "a", "--index", "other.xmir")
+    assert result.code == 5
+    assert "not an xmir index" in result.stderr
+
+
+def test_nothing_to_ask_with_is_a_usage_error(xmir):
+    result = xmir("query")
+    assert result.code == 2
+    assert result.stderr.startswith("xmir: error: nothing to ask with\n")
+
+
+@pytest.mark.usefixtures("index")
+def test_a_column_that_is_not_there_is_named(xmir):
+    for flags in (["--where", "colour=red"], ["--exclude-same", "colour"]):
+        result = xmir("query", "--id", "a", *flags)
+        assert result.code == 2
+        assert "no column 'colour'" in result.stderr
+        assert "patient" in result.stderr
+
+
+@pytest.mark.usefixtures("index")
+def test_formats_for_people_and_shells(xmir):
+    paths = xmir("query", "--id", "a", "--top", "2", "--format", "paths")
+    assert paths.stdout == "/pictures/a.png\n/pictures/b.png\n"
+    tsv = xmir("query", "--id", "a", "--top", "1", "--format", "tsv").stdout.splitlines()
+    assert tsv[0].split("\t")[:2] == ["rank", "similarity"]
+    assert tsv[1].split("\t") == ["1", "1.0000", "a", "ill", "yes", "/pictures/a.png"]
+    assert "0.9950" in xmir("query", "--id", "a", "--format", "table").stdout
+
+
+@pytest.mark.usefixtures("index")
+def test_asking_without_images_imports_no_torch():
+    np.save("q.npy", _vectors()[0])
+    code = (
+        "import sys; from xmir_cli.main import execute; "
+        "status = execute(['query', '--id', 'a', '--vector', 'q.npy', '--all', '--top', '1']); "
+        "heavy = {'torch', 'torchvision', 'PIL', 'hnswlib'} & set(sys.modules); "
+        "assert status == 0 and not heavy, heavy"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 7

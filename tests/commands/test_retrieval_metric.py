@@ -1,0 +1,248 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from xmir_cli.records import ModelSpec
+from xmir_cli.store.embeddings import Embeddings, write_embeddings
+
+MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
+
+
+def _write(name, angles, labels, patients=None, ids=None, splits=None, model=MODEL):
+    count = len(angles)
+    ids = ids or [f"image-{row}" for row in range(count)]
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    items = pa.table(
+        {
+            "id": ids,
+            "path": [f"/pictures/{name}.png" for name in ids],
+            "sha256": [f"hash of {name[:7]}" for name in ids],
+            "width": pa.array([64] * count, pa.int32()),
+            "height": pa.array([48] * count, pa.int32()),
+            "label": pa.array(labels, pa.string()),
+            "patient": pa.array(patients or [None] * count, pa.string()),
+            "split": pa.array(splits or [None] * count, pa.string()),
+        }
+    )
+    write_embeddings(Path(name), Embeddings(items, vectors, model))
+
+
+@pytest.fixture
+def two_pairs():
+    """Each image's nearest is of its class; of b's two one is nearer to a's."""
+    _write("e.parquet", [0, 0.1, 0.3, 1.0], ["a", "a", "b", "b"])
+
+
+@pytest.mark.usefixtures("two_pairs")
+def test_leave_one_out_numbers_worked_out_by_hand(xmir):
+    result = xmir("retrieval-metric", "e.parquet", "--k", "1,3")
+    assert (result.code, result.stderr) == (0, "")
+    (record,) = result.records()
+    # ranks of the only relevant image: 1, 1, 3, 1
+    assert record == {
+        "schema": "xmir.retrieval-metric/1",
+        "embeddings": "e.parquet",
+        "gallery": None,
+        "protocol": "loo",
+        "map_mode": "standard",
+        "exclude_same": None,
+        "gallery_size": 4,
+        "unlabelled": 0,
+        "queries": 4,
+        "dropped": 0,
+        "map": pytest.approx(5 / 6),
+        "p_at_1": 0.75,
+        "p_at_3": pytest.approx(1 / 3),
+        "r_precision": 0.75,
+        "map_at_r": 0.75,
+        "mrr": pytest.approx(5 / 6),
+        "recall_at_1": 0.75,
+        "recall_at_3": 1.0,
+        "macro": record["macro"],
+        "labels": record["labels"],
+        "near_duplicates": {
+            "similarity_above": 0.999,
+            "queries": 0,
+            "pairs": 0,
+            "queries_same_file": 0,
+        },
+        "model": record["model"],
+    }
+    assert record["labels"]["a"]["map"] == 1
+    assert record["labels"]["b"]["map"] == pytest.approx(2 / 3)
+    assert record["labels"]["b"]["queries"] == 2
+    assert record["macro"]["map"] == pytest.approx(5 / 6)
+
+
+@pytest.mark.usefixtures("two_pairs")
+def test_an_index_scores_like_its_embeddings(xmir):
+    assert xmir("index", "e.parquet", "-o", "e.xmir").code == 0
+    first = xmir("retrieval-metric", "e.parquet").records()[0]
+    second = xmir("retrieval-metric", "e.xmir").records()[0]
+    assert {**second, "embeddings": "e.parquet"} == first
+
+
+def test_same_patient_neighbours_are_reported_side_by_side(xmir):
+    # the second image of each patient is its twin, beyond it all is of the other class
+    angles, labels = [0, 0.01, 0.2, 0.21, 0.9, 1.3], ["a", "a", "b", "b", "a", "b"]
+    _write("e.parquet", angles, labels, ["p", "p", "q", "q", "r", None])
+    record = xmir("retrieval-metric", "e.parquet", "--k", "1").records()[0]
+    assert record["p_at_1"] == pytest.approx(4 / 6)
+    assert record["excluding_same_patient"]["p_at_1"] == 0
+    assert record["near_duplicates"] == {
+        "similarity_above": 0.999,
+        "queries": 4,
+        "pairs": 4,
+        "queries_same_file": 0,
+    }
+    other = xmir("retrieval-metric", "e.parquet", "--k", "1", "--exclude-same", "patient")
+    other = other.records()[0]
+    assert other["p_at_1"] == 0
+    assert other["excluding_same_patient"] == record["excluding_same_patient"]
+    assert other["including_same_patient"]["map"] == record["map"]
+    assert other["excluding_same_patient"]["map"] == other["map"]
+
+
+def test_only_twins_of_the_same_patient_are_dropped_and_counted(xmir):
+    _write("e.parquet", [0, 0.1, 0.5, 0.6], ["a", "a", "b", "b"], ["p", "p", "q", "r"])
+    record = xmir("retrieval-metric", "e.parquet", "--exclude-same", "patient").records()[0]
+    assert (record["queries"], record["dropped"]) == (2, 2)
+    assert (record["including_same_patient"]["queries"], record["map"]) == (4, 1.0)
+
+
+def test_the_same_file_under_another_id_is_counted(xmir):
+    _write("e.parquet", [0, 0, 1], ["a", "a", "a"], ids=["image-1", "image-1-again", "image-2"])
+    record = xmir("retrieval-metric", "e.parquet").records()[0]
+    assert record["near_duplicates"]["queries_same_file"] == 2
+    assert record["near_duplicates"]["pairs"] == 2
+
+
+def test_images_without_a_label_and_classes_of_one_are_counted(xmir):
+    _write("e.parquet", [0, 0.1, 0.2, 0.3], ["a", None, "a", "b"])
+    record = xmir("retrieval-metric", "e.parquet").records()[0]
+    assert (record["unlabelled"], record["dropped"], record["queries"]) == (1, 1, 2)
+    assert list(record["labels"]) == ["a"]
+    assert record["gallery_size"] == 3
+
+
+def test_queries_ask_another_gallery(xmir):
+    _write("q.parquet", [0.0, 1.0], ["a", "b"], ids=["image-a", "image-b"])
+    _write("g.parquet", [0.1, 0.2, 0.9], ["b", "a", "b"])
+    record = xmir("retrieval-metric", "q.parquet", "--gallery", "g.parquet").records()[0]
+    assert (record["protocol"], record["queries"], record["gallery_size"]) == (
+        "query-gallery",
+        2,
+        3,
+    )
+    assert record["labels"]["a"]["map"] == 0.5
+    assert record["labels"]["b"]["map"] == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_a_query_in_its_own_gallery_does_not_find_itself(xmir):
+    angles, splits = [0, 0.1, 0.2, 0.3], ["test", "train", "train", "test"]
+    _write("e.parquet", angles, ["a", "b", "a", "b"], splits=splits)
+    arguments = ["--protocol", "query-gallery", "--where", "split=test"]
+    record = xmir("retrieval-metric", "e.parquet", *arguments).records()[0]
+    assert (record["queries"], record["gallery_size"], record["p_at_1"]) == (2, 4, 0)
+    assert record["map"] == 0.5
+
+
+def test_where_narrows_both_sides_of_leave_one_out(xmir):
+    splits = ["test", "train", "test", "test"]
+    _write("e.parquet", [0, 0.1, 0.2, 0.3], ["a", "b", "a", "b"], splits=splits)
+    record = xmir("retrieval-metric", "e.parquet", "--where", "split=test").records()[0]
+    assert (record["queries"], record["dropped"], record["gallery_size"]) == (2, 1, 3)
+
+
+def test_the_released_evaluator_can_be_asked_for(xmir):
+    _write("e.parquet", [0] * 100 + [1] * 200, ["a"] * 100 + ["b"] * 100 + ["c"] * 100)
+    record = xmir("retrieval-metric", "e.parquet", "--map-mode", "x-mir").records()[0]
+    assert record["labels"]["a"]["map"] == pytest.approx(0.993322, abs=5e-7)
+    assert record["map_mode"] == "x-mir"
+
+
+@pytest.mark.usefixtures("two_pairs")
+def test_gates_fail_with_code_4_after_the_output(xmir):
+    flags = ["--min", "map=0.8", "--min", "labels.b.map=0.9", "--max", "p_at_1=0.7"]
+    result = xmir("retrieval-metric", "e.parquet", *flags, "--min", "excluding_same_patient.map=0")
+    assert result.code == 4
+    assert result.records()[0]["map"] == pytest.approx(5 / 6)
+    first, second, third = result.stderr.splitlines()
+    assert first == "xmir: error: gate --min labels.b.map=0.9: found 0.666667"
+    assert second.startswith(
+        "xmir: error: gate --min excluding_same_patient.map=0: no such number among"
+    )
+    assert third == "xmir: error: gate --max p_at_1=0.7: found 0.75"
+    assert xmir("retrieval-metric", "e.parquet", "--min", "map=0.8").code == 0
+
+
+@pytest.mark.usefixtures("two_pairs")
+def test_the_default_ks_fit_the_gallery_and_named_ones_must(xmir):
+    record = xmir("retrieval-metric", "e.parquet").records()[0]
+    assert [name for name in record if name.startswith("p_at")] == ["p_at_1"]
+    result = xmir("retrieval-metric", "e.parquet", "--k", "1,4")
+    assert result.code == 2
+    assert result.stderr == ("xmir: error: --k: 4 is more than the 3 images there are to find\n")
+    for wrong in ("0", "one", "", "1,,2"):
+        result = xmir("retrieval-metric", "e.parquet", "--k", wrong)
+        assert (result.code, result.stdout) == (2, "")
+
+
+@pytest.mark.usefixtures("two_pairs")
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--protocol", "loo", "--gallery", "e.parquet"],
+        ["--protocol", "query-gallery"],
+        ["--gallery", "e.parquet", "--map-mode", "x-mir"],
+        ["--min", "map"],
+        ["--where", "colour=red"],
+        ["--exclude-same", "colour"],
+    ],
+)
+def test_flags_that_contradict_each_other_are_usage_errors(xmir, flags):
+    result = xmir("retrieval-metric", "e.parquet", *flags)
+    assert (result.code, result.stdout) == (2, "")
+
+
+def test_what_cannot_be_scored_is_said(xmir):
+    _write("none.parquet", [0, 1], [None, None])
+    result = xmir("retrieval-metric", "none.parquet")
+    assert (result.code, result.stderr) == (5, "xmir: error: none of 2 rows has a label\n")
+    _write("single.parquet", [0, 1], ["a", "b"])
+    result = xmir("retrieval-metric", "single.parquet")
+    assert result.code == 5
+    assert result.stderr == ("xmir: error: none of 2 queries has a relevant image to find\n")
+    result = xmir("retrieval-metric", "single.parquet", "--where", "label=c")
+    assert (result.code, result.stderr) == (5, "xmir: error: none of 2 rows has label=c\n")
+    _write("one.parquet", [0], ["a"])
+    assert xmir("retrieval-metric", "one.parquet").code == 5
+
+
+@pytest.mark.usefixtures("two_pairs")
+def test_two_models_cannot_be_compared(xmir):
+    other = ModelSpec("other", "random:1", weights_sha256="cd" * 32)
+    _write("g.parquet", [0, 1], ["a", "b"], model=other)
+    result = xmir("retrieval-metric", "e.parquet", "--gallery", "g.parquet")
+    assert result.code == 5
+    assert result.stderr == (
+        "xmir: error: queries and gallery were embedded by different models: "
+        "tiny abababababab and other cdcdcdcdcdcd\n"
+    )
+
+
+def test_a_table_has_micro_macro_and_labels(xmir):
+    _write("e.parquet", [0, 0.1, 0.3, 1.0], ["a", "a", "b", "b"], ["p", "p", "q", "r"])
+    rows = xmir("retrieval-metric", "e.parquet", "--format", "tsv").stdout.splitlines()
+    assert [row.split("\t")[:3] for row in rows] == [
+        ["over", "queries", "map"],
+        ["micro", "4", "0.8333"],
+        ["macro", "", "0.8333"],
+        ["a", "2", "1.0000"],
+        ["b", "2", "0.6667"],
+        ["micro excluding same patient", "2", "0.6667"],
+        ["macro excluding same patient", "", "0.6667"],
+        ["b excluding same patient", "2", "0.6667"],
+    ]

@@ -1,0 +1,80 @@
+"""`xmir index`: embeddings in, a folder that `xmir query` searches out."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from xmir_cli import console, options
+from xmir_cli.errors import DataError
+from xmir_cli.records import ARTIFACT
+from xmir_cli.store.atomic import refuse_existing
+
+
+def command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="EMBEDDINGS",
+            help="What 'xmir embed' wrote: a Parquet file, a folder of parts, a receipt, or - for "
+            "an Arrow stream or receipt on standard input.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="The index, NAME.xmir.")
+    ],
+    kind: Annotated[
+        Literal["auto", "exact", "hnsw"],
+        typer.Option("--kind", help="auto: exact below 300,000 rows, else hnsw (approximate)."),
+    ] = "auto",
+    m: Annotated[int, typer.Option("--m", min=2, max=512, help="HNSW: links of a node.")] = 16,
+    ef_construction: Annotated[
+        int, typer.Option("--ef-construction", min=1, help="HNSW: candidates while building.")
+    ] = 200,
+    ef: Annotated[int, typer.Option("--ef", min=1, help="HNSW: candidates while searching.")] = 64,
+    seed: options.Seed = 0,
+    force: options.Force = False,
+    form: options.Format = None,
+) -> int:
+    """Build a searchable index of embeddings.
+
+    The folder holds manifest.json, vectors.npy, items.parquet and, for HNSW, graph.hnsw. The same
+    embeddings give the same bytes. Rows that are zero, NaN or infinite are left out (exit 3).
+    """
+    refuse_existing(output, force)
+    _refuse_other(output)
+    from xmir_cli.gallery.folder import build_gallery, usable
+    from xmir_cli.gallery.manifest import GraphSettings, describe
+    from xmir_cli.store.embeddings import read_embeddings
+
+    embeddings = read_embeddings(source, allow_nan=True)
+    names = embeddings.items["id"].to_pylist()
+    embeddings, left_out = usable(embeddings)
+    skips = console.Skips()
+    for row in left_out:
+        skips.add(str(names[row]), f"bad-vector: row {row} is zero, NaN or infinite")
+    settings = GraphSettings(m, ef_construction, ef, seed)
+    manifest = build_gallery(embeddings, output, None if kind == "auto" else kind, settings)
+    if manifest.recall_at_10 is not None:
+        console.note(f"recall at 10 of the graph against exact search: {manifest.recall_at_10:.4f}")
+    with console.Printer(form or "", ["kind", "path", "rows", "dim", "skipped"], "path") as printer:
+        printer.write(
+            {
+                "schema": ARTIFACT,
+                "kind": "index",
+                "path": str(output),
+                "rows": manifest.rows,
+                "dim": manifest.dim,
+                "skipped": skips.total,
+                "sha256": describe(output / "manifest.json")[1],
+            }
+        )
+    return skips.finish(manifest.rows, "indexed")
+
+
+def _refuse_other(output: Path) -> None:
+    """Refuse to replace anything but an index; it might be the input."""
+    if output.exists() and not (output / "manifest.json").is_file():
+        raise DataError(f"{output}: not an index, so it is not replaced")
+    if not output.absolute().parent.is_dir():
+        raise DataError(f"{output.absolute().parent}: no such folder")

@@ -1,0 +1,135 @@
+"""An index: the folder NAME.xmir with the gallery's vectors, items and, for HNSW, its graph."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xmir_cli.errors import DataError
+from xmir_cli.gallery import exact
+from xmir_cli.gallery.exact import Hits, Scope, Vectors, unit_rows
+from xmir_cli.gallery.manifest import (
+    AGAIN,
+    NAME,
+    GraphSettings,
+    Kind,
+    Manifest,
+    describe,
+    read_manifest,
+    verify,
+)
+from xmir_cli.store.arrays import write_array
+from xmir_cli.store.atomic import atomic_folder
+from xmir_cli.store.embeddings import Embeddings
+
+EXACT_BELOW = 300_000  # rows; up to there the model's start costs more than exact search
+_VECTORS, _ITEMS, _GRAPH = "vectors.npy", "items.parquet", "graph.hnsw"
+
+
+class Searcher(Protocol):
+    """A faster way to the nearest of a gallery's vectors."""
+
+    def search(self, vectors: Vectors, queries: Vectors, k: int) -> list[Hits]:
+        """The k nearest items of each query [B, D]; k is at most half of the gallery."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """An opened index: unit vectors [N, D] mapped from the disk, and their items [N]."""
+
+    path: str
+    manifest: Manifest
+    vectors: Vectors
+    items: pa.Table
+    graph: Searcher | None
+
+    def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
+        """The k nearest items of each query [B, D], fewer where the scope leaves fewer."""
+        narrowed = scope.allowed is not None or any(len(items) for items in scope.excluded)
+        if self.graph is None or narrowed or k > len(self.vectors) // 2:
+            return exact.search(self.vectors, queries, k, scope)
+        return self.graph.search(self.vectors, queries, k)
+
+    def relocated(self, weights: str) -> "Gallery":
+        """The same index, its weights lying elsewhere; the loader checks that they are the same."""
+        model = replace(self.manifest.model, weights=weights)
+        return replace(self, manifest=replace(self.manifest, model=model))
+
+
+def build_gallery(
+    embeddings: Embeddings, path: Path, kind: Kind | None, settings: GraphSettings
+) -> Manifest:
+    """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows."""
+    rows = len(embeddings.vectors)
+    chosen: Kind = kind or ("exact" if rows < EXACT_BELOW else "hnsw")
+    with atomic_folder(path) as folder:
+        write_array(folder / _VECTORS, embeddings.vectors)
+        with (folder / _ITEMS).open("xb") as file:
+            pq.write_table(embeddings.items, file, compression="zstd", write_page_checksum=True)
+        recall = _build_graph(embeddings, folder, settings) if chosen == "hnsw" else None
+        manifest = Manifest(
+            kind=chosen,
+            rows=rows,
+            dim=embeddings.vectors.shape[1],
+            model=embeddings.model,
+            files={file.name: describe(file) for file in sorted(folder.iterdir())},
+            settings=settings if chosen == "hnsw" else None,
+            recall_at_10=recall,
+        )
+        (folder / NAME).write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
+    return manifest
+
+
+def open_gallery(path: str) -> Gallery:
+    """Open an index; raises DataError when any of its bytes are not those that were written."""
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    vectors = np.load(verify(folder, _VECTORS, manifest), mmap_mode="r", allow_pickle=False)
+    items = pq.read_table(verify(folder, _ITEMS, manifest), page_checksum_verification=True)
+    if vectors.shape != (manifest.rows, manifest.dim) or len(items) != manifest.rows:
+        raise DataError(f"{path}: damaged index (sizes differ)", AGAIN)
+    return Gallery(path, manifest, vectors, items, _open_graph(folder, manifest))
+
+
+def usable(embeddings: Embeddings) -> tuple[Embeddings, list[int]]:
+    """The rows that can be searched, at length 1, and those left out (zero, NaN or infinite).
+
+    Raises:
+        DataError: Two rows have the same id, or no row is left.
+    """
+    names = embeddings.items["id"].to_pylist()
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"id {twice[0]!r}: {len(twice)} ids are there more than once")
+    vectors, fine = unit_rows(embeddings.vectors)
+    if not fine.any():
+        raise DataError(f"no usable rows among {len(fine)}; nothing was written")
+    if fine.all():
+        return replace(embeddings, vectors=vectors), []
+    items = embeddings.items.filter(pa.array(fine))
+    kept = replace(embeddings, items=items, vectors=vectors[fine])
+    return kept, np.flatnonzero(~fine).tolist()
+
+
+def _build_graph(embeddings: Embeddings, folder: Path, settings: GraphSettings) -> float:
+    """Write the graph and measure the recall of what can be read again."""
+    # here, for exact indexes need no hnswlib
+    from xmir_cli.gallery.hnsw import build, load, recall, save  # noqa: PLC0415
+
+    save(build(embeddings.vectors, settings), folder / _GRAPH)
+    rows, dim = embeddings.vectors.shape
+    return recall(load(folder / _GRAPH, rows, dim, settings), embeddings.vectors)
+
+
+def _open_graph(folder: Path, manifest: Manifest) -> Searcher | None:
+    if manifest.settings is None:
+        return None
+    from xmir_cli.gallery.hnsw import load  # noqa: PLC0415
+
+    path = verify(folder, _GRAPH, manifest)
+    return load(path, manifest.rows, manifest.dim, manifest.settings)
