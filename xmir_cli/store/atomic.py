@@ -1,5 +1,7 @@
 """Every file is written beside its place, synced, renamed: the old one, the new one, or none."""
 
+import fcntl
+import hashlib
 import os
 import secrets
 import shutil
@@ -8,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from xmir_cli.errors import ExistsError
+from xmir_cli.errors import DataError, ExistsError
 
 
 def refuse_existing(path: Path, force: bool) -> None:
@@ -21,46 +23,116 @@ def refuse_existing(path: Path, force: bool) -> None:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` only when the block ends without an error.
 
-    A symbolic link is followed, so that what it points to is replaced. Raises OSError; nothing is
-    left behind then, and what stood under `path` stays.
+    A symbolic link is followed, so that what it points to is replaced. Two writers both succeed,
+    the last one stays. Raises OSError naming `path`, and DataError when it is a folder or device;
+    nothing is left behind then, and what stood under `path` stays.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".xmir-{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
-    _sync_folder(target.parent)
+    if target.exists() and not target.is_file():
+        raise DataError(f"{path}: not a regular file, so it is not replaced")
+    with _named(path):
+        temporary, file = _open_temporary(target)
+        try:
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                temporary.replace(target)  # while the lock is held: see _open_temporary
+        except BaseException:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            raise
+        _sync_folder(target.parent)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """A folder that takes the name `path`, replacing what stood there, when the block ends well."""
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".xmir-{secrets.token_hex(8)}.tmp")
+    if target.exists() and not target.is_dir():
+        raise DataError(f"{path}: not a folder, so it is not replaced")
+    with _named(path):
+        temporary, lock = _make_temporary(target)
+        try:
+            yield temporary
+            for file in temporary.iterdir():
+                _sync(file)
+            _sync_folder(temporary)
+            _swap(temporary, target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        finally:
+            os.close(lock)
+        _sync_folder(target.parent)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors without a name, or with a temporary one, get the name that the user knows."""
     try:
-        temporary.mkdir()
-        yield temporary
-        for file in temporary.iterdir():
-            _sync(file)
-        _sync_folder(temporary)
-        if target.exists():
-            old = target.with_name(f".xmir-{secrets.token_hex(8)}.old")
-            target.rename(old)
-            temporary.rename(target)
-            shutil.rmtree(old)
-        else:
-            temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    _sync_folder(target.parent)
+        yield
+    except OSError as error:
+        if error.filename is not None and ".xmir-" not in os.fsdecode(error.filename):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _names(target: Path) -> tuple[Path, Path]:
+    """Where to write: a name that a later run finds again, and one that nobody else has."""
+    key = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+    own = f".xmir-{key}-{secrets.token_hex(8)}.tmp"
+    return target.with_name(f".xmir-{key}.tmp"), target.with_name(own)
+
+
+def _open_temporary(target: Path) -> tuple[Path, BinaryIO]:
+    """A file to write; one that a killed run has left is taken over.
+
+    Its lock lasts until after the renaming, so nobody takes over what another is about to rename.
+    """
+    shared, own = _names(target)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.fdopen(os.open(shared, flags, 0o666), "wb")
+    if _lock(file.fileno(), shared):
+        file.truncate()
+        return shared, file
+    file.close()
+    return own, own.open("xb")
+
+
+def _make_temporary(target: Path) -> tuple[Path, int]:
+    """An empty folder to fill, and the descriptor that holds its lock."""
+    shared, own = _names(target)
+    shared.mkdir(exist_ok=True)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(shared, flags)
+    if _lock(descriptor, shared):
+        for left in shared.iterdir():
+            left.unlink()
+        return shared, descriptor
+    os.close(descriptor)
+    own.mkdir()
+    return own, os.open(own, flags)
+
+
+def _lock(descriptor: int, name: Path) -> bool:
+    """Whether the open file is ours alone and still bears its name."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return name.stat().st_ino == os.fstat(descriptor).st_ino
+    except OSError:  # another writer has it, has renamed it, or the disk knows no locks
+        return False
+
+
+def _swap(temporary: Path, target: Path) -> None:
+    if not target.exists():
+        temporary.rename(target)
+        return
+    old = temporary.with_name(f"{temporary.stem}-{secrets.token_hex(8)}.old")
+    target.rename(old)
+    temporary.rename(target)
+    for left in target.parent.glob(f"{temporary.stem[:22]}*.old"):  # also those of killed runs
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _sync(file: Path) -> None:
