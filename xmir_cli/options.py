@@ -103,3 +103,12 @@ Limits = Annotated[
 OutputFolder = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")
 ]
+Colormap = Annotated[
+    Literal["auto", "inferno", "viridis", "blue-red"],
+    typer.Option(
+        "--colormap", help="Colours of the overlay; auto: inferno, blue-red for a signed map."
+    ),
+]
+Alpha = Annotated[
+    float, typer.Option("--alpha", min=0, max=1, help="Opacity of the largest saliency.")
+]

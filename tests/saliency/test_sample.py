@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from xmir_cli.saliency.sample import SampleCache, make_samples, similarity
+from xmir_cli.saliency.sample import make_samples, similarity
 
 
 def test_samples_carry_what_the_embedder_says_of_each_image(embedder, make_inputs):
@@ -35,26 +35,11 @@ def test_sample_does_not_keep_its_whole_batch_alive(embedder, make_inputs):
     assert sample.features.untyped_storage().nbytes() == sample.features.nbytes
 
 
-def test_cache_drops_what_was_unused_for_longest(embedder, make_inputs):
-    first, second, third = make_samples(embedder, make_inputs(3))
-    cache = SampleCache(limit=2 * first.bytes)
-    cache.put("first", first)
-    cache.put("second", second)
-    assert cache.get("first") is first
-    cache.put("third", third)
-    assert cache.get("second") is None
-    assert cache.get("first") is first
-    assert cache.get("third") is third
-
-
-def test_cache_counts_the_memo_and_keeps_at_least_the_newest(embedder, make_inputs):
-    first, second = make_samples(embedder, make_inputs(2))
-    cache = SampleCache(limit=3 * first.bytes)
-    cache.put("first", first)
-    first.memo["large"] = torch.zeros(3 * first.bytes)
-    cache.put("second", second)
-    assert cache.get("first") is None
-    assert cache.get("second") is second
+def test_bytes_of_a_sample_count_its_memo(embedder, make_inputs):
+    sample = make_samples(embedder, make_inputs(1))[0]
+    before = sample.bytes
+    sample.memo["large"] = torch.zeros(100)
+    assert sample.bytes == before + 400
 
 
 def test_embedder_of_the_tests_is_deterministic(make_embedder, make_inputs):

@@ -16,6 +16,8 @@ from xmir_cli.errors import UsageError
 if TYPE_CHECKING:
     from xmir_cli.saliency.sample import Method
 
+Value = int | float | str | bool
+
 _FOLDER = Path(__file__).parent / "methods"
 
 
@@ -27,7 +29,7 @@ class Setting:
     kind: str  # int | float | str | bool | choice
     choices: tuple[str, ...]  # of a choice
     help: str
-    default: int | float | str | bool
+    default: Value
 
     @property
     def flag(self) -> str:
@@ -69,23 +71,31 @@ def load_methods(names: str, settings: Mapping[str, str]) -> "dict[str, Method]"
             raise UsageError(
                 f"--{name.replace('_', '-')}: not a setting of {', '.join(chosen)}", _owners(name)
             )
-    return {name: load_method(name, _of(name, settings)) for name in chosen}
+    values = {name: _values(name, _of(name, settings)) for name in chosen}  # before torch loads
+    return {name: _build(name, values[name]) for name in chosen}
 
 
 def load_method(name: str, settings: Mapping[str, str]) -> "Method":
     """The method `name`; `settings` are texts as typed, the others keep their defaults."""
+    return _build(name, _values(name, settings))
+
+
+def _values(name: str, settings: Mapping[str, str]) -> dict[str, Value]:
     known = {setting.name: setting for setting in _find(name).settings}
     for given in settings:
         if given not in known:
             allowed = ", ".join(known) or "none"
             raise UsageError(f"{name}: no setting {given}", f"Its settings: {allowed}.")
-    values = {given: parse(known[given], text) for given, text in settings.items()}
+    return {given: parse(known[given], text) for given, text in settings.items()}
+
+
+def _build(name: str, values: Mapping[str, Value]) -> "Method":
     module = importlib.import_module(f"xmir_cli.saliency.methods.{name}")
     method: Method = module.Method(**values)
     return method
 
 
-def parse(setting: Setting, text: str) -> int | float | str | bool:
+def parse(setting: Setting, text: str) -> Value:
     """The value that `text` stands for; raises UsageError naming what is allowed."""
     if setting.kind == "choice":
         if text not in setting.choices:

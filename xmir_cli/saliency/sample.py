@@ -1,6 +1,5 @@
 """What a saliency method is given and what it gives back."""
 
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -69,26 +68,3 @@ def make_samples(embedder: Embedder, inputs: Sequence[Tensor]) -> list[Sample]:
         Sample(image, features[row].clone(), raw[row].clone(), embeddings[row].clone())
         for row, image in enumerate(inputs)
     ]
-
-
-class SampleCache:
-    """The samples used last, by key, within a bound of memory."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit  # bytes
-        self.samples: OrderedDict[Hashable, Sample] = OrderedDict()
-
-    def get(self, key: Hashable) -> Sample | None:
-        """The sample under `key`, now the one used last."""
-        if key in self.samples:
-            self.samples.move_to_end(key)
-        return self.samples.get(key)
-
-    def put(self, key: Hashable, sample: Sample) -> None:
-        """Keep `sample`; those unused for longest go until the others fit."""
-        self.samples[key] = sample
-        held = {known: each.bytes for known, each in self.samples.items()}
-        total = sum(held.values())
-        while total > self.limit and len(self.samples) > 1:
-            oldest, _ = self.samples.popitem(last=False)
-            total -= held[oldest]

@@ -1,0 +1,111 @@
+"""One saliency map: computed once, kept as .npy, .png and the .json that says what made it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from xmir_cli.explain.cases import Case
+from xmir_cli.explain.provenance import digest, made_of, read_provenance, write_provenance
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.records import Record
+from xmir_cli.render.overlay import Display, overlay
+from xmir_cli.saliency.sample import Method, Sample
+from xmir_cli.store.arrays import read_array, write_array
+from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.hashes import safe_name
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two loaded images; `explains` names the one that gets the map."""
+
+    query: Case
+    retrieved: Case
+    negatives: tuple[Case, ...]
+    explains: str  # query | retrieved
+
+    @property
+    def explained(self) -> Case:
+        """The image that gets the map."""
+        return self.query if self.explains == "query" else self.retrieved
+
+    def samples(self) -> tuple[Sample, Sample]:
+        """The target and the explained image; the negatives hang on the query."""
+        retrieved = self.retrieved.sample
+        if self.query is self.retrieved:
+            return retrieved, retrieved
+        negatives = tuple(case.sample for case in self.negatives)
+        query = replace(self.query.sample, negatives=negatives)
+        return (retrieved, query) if self.explains == "query" else (query, retrieved)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where maps go and how they are drawn."""
+
+    folder: Path
+    display: Display
+    force: bool = False  # make maps again that are there already
+
+    def path(self, stem: str, suffix: str) -> Path:
+        """A file of the folder."""
+        return self.folder / f"{stem}{suffix}"
+
+    def overlay_path(self, stem: str) -> Path:
+        """The picture's file; another look has another name, so both can be kept."""
+        tag = "" if self.display == Display() else f"-{self.display.colormap}"
+        if self.display.alpha != Display().alpha:
+            tag += f"-{self.display.alpha:g}"
+        return self.path(stem, f"{tag}.png")
+
+
+def names_of(query: str, retrieved: str) -> str:
+    """The part of a file name that names the two images."""
+    return f"{safe_name(Path(query).stem)}--{safe_name(Path(retrieved).stem)}"
+
+
+def make_map(
+    embedder: Embedder, pair: Pair, name: str, method: Method, output: tuple[Output, str]
+) -> Record:
+    """The keys that one map adds to its record; its files are there when this returns.
+
+    `output` is the folder and the part of the file names that names the images. A map that is
+    there already and made of the same is not computed again.
+    """
+    place, names = output
+    settings = _settings(method, pair)
+    asked: Record = {"method": name, "settings": settings, "explains": pair.explains}
+    origin = made_of(embedder, pair.query, pair.retrieved, asked)
+    stem = f"{names}--{name}-{digest(origin)}"
+    array, provenance = place.path(stem, ".npy"), place.path(stem, ".json")
+    known = None if place.force else read_provenance(provenance, origin, array)
+    if known is None:
+        explanation = method(embedder, *pair.samples())
+        write_array(array, explanation.saliency.numpy())
+        _draw(place, stem, pair.explained, explanation.saliency.numpy())
+        known = write_provenance(provenance, origin, explanation, array)
+    elif not place.overlay_path(stem).is_file():
+        _draw(place, stem, pair.explained, read_array(array))
+    return {
+        **asked,
+        "saliency": str(array),
+        "overlay": str(place.overlay_path(stem)),
+        "roi": list(pair.explained.view.roi),
+        "image_size": list(pair.explained.view.image_size),
+        "evaluations": known["evaluations"],
+        "details": known["details"],
+    }
+
+
+def _settings(method: Method, pair: Pair) -> Record:
+    settings: Record = dict(vars(method))  # a frozen dataclass: its settings and nothing else
+    if pair.negatives:
+        settings["negatives"] = [case.sha256 for case in pair.negatives]
+    return settings
+
+
+def _draw(place: Output, stem: str, case: Case, saliency: np.ndarray) -> None:
+    picture = overlay(case.picture.pixels, saliency, case.view.roi, place.display)
+    with atomic_file(place.overlay_path(stem)) as file:
+        picture.save(file, format="png", compress_level=4)

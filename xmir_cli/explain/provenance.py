@@ -1,0 +1,70 @@
+"""The .json beside every map: what made it, and whether the map on disk is still that one."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
+
+from xmir_cli import __version__
+from xmir_cli.errors import DataError
+from xmir_cli.explain.cases import Case
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.records import Record
+from xmir_cli.saliency.sample import Explanation
+from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.hashes import sha256_file
+
+
+def made_of(embedder: Embedder, query: Case, retrieved: Case, asked: Record) -> Record:
+    """Everything that a map depends on, as plain data; maps made of the same are the same.
+
+    `asked` holds method, settings and the side explained. Images are named by their hash alone,
+    for a path may say who the patient is.
+    """
+    spec = embedder.spec
+    origin: Record = {
+        "xmir": __version__,
+        "query_sha256": query.sha256,
+        "retrieved_sha256": retrieved.sha256,
+        **asked,
+        "architecture": spec.architecture,
+        "weights_sha256": spec.weights_sha256,
+        "head": spec.head,
+        "preprocessing": asdict(spec.preprocessing),
+        "precision": embedder.precision,
+    }
+    return cast("Record", json.loads(json.dumps(origin)))  # tuples become lists, as when read back
+
+
+def digest(origin: Record) -> str:
+    """16 hexadecimal digits for a file name."""
+    return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_provenance(
+    path: Path, origin: Record, explanation: Explanation, saliency: Path
+) -> Record:
+    """Write the .json, last of a map's files, and return what it holds."""
+    content: Record = {
+        "made_of": origin,
+        "evaluations": explanation.evaluations,
+        "details": explanation.details,
+        "saliency_sha256": sha256_file(saliency),
+    }
+    with atomic_file(path) as file:
+        text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False)
+        file.write(f"{text}\n".encode())
+    return content
+
+
+def read_provenance(path: Path, origin: Record, saliency: Path) -> Record | None:
+    """What the .json holds when it and the map are there, whole, and made of the same."""
+    try:
+        content: object = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("made_of") != origin:
+            return None
+        fits = content.get("saliency_sha256") == sha256_file(saliency)
+    except (OSError, ValueError, RecursionError, DataError):
+        return None
+    return content if fits and {"evaluations", "details"} <= content.keys() else None

@@ -1,0 +1,91 @@
+"""What is to be explained: retrieval records, bare image paths, or a pair named by flags."""
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from xmir_cli.console import Skips
+from xmir_cli.errors import DataError, ItemError, UsageError
+from xmir_cli.records import ModelSpec, Record, number, text
+
+
+@dataclass(frozen=True)
+class Request:
+    """A query and a retrieved image under a network; the same path twice is self-similarity."""
+
+    name: str  # for skip lines
+    record: Record  # as it came
+    query: str  # path
+    retrieved: str  # path
+    spec: ModelSpec
+    similarity: float | None = None  # as recorded
+
+    @property
+    def is_self(self) -> bool:
+        """Whether an image is compared with itself."""
+        return self.query == self.retrieved
+
+
+def read_requests(
+    lines: Iterable[tuple[int, Record | ItemError]], given: ModelSpec | None, skips: Skips
+) -> Iterator[Request]:
+    """The requests of numbered lines in order; lines that are none go to `skips`.
+
+    `given` is the network of the flags: it serves bare paths, and says where a record's network
+    lies now. Raises UsageError for a bare path when there is none.
+    """
+    for line, record in lines:
+        name = f"line {line}"
+        if isinstance(record, ItemError):
+            skips.add(name, record.reason)
+            continue
+        try:
+            yield _request(name, record, given)
+        except DataError as error:
+            skips.add(name, f"bad-record: {str(error).removeprefix(f'{name}: ')}")
+
+
+def pair_requests(query: str, images: Sequence[str], spec: ModelSpec) -> list[Request]:
+    """One request for each image, as if it had been retrieved by the query."""
+    return [Request(image, _pair_record(query, image), query, image, spec) for image in images]
+
+
+def group_requests(requests: Iterable[Request], limit: int) -> Iterator[list[Request]]:
+    """Consecutive requests of one query and network, and consecutive self-similarities, together.
+
+    At most `limit` in a group, so that a stream is answered as it comes.
+    """
+    for _, group in itertools.groupby(requests, key=_group_key):
+        while part := list(itertools.islice(group, limit)):
+            yield part
+
+
+def _group_key(request: Request) -> tuple[ModelSpec, str]:
+    return request.spec, "" if request.is_self else request.query
+
+
+def _request(name: str, record: Record, given: ModelSpec | None) -> Request:
+    if "path" in record and "retrieved" not in record:
+        return _self_request(name, record, given)
+    query, retrieved = text(record, "query", name), text(record, "retrieved", name)
+    similarity = number(record, "similarity", name)
+    spec = ModelSpec.from_json(record.get("model"), name)
+    if given is not None:
+        spec = replace(spec, architecture=given.architecture, weights=given.weights)
+    return Request(name, record, query, retrieved, spec, similarity)
+
+
+def _self_request(name: str, record: Record, given: ModelSpec | None) -> Request:
+    path = text(record, "path", name)
+    if given is None:
+        raise UsageError(
+            f"{name}: an image path says nothing about the network",
+            "Name it with --model or --arch, or pipe in the records of 'xmir query'.",
+        )
+    return Request(name, {**record, **_pair_record(path, path)}, path, path, given)
+
+
+def _pair_record(query: str, retrieved: str) -> Record:
+    absolute = os.path.abspath(retrieved)  # noqa: PTH100 # Path.resolve would follow links
+    return {"query": query, "retrieved": absolute}
