@@ -59,6 +59,6 @@ def test_patients_on_both_sides_are_counted():
 
 
 def test_copies_with_different_labels_contradict_each_other():
-    examples = [Example(str(n), str(n), label) for n, label in enumerate("xyxx")]
-    assert contradictions(examples, ["1", "1", "2", "2"]) == {0, 1}
-    assert contradictions(examples, ["1", "2", "3", "3"]) == set()
+    marked = [Example(n, n, label, mark=mark) for n, label, mark in ("ax1", "by1", "cx2", "dx2")]
+    assert names(contradictions(marked)) == ["a", "b"]
+    assert contradictions(marked[1:]) == []

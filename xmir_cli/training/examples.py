@@ -18,6 +18,7 @@ class Example:
     label: str
     patient: str | None = None
     split: str | None = None
+    mark: str = ""  # a hash of the picture's content, once it was read
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,14 @@ class Division:
     validated_on: str | None
 
     @property
+    def sides(self) -> tuple[list[Example], list[Example]]:
+        """Training rows, then validation rows."""
+        return self.training, self.validation
+
+    @property
     def shared_patients(self) -> int:
         """Patients on both sides: their images make the validation look better than it is."""
-        sides = ({row.patient for row in rows} for rows in (self.training, self.validation))
+        sides = ({row.patient for row in rows} for rows in self.sides)
         return len(set.intersection(*sides) - {None})
 
 
@@ -63,9 +69,9 @@ def _missing(flag: str, split: str, known: Sequence[str]) -> DataError:
     return DataError(f"no rows of the split {split}; {found}", f"Name one with {flag}.")
 
 
-def contradictions(examples: Sequence[Example], fingerprints: Sequence[str]) -> set[int]:
-    """Positions of pictures that stand in two classes: their copies are labelled otherwise."""
+def contradictions(examples: Sequence[Example]) -> list[Example]:
+    """The pictures that stand in two classes: a copy of each is labelled otherwise."""
     labels: dict[str, set[str]] = {}
-    for example, fingerprint in zip(examples, fingerprints, strict=True):
-        labels.setdefault(fingerprint, set()).add(example.label)
-    return {place for place, mark in enumerate(fingerprints) if len(labels[mark]) > 1}
+    for example in examples:
+        labels.setdefault(example.mark, set()).add(example.label)
+    return [example for example in examples if len(labels[example.mark]) > 1]

@@ -1,15 +1,13 @@
-"""Pictures on their way to the network: decoded and augmented in threads, one batch ahead."""
+"""Pictures on their way to the network: decoded and augmented in threads, ahead of it."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.images.decode import Picture
+from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.training.augment import Augmentation, augment
 from xmir_cli.training.examples import Example
@@ -36,35 +34,34 @@ class Feed:
 
         def load(place: int) -> Tensor:
             rng = np.random.default_rng((*seed, place))
-            picture = self._picture(examples[place])
+            picture = self.pictures(examples[place].path)
             return self.embedder.to_input(augment(self.embedder, picture, augmentation, rng))
 
-        return self._ahead(load, batches)
+        return self._batches(load, batches, examples)
 
     def plain(self, examples: Sequence[Example], batch: int) -> Iterator[Tensor]:
         """The views of the evaluation [B, 3, S, S] on the device, `batch` at a time, in order."""
 
         def load(place: int) -> Tensor:
-            return self.embedder.to_input(self.embedder.view(self._picture(examples[place])))
+            return self.embedder.to_input(self.embedder.view(self.pictures(examples[place].path)))
 
         places = range(len(examples))
-        return self._ahead(load, [places[start : start + batch] for start in places[::batch]])
+        batches = [places[start : start + batch] for start in places[::batch]]
+        return self._batches(load, batches, examples)
 
-    def _ahead(
-        self, load: Callable[[int], Tensor], batches: Sequence[Sequence[int]]
+    def _batches(
+        self,
+        load: Callable[[int], Tensor],
+        batches: Sequence[Sequence[int]],
+        examples: Sequence[Example],
     ) -> Iterator[Tensor]:
-        device = self.embedder.device
-        with ThreadPoolExecutor(self.jobs) as pool:
-            waiting: deque[Iterator[Tensor]] = deque()
-            for batch in [*batches, None]:
-                if batch is not None:
-                    waiting.append(pool.map(load, batch))
-                if waiting and (batch is None or len(waiting) > 1):
-                    images = torch.stack(list(waiting.popleft()))
-                    yield images.to(device, memory_format=torch.channels_last)
+        views = decode_all([place for batch in batches for place in batch], load, self.jobs)
+        for batch in batches:
+            images = torch.stack([_there(next(views), examples[place]) for place in batch])
+            yield images.to(self.embedder.device, memory_format=torch.channels_last)
 
-    def _picture(self, example: Example) -> Picture:
-        try:
-            return self.pictures(example.path)
-        except ItemError as error:
-            raise DataError(f"{example.name}: no longer readable: {error.reason}") from None
+
+def _there(view: Tensor | ItemError, example: Example) -> Tensor:
+    if isinstance(view, ItemError):
+        raise DataError(f"{example.name}: no longer readable: {view.reason}")
+    return view

@@ -1,0 +1,358 @@
+"""`xmir train` through the front door, on small striped pictures."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from xmir_cli import console, main
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.store.checkpoint import read_header, read_tensors
+from xmir_cli.store.hashes import sha256_file
+
+KEYS = [
+    *("schema", "epoch", "loss", "violating_fraction", "map", "p_at_1", "p_at_5"),
+    *("seconds", "images_per_second"),
+]
+
+
+def write_pictures(folder: Path, counts: dict[tuple[str, str], int]) -> None:
+    """Lying and standing stripes under noise; `counts` says how many of each label and split."""
+    rng = np.random.default_rng(0)
+    wave = np.sin(np.arange(40) * 1.3) * 12
+    rows = []
+    for (label, split), count in counts.items():
+        for place in range(count):
+            field = wave[:, None] if label == "lying" else wave[None, :]
+            values = 128 + field + rng.normal(0, 30, size=(40, 40))
+            name = f"{label}-{split}-{place}.png"
+            Image.fromarray(values.clip(0, 255).astype(np.uint8)).save(folder / name)
+            rows.append([name, label, split, f"p-{name}"])
+    write_table(folder / "labels.csv", rows)
+
+
+def write_table(path: Path, rows: list[list[str]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", "split", "patient"], *rows])
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))[1:]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_pictures(
+        tmp_path,
+        {(label, split): n for label in ("lying", "standing") for split, n in SIZES.items()},
+    )
+    return tmp_path / "labels.csv"
+
+
+SIZES = {"train": 8, "val": 6, "test": 5}
+
+
+@pytest.fixture
+def train(xmir, tiny_arch, data):
+    def run(*arguments, source=data, output="out.safetensors", epochs=2):
+        return xmir(
+            *("train", source, "--arch", tiny_arch, "--weights", "random:0", "--per-class", 4),
+            *("--learning-rate", "5e-3", "--epochs", epochs, "-o", output, "--device", "cpu"),
+            *arguments,
+        )  # fmt: skip
+
+    return run
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Ctrl-C in the middle of `epoch`."""
+    from xmir_cli.training.loop import Trainer
+
+    whole = Trainer.epoch
+
+    def cut(self, number, examples, advance):
+        if number == epoch:
+            raise KeyboardInterrupt
+        return whole(self, number, examples, advance)
+
+    monkeypatch.setattr(Trainer, "epoch", cut)
+
+
+def test_training_prints_a_record_an_epoch_and_a_receipt(train, data):
+    result = train("--head", 8, epochs=6)
+    assert (result.code, result.stderr) == (0, "")
+    *epochs, receipt = result.records()
+    assert [list(epoch) for epoch in epochs] == [KEYS] * 6
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3, 4, 5, 6]
+    assert {epoch["schema"] for epoch in epochs} == {"xmir.epoch/1"}
+    assert epochs[-1]["map"] > epochs[0]["map"]
+    output = data.parent / "out.safetensors"
+    assert receipt == {
+        "schema": "xmir.artifact/1",
+        "kind": "checkpoint",
+        "path": str(output),
+        "rows": 16,
+        "dim": 8,
+        "skipped": 0,
+        "sha256": sha256_file(output),
+    }
+    assert not list(data.parent.glob("*.state.*"))
+
+
+def test_the_checkpoint_says_how_to_load_it_and_what_made_it(train, data, tiny_arch):
+    train("--head", 8, "--input-size", 24)
+    output = data.parent / "out.safetensors"
+    metadata = read_header(output)["__metadata__"]
+    assert metadata["xmir.schema"] == "xmir.checkpoint/1"
+    spec = json.loads(metadata["xmir.model"])
+    assert (spec["architecture"], spec["weights"], spec["head"]) == (tiny_arch, str(output), 8)
+    assert spec["preprocessing"]["input_size"] == 24
+    training = json.loads(metadata["xmir.training"])
+    assert training["asked"]["start"]["weights"] == "random:0"
+    assert training["asked"]["classes"] == {"lying": 8, "standing": 8}
+    assert [epoch["epoch"] for epoch in training["epochs"]] == [1, 2]
+    embedder = load_embedder(make_spec(str(output), *[None] * 6), "cpu")
+    assert embedder.spec.weights_sha256 == spec["weights_sha256"]
+    assert embedder.dim == 8
+
+
+def test_training_changes_every_tensor_of_the_network(train, data, tiny_arch):
+    train()
+    before = load_embedder(make_spec(None, tiny_arch, "random:0", *[None] * 4), "cpu")
+    after = read_tensors(data.parent / "out.safetensors")[0]
+    assert after.keys() == before.network.state_dict().keys()
+    for name, tensor in before.network.state_dict().items():
+        assert not torch.equal(tensor, after[name]), name
+
+
+def test_the_same_command_gives_the_same_bytes(train, data):
+    output = data.parent / "out.safetensors"
+    train("--random-resized-crop")
+    first = output.read_bytes()
+    train("--random-resized-crop", "--force", "--jobs", 1)
+    assert output.read_bytes() == first
+    train("--force", "--seed", 1)
+    assert output.read_bytes() != first
+
+
+@pytest.mark.parametrize("flags", [[], ["--random-resized-crop", "--head", "4"]])
+def test_a_resumed_run_ends_with_the_bytes_of_one_that_never_stopped(
+    train, data, monkeypatch, flags
+):
+    output = data.parent / "out.safetensors"
+    state = data.parent / "out.safetensors.state.safetensors"
+    whole = train(*flags, epochs=3).records()
+    expected = output.read_bytes()
+    output.unlink()
+    with monkeypatch.context() as patch:
+        interrupt(patch, epoch=3)
+        with pytest.raises(main._InterruptedError):
+            train(*flags, epochs=3)
+    assert state.exists()
+    assert not output.exists()
+    result = train(*flags, "--resume", epochs=3)
+    assert result.stderr == "xmir: note: continuing after epoch 2 of 3\n"
+    assert output.read_bytes() == expected
+    assert [record.get("loss") for record in result.records()] == [whole[2]["loss"], None]
+    assert not state.exists()
+
+
+def test_an_interrupted_run_says_how_to_continue(train, monkeypatch):
+    interrupt(monkeypatch, epoch=2)
+    notes: list[str] = []
+    monkeypatch.setattr(console, "note", notes.append)
+    with pytest.raises(main._InterruptedError):
+        train()
+    state = "out.safetensors.state.safetensors"
+    assert notes == [f"the last whole epoch is kept in {state}; continue with --resume"]
+    result = train()
+    assert result.code == 7
+    assert result.stderr == (
+        f"xmir: error: {state}: a run that was interrupted\n"
+        "xmir: hint: Continue it with --resume, or start anew with --force.\n"
+    )
+
+
+def test_other_flags_do_not_continue_an_interrupted_run(train, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt(patch, epoch=3)
+        with pytest.raises(main._InterruptedError):
+            train(epochs=3)
+    result = train("--resume", "--margin", "0.3", "--seed", 5, epochs=3)
+    assert result.code == 5
+    assert "interrupted with other margin, seed" in result.stderr
+    assert "2 epochs are done, more than the 1 of --epochs" in train("--resume", epochs=1).stderr
+    assert train("--resume", epochs=4).code == 0  # longer is possible
+
+
+def test_resuming_a_finished_run_does_nothing(train):
+    receipt = train().records()[-1]
+    result = train("--resume")
+    assert (result.code, result.records()) == (0, [receipt])
+    assert result.stderr == "xmir: note: out.safetensors: finished already\n"
+    refused = train("--resume", epochs=3)
+    assert refused.code == 7
+    assert "exists already, trained with other epochs" in refused.stderr
+
+
+def test_resuming_nothing_starts(train):
+    result = train("--resume")
+    assert result.code == 0
+    assert "nothing is continued" in result.stderr
+
+
+def test_an_existing_output_is_refused(train, data):
+    (data.parent / "out.safetensors").write_text("precious")
+    result = train()
+    assert result.code == 7
+    assert (data.parent / "out.safetensors").read_text() == "precious"
+
+
+def test_an_output_that_cannot_be_written_is_found_before_the_work(train, data):
+    assert train(output="nowhere/out.safetensors").code == 5
+    assert train(output=data.parent).code == 5
+
+
+def test_a_file_that_is_no_state_is_not_continued(train, data):
+    (data.parent / "out.safetensors.state.safetensors").write_bytes(b"rubbish")
+    assert train("--resume").code == 6
+    train("--force")
+    Path("out.safetensors").rename("out.safetensors.state.safetensors")
+    result = train("--resume")
+    assert result.code == 6
+    assert "expected a file of the schema xmir.training/1, found xmir.checkpoint/1" in result.stderr
+
+
+def test_unreadable_and_unlabelled_images_are_named_and_left_out(train, data):
+    rows = rows_of(data)
+    (data.parent / rows[0][0]).write_bytes(b"")
+    rows[1][1] = ""
+    (data.parent / "copy.png").write_bytes((data.parent / rows[2][0]).read_bytes())
+    write_table(
+        data, [*rows, ["copy.png", "standing", "train", "x"], ["gone.png", "lying", "val", "x"]]
+    )
+    result = train()
+    assert result.code == 3
+    assert result.records()[-1]["rows"] == 13  # 16 less broken, unlabelled, contradicted
+    assert result.records()[-1]["skipped"] == 5
+    for name, code in (
+        *((rows[0][0], "empty"), (rows[1][0], "no-label"), (rows[2][0], "two-classes")),
+        *(("copy.png", "two-classes"), ("gone.png", "missing")),
+    ):
+        assert f"skipped {name}: {code}" in result.stderr
+    assert "13 trained on, 5 skipped" in result.stderr
+
+
+def test_nothing_readable_is_an_error(train, data):
+    for row in rows_of(data):
+        (data.parent / row[0]).write_bytes(b"")
+    result = train()
+    assert result.code == 5
+    assert "none of 16 training images could be read; nothing was written" in result.stderr
+
+
+def test_training_without_labels_is_an_error(train, data):
+    result = train(source=data.parent)
+    assert result.code == 5
+    assert "none of 38 images has a label" in result.stderr
+
+
+def test_one_class_is_an_error(train):
+    result = train("--where", "label=lying")
+    assert result.code == 5
+    assert "training needs images of at least two classes, found only lying" in result.stderr
+
+
+def test_a_small_class_names_the_flag_that_helps(train):
+    result = train("--per-class", 9)
+    assert result.code == 5
+    assert "class lying has 8 images, fewer than the 9 of --per-class" in result.stderr
+    assert "Lower --per-class to 8" in result.stderr
+
+
+def test_without_val_the_test_split_validates_and_this_is_said(train, data):
+    write_table(data, [row for row in rows_of(data) if row[2] != "val"])
+    result = train()
+    assert "validating on the split test" in result.stderr
+    assert result.records()[0]["map"] is not None
+
+
+def test_without_splits_nothing_validates_and_this_is_said(train, data):
+    write_table(data, [[*row[:2], "", row[3]] for row in rows_of(data)])
+    result = train()
+    assert "no split to validate on" in result.stderr
+    *epochs, receipt = result.records()
+    assert receipt["rows"] == 38
+    assert [epochs[0][name] for name in ("map", "p_at_1", "p_at_5")] == [None] * 3
+
+
+def test_splits_may_be_named(train):
+    result = train("--split", "val", "--validate", "test")
+    assert (result.code, result.stderr, result.records()[-1]["rows"]) == (0, "", 12)
+
+
+def test_a_patient_in_both_splits_is_warned_about(train, data):
+    write_table(data, [[*row[:3], "somebody"] for row in rows_of(data)])
+    assert "1 patients have images in both splits" in train().stderr
+
+
+def test_frozen_layers_and_batch_norms_stay(train, data, tiny_arch):
+    train("--freeze-layers", 2, "--freeze-batchnorm")
+    before = load_embedder(make_spec(None, tiny_arch, "random:0", *[None] * 4), "cpu")
+    after = read_tensors(data.parent / "out.safetensors")[0]
+    changed = {n for n, t in before.network.state_dict().items() if not torch.equal(t, after[n])}
+    assert changed == {"features.3.weight", "features.3.bias"}
+
+
+def test_a_diverging_run_stops_and_keeps_its_last_state(train, data, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt(patch, epoch=2)
+        with pytest.raises(main._InterruptedError):
+            train()
+    state = data.parent / "out.safetensors.state.safetensors"
+    before = state.read_bytes()
+    monkeypatch.setattr(Embedder, "to_input", lambda *_: torch.full((3, 32, 32), torch.nan))
+    result = train("--resume")
+    assert result.code == 6
+    assert "epoch 2, batch 1: the loss is nan" in result.stderr
+    assert state.read_bytes() == before
+    assert not (data.parent / "out.safetensors").exists()
+
+
+def test_bf16_needs_a_cuda_device(train):
+    result = train("--precision", "bf16")
+    assert result.code == 6
+    assert "--precision bf16: training needs a CUDA device, found cpu" in result.stderr
+
+
+@pytest.mark.parametrize("value", ["1", "some", "-3"])
+def test_classes_per_batch_is_all_or_a_number(train, value):
+    result = train("--classes-per-batch", value)
+    assert result.code == 2
+    assert f"expected all or a number from 2, found {value}" in result.stderr
+
+
+def test_classes_per_batch_may_be_a_number(train):
+    assert train("--classes-per-batch", 2).code == 0
+    assert "fewer than the 3 of --classes-per-batch" in train("--classes-per-batch", 3, "-f").stderr
+
+
+def test_a_table_grows_by_a_row_an_epoch(train):
+    result = train("--format", "table")
+    header, *rows = result.stdout.splitlines()
+    assert header.split() == [*KEYS[1:7], "seconds"]
+    assert [row.split()[0] for row in rows] == ["1", "2"]
+    assert {len(row) for row in rows} == {len(header)}
+    assert "note: wrote " in result.stderr
+
+
+def test_tsv_holds_the_epochs_and_paths_the_checkpoint(train, data):
+    lines = train("--format", "tsv").stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["epoch", "1", "2"]
+    assert train("--format", "paths", "-f").stdout == f"{data.parent / 'out.safetensors'}\n"

@@ -1,0 +1,135 @@
+"""The two files of a training run: the state that --resume continues, and the finished checkpoint.
+
+Both carry, as JSON in the header, what the run was asked to do and what each epoch gave.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from xmir_cli import __version__
+from xmir_cli.errors import DataError, ExistsError, ModelError
+from xmir_cli.records import ModelSpec, Record
+from xmir_cli.store.atomic import refuse_existing
+from xmir_cli.store.checkpoint import METADATA, read_header, read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STATE = "xmir.training/1"
+CHECKPOINT = "xmir.checkpoint/1"
+_TRAINING = "xmir.training"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What decides a run's result, and its epochs so far; plain data as JSON has it."""
+
+    asked: Record
+    epochs: tuple[Record, ...] = ()
+
+    @property
+    def wanted(self) -> int:
+        """How many epochs were asked for."""
+        return cast("int", self.asked["epochs"])
+
+    def differences(self, other: "Run") -> list[str]:
+        """The names of what the two were asked to do differently, but for how many epochs."""
+        names = dict.fromkeys([*self.asked, *other.asked])
+        return [
+            name
+            for name in names
+            if name != "epochs" and self.asked.get(name) != other.asked.get(name)
+        ]
+
+
+def state_path(output: Path) -> Path:
+    """Where the state of an unfinished run lies: beside its output."""
+    return output.with_name(f"{output.name}.state.safetensors")
+
+
+def write_state(path: Path, tensors: Mapping[str, "Tensor"], run: Run) -> None:
+    """Write the state after an epoch in one atomic step."""
+    write_tensors(path, tensors, {"xmir.schema": STATE, _TRAINING: _to_json(run)})
+
+
+def continue_state(path: Path, run: Run) -> tuple[dict[str, "Tensor"], Run]:
+    """The tensors that `write_state` wrote, and `run` with the epochs that are done.
+
+    Raises ModelError for a file of another kind, DataError when that run was asked for something
+    else or did more epochs than `run` wants.
+    """
+    before = read_run(path, STATE)
+    if changed := before.differences(run):
+        raise DataError(
+            f"{path}: interrupted with other {', '.join(changed)}",
+            "Repeat its flags to continue it, or start anew with --force.",
+        )
+    if len(before.epochs) > run.wanted:
+        raise DataError(
+            f"{path}: {len(before.epochs)} epochs are done, more than the {run.wanted} of --epochs"
+        )
+    return read_tensors(path)[0], Run(run.asked, before.epochs)
+
+
+def check_finished(output: Path, run: Run) -> None:
+    """Raise ExistsError unless the checkpoint `output` is what `run` would give."""
+    before = read_run(output, CHECKPOINT)
+    changed = before.differences(run)
+    if len(before.epochs) != run.wanted:
+        changed.append("epochs")
+    if changed:
+        raise ExistsError(
+            f"{output}: exists already, trained with other {', '.join(changed)}",
+            "Replace it with --force.",
+        )
+
+
+def check_output(output: Path, replace_or_resume: bool) -> None:
+    """Find out before the work whether its result can and may be written."""
+    folder = output.absolute().parent
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    if output.is_dir() or not os.access(folder, os.W_OK):
+        raise DataError(f"{output}: cannot be written there")
+    if replace_or_resume:
+        return
+    refuse_existing(output, force=False)
+    if state_path(output).exists():
+        raise ExistsError(
+            f"{state_path(output)}: a run that was interrupted",
+            "Continue it with --resume, or start anew with --force.",
+        )
+
+
+def write_checkpoint(
+    path: Path, tensors: Mapping[str, "Tensor"], spec: ModelSpec, run: Run
+) -> None:
+    """Write the trained network in one atomic step; `spec` is what loads it again."""
+    metadata = {
+        "xmir.schema": CHECKPOINT,
+        "xmir.version": __version__,
+        "xmir.model": json.dumps(spec.to_json()),
+        _TRAINING: _to_json(run),
+    }
+    write_tensors(path, tensors, metadata)
+
+
+def read_run(path: Path, schema: str) -> Run:
+    """The run in a file's header; raises ModelError when the file is not of this schema."""
+    metadata = cast("dict[str, str]", read_header(path).get(METADATA, {}))
+    if metadata.get("xmir.schema") != schema:
+        found = metadata.get("xmir.schema", "none")
+        raise ModelError(f"{path}: expected a file of the schema {schema}, found {found}")
+    try:
+        data = json.loads(metadata[_TRAINING])
+        return Run(dict(data["asked"]), tuple(dict(epoch) for epoch in data["epochs"]))
+    except (KeyError, TypeError, ValueError):
+        raise ModelError(f"{path}: damaged record of the training run") from None
+
+
+def _to_json(run: Run) -> str:
+    return json.dumps({"asked": run.asked, "epochs": run.epochs}, allow_nan=False)

@@ -1,0 +1,98 @@
+"""A training session: pictures read once before the first step, then one record an epoch."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from typing import Protocol
+
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.model.batches import decode_all
+from xmir_cli.records import EPOCH, Record
+from xmir_cli.training.examples import Division, Example, contradictions
+from xmir_cli.training.feed import Feed
+from xmir_cli.training.loop import Trainer
+from xmir_cli.training.sampler import by_class
+from xmir_cli.training.validation import validate
+
+
+class Progress(Protocol):
+    """Is told how much is done."""
+
+    def advance(self, count: int = 1) -> None:
+        """Say that `count` more are done."""
+
+
+Bar = Callable[[str, int], AbstractContextManager[Progress]]  # what is done, of how many
+LeaveOut = Callable[[str, str], None]  # name and reason, which starts with a stable code
+
+
+def readable(division: Division, feed: Feed, leave_out: LeaveOut, bar: Bar) -> Division:
+    """The rows whose pictures can be read, marked by content; they stay in memory if they fit.
+
+    Training pictures that stand in two classes are left out as well. Raises DataError when
+    nothing is left to train on.
+    """
+    training = list(_marked(division.training, feed, leave_out, bar))
+    twofold = contradictions(training)
+    for example in twofold:
+        leave_out(example.name, "two-classes: the same picture has another label elsewhere")
+    left = [example for example in training if example not in twofold]
+    if not left:
+        count = len(division.training)
+        raise DataError(f"none of {count} training images could be read; nothing was written")
+    validation = list(_marked(division.validation, feed, leave_out, bar))
+    return Division(left, validation, division.validated_on)
+
+
+def _marked(
+    examples: Sequence[Example], feed: Feed, leave_out: LeaveOut, bar: Bar
+) -> Iterator[Example]:
+    with bar("reading images", len(examples)) as progress:
+        marks = decode_all([row.path for row in examples], feed.pictures.fingerprint, feed.jobs)
+        for example, mark in zip(examples, marks, strict=True):
+            if isinstance(mark, ItemError):
+                leave_out(example.name, mark.reason)
+            else:
+                yield replace(example, mark=mark)
+            progress.advance()
+
+
+def asked(trainer: Trainer, division: Division) -> Record:
+    """All that decides the result of a run, as plain data."""
+    embedder = trainer.embedder
+    rows = [[(row.label, row.mark) for row in rows] for rows in division.sides]
+    labels = by_class([row.label for row in division.training])
+    record: Record = {
+        **asdict(trainer.settings),
+        "precision": embedder.precision,
+        "start": embedder.spec.to_json(),
+        "classes": {name: len(places) for name, places in labels.items()},
+        "images": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
+    }
+    plain: Record = json.loads(json.dumps(record))  # tuples become lists, as in a file
+    return plain
+
+
+def train_epochs(
+    trainer: Trainer,
+    division: Division,
+    done: int,
+    bar: Bar,
+) -> Iterator[Record]:
+    """Train what is left after `done` epochs; a record (`xmir.epoch/1`) as each one ends."""
+    for number in range(done + 1, trainer.settings.epochs + 1):
+        start = time.monotonic()
+        with bar(f"epoch {number}", len(division.training)) as progress:
+            outcome = trainer.epoch(number, division.training, progress.advance)
+        yield {
+            "schema": EPOCH,
+            "epoch": number,
+            "loss": outcome.loss,
+            "violating_fraction": outcome.violating_fraction,
+            **validate(trainer.feed, division.validation),
+            "seconds": round(time.monotonic() - start, 3),
+            "images_per_second": round(outcome.images_per_second, 3),
+        }
