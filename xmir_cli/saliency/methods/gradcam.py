@@ -74,4 +74,4 @@ def feature_gradient(embedder: Embedder, features: Tensor, direction: Tensor) ->
     with torch.enable_grad():
         raw = embedder.project(leaf)
     (gradient,) = torch.autograd.grad(raw, leaf, direction.to(raw)[None])
-    return gradient[0]
+    return gradient.squeeze(0)

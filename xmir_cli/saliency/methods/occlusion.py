@@ -3,21 +3,17 @@
 Source: Dong et al., Explainability for content-based image retrieval, CVPR workshops 2019.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from xmir_cli.errors import UsageError
 from xmir_cli.model.embedder import Embedder
+from xmir_cli.saliency.fills import fill_image, is_fill
 from xmir_cli.saliency.sample import Explanation, Sample
 from xmir_cli.saliency.windows import box_sums, boxes, coverage_mean
-
-_FILLS = ("gray", "black", "mean", "blur")
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 @dataclass(frozen=True)
@@ -43,8 +39,10 @@ class Method:
         for name, value in (("window", self.window), ("stride", self.stride)):
             if value < 1:
                 raise UsageError(f"--{name}: expected 1 pixel or more, found {value}")
-        if self.fill not in _FILLS and not _COLOR.fullmatch(self.fill):
-            raise UsageError(f"--fill: expected {', '.join(_FILLS)} or #RRGGBB, found {self.fill}")
+        if not is_fill(self.fill):
+            raise UsageError(
+                f"--fill: expected gray, black, mean, blur or #RRGGBB, found {self.fill}"
+            )
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         windows = boxes(embedder.size, self.window, self.stride, self.grid)
@@ -71,7 +69,8 @@ class Method:
         They do not depend on the target: one computation serves every query, both directions and
         self-similarity. A window that hides what equals its fill changes nothing and costs nothing.
         """
-        fill = self._fill(embedder, explained.input)
+        recipe = embedder.spec.preprocessing
+        fill = fill_image(self.fill, explained.input, recipe, self.window / 2)
         changed = box_sums((explained.input != fill).any(dim=0), windows) > 0
         key = ("occlusion", self.window, self.stride, self.grid, self.fill)
         if key not in explained.memo:
@@ -82,20 +81,6 @@ class Method:
             explained.memo[key] = embeddings
         return explained.memo[key], int(changed.sum())
 
-    def _fill(self, embedder: Embedder, image: Tensor) -> Tensor:
-        """What hides, in model space: [3, S, S]."""
-        if self.fill == "blur":
-            return _blur(image, self.window / 2)
-        if self.fill == "mean":
-            return image.mean(dim=(1, 2), keepdim=True).expand_as(image)
-        if self.fill == "gray":
-            return torch.zeros_like(image)
-        color = "#000000" if self.fill == "black" else self.fill
-        values = torch.tensor([int(color[place : place + 2], 16) for place in (1, 3, 5)]) / 255
-        recipe = embedder.spec.preprocessing
-        scaled = (values - torch.tensor(recipe.mean)) / torch.tensor(recipe.std)
-        return scaled[:, None, None].expand_as(image)
-
 
 def _hide(image: Tensor, fill: Tensor, windows: Tensor) -> Tensor:
     """Copies [B, 3, S, S] of the image, each with one window of [B, 4] filled."""
@@ -103,14 +88,3 @@ def _hide(image: Tensor, fill: Tensor, windows: Tensor) -> Tensor:
     for copy, (top, left, bottom, right) in zip(copies, windows.tolist(), strict=True):
         copy[:, top:bottom, left:right] = fill[:, top:bottom, left:right]
     return copies
-
-
-def _blur(image: Tensor, sigma: float) -> Tensor:
-    """A Gaussian blur with replicated borders, cut at three sigma."""
-    radius = max(1, round(3 * sigma))
-    place = torch.arange(-radius, radius + 1, dtype=image.dtype)
-    kernel = torch.exp(-place.square() / (2 * sigma**2))
-    kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
-    padded = functional.pad(image[None], (radius,) * 4, mode="replicate")
-    rows = functional.conv2d(padded, kernel, groups=3)
-    return functional.conv2d(rows, kernel.transpose(2, 3), groups=3)[0]
