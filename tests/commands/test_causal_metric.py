@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -203,9 +204,12 @@ def test_gates_that_are_met_are_quiet(xmir, make_record):
 
 def test_a_gate_on_an_unknown_number_is_refused_before_any_work(xmir):
     result = xmir("causal-metric", "--min", "accuracy=1", stdin="")
-    assert (result.code, result.stderr) == (
+    assert (result.code, result.stderr.splitlines()) == (
         2,
-        "xmir: error: --min accuracy=1: no such number; there are insertion and deletion\n",
+        [
+            "xmir: error: --min accuracy=1: no such number",
+            "xmir: hint: There are insertion, deletion.",
+        ],
     )
 
 
@@ -274,3 +278,194 @@ def test_another_checkpoint_may_score_the_maps_and_says_so(xmir, make_record, ti
     )
     (found,) = result.records()
     assert found["causal"]["weights_sha256"] == other.spec.weights_sha256
+
+
+def test_controls_are_scored_beside_every_map(xmir, make_record):
+    record = make_record()
+    result = xmir("causal-metric", "--control", "random,center,edges,uniform", stdin=lines(record))
+    (found,) = result.records()
+    names = ["random", "center", "edges", "uniform"]
+    for measure, sign in (("insertion", 1), ("deletion", -1)):
+        controls, gains = found[f"{measure}_control"], found[f"{measure}_gain"]
+        assert list(controls) == list(gains) == names
+        for name in names:
+            assert gains[name] == pytest.approx(sign * (found[measure] - controls[name]), abs=1e-6)
+
+
+def test_a_control_has_the_numbers_of_its_map_as_a_method(xmir, make_record):
+    flat = make_record(np.ones((SIDE, SIDE)))
+    (found,) = xmir("causal-metric", "--control", "uniform", stdin=lines(flat)).records()
+    assert found["insertion_gain"] == {"uniform": 0}
+    assert found["deletion_gain"] == {"uniform": 0}
+
+
+def test_gains_turn_round_when_the_least_relevant_pixels_go_first(xmir, make_record):
+    stdin = lines(make_record())
+    (found,) = xmir(
+        "causal-metric", "--order", "lerf", "--control", "center", stdin=stdin
+    ).records()
+    gain = found["insertion_control"]["center"] - found["insertion"]
+    assert found["insertion_gain"]["center"] == pytest.approx(gain, abs=1e-6)
+
+
+def test_the_random_model_control_is_the_method_on_random_weights(xmir, pair, tiny_arch):
+    """A network whose weights are those of seed 3 is its own control under seed 3."""
+    flags = ("--arch", tiny_arch, "--weights", "random:3", "--method", "activation")
+    made = xmir("saliency", "--query", pair[0], "--image", pair[1], *flags)
+    scored = [
+        xmir("causal-metric", "--control", "random-model", "--seed", seed, stdin=made.stdout)
+        for seed in (3, 4)
+    ]
+    (same,), (other,) = (result.records() for result in scored)
+    assert same["insertion_gain"] == {"random-model": pytest.approx(0, abs=1e-6)}
+    assert abs(other["insertion_gain"]["random-model"]) > 1e-6
+
+
+def test_a_map_of_no_known_method_has_no_random_model_control(xmir, make_record):
+    result = xmir("causal-metric", "--control", "random-model", stdin=lines(make_record()))
+    assert result.code == 5
+    assert "skipped line 1: no-control: hand is no method to repeat" in result.stderr
+
+
+def test_an_unknown_control_is_refused(xmir):
+    result = xmir("causal-metric", "--control", "random,tea", stdin="")
+    assert result.code == 2
+    assert result.stderr.startswith("xmir: error: --control tea: expected some of random, center")
+
+
+def test_gates_may_ask_for_a_gain_over_a_control(xmir, make_record):
+    gate = ("--control", "random", "--min", "insertion_gain.random=0.9")
+    result = xmir("causal-metric", *gate, stdin=lines(make_record()))
+    assert result.code == 4
+    assert "hand: gate --min insertion_gain.random=0.9: found " in result.stderr
+
+
+def test_the_summary_has_the_gains_with_their_intervals(xmir, make_record, pair):
+    some = [make_record(query=query) for query in pair]
+    run = ("causal-metric", "--control", "random")
+    values = [r["deletion_gain"]["random"] for r in xmir(*run, stdin=lines(*some)).records()]
+    (row,) = xmir(*run, "--summary", stdin=lines(*some)).records()
+    assert row["deletion_gain"]["random"] == pytest.approx(np.mean(values), abs=1e-6)
+    low, high = row["deletion_gain_low"]["random"], row["deletion_gain_high"]["random"]
+    assert low == pytest.approx(min(values), abs=1e-6)
+    assert high == pytest.approx(max(values), abs=1e-6)
+
+
+@pytest.mark.parametrize("substrate", ["blur", "mean", "noise"])
+def test_the_substrate_decides_where_deletion_ends(xmir, make_record, substrate):
+    stdin = lines(make_record())
+    (gray,) = xmir("causal-metric", stdin=stdin).records()
+    (other,) = xmir("causal-metric", "--substrate", substrate, stdin=stdin).records()
+    assert other["insertion_curve"] == pytest.approx(gray["insertion_curve"], abs=1e-5)
+    assert other["deletion_curve"][0] == pytest.approx(gray["deletion_curve"][0], abs=1e-5)
+    assert other["deletion_curve"][-1] != pytest.approx(gray["deletion_curve"][-1], abs=1e-5)
+    if substrate == "blur":
+        assert other["deletion_curve"][-1] == pytest.approx(other["insertion_curve"][0], abs=1e-6)
+    fill = other["causal"]["fill"]
+    assert (fill is None) == (substrate != "mean")
+    assert fill is None or fill == pytest.approx([127, 127, 127], abs=6)
+
+
+def test_the_same_run_passes_against_itself(xmir, make_record):
+    stdin = lines(make_record(method="a"), make_record(method="b"))
+    Path("before.jsonl").write_text(xmir("causal-metric", stdin=stdin).stdout)
+    result = xmir("causal-metric", "--baseline", "before.jsonl", stdin=stdin)
+    assert (result.code, result.stderr) == (0, "")
+
+
+@pytest.fixture
+def earlier(xmir, make_record):
+    """Write records of an earlier run whose numbers are changed, return this run's input."""
+
+    def write(**changes):
+        stdin = lines(make_record(method="a"), make_record(method="b"))
+        first, second = xmir("causal-metric", stdin=stdin).records()
+        changed = {name: first[name] + change for name, change in changes.items()}
+        Path("before.jsonl").write_text(lines({**first, **changed}, second))
+        return stdin
+
+    return write
+
+
+def test_a_map_that_became_worse_fails_and_is_named(xmir, earlier, pair):
+    stdin = earlier(insertion=0.03)
+    result = xmir("causal-metric", "--baseline", "before.jsonl", stdin=stdin)
+    assert (result.code, len(result.records())) == (4, 2)
+    now = result.records()[0]["insertion"]
+    assert result.stderr == (
+        f"xmir: error: worse than before: {pair[0]} -> {pair[1]} (a, retrieved): "
+        f"insertion {now + 0.03:.4f} -> {now:.4f}\n"
+        "xmir: error: 1 of 2 maps are worse than in before.jsonl by more than 0.01\n"
+    )
+
+
+@pytest.mark.parametrize("changes", [{"insertion": -0.2}, {"deletion": 0.2}, {"deletion": -0.005}])
+def test_better_maps_and_small_losses_pass(xmir, earlier, changes):
+    stdin = earlier(**changes)
+    assert xmir("causal-metric", "--baseline", "before.jsonl", stdin=stdin).code == 0
+
+
+def test_a_deletion_that_rose_fails(xmir, earlier):
+    stdin = earlier(deletion=-0.02)
+    assert xmir("causal-metric", "--baseline", "before.jsonl", stdin=stdin).code == 4
+    tolerant = ("--baseline", "before.jsonl", "--tolerance", "0.05")
+    assert xmir("causal-metric", *tolerant, stdin=stdin).code == 0
+
+
+def test_a_map_of_the_baseline_that_cannot_be_scored_any_more_fails(xmir, earlier):
+    stdin = earlier()
+    first, second = (json.loads(line) for line in stdin.splitlines())
+    broken = lines({**first, "saliency": "gone.npy"}, second)
+    result = xmir("causal-metric", "--baseline", "before.jsonl", stdin=broken)
+    assert result.code == 4
+    assert "(a, retrieved): could not be scored any more\n" in result.stderr
+
+
+def test_records_missing_from_this_run_are_counted(xmir, earlier):
+    stdin = earlier()
+    result = xmir("causal-metric", "--baseline", "before.jsonl", stdin=stdin.splitlines()[0])
+    assert (result.code, result.stderr) == (
+        0,
+        "xmir: note: 1 of 2 records of before.jsonl not met\n",
+    )
+
+
+def test_a_baseline_of_other_parameters_is_refused(xmir, earlier):
+    stdin = earlier()
+    result = xmir("causal-metric", "--baseline", "before.jsonl", "--preset", "rise", stdin=stdin)
+    assert result.code == 5
+    assert result.stderr.startswith(
+        "xmir: error: before.jsonl: scored with preset paper, this run has rise\n"
+    )
+
+
+def test_a_baseline_of_other_maps_is_refused(xmir, earlier, make_record):
+    earlier()
+    stdin = lines(make_record(method="c"))
+    result = xmir("causal-metric", "--baseline", "before.jsonl", stdin=stdin)
+    assert (result.code, result.stderr) == (
+        5,
+        "xmir: error: before.jsonl: has none of the records of this run\n",
+    )
+
+
+def test_a_baseline_that_is_none_is_refused(xmir, make_record):
+    record = make_record()
+    Path("before.jsonl").write_text(lines(record))
+    result = xmir("causal-metric", "--baseline", "before.jsonl", stdin=lines(record))
+    assert (result.code, result.stderr) == (
+        5,
+        "xmir: error: before.jsonl: line 1: expected a record of causal-metric\n",
+    )
+
+
+def test_junit_has_a_case_for_every_map_and_gate(xmir, earlier):
+    stdin = earlier(insertion=0.5)
+    first, second = (json.loads(line) for line in stdin.splitlines())
+    gone = {**second, "method": "<b&>", "saliency": "gone.npy"}
+    flags = ("--baseline", "before.jsonl", "--max", "deletion=1", "--junit", "checks.xml")
+    assert xmir("causal-metric", *flags, stdin=lines(first, second, gone)).code == 4
+    suite = ElementTree.parse("checks.xml").getroot()[0]  # noqa: S314 # our own
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("5", "1", "1")
+    outcomes = [(case.get("classname"), [part.tag for part in case]) for case in suite]
+    assert outcomes == [("a", ["failure"]), ("b", []), ("<b&>", ["error"]), ("a", []), ("b", [])]

@@ -2,24 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from xmir_cli import console, options
-from xmir_cli.errors import DataError, ItemError, Status, UsageError
-from xmir_cli.gates import Gate, check, parse_gates
+from xmir_cli.errors import ItemError
 from xmir_cli.records import ModelSpec
+from xmir_cli.scoring.names import MEASURES, parse_causal_gates, parse_controls
+from xmir_cli.scoring.tasks import read_tasks
 from xmir_cli.store.jsonl import open_lines, read_records
-
-if TYPE_CHECKING:
-    from xmir_cli.scoring.tally import Tally
-
-MEASURES = ("insertion", "deletion")
-COLUMNS = ["query", "retrieved", "method", "insertion", "deletion", "tied_fraction"]
-SUMMARY_COLUMNS = [
-    "method", "n", *(f"{name}{part}" for name in MEASURES for part in ("", "_sd", "_low", "_high")),
-]  # fmt: skip
 
 
 def command(
@@ -47,6 +39,30 @@ def command(
             "--blur-pad", help="Beyond the border: model-space zero, or the mirror image."
         ),
     ] = "zero",
+    substrate: Annotated[
+        Literal["gray", "blur", "mean", "noise"],
+        typer.Option(
+            "--substrate",
+            help="What deleted pixels become: model-space zero, the blurred image, the image's "
+            "mean colour, or noise of its mean and deviation.",
+        ),
+    ] = "gray",
+    order: Annotated[
+        Literal["morf", "lerf"],
+        typer.Option("--order", help="Most, or least, relevant pixels first."),
+    ] = "morf",
+    ties: Annotated[
+        Literal["row", "random"],
+        typer.Option("--ties", help="Order of equally salient pixels: by rows, or at random."),
+    ] = "row",
+    control: Annotated[
+        str,
+        typer.Option(
+            "--control",
+            metavar="NAME[,NAME...]",
+            help="Score these beside every map: random, center, edges, uniform, random-model.",
+        ),
+    ] = "",
     curves: Annotated[
         Path | None,
         typer.Option(
@@ -58,6 +74,19 @@ def command(
     ] = False,
     minimum: options.Gates = None,
     maximum: options.Limits = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline", metavar="FILE", help="Exit 4 when a map is worse than in these records."
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0, help="How much worse than --baseline is allowed.")
+    ] = 0.01,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Write the checks as JUnit XML."),
+    ] = None,
     seed: options.Seed = 0,
     batch: options.Batch = 16,
     device: options.Device = "auto",
@@ -70,16 +99,23 @@ def command(
     a blurred image; the numbers are areas under the similarity to the query. A map that names the
     regions which matter has a high insertion and a low deletion. Pixels of equal saliency fall in
     row order: their share is `tied_fraction`, and where it is large both numbers mean little.
+
+    A number says something beside a control's: `--control random,center` adds theirs as
+    `insertion_control`, and what was gained over them as `insertion_gain`; `random-model` is the
+    same method asked of a randomly initialised network. `--summary` gives means with bootstrap
+    intervals over queries. Gates hold for the mean of every method: `--min insertion=0.8`,
+    `--min insertion_gain.random=0.02`.
     """
-    gates = _parse_gates(minimum, maximum)
+    controls = parse_controls(control)
+    gates = parse_causal_gates(minimum, maximum, controls)
     stream = open_lines(records, "causal-metric")
     from xmir_cli.metrics.protocol import Protocol
     from xmir_cli.model.embedder import Embedder
     from xmir_cli.model.loader import load_embedder, make_spec
-    from xmir_cli.scoring.outputs import causal_record, save_curves
+    from xmir_cli.scoring.outputs import outcome
     from xmir_cli.scoring.pairs import PairScorer
+    from xmir_cli.scoring.report import Report, read_baseline
     from xmir_cli.scoring.tally import Tally
-    from xmir_cli.scoring.tasks import read_tasks
 
     def load(spec: ModelSpec) -> Embedder:
         embedder = load_embedder(spec, device, precision)
@@ -87,56 +123,29 @@ def command(
         return embedder
 
     instead = make_spec(model, None, None, None, None, None, None) if model else None
-    protocol = Protocol(preset, blur_padding, steps=steps, seed=seed)
-    scorer, skips, tally = PairScorer(protocol, load, instead), console.Skips(), Tally(seed)
-    columns = SUMMARY_COLUMNS if summary else COLUMNS
+    protocol = Protocol(preset, blur_padding, substrate, order, ties, steps, seed)
+    scorer = PairScorer(protocol, controls, load, instead)
+    report = Report(console.Skips(), Tally(seed), gates, read_baseline(baseline), tolerance)
     with (
         stream,
-        console.Printer(form or "", columns, "saliency") as printer,
+        console.Printer(form or "", _columns(summary, controls), "saliency") as printer,
         console.progress("scoring", None) as bar,
     ):
-        for tasks in read_tasks(read_records(stream), skips):
+        for tasks in read_tasks(read_records(stream), report.skips):
             for task, scored in zip(tasks, scorer.score(tasks), strict=True):
+                record = outcome(task, scored, curves)
+                report.take(task, record)
                 bar.advance()
-                if isinstance(scored, ItemError):
-                    skips.add(task.name, scored.reason)
-                    continue
-                record = causal_record(scored)
-                if curves is not None:
-                    record |= save_curves(scored, curves)
-                tally.add(record)
-                if not summary:
+                if not summary and not isinstance(record, ItemError):
                     printer.write(record)
-        for row in tally.rows() if summary else ():
+        for row in report.tally.rows() if summary else ():
             printer.write(row)
-    return _finish(tally, skips, gates)
+    return report.finish(junit)
 
 
-def _parse_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) -> list[Gate]:
-    gates = parse_gates(minimum, maximum)
-    for gate in gates:
-        if gate.name not in MEASURES:
-            raise UsageError(
-                f"{gate.flag} {gate.name}={gate.bound:g}: no such number; there are "
-                f"{' and '.join(MEASURES)}"
-            )
-    return gates
-
-
-def _finish(tally: "Tally", skips: console.Skips, gates: Sequence[Gate]) -> Status:
-    """Say what the user must know about the numbers, then the exit code; the output is written."""
-    if not tally.total:
-        if skips.total:
-            raise DataError(f"none of {skips.total} records could be scored")
-        raise DataError("no records on standard input")
-    if tally.tied:
-        console.warning(
-            f"{tally.tied} of {tally.total} maps have more than 1 % tied pixels; "
-            "the order of ties, not the map, decides part of their numbers"
-        )
-    status = skips.finish(tally.total, "scored")
-    for method, means in tally.means():
-        for failure in check(gates, means):
-            console.error(f"{method}: {failure}")
-            status = Status.GATE
-    return status
+def _columns(summary: bool, controls: Sequence[str]) -> list[str]:
+    gains = [f"{measure}_gain.{control}" for control in controls for measure in MEASURES]
+    if not summary:
+        return ["query", "retrieved", "method", *MEASURES, *gains, "tied_fraction"]
+    spread = [f"{name}{part}" for name in MEASURES for part in ("", "_sd", "_low", "_high")]
+    return ["method", "n", *spread, *gains]

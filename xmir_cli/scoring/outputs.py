@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from xmir_cli.errors import ItemError
 from xmir_cli.records import CAUSAL, Record
 from xmir_cli.render.curves import draw_curves
 from xmir_cli.scoring.pairs import Scored
+from xmir_cli.scoring.tasks import Task
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
@@ -16,40 +18,72 @@ from xmir_cli.store.hashes import safe_name
 _DIGITS = 7  # what single precision knows of a similarity
 
 
-def causal_record(scored: Scored) -> Record:
+def outcome(task: Task, scored: Scored | ItemError, curves: Path | None) -> Record | ItemError:
+    """The record of a scored map, its curves written to the folder `curves` when there is one."""
+    if isinstance(scored, ItemError):
+        return scored
+    record = causal_record(task, scored)
+    return record if curves is None else {**record, **save_curves(task, scored, curves)}
+
+
+def causal_record(task: Task, scored: Scored) -> Record:
     """The map's record with insertion and deletion added."""
     insertion, deletion = scored.causal.insertion, scored.causal.deletion
     return {
-        **scored.task.record,
+        **task.record,
         "schema": CAUSAL,
-        "insertion": round(insertion.auc, _DIGITS),
-        "deletion": round(deletion.auc, _DIGITS),
+        "insertion": _rounded(insertion.auc),
+        "deletion": _rounded(deletion.auc),
+        **(_controls(scored) if scored.controls else {}),
         "steps": len(insertion.similarities) - 1,
-        "tied_fraction": round(scored.tied_fraction, _DIGITS),
-        "insertion_curve": [round(value, _DIGITS) for value in insertion.similarities.tolist()],
-        "deletion_curve": [round(value, _DIGITS) for value in deletion.similarities.tolist()],
+        "tied_fraction": _rounded(scored.tied_fraction),
+        "insertion_curve": [_rounded(value) for value in insertion.similarities.tolist()],
+        "deletion_curve": [_rounded(value) for value in deletion.similarities.tolist()],
         "causal": scored.parameters,
     }
 
 
-def save_curves(scored: Scored, folder: Path) -> Record:
+def _controls(scored: Scored) -> Record:
+    """The controls' numbers by name, and how much better than each the map is."""
+    better = 1 if scored.parameters["order"] == "morf" else -1
+    insertion = {name: causal.insertion.auc for name, causal in scored.controls.items()}
+    deletion = {name: causal.deletion.auc for name, causal in scored.controls.items()}
+    own = scored.causal.insertion.auc, scored.causal.deletion.auc
+    gains = {
+        "insertion_gain": {name: better * (own[0] - auc) for name, auc in insertion.items()},
+        "deletion_gain": {name: better * (auc - own[1]) for name, auc in deletion.items()},
+    }
+    numbers = {"insertion_control": insertion, "deletion_control": deletion, **gains}
+    return {
+        key: {name: _rounded(value) for name, value in by_control.items()}
+        for key, by_control in numbers.items()
+    }
+
+
+def _rounded(value: float) -> float:
+    return round(value, _DIGITS)
+
+
+def save_curves(task: Task, scored: Scored, folder: Path) -> Record:
     """Write NAME.npy [3, T + 1] (fractions, insertion, deletion) and the plot NAME.png.
 
     The name carries a hash of what made the curves, so that another run writes the same files.
     Returns their paths under the keys `curves` and `curves_plot`.
     """
-    task, causal = scored.task, scored.causal
+    folder.mkdir(parents=True, exist_ok=True)
+    insertion, deletion = scored.causal.insertion, scored.causal.deletion
     made_of = json.dumps([task.record, scored.parameters], sort_keys=True)
-    digest = hashlib.sha256(made_of.encode()).hexdigest()[:8]
-    name = f"{safe_name(Path(task.saliency).stem)}-causal-{digest}"
+    digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    name = f"{safe_name(Path(task.saliency).stem)}-{digest}"
     array, plot = folder / f"{name}.npy", folder / f"{name}.png"
-    rows = [causal.insertion.fractions, causal.insertion.similarities, causal.deletion.similarities]
-    write_array(array, np.stack(rows))
-    fractions = causal.insertion.fractions.tolist()
+    write_array(
+        array, np.stack([insertion.fractions, insertion.similarities, deletion.similarities])
+    )
+    fractions = insertion.fractions.tolist()
     picture = draw_curves(
         f"{task.method}: {Path(task.pair.explained).name}",
-        (fractions, causal.insertion.similarities.tolist(), causal.insertion.auc),
-        (fractions, causal.deletion.similarities.tolist(), causal.deletion.auc),
+        (fractions, insertion.similarities.tolist(), insertion.auc),
+        (fractions, deletion.similarities.tolist(), deletion.auc),
     )
     with atomic_file(plot) as file:
         picture.save(file, format="png")

@@ -1,10 +1,12 @@
 """One pair at a time: its images, its maps, and their insertion and deletion."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,19 +18,23 @@ from xmir_cli.metrics.order import tied_fraction
 from xmir_cli.metrics.protocol import Protocol, score_maps
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import ModelSpec
+from xmir_cli.scoring.controls import Controls
 from xmir_cli.scoring.tasks import Pair, Task, attempt
 from xmir_cli.store.arrays import read_array
 
 CHECK = 1e-3  # how far a similarity computed again may lie from the recorded one
-_TARGETS = 4096  # embeddings kept
+_TARGETS = 1024  # targets kept
+_MAP = "map"  # the task's own map, among those of its controls
+
+Maps = Mapping[str, Tensor]  # name -> map [S, S]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A map with its curves and everything they rest on."""
+    """A map with its curves, those of its controls, and everything they rest on."""
 
-    task: Task
     causal: Causal
+    controls: dict[str, Causal]
     tied_fraction: float
     parameters: dict[str, object]
 
@@ -39,13 +45,15 @@ class PairScorer:
     def __init__(
         self,
         protocol: Protocol,
+        controls: Sequence[str],
         load: Callable[[ModelSpec], Embedder],
         instead: ModelSpec | None = None,
     ) -> None:
         self.protocol = protocol
         self.instead = instead  # scores in place of the networks that the maps were made with
         self._load = cache(load)
-        self._target = lru_cache(maxsize=_TARGETS)(self._embed)
+        self._controls = Controls(controls, protocol.seed, self._load)
+        self._embed = lru_cache(maxsize=_TARGETS)(_embed)
         self._told = False
 
     def score(self, tasks: Sequence[Task]) -> list[Scored | ItemError]:
@@ -59,25 +67,36 @@ class PairScorer:
         images = attempt(self._images, embedder, pair)
         if isinstance(images, ItemError):
             return [images] * len(tasks)
-        found = [attempt(_map, task, embedder, images) for task in tasks]
-        maps = [each for each in found if isinstance(each, Tensor)]
-        curves = iter(score_maps(embedder, images.target, images.explained, maps, self.protocol))
+        found = [attempt(self._maps, task, embedder, images) for task in tasks]
+        usable = [maps for maps in found if not isinstance(maps, ItemError)]
+        shared = self._controls.shared(embedder, images.target, images.explained) if usable else {}
+        *own, common = self._curves(embedder, images, [*usable, shared])
         parameters = self.protocol.describe(embedder, images.explained)
-        return [
-            each
-            if isinstance(each, ItemError)
-            else Scored(task, next(curves), tied_fraction(each), parameters)
-            for task, each in zip(tasks, found, strict=True)
-        ]
+        scored = (
+            attempt(_scored, tied_fraction(maps[_MAP]), {**common, **curves}, parameters)
+            for maps, curves in zip(usable, own, strict=True)
+        )
+        return [maps if isinstance(maps, ItemError) else next(scored) for maps in found]
 
     def _images(self, embedder: Embedder, pair: Pair) -> "_Images":
-        target = self._target(embedder, pair.target)
+        target, embedding = self._embed(embedder, pair.target)
         explained = read_input(embedder, pair.explained)
-        similarity = float(embedder.embed(explained[None])[0] @ target)
-        return _Images(target, explained, similarity)
+        similarity = float(embedder.embed(explained[None])[0] @ embedding)
+        return _Images(target, embedding, explained, similarity)
 
-    def _embed(self, embedder: Embedder, path: str) -> Tensor:
-        return embedder.embed(read_input(embedder, path)[None])[0]
+    def _maps(self, task: Task, embedder: Embedder, images: "_Images") -> Maps:
+        """The map of a task and its own controls."""
+        _check(task, embedder, images)
+        saliency = read_map(task.saliency, embedder.size)
+        return {_MAP: saliency, **self._controls.own(task, images.target, images.explained)}
+
+    def _curves(
+        self, embedder: Embedder, images: "_Images", groups: Sequence[Maps]
+    ) -> list[dict[str, Causal]]:
+        flat = [saliency for maps in groups for saliency in maps.values()]
+        scored = score_maps(embedder, images.embedding, images.explained, flat, self.protocol)
+        curves = iter(scored)
+        return [{name: next(curves) for name in maps} for maps in groups]
 
     def _warn_of_another_network(self, embedder: Embedder, pair: Pair) -> None:
         if self._told or embedder.spec.same_embedding(pair.spec):
@@ -88,19 +107,34 @@ class PairScorer:
 
 @dataclass(frozen=True)
 class _Images:
-    target: Tensor  # unit embedding [D]
+    target: Tensor  # [3, S, S]
+    embedding: Tensor  # of the target, unit, [D]
     explained: Tensor  # [3, S, S]
     similarity: float
 
 
-def _map(task: Task, embedder: Embedder, images: _Images) -> Tensor:
-    same = embedder.precision == "fp32" and embedder.spec.same_embedding(task.pair.spec)
-    if same and task.similarity is not None and abs(images.similarity - task.similarity) > CHECK:
+def _embed(embedder: Embedder, path: str) -> tuple[Tensor, Tensor]:
+    image = read_input(embedder, path)
+    return image, embedder.embed(image[None])[0]
+
+
+def _check(task: Task, embedder: Embedder, images: _Images) -> None:
+    """Refuse a record whose images are no longer as similar as it says."""
+    comparable = embedder.precision == "fp32" and embedder.spec.same_embedding(task.pair.spec)
+    if not comparable or task.similarity is None:
+        return
+    if abs(images.similarity - task.similarity) > CHECK:
         raise ItemError(
             f"changed: the similarity is {images.similarity:.4f}, the record has "
             f"{task.similarity:.4f}: an image was replaced since"
         )
-    return read_map(task.saliency, embedder.size)
+
+
+def _scored(tied: float, curves: dict[str, Causal], parameters: dict[str, object]) -> Scored:
+    causal = curves.pop(_MAP)
+    if not math.isfinite(causal.insertion.auc + causal.deletion.auc):
+        raise ItemError("nan: the network gave a similarity that is no number; try fp32")
+    return Scored(causal, curves, tied, parameters)
 
 
 def read_input(embedder: Embedder, path: str) -> Tensor:
@@ -119,4 +153,4 @@ def read_map(path: str, size: int) -> Tensor:
             f"wrong-size: {path}: expected {size} x {size} as the network's input, "
             f"found {' x '.join(map(str, saliency.shape))}"
         )
-    return torch.from_numpy(saliency)
+    return torch.from_numpy(saliency.astype(np.float64))

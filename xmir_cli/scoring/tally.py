@@ -6,66 +6,87 @@ from dataclasses import dataclass, field
 
 from xmir_cli.metrics.summary import Estimate, estimate
 from xmir_cli.records import Record
+from xmir_cli.scoring.names import MEASURES
 
 SUMMARY = "xmir.causal-summary/1"
-MEASURES = ("insertion", "deletion")
+TIED = 0.01  # the fraction of tied pixels from which a map is worth a warning
 
 
 @dataclass
 class _Method:
     method: str
     settings: object
+    parameters: object
     queries: list[str] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
-
-    def estimates(self, seed: int) -> dict[str, Estimate]:
-        return {name: estimate(values, self.queries, seed) for name, values in self.values.items()}
 
 
 class Tally:
     """The numbers of all records so far, apart for every method and its settings."""
 
     def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.methods: dict[str, _Method] = {}
+        self.seed = seed  # of the bootstrap
         self.total = 0
-        self.tied = 0  # records with more than one tied pixel in a hundred
+        self.tied = 0  # maps with more than TIED tied pixels
+        self._methods: dict[str, _Method] = {}
 
     def add(self, record: Record) -> None:
         """Take one record of causal-metric into account."""
         method, settings = str(record.get("method", "")), record.get("settings")
         key = json.dumps([method, settings], sort_keys=True)
-        row = self.methods.setdefault(key, _Method(method, settings))
+        row = self._methods.setdefault(key, _Method(method, settings, record["causal"]))
         row.queries.append(str(record["query"]))
         for name, value in numbers(record).items():
             row.values.setdefault(name, []).append(value)
-        self.total += 1
         tied = record["tied_fraction"]
-        self.tied += isinstance(tied, float) and tied > 0.01
+        self.tied += isinstance(tied, float) and tied > TIED
+        self.total += 1
 
     def means(self) -> list[tuple[str, dict[str, float]]]:
-        """Every method with its mean numbers."""
+        """Every method with its mean numbers; those of controls are called `NAME.CONTROL`."""
         return [
             (row.method, {name: sum(values) / len(values) for name, values in row.values.items()})
-            for row in self.methods.values()
+            for row in self._methods.values()
         ]
 
     def rows(self) -> list[Record]:
-        """One record a method: mean, standard deviation, n and interval of every number."""
-        return [self._row(row) for row in self.methods.values()]
+        """One record a method: mean, standard deviation, n and 95 % interval of every number."""
+        return [self._row(row) for row in self._methods.values()]
 
     def _row(self, row: _Method) -> Record:
-        record: Record = {"schema": SUMMARY, "method": row.method, "n": len(row.queries)}
-        record["queries"] = len(set(row.queries))
-        for name, found in row.estimates(self.seed).items():
-            record[name] = found.mean
-            record[f"{name}_sd"] = found.sd
-            record[f"{name}_low"], record[f"{name}_high"] = found.low, found.high
-        record["settings"] = row.settings
-        return record
+        record: Record = {
+            "schema": SUMMARY,
+            "method": row.method,
+            "n": len(row.queries),
+            "queries": len(set(row.queries)),
+        }
+        for name, values in row.values.items():
+            _put(record, name, estimate(values, row.queries, self.seed))
+        return {**record, "settings": row.settings, "causal": row.parameters}
+
+
+def _put(record: Record, name: str, found: Estimate) -> None:
+    """Set NAME, NAME_sd, NAME_low and NAME_high, under the control's name where there is one."""
+    measure, _, control = name.partition(".")
+    parts = {"": found.mean, "_sd": found.sd, "_low": found.low, "_high": found.high}
+    for suffix, value in parts.items():
+        key = f"{measure}{suffix}"
+        if control:
+            inner = record.setdefault(key, {})
+            assert isinstance(inner, dict)
+            inner[control] = value
+        else:
+            record[key] = value
 
 
 def numbers(record: Mapping[str, object]) -> dict[str, float]:
-    """The numbers of a record that are summed up, those of controls by `NAME_CONTROL`."""
-    found = {name: record[name] for name in MEASURES}
-    return {name: value for name, value in found.items() if isinstance(value, float)}
+    """The numbers of a record of causal-metric, those of controls as `insertion_gain.random`."""
+    found: dict[str, float] = {}
+    for measure in MEASURES:
+        for name in (measure, f"{measure}_control", f"{measure}_gain"):
+            value = record.get(name)
+            if isinstance(value, int | float):
+                found[name] = float(value)
+            elif isinstance(value, Mapping):
+                found |= {f"{name}.{control}": float(each) for control, each in value.items()}
+    return found

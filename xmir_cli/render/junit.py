@@ -1,0 +1,52 @@
+"""Test results for continuous integration: JUnit's XML."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape, quoteattr
+
+# what XML 1.0 cannot hold, even escaped
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One check: passed, unless `failure` or `error` says why not."""
+
+    group: str
+    name: str
+    failure: str = ""  # it ran and was not met
+    error: str = ""  # it could not run
+
+
+def junit(suite: str, cases: Sequence[Case]) -> str:
+    """The XML of a suite of cases, everything in it escaped."""
+    failures = sum(bool(case.failure) for case in cases)
+    errors = sum(bool(case.error) for case in cases)
+    counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}"'
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        "<testsuites>",
+        f"<testsuite name={_attribute(suite)} {counts}>",
+        *(_case(case) for case in cases),
+        "</testsuite>",
+        "</testsuites>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _case(case: Case) -> str:
+    head = f"<testcase classname={_attribute(case.group)} name={_attribute(case.name)}"
+    kind, message = ("error", case.error) if case.error else ("failure", case.failure)
+    if not message:
+        return f"{head}/>"
+    text = escape(_plain(message))
+    return f"{head}><{kind} message={_attribute(message)}>{text}</{kind}></testcase>"
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_plain(text))
+
+
+def _plain(text: str) -> str:
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

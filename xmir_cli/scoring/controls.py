@@ -1,0 +1,70 @@
+"""Maps that every method must beat, made for the same pair.
+
+`random`, `center`, `edges` and `uniform` are saliency methods that know nothing of the similarity;
+`random-model` is the record's own method on a randomly initialised network (Adebayo et al. 2018).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from xmir_cli.errors import ItemError, UsageError
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.records import ModelSpec
+from xmir_cli.saliency import catalogue, load_method
+from xmir_cli.saliency.sample import Sample, make_samples
+from xmir_cli.scoring.names import RANDOM_MODEL
+from xmir_cli.scoring.tasks import Task
+
+
+class Controls:
+    """Makes the maps of the controls `names`; a random network is loaded once."""
+
+    def __init__(
+        self, names: Sequence[str], seed: int, load: Callable[[ModelSpec], Embedder]
+    ) -> None:
+        self.names, self.seed, self._load = names, seed, load
+
+    def shared(self, embedder: Embedder, target: Tensor, explained: Tensor) -> dict[str, Tensor]:
+        """Maps [S, S] that serve all methods of one pair of inputs [3, S, S]."""
+        maps = {}
+        for name in self.names:
+            if name != RANDOM_MODEL:
+                method = load_method(name, {"seed": str(self.seed)} if name == "random" else {})
+                maps[name] = method(embedder, _blind(target), _blind(explained)).saliency
+        return maps
+
+    def own(self, task: Task, target: Tensor, explained: Tensor) -> dict[str, Tensor]:
+        """Maps [S, S] that belong to one task: its own method's, of a random network."""
+        if RANDOM_MODEL not in self.names:
+            return {}
+        if task.method not in catalogue():
+            raise ItemError(f"no-control: {task.method or 'nameless'} is no method to repeat")
+        spec = replace(task.pair.spec, weights=f"random:{self.seed}", weights_sha256="")
+        embedder = self._load(spec)
+        try:
+            method = load_method(task.method, _settings(task))
+            samples = make_samples(embedder, [target, explained])
+            return {RANDOM_MODEL: method(embedder, samples[0], samples[1]).saliency}
+        except UsageError as error:
+            raise ItemError(f"no-control: {error}") from None
+
+
+def _blind(image: Tensor) -> Sample:
+    """A sample for methods that never look at features or embeddings."""
+    nothing = torch.empty(0)
+    return Sample(image, nothing, nothing, nothing)
+
+
+def _settings(task: Task) -> dict[str, str]:
+    """The recorded settings of the task's method as texts, as if typed."""
+    recorded = task.record.get("settings")
+    known = {setting.name for setting in catalogue()[task.method].settings}
+    given = recorded.items() if isinstance(recorded, Mapping) else ()
+    return {name: _text(value) for name, value in given if name in known}
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

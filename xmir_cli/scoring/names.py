@@ -1,0 +1,40 @@
+"""What the numbers and the controls are called; imports nothing heavy."""
+
+from collections.abc import Sequence
+
+from xmir_cli.errors import UsageError
+from xmir_cli.gates import Gate, parse_gates
+
+MEASURES = ("insertion", "deletion")
+RANDOM_MODEL = "random-model"
+CONTROLS = ("random", "center", "edges", "uniform", RANDOM_MODEL)
+
+
+def parse_controls(names: str) -> tuple[str, ...]:
+    """The controls of a list such as `random,center`; raises UsageError for an unknown one."""
+    found = tuple(dict.fromkeys(name for name in names.split(",") if name))
+    for name in found:
+        if name not in CONTROLS:
+            raise UsageError(f"--control {name}: expected some of {', '.join(CONTROLS)}")
+    return found
+
+
+def number_names(controls: Sequence[str]) -> list[str]:
+    """Every number of a record, those of controls as `insertion_gain.random`."""
+    parts = [f"{part}.{control}" for control in controls for part in ("_control", "_gain")]
+    return [f"{measure}{part}" for measure in MEASURES for part in ("", *parts)]
+
+
+def parse_causal_gates(
+    minimum: Sequence[str] | None, maximum: Sequence[str] | None, controls: Sequence[str]
+) -> list[Gate]:
+    """The gates of the flags; raises UsageError for a number that this run does not have."""
+    gates = parse_gates(minimum, maximum)
+    names = number_names(controls)
+    for gate in gates:
+        if gate.name not in names:
+            raise UsageError(
+                f"{gate.flag} {gate.name}={gate.bound:g}: no such number",
+                f"There are {', '.join(names)}.",
+            )
+    return gates

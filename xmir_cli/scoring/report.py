@@ -1,0 +1,123 @@
+"""The verdict over a run: what was scored, what became worse, which gates are not met."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xmir_cli import console
+from xmir_cli.errors import DataError, ItemError, Status
+from xmir_cli.gates import Gate, check
+from xmir_cli.records import Record
+from xmir_cli.render.junit import Case, junit
+from xmir_cli.scoring.baseline import Baseline, Key, Keys, Regression
+from xmir_cli.scoring.tally import Tally
+from xmir_cli.scoring.tasks import Task
+from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.jsonl import open_lines, read_records
+
+_WORST = 5  # regressions named
+
+
+def read_baseline(source: str | None) -> Baseline | None:
+    """The earlier records in the file `source`; raises DataError when it holds others."""
+    if source is None:
+        return None
+    with open_lines(source, "causal-metric") as stream:
+        return Baseline(read_records(stream), source)
+
+
+@dataclass
+class Report:
+    """Collects the outcomes of a run and judges them at its end."""
+
+    skips: console.Skips
+    tally: Tally
+    gates: Sequence[Gate]
+    baseline: Baseline | None
+    tolerance: float
+    cases: list[Case] = field(default_factory=list)
+    regressions: list[Regression] = field(default_factory=list)
+    _keys: Keys = field(default_factory=Keys)
+
+    def take(self, task: Task, record: Record | ItemError) -> None:
+        """Take the outcome of a task into account: its record, or why there is none."""
+        key = self._keys.of(task.record)
+        found = None if isinstance(record, ItemError) else record
+        regression = self._compare(key, found)
+        error = record.reason if isinstance(record, ItemError) else ""
+        failure = regression.message if regression is not None and not error else ""
+        self.cases.append(Case(task.method, _name(key), failure, error))
+        if isinstance(record, ItemError):
+            self.skips.add(task.name, record.reason)
+        else:
+            self.tally.add(record)
+
+    def finish(self, junit_file: Path | None) -> Status:
+        """Say what the user must know about the numbers, write JUnit's XML; the exit code.
+
+        Raises DataError when nothing was scored, or nothing could be compared.
+        """
+        if not self.tally.total:
+            total = self.skips.total
+            raise DataError(
+                f"none of {total} records could be scored"
+                if total
+                else "no records on standard input"
+            )
+        self._warn_of_ties()
+        status = self.skips.finish(self.tally.total, "scored")
+        unmet = [*self._judge_gates(), *self._judge_regressions()]
+        if junit_file is not None:
+            with atomic_file(junit_file) as file:
+                file.write(junit("xmir causal-metric", self.cases).encode())
+        for line in unmet:
+            console.error(line)
+        return Status.GATE if unmet else status
+
+    def _compare(self, key: Key, record: Record | None) -> Regression | None:
+        if self.baseline is None:
+            return None
+        regression = self.baseline.compare(key, record, self.tolerance)
+        if regression is not None:
+            self.regressions.append(regression)
+        return regression
+
+    def _warn_of_ties(self) -> None:
+        if self.tally.tied:
+            console.warning(
+                f"{self.tally.tied} of {self.tally.total} maps have more than 1 % tied pixels; "
+                "the order of ties, not the map, decides part of their numbers"
+            )
+
+    def _judge_gates(self) -> list[str]:
+        failures = []
+        for method, means in self.tally.means():
+            for gate in self.gates:
+                (failure,) = check([gate], means) or [""]
+                self.cases.append(Case(method, f"{gate.flag} {gate.name}={gate.bound:g}", failure))
+                failures += [f"{method}: {failure}"] if failure else []
+        return failures
+
+    def _judge_regressions(self) -> list[str]:
+        if self.baseline is None:
+            return []
+        left = len(self.baseline.left)
+        compared = len(self.baseline.records) - left
+        if not compared:
+            raise DataError(f"{self.baseline.source}: has none of the records of this run")
+        if left:
+            console.note(f"{left} of {left + compared} records of {self.baseline.source} not met")
+        worst = sorted(self.regressions, key=lambda each: -each.size)
+        lines = [f"worse than before: {_name(each.key)}: {each.message}" for each in worst[:_WORST]]
+        if worst:
+            lines.append(
+                f"{len(worst)} of {compared} maps are worse than in {self.baseline.source} "
+                f"by more than {self.tolerance:g}"
+            )
+        return lines
+
+
+def _name(key: Key) -> str:
+    query, retrieved, method, explains, count = key
+    name = f"{console.show(query)} -> {console.show(retrieved)} ({method}, {explains})"
+    return name if count == 1 else f"{name} number {count}"
