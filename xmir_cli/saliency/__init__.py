@@ -48,7 +48,7 @@ class Entry:
 
 def method_names() -> list[str]:
     """The methods there are, in alphabetical order."""
-    return sorted(path.stem for path in _FOLDER.glob("[a-z]*.py"))
+    return sorted(path.stem.replace("_", "-") for path in _FOLDER.glob("[a-z]*.py"))
 
 
 @cache
@@ -90,7 +90,7 @@ def _values(name: str, settings: Mapping[str, str]) -> dict[str, Value]:
 
 
 def _build(name: str, values: Mapping[str, Value]) -> "Method":
-    module = importlib.import_module(f"xmir_cli.saliency.methods.{name}")
+    module = importlib.import_module(f"xmir_cli.saliency.methods.{_stem(name)}")
     method: Method = module.Method(**values)
     return method
 
@@ -145,13 +145,18 @@ def _owners(setting: str) -> str:
 
 
 def _entry(name: str) -> Entry:
-    tree = ast.parse((_FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((_FOLDER / f"{_stem(name)}.py").read_text(encoding="utf-8"))
     body: Sequence[ast.stmt] = next(
         node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Method"
     )
     fields = [_setting(node) for node in body if isinstance(node, ast.AnnAssign)]
     summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
     return Entry(name, summary, tuple(fields))
+
+
+def _stem(name: str) -> str:
+    """The file of a method: its name in the flags has hyphens, a module's underscores."""
+    return name.replace("-", "_")
 
 
 def _setting(node: ast.AnnAssign) -> Setting:

@@ -64,7 +64,7 @@ def embedding_gradient(name: str, target: Sample, explained: Sample) -> Tensor:
     distance, length = difference.norm(), explained.raw.double().norm()
     if distance < _SAME or length < _TINY:
         return torch.zeros_like(target.raw)
-    across = (difference - own * (own @ difference)) / length
+    across: Tensor = (difference - own * (own @ difference)) / length
     return (across if name == "cosine" else across / distance).float()
 
 
