@@ -17,10 +17,17 @@ from xmir_cli.errors import DataError, UsageError
 from xmir_cli.records import ARTIFACT
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.embedding_readers import read_parquet, read_parts, read_stream
-from xmir_cli.store.embedding_table import Embeddings, to_table
+from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, to_table
 from xmir_cli.store.regular import open_regular
 
-__all__ = ["Embeddings", "label_array", "read_embeddings", "write_embeddings", "write_stream"]
+__all__ = [
+    "Embeddings",
+    "label_array",
+    "read_embeddings",
+    "write_embeddings",
+    "write_items",
+    "write_stream",
+]
 
 _GROUP_ROWS = 16_384  # rows of a row group: what a reader holds at once
 _LINE_LIMIT = 1 << 20  # bytes of a receipt
@@ -43,6 +50,13 @@ def write_embeddings(path: Path, embeddings: Embeddings) -> None:
             write_statistics=columns,
             write_page_checksum=True,
         )
+
+
+def write_items(path: Path, embeddings: Embeddings) -> None:
+    """Write only the items, with the model in the metadata: row i belongs to vector i."""
+    table = to_table(embeddings)
+    with atomic_file(path) as file:
+        pq.write_table(table.drop_columns([EMBEDDING]), file, compression="zstd")
 
 
 def write_stream(stream: BinaryIO, embeddings: Embeddings) -> None:
@@ -120,14 +134,18 @@ def _from_path(path: Path) -> Embeddings:
     if path.is_dir():
         return read_parts(path)
     with open_regular(path) as file:
+        start = file.readline(_LINE_LIMIT)
+    return _from_receipt(start, str(path)) if start.startswith(b"{") else _from_file(path)
+
+
+def _from_file(path: Path) -> Embeddings:
+    with open_regular(path) as file:
         start = file.read(4)
         file.seek(0)
         if start == _PARQUET:
             return read_parquet(path)
         if start == _STREAM:
             return read_stream(str(path), file)
-        if start.startswith(b"{"):
-            return _from_receipt(file.readline(_LINE_LIMIT), str(path))
     raise DataError(f"{path}: not an embeddings file", "Make one with 'xmir embed'.")
 
 
@@ -140,5 +158,4 @@ def _from_receipt(line: bytes, where: str) -> Embeddings:
         raise DataError(f"{where}: expected embeddings or the receipt of 'xmir embed'")
     if record.get("kind") != "embeddings" or not isinstance(record.get("path"), str):
         raise DataError(f"{where}: the receipt of {record.get('kind')!r} is not of embeddings")
-    path = Path(str(record["path"]))
-    return read_parquet(path)
+    return _from_file(Path(str(record["path"])))

@@ -1,0 +1,327 @@
+"""`xmir embed` through its front door, with a tiny network of random weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from xmir_cli.store import parts as parts_module
+from xmir_cli.store.embeddings import read_embeddings
+
+
+def picture(path: Path, seed: int, size: tuple[int, int] = (40, 36)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).integers(0, 256, size[::-1], dtype=np.uint8)
+    Image.fromarray(values).save(path)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Seven pictures, a manifest with three columns, and the folder they are in."""
+    lines = ["path,label,patient,site"]
+    for number in range(7):
+        picture(tmp_path / "data" / f"{number}.png", number)
+        lines.append(f"{number}.png,{'normal' if number % 2 else 'covid-19'},p{number},A")
+    (tmp_path / "data" / "labels.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def embed(xmir, tiny_arch: str):
+    def run(*arguments: object, **options: object):
+        model = ("--arch", tiny_arch, "--weights", "random:0", "--device", "cpu", "--batch", 2)
+        return xmir("embed", *model, *arguments, **options)
+
+    return run
+
+
+def test_a_manifest_becomes_a_table_with_its_columns(embed, images: Path):
+    result = embed(images / "labels.csv", "-o", "a.parquet")
+    assert (result.code, result.stderr) == (0, "")
+    table = pq.read_table("a.parquet")
+    names = "id path sha256 width height label patient split site embedding"
+    assert table.column_names == names.split()
+    assert table["id"].to_pylist() == [f"{number}.png" for number in range(7)]
+    assert table["path"].to_pylist()[0] == str(images / "0.png")
+    assert table["label"].to_pylist()[:2] == ["covid-19", "normal"]
+    assert set(table["split"].to_pylist()) == {None}
+    assert (table["width"][0].as_py(), table["height"][0].as_py()) == (40, 36)
+    vectors = np.stack(table["embedding"].to_pylist())
+    assert vectors.shape == (7, 16)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_the_receipt_tells_what_was_written(embed, images: Path):
+    result = embed(images, "-o", "a.parquet")
+    (receipt,) = result.records()
+    sha256 = receipt.pop("sha256")
+    assert receipt == {
+        "schema": "xmir.artifact/1",
+        "kind": "embeddings",
+        "path": "a.parquet",
+        "rows": 7,
+        "dim": 16,
+        "skipped": 0,
+    }
+    import hashlib
+
+    assert sha256 == hashlib.sha256(Path("a.parquet").read_bytes()).hexdigest()
+
+
+def test_the_model_is_recorded_whole(embed, images: Path, tiny_arch: str):
+    embed(images, "-o", "a.parquet", "--head", 5, "--mean", "0.5", "--std", "0.25")
+    model = read_embeddings("a.parquet").model
+    assert (model.architecture, model.weights, model.head) == (tiny_arch, "random:0", 5)
+    assert model.preprocessing.mean == (0.5, 0.5, 0.5)
+    assert len(model.weights_sha256) == 64
+
+
+def test_a_second_run_gives_the_same_bytes(embed, images: Path):
+    embed(images, "-o", "a.parquet", "--jobs", 1)
+    embed(images, "-o", "b.parquet", "--jobs", 3)
+    assert Path("a.parquet").read_bytes() == Path("b.parquet").read_bytes()
+
+
+def test_unusable_images_are_named_counted_and_left_out(embed, images: Path):
+    (images / "3.png").write_bytes(b"")
+    (images / "5.png").write_bytes((images / "5.png").read_bytes()[:300])
+    result = embed(images / "labels.csv", "gone\x1b[31m.png", "-o", "a.parquet")
+    assert result.code == 3
+    assert result.stderr.splitlines() == [
+        "xmir: warning: skipped 3.png: empty: the file has no bytes",
+        "xmir: warning: skipped 5.png: truncated: the file ends early",
+        r"xmir: warning: skipped gone\x1b[31m.png: missing: no such file",
+        "xmir: note: 5 embedded, 3 skipped (1 empty, 1 truncated, 1 missing)",
+    ]
+    assert result.records()[0]["skipped"] == 3
+    assert pq.read_table("a.parquet")["id"].to_pylist() == [f"{n}.png" for n in (0, 1, 2, 4, 6)]
+
+
+@pytest.mark.usefixtures("images")
+def test_the_same_id_twice_is_left_out(embed):
+    result = embed("data/0.png", "data/0.png", "-o", "a.parquet")
+    assert result.code == 3
+    assert "skipped data/0.png: duplicate-id" in result.stderr
+
+
+def test_nothing_readable_is_an_error_and_no_file(embed, tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"hello")
+    result = embed("a.png", "-o", "a.parquet")
+    assert result.code == 5
+    assert result.stderr.endswith(
+        "xmir: error: none of 1 inputs could be read; nothing was written\n"
+    )
+    assert not Path("a.parquet").exists()
+
+
+def test_where_and_lists_on_stdin(embed, images: Path):
+    result = embed(images / "labels.csv", "--where", "label=normal", "-o", "a.parquet")
+    assert result.records()[0]["rows"] == 3
+    result = embed("-", "-0", "-o", "b.parquet", stdin="data/0.png\0data/1.png\0")
+    assert result.records()[0]["rows"] == 2
+    assert embed("-", "-o", "c.parquet", stdin="").code == 5
+
+
+def test_a_receipt_in_a_pipe_stands_for_its_rows(embed, images: Path):
+    first = embed(images / "labels.csv", "-o", "a.parquet")
+    second = embed("-", "-o", "b.parquet", stdin=first.stdout)
+    assert second.code == 0
+    assert Path("a.parquet").read_bytes() == Path("b.parquet").read_bytes()
+
+
+def test_without_an_output_an_arrow_stream_goes_into_the_pipe(embed, images: Path):
+    embed(images, "-o", "a.parquet")
+    result = embed(images)
+    Path("a.arrow").write_bytes(result.stdout_bytes)
+    assert read_embeddings("a.arrow").items.equals(read_embeddings("a.parquet").items)
+    embed(images, "-o", "b.arrow", "--format", "arrow")
+    assert Path("b.arrow").read_bytes() == result.stdout_bytes
+
+
+def test_numpy_users_get_a_matrix_and_its_rows(embed, images: Path):
+    embed(images, "-o", "a.parquet")
+    result = embed(images, "-o", "a.npy", "--format", "npy")
+    assert result.records()[0]["kind"] == "vectors"
+    assert np.array_equal(np.load("a.npy"), read_embeddings("a.parquet").vectors)
+    assert pq.read_table("a.items.parquet")["id"].to_pylist() == [
+        str(images / f"{number}.png") for number in range(7)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--resume"], "--resume needs an output: -o FILE"),
+        (["--format", "npy"], "--format needs an output: -o FILE"),
+        (
+            ["--format", "npy", "-o", "a.parquet"],
+            "a.parquet: --format npy writes NAME.npy and NAME.items.parquet",
+        ),
+    ],
+)
+def test_flags_that_do_not_fit_are_usage_errors(embed, images: Path, arguments: list, line: str):
+    result = embed(images, *arguments)
+    assert result.code == 2
+    assert result.stderr == f"xmir: error: {line}\n"
+
+
+def test_an_existing_output_is_refused_and_replaced_by_force(embed, images: Path):
+    Path("a.parquet").write_text("precious")
+    result = embed(images, "-o", "a.parquet")
+    assert result.code == 7
+    assert result.stderr.splitlines()[0] == "xmir: error: a.parquet: exists already"
+    assert Path("a.parquet").read_text() == "precious"
+    assert embed(images, "-o", "a.parquet", "--force").code == 0
+
+
+def test_an_output_that_is_an_input_is_refused(embed, images: Path):
+    embed(images, "-o", "a.parquet")
+    before = Path("a.parquet").read_bytes()
+    result = embed("a.parquet", "-o", "./a.parquet", "--force")
+    assert result.code == 2
+    assert result.stderr == "xmir: error: a.parquet: is an input, too\n"
+    assert Path("a.parquet").read_bytes() == before
+
+
+def test_an_output_folder_that_is_not_there_is_said_at_once(embed, images: Path):
+    result = embed(images, "-o", "no/where/a.parquet")
+    assert (result.code, result.stderr) == (5, "xmir: error: no/where: no such folder\n")
+
+
+def test_a_network_that_gives_nan_writes_nothing(embed, images: Path, tmp_path: Path):
+    network = tmp_path / "broken.py"
+    network.write_text(
+        "from torch import nn\n"
+        "from xmir_cli.model.architectures import Architecture\n"
+        "from xmir_cli.records import Preprocessing\n"
+        "class Root(nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return (x.mean(dim=(2, 3), keepdim=True) - 10).sqrt()\n"
+        "def network():\n"
+        "    recipe = Preprocessing(input_size=32, resize=32)\n"
+        "    return Architecture(Root(), channels=3, preprocessing=recipe)\n"
+    )
+    result = embed(images, "-o", "a.parquet", "--arch", f"{network}:network")
+    assert result.code == 5
+    assert result.stderr.startswith(
+        f"xmir: error: {images}/0.png: the network gave NaN or infinity; nothing was written\n"
+    )
+    assert not Path("a.parquet").exists()
+
+
+def test_names_that_are_no_utf8_are_stored_escaped(embed, tmp_path: Path):
+    picture(tmp_path / "a.png", 1)
+    os.rename(tmp_path / "a.png", os.fsencode(tmp_path) + b"/\xff\n.png")  # noqa: PTH104
+    result = embed(".", "-o", "a.parquet")
+    assert result.code == 0
+    assert pq.read_table("a.parquet")["id"].to_pylist() == ["./\\xff\n.png"]
+
+
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the batches that the network sees from now on."""
+    from xmir_cli.model.embedder import Embedder
+
+    seen: list[int] = []
+    embed = Embedder.embed
+
+    def watched(self, images):
+        seen.append(len(images))
+        return embed(self, images)
+
+    monkeypatch.setattr(Embedder, "embed", watched)
+    return seen
+
+
+def test_resume_remakes_only_slots_whose_files_changed(
+    embed, images: Path, monkeypatch: pytest.MonkeyPatch
+):
+    embed(images, "-o", "a.parquet")
+    seen = passes(monkeypatch)
+    result = embed(images, "-o", "a.parquet", "--resume")
+    assert (result.code, seen) == (0, [])
+    assert result.stderr == "xmir: note: 7 rows of this model are there already\n"
+    picture(images / "2.png", 99)
+    embed(images, "-o", "a.parquet", "--resume")
+    assert seen == [2]  # the slot of 2.png and 3.png
+    embed(images, "-o", "fresh.parquet")
+    assert Path("a.parquet").read_bytes() == Path("fresh.parquet").read_bytes()
+
+
+def test_resume_does_not_mix_models(embed, images: Path, monkeypatch: pytest.MonkeyPatch):
+    embed(images, "-o", "a.parquet")
+    seen = passes(monkeypatch)
+    result = embed(images, "-o", "a.parquet", "--resume", "--head", 3)
+    assert result.stderr == "xmir: note: 0 rows of this model are there already\n"
+    assert seen == [2, 2, 2, 1]
+
+
+def test_an_unreadable_image_in_a_slot_does_not_undo_the_others(
+    embed, images: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (images / "3.png").write_bytes(b"")
+    embed(images, "-o", "a.parquet")
+    seen = passes(monkeypatch)
+    assert embed(images, "-o", "a.parquet", "--resume").code == 3
+    assert seen == []
+
+
+def test_leftover_parts_are_not_thrown_away_unasked(
+    embed, images: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(parts_module, "PART_SECONDS", 0.0)
+        patched.setattr(parts_module.Parts, "remove", lambda _: None)
+        embed(images, "-o", "a.parquet")
+    Path("a.parquet").unlink()
+    assert len(list(Path("a.parquet.parts").iterdir())) == 4
+    result = embed(images, "-o", "a.parquet")
+    assert result.code == 7
+    assert result.stderr.splitlines() == [
+        "xmir: error: a.parquet.parts: an interrupted run has left its parts there",
+        "xmir: hint: Continue it with --resume, or start again with --force.",
+    ]
+    (Path("a.parquet.parts") / "part-000001.parquet").write_bytes(b"damaged")
+    result = embed(images, "-o", "a.parquet", "--resume")
+    assert result.stderr == "xmir: note: 5 rows of this model are there already\n"
+    assert not Path("a.parquet.parts").exists()
+
+
+SLOW = """
+import sys, time
+from xmir_cli import main
+from xmir_cli.store import parts
+parts.PART_SECONDS = 0.0
+add = parts.Parts.add
+def slowly(self, rows):
+    add(self, rows)
+    time.sleep(0.2)
+parts.Parts.add = slowly
+main.run(sys.argv[1:])
+"""
+
+
+def test_a_killed_run_is_resumed_to_the_very_same_bytes(embed, images: Path, tiny_arch: str):
+    embed(images, "-o", "undisturbed.parquet")
+    flags = ["--arch", tiny_arch, "--weights", "random:0", "--device", "cpu", "--batch", "2"]
+    command = [sys.executable, "-c", SLOW, "embed", str(images), "-o", "a.parquet", *flags]
+    with subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
+        parts = Path("a.parquet.parts")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and len(list(parts.glob("part-*"))) < 2:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert not Path("a.parquet").exists()
+    result = embed(images, "-o", "a.parquet", "--resume")
+    known = int(result.stderr.split()[2])
+    assert known >= 4
+    assert Path("a.parquet").read_bytes() == Path("undisturbed.parquet").read_bytes()
+    assert json.loads(result.stdout)["rows"] == 7
+    assert not parts.exists()

@@ -1,0 +1,221 @@
+"""`xmir embed`: images in, a table of unit vectors out."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from xmir_cli import console, options
+from xmir_cli.errors import DataError, ItemError, UsageError
+from xmir_cli.records import ARTIFACT
+from xmir_cli.store.atomic import atomic_file, refuse_existing
+from xmir_cli.store.hashes import sha256_file
+
+if TYPE_CHECKING:
+    from xmir_cli.model.embedder import Embedder
+    from xmir_cli.store.embeddings import Embeddings
+    from xmir_cli.store.inputs import Item
+    from xmir_cli.store.parts import Parts, Row
+
+Kind = Literal["parquet", "npy", "arrow"]
+
+
+def command(
+    images: options.Images,
+    null_separated: options.NullSeparated = False,
+    where: options.Where = None,
+    model: options.Model = None,
+    architecture: options.Architecture = None,
+    weights: options.Weights = None,
+    head: options.Head = None,
+    input_size: options.InputSize = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The embeddings, NAME.parquet. Without it an Arrow stream goes into the pipe.",
+        ),
+    ] = None,
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            "--format",
+            help="parquet; arrow: an Arrow IPC stream; npy: the bare matrix, its rows described "
+            "in NAME.items.parquet.",
+        ),
+    ] = "parquet",
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    batch: options.Batch = 16,
+    jobs: options.Jobs = None,
+    resume: options.Resume = False,
+    force: options.Force = False,
+) -> int:
+    """Turn images into unit vectors, near each other where the images are alike.
+
+    Without --model or --arch it is the paper's network: densenet121 with ImageNet weights. Images
+    that cannot be read are named and left out (exit 3). --resume keeps every row whose file and
+    model are the same, of an interrupted run or of an existing output.
+    """
+    _check_output(output, kind, resume, force)
+    from xmir_cli.store.inputs import list_items
+
+    skips = console.Skips()
+    asked = list_items(images, null_separated, where, "embed")
+    items = _without_duplicates(asked, skips)
+    _refuse_input(output, images, items)
+    from xmir_cli.images.quiet import libraries_silenced
+    from xmir_cli.model.loader import load_embedder, make_spec
+
+    spec = make_spec(model, architecture, weights, head, input_size, mean, std)
+    embedder = load_embedder(spec, device, precision)
+    embedder.batch = batch
+    parts = _parts(output, items, embedder, resume)
+    with libraries_silenced():
+        rows = _embed(embedder, items, parts, jobs, skips)
+    if not rows:
+        raise DataError(f"none of {len(asked)} inputs could be read; nothing was written")
+    embeddings = parts.table(rows)
+    if output is None:
+        _write_to_pipe(embeddings)
+    else:
+        _write(output, kind, embeddings)
+        parts.remove()
+        _print_receipt(output, kind, embeddings, skips)
+    return skips.finish(len(rows), "embedded")
+
+
+def _check_output(output: Path | None, kind: Kind, resume: bool, force: bool) -> None:
+    """Refuse what would only come out after hours of work."""
+    if output is None:
+        if resume or kind != "parquet":
+            raise UsageError(f"{'--resume' if resume else '--format'} needs an output: -o FILE")
+        if sys.stdout is None:
+            raise DataError("standard output is closed")
+        if sys.stdout.isatty():
+            raise UsageError(
+                "embeddings are no text for a terminal",
+                "Name a file (-o cxr.parquet) or pipe them: xmir embed ... | xmir index - -o DIR",
+            )
+        return
+    if kind == "npy" and output.suffix != ".npy":
+        raise UsageError(f"{output}: --format npy writes NAME.npy and NAME.items.parquet")
+    if not output.absolute().parent.is_dir():
+        raise DataError(f"{output.parent}: no such folder")
+    refuse_existing(output, force or resume)
+    if not resume and not force:
+        from xmir_cli.store.parts import refuse_leftover
+
+        refuse_leftover(output)
+
+
+def _without_duplicates(asked: "Sequence[Item]", skips: console.Skips) -> "list[Item]":
+    items: dict[str, Item] = {}
+    for item in asked:
+        if item.id in items:
+            skips.add(item.id, "duplicate-id: an earlier input has the same id")
+        else:
+            items[item.id] = item
+    return list(items.values())
+
+
+def _refuse_input(output: Path | None, images: Sequence[str], items: "Sequence[Item]") -> None:
+    """An output that is also an input would be lost before it is read again."""
+    if output is None or not output.exists():
+        return
+    name = os.path.realpath(output)
+    given = [*(image for image in images if image != "-"), *(item.path for item in items)]
+    if any(os.path.realpath(path) == name for path in given):
+        raise UsageError(f"{output}: is an input, too")
+
+
+def _parts(
+    output: Path | None, items: "Sequence[Item]", embedder: "Embedder", resume: bool
+) -> "Parts":
+    from torch import __version__ as torch_version
+
+    from xmir_cli.store.parts import Parts
+
+    columns = list(dict.fromkeys(name for item in items for name in item.columns))
+    made = {
+        "device": embedder.device.type,
+        "precision": embedder.precision,
+        "torch": str(torch_version),
+    }
+    parts = Parts(output, columns, embedder.spec, made)
+    if resume:
+        console.note(f"{parts.recall()} rows of this model are there already")
+    else:
+        parts.remove()
+    return parts
+
+
+def _embed(
+    embedder: "Embedder",
+    items: "Sequence[Item]",
+    parts: "Parts",
+    jobs: int | None,
+    skips: console.Skips,
+) -> "list[tuple[Item, Row]]":
+    """Items with their rows, in order, without those that could not be used."""
+    from xmir_cli.model.slots import embed_slots
+
+    rows: list[tuple[Item, Row]] = []
+    todo = iter(items)
+    paths = [item.path for item in items]
+    with console.progress("embedding", len(items)) as progress:
+        for slot in embed_slots(embedder, paths, embedder.batch, parts.known, jobs):
+            start = len(rows)
+            for row, item in zip(slot, todo, strict=False):  # todo is longer, and goes on
+                if isinstance(row, ItemError):
+                    skips.add(item.id, row.reason)
+                else:
+                    rows.append((item, row))
+            parts.add(rows[start:])
+            progress.advance(len(slot))
+    return rows
+
+
+def _write_to_pipe(embeddings: "Embeddings") -> None:
+    from xmir_cli.store.embeddings import write_stream
+
+    write_stream(sys.stdout.buffer, embeddings)
+
+
+def _write(output: Path, kind: Kind, embeddings: "Embeddings") -> None:
+    from xmir_cli.store.arrays import write_array
+    from xmir_cli.store.embeddings import write_embeddings, write_items, write_stream
+
+    if kind == "parquet":
+        write_embeddings(output, embeddings)
+    elif kind == "arrow":
+        with atomic_file(output) as file:
+            write_stream(file, embeddings)
+    else:
+        write_items(output.with_suffix(".items.parquet"), embeddings)
+        write_array(output, embeddings.vectors)
+
+
+def _print_receipt(
+    output: Path, kind: Kind, embeddings: "Embeddings", skips: console.Skips
+) -> None:
+    rows, dim = embeddings.vectors.shape
+    with console.Printer("", ["kind", "path", "rows", "dim", "skipped"], "path") as printer:
+        printer.write(
+            {
+                "schema": ARTIFACT,
+                "kind": "vectors" if kind == "npy" else "embeddings",
+                "path": str(output),
+                "rows": rows,
+                "dim": dim,
+                "skipped": skips.total,
+                "sha256": sha256_file(output),
+            }
+        )

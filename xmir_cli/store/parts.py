@@ -1,0 +1,135 @@
+"""What an unfinished run has embedded, kept beside its output until that is written."""
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from xmir_cli.errors import DataError, ExistsError
+from xmir_cli.records import ModelSpec
+from xmir_cli.store.embedding_table import COLUMNS, EMBEDDING, Embeddings
+from xmir_cli.store.embeddings import read_embeddings, write_embeddings
+from xmir_cli.store.inputs import Item
+
+PART_SECONDS = 10.0  # of work that a killed run may lose
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """An image that was embedded."""
+
+    sha256: str  # of the file
+    width: int
+    height: int
+    vector: np.ndarray  # [D] float32
+
+
+def to_embeddings(
+    rows: Sequence[tuple[Item, Row]],
+    columns: Sequence[str],
+    model: ModelSpec,
+    made: Mapping[str, str],
+) -> Embeddings:
+    """The table of embedded images: the columns of the contract, then the manifest's others."""
+    carried = [name for name in columns if name not in COLUMNS and name != EMBEDDING]
+    table: dict[str, list[str | None] | list[str] | list[int]] = {
+        "id": [storable(item.id) for item, _ in rows],
+        "path": [storable(item.path) for item, _ in rows],
+        "sha256": [row.sha256 for _, row in rows],
+        "width": [row.width for _, row in rows],
+        "height": [row.height for _, row in rows],
+    }
+    for name in ("label", "patient", "split", *carried):
+        values = [item.columns.get(name) for item, _ in rows]
+        table[storable(name)] = [None if value is None else storable(value) for value in values]
+    items = pa.table(
+        {name: pa.array(values, COLUMNS.get(name, pa.string())) for name, values in table.items()}
+    )
+    return Embeddings(items, np.stack([row.vector for _, row in rows]), model, made)
+
+
+def storable(text: str) -> str:
+    r"""Text that fits into a table: bytes that are no UTF-8 become `\xNN`."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+class Parts:
+    """The rows of earlier runs that need not be made again, and the folder OUTPUT.parts.
+
+    Without an output there is no folder: nothing is kept.
+    """
+
+    def __init__(
+        self,
+        output: Path | None,
+        columns: Sequence[str],
+        model: ModelSpec,
+        made: Mapping[str, str],
+    ) -> None:
+        self.output, self.columns, self.model, self.made = output, columns, model, made
+        self.rows: dict[tuple[str, str], Row] = {}
+        self.fresh: list[tuple[Item, Row]] = []
+        self.written = time.monotonic()
+        self.number = 0
+
+    def recall(self) -> int:
+        """Take up the rows of the output and of the parts that this model made; how many."""
+        assert self.output is not None
+        parts = sorted(folder_of(self.output).glob("part-*.parquet"))
+        for path in [self.output, *parts]:
+            try:
+                found = read_embeddings(str(path))
+            except DataError:  # not there, or damaged: made again
+                continue
+            if found.model.same_embedding(self.model) and dict(found.made) == dict(self.made):
+                self._take(found)
+        self.number = len(parts)
+        return len(self.rows)
+
+    def known(self, path: str, sha256: str) -> Row | None:
+        """The row of a file with these contents at this place, if an earlier run made it."""
+        return self.rows.get((storable(path), sha256))
+
+    def add(self, rows: Sequence[tuple[Item, Row]]) -> None:
+        """Remember rows, the new ones on the disk from time to time."""
+        self.fresh.extend(row for row in rows if self.known(row[0].path, row[1].sha256) is None)
+        due = time.monotonic() - self.written >= PART_SECONDS
+        if self.fresh and due and self.output is not None:
+            folder = folder_of(self.output)
+            folder.mkdir(exist_ok=True)
+            write_embeddings(folder / f"part-{self.number:06}.parquet", self.table(self.fresh))
+            self.fresh, self.number, self.written = [], self.number + 1, time.monotonic()
+
+    def table(self, rows: Sequence[tuple[Item, Row]]) -> Embeddings:
+        """Rows as a table of embeddings."""
+        return to_embeddings(rows, self.columns, self.model, self.made)
+
+    def remove(self) -> None:
+        """The output is written, or everything is made again: the parts are of no more use."""
+        if self.output is not None:
+            shutil.rmtree(folder_of(self.output), ignore_errors=True)
+
+    def _take(self, found: Embeddings) -> None:
+        names = ("path", "sha256", "width", "height")
+        columns = [found.items[name].to_pylist() for name in names]
+        for path, sha256, width, height, vector in zip(*columns, found.vectors, strict=True):
+            self.rows[path, sha256] = Row(sha256, width, height, vector)
+
+
+def folder_of(output: Path) -> Path:
+    """Where the parts of an output lie."""
+    return output.with_name(f"{output.name}.parts")
+
+
+def refuse_leftover(output: Path) -> None:
+    """Raise ExistsError when an interrupted run has left parts that would be lost."""
+    folder = folder_of(output)
+    if folder.exists():
+        raise ExistsError(
+            f"{folder}: an interrupted run has left its parts there",
+            "Continue it with --resume, or start again with --force.",
+        )
