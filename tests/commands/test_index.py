@@ -1,5 +1,6 @@
 import hashlib
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,18 @@ def test_a_failed_build_leaves_the_old_index_and_no_rubbish(xmir, parquet, monke
     assert (result.code, result.stderr) == (5, "xmir: error: no space left on device\n")
     assert _bytes("cxr.xmir") == before
     assert sorted(path.name for path in Path().iterdir()) == ["cxr.parquet", "cxr.xmir"]
+
+
+@pytest.mark.parametrize("kind", ["exact", "hnsw"])
+def test_a_full_disk_is_said_in_the_systems_own_words(xmir, parquet, kind):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        result = xmir("index", parquet, "-o", "cxr.xmir", "--kind", kind)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (result.code, result.stderr) == (5, "xmir: error: file too large\n")
+    assert [path.name for path in Path().iterdir()] == ["cxr.parquet"]
 
 
 def test_a_damaged_index_is_never_opened(xmir, parquet):

@@ -84,17 +84,21 @@ def command(
         gallery = gallery.relocated(str(model.absolute()))
     narrowed = filters(gallery.items, parse_where(where), exclude_same, no_self)
     rows = [*rows_of(gallery, ids or []), *(range(len(gallery.items)) if everything else [])]
-    skips, done = console.Skips(), 0
+    skips, done, total = console.Skips(), 0, len(rows)
     sources = [indexed(gallery, rows), given(gallery, vectors or [], skips.add)]
     if images:
         items = list_items(images, null, None, "query")
+        total += len(items)
         from xmir_cli.gallery.pictures import ask_images  # here, for these two import torch
         from xmir_cli.model.loader import load_embedder
 
         embedder = load_embedder(gallery.manifest.model, device, precision)
         embedder.batch = batch
         sources.insert(0, ask_images(gallery, embedder, items, jobs, skips.add))
-    with console.Printer(form or "", _COLUMNS, "retrieved") as printer:
+    with (
+        console.Printer(form or "", _COLUMNS, "retrieved") as printer,
+        console.progress("querying", total) as bar,
+    ):
         for asked in chain.from_iterable(sources):
             queries = stack([query.vector for query in asked])
             found = gallery.search(queries, top, narrowed.scope(asked))
@@ -102,6 +106,7 @@ def command(
                 for record in answer(gallery, query, hits):
                     printer.write(record)
             done += len(asked)
+            bar.advance(len(asked))
     if not done:
         raise DataError(f"none of {skips.total} queries could be used; nothing was written")
     return skips.finish(done, "answered")

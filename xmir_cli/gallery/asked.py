@@ -121,7 +121,7 @@ def known(gallery: Gallery, sha256: str) -> dict[str, str | None]:
 
 def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
     """One record for each hit, best first."""
-    label, model = query.columns.get("label"), gallery.manifest.model.to_json()
+    label = query.columns.get("label")
     rows = gallery.items.take(pa.array(hits.indices)).to_pylist()
     return [
         {
@@ -134,7 +134,7 @@ def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
             "retrieved_label": row.get("label"),
             "match": _match(label, row.get("label")),
             "index": gallery.path,
-            "model": model,
+            "model": gallery.model,
             "meta": {key: value for key, value in row.items() if key not in _OWN_KEYS},
         }
         for rank, (row, similarity) in enumerate(
@@ -150,4 +150,5 @@ def _match(first: str | None, second: str | None) -> bool | None:
 def _rows(items: pa.Table, column: str, value: str) -> Integers:
     """Items with the value in the column, as text; nothing there is the empty text."""
     texts = pc.fill_null(pc.cast(items[column], pa.string()), "")
-    return np.flatnonzero(pc.equal(texts, value).to_numpy()).astype(np.int64)
+    same = pc.equal(texts, pa.scalar(value, pa.string()))
+    return np.asarray(pc.indices_nonzero(same).to_numpy(), dtype=np.int64)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from xmir_cli.gallery.manifest import (
     read_manifest,
     verify,
 )
+from xmir_cli.records import Record
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.atomic import atomic_folder
 from xmir_cli.store.embeddings import Embeddings
@@ -47,6 +49,11 @@ class Gallery:
     vectors: Vectors
     items: pa.Table
     graph: Searcher | None
+
+    @cached_property
+    def model(self) -> Record:
+        """The model as records carry it."""
+        return self.manifest.model.to_json()
 
     def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
         """The k nearest items of each query [B, D], fewer where the scope leaves fewer."""
