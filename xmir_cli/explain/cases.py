@@ -1,14 +1,13 @@
 """Images loaded for explanation: decoded in parallel, embedded together, each one only once."""
 
 import hashlib
-import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from xmir_cli.errors import ItemError
 from xmir_cli.images.decode import Picture, decode_bytes, read_bytes
+from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder, View
 from xmir_cli.saliency.sample import Sample, make_samples
 
@@ -39,7 +38,7 @@ class Cases:
         self.embedder = embedder
         self.limit = limit
         self._kept: OrderedDict[str, Case] = OrderedDict()
-        self._threads = jobs or os.cpu_count() or 1
+        self._jobs = jobs
 
     def load(self, paths: Iterable[str]) -> dict[str, Case | ItemError]:
         """The case of every path, or why there is none; new images share their forward passes."""
@@ -57,8 +56,8 @@ class Cases:
         return found
 
     def _load_new(self, paths: Sequence[str]) -> dict[str, Case | ItemError]:
-        with ThreadPoolExecutor(self._threads) as threads:
-            opened = dict(zip(paths, threads.map(self._open, paths), strict=True))
+        results = decode_all(paths, self._open, self._jobs)
+        opened = dict(zip(paths, results, strict=True))
         usable = {path: each for path, each in opened.items() if isinstance(each, _Opened)}
         inputs = [self.embedder.to_input(each.view) for each in usable.values()]
         samples = make_samples(self.embedder, inputs)
@@ -69,14 +68,10 @@ class Cases:
         errors = {path: each for path, each in opened.items() if isinstance(each, ItemError)}
         return {**cases, **errors}
 
-    def _open(self, path: str) -> "_Opened | ItemError":
-        try:
-            data = read_bytes(path)
-            picture = decode_bytes(data)
-        except ItemError as error:
-            return error
-        digest = hashlib.sha256(data).hexdigest()
-        return _Opened(digest, picture, self.embedder.view(picture))
+    def _open(self, path: str) -> "_Opened":
+        data = read_bytes(path)
+        picture = decode_bytes(data)
+        return _Opened(hashlib.sha256(data).hexdigest(), picture, self.embedder.view(picture))
 
     def _forget(self) -> None:
         # sizes are taken anew: methods add to a sample's memo

@@ -1,0 +1,180 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def write_images(label, seeds):
+    names = []
+    for seed in seeds:
+        coarse = np.random.default_rng(seed).integers(0, 255, (4, 4), dtype=np.uint8)
+        if label == "left":
+            coarse[:, 2:] = 0
+        if label == "right":
+            coarse[:, :2] = 0
+        names.append(f"{label}-{seed}.png")
+        Image.fromarray(coarse).resize((36, 32), Image.Resampling.BICUBIC).save(names[-1])
+    return [(name, label) for name in names]
+
+
+def write_manifest(rows, name="labels.csv"):
+    Path(name).write_text("path,label\n" + "".join(f"{path},{label}\n" for path, label in rows))
+    return name
+
+
+@pytest.fixture
+def rows():
+    return (
+        write_images("left", [1, 2, 3]) + write_images("right", [4, 5]) + write_images("all", [6])
+    )
+
+
+@pytest.fixture
+def network(tiny_arch):
+    return ("--arch", tiny_arch, "--weights", "random:1")
+
+
+@pytest.fixture
+def diff(xmir, network):
+    def run(manifest, *arguments):
+        return xmir("diff-saliency", manifest, *network, *arguments)
+
+    return run
+
+
+def array(record, key="saliency"):
+    return np.load(record[key])
+
+
+def test_every_pair_of_classes_gets_its_signed_difference(diff, rows):
+    result = diff(write_manifest(rows), "--classes", "left,right,all", "-o", "out")
+    assert result.code == 0, result.stderr
+    records = result.records()
+    pairs = [(record["class_a"], record["class_b"]) for record in records]
+    assert pairs == [("left", "right"), ("left", "all"), ("right", "all")]
+    assert [(record["n_a"], record["n_b"]) for record in records] == [(3, 2), (3, 1), (2, 1)]
+    for record in records:
+        assert record["schema"] == "xmir.difference/1"
+        assert record["settings"]["normalize"] == "l1"
+        assert record["settings"]["bias"] == "spread"
+        assert array(record).shape == (32, 32)
+        assert array(record).dtype == np.float32
+        assert array(record).mean() == pytest.approx(0, abs=1e-6)
+        assert (array(record, "standard_error") >= 0).all()
+        with Image.open(record["overlay"]) as picture:
+            assert picture.mode == "RGB"
+    first, second, third = map(array, records)
+    np.testing.assert_allclose(first + third, second, atol=1e-6)
+
+
+def test_difference_is_that_of_the_mean_maps(diff, rows):
+    [record] = diff(write_manifest(rows), "--classes", "left,right", "-o", "out").records()
+    expected = np.load("out/mean-left.npy") - np.load("out/mean-right.npy")
+    np.testing.assert_allclose(array(record), expected, atol=1e-6)
+
+
+def test_figure_and_average_images_are_drawn(diff, rows):
+    [record] = diff(write_manifest(rows), "--classes", "left,right", "-o", "out").records()
+    for name in (record["figure"], "out/average-left.png", "out/mean-right.png"):
+        with Image.open(name) as picture:
+            picture.load()
+    average = np.asarray(Image.open("out/average-left.png")).astype(int)
+    assert average[:, :10].mean() > average[:, -10:].mean() + 20
+
+
+def test_swapped_classes_swap_the_sign(diff, rows):
+    manifest = write_manifest(rows)
+    [there] = diff(manifest, "--classes", "left,right", "-o", "one").records()
+    [back] = diff(manifest, "--classes", "right,left", "-o", "two").records()
+    np.testing.assert_allclose(array(back), -array(there), atol=1e-6)
+
+
+def test_order_and_batches_do_not_matter(diff, rows):
+    [one] = diff(write_manifest(rows), "--classes", "left,right", "-o", "one").records()
+    turned = write_manifest(rows[::-1], "turned.csv")
+    [two] = diff(turned, "--classes", "left,right", "-o", "two", "--batch", "2").records()
+    np.testing.assert_allclose(array(one), array(two), atol=1e-6)
+
+
+def test_duplicates_of_every_image_change_nothing(diff, rows):
+    [one] = diff(write_manifest(rows), "--classes", "left,right", "-o", "one").records()
+    doubled = write_manifest(rows * 2, "doubled.csv")
+    [two] = diff(doubled, "--classes", "left,right", "-o", "two").records()
+    assert (two["n_a"], two["n_b"]) == (6, 4)
+    np.testing.assert_allclose(array(one), array(two), atol=1e-6)
+
+
+def test_bare_maps_are_always_beside(diff, rows):
+    manifest = write_manifest(rows)
+    [scaled] = diff(manifest, "--classes", "left,right", "-o", "one").records()
+    [bare] = diff(manifest, "--classes", "left,right", "-o", "two", "--normalize", "none").records()
+    np.testing.assert_array_equal(array(scaled, "saliency_none"), array(bare))
+    np.testing.assert_array_equal(array(bare, "saliency_none"), array(bare))
+    # maps of exactly decomposed self-similarity already sum to one: both agree
+    np.testing.assert_allclose(array(scaled) / 64, array(bare), atol=1e-5)
+
+
+def test_all_labels_are_the_default(diff, rows):
+    records = diff(write_manifest(rows), "-o", "out", "--method", "center").records()
+    assert {(record["class_a"], record["class_b"]) for record in records} == {
+        ("all", "left"), ("all", "right"), ("left", "right"),
+    }  # fmt: skip
+    assert not any(array(record).any() for record in records)  # the control sees no class
+
+
+def test_occlusion_takes_its_settings(diff, rows):
+    result = diff(
+        write_manifest(rows), "--classes", "left,right", "--method", "occlusion",
+        "--window", "16", "--stride", "8", "-o", "out",
+    )  # fmt: skip
+    assert result.records()[0]["settings"]["window"] == 16
+
+
+def test_existing_figure_is_kept_without_force(diff, rows):
+    manifest = write_manifest(rows)
+    assert diff(manifest, "-o", "out", "--method", "center").code == 0
+    result = diff(manifest, "-o", "out", "--method", "center")
+    assert result.code == 7
+    assert "out/figure.png: exists already" in result.stderr
+    assert diff(manifest, "-o", "out", "--method", "center", "--force").code == 0
+
+
+def test_unreadable_images_are_left_out(diff, rows):
+    manifest = write_manifest([*rows, ("gone.png", "left")])
+    result = diff(manifest, "--classes", "left,right", "-o", "out")
+    assert result.code == 3
+    assert result.records()[0]["n_a"] == 3
+    assert "5 averaged, 1 skipped (1 missing)" in result.stderr
+
+
+def test_class_without_a_readable_image_is_an_error(diff, rows):
+    manifest = write_manifest([*rows, ("gone.png", "empty")])
+    result = diff(manifest, "--classes", "left,empty", "-o", "out")
+    assert result.code == 5
+    assert "class empty: none of its images could be read" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ["--classes", "left,rihgt"],
+            2,
+            "no image has the label rihgt; there are all, left, right",
+        ),
+        (["--classes", "left"], 2, "--classes: expected two or more, found left"),
+        (["--method", "center,edges"], 2, "--method: expected one method, found center,edges"),
+        (["--window", "3"], 2, "--window: not a setting of activation"),
+    ],
+)
+def test_misuse_is_one_line(diff, rows, arguments, code, message):
+    result = diff(write_manifest(rows), *arguments)
+    assert result.code == code
+    assert message in result.stderr
+
+
+def test_images_without_labels_are_an_error(xmir, rows, network):
+    result = xmir("diff-saliency", rows[0][0], *network)
+    assert result.code == 5
+    assert "no image has a label" in result.stderr
