@@ -163,7 +163,7 @@ def test_a_failed_build_leaves_the_old_index_and_no_rubbish(xmir, parquet, monke
 
     monkeypatch.setattr("xmir_cli.gallery.folder.write_array", full)
     result = xmir("index", parquet, "-o", "cxr.xmir", "--force")
-    assert (result.code, result.stderr) == (5, "xmir: error: no space left on device\n")
+    assert (result.code, result.stderr) == (5, "xmir: error: cxr.xmir: no space left on device\n")
     assert _bytes("cxr.xmir") == before
     assert sorted(path.name for path in Path().iterdir()) == ["cxr.parquet", "cxr.xmir"]
 
@@ -176,7 +176,7 @@ def test_a_full_disk_is_said_in_the_systems_own_words(xmir, parquet, kind):
         result = xmir("index", parquet, "-o", "cxr.xmir", "--kind", kind)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (result.code, result.stderr) == (5, "xmir: error: file too large\n")
+    assert (result.code, result.stderr) == (5, "xmir: error: cxr.xmir: file too large\n")
     assert [path.name for path in Path().iterdir()] == ["cxr.parquet"]
 
 
