@@ -1,0 +1,220 @@
+"""`xmir info` on everything the other commands write, and on what they do not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from xmir_cli.records import ModelSpec
+from xmir_cli.store.arrays import write_array
+from xmir_cli.store.checkpoint import write_tensors
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    lines = ["path,label"]
+    for number in range(3):
+        values = np.full((36, 40), 60 * number, np.uint8)
+        Image.fromarray(values).save(tmp_path / "data" / f"{number}.png")
+        lines.append(f"{number}.png,{'normal' if number else ''}")
+    (tmp_path / "data" / "labels.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def embeddings(xmir, images: Path, tiny_arch: str) -> str:
+    model = ("--arch", tiny_arch, "--weights", "random:0", "--device", "cpu")
+    assert xmir("embed", images / "labels.csv", *model, "-o", "a.parquet").code == 0
+    return "a.parquet"
+
+
+def info(xmir, *files: object) -> dict:
+    result = xmir("info", *files)
+    assert (result.code, result.stderr) == (0, "")
+    (record,) = result.records()
+    assert record.pop("schema") == "xmir.info/1"
+    return record
+
+
+def refused(xmir, file: object) -> tuple[int, str]:
+    result = xmir("info", file)
+    return result.code, result.stderr.splitlines()[0].removeprefix(f"xmir: error: {file}: ")
+
+
+def test_embeddings_tell_rows_labels_and_model(xmir, embeddings: str, tiny_arch: str):
+    record = info(xmir, embeddings)
+    model = record.pop("model")
+    assert (model["architecture"], model["weights"], model["head"]) == (tiny_arch, "random:0", None)
+    assert record.pop("torch") == torch.__version__
+    assert record == {
+        "path": "a.parquet",
+        "kind": "embeddings",
+        "bytes": Path("a.parquet").stat().st_size,
+        "rows": 3,
+        "dim": 16,
+        "columns": ["id", "path", "sha256", "width", "height", "label", "patient", "split"],
+        "label": {"normal": 2, "-": 1},
+        "split": {"-": 3},
+        "device": "cpu",
+        "precision": "fp32",
+    }
+
+
+def test_an_arrow_file_and_a_folder_of_parts_tell_the_same(xmir, embeddings: str, tiny_arch: str):
+    plain = info(xmir, embeddings)
+    model = ("--arch", tiny_arch, "--weights", "random:0", "--device", "cpu")
+    xmir("embed", embeddings, *model, "-o", "a.arrow", "--format", "arrow")
+    Path("parts").mkdir()
+    Path(embeddings).rename("parts/part-0.parquet")
+    for file in ("a.arrow", "parts"):
+        record = info(xmir, file)
+        assert {**record, "path": "", "bytes": 0} == {**plain, "path": "", "bytes": 0}
+
+
+def test_an_index_tells_its_manifest(xmir, embeddings: str):
+    assert xmir("index", embeddings, "-o", "a.xmir").code == 0
+    record = info(xmir, "a.xmir")
+    assert (record["kind"], record["search"], record["rows"], record["dim"]) == (
+        "index",
+        "exact",
+        3,
+        16,
+    )
+    assert set(record["files"]) == {"items.parquet", "vectors.npy"}
+    assert record["model"] == info(xmir, embeddings)["model"]
+
+
+def test_a_checkpoint_tells_its_model_and_parameters(xmir):
+    spec = ModelSpec("resnet18", "imagenet", 256)
+    metadata = {
+        "xmir.schema": "xmir.checkpoint/1",
+        "xmir.model": json.dumps(spec.to_json()),
+        "xmir.training": '{"asked": {"epochs": 2}, "epochs": []}',
+    }
+    write_tensors(Path("a.safetensors"), {"w": torch.zeros(4, 3), "b": torch.zeros(3)}, metadata)
+    record = info(xmir, "a.safetensors")
+    assert (record["kind"], record["tensors"], record["parameters"]) == ("checkpoint", 2, 15)
+    assert record["model"]["architecture"] == "resnet18"
+    assert record["training"]["asked"] == {"epochs": 2}
+
+
+def test_foreign_tensors_are_only_counted(xmir):
+    write_tensors(Path("a.safetensors"), {"w": torch.zeros(4, dtype=torch.float16)}, {})
+    record = info(xmir, "a.safetensors")
+    assert (record["kind"], record["types"]) == ("tensors", ["F16"])
+    assert "model" not in record
+
+
+def test_a_map_tells_its_range_and_what_made_it(xmir):
+    write_array(Path("a.npy"), np.array([[-1, 0], [0, 3]], np.float32))
+    plain = info(xmir, "a.npy")
+    assert plain == {
+        "path": "a.npy",
+        "kind": "array",
+        "bytes": Path("a.npy").stat().st_size,
+        "shape": [2, 2],
+        "type": "float32",
+        "minimum": -1.0,
+        "maximum": 3.0,
+        "mean": 0.5,
+    }
+    Path("a.json").write_text('{"made_of": {"method": "occlusion"}}')
+    record = info(xmir, "a.npy")
+    assert record["kind"] == "saliency"
+    assert record["made_by"] == {"made_of": {"method": "occlusion"}}
+    Path("a.json").write_text("[]")
+    assert xmir("info", "a.npy").stderr == "xmir: error: a.json: damaged metadata\n"
+
+
+def test_an_empty_array_has_no_range(xmir):
+    write_array(Path("a.npy"), np.zeros((0, 4), np.float32))
+    assert "minimum" not in info(xmir, "a.npy")
+
+
+def test_a_manifest_tells_its_rows_and_labels(xmir, images: Path):
+    record = info(xmir, images / "labels.csv")
+    assert (record["kind"], record["rows"]) == ("manifest", 3)
+    assert record["columns"] == ["path", "label"]
+    assert record["label"] == {"normal": 2, "-": 1}
+
+
+def test_many_labels_are_summed_up(xmir):
+    lines = [f"{number}.png,c{number:02}" for number in range(30)]
+    Path("m.csv").write_text("\n".join(["path,label", *lines]))
+    labels = info(xmir, "m.csv")["label"]
+    assert len(labels) == 21
+    assert labels["..."] == 10
+
+
+def test_an_image_tells_what_will_be_done_to_it(xmir):
+    Image.fromarray(np.full((4, 6), 40_000, np.uint16)).save("deep.png")
+    record = info(xmir, "deep.png")
+    assert {**record, "bytes": 0} == {
+        "path": "deep.png",
+        "kind": "image",
+        "bytes": 0,
+        "format": "PNG",
+        "width": 6,
+        "height": 4,
+        "mode": "F",
+        "done": ["scaled from 0..65535"],
+    }
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\x80\x04pickle", b"PK\x03\x04"])
+def test_unknown_files_are_told_what_is_known(xmir, content: bytes):
+    Path("a.bin").write_bytes(content)
+    code, line = refused(xmir, "a.bin")
+    assert code == 5
+    assert line.startswith("unknown; expected embeddings (Parquet, Arrow, a folder of parts), an")
+
+
+def test_damaged_files_of_a_known_kind_say_so(xmir, embeddings: str):
+    data = Path(embeddings).read_bytes()
+    Path("cut.parquet").write_bytes(data[: len(data) // 2])
+    assert refused(xmir, "cut.parquet") == (5, "damaged or not a Parquet file")
+    Path("cut.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    assert refused(xmir, "cut.npy") == (5, "not a NumPy file (.npy)")
+    Path("cut.safetensors").write_bytes(b"\xff\0\0\0\0\0\0\0{")
+    code, line = refused(xmir, "cut.safetensors")
+    assert (code, line) == (6, "not a safetensors file, or cut short")
+    Path("cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert refused(xmir, "cut.png") == (5, "truncated: the file ends early")
+    Path("folder").mkdir()
+    assert refused(xmir, "folder")[1].startswith("a folder without manifest or parts; expected")
+    assert refused(xmir, "gone") == (5, "no such file or directory")
+
+
+def test_one_bad_file_does_not_stop_the_others(xmir, embeddings: str):
+    result = xmir("info", "gone", embeddings)
+    assert result.code == 3
+    assert result.stderr.splitlines() == [
+        "xmir: warning: skipped gone: not-usable: no such file or directory",
+        "xmir: note: 1 described, 1 skipped (1 not-usable)",
+    ]
+    assert len(result.records()) == 1
+    assert xmir("info", "gone", "gone too").code == 5
+
+
+def test_on_a_terminal_it_is_a_listing(xmir):
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save("a.png")
+    result = xmir("info", "a.png", "--format", "list")
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["path", "a.png"]
+    assert lines[1].split() == ["kind", "image"]
+    assert lines[-1] == ""
+
+
+def test_info_needs_no_torch(embeddings: str):
+    program = (
+        "import sys\nfrom xmir_cli import main\n"
+        f"assert main.execute(['info', {embeddings!r}]) == 0\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
