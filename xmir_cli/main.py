@@ -24,6 +24,7 @@ COMMANDS = (
     "query",
     "saliency",
     "causal-metric",
+    "sanity-check",
     "retrieval-metric",
     "diff-saliency",
     "montage",

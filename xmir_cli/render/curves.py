@@ -1,9 +1,10 @@
 """Insertion and deletion curves as a picture."""
 
-import math
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from xmir_cli.render.lettering import font, shortened
 
 _SIDE, _LEFT, _TOP, _RIGHT, _BOTTOM = 360, 52, 64, 20, 48  # pixels
 _SCALE = 4  # drawn larger, then reduced: smooth lines
@@ -37,10 +38,10 @@ def _place(x: float, y: float) -> tuple[float, float]:
 
 
 def _write(draw: ImageDraw.ImageDraw, title: str, insertion: float, deletion: float) -> None:
-    font, small = ImageFont.load_default(14), ImageFont.load_default(11)
-    draw.text((_LEFT, 12), _shortened(title, font), _TEXT, font)
-    draw.text((_LEFT, 36), f"insertion {insertion:.3f}", INSERTION, font)
-    draw.text((_LEFT + _SIDE // 2, 36), f"deletion {deletion:.3f}", DELETION, font)
+    face, small = font(14), font(11)
+    draw.text((_LEFT, 12), shortened(title, face, _SIDE), _TEXT, face)
+    draw.text((_LEFT, 36), f"insertion {insertion:.3f}", INSERTION, face)
+    draw.text((_LEFT + _SIDE // 2, 36), f"deletion {deletion:.3f}", DELETION, face)
     for tick in range(6):
         x, y = (value / _SCALE for value in _place(tick / 5, tick / 5))
         draw.text((x, _TOP + _SIDE + 6), f"{tick * 20} %", _TEXT, small, anchor="ma")
@@ -48,13 +49,3 @@ def _write(draw: ImageDraw.ImageDraw, title: str, insertion: float, deletion: fl
     middle = _LEFT + _SIDE / 2
     caption = "similarity over the share of pixels inserted or deleted"
     draw.text((middle, _TOP + _SIDE + 26), caption, _TEXT, small, anchor="ma")
-
-
-def _shortened(title: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
-    """The title cut in its middle until it fits."""
-    keep = len(title)
-    shown = title
-    while font.getlength(shown) > _SIDE and keep > 1:
-        keep -= 1
-        shown = f"{title[: math.ceil(keep / 2)]}...{title[len(title) - keep // 2 :]}"
-    return shown

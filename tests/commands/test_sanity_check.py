@@ -1,0 +1,138 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xmir_cli.model.loader import load_embedder, make_spec
+
+
+@pytest.fixture
+def record(tiny_arch, tmp_path):
+    """A retrieval record of two images of our own."""
+    for seed in (0, 1):
+        pixels = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{seed}.png")
+    spec = load_embedder(make_spec(None, tiny_arch, "random:0", 8, None, None, None), "cpu").spec
+    return {
+        "schema": "xmir.retrieval/1",
+        "query": str(tmp_path / "0.png"),
+        "retrieved": str(tmp_path / "1.png"),
+        "rank": 1,
+        "similarity": 0.5,
+        "model": spec.to_json(),
+    }
+
+
+def lines(*records):
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def test_every_stage_of_every_method_makes_a_record(xmir, record):
+    flags = ("--method", "activation,edges")
+    result = xmir("sanity-check", *flags, stdin=lines(record))
+    assert (result.code, result.stderr) == (0, "")
+    found = result.records()
+    assert [(row["method"], row["stage"]) for row in found] == [
+        (method, stage)
+        for stage in ("none", "head", "features.3+features.4", "all")
+        for method in ("activation", "edges")
+    ]
+    assert found[-1]["randomized"] == ["features.0+features.1", "features.3+features.4", "head"]
+    assert {row["schema"] for row in found} == {"xmir.sanity/1"}
+
+
+def test_before_anything_is_random_the_maps_agree(xmir, record):
+    row = xmir("sanity-check", stdin=lines(record)).records()[0]
+    assert (row["spearman"], row["spearman_abs"], row["ssim"]) == pytest.approx((1, 1, 1))
+    assert (row["verdict"], row["threshold"], row["n"]) == (None, 0.5, 1)
+
+
+def test_a_map_of_edges_fails_for_it_never_sees_the_network(xmir, record):
+    *_, last = xmir("sanity-check", "--method", "edges", stdin=lines(record)).records()
+    assert (last["spearman"], last["verdict"]) == (pytest.approx(1), "fail")
+
+
+def test_a_constant_map_has_no_verdict(xmir, record):
+    *_, last = xmir("sanity-check", "--method", "uniform", stdin=lines(record)).records()
+    assert (last["spearman"], last["undefined"], last["verdict"]) == (None, 1, "undefined")
+
+
+def test_the_threshold_decides_the_verdict(xmir, record):
+    flags = ("--mode", "full", "--threshold", "1")
+    *_, last = xmir("sanity-check", *flags, stdin=lines(record)).records()
+    assert (last["verdict"], last["mode"], last["position"]) == ("pass", "full", 1)
+
+
+def test_several_seeds_are_averaged(xmir, record):
+    def spearman(seeds):
+        flags = ("--mode", "full", "--seeds", seeds)
+        row = xmir("sanity-check", *flags, stdin=lines(record)).records()[-1]
+        return row["spearman"], row["n"], row["seeds"]
+
+    one, two, both = spearman("1"), spearman("2"), spearman("1,2")
+    assert both == (pytest.approx((one[0] + two[0]) / 2), 2, 2)
+    assert spearman("1") == one
+
+
+def test_independent_stages_end_with_the_random_network_too(xmir, record):
+    found = xmir("sanity-check", "--mode", "independent", stdin=lines(record)).records()
+    assert [len(row["randomized"]) for row in found] == [0, 1, 1, 1, 3]
+    cascading = xmir("sanity-check", stdin=lines(record)).records()
+    assert found[-1]["spearman"] == pytest.approx(cascading[-1]["spearman"])
+
+
+def test_a_gate_fails_after_the_output(xmir, record):
+    flags = ("--method", "edges", "--max", "spearman=0.3")
+    result = xmir("sanity-check", *flags, stdin=lines(record))
+    assert (result.code, len(result.records())) == (4, 4)
+    assert result.stderr == "xmir: error: edges: gate --max spearman=0.3: found 1\n"
+
+
+def test_pairs_that_come_once_a_method_are_checked_once(xmir, record):
+    result = xmir("sanity-check", stdin=lines(record, {**record, "method": "x"}))
+    assert result.records()[0]["n"] == 1
+
+
+def test_a_pair_without_its_image_is_skipped(xmir, record):
+    result = xmir("sanity-check", stdin=lines(record, {**record, "retrieved": "gone.png"}))
+    assert result.code == 3
+    assert result.stderr == (
+        "xmir: warning: skipped line 2: missing: no such file (gone.png)\n"
+        "xmir: note: 1 checked, 1 skipped (1 missing)\n"
+    )
+
+
+def test_nothing_to_check_is_an_error(xmir, record):
+    assert xmir("sanity-check", stdin="").stderr == "xmir: error: no records on standard input\n"
+    gone = xmir("sanity-check", stdin=lines({**record, "query": "gone.png"}))
+    assert gone.code == 5
+    assert gone.stderr.endswith("xmir: error: none of 1 records could be checked\n")
+    bad = xmir("sanity-check", stdin="{}\n")
+    assert bad.stderr.endswith("xmir: error: none of 1 records could be checked\n")
+
+
+def test_two_networks_at_once_are_refused(xmir, record):
+    other = {**record, "model": {**record["model"], "weights": "random:1", "weights_sha256": ""}}
+    result = xmir("sanity-check", stdin=lines(record, other))
+    assert result.code == 5
+    assert "the records come from more than one network" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--seeds", "1,x"), "--seeds: expected whole numbers with commas, found 1,x"),
+        (("--max", "map=1"), "--max map=1: no such number"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(xmir, flags, message):
+    result = xmir("sanity-check", *flags, stdin="")
+    assert (result.code, result.stderr.splitlines()[0]) == (2, f"xmir: error: {message}")
+
+
+def test_the_plot_shows_all_methods(xmir, record):
+    flags = ("--method", "activation,uniform,edges", "--plot", "sanity.png")
+    assert xmir("sanity-check", *flags, stdin=lines(record)).code == 0
+    with Image.open("sanity.png") as plot:
+        assert plot.size[0] > 300

@@ -1,0 +1,141 @@
+"""The model-randomisation check: do the maps change when the network's weights do?"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from xmir_cli.console import Skips
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.explain.requests import Request
+from xmir_cli.metrics.sanity import Agreement, Floats, agreement
+from xmir_cli.model.batches import decode_all
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.network import Network
+from xmir_cli.model.randomize import Stage, randomized, stages
+from xmir_cli.records import Record
+from xmir_cli.saliency.sample import Method, make_samples
+from xmir_cli.scoring.pairs import read_input
+
+SANITY = "xmir.sanity/1"
+NUMBERS = ("spearman", "spearman_abs", "ssim")
+
+Maps = dict[str, list[Floats]]  # method -> one map [H, W] a pair
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What every stage explains again."""
+
+    images: Mapping[str, Tensor]  # path -> [3, S, S]
+    pairs: Sequence[tuple[str, str]]  # paths of query and retrieved image; equal for itself
+
+
+@dataclass(frozen=True)
+class Check:
+    """The settings of a check."""
+
+    methods: Mapping[str, Method]
+    mode: str  # full | cascading | independent
+    threshold: float  # what the agreement may reach when all is random
+
+
+def randomization_check(
+    trained: Embedder,
+    inputs: Inputs,
+    settings: Check,
+    donors: Sequence[Network],
+    advance: Callable[[], None],
+) -> Iterator[Record]:
+    """A record a method and stage: the agreement of its maps with those of the trained network.
+
+    Each of the donors, networks of fresh weights, is used in turn; the means are over pairs and
+    donors. Only one network is held beside the trained one and the donors.
+    """
+    before = _maps(trained, inputs, settings.methods)
+    advance()
+    for position, stage in enumerate(stages(trained.network, settings.mode)):
+        found: dict[str, list[Agreement]] = {name: [] for name in settings.methods}
+        for donor in donors if stage.blocks else ():
+            after = _maps(randomized(trained, donor, stage), inputs, settings.methods)
+            for name in settings.methods:
+                found[name] += map(agreement, before[name], after[name])
+            advance()
+        for name, method in settings.methods.items():
+            agreements = found[name] or [agreement(each, each) for each in before[name]]
+            record = {
+                "schema": SANITY,
+                "method": name,
+                "settings": vars(method),
+                "mode": settings.mode,
+                "stage": stage.name,
+                "position": position,
+                "randomized": [block.name for block in stage.blocks],
+                **summarize(agreements),
+                "seeds": len(donors),
+                "initialization": "constructor",
+            }
+            yield {**record, **_verdict(record, stage, settings.threshold)}
+
+
+def _maps(embedder: Embedder, inputs: Inputs, methods: Mapping[str, Method]) -> Maps:
+    made = make_samples(embedder, list(inputs.images.values()))
+    samples = dict(zip(inputs.images, made, strict=True))
+    return {
+        name: [
+            method(embedder, samples[query], samples[retrieved]).saliency.double().numpy()
+            for query, retrieved in inputs.pairs
+        ]
+        for name, method in methods.items()
+    }
+
+
+def summarize(agreements: Sequence[Agreement]) -> Record:
+    """The means and deviations over all maps for which a number is defined; None without any."""
+    summary: Record = {"n": len(agreements)}
+    for name in NUMBERS:
+        values = np.array([vars(each)[name] for each in agreements])
+        values = values[~np.isnan(values)]
+        summary[name] = float(values.mean()) if len(values) else None
+        summary[f"{name}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else None
+    summary["undefined"] = sum(math.isnan(each.spearman) for each in agreements)
+    return summary
+
+
+def _verdict(record: Record, stage: Stage, threshold: float) -> Record:
+    """`pass` when, all weights random, neither correlation is beyond the threshold."""
+    if stage.name != "all":
+        return {"verdict": None, "threshold": threshold}
+    found = [record["spearman"], record["spearman_abs"]]
+    sizes = [abs(value) for value in found if isinstance(value, float)]
+    if len(sizes) < len(found):
+        return {"verdict": "undefined", "threshold": threshold}
+    return {"verdict": "pass" if max(sizes) <= threshold else "fail", "threshold": threshold}
+
+
+def load_inputs(
+    embedder: Embedder, requests: Sequence[Request], skips: Skips, jobs: int | None
+) -> Inputs:
+    """The images of the requests, each pair once; a pair without its images goes to `skips`.
+
+    Raises DataError when no pair is left.
+    """
+    paths = list(dict.fromkeys(path for each in requests for path in (each.query, each.retrieved)))
+    loaded = decode_all(paths, lambda path: read_input(embedder, path), jobs)
+    found = dict(zip(paths, loaded, strict=True))
+    images: dict[str, Tensor] = {}
+    pairs: dict[tuple[str, str], None] = {}
+    for request in requests:
+        query, retrieved = found[request.query], found[request.retrieved]
+        if isinstance(query, ItemError) or isinstance(retrieved, ItemError):
+            error = query if isinstance(query, ItemError) else retrieved
+            assert isinstance(error, ItemError)
+            skips.add(request.name, error.reason)
+            continue
+        images |= {request.query: query, request.retrieved: retrieved}
+        pairs[request.query, request.retrieved] = None
+    if not pairs:
+        raise DataError(f"none of {skips.total} records could be checked")
+    return Inputs(images, list(pairs))
