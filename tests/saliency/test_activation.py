@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from xmir_cli.errors import UsageError
 from xmir_cli.model.head import AveragePool, GeMPool, MaxPool
 from xmir_cli.saliency.methods.activation import Method, scaled_cells
+from xmir_cli.saliency.regions import point_weights
 from xmir_cli.saliency.sample import Sample, make_samples, similarity
 
 POOLS = [AveragePool(), MaxPool(), GeMPool()]
@@ -140,3 +144,91 @@ def test_max_pooling_marks_at_most_one_cell_a_channel(make_embedder, make_inputs
     embedder = make_embedder(pool=MaxPool())
     target, explained = make_samples(embedder, make_inputs(2))
     assert int((Method()._grid(embedder, target, explained) != 0).sum()) <= 6
+
+
+@pytest.mark.parametrize("bias", ["spread", "drop"])
+@pytest.mark.parametrize("clip", ["none", "pair"])
+def test_point_map_weighs_the_rows_of_the_matrix(bias, clip, make_embedder, make_inputs):
+    embedder = make_embedder(head=4)
+    target, explained = make_samples(embedder, make_inputs(2))
+    pairs = matrix(embedder, target, explained, bias == "spread")
+    expected = point_weights((13, 6), target.frame, (8, 8)) @ (
+        pairs.clamp(min=0) if clip == "pair" else pairs
+    )
+    found = Method(bias, clip, point="13,6")._grid(embedder, target, explained)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
+
+
+def test_point_in_the_middle_of_a_cell_is_its_row_of_the_matrix(make_embedder, make_inputs):
+    embedder = make_embedder(head=4)
+    target, explained = make_samples(embedder, make_inputs(2))
+    row = matrix(embedder, target, explained)[8 * 5 + 2]
+    method = Method(point="9.5,21.5")
+    torch.testing.assert_close(method._grid(embedder, target, explained), row)
+    details = method(embedder, target, explained).details
+    assert details == {"share": pytest.approx(float(row.sum()), abs=1e-6)}
+
+
+def test_point_is_a_pixel_of_the_original_picture(embedder, pair):
+    target, explained = pair
+    moved = replace(target, roi=(100.0, 50.0, 320.0, 320.0))
+    expected = Method(point="9.5,21.5")(embedder, target, explained).saliency
+    found = Method(point="199.5,269.5")(embedder, moved, explained).saliency
+    torch.testing.assert_close(found, expected)
+
+
+def test_point_that_the_network_does_not_see_is_refused(embedder, pair):
+    target = replace(pair[0], roi=(100.0, 50.0, 320.0, 320.0))
+    with pytest.raises(UsageError) as caught:
+        Method(point="99,60")(embedder, target, pair[1])
+    assert str(caught.value) == "--point 99,60: outside what the network sees of the image"
+    assert caught.value.hint == "It sees 320 x 320 pixels from 100,50."
+
+
+def test_matches_are_the_strongest_pairs_of_the_matrix_in_original_pixels(embedder, pair):
+    target, explained = replace(pair[0], roi=(10.0, 0.0, 64.0, 64.0)), pair[1]
+    explanation = Method(matches=3)(embedder, target, explained)
+    pairs = matrix(embedder, target, explained)
+    assert len(explanation.matches) == 3
+    shares = [match.share for match in explanation.matches]
+    assert shares[0] == float(pairs.max())
+    assert shares == sorted(shares, reverse=True)
+    for match in explanation.matches:
+        column, row = (match.target[0] - 10) / 8, match.target[1] / 8
+        first = int(row * 8 + column)
+        second = int(match.explained[1] / 4 * 8 + match.explained[0] / 4)
+        assert match.share == float(pairs[first, second])
+        assert match.target[2:] == (8, 8)
+        assert match.explained[2:] == (4, 4)
+
+
+def test_matches_of_the_swapped_images_are_the_same_pairs(embedder, pair):
+    straight = Method(matches=4)(embedder, *pair).matches
+    turned = Method(matches=4)(embedder, pair[1], pair[0]).matches
+    assert [(match.target, match.explained) for match in straight] == [
+        (match.explained, match.target) for match in turned
+    ]
+
+
+def test_matches_leave_the_map_as_it_is(embedder, pair):
+    plain = Method()(embedder, *pair)
+    assert plain.matches == ()
+    assert torch.equal(Method(matches=2)(embedder, *pair).saliency, plain.saliency)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"point": "here"}, "--point: expected X,Y, found here"),
+        ({"point": "-1,2"}, "--point: expected X,Y, found -1,2"),
+        ({"matches": -1}, "--matches: expected 0 or more, found -1"),
+        (
+            {"point": "1,2", "matches": 3},
+            "--matches: pairs of all regions do not go with a single --point",
+        ),
+    ],
+)
+def test_bad_point_or_matches_is_refused(settings, message):
+    with pytest.raises(UsageError) as caught:
+        Method(**settings)
+    assert str(caught.value) == message

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder, unit
+from xmir_cli.saliency.regions import Box
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +23,29 @@ class Sample:
     raw: Tensor  # [D] before the normalisation, float32 on the CPU
     embedding: Tensor  # [D] unit, float32 on the CPU
     negatives: "tuple[Sample, ...]" = ()
+    roi: Box | None = None  # where the input lies in the original picture; None: it is the picture
     memo: dict[Hashable, Tensor] = field(default_factory=dict)  # such as perturbed embeddings
+
+    @property
+    def frame(self) -> Box:
+        """What the network sees, in pixels of the original picture."""
+        rows, columns = self.input.shape[1:]
+        return self.roi or (0.0, 0.0, float(columns), float(rows))
 
     @property
     def bytes(self) -> int:
         """Memory held, memo and all."""
         held = [self.input, self.features, self.raw, self.embedding, *self.memo.values()]
         return sum(tensor.nbytes for tensor in held)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A region of either image, in pixels of its original, and what their pair contributes."""
+
+    target: Box
+    explained: Box
+    share: float  # of the similarity
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +55,7 @@ class Explanation:
     saliency: Tensor  # [S, S] float32 on the CPU
     evaluations: int  # forward passes it rests on, beside those of the two images
     details: dict[str, float] = field(default_factory=dict)
+    matches: tuple[Match, ...] = ()  # strongest first
 
 
 class Method(Protocol):

@@ -1,20 +1,25 @@
 """Activation mapping: the exact share of every cell of the last feature map in the similarity.
 
 Source: Stylianou et al., Visualizing deep similarity networks, WACV 2019; Zhu et al., Visual
-explanation for deep metric learning, IEEE TIP 2021.
+explanation for deep metric learning, IEEE TIP 2021. The matrix of all pairs of cells is, up to the
+norms, what BiLRP (Eberle et al., IEEE TPAMI 2022) gives when it stops at the last feature map.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
+from xmir_cli.errors import UsageError
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.saliency.sample import Explanation, Sample, similarity
+from xmir_cli.saliency.regions import Grid, cell_box, point_weights, strongest_pairs
+from xmir_cli.saliency.sample import Explanation, Match, Sample, similarity
 from xmir_cli.saliency.upsample import upsample
 
 _TINY = 1e-12  # the norm below which an embedding counts as zero
+_POINT = re.compile(r"\d{1,6}(\.\d{1,6})?,\d{1,6}(\.\d{1,6})?")
 
 
 @dataclass(frozen=True)
@@ -31,23 +36,86 @@ class Method:
         "negative shares: kept, cut off a cell, or cut off a pair of cells (Zhu and x-mir)",
     ] = "none"
 
+    point: Annotated[
+        str,
+        "X,Y, a pixel of the other image as it is on disk: maps what resembles this place, not "
+        "the whole; its share of the similarity is in the details",
+    ] = ""
+    matches: Annotated[
+        int, "how many of the strongest pairs of regions to name in the record and to draw"
+    ] = 0
+
+    def __post_init__(self) -> None:
+        if self.point and not _POINT.fullmatch(self.point):
+            raise UsageError(f"--point: expected X,Y, found {self.point}")
+        if self.matches < 0:
+            raise UsageError(f"--matches: expected 0 or more, found {self.matches}")
+        if self.point and self.matches:
+            raise UsageError(
+                "--matches: pairs of all regions do not go with a single --point", "Leave one out."
+            )
+
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         shares = self._grid(embedder, target, explained)
-        residual = similarity(target, explained) - float(shares.double().sum())
-        grid = shares.reshape(explained.features.shape[1:])
-        return Explanation(upsample(grid, embedder.size), 0, {"residual": residual})
+        total = float(shares.double().sum())
+        residual = {"residual": similarity(target, explained) - total}
+        return Explanation(
+            upsample(shares.reshape(_grid_of(explained)), embedder.size),
+            0,
+            {"share": total} if self.point else residual,
+            self._matches(embedder, target, explained) if self.matches else (),
+        )
 
     def _grid(self, embedder: Embedder, target: Sample, explained: Sample) -> Tensor:
         """Shares [n] of the explained image's cells."""
-        own = scaled_cells(embedder, explained, self.bias == "spread")
+        weights = self._weights(target)
         if self.clip == "pair":
-            other = scaled_cells(embedder, target, self.bias == "spread")
-            return (other @ own.T).clamp(min=0).sum(dim=0)
+            return weights @ self._pairs(embedder, target, explained)
+        own = scaled_cells(embedder, explained, self.bias == "spread")
         whole = target.embedding.to(own)
-        if self.bias == "drop":
-            whole = scaled_cells(embedder, target, bias=False).sum(dim=0)
+        if self.point or self.bias == "drop":
+            whole = weights.to(own) @ scaled_cells(embedder, target, self.bias != "drop")
         shares = own @ whole
         return shares.clamp(min=0) if self.clip == "cell" else shares
+
+    def _weights(self, target: Sample) -> Tensor:
+        """How much each of the target's cells counts [n]: all alike, or those of the point."""
+        grid = _grid_of(target)
+        if not self.point:
+            return torch.ones(grid[0] * grid[1])
+        x, y = (float(place) for place in self.point.split(","))
+        weights = point_weights((x, y), target.frame, grid)
+        if weights is None:
+            left, top, width, height = target.frame
+            raise UsageError(
+                f"--point {self.point}: outside what the network sees of the image",
+                f"It sees {width:g} x {height:g} pixels from {left:g},{top:g}.",
+            )
+        return weights
+
+    def _pairs(self, embedder: Embedder, target: Sample, explained: Sample) -> Tensor:
+        """What each pair of cells adds to the similarity: [n, n] on the CPU, rows the target's."""
+        own = scaled_cells(embedder, explained, self.bias == "spread")
+        other = scaled_cells(embedder, target, self.bias == "spread")
+        pairs = (other @ own.T).cpu()
+        return pairs.clamp(min=0) if self.clip == "pair" else pairs
+
+    def _matches(self, embedder: Embedder, target: Sample, explained: Sample) -> tuple[Match, ...]:
+        """The strongest pairs of regions that do not touch."""
+        pairs = self._pairs(embedder, target, explained)
+        grids = (_grid_of(target), _grid_of(explained))
+        return tuple(
+            Match(
+                cell_box(first, target.frame, grids[0]),
+                cell_box(second, explained.frame, grids[1]),
+                float(pairs[first, second]),
+            )
+            for first, second in strongest_pairs(pairs, grids, self.matches)
+        )
+
+
+def _grid_of(sample: Sample) -> Grid:
+    return (sample.features.shape[1], sample.features.shape[2])
 
 
 def scaled_cells(embedder: Embedder, sample: Sample, bias: bool) -> Tensor:
