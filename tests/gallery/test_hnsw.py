@@ -107,3 +107,9 @@ def test_equally_near_items_count_as_found():
     same = np.tile(np.array([[1, 0]], dtype=np.float32), (40, 1))
     assert recall(build(same, SETTINGS), same) == 1
     assert hnsw.RECALL_AT == 10
+
+
+def test_what_is_no_graph_is_refused(tmp_path):
+    (tmp_path / "graph.hnsw").write_bytes(b"no graph" * 20)
+    with pytest.raises(DataError, match="not a graph of hnswlib"):
+        load(tmp_path / "graph.hnsw", 500, 16, SETTINGS)

@@ -87,7 +87,7 @@ def command(
     queries, items = with_label(chosen), with_label(searched)
     own, group = positions(queries, items), exclude_same or _PATIENT
     measures = Measures(_cutoffs(cutoffs, len(items.items) - (protocol == "loo")), map_mode)
-    asked, answers = _labelled(queries, exclude_same), _labelled(items, exclude_same)
+    asked, answers = _labelled(queries, group), _labelled(items, group)
     with console.progress("ranking", len(queries.items)) as bar:
         found = evaluate(asked, answers, own, measures, bar.advance)
     record = {
@@ -153,10 +153,9 @@ def _cutoffs(text: str | None, size: int) -> tuple[int, ...]:
     return cutoffs
 
 
-def _labelled(images: "Embeddings", exclude_same: str | None) -> "Labelled":
-    from xmir_cli.gallery.collection import groups, texts
+def _labelled(images: "Embeddings", group: str) -> "Labelled":
+    from xmir_cli.gallery.collection import texts
     from xmir_cli.metrics.retrieval import Labelled
 
     labels = [label or "" for label in texts(images, "label")]
-    kin = groups(images, exclude_same or _PATIENT, needed=exclude_same is not None)
-    return Labelled(images.vectors, labels, kin)
+    return Labelled(images.vectors, labels, texts(images, group))

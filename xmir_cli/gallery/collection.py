@@ -43,17 +43,10 @@ def with_label(images: Embeddings) -> Embeddings:
 
 
 def texts(images: Embeddings, column: str) -> list[str | None]:
-    """A column's values as text, None where nothing is there."""
+    """A column's values as text, None where nothing is there; UsageError without the column."""
+    check_column(images.items, column)
     values: list[str | None] = images.items[column].cast(pa.string()).to_pylist()
     return [value or None for value in values]
-
-
-def groups(images: Embeddings, column: str, needed: bool) -> list[str | None]:
-    """The values of a column; without it none, or UsageError when it is needed."""
-    if needed or column in images.items.column_names:
-        check_column(images.items, column)
-        return texts(images, column)
-    return [None] * len(images.items)
 
 
 def positions(queries: Embeddings, gallery: Embeddings) -> Integers:

@@ -96,9 +96,14 @@ def open_gallery(path: str) -> Gallery:
     """Open an index; raises DataError when any of its bytes are not those that were written."""
     folder = Path(path)
     manifest = read_manifest(folder)
-    vectors = np.load(verify(folder, _VECTORS, manifest), mmap_mode="r", allow_pickle=False)
-    items = pq.read_table(verify(folder, _ITEMS, manifest), page_checksum_verification=True)
-    if vectors.shape != (manifest.rows, manifest.dim) or len(items) != manifest.rows:
+    places = [verify(folder, name, manifest) for name in (_VECTORS, _ITEMS)]
+    try:
+        vectors = np.load(places[0], mmap_mode="r", allow_pickle=False)
+        items = pq.read_table(places[1], page_checksum_verification=True)
+    except (pa.ArrowException, EOFError, OSError, ValueError):
+        raise DataError(f"{path}: damaged index (not to be read)", AGAIN) from None
+    found = (vectors.dtype, *vectors.shape, len(items))
+    if found != (np.float32, manifest.rows, manifest.dim, manifest.rows):
         raise DataError(f"{path}: damaged index (sizes differ)", AGAIN)
     return Gallery(path, manifest, vectors, items, _open_graph(folder, manifest))
 

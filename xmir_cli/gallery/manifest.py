@@ -76,7 +76,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise DataError(f"{folder / NAME}: damaged index (checksum)", AGAIN)
     try:
         return _parse(data, str(folder / NAME))
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise DataError(f"{folder / NAME}: not the manifest of an xmir index", AGAIN) from None
 
 

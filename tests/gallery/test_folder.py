@@ -1,0 +1,122 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from xmir_cli.errors import DataError
+from xmir_cli.gallery import manifest
+from xmir_cli.gallery.exact import Scope
+from xmir_cli.gallery.folder import build_gallery, open_gallery
+from xmir_cli.gallery.manifest import GraphSettings, describe
+from xmir_cli.records import ModelSpec
+from xmir_cli.store.embeddings import Embeddings
+
+MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
+NOTHING = np.empty(0, dtype=np.int64)
+
+
+@pytest.fixture
+def embeddings():
+    vectors = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Embeddings(pa.table({"id": [str(row) for row in range(50)]}), vectors, MODEL)
+
+
+def _forge(folder, **changes):
+    """A manifest that fits the files as they are now, but for the changes."""
+    data = json.loads((folder / "manifest.json").read_text())
+    data.pop("checksum")
+    for name in data["files"]:
+        size, sha256 = describe(folder / name)
+        data["files"][name] = {"bytes": size, "sha256": sha256}
+    data = data | changes
+    data["checksum"] = manifest._checksum(data)
+    (folder / "manifest.json").write_text(json.dumps(data))
+
+
+def test_the_kind_follows_from_the_rows(embeddings, monkeypatch):
+    assert build_gallery(embeddings, Path("a.xmir"), None, GraphSettings()).kind == "exact"
+    monkeypatch.setattr("xmir_cli.gallery.folder.EXACT_BELOW", 50)
+    assert build_gallery(embeddings, Path("b.xmir"), None, GraphSettings()).kind == "hnsw"
+
+
+def test_an_opened_gallery_is_what_was_built(embeddings):
+    for kind in ("exact", "hnsw"):
+        built = build_gallery(embeddings, Path("a.xmir"), kind, GraphSettings(m=8))
+        gallery = open_gallery("a.xmir")
+        assert gallery.manifest == built
+        assert isinstance(gallery.vectors, np.memmap)
+        np.testing.assert_array_equal(gallery.vectors, embeddings.vectors)
+        assert gallery.items.equals(embeddings.items)
+
+
+def test_a_graph_is_used_only_where_it_answers_like_exact_search(embeddings, monkeypatch):
+    build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings())
+    gallery = open_gallery("a.xmir")
+    used = []
+
+    def search(_self, vectors, queries, k):
+        used.append((len(vectors), len(queries), k))
+        return []
+
+    monkeypatch.setattr(type(gallery.graph), "search", search)
+    query, everything = embeddings.vectors[:1], np.ones(50, dtype=bool)
+    gallery.search(query, 25, Scope(None, [NOTHING]))
+    assert used == [(50, 1, 25)]
+    gallery.search(query, 26, Scope(None, [NOTHING]))
+    gallery.search(query, 5, Scope(everything, [NOTHING]))
+    gallery.search(query, 5, Scope(None, [np.array([3])]))
+    assert len(used) == 1
+
+
+@pytest.mark.parametrize("changes", [{"rows": 49}, {"dim": 4}])
+def test_sizes_that_contradict_the_files_are_refused(embeddings, changes):
+    build_gallery(embeddings, Path("a.xmir"), "exact", GraphSettings())
+    _forge(Path("a.xmir"), **changes)
+    with pytest.raises(DataError, match="damaged index"):
+        open_gallery("a.xmir")
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00\xff\xff"])
+def test_vectors_that_are_no_array_are_refused(embeddings, content):
+    build_gallery(embeddings, Path("a.xmir"), "exact", GraphSettings())
+    Path("a.xmir/vectors.npy").write_bytes(content)
+    _forge(Path("a.xmir"))
+    with pytest.raises(DataError, match="damaged index"):
+        open_gallery("a.xmir")
+
+
+def test_vectors_of_another_type_are_refused(embeddings):
+    build_gallery(embeddings, Path("a.xmir"), "exact", GraphSettings())
+    np.save("a.xmir/vectors.npy", embeddings.vectors.astype(np.float64))
+    _forge(Path("a.xmir"))
+    with pytest.raises(DataError, match="damaged index"):
+        open_gallery("a.xmir")
+
+
+def test_items_that_are_no_table_are_refused(embeddings):
+    build_gallery(embeddings, Path("a.xmir"), "exact", GraphSettings())
+    Path("a.xmir/items.parquet").write_bytes(b"PAR1")
+    _forge(Path("a.xmir"))
+    with pytest.raises(DataError, match="damaged index"):
+        open_gallery("a.xmir")
+
+
+def test_an_index_of_a_later_version_is_named(embeddings):
+    build_gallery(embeddings, Path("a.xmir"), "exact", GraphSettings())
+    _forge(Path("a.xmir"), schema="xmir.index/2")
+    with pytest.raises(DataError, match=r"schema: expected xmir.index/1, found 'xmir.index/2'"):
+        open_gallery("a.xmir")
+
+
+@pytest.mark.parametrize("changes", [{"files": 3}, {"settings": {"n": 1}}, {"model": {}}])
+def test_a_manifest_that_is_not_one_is_refused(embeddings, changes):
+    build_gallery(embeddings, Path("a.xmir"), "exact", GraphSettings())
+    data = json.loads(Path("a.xmir/manifest.json").read_text()) | changes
+    data.pop("checksum")
+    data["checksum"] = manifest._checksum(data)
+    Path("a.xmir/manifest.json").write_text(json.dumps(data))
+    with pytest.raises(DataError, match=r"manifest\.json"):
+        open_gallery("a.xmir")
