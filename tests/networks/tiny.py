@@ -15,4 +15,6 @@ def network() -> Architecture:
         nn.BatchNorm2d(16),
         nn.ReLU(),
     )
-    return Architecture(features, channels=16, preprocessing=Preprocessing(input_size=32, resize=32))
+    return Architecture(
+        features, channels=16, preprocessing=Preprocessing(input_size=32, resize=32)
+    )
