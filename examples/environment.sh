@@ -8,11 +8,19 @@ if [ ! -x "$venv/bin/python" ]; then
     "${PYTHON:-python3}" -m venv "$venv"
 fi
 export PATH="$venv/bin:$PATH"
-# a fingerprint of what was asked for: an unchanged environment is not touched again
-wanted="$(cat "$project/pyproject.toml" | cksum) $project ${extras:-}"
-marker="$venv/.xmir-installed${extras:-}"
-if [ "$(cat "$marker" 2>/dev/null)" != "$wanted" ]; then
+# a fingerprint of what was asked for: an unchanged environment is not touched again, nor is one
+# where somebody else has installed this xmir
+wanted="$(cksum < "$project/pyproject.toml") $project ${extras:-}"
+ours() {
+    if compgen -G "$venv/.xmir-installed*" > /dev/null; then
+        grep -qF -- "$wanted" "$venv"/.xmir-installed*
+    else
+        [ -z "${extras:-}" ] && [ -x "$venv/bin/xmir" ] \
+            && [ "$(cd / && python -c 'import xmir_cli; print(xmir_cli.__path__[0])')" = "$project/xmir_cli" ]
+    fi
+}
+if ! ours; then
     echo "installing xmir${extras:-} and what it needs (torch is large)" >&2
     python -m pip install --quiet --disable-pip-version-check --editable "$project${extras:-}" >&2
-    echo "$wanted" > "$marker"
+    echo "$wanted" > "$venv/.xmir-installed${extras:-}"
 fi
