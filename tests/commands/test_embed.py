@@ -140,6 +140,8 @@ def test_a_receipt_in_a_pipe_stands_for_its_rows(embed, images: Path):
 def test_without_an_output_an_arrow_stream_goes_into_the_pipe(embed, images: Path):
     embed(images, "-o", "a.parquet")
     result = embed(images)
+    assert embed(images, "-o", "-").stdout_bytes == result.stdout_bytes
+    assert not Path("-").exists()
     Path("a.arrow").write_bytes(result.stdout_bytes)
     assert read_embeddings("a.arrow").items.equals(read_embeddings("a.parquet").items)
     embed(images, "-o", "b.arrow", "--format", "arrow")
@@ -160,7 +162,7 @@ def test_numpy_users_get_a_matrix_and_its_rows(embed, images: Path):
     ("arguments", "line"),
     [
         (["--resume"], "--resume needs an output: -o FILE"),
-        (["--format", "npy"], "--format needs an output: -o FILE"),
+        (["--format", "npy"], "--format npy needs an output: -o FILE"),
         (
             ["--format", "npy", "-o", "a.parquet"],
             "a.parquet: --format npy writes NAME.npy and NAME.items.parquet",
@@ -292,6 +294,32 @@ def test_leftover_parts_are_not_thrown_away_unasked(
     result = embed(images, "-o", "a.parquet", "--resume")
     assert result.stderr == "xmir: note: 5 rows of this model are there already\n"
     assert not Path("a.parquet.parts").exists()
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "message"),
+    [
+        ("$X -o - | true", 141, ""),
+        ("$X > /dev/full", 5, "xmir: error: standard output: no space left on device\n"),
+        ("$X >&-", 5, "xmir: error: standard output is closed\n"),
+        ("ulimit -f 1; $X -o a.parquet", 5, "xmir: error: a.parquet: file too large\n"),
+    ],
+)
+def test_full_disks_and_gone_readers(
+    images: Path, tiny_arch: str, shell: str, code: int, message: str
+):
+    model = f"--arch {tiny_arch} --weights random:0 --device cpu"
+    command = shell.replace("$X", f"{sys.executable} -m xmir_cli embed {images} {model}")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert (result.returncode, result.stderr) == (code, message)
+    assert sorted(path.name for path in Path().iterdir()) == ["data"]
 
 
 SLOW = """

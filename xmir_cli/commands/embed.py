@@ -40,7 +40,8 @@ def command(
             "--output",
             "-o",
             metavar="FILE",
-            help="The embeddings, NAME.parquet. Without it an Arrow stream goes into the pipe.",
+            help="The embeddings, NAME.parquet. Without it, or with -, an Arrow stream goes into "
+            "the pipe.",
         ),
     ] = None,
     kind: Annotated[
@@ -64,6 +65,7 @@ def command(
     that cannot be read are named and left out (exit 3). --resume keeps every row whose file and
     model are the same, of an interrupted run or of an existing output.
     """
+    output = None if output == Path("-") else output
     _check_output(output, kind, resume, force)
     from xmir_cli.store.inputs import list_items
 
@@ -95,8 +97,8 @@ def command(
 def _check_output(output: Path | None, kind: Kind, resume: bool, force: bool) -> None:
     """Refuse what would only come out after hours of work."""
     if output is None:
-        if resume or kind != "parquet":
-            raise UsageError(f"{'--resume' if resume else '--format'} needs an output: -o FILE")
+        if resume or kind == "npy":
+            raise UsageError(f"{'--resume' if resume else '--format npy'} needs an output: -o FILE")
         if sys.stdout is None:
             raise DataError("standard output is closed")
         if sys.stdout.isatty():
@@ -186,7 +188,12 @@ def _embed(
 def _write_to_pipe(embeddings: "Embeddings") -> None:
     from xmir_cli.store.embeddings import write_stream
 
-    write_stream(sys.stdout.buffer, embeddings)
+    try:
+        write_stream(sys.stdout.buffer, embeddings)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise DataError(f"standard output: {(error.strerror or 'failed').lower()}") from None
 
 
 def _write(output: Path, kind: Kind, embeddings: "Embeddings") -> None:

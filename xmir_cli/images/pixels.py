@@ -38,9 +38,8 @@ def to_plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
     return _bare(image.convert("RGB")), ["cmyk"] if image.mode == "CMYK" else []
 
 
-def _bare(image: Image.Image) -> Image.Image:
-    """A copy without text, EXIF or colour profile: they may name the patient."""
-    copy = image.copy()
+def _bare(copy: Image.Image) -> Image.Image:
+    """Without text, EXIF or colour profile, that a copy inherits: they may name the patient."""
     copy.info.clear()
     return copy
 
