@@ -16,6 +16,7 @@ from xmir_cli.store.jsonl import open_lines, read_records
 if TYPE_CHECKING:
     from xmir_cli.explain.requests import Request
 
+RANKING = 256  # results of a query that are held together when one is contrasted with another
 COLUMNS = ["query", "retrieved", "method", "explains", "similarity_check", "overlay"]
 
 
@@ -48,6 +49,15 @@ def command(
             "quadruplet.",
         ),
     ] = None,
+    contrast: Annotated[
+        str | None,
+        typer.Option(
+            "--contrast",
+            metavar="next|label|IMAGE",
+            help="Why this image and not that one: subtract the map for another target, which is "
+            "the query's next result, its best result of another label, or a file.",
+        ),
+    ] = None,
     model: options.Model = None,
     architecture: options.Architecture = None,
     weights: options.Weights = None,
@@ -77,11 +87,13 @@ def command(
     and the similarity computed again. Maps that are there already are not made again.
     """
     _refuse_misuse(query, image, negative, settings)
+    _refuse_contrast(contrast, negative, settings)
     stream = None if query is not None else open_lines(records, "saliency")
     from xmir_cli.explain.cases import Cases
     from xmir_cli.explain.explainer import Explainer
     from xmir_cli.explain.maps import Output
     from xmir_cli.explain.requests import group_requests, pair_requests, read_requests
+    from xmir_cli.explain.rivals import Others
     from xmir_cli.model.loader import load_embedder, make_spec
     from xmir_cli.render.overlay import Display
 
@@ -103,13 +115,14 @@ def command(
     output.mkdir(parents=True, exist_ok=True)
     sides = ("retrieved", "query") if on == "both" else (on,)
     place = Output(output, Display(colormap, alpha), force)
-    explainer = Explainer(load, methods, sides, place, negative or [])
+    others = Others(tuple(negative or ()), contrast)
+    explainer = Explainer(load, methods, sides, place, others)
     done = 0
     with (
         console.Printer(layout or "", COLUMNS, "overlay") as printer,
         console.progress("explaining", None) as bar,
     ):
-        for group in group_requests(requests, batch):
+        for group in group_requests(requests, batch if contrast is None else RANKING):
             for request, record in explainer.explain(group):
                 if isinstance(record, ItemError):
                     skips.add(request.name, record.reason)
@@ -131,6 +144,19 @@ def _refuse_misuse(
     if negatives and settings.get("form", "pair") == "pair":
         raise UsageError(
             "--negative: a pair has no negatives", "Ask for --method attention --form triplet."
+        )
+
+
+def _refuse_contrast(
+    contrast: str | None, negatives: list[str] | None, settings: Mapping[str, str]
+) -> None:
+    if contrast is None:
+        return
+    if negatives:
+        raise UsageError("--contrast: a contrast has no negatives", "Leave out --negative.")
+    if "point" in settings:
+        raise UsageError(
+            "--contrast: a --point of one image is nowhere in another", "Leave one out."
         )
 
 

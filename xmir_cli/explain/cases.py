@@ -3,7 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xmir_cli.errors import ItemError
 from xmir_cli.images.decode import Picture, decode_bytes, read_bytes
@@ -62,7 +62,7 @@ class Cases:
         inputs = [self.embedder.to_input(each.view) for each in usable.values()]
         samples = make_samples(self.embedder, inputs)
         cases = {
-            path: Case(each.sha256, each.picture, each.view, sample)
+            path: Case(each.sha256, each.picture, each.view, replace(sample, roi=each.view.roi))
             for (path, each), sample in zip(usable.items(), samples, strict=True)
         }
         errors = {path: each for path, each in opened.items() if isinstance(each, ItemError)}

@@ -1,11 +1,13 @@
 """Groups of requests to records: images loaded, similarities checked, maps made."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from xmir_cli.errors import ItemError
 from xmir_cli.explain.cases import Case, Cases
 from xmir_cli.explain.maps import Output, Pair, make_map, names_of
 from xmir_cli.explain.requests import Request
+from xmir_cli.explain.rivals import Others
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import SALIENCY, ModelSpec, Record
 from xmir_cli.saliency.sample import Method, similarity
@@ -22,10 +24,10 @@ class Explainer:
         methods: Mapping[str, Method],
         explains: Sequence[str],
         output: Output,
-        negatives: Sequence[str] = (),
+        others: Others = Others(),  # noqa: B008 # frozen
     ) -> None:
         self.methods, self.explains, self.output = methods, explains, output
-        self.negatives = negatives  # paths
+        self.others = others
         self._load = load
         self._loaded: tuple[ModelSpec, Cases] | None = None
 
@@ -35,15 +37,18 @@ class Explainer:
         Raises ModelError when the network is not the recorded one.
         """
         cases = self._cases(group[0].spec)
+        against = self.others.contrasts(group)
+        named = [path for path in against if isinstance(path, str)]
         paths = [path for request in group for path in (request.query, request.retrieved)]
-        found = cases.load([*self.negatives, *paths])
-        for request in group:
-            pair = self._pair(request, found)
-            if isinstance(pair, ItemError):
-                yield request, pair
+        found = cases.load([*self.others.negatives, *named, *paths])
+        for request, other in zip(group, against, strict=True):
+            try:
+                pair = self._pair(request, other, found)
+            except ItemError as error:
+                yield request, error
                 continue
             for record in self._records(cases.embedder, request, pair):
-                yield request, record
+                yield request, record if other is None else {**record, "contrast": other}
 
     def _cases(self, spec: ModelSpec) -> Cases:
         if self._loaded is None or self._loaded[0] != spec:
@@ -51,21 +56,20 @@ class Explainer:
             self._loaded = (spec, self._load(spec))
         return self._loaded[1]
 
-    def _pair(self, request: Request, found: Mapping[str, Case | ItemError]) -> Pair | ItemError:
-        query, retrieved = found[request.query], found[request.retrieved]
-        for path, case in ((request.query, query), (request.retrieved, retrieved)):
-            if isinstance(case, ItemError):
-                return ItemError(f"{case.reason} ({path})")
-        negatives = []
-        for path in self.negatives:
-            case = found[path]
-            if isinstance(case, ItemError):
-                return ItemError(f"{case.reason} (--negative {path})")
-            negatives.append(case)
-        assert isinstance(query, Case)
-        assert isinstance(retrieved, Case)
-        pair = Pair(query, retrieved, tuple(negatives), "retrieved")
-        return _check(request, pair) or pair
+    def _pair(
+        self, request: Request, other: str | ItemError | None, found: Mapping[str, Case | ItemError]
+    ) -> Pair:
+        """The images of a request; raises ItemError when one is missing or not as recorded."""
+        if isinstance(other, ItemError):
+            raise other
+        pair = Pair(
+            _case(found, request.query),
+            _case(found, request.retrieved),
+            tuple(_case(found, path, "--negative ") for path in self.others.negatives),
+            None if other is None else _case(found, other, "--contrast "),
+        )
+        _check(request, pair)
+        return pair
 
     def _records(self, embedder: Embedder, request: Request, pair: Pair) -> Iterator[Record]:
         check = similarity(pair.query.sample, pair.retrieved.sample)
@@ -79,18 +83,24 @@ class Explainer:
         names = names_of(request.query, request.retrieved)
         for name, method in self.methods.items():
             for explains in ("retrieved",) if request.is_self else self.explains:
-                side = Pair(pair.query, pair.retrieved, pair.negatives, explains)
+                side = replace(pair, explains=explains)
                 yield {**common, **make_map(embedder, side, name, method, (self.output, names))}
 
 
-def _check(request: Request, pair: Pair) -> ItemError | None:
-    """Why the record cannot be trusted: the images are no longer as similar as it says."""
+def _case(found: Mapping[str, Case | ItemError], path: str, flag: str = "") -> Case:
+    case = found[path]
+    if isinstance(case, ItemError):
+        raise ItemError(f"{case.reason} ({flag}{path})")
+    return case
+
+
+def _check(request: Request, pair: Pair) -> None:
+    """Raise ItemError when the images are no longer as similar as the record says."""
     if request.similarity is None:
-        return None
+        return
     found = similarity(pair.query.sample, pair.retrieved.sample)
-    if abs(found - request.similarity) <= TOLERANCE:
-        return None
-    return ItemError(
-        f"bad-record: similarity: expected {request.similarity:.4f} as recorded, "
-        f"found {found:.4f}; another file, preprocessing or precision than when it was made"
-    )
+    if abs(found - request.similarity) > TOLERANCE:
+        raise ItemError(
+            f"bad-record: similarity: expected {request.similarity:.4f} as recorded, "
+            f"found {found:.4f}; another file, preprocessing or precision than when it was made"
+        )

@@ -9,8 +9,10 @@ from xmir_cli.explain.cases import Case
 from xmir_cli.explain.provenance import digest, made_of, read_provenance, write_provenance
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import Record
+from xmir_cli.render.boxes import draw_boxes
 from xmir_cli.render.overlay import Display, overlay
-from xmir_cli.saliency.sample import Method, Sample
+from xmir_cli.saliency.contrast import contrast
+from xmir_cli.saliency.sample import Explanation, Match, Method, Sample
 from xmir_cli.store.arrays import read_array, write_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
@@ -22,8 +24,9 @@ class Pair:
 
     query: Case
     retrieved: Case
-    negatives: tuple[Case, ...]
-    explains: str  # query | retrieved
+    negatives: tuple[Case, ...] = ()
+    contrast: Case | None = None  # what takes the target's place in the map that is subtracted
+    explains: str = "retrieved"  # query | retrieved
 
     @property
     def explained(self) -> Case:
@@ -81,12 +84,16 @@ def make_map(
     array, provenance = place.path(stem, ".npy"), place.path(stem, ".json")
     known = None if place.force else read_provenance(provenance, origin, array)
     if known is None:
-        explanation = method(embedder, *pair.samples())
+        explanation = _explain(embedder, pair, method)
         write_array(array, explanation.saliency.numpy())
-        _draw(place, stem, pair.explained, explanation.saliency.numpy())
-        known = write_provenance(provenance, origin, explanation, array)
+        found: Record = {
+            "evaluations": explanation.evaluations,
+            "details": _details(explanation, pair.explains),
+        }
+        _draw(place, stem, pair, explanation.saliency.numpy(), found)
+        known = write_provenance(provenance, origin, found, array)
     elif not place.overlay_path(stem).is_file():
-        _draw(place, stem, pair.explained, read_array(array))
+        _draw(place, stem, pair, read_array(array), known)
     return {
         **asked,
         "saliency": str(array),
@@ -102,10 +109,37 @@ def _settings(method: Method, pair: Pair) -> Record:
     settings: Record = dict(vars(method))  # a frozen dataclass: its settings and nothing else
     if pair.negatives:
         settings["negatives"] = [case.sha256 for case in pair.negatives]
+    if pair.contrast:
+        settings["contrast"] = pair.contrast.sha256
     return settings
 
 
-def _draw(place: Output, stem: str, case: Case, saliency: np.ndarray) -> None:
+def _explain(embedder: Embedder, pair: Pair, method: Method) -> Explanation:
+    target, explained = pair.samples()
+    if pair.contrast is None:
+        return method(embedder, target, explained)
+    return contrast(method, embedder, (target, pair.contrast.sample), explained)
+
+
+def _details(explanation: Explanation, explains: str) -> Record:
+    """What the method says of its map; the regions of matches under the names of their images."""
+    details: Record = {**explanation.details}
+    if explanation.matches:
+        details["matches"] = [_regions(match, explains) for match in explanation.matches]
+    return details
+
+
+def _regions(match: Match, explains: str) -> Record:
+    boxes = [list(match.target), list(match.explained)]
+    query, retrieved = boxes[::-1] if explains == "query" else boxes
+    return {"query": query, "retrieved": retrieved, "share": match.share}
+
+
+def _draw(place: Output, stem: str, pair: Pair, saliency: np.ndarray, found: Record) -> None:
+    case = pair.explained
     picture = overlay(case.picture.pixels, saliency, case.view.roi, place.display)
+    details = found["details"]
+    assert isinstance(details, dict)
+    boxes = [match[pair.explains] for match in details.get("matches", [])]
     with atomic_file(place.overlay_path(stem)) as file:
-        picture.save(file, format="png", compress_level=4)
+        draw_boxes(picture, boxes).save(file, format="png", compress_level=4)

@@ -11,7 +11,6 @@ from xmir_cli.errors import DataError
 from xmir_cli.explain.cases import Case
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import Record
-from xmir_cli.saliency.sample import Explanation
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import sha256_file
 
@@ -42,16 +41,12 @@ def digest(origin: Record) -> str:
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_provenance(
-    path: Path, origin: Record, explanation: Explanation, saliency: Path
-) -> Record:
-    """Write the .json, last of a map's files, and return what it holds."""
-    content: Record = {
-        "made_of": origin,
-        "evaluations": explanation.evaluations,
-        "details": explanation.details,
-        "saliency_sha256": sha256_file(saliency),
-    }
+def write_provenance(path: Path, origin: Record, found: Record, saliency: Path) -> Record:
+    """Write the .json, last of a map's files, and return what it holds.
+
+    `found` is what the method says beside the map: evaluations and details.
+    """
+    content: Record = {"made_of": origin, **found, "saliency_sha256": sha256_file(saliency)}
     with atomic_file(path) as file:
         text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False)
         file.write(f"{text}\n".encode())

@@ -1,0 +1,56 @@
+from xmir_cli.errors import ItemError
+from xmir_cli.explain.requests import Request
+from xmir_cli.explain.rivals import Others
+from xmir_cli.records import ModelSpec
+
+SPEC = ModelSpec("toy", "random:0")
+
+
+def results(*labels, query="q.png"):
+    return [
+        Request("line", {"retrieved_label": label}, query, f"{index}.png", SPEC)
+        for index, label in enumerate(labels)
+    ]
+
+
+def reasons(found):
+    return [each.reason if isinstance(each, ItemError) else each for each in found]
+
+
+def test_no_contrast_is_none_for_each():
+    assert Others().contrasts(results("a", "b")) == [None, None]
+
+
+def test_named_image_serves_every_result():
+    assert Others(contrast="x.png").contrasts(results("a", None)) == ["x.png", "x.png"]
+
+
+def test_next_is_the_result_after_it_and_the_last_has_none():
+    assert reasons(Others(contrast="next").contrasts(results("a", "a", "b"))) == [
+        "1.png",
+        "2.png",
+        "no-contrast: no result of this query comes after it",
+    ]
+
+
+def test_images_compared_with_themselves_have_no_next():
+    group = [Request("line", {}, name, name, SPEC) for name in ("a.png", "b.png")]
+    assert all(isinstance(each, ItemError) for each in Others(contrast="next").contrasts(group))
+
+
+def test_label_is_the_best_result_of_another_label():
+    group = results("a", "a", "b", None, "c")
+    assert reasons(Others(contrast="label").contrasts(group)) == [
+        "2.png",
+        "2.png",
+        "0.png",
+        "no-contrast: retrieved_label: expected a string, found nothing",
+        "0.png",
+    ]
+
+
+def test_label_without_another_says_so():
+    assert (
+        reasons(Others(contrast="label").contrasts(results("a", "a", None)))[:2]
+        == ["no-contrast: all results of this query are a"] * 2
+    )

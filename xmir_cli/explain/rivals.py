@@ -1,0 +1,46 @@
+"""Images beside the pair: negatives, and the other image of a contrast."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xmir_cli.errors import ItemError
+from xmir_cli.explain.requests import Request
+
+NEXT, LABEL = "next", "label"
+
+
+@dataclass(frozen=True)
+class Others:
+    """Which images a pair is told apart from."""
+
+    negatives: tuple[str, ...] = ()  # paths
+    contrast: str | None = None  # next, label or a path
+
+    def contrasts(self, group: Sequence[Request]) -> list[str | ItemError | None]:
+        """For each result of a query, best first, the path of the image it is contrasted with.
+
+        next: the result that comes after it; label: the best result of another label. None without
+        a contrast; where there is nothing to contrast with, why.
+        """
+        if self.contrast == NEXT:
+            return [_next(group[place:]) for place in range(len(group))]
+        if self.contrast == LABEL:
+            return [_of_another_label(request, group) for request in group]
+        return [self.contrast for _ in group]
+
+
+def _next(rest: Sequence[Request]) -> str | ItemError:
+    if len(rest) < 2 or rest[0].is_self:
+        return ItemError("no-contrast: no result of this query comes after it")
+    return rest[1].retrieved
+
+
+def _of_another_label(request: Request, group: Sequence[Request]) -> str | ItemError:
+    own = request.record.get("retrieved_label")
+    if not isinstance(own, str):
+        return ItemError("no-contrast: retrieved_label: expected a string, found nothing")
+    for other in group:
+        label = other.record.get("retrieved_label")
+        if isinstance(label, str) and label != own and other.query == request.query:
+            return other.retrieved
+    return ItemError(f"no-contrast: all results of this query are {own}")

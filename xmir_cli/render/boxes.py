@@ -1,0 +1,44 @@
+"""Numbered boxes on a picture: the same number and colour on either picture of a pair."""
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw
+
+from xmir_cli.render.lettering import font
+
+# Okabe and Ito's colours, which colour-blind people tell apart, without black
+_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+_LARGEST_TEXT = 1 / 3  # of a box's side
+
+
+def draw_boxes(picture: Image.Image, boxes: Sequence[Sequence[float]]) -> Image.Image:
+    """A copy of an RGB picture with boxes (left, top, width, height, in its pixels) from 1 on.
+
+    The frames lie inside their boxes, so that neighbours do not hide each other.
+    """
+    drawn = picture.copy()
+    pen = ImageDraw.Draw(drawn)
+    line = max(1, round(max(picture.size) / 300))
+    for index, (left, top, width, height) in enumerate(boxes):
+        color = _COLORS[index % len(_COLORS)]
+        corners = (left, top, left + width - 1, top + height - 1)
+        pen.rectangle(corners, outline="black", width=2 * line)
+        inner = tuple(round(side) for side in corners)
+        pen.rectangle(inner, outline=color, width=line)
+        size = max(8, round(min(max(picture.size) / 30, _LARGEST_TEXT * min(width, height))))
+        _number(pen, (inner[0], inner[1]), str(index + 1), (size, color))
+    return drawn
+
+
+def _number(
+    pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, look: tuple[int, str]
+) -> None:
+    """The number on a ground of its box's colour, in the box's upper left corner."""
+    size, color = look
+    face = font(size)
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=face)
+    margin = max(1, size // 6)
+    x, y = corner
+    ground = (x, y, x + right - left + 2 * margin, y + bottom - top + 2 * margin)
+    pen.rectangle(ground, fill=color)
+    pen.text((x + margin - left, y + margin - top), text, fill="black", font=face)
