@@ -103,6 +103,14 @@ def test_more_than_there_is_gives_all_there_is(xmir):
         (["--no-self"], ["c", "e", "d"]),  # b is the same file as a
         (["--no-self", "--where", "patient=p"], []),
         (["--exclude-same", "site", "--top", "1"], ["d"]),
+        (["--exclude-same", "width"], []),
+        (["--per", "patient=1"], ["a", "c", "e"]),
+        (["--per", "patient=2"], ["a", "b", "c", "e", "d"]),
+        (["--per", "label=1"], ["a", "c", "e"]),
+        (["--per", "site=1", "--top", "2"], ["a", "b"]),
+        (["--per", "width=1", "--top", "1"], ["a"]),
+        (["--per", "width=3"], ["a", "b", "c"]),
+        (["--per", "patient=1", "--where", "site=y"], ["b", "d"]),
     ],
 )
 def test_filters_leave_what_they_leave_and_never_fail(xmir, flags, found):
@@ -205,6 +213,84 @@ def test_a_column_that_is_not_there_is_named(xmir):
 
 
 @pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("per", ["patient", "patient=", "patient=0", "=1", "patient=-1", "x=1"])
+def test_a_limit_must_name_a_column_and_a_count(xmir, per):
+    result = xmir("query", "--id", "a", "--per", per)
+    assert (result.code, result.stdout) == (2, "")
+
+
+@pytest.mark.usefixtures("index")
+def test_a_limit_looks_as_deep_as_it_must(xmir):
+    angles = np.linspace(0, 0.5, 100)
+    items = pa.table(
+        {
+            "id": [str(row) for row in range(100)],
+            "path": [f"/{row}.png" for row in range(100)],
+            "sha256": [str(row) for row in range(100)],
+            "width": pa.array([1] * 100, pa.int32()),
+            "height": pa.array([1] * 100, pa.int32()),
+            "label": pa.array([None] * 100, pa.string()),
+            "patient": ["p"] * 98 + ["q", "r"],
+            "split": pa.array([None] * 100, pa.string()),
+        }
+    )
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    write_embeddings(Path("many.parquet"), Embeddings(items, vectors, MODEL))
+    for kind in ("exact", "hnsw"):
+        assert xmir("index", "many.parquet", "-o", f"{kind}.xmir", "--kind", kind).code == 0
+        flags = ["--per", "patient=1", "--top", "3", "--index", f"{kind}.xmir"]
+        assert _found(xmir("query", "--id", "0", *flags)) == ["0", "98", "99"]
+
+
+def _refined(query, like, unlike):
+    vectors = dict(zip(ANGLES, _vectors().astype(float), strict=True))
+    moved = np.mean([vectors[name] for name in [query, *like]], axis=0)
+    if unlike:
+        moved = moved - 0.5 * np.mean([vectors[name] for name in unlike], axis=0)
+    moved = moved / np.linalg.norm(moved)
+    return {name: float(vector @ moved) for name, vector in vectors.items()}
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize(
+    ("query", "like", "unlike"), [("c", ["d"], []), ("c", [], ["a"]), ("a", ["c", "d"], ["b"])]
+)
+def test_examples_move_the_query_by_their_formula(xmir, query, like, unlike):
+    flags = [flag for name in like for flag in ("--like", name)]
+    flags += [flag for name in unlike for flag in ("--unlike", name)]
+    records = xmir("query", "--id", query, *flags, "--no-self").records()
+    expected = _refined(query, like, unlike)
+    left = [name for name in ANGLES if name not in {query, *like, *unlike}]
+    if "a" in {query, *like, *unlike}:
+        left = [name for name in left if name != "b"]  # the same file
+    order = sorted(left, key=lambda name: -expected[name])
+    assert [r["meta"]["id"] for r in records] == order
+    for record in records:
+        name = record["meta"]["id"]
+        assert record["relevance"] == pytest.approx(expected[name], abs=1e-6)
+        distance = ANGLES[query] - ANGLES[name]
+        assert record["similarity"] == pytest.approx(np.cos(distance), abs=1e-6)
+        assert record["like"] == [f"/pictures/{name}.png" for name in like]
+        assert record["unlike"] == [f"/pictures/{name}.png" for name in unlike]
+
+
+@pytest.mark.usefixtures("index")
+def test_the_first_liked_is_the_query_when_there_is_none(xmir):
+    records = xmir("query", "--like", "d", "--unlike", "a").records()
+    assert {r["query"] for r in records} == {"/pictures/d.png"}
+    assert [r["meta"]["id"] for r in records] == ["e", "c"]
+    assert {tuple(r["like"]) for r in records} == {()}
+    assert "relevance" not in xmir("query", "--id", "d").records()[0]
+    tsv = xmir("query", "--like", "d", "--unlike", "a", "--format", "tsv").stdout
+    assert tsv.startswith("rank\trelevance\tsimilarity")
+
+
+@pytest.mark.usefixtures("index")
+def test_only_unlike_is_nothing_to_ask_with(xmir):
+    assert xmir("query", "--unlike", "a").code == 2
+
+
+@pytest.mark.usefixtures("index")
 def test_formats_for_people_and_shells(xmir):
     paths = xmir("query", "--id", "a", "--top", "2", "--format", "paths")
     assert paths.stdout == "/pictures/a.png\n/pictures/b.png\n"
@@ -219,7 +305,8 @@ def test_asking_without_images_imports_no_torch():
     np.save("q.npy", _vectors()[0])
     code = (
         "import sys; from xmir_cli.main import execute; "
-        "status = execute(['query', '--id', 'a', '--vector', 'q.npy', '--all', '--top', '1']); "
+        "status = execute(['query', '--id', 'a', '--vector', 'q.npy', '--all', '--like', 'b', "
+        "'--per', 'patient=1', '--top', '1']); "
         "heavy = {'torch', 'torchvision', 'PIL', 'hnswlib'} & set(sys.modules); "
         "assert status == 0 and not heavy, heavy"
     )

@@ -171,3 +171,15 @@ def test_an_image_without_an_embedding_is_skipped(xmir, index, monkeypatch):
     result = xmir("query", "a.png")
     assert result.code == 5
     assert "skipped a.png: bad-vector: its embedding is zero, NaN or infinite" in result.stderr
+
+
+@pytest.mark.usefixtures("index")
+def test_examples_may_be_images_of_ones_own(xmir):
+    _draw("new", 99)
+    (first, *_) = xmir("query", "--like", "new.png", "--unlike", "a").records()
+    assert (first["query"], first["unlike"]) == ("new.png", [str(Path("a.png").absolute())])
+    records = xmir("query", "new.png", "--like", "a", "--top", "9").records()
+    assert {r["meta"]["id"] for r in records} == {"b", "c", "d", "e"}
+    result = xmir("query", "new.png", "--like", "gone")
+    assert (result.code, result.stdout) == (2, "")
+    assert "gone: neither an id of the index nor a usable image (missing" in result.stderr

@@ -1,23 +1,29 @@
 """`xmir query`: the indexed images that are most like a new one."""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xmir_cli import console, options
 from xmir_cli.errors import DataError, UsageError
 
-_COLUMNS = ["rank", "similarity", "meta.id", "retrieved_label", "match", "query"]
+if TYPE_CHECKING:
+    from xmir_cli.gallery.asked import Asked
+    from xmir_cli.gallery.folder import Gallery
+    from xmir_cli.model.embedder import Embedder
+    from xmir_cli.store.inputs import Item
 
 
 def command(
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[IMAGES]...",
+            metavar="IMAGES",
             help="Image files, globs, folders, a CSV/TSV/Parquet manifest with a 'path' column, "
             "or - for paths on standard input.",
         ),
@@ -55,6 +61,26 @@ def command(
     no_self: Annotated[
         bool, typer.Option("--no-self", help="Leave out the query itself, by file hash or id.")
     ] = False,
+    per: Annotated[
+        str | None,
+        typer.Option(
+            "--per",
+            metavar="COLUMN=COUNT",
+            help="At most so many hits of each value there, such as patient=1.",
+        ),
+    ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--like",
+            metavar="ID|IMAGE",
+            help="Move the query towards this one; without a query the first is the query.",
+        ),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option("--unlike", metavar="ID|IMAGE", help="Move the query away from this one."),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option("--model", "-m", metavar="FILE", help="Where the index's weights lie now."),
@@ -70,38 +96,48 @@ def command(
 
     One record a hit, nearest first, in the order of the queries. The index knows the model.
     Fewer hits than --top come when the index or the filters leave fewer.
+
+    With --like and --unlike the hits are those nearest to the mean of the query and the liked,
+    less half the mean of the unlike; the examples themselves are left out. The similarity is still
+    that of the query and the hit, the order is that of the record's relevance.
     """
-    if not (images or ids or vectors or everything):
-        raise UsageError("nothing to ask with", "Name images, --id, --vector or --all.")
+    if not (images or ids or vectors or everything or like):
+        raise UsageError("nothing to ask with", "Name images, --id, --vector, --all or --like.")
     from numpy import stack
 
-    from xmir_cli.gallery.asked import answer, filters, given, indexed, rows_of
+    from xmir_cli.gallery.answers import answer
+    from xmir_cli.gallery.asked import given, indexed, rows_of
+    from xmir_cli.gallery.filters import filters, most_of, nearest
     from xmir_cli.gallery.folder import open_gallery
+    from xmir_cli.gallery.refine import named, refine
     from xmir_cli.store.inputs import list_items, parse_where
 
-    gallery = open_gallery(str(_index(index).absolute()))
-    if model:
-        gallery = gallery.relocated(str(model.absolute()))
-    narrowed = filters(gallery.items, parse_where(where), exclude_same, no_self)
+    weights = None if model is None else str(model.absolute())
+    gallery = open_gallery(str(_index(index).absolute()), weights)
+    network = cache(lambda: _load(gallery, device, precision, batch))
+    likes = named(gallery, like or [], lambda path: _picture(gallery, network, path))
+    unlikes = named(gallery, unlike or [], lambda path: _picture(gallery, network, path))
+    conditions, examples = parse_where(where), [*likes, *unlikes]
+    narrowed = filters(gallery.items, conditions, exclude_same, no_self, examples)
+    most = most_of(gallery.items, per)
+    items = list_items(images, null, None, "query") if images else []
     rows = [*rows_of(gallery, ids or []), *(range(len(gallery.items)) if everything else [])]
-    skips, done, total = console.Skips(), 0, len(rows)
-    sources = [indexed(gallery, rows), given(gallery, vectors or [], skips.add)]
-    if images:
-        items = list_items(images, null, None, "query")
-        total += len(items)
-        from xmir_cli.gallery.pictures import ask_images  # here, for these two import torch
-        from xmir_cli.model.loader import load_embedder
-
-        embedder = load_embedder(gallery.manifest.model, device, precision)
-        embedder.batch = batch
-        sources.insert(0, ask_images(gallery, embedder, items, jobs, skips.add))
+    skips, done = console.Skips(), 0
+    sources = [
+        _pictures(gallery, network, items, jobs, skips),
+        indexed(gallery, rows),
+        given(gallery, vectors or [], skips.add),
+    ]
+    if not (items or rows or vectors):
+        sources, likes = [iter([likes[:1]])], likes[1:]
     with (
-        console.Printer(form or "", _COLUMNS, "retrieved") as printer,
-        console.progress("querying", total) as bar,
+        console.Printer(form or "", _columns(bool(examples)), "retrieved") as printer,
+        console.progress("querying", len(items) + len(rows)) as bar,
     ):
-        for asked in chain.from_iterable(sources):
+        for block in chain.from_iterable(sources):
+            asked = [refine(query, likes, unlikes) for query in block]
             queries = stack([query.vector for query in asked])
-            found = gallery.search(queries, top, narrowed.scope(asked))
+            found = nearest(gallery, queries, top, narrowed.scope(asked), most)
             for query, hits in zip(asked, found, strict=True):
                 for record in answer(gallery, query, hits):
                     printer.write(record)
@@ -110,6 +146,40 @@ def command(
     if not done:
         raise DataError(f"none of {skips.total} queries could be used; nothing was written")
     return skips.finish(done, "answered")
+
+
+def _columns(refined: bool) -> list[str]:
+    """What a table shows."""
+    order = ["rank", "relevance"] if refined else ["rank"]
+    return [*order, "similarity", "meta.id", "retrieved_label", "match", "query"]
+
+
+def _load(gallery: "Gallery", device: str, precision: str, batch: int) -> "Embedder":
+    from xmir_cli.model.loader import load_embedder  # here, for it imports torch
+
+    embedder = load_embedder(gallery.manifest.model, device, precision)
+    embedder.batch = batch
+    return embedder
+
+
+def _picture(gallery: "Gallery", network: Callable[[], "Embedder"], path: str) -> "Asked":
+    from xmir_cli.gallery.pictures import ask_image
+
+    return ask_image(gallery, network(), path)
+
+
+def _pictures(
+    gallery: "Gallery",
+    network: Callable[[], "Embedder"],
+    items: Sequence["Item"],
+    jobs: int | None,
+    skips: console.Skips,
+) -> Iterator[list["Asked"]]:
+    if not items:
+        return iter(())
+    from xmir_cli.gallery.pictures import ask_images
+
+    return ask_images(gallery, network(), items, jobs, skips.add)
 
 
 def _index(index: Path | None) -> Path:

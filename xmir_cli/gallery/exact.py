@@ -74,15 +74,20 @@ def search(vectors: Vectors, queries: Vectors, k: int, scope: Scope) -> list[Hit
 
 def rank(vectors: Vectors, query: Vectors, indices: Integers, k: int) -> Hits:
     """The k nearest to `query` [D] among the items `indices`, compared in float64."""
+    similarities = products(vectors, query, indices)
+    order = np.lexsort((indices, -similarities))[:k]
+    return Hits(indices[order], similarities[order])
+
+
+def products(vectors: Vectors, query: Vectors, indices: Integers) -> Floats:
+    """Float64 dot products of `query` [D] with the items `indices`; equal rows give equal ones."""
     wide = query.astype(np.float64)
     parts = [
         # a sum along rows gives equal rows equal sums, which a matrix product does not
         (vectors[indices[start : start + _ROWS]] * wide).sum(axis=1)
         for start in range(0, len(indices), _ROWS)
     ]
-    similarities = np.concatenate(parts) if parts else np.empty(0)
-    order = np.lexsort((indices, -similarities))[:k]
-    return Hits(indices[order], similarities[order])
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def _floor(similarities: Vectors, k: int, dim: int) -> float:

@@ -62,11 +62,6 @@ class Gallery:
             return exact.search(self.vectors, queries, k, scope)
         return self.graph.search(self.vectors, queries, k)
 
-    def relocated(self, weights: str) -> "Gallery":
-        """The same index, its weights lying elsewhere; the loader checks that they are the same."""
-        model = replace(self.manifest.model, weights=weights)
-        return replace(self, manifest=replace(self.manifest, model=model))
-
 
 def build_gallery(
     embeddings: Embeddings, path: Path, kind: Kind | None, settings: GraphSettings
@@ -92,8 +87,11 @@ def build_gallery(
     return manifest
 
 
-def open_gallery(path: str) -> Gallery:
-    """Open an index; raises DataError when any of its bytes are not those that were written."""
+def open_gallery(path: str, weights: str | None = None) -> Gallery:
+    """Open an index, its model's weights lying elsewhere if `weights` says so.
+
+    Raises DataError when any of its bytes are not those that were written.
+    """
     folder = Path(path)
     manifest = read_manifest(folder)
     places = [verify(folder, name, manifest) for name in (_VECTORS, _ITEMS)]
@@ -105,6 +103,8 @@ def open_gallery(path: str) -> Gallery:
     found = (vectors.dtype, *vectors.shape, len(items))
     if found != (np.float32, manifest.rows, manifest.dim, manifest.rows):
         raise DataError(f"{path}: damaged index (sizes differ)", AGAIN)
+    if weights is not None:  # the loader checks that they are the same
+        manifest = replace(manifest, model=replace(manifest.model, weights=weights))
     return Gallery(path, manifest, vectors, items, _open_graph(folder, manifest))
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from xmir_cli.errors import ItemError
+from xmir_cli.errors import ItemError, UsageError
 from xmir_cli.gallery.asked import Asked, known
 from xmir_cli.gallery.folder import Gallery
 from xmir_cli.images.decode import decode_bytes, read_bytes
@@ -45,6 +45,17 @@ def ask_images(
                 skip(item.id, "bad-vector: its embedding is zero, NaN or infinite")
         if asked:
             yield asked
+
+
+def ask_image(gallery: Gallery, embedder: Embedder, path: str) -> Asked:
+    """One image as a query; raises UsageError when it is not to be used."""
+
+    def refuse(name: str, reason: str) -> None:
+        raise UsageError(f"{name}: neither an id of the index nor a usable image ({reason})")
+
+    item = Item(path, os.path.abspath(path), {})  # noqa: PTH100 # Path.resolve would follow links
+    (asked,) = ask_images(gallery, embedder, [item], 1, refuse)
+    return asked[0]
 
 
 def _without_errors(

@@ -1,0 +1,57 @@
+"""Hits as records of the wire."""
+
+import pyarrow as pa
+
+from xmir_cli.gallery.asked import Asked
+from xmir_cli.gallery.exact import Hits, products
+from xmir_cli.gallery.folder import Gallery
+from xmir_cli.records import RETRIEVAL, Record
+
+_OWN_KEYS = {"path", "label", "sha256", "width", "height"}  # columns not repeated under `meta`
+
+
+def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
+    """One record for each hit, best first.
+
+    `similarity` is always that of the query's image and the hit. Of a refined query the hits are
+    ordered by `relevance`, the similarity to where the examples moved it.
+    """
+    label = query.columns.get("label")
+    rows = gallery.items.take(pa.array(hits.indices)).to_pylist()
+    return [
+        {
+            "schema": RETRIEVAL,
+            "query": query.name,
+            "retrieved": row["path"],
+            "rank": rank,
+            **numbers,
+            "query_label": label,
+            "retrieved_label": row.get("label"),
+            "match": _match(label, row.get("label")),
+            "index": gallery.path,
+            "model": gallery.model,
+            "meta": {key: value for key, value in row.items() if key not in _OWN_KEYS},
+        }
+        for rank, (row, numbers) in enumerate(
+            zip(rows, _numbers(gallery, query, hits), strict=True), start=1
+        )
+    ]
+
+
+def _numbers(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
+    found = hits.similarities.tolist()
+    if query.examples is None:
+        return [{"similarity": similarity} for similarity in found]
+    names = {
+        "like": [example.name for example in query.examples.like],
+        "unlike": [example.name for example in query.examples.unlike],
+    }
+    own = products(gallery.vectors, query.examples.image, hits.indices).tolist()
+    return [
+        {"similarity": similarity, "relevance": relevance, **names}
+        for similarity, relevance in zip(own, found, strict=True)
+    ]
+
+
+def _match(first: str | None, second: str | None) -> bool | None:
+    return None if first is None or second is None else first == second
