@@ -34,18 +34,31 @@ def test_a_folder_without_one_is_not_an_index(tmp_path):
         read_manifest(tmp_path / "file")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", "[" * 100_000, '{"checksum": NaN}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        "{}",
+        "[" * 100_000,
+        '{"schema": "xmir.index/1", "rows": NaN, "checksum": ""}',
+        '{"checksum": NaN}',
+    ],
+)
 def test_anything_else_of_that_name_is_refused(tmp_path, text):
     _write(tmp_path, text)
     with pytest.raises(DataError, match=r"manifest\.json"):
         read_manifest(tmp_path)
 
 
-def test_any_changed_byte_is_found(tmp_path):
+@pytest.mark.parametrize("flip", [0x01, 0x81])
+def test_any_changed_byte_is_found(tmp_path, flip):
     whole = json.dumps(MANIFEST.to_json()).encode()
     for place in range(len(whole)):
         changed = bytearray(whole)
-        changed[place] ^= 0x81
+        changed[place] ^= flip
         (tmp_path / "manifest.json").write_bytes(changed)
         try:
             found = read_manifest(tmp_path)

@@ -113,5 +113,5 @@ def _parse(data: Mapping[str, object], where: str) -> Manifest:
 
 
 def _checksum(data: Mapping[str, object]) -> str:
-    text = json.dumps(data, sort_keys=True, allow_nan=False)
+    text = json.dumps(data, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
