@@ -53,3 +53,7 @@ def test_a_misspelt_command_is_told_in_one_line():
     assert done.returncode == 2
     assert done.stderr.splitlines()[0].startswith("xmir: error: No such command 'qeury'.")
     assert "query" in done.stderr
+
+
+def test_the_list_of_commands_shows_every_summary_whole():
+    assert "..." not in run("--help").stdout.partition("Commands:")[2]

@@ -52,7 +52,11 @@ class _LazyGroup(typer.core.TyperGroup):
 
     def get_command(self, ctx: "Context", cmd_name: str) -> "Command | None":
         del ctx
-        return load_command(cmd_name) if cmd_name in COMMANDS else None
+        if cmd_name in COMMANDS:
+            return load_command(cmd_name)
+        # typer suggests a near name out of this table
+        self.commands = {name: load_command(name) for name in COMMANDS}
+        return None
 
     def invoke(self, ctx: "Context") -> object:
         try:

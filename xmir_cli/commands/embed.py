@@ -59,7 +59,7 @@ def command(
     resume: options.Resume = False,
     force: options.Force = False,
 ) -> int:
-    """Turn images into unit vectors, near each other where the images are alike.
+    """Turn images into unit vectors: alike images lie near.
 
     Without --model or --arch it is the paper's network: densenet121 with ImageNet weights. Images
     that cannot be read are named and left out (exit 3). --resume keeps every row whose file and

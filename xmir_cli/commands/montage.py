@@ -33,7 +33,7 @@ def command(
     ] = 0.6,
     force: options.Force = False,
 ) -> int:
-    """Draw one page of queries, retrieved images and their overlays.
+    """Draw one page of queries, hits and their overlays.
 
     One query a row: framed blue, then its retrieved images by rank, framed green where the labels
     agree and vermilion where they do not. Records of several saliency methods stand side by side.

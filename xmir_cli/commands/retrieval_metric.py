@@ -57,9 +57,9 @@ def command(
     maximum: options.Limits = None,
     form: options.Format = None,
 ) -> int:
-    """Score the rankings of images by their labels: mAP, P@K, R-precision, mAP@R, MRR, recall@K.
+    """Score rankings by labels: mAP, P@K, MRR and more.
 
-    Means over queries are micro, means of the labels' means macro. With a patient column the
+    R-precision, mAP@R and recall@K stand beside them. Means over queries are micro, means of the labels' means macro. With a patient column the
     numbers without same-patient neighbours stand beside them, under excluding_same_patient.
     Gates know every number of the record: map, macro.map, labels.NAME.p_at_1,
     excluding_same_patient.map ... Images without a label are left out; queries without any

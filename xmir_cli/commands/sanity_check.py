@@ -55,7 +55,7 @@ def command(
     *,
     settings: Mapping[str, str],
 ) -> int:
-    """Check that saliency maps depend on what the network has learned.
+    """Check that saliency maps depend on the trained weights.
 
     Explains the pairs of the records (of 'xmir query' or 'xmir saliency') with the trained network
     and again after its weights were replaced by fresh ones, and compares the maps: Spearman's rank

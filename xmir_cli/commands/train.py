@@ -88,7 +88,7 @@ def command(
     force: options.Force = False,
     form: options.Format = None,
 ) -> int:
-    """Train an embedding network: images of one class shall lie together.
+    """Train an embedding network by deep metric learning.
 
     Batch-all triplet loss on batches of every class with 16 images each, Adam; the last epoch is
     kept. Each epoch prints a record with the loss and, on the validation rows, leave-one-out mAP,
