@@ -6,8 +6,9 @@ from PIL import Image, ImageDraw
 
 from xmir_cli.render.lettering import font
 
-# Okabe and Ito's colours, which colour-blind people tell apart, without black
-_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+# Okabe and Ito's colours, which colour-blind people tell apart, but for those too dark to bear a
+# black number
+_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7")
 _LARGEST_TEXT = 1 / 3  # of a box's side
 
 
@@ -21,12 +22,11 @@ def draw_boxes(picture: Image.Image, boxes: Sequence[Sequence[float]]) -> Image.
     line = max(1, round(max(picture.size) / 300))
     for index, (left, top, width, height) in enumerate(boxes):
         color = _COLORS[index % len(_COLORS)]
-        corners = (left, top, left + width - 1, top + height - 1)
-        pen.rectangle(corners, outline="black", width=2 * line)
-        inner = tuple(round(side) for side in corners)
-        pen.rectangle(inner, outline=color, width=line)
+        corners = [round(side) for side in (left, top, left + width - 1, top + height - 1)]
+        pen.rectangle(corners, outline="black", width=3 * line)
+        pen.rectangle(corners, outline=color, width=2 * line)
         size = max(8, round(min(max(picture.size) / 30, _LARGEST_TEXT * min(width, height))))
-        _number(pen, (inner[0], inner[1]), str(index + 1), (size, color))
+        _number(pen, (corners[0], corners[1]), str(index + 1), (size, color))
     return drawn
 
 
