@@ -59,8 +59,9 @@ def command(
 ) -> int:
     """Score rankings by labels: mAP, P@K, MRR and more.
 
-    R-precision, mAP@R and recall@K stand beside them. Means over queries are micro, means of the labels' means macro. With a patient column the
-    numbers without same-patient neighbours stand beside them, under excluding_same_patient.
+    R-precision, mAP@R and recall@K stand beside them. Means over queries are micro, means of the
+    labels' means macro. With a patient column the numbers without same-patient neighbours are
+    there too, under excluding_same_patient.
     Gates know every number of the record: map, macro.map, labels.NAME.p_at_1,
     excluding_same_patient.map ... Images without a label are left out; queries without any
     relevant image are dropped; both are counted.
