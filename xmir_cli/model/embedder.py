@@ -12,6 +12,7 @@ from xmir_cli import console
 from xmir_cli.errors import ModelError
 from xmir_cli.images.decode import Picture
 from xmir_cli.model.network import Network
+from xmir_cli.model.program import Program, compile_program
 from xmir_cli.records import ModelSpec
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -41,6 +42,21 @@ class Embedder:
         self.dim = network.dim
         self.size = spec.preprocessing.input_size
         self.batch = 16
+        self._compiled: tuple[int, Program | None] | None = None
+
+    @property
+    def program(self) -> Program | None:
+        """The network's features as steps that can run in part; None where that does not pay.
+
+        That is everywhere but on the CPU in float32, and for networks that cannot be followed.
+        """
+        if self.device.type != "cpu" or self.precision != "fp32":
+            return None
+        state = self.network.features.state_dict().values()
+        version = sum(tensor._version for tensor in state)  # grows when a weight is changed
+        if self._compiled is None or self._compiled[0] != version:
+            self._compiled = (version, compile_program(self.network.features, self.size))
+        return self._compiled[1]
 
     def view(self, picture: Picture) -> View:
         """Resize the shorter side, crop the centre; the sizes and offsets are torchvision's."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from xmir_cli.errors import UsageError
 from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.incremental import embed_hidden, worthwhile
 from xmir_cli.saliency.fills import fill_image, is_fill
 from xmir_cli.saliency.sample import Explanation, Sample
 from xmir_cli.saliency.windows import box_sums, boxes, coverage_mean
@@ -34,6 +35,9 @@ class Method:
     fill: Annotated[
         str, "what hides: gray (0 in model space), black, mean of the image, blur or #RRGGBB"
     ] = "gray"
+    incremental: Annotated[
+        bool, "compute only what a window changes, where that saves work; the map stays the same"
+    ] = True
 
     def __post_init__(self) -> None:
         for name, value in (("window", self.window), ("stride", self.stride)):
@@ -46,12 +50,13 @@ class Method:
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         windows = boxes(embedder.size, self.window, self.stride, self.grid)
-        hidden, evaluations = self._hidden_embeddings(embedder, explained, windows)
+        hidden, evaluations, details = self._hidden_embeddings(embedder, explained, windows)
         moved = self._distances(target, hidden)
         delta = moved - self._distances(target, explained.embedding[None])
         if self.clip == "mask":
             delta = delta.clamp(min=0)
-        return Explanation(coverage_mean(windows, delta, embedder.size), evaluations)
+        saliency = coverage_mean(windows, delta, embedder.size)
+        return Explanation(saliency, evaluations, details)
 
     def _distances(self, target: Sample, others: Tensor) -> Tensor:
         """Distances [N] to unit embeddings [N, D], from the difference vector for its precision."""
@@ -63,28 +68,21 @@ class Method:
 
     def _hidden_embeddings(
         self, embedder: Embedder, explained: Sample, windows: Tensor
-    ) -> tuple[Tensor, int]:
-        """Unit embeddings [N, D] with each window hidden, and how many of them were not known.
+    ) -> tuple[Tensor, int, dict[str, float]]:
+        """Unit embeddings [N, D] with each window hidden, how many passes they take, and how.
 
         They do not depend on the target: one computation serves every query, both directions and
         self-similarity. A window that hides what equals its fill changes nothing and costs nothing.
         """
-        recipe = embedder.spec.preprocessing
-        fill = fill_image(self.fill, explained.input, recipe, self.window / 2)
-        changed = box_sums((explained.input != fill).any(dim=0), windows) > 0
-        key = ("occlusion", self.window, self.stride, self.grid, self.fill)
+        image, recipe = explained.input, embedder.spec.preprocessing
+        fill = fill_image(self.fill, image, recipe, self.window / 2)
+        changed = box_sums((image != fill).any(dim=0), windows) > 0
+        shown = windows[changed]
+        program = worthwhile(embedder, shown) if self.incremental else None
+        key = ("occlusion", self.window, self.stride, self.grid, self.fill, self.incremental)
         if key not in explained.memo:
             embeddings = explained.embedding.repeat(len(windows), 1)
-            rows = changed.nonzero()[:, 0]
-            for part in rows.split(embedder.batch):
-                embeddings[part] = embedder.embed(_hide(explained.input, fill, windows[part]))
+            embeddings[changed] = embed_hidden(embedder, (image, fill), shown, program)
             explained.memo[key] = embeddings
-        return explained.memo[key], int(changed.sum())
-
-
-def _hide(image: Tensor, fill: Tensor, windows: Tensor) -> Tensor:
-    """Copies [B, 3, S, S] of the image, each with one window of [B, 4] filled."""
-    copies = image.repeat(len(windows), 1, 1, 1)
-    for copy, (top, left, bottom, right) in zip(copies, windows.tolist(), strict=True):
-        copy[:, top:bottom, left:right] = fill[:, top:bottom, left:right]
-    return copies
+        details = {"incremental": float(program is not None)}
+        return explained.memo[key], len(shown), details

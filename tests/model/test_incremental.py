@@ -1,0 +1,327 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from xmir_cli.model.architectures import build
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.head import AveragePool, GeMPool, MaxPool
+from xmir_cli.model.incremental import embed_hidden, worthwhile
+from xmir_cli.model.layers import Kernel
+from xmir_cli.model.network import Architecture, Network
+from xmir_cli.model.program import compile_program
+from xmir_cli.records import ModelSpec, Preprocessing
+from xmir_cli.saliency.windows import GRIDS, boxes
+
+SIZE = 64
+CORNERS = [(0, 0, 9, 9), (0, 48, 16, 64), (50, 0, 64, 64), (63, 63, 64, 64), (20, 24, 44, 48)]
+FAMILIES = ["resnet18", "densenet121", "mobilenet_v3_small", "efficientnet_b0", "regnet", "same"]
+TIMM = {"regnet": "timm:regnetx_002", "same": "timm:tf_efficientnet_lite0"}
+
+
+@pytest.fixture(autouse=True)
+def _one_seed():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def plain(*between):
+    """A VGG-like network; its norms have scales of both signs and of zero."""
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1),
+        nn.BatchNorm2d(6),
+        nn.ReLU(inplace=True),
+        *between,
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 8, 3, padding=1, bias=False),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+    )
+
+
+class Rows(nn.Module):
+    """A dense block in small: norm, ReLU, 1x1, 3x3 on ever longer concatenations."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 5, stride=2, padding=2)
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm2d(4 + 3 * index),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(4 + 3 * index, 8, 1, bias=False),
+                nn.BatchNorm2d(8),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(8, 3, 3, padding=1, bias=False),
+            )
+            for index in range(3)
+        )
+        self.transition = nn.Sequential(
+            nn.BatchNorm2d(13), nn.ReLU(), nn.Conv2d(13, 7, 1), nn.AvgPool2d(2)
+        )
+
+    def forward(self, images):
+        found = [self.stem(images)]
+        for layer in self.layers:
+            found.append(layer(torch.cat(found, 1)))
+        return self.transition(torch.cat(found, 1))
+
+
+def lively(network):
+    """Norms that a network could have learnt, some channels dead."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 0.8, 0.6)
+            nn.init.normal_(module.bias, 0, 0.3)
+            nn.init.normal_(module.running_mean, 0, 0.3)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            module.weight.data[::5] = 0
+    return network.eval().to(memory_format=torch.channels_last)
+
+
+def embedder_of(features, channels, size=32, pool=None):
+    architecture = Architecture(
+        lively(features), channels, Preprocessing(input_size=size), pool or AveragePool()
+    )
+    spec = ModelSpec("toy", "random:0", None, architecture.preprocessing)
+    return Embedder(Network(architecture, None), spec, torch.device("cpu"))
+
+
+def relative(found, expected):
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", FAMILIES)
+def test_changed_part_of_a_known_network_gives_what_the_whole_image_gives(name):
+    features = lively(build(TIMM.get(name, name)).features)
+    program = compile_program(features, SIZE)
+    assert program is not None
+    image = torch.randn(3, SIZE, SIZE)
+    bases = program.bases(image)
+    assert relative(program.dense(image[None]), features(image[None])) < 1e-5
+    for top, left, bottom, right in CORNERS:
+        hidden = image.repeat(2, 1, 1, 1)
+        hidden[0, :, top:bottom, left:right] = 0
+        hidden[1, :, top:bottom, left:right] = torch.randn(3, bottom - top, right - left)
+        part = hidden[:, :, top:bottom, left:right]
+        found = program.changed(part, (top, left, bottom, right), bases)
+        assert relative(found, features(hidden)) < 1e-5
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize(("window", "stride"), [(6, 3), (9, 7), (5, 5), (1, 4)])
+@pytest.mark.parametrize("pool", [AveragePool(), MaxPool(), GeMPool()])
+def test_hidden_windows_embed_as_hidden_images_do(grid, window, stride, pool):
+    embedder = embedder_of(plain(), 8, pool=pool)
+    windows = boxes(32, window, stride, grid)
+    image, fill = torch.randn(2, 3, 32, 32)
+    program = embedder.program
+    assert program is worthwhile(embedder, windows)
+    for shown in (fill, torch.zeros_like(fill), image.flip(2)):
+        found = embed_hidden(embedder, (image, shown), windows, program)
+        expected = embed_hidden(embedder, (image, shown), windows, None)
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_dense_blocks_in_small_embed_the_same():
+    embedder = embedder_of(Rows(), 7)
+    windows = boxes(32, 5, 3, "paper")
+    image, fill = torch.randn(2, 3, 32, 32)
+    program = embedder.program
+    assert program is not None
+    assert sum(type(step.layer).__name__ == "Affine" for step in program.steps) == 0
+    found = embed_hidden(embedder, (image, fill), windows, program)
+    expected = embed_hidden(embedder, (image, fill), windows, None)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_tiny_network_of_the_users_own_is_followed(tiny_arch):
+    features = lively(build(tiny_arch).features)
+    program = compile_program(features, 32)
+    assert program is not None
+    image = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        assert relative(program.dense(image), features(image)) < 1e-5
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_kernel_reaches_exactly_the_cells_that_see_a_box(size, stride, padding, dilation):
+    kernel = Kernel((size, 1), (stride, 1), (padding, 0), (dilation, 1))
+    weight = torch.ones(1, 1, size, 1)
+    for start in range(11):
+        for end in range(start + 1, 12):
+            image = torch.zeros(1, 1, 11 + 1, 1)
+            image[:, :, start:end] = 1
+            seen = functional.conv2d(image, weight, None, (stride, 1), (padding, 0), (dilation, 1))[
+                0, 0, :, 0
+            ]
+            cells = seen.nonzero()[:, 0].tolist()
+            box = kernel.reach((start, 0, end, 1), (len(seen), 1))
+            reached = [] if box is None else list(range(box[0], box[2]))
+            assert set(cells) <= set(reached)
+            if dilation == 1:  # a dilated kernel steps over cells between its first and last
+                assert cells == reached
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(6, 6, 3, stride=2, padding=1, groups=3),
+        nn.Conv2d(6, 6, (1, 5), padding=(0, 2), dilation=(1, 1)),
+        nn.Conv2d(6, 6, 3, padding=4, dilation=4),
+        nn.Conv2d(6, 6, 3),
+        nn.Conv2d(6, 6, 1, stride=2),
+        nn.AvgPool2d(3, stride=2, padding=1),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        nn.AvgPool2d(2),
+        nn.ZeroPad2d((1, 0, 2, 0)),
+        nn.Hardswish(),
+        nn.ReLU6(),
+        nn.GELU(),
+        nn.Dropout(),
+        nn.Identity(),
+    ],
+    ids=str,
+)
+def test_layer_of_every_kind_is_followed(layer):
+    features = lively(plain(layer))
+    program = compile_program(features, 32)
+    assert program is not None
+    image = torch.randn(3, 32, 32)
+    bases = program.bases(image)
+    for box in ((0, 0, 5, 5), (13, 20, 17, 23), (27, 30, 32, 32)):
+        hidden = image.clone()
+        hidden[:, box[0] : box[2], box[1] : box[3]] = 3
+        part = hidden[None, :, box[0] : box[2], box[1] : box[3]]
+        with torch.no_grad():
+            assert relative(program.changed(part, box, bases), features(hidden[None])) < 1e-5
+
+
+class Steps(nn.Module):
+    def __init__(self, step):
+        super().__init__()
+        self.first, self.step = nn.Conv2d(3, 4, 3, padding=1), step
+
+    def forward(self, images):
+        return self.step(self.first(images))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda maps: maps if maps.mean() > 0 else -maps,  # looks at a value
+        lambda maps: maps.transpose(2, 3),
+        lambda maps: maps.flip(3),
+        lambda maps: maps[:, :, 4:, 4:],
+        lambda maps: functional.interpolate(maps, scale_factor=2.0),
+        lambda maps: maps * torch.linspace(0, 1, 32),  # knows where it is
+        lambda maps: torch.cat([maps, torch.ones(len(maps), 1, 32, 32)], dim=1),
+        lambda maps: torch.cat([maps, maps], dim=2),
+        lambda maps: functional.avg_pool2d(maps, 3, padding=1, count_include_pad=False),
+        lambda maps: functional.max_pool2d(maps, 3, ceil_mode=True),
+        lambda maps: functional.layer_norm(maps, (32, 32)),
+        lambda maps: functional.instance_norm(maps),
+        lambda maps: functional.conv_transpose2d(maps, torch.ones(4, 2, 2, 2), stride=2),
+        lambda maps: torch.add(maps, maps, alpha=2),
+        lambda maps: functional.conv2d(maps, maps.mean(dim=(2, 3), keepdim=True)),
+        lambda maps: torch.ones(len(maps), 4, 8, 8),  # does not look at the image
+    ],
+)
+def test_network_that_cannot_be_followed_has_no_program(step):
+    assert compile_program(Steps(step), 32) is None
+
+
+def test_network_that_answers_differently_every_time_has_no_program():
+    class Moody(nn.Module):
+        def forward(self, images):
+            self.calls = vars(self).get("calls", 0) + 1
+            return torch.relu(images) if self.calls == 1 else images * 2
+
+    assert compile_program(Moody(), 32) is None
+
+
+def test_transformer_passes_whole_images():
+    tokens = nn.Sequential(
+        nn.Conv2d(3, 8, 8, stride=8), nn.Flatten(2), nn.LayerNorm(16), nn.Unflatten(2, (4, 4))
+    )
+    embedder = embedder_of(tokens, 8)
+    windows = boxes(32, 8, 8, "valid")
+    assert worthwhile(embedder, windows) is None
+    image, fill = torch.randn(2, 3, 32, 32)
+    found = embed_hidden(embedder, (image, fill), windows, None)
+    image[:, 24:, 24:] = fill[:, 24:, 24:]
+    torch.testing.assert_close(found[-1:], embedder.embed(image[None]))
+
+
+def test_windows_as_large_as_the_image_pass_whole():
+    embedder = embedder_of(plain(), 8)
+    assert worthwhile(embedder, boxes(32, 32, 32, "valid")) is None
+    assert worthwhile(embedder, boxes(32, 8, 4, "valid")) is embedder.program
+
+
+def test_squeeze_and_excitation_from_the_start_passes_whole():
+    features = build("efficientnet_b0").features
+    embedder = embedder_of(features, 1280, SIZE)
+    assert worthwhile(embedder, boxes(SIZE, 16, 16, "valid")) is None
+
+
+def test_no_windows_need_no_program():
+    embedder = embedder_of(plain(), 8)
+    none = torch.empty(0, 4, dtype=torch.int64)
+    assert worthwhile(embedder, none) is None
+    assert embed_hidden(embedder, (torch.zeros(3, 32, 32),) * 2, none, None).shape == (0, 8)
+
+
+def test_threads_do_not_change_a_bit_and_are_left_as_they_were():
+    embedder = embedder_of(Rows(), 7)
+    windows = boxes(32, 5, 3, "paper")
+    image, fill = torch.randn(2, 3, 32, 32)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(embed_hidden(embedder, (image, fill), windows, embedder.program))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("batch", [1, 4, 64])
+def test_batch_does_not_change_the_embeddings(batch):
+    embedder = embedder_of(Rows(), 7)
+    windows = boxes(32, 5, 3, "paper")
+    image, fill = torch.randn(2, 3, 32, 32)
+    expected = embed_hidden(embedder, (image, fill), windows, None)
+    embedder.batch = batch
+    found = embed_hidden(embedder, (image, fill), windows, embedder.program)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_program_follows_weights_that_change_and_leaves_them_as_they_are():
+    embedder = embedder_of(plain(), 8)
+    first = embedder.program
+    assert embedder.program is first
+    before = {name: each.clone() for name, each in embedder.network.state_dict().items()}
+    embed_hidden(embedder, tuple(torch.randn(2, 3, 32, 32)), boxes(32, 6, 6, "paper"), first)
+    after = embedder.network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    with torch.no_grad():
+        embedder.network.features[0].weight.mul_(2)
+    image = torch.randn(1, 3, 32, 32)
+    assert embedder.program is not first
+    with torch.no_grad():
+        found = embedder.program.dense(image)
+        assert relative(found, embedder.network.features(image)) < 1e-5
+
+
+def test_narrow_precision_has_no_program():
+    embedder = embedder_of(plain(), 8)
+    narrow = Embedder(embedder.network, embedder.spec, torch.device("cpu"), "bf16")
+    assert narrow.program is None

@@ -1,0 +1,119 @@
+"""Embeddings of one image with each of many windows hidden, computing only what a window changes.
+
+The activations of the intact image are kept; neighbouring windows go through the network together,
+and every layer makes only the cells that their union can change. Exact up to rounding.
+Source: Nakandala et al., Incremental and approximate inference for faster occlusion-based deep CNN
+explanations, SIGMOD 2019.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from xmir_cli.model.embedder import Embedder, unit
+from xmir_cli.model.patches import Box
+from xmir_cli.model.program import Program
+
+_SIDES = (1, 2, 3, 4)  # windows along each side of a group
+_CALL = 1_000_000  # multiplications that take as long as starting one step
+_WORTH = 0.9  # of the work of the whole network; above it, windows do not pay
+_SAMPLE = 6  # groups whose work is added up
+
+
+def embed_hidden(
+    embedder: Embedder, pictures: tuple[Tensor, Tensor], windows: Tensor, program: Program | None
+) -> Tensor:
+    """Unit embeddings [N, D], float32 on the CPU, of the image with each window filled.
+
+    Args:
+        embedder: The network.
+        pictures: In model space [3, S, S], the image and what its windows are filled with.
+        windows: Top, left, bottom, right in pixels [N, 4].
+        program: What `worthwhile` chose; None passes whole images through the network.
+    """
+    image, fill = pictures
+    embeddings = torch.empty(len(windows), embedder.dim)
+    if program is None:
+        for rows in torch.arange(len(windows)).split(embedder.batch):
+            embeddings[rows] = embedder.embed(hide(image, fill, windows[rows]))
+        return embeddings
+    groups = _groups(windows, _side(program, windows, embedder.batch))
+    with torch.no_grad():
+        bases = program.bases(image)
+
+    def one(rows: Tensor) -> None:
+        with torch.no_grad():  # which every thread has to say for itself
+            box = _around(windows[rows])
+            top, left, bottom, right = box
+            inner = windows[rows] - torch.tensor([top, left, top, left])
+            part = hide(image[:, top:bottom, left:right], fill[:, top:bottom, left:right], inner)
+            features = program.changed(part, box, bases)
+            embeddings[rows] = unit(embedder.project(features).float())
+
+    _share_out(one, groups)
+    return embeddings
+
+
+def worthwhile(embedder: Embedder, windows: Tensor) -> Program | None:
+    """The network's program when hiding these windows with it saves work; else None."""
+    program = embedder.program
+    if program is None or not len(windows):
+        return None
+    whole = program.work(program.boxes((0, 0, program.size, program.size)))
+    side = _side(program, windows, embedder.batch)
+    return program if _work(program, windows, side) < _WORTH * whole else None
+
+
+def hide(image: Tensor, fill: Tensor, windows: Tensor) -> Tensor:
+    """Copies [B, 3, H, W] of the image, each with one window of [B, 4] filled."""
+    copies = image.repeat(len(windows), 1, 1, 1)
+    for copy, (top, left, bottom, right) in zip(copies, windows.tolist(), strict=True):
+        copy[:, top:bottom, left:right] = fill[:, top:bottom, left:right]
+    return copies
+
+
+def _side(program: Program, windows: Tensor, batch: int) -> int:
+    """How many windows a side make the cheapest groups of at most a batch."""
+    sides = [side for side in _SIDES if side * side <= max(batch, 1)]
+    calls = _CALL * len(program.steps)
+    return min(sides, key=lambda side: _work(program, windows, side) + calls / side**2)
+
+
+def _work(program: Program, windows: Tensor, side: int) -> float:
+    """Multiplications a window, estimated from a few groups."""
+    groups = _groups(windows, side)
+    sample = groups[:: -(-len(groups) // _SAMPLE)]
+    total = sum(program.work(program.boxes(_around(windows[rows]))) * len(rows) for rows in sample)
+    return total / sum(len(rows) for rows in sample)
+
+
+def _groups(windows: Tensor, side: int) -> list[Tensor]:
+    """The windows in blocks of side x side neighbours on their grid: rows of `windows`."""
+    row = windows[:, [0, 2]].unique(dim=0, return_inverse=True)[1] // side
+    column = windows[:, [1, 3]].unique(dim=0, return_inverse=True)[1] // side
+    block = row * (int(column.max()) + 1) + column
+    order = block.argsort(stable=True)
+    counts = block[order].unique_consecutive(return_counts=True)[1]
+    return list(order.split(counts.tolist()))
+
+
+def _around(windows: Tensor) -> Box:
+    """The smallest box around all windows [N, 4]."""
+    top, left = windows[:, :2].amin(dim=0).tolist()
+    bottom, right = windows[:, 2:].amax(dim=0).tolist()
+    return (top, left, bottom, right)
+
+
+def _share_out(work: Callable[[Tensor], None], groups: Sequence[Tensor]) -> None:
+    """Do the work on every group, in as many threads as torch would use inside one operation.
+
+    Each group is done by one thread alone, so the results do not depend on how many there are.
+    """
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(work, groups))
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,167 @@
+"""A network as a list of steps that can run whole, or only where an image has changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from xmir_cli.model.joints import Concatenation, Padding
+from xmir_cli.model.layers import Convolution, Layer, Place
+from xmir_cli.model.operations import Node, UnknownLayerError
+from xmir_cli.model.patches import Box, Patch, Size, area, whole
+from xmir_cli.model.rewrite import simplify
+from xmir_cli.model.tape import record
+
+_DENSE = 0.8  # a share of the map from which all of it is computed
+_PASS = 12  # multiplications that take as long as reading and writing one number
+_TOLERANCE = 1e-4  # of the feature maps' largest value, against the network itself
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One layer; steps are known by their places in the program."""
+
+    layer: Layer
+    inputs: tuple[int, ...]
+    size: Size
+    work: int  # multiplications a cell, or what takes as long
+    room: int  # the step whose box is the extent of the memory
+    spent: tuple[int, ...]  # steps whose results no later one needs
+    reuse: bool  # the first input's memory may be taken
+
+
+class Program:
+    """What `features` computes for one image size, on the CPU in float32; holds folded weights."""
+
+    def __init__(self, steps: Sequence[Step], size: int) -> None:
+        self.steps, self.size = steps, size
+
+    def dense(self, images: Tensor) -> Tensor:
+        """Feature maps [B, C, h, w] of images [B, 3, S, S]."""
+        images = images.contiguous(memory_format=torch.channels_last)
+        boxes: list[Box | None] = [(0, 0, self.size, self.size)]
+        boxes += [whole(step.size) for step in self.steps]
+        last = self._run(Patch(images, boxes[0], None), boxes, None)[-1]
+        assert last.values is not None
+        return last.values
+
+    def bases(self, image: Tensor) -> list[Tensor]:
+        """What every step makes of one image [3, S, S]: [1, C, H, W] each, the image first."""
+        first = image[None].contiguous(memory_format=torch.channels_last)
+        boxes: list[Box | None] = [(0, 0, self.size, self.size)]
+        boxes += [whole(step.size) for step in self.steps]
+        patches = self._run(Patch(first, boxes[0], None), boxes, None, keep=True)
+        return [patch.values for patch in patches if patch.values is not None]
+
+    def changed(self, values: Tensor, box: Box, bases: Sequence[Tensor]) -> Tensor:
+        """Feature maps [B, C, h, w] of images that differ from the base only inside the box.
+
+        Args:
+            values: The images' pixels in the box [B, 3, height, width].
+            box: Top, left, bottom, right in pixels.
+            bases: Of the base image.
+        """
+        values = values.contiguous(memory_format=torch.channels_last)
+        last = self._run(Patch(values, box, bases[0]), self.boxes(box), bases)[-1]
+        return last.over(whole(last.size)).expand(len(values), -1, -1, -1)
+
+    def boxes(self, box: Box) -> list[Box | None]:
+        """The cells of every step that can differ when the image does inside the box."""
+        boxes: list[Box | None] = [box]
+        sizes: list[Size] = [(self.size, self.size)]
+        for step in self.steps:
+            given = [boxes[source] for source in step.inputs]
+            reached = step.layer.reach(given, [sizes[source] for source in step.inputs], step.size)
+            if reached is not None and area(reached) >= _DENSE * area(whole(step.size)):
+                reached = whole(step.size)
+            boxes.append(reached)
+            sizes.append(step.size)
+        return boxes
+
+    def work(self, boxes: Sequence[Box | None]) -> int:
+        """Multiplications an image that only the boxes need; the first is the image's."""
+        pairs = zip(self.steps, boxes[1:], strict=True)
+        return sum(step.work * area(box) for step, box in pairs if box is not None)
+
+    def _run(
+        self,
+        first: Patch,
+        boxes: Sequence[Box | None],
+        bases: Sequence[Tensor] | None,
+        keep: bool = False,
+    ) -> list[Patch]:
+        """The result of every step; without `keep` those that were needed on the way are empty."""
+        done = [first]
+        for place, step in enumerate(self.steps, start=1):
+            box, base = boxes[place], None if bases is None else bases[place]
+            if box is None:
+                done.append(Patch(None, None, base))
+                continue
+            inputs = [done[source] for source in step.inputs]
+            room = boxes[step.room]
+            assert room is not None
+            reuse = step.reuse and not keep and inputs[0].box == box
+            done.append(step.layer.apply(inputs, Place(box, step.size, base, room, reuse)))
+            if not keep:
+                for source in step.spent:
+                    done[source] = Patch(None, None, None)
+        return done
+
+
+def compile_program(features: nn.Module, size: int) -> Program | None:
+    """The program of `features` for images of `size` pixels; None where it cannot be followed.
+
+    It is tried on two random images, whole and in part, and given up if it differs.
+    """
+    try:
+        nodes = simplify(record(features, size))
+    except UnknownLayerError:
+        return None
+    program = Program(_steps(nodes), size)
+    return program if _agrees(program, features) else None
+
+
+def _steps(nodes: Sequence[Node]) -> list[Step]:
+    place = {id(node): index for index, node in enumerate(nodes)}
+    last = {id(source): index for index, node in enumerate(nodes) for source in node.inputs}
+    steps = []
+    for index, node in enumerate(nodes[1:], start=1):
+        assert node.layer is not None
+        sources = {id(source): source for source in node.inputs}
+        source = node.inputs[0]
+        fresh = source.layer is not None and not isinstance(source.layer, Concatenation | Padding)
+        steps.append(
+            Step(
+                node.layer,
+                tuple(place[id(source)] for source in node.inputs),
+                node.size,
+                _work(node),
+                place[id(node.room)] if node.room is not None else index,
+                tuple(place[key] for key in sources if last[key] == index),
+                fresh and last[id(source)] == index,
+            )
+        )
+    return steps
+
+
+def _work(node: Node) -> int:
+    passes = _PASS * node.channels
+    if isinstance(node.layer, Convolution):
+        return node.layer.weight.numel() + passes
+    return passes
+
+
+def _agrees(program: Program, features: nn.Module) -> bool:
+    generator = torch.Generator().manual_seed(0)
+    size, patch = program.size, max(1, program.size // 4)
+    with torch.no_grad():
+        image, other = torch.randn(2, 3, size, size, generator=generator)
+        hidden = image.clone()
+        hidden[:, :patch, patch : 2 * patch] = other[:, :patch, patch : 2 * patch]
+        expected: Tensor = features(torch.stack([image, hidden]))
+        box = (0, patch, patch, 2 * patch)
+        part = program.changed(other[None, :, :patch, patch : 2 * patch], box, program.bases(image))
+        found = torch.cat([program.dense(image[None]), part])
+        largest = float(expected.abs().max())
+        return bool((found - expected).abs().max() <= _TOLERANCE * largest)
