@@ -59,7 +59,8 @@ def test_the_whole_pipe_ends_well_under_pipefail(gallery):
         " | xmir causal-metric --steps 4 --device cpu",
         gallery,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert [line.split(":")[1] for line in done.stderr.splitlines()] == [" warning"]  # of ties
     assert done.stdout.count('"schema": "xmir.causal/1"') == 4
 
 

@@ -216,8 +216,13 @@ class Printer:
             self._line(self._separated([_cell(record, column) for column in self.columns]))
 
     def _line(self, text: str) -> None:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise DataError(f"standard output: {(error.strerror or 'closed').lower()}") from None
 
     def _separated(self, cells: Sequence[str]) -> str:
         if self.form == "tsv":
