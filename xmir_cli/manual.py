@@ -123,11 +123,12 @@ def _roff(text: str) -> str:
 
 def write(root: Path) -> None:
     """Write man/*.1 and renew the README below `root`."""
-    folder = root / "man"
+    folder, made = root / "man", pages()
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.1"):
-        old.unlink()
-    for name, page in pages().items():
+        if old.name not in made:
+            old.unlink()
+    for name, page in made.items():
         (folder / name).write_text(page, encoding="utf-8")
     front = root / "README.md"
     front.write_text(readme(front.read_text(encoding="utf-8")), encoding="utf-8")
