@@ -106,6 +106,8 @@ def xmir(
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process; nothing else ends it."""
+    # the stages of a pipe share the processors: threads that spin while they wait starve the others
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = execute(arguments)
         if sys.stdout is not None:
