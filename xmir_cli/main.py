@@ -15,21 +15,22 @@ from xmir_cli import __version__, console
 from xmir_cli.errors import XmirError
 
 if TYPE_CHECKING:
-    from typer._click import Command, Context
+    from typer._click import Command, Context, HelpFormatter
 
-COMMANDS = (
-    "train",
-    "embed",
-    "index",
-    "query",
-    "saliency",
-    "causal-metric",
-    "sanity-check",
-    "retrieval-metric",
-    "diff-saliency",
-    "montage",
-    "info",
-)
+# in the order of the pipeline; a test holds each summary against the command's own first line
+COMMANDS = {
+    "train": "Train an embedding network by deep metric learning.",
+    "embed": "Turn images into unit vectors: alike images lie near.",
+    "index": "Build a searchable index of embeddings.",
+    "query": "Find the indexed images most like a new one.",
+    "saliency": "Map where a retrieved image resembles its query.",
+    "causal-metric": "Score saliency maps by insertion and deletion.",
+    "sanity-check": "Check that saliency maps depend on the trained weights.",
+    "retrieval-metric": "Score rankings by labels: mAP, P@K, MRR and more.",
+    "diff-saliency": "Map the regions whose saliency differs between classes.",
+    "montage": "Draw one page of queries, hits and their overlays.",
+    "info": "Say what a file is, what is in it and what made it.",
+}
 
 # typer vendors its click, so the class is reached through typer's own
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
@@ -44,7 +45,7 @@ class _InterruptedError(Exception):
 
 
 class _LazyGroup(typer.core.TyperGroup):
-    """Imports a command's file when the command is called or the list of commands is shown."""
+    """Imports a command's file only when the command is called."""
 
     def list_commands(self, ctx: "Context") -> list[str]:
         del ctx
@@ -55,8 +56,13 @@ class _LazyGroup(typer.core.TyperGroup):
         if cmd_name in COMMANDS:
             return load_command(cmd_name)
         # typer suggests a near name out of this table
-        self.commands = {name: load_command(name) for name in COMMANDS}
+        self.commands = {name: typer.core.TyperCommand(name) for name in COMMANDS}
         return None
+
+    def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: "Context") -> object:
         try:

@@ -85,17 +85,14 @@ def _page(path: str, command: "Command") -> str:
     ]
     lines += [".SH OPTIONS", *_definitions(records)]
     if path == "xmir":
-        lines += [".SH COMMANDS", *_definitions(_summaries())]
+        lines += [
+            ".SH COMMANDS",
+            *_definitions((f"xmir-{name}(1)", text) for name, text in COMMANDS.items()),
+        ]
     lines += [".SH EXIT STATUS", *_definitions(_EXIT_STATUS), ".SH SEE ALSO"]
     others = ["xmir", *(f"xmir-{other}" for other in COMMANDS)]
     lines.append(", ".join(f"\\fB{_roff(other)}\\fR(1)" for other in others if other != name))
     return "\n".join(lines) + "\n"
-
-
-def _summaries() -> Iterator[tuple[str, str]]:
-    for name in COMMANDS:
-        summary = re.split(r"\n\s*\n", (load_command(name).help or "").strip())[0]
-        yield f"xmir-{name}(1)", _joined(summary)
 
 
 def _description(paragraphs: list[str]) -> Iterator[str]:
