@@ -2,6 +2,7 @@
 # The main job, end to end, on synthetic radiographs whose opacities are known: sets xmir up, trains
 # a small network, and runs every command of the pipeline. No network but pip; minutes on two cores.
 #   examples/quickstart.sh [OUT]      default: quickstart-out
+# COUNT=420 EPOCHS=20 QUERIES=12 in the environment: how many pictures, passes and explained queries.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 source "$here/environment.sh"
@@ -11,33 +12,36 @@ cd "$out"
 say() { printf '\n\033[1m$ %s\033[0m\n' "$*" >&2; }
 run() { say "$@"; "$@"; }
 
-run python "$here/phantoms.py" data --count 300 --size 128 --seed 0
+run python "$here/phantoms.py" data --count "${COUNT:-420}" --size 128 --seed 0
 
-run xmir train data/labels.csv --arch "$here/small_network.py:network" --weights random:0 \
-    --epochs 20 --learning-rate 1e-3 --force -o run.safetensors
+run xmir train data/labels.csv --arch "$here/small_network.py:network" --weights random:0 --head 64 \
+    --per-class 8 --epochs "${EPOCHS:-20}" --learning-rate 5e-4 --force -o run.safetensors
 run xmir embed data/labels.csv --where split=train --model run.safetensors --force -o train.parquet
 run xmir embed data/labels.csv --where split=test --model run.safetensors --force -o test.parquet
 run xmir index train.parquet --force -o cases.xmir
 run xmir info run.safetensors train.parquet cases.xmir
 
-say 'xmir retrieval-metric test.parquet --protocol loo | tee retrieval.jsonl'
-xmir retrieval-metric test.parquet --protocol loo --exclude-same patient --format jsonl > retrieval.jsonl
+say 'xmir retrieval-metric test.parquet --exclude-same patient > retrieval.jsonl'
+xmir retrieval-metric test.parquet --exclude-same patient --format jsonl > retrieval.jsonl
 
-# twelve queries that show an opacity; for each the three most similar cases, and why
-grep -E ',(lobar|ground-glass),.*,test,' data/labels.csv | cut -d, -f1 | sed -n '1~4p' | head -12 \
-    | sed 's|^|data/|' > queries.txt
-first=$(head -1 queries.txt)
-run xmir query "$first" --top 3
-say 'xmir query - --top 3 < queries.txt | xmir saliency ... | xmir causal-metric > causal.jsonl'
-xmir query - --top 3 < queries.txt \
+# a dozen queries that show an opacity; for each the three most similar cases, and why
+(head -1 data/labels.csv; grep -E ',(lobar|ground-glass),.*,test,' data/labels.csv | sed -n '1~4p') \
+    | sed '2,$s|^|data/|' | head -$((${QUERIES:-12} + 1)) > queries.csv
+run xmir query "$(sed -n 2p queries.csv | cut -d, -f1)" --top 3
+say 'xmir query queries.csv --top 3 | xmir saliency | xmir causal-metric > causal.jsonl'
+xmir query queries.csv --top 3 \
     | xmir saliency --method occlusion,attention,activation,random --window 16 --stride 4 -o maps \
-    | xmir causal-metric > causal.jsonl
+    | xmir causal-metric --format jsonl > causal.jsonl
+head -24 causal.jsonl | grep -v '"random"' | xmir montage --side 160 --force -o overlays.png
+say 'head -12 causal.jsonl | xmir sanity-check --method activation,attention --mode full'
+head -12 causal.jsonl | xmir sanity-check --method activation,attention --mode full
 
 run xmir diff-saliency data/labels.csv --where split=test --model run.safetensors \
-    --classes ground-glass,clear --force -o diff
+    --classes ground-glass,lobar,clear --force -o diff
 
 python "$here/quickstart_summary.py" retrieval.jsonl causal.jsonl data
 echo
 echo "Pictures to look at, in $PWD:"
+echo "  overlays.png     queries, their nearest cases, and the regions that make them similar"
 echo "  maps/*.png       overlays: which regions of a retrieved image make it similar to the query"
-echo "  diff/figure.png  which regions tell ground-glass from clear"
+echo "  diff/figure.png  which regions tell the classes apart"
