@@ -60,6 +60,15 @@ Mean = Annotated[
 Std = Annotated[
     str | None, typer.Option("--std", metavar="R,G,B", help="Normalisation standard deviation.")
 ]
+Window = Annotated[
+    str | None,
+    typer.Option(
+        "--window",
+        metavar="auto|C,W|minmax|pLOW,HIGH",
+        help="Grey values of DICOM files from black to white: the file's own window (auto; without "
+        "one minmax), centre and width, extremes, or percentiles. Travels with the model.",
+    ),
+]
 Device = Annotated[
     str,
     typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the network runs."),

@@ -1,5 +1,6 @@
 """The wire: what travels between the commands, one JSON object a line, and the model's identity."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import cast
@@ -15,6 +16,11 @@ DIFFERENCE = "xmir.difference/1"
 EPOCH = "xmir.epoch/1"
 ARTIFACT = "xmir.artifact/1"
 
+# columns of an item that its file tells, unless a manifest does
+TAG_COLUMNS = ("modality", "view_position", "burned_in_annotation", "patient")  # DICOM's
+DECODED = "decoded"  # what had to be done to the picture
+PATIENT_HASH = "hmac-"  # starts a patient that is the keyed hash of a PatientID
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -25,6 +31,7 @@ class Preprocessing:
     interpolation: str = "bilinear"  # bilinear | bicubic
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of values in [0, 1]
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    window: str = "auto"  # of DICOM greys: auto | minmax | CENTRE,WIDTH | pLOW,HIGH
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class ModelSpec:
                 interpolation=str(parts["interpolation"]),
                 mean=_triple(parts["mean"]),
                 std=_triple(parts["std"]),
+                window=check_window(str(parts.get("window", "auto"))),  # once there was none
             )
             head = data["head"]
             return ModelSpec(
@@ -73,6 +81,21 @@ class ModelSpec:
             other.head,
             other.preprocessing,
         )
+
+
+def check_window(window: str) -> str:
+    """The window, when it is one: auto, minmax, CENTRE,WIDTH or pLOW,HIGH; else ValueError."""
+    if window not in {"auto", "minmax"}:
+        number = r"(-?\d+(?:\.\d+)?)"
+        match = re.fullmatch(rf"(p?){number},{number}", window)
+        if match is None:
+            raise ValueError("expected auto, minmax, CENTRE,WIDTH or pLOW,HIGH")
+        first, second = float(match[2]), float(match[3])
+        if match[1] and not 0 <= first < second <= 100:
+            raise ValueError("expected percentiles LOW < HIGH in 0..100")
+        if not match[1] and second < 1:
+            raise ValueError("expected a width of at least 1")
+    return window
 
 
 def _integer(value: object) -> int:
@@ -100,6 +123,12 @@ def number(record: Mapping[str, object], key: str, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise DataError(f"{where}: {key}: expected a number, found {_kind(value)}")
     return float(value)
+
+
+def window_of(record: Mapping[str, object], where: str) -> str:
+    """The window of DICOM greys that the record's model sees them by; auto without a model."""
+    model = record.get("model")
+    return "auto" if model is None else ModelSpec.from_json(model, where).preprocessing.window
 
 
 def _kind(value: object) -> str:

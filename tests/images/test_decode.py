@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from xmir_cli.errors import ItemError
+from xmir_cli.errors import ItemError, UsageError
 from xmir_cli.images.decode import Picture, decode, decode_bytes, read_bytes
 
 RAMP = np.add.outer(np.arange(48), np.arange(64) * 2).astype(np.uint8)  # [48, 64], 0..173
@@ -31,9 +31,9 @@ def pixels(picture: Picture) -> np.ndarray:
     return np.asarray(picture.pixels).astype(float)
 
 
-def code(data: bytes, **options: int) -> str:
+def code(data: bytes, path: str = "") -> str:
     with pytest.raises(ItemError) as caught:
-        decode_bytes(data, **options)
+        decode_bytes(data, path)
     assert ": " in caught.value.reason
     return caught.value.reason.split(":")[0]
 
@@ -234,10 +234,32 @@ def test_decompression_bombs_are_refused_by_their_header(size: tuple[int, int]):
     assert code(png_of_size(*size)) == "too-large"
 
 
-def test_the_pixel_limit_can_be_moved():
+def test_the_pixel_limit_can_be_moved(monkeypatch: pytest.MonkeyPatch):
     data = saved(Image.new("L", (100, 100)), "PNG")
-    assert code(data, pixel_limit=9_999) == "too-large"
-    assert decode_bytes(data, pixel_limit=10_000).width == 100
+    monkeypatch.setenv("XMIR_MAX_PIXELS", "9999")
+    assert code(data) == "too-large"
+    monkeypatch.setenv("XMIR_MAX_PIXELS", "10000")
+    assert decode_bytes(data).width == 100
+    monkeypatch.setenv("XMIR_MAX_PIXELS", "many")
+    with pytest.raises(UsageError, match="XMIR_MAX_PIXELS: expected a number of pixels"):
+        decode_bytes(data)
+
+
+def test_a_frame_is_named_after_the_file(tmp_path: Path):
+    pages = [Image.new("L", (8, 8), value) for value in (10, 20, 30)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    picture = decode(f"{tmp_path}/a.tif#frame=2")
+    assert pixels(picture).max() == 20
+    assert picture.done == ()
+    for number in (0, 4):
+        with pytest.raises(ItemError, match="bad-frame"):
+            decode(f"{tmp_path}/a.tif#frame={number}")
+
+
+def test_a_file_that_is_really_called_so_is_taken_as_it_is(tmp_path: Path):
+    Image.new("L", (8, 8), 7).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.png#frame=3")
+    assert pixels(decode(f"{tmp_path}/a.png#frame=3")).max() == 7
 
 
 def test_compressed_text_bombs_are_refused():
@@ -270,7 +292,12 @@ def test_no_bytes_are_empty():
 
 
 def test_dicom_is_seen_before_the_tiff_in_its_preamble():
-    assert code(b"II*\0" + bytes(124) + b"DICM") == "no-decoder"
+    assert code(b"II*\0" + bytes(124) + b"DICM") in {"no-pixels", "no-decoder"}
+
+
+def test_dicom_without_its_preamble_is_called_that():
+    with pytest.raises(ItemError, match="not-an-image: DICOM without its preamble"):
+        decode_bytes(b"\x08\0\x05\0CS\x0a\0ISO_IR 100")
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])

@@ -34,6 +34,7 @@ def command(
     input_size: options.InputSize = None,
     mean: options.Mean = None,
     std: options.Std = None,
+    window: options.Window = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -76,7 +77,7 @@ def command(
     from xmir_cli.images.quiet import libraries_silenced
     from xmir_cli.model.loader import load_embedder, make_spec
 
-    spec = make_spec(model, architecture, weights, head, input_size, mean, std)
+    spec = make_spec(model, architecture, weights, head, input_size, mean, std, window)
     embedder = load_embedder(spec, device, precision)
     embedder.batch = batch
     parts = _parts(output, items, embedder, resume)
@@ -143,6 +144,7 @@ def _parts(
 ) -> "Parts":
     from torch import __version__ as torch_version
 
+    from xmir_cli.images.dicom_tags import key_mark
     from xmir_cli.store.parts import Parts
 
     columns = list(dict.fromkeys(name for item in items for name in item.columns))
@@ -151,6 +153,8 @@ def _parts(
         "precision": embedder.precision,
         "torch": str(torch_version),
     }
+    if mark := key_mark():
+        made["patient_key"] = mark  # rows of another key are not to be mixed with these
     parts = Parts(output, columns, embedder.spec, made)
     if resume:
         console.note(f"{parts.recall()} rows of this model are there already")

@@ -78,7 +78,7 @@ def _image(path: Path) -> Record:
         raise DataError(f"{path}: a folder without manifest or parts; expected {_ACCEPTED}")
     try:
         data = read_bytes(str(path))
-        picture = decode_bytes(data)
+        picture = decode_bytes(data, str(path))
     except ItemError as error:
         if error.reason.startswith("not-an-image"):
             raise DataError(f"{path}: unknown; expected {_ACCEPTED}") from None

@@ -10,7 +10,7 @@ import typer
 
 from xmir_cli import console, options
 from xmir_cli.errors import DataError, ItemError, UsageError
-from xmir_cli.records import Record, text
+from xmir_cli.records import Record, text, window_of
 from xmir_cli.store.atomic import atomic_file, refuse_existing
 from xmir_cli.store.jsonl import open_lines, read_records
 
@@ -78,6 +78,7 @@ class _Entry:
     retrieved: str
     layer: str  # what is drawn over the picture: the method, and which side it explains
     saliency: str | None  # path of the map
+    window: str  # of DICOM greys
     record: Record
 
     @property
@@ -106,7 +107,7 @@ def _entry(record: Record, where: str) -> _Entry:
         layer += " (query)"
     saliency = text(record, "saliency", where) if "saliency" in record else None
     query, retrieved = text(record, "query", where), text(record, "retrieved", where)
-    return _Entry(query, retrieved, layer, saliency, record)
+    return _Entry(query, retrieved, layer, saliency, window_of(record, where), record)
 
 
 def _layers(entries: Sequence[_Entry]) -> "list[Bar]":
@@ -136,7 +137,13 @@ def _row(
 
     first = entries[0]
     label = str(first.record.get("query_label") or "")
-    row = [Cell(_picture(first.query, skips), QUERY, ("query", label, Path(first.query).name))]
+    row = [
+        Cell(
+            _picture(first.query, first.window, skips),
+            QUERY,
+            ("query", label, Path(first.query).name),
+        )
+    ]
     for _, group in groupby(entries, key=lambda entry: entry.hit):
         of_layer = {entry.layer: entry for entry in group}
         for layer in layers:
@@ -156,7 +163,7 @@ def _overlay(
     from xmir_cli.store.arrays import read_array
 
     explained = entry.query if entry.record.get("explains") == "query" else entry.retrieved
-    picture = _picture(explained, skips)
+    picture = _picture(explained, entry.window, skips)
     roi = entry.record.get("roi")
     if picture is None or entry.saliency is None or not isinstance(roi, list):
         return picture
@@ -164,12 +171,12 @@ def _overlay(
     return overlay(picture, saliency, roi, Display(layer.colormap, alpha), layer.largest)
 
 
-def _picture(path: str, skips: console.Skips) -> "Image.Image | None":
+def _picture(path: str, window: str, skips: console.Skips) -> "Image.Image | None":
     from xmir_cli.images.decode import decode
     from xmir_cli.render.overlay import to_rgb
 
     try:
-        return to_rgb(decode(path).pixels)
+        return to_rgb(decode(path, window).pixels)
     except ItemError as error:
         skips.add(path, error.reason)
         return None

@@ -77,6 +77,7 @@ def command(
     input_size: options.InputSize = None,
     mean: options.Mean = None,
     std: options.Std = None,
+    window: options.Window = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     precision: Annotated[
@@ -123,11 +124,12 @@ def command(
     division = divide(rows, split, validate)
     check_classes([row.label for row in division.training], per_class, settings.classes_per_batch)
     _tell(division, validate)
-    spec = make_spec(None, arch, weights, head, input_size, mean, std)
+    spec = make_spec(None, arch, weights, head, input_size, mean, std, window)
     embedder = load_embedder(spec, device, precision)
     if precision == "bf16" and embedder.device.type != "cuda":
         raise ModelError(f"--precision bf16: training needs a CUDA device, found {embedder.device}")
-    pictures = Pictures(lambda path: embedder.resized(decode(path)))
+    shown = spec.preprocessing.window
+    pictures = Pictures(lambda path: embedder.resized(decode(path, shown)))
     trainer = Trainer(Feed(embedder, pictures, jobs), settings)
     division = readable(division, trainer.feed, skips.add, console.progress)
     check_classes([row.label for row in division.training], per_class, settings.classes_per_batch)

@@ -78,7 +78,7 @@ def _views(
     items: Sequence[Labelled], how: Averaging, skips: Skips
 ) -> Iterator[tuple[Labelled, View]]:
     def load(item: Labelled) -> View:
-        return how.embedder.view(decode(item.path))
+        return how.embedder.view(decode(item.path, how.embedder.spec.preprocessing.window))
 
     for item, view in zip(items, decode_all(items, load, how.jobs), strict=True):
         if isinstance(view, ItemError):

@@ -70,7 +70,7 @@ class Cases:
 
     def _open(self, path: str) -> "_Opened":
         data = read_bytes(path)
-        picture = decode_bytes(data)
+        picture = decode_bytes(data, path, self.embedder.spec.preprocessing.window)
         return _Opened(hashlib.sha256(data).hexdigest(), picture, self.embedder.view(picture))
 
     def _forget(self) -> None:

@@ -30,8 +30,8 @@ def ask_images(
 
     def load(path: str) -> Loaded:
         data = read_bytes(path)
-        view = embedder.view(decode_bytes(data))
-        return hashlib.sha256(data).hexdigest(), embedder.to_input(view)
+        picture = decode_bytes(data, path, embedder.spec.preprocessing.window)
+        return hashlib.sha256(data).hexdigest(), embedder.to_input(embedder.view(picture))
 
     pairs = zip(items, decode_all([item.path for item in items], load, jobs), strict=True)
     usable = _without_errors(pairs, skip)

@@ -12,6 +12,8 @@ _MAGIC = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
 }
+# the first groups of a data set, in either byte order
+_BARE = (b"\x02\0\0\0", b"\x02\0\x10\0", b"\x08\0\x05\0", b"\x08\0\0\0", b"\0\x08\0\x05")
 # TIFF tags of strips and tiles
 _STARTS = (273, 324)
 _LENGTHS = (279, 325)
@@ -29,6 +31,8 @@ def kind_of(data: bytes) -> str:
             return kind
     if any(magic.startswith(data) for magic in _MAGIC):
         raise ItemError("truncated: the file ends early")
+    if data.startswith(_BARE):
+        raise ItemError("not-an-image: DICOM without its preamble is not read")
     raise ItemError("not-an-image: expected PNG, JPEG, TIFF or DICOM")
 
 

@@ -19,7 +19,7 @@ from xmir_cli.model.weights import (
     fill_from_torchvision,
     recorded_spec,
 )
-from xmir_cli.records import ModelSpec, Preprocessing
+from xmir_cli.records import ModelSpec, Preprocessing, check_window
 
 DEFAULT_ARCHITECTURE = "densenet121"  # the paper's
 
@@ -61,6 +61,7 @@ def make_spec(  # noqa: PLR0913 # the flags that describe a model
     input_size: int | None,
     mean: str | None,
     std: str | None,
+    window: str | None = None,
 ) -> ModelSpec:
     """What the flags describe: one of xmir's checkpoints, or an architecture with weights."""
     if model is not None:
@@ -83,7 +84,17 @@ def make_spec(  # noqa: PLR0913 # the flags that describe a model
             head,
             build(name, input_size).preprocessing,
         )
-    return replace(spec, preprocessing=_override(spec.preprocessing, input_size, mean, std))
+    recipe = _override(spec.preprocessing, input_size, mean, std)
+    if window is not None:
+        recipe = replace(recipe, window=_window(window))
+    return replace(spec, preprocessing=recipe)
+
+
+def _window(given: str) -> str:
+    try:
+        return check_window(given)
+    except ValueError as error:
+        raise UsageError(f"--window: {error}, found {given}") from None
 
 
 def _override(

@@ -14,6 +14,7 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.images.decode import decode_bytes, read_bytes
 from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder
+from xmir_cli.records import DECODED
 from xmir_cli.store.parts import Row
 
 Known = Callable[[str, str], Row | None]  # the row of a path with this SHA-256, if there is one
@@ -42,11 +43,11 @@ def embed_slots(
     def load(path: str) -> Row | _Waiting:
         data = read_bytes(path)
         sha256 = hashlib.sha256(data).hexdigest()
-        return known(path, sha256) or _decode(embedder, data, sha256)
+        return known(path, sha256) or _decode(embedder, data, path, sha256)
 
     def load_anew(path: str) -> Row | _Waiting:
         data = read_bytes(path)
-        return _decode(embedder, data, hashlib.sha256(data).hexdigest())
+        return _decode(embedder, data, path, hashlib.sha256(data).hexdigest())
 
     loaded = decode_all(paths, load, jobs)
     for start in range(0, len(paths), size):
@@ -60,9 +61,12 @@ def embed_slots(
             yield [item for item in slot if not isinstance(item, _Waiting)]
 
 
-def _decode(embedder: Embedder, data: bytes, sha256: str) -> _Waiting:
-    picture = decode_bytes(data)
-    row = Row(sha256, picture.width, picture.height, np.empty(0, np.float32))
+def _decode(embedder: Embedder, data: bytes, path: str, sha256: str) -> _Waiting:
+    picture = decode_bytes(data, path, embedder.spec.preprocessing.window)
+    columns = dict(picture.columns)
+    if picture.done:
+        columns[DECODED] = ", ".join(picture.done)
+    row = Row(sha256, picture.width, picture.height, np.empty(0, np.float32), columns)
     return _Waiting(row, embedder.to_input(embedder.view(picture)))
 
 

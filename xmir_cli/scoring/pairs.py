@@ -140,7 +140,8 @@ def _scored(tied: float, curves: dict[str, Causal], parameters: dict[str, object
 def read_input(embedder: Embedder, path: str) -> Tensor:
     """The image at `path` as the network sees it, [3, S, S]; raises ItemError naming it."""
     try:
-        return embedder.to_input(embedder.view(decode(path)))
+        picture = decode(path, embedder.spec.preprocessing.window)
+        return embedder.to_input(embedder.view(picture))
     except ItemError as error:
         raise ItemError(f"{error.reason} ({path})") from None
 

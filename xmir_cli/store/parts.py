@@ -3,18 +3,20 @@
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from xmir_cli.errors import DataError, ExistsError
-from xmir_cli.records import ModelSpec
+from xmir_cli.records import DECODED, PATIENT_HASH, TAG_COLUMNS, ModelSpec
 from xmir_cli.store.embedding_table import COLUMNS, EMBEDDING, Embeddings
 from xmir_cli.store.embeddings import read_embeddings, write_embeddings
 from xmir_cli.store.inputs import Item
 
+_TOLD = (*TAG_COLUMNS, DECODED)
+_OWN = {"id", "path", "sha256", "width", "height", EMBEDDING}
 PART_SECONDS = 10.0  # of work that a killed run may lose
 
 
@@ -26,6 +28,7 @@ class Row:
     width: int
     height: int
     vector: np.ndarray  # [D] float32
+    columns: Mapping[str, str] = field(default_factory=dict)  # what the file itself tells
 
 
 def to_embeddings(
@@ -35,7 +38,9 @@ def to_embeddings(
     made: Mapping[str, str],
 ) -> Embeddings:
     """The table of embedded images: the columns of the contract, then the manifest's others."""
-    carried = [name for name in columns if name not in COLUMNS and name != EMBEDDING]
+    told = [name for name in _TOLD if any(name in row.columns for _, row in rows)]
+    names = dict.fromkeys(["label", "patient", "split", *columns, *told])
+    carried = [name for name in names if name not in _OWN]
     table: dict[str, list[str | None] | list[str] | list[int]] = {
         "id": [storable(item.id) for item, _ in rows],
         "path": [storable(item.path) for item, _ in rows],
@@ -43,13 +48,22 @@ def to_embeddings(
         "width": [row.width for _, row in rows],
         "height": [row.height for _, row in rows],
     }
-    for name in ("label", "patient", "split", *carried):
-        values = [item.columns.get(name) for item, _ in rows]
+    for name in carried:
+        # the manifest knows better than the file
+        values = [item.columns.get(name) or row.columns.get(name) for item, row in rows]
         table[storable(name)] = [None if value is None else storable(value) for value in values]
     items = pa.table(
         {name: pa.array(values, COLUMNS.get(name, pa.string())) for name, values in table.items()}
     )
     return Embeddings(items, np.stack([row.vector for _, row in rows]), model, made)
+
+
+def _told(columns: Mapping[str, str | None]) -> dict[str, str]:
+    """Which of a row's columns its file told, not a manifest."""
+    found = {name: value for name in _TOLD if (value := columns.get(name))}
+    if not found.get("patient", "").startswith(PATIENT_HASH):
+        found.pop("patient", None)
+    return found
 
 
 def storable(text: str) -> str:
@@ -114,10 +128,12 @@ class Parts:
             shutil.rmtree(folder_of(self.output), ignore_errors=True)
 
     def _take(self, found: Embeddings) -> None:
-        names = ("path", "sha256", "width", "height")
-        columns = [found.items[name].to_pylist() for name in names]
-        for path, sha256, width, height, vector in zip(*columns, found.vectors, strict=True):
-            self.rows[path, sha256] = Row(sha256, width, height, vector)
+        own = ["path", "sha256", "width", "height"]
+        told = [name for name in _TOLD if name in found.items.column_names]
+        items = found.items.select(own + told).to_pylist()
+        for item, vector in zip(items, found.vectors, strict=True):
+            row = Row(item["sha256"], item["width"], item["height"], vector, _told(item))
+            self.rows[item["path"], row.sha256] = row
 
 
 def folder_of(output: Path) -> Path:

@@ -1,0 +1,41 @@
+"""Sizes in the headers of compressed frames, as the libraries that made them say."""
+
+import io
+import struct
+
+import pytest
+from PIL import Image
+
+from xmir_cli.images.codestream import frame_size
+
+
+def encoded(form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (37, 21), (200, 10, 10)).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 2}])
+def test_jpeg(options):
+    assert frame_size(encoded("JPEG", **options)) == (37, 21)
+
+
+@pytest.mark.parametrize("options", [{"no_jp2": True}, {"no_jp2": False}])
+def test_jpeg_2000(options):
+    assert frame_size(encoded("JPEG2000", **options)) == (37, 21)
+
+
+def test_jpeg_ls_and_fill_bytes():
+    header = struct.pack(">BBHBHHB", 0xFF, 0xF7, 11, 8, 500, 600, 1)
+    assert frame_size(b"\xff\xd8" + b"\xff" + header) == (600, 500)
+
+
+@pytest.mark.parametrize("frame", [b"", b"\xff\xd8", b"\xff\xd8\xff\xe0\0", b"hello, hello"])
+def test_a_frame_without_a_header_has_no_size(frame):
+    assert frame_size(frame) == (0, 0)
+
+
+def test_no_cut_of_a_header_is_anything_but_a_size():
+    for form in ("JPEG", "JPEG2000"):
+        data = encoded(form)
+        assert {frame_size(data[:end]) for end in range(300)} <= {(0, 0), (37, 21)}

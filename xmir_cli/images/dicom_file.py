@@ -1,0 +1,111 @@
+"""DICOM files are opened here, with nothing in them believed: bounded, and only by allow-list.
+
+Tags that may name a patient are passed over by their length; their values never become objects.
+"""
+
+import io
+import logging
+import re
+import warnings
+import zlib
+from typing import TYPE_CHECKING
+
+from xmir_cli.errors import ItemError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
+
+_PREAMBLE = 132  # bytes, with "DICM"
+_DEFLATED, _EXPLICIT = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1"
+_INFLATED_LIMIT = 512 << 20  # bytes, as for whole files
+_PIXEL_TAGS = [
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "PixelPresentation",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "ModalityLUTSequence",
+    "VOILUTSequence",
+    "RedPaletteColorLookupTableDescriptor",
+    "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor",
+    "RedPaletteColorLookupTableData",
+    "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableData",
+    "SegmentedRedPaletteColorLookupTableData",
+    "SegmentedGreenPaletteColorLookupTableData",
+    "SegmentedBluePaletteColorLookupTableData",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+    "PixelData",
+    "FloatPixelData",
+    "DoubleFloatPixelData",
+]
+_CARRIED_TAGS = ["Modality", "ViewPosition", "BurnedInAnnotation"]
+
+
+def open_dicom(data: bytes, with_patient: bool) -> "FileDataset":
+    """The tags that pixels need and xmir carries; PatientID only for a keyed hash.
+
+    Raises ItemError when pydicom is missing, or when the file is damaged or inflates too far.
+    """
+    try:
+        import pydicom  # noqa: PLC0415 # an extra, and 0.3 s that other images need not pay
+        import pydicom.config  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise ItemError("no-decoder: DICOM needs pydicom; pip install 'xmir[dicom]'") from None
+    _silence()
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    tags = _PIXEL_TAGS + _CARRIED_TAGS + (["PatientID"] if with_patient else [])
+    plain = _inflate(data)
+    try:
+        return pydicom.dcmread(io.BytesIO(plain), specific_tags=list(tags))
+    except Exception:  # noqa: BLE001 # RecursionError, MemoryError, struct.error and pydicom's own
+        raise ItemError("corrupt: damaged DICOM file") from None
+
+
+def _silence() -> None:
+    """Its warnings and its log quote the values of tags."""
+    warnings.filterwarnings("ignore", module=r"pydicom|pylibjpeg|openjpeg|libjpeg")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    logging.getLogger("pylibjpeg").setLevel(logging.CRITICAL + 1)
+
+
+def _inflate(data: bytes) -> bytes:
+    """The file with a deflated data set inflated up to a limit; pydicom itself knows none."""
+    head = data[_PREAMBLE : _PREAMBLE + (64 << 10)]
+    # group 2 is explicit VR, little endian: its length, then TransferSyntaxUID somewhere
+    length = re.match(rb"\x02\0\0\0UL\x04\0(....)", head, re.DOTALL)
+    syntax = re.search(rb"\x02\0\x10\0UI..", head, re.DOTALL)
+    if syntax is None or not head.startswith(_DEFLATED, syntax.end()):
+        return data
+    if length is None:
+        raise ItemError("corrupt: damaged DICOM file")
+    end = _PREAMBLE + 12 + int.from_bytes(length[1], "little")
+    value = _PREAMBLE + syntax.end()
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        rest = inflater.decompress(data[end:], _INFLATED_LIMIT)
+    except zlib.error:
+        raise ItemError("corrupt: damaged DICOM file") from None
+    if inflater.unconsumed_tail:
+        raise ItemError(f"too-large: inflates to more than {_INFLATED_LIMIT} bytes")
+    if not inflater.eof:
+        raise ItemError("truncated: the file ends early")
+    plain = _EXPLICIT.ljust(len(_DEFLATED), b"\0")
+    return data[:value] + plain + data[value + len(_DEFLATED) : end] + rest

@@ -1,0 +1,58 @@
+"""Grey values of any range become 0..255: the VOI arithmetic of DICOM.
+
+Source: DICOM PS3.3 2024e, C.11.2.1.2 (windows) and C.11.2.1.3 (functions).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
+
+
+@dataclass(frozen=True)
+class Voi:
+    """Which values are of interest: black and white lie about half a width from the centre."""
+
+    center: float  # in modality units, such as HU
+    width: float
+    function: Function = "LINEAR"
+
+    @property
+    def usable(self) -> bool:
+        """Whether the standard allows these numbers."""
+        finite = np.isfinite(self.center) and np.isfinite(self.width)
+        return bool(finite and (self.width >= 1 if self.function == "LINEAR" else self.width > 0))
+
+
+def windowed(values: np.ndarray, voi: Voi) -> np.ndarray:
+    """Values [H, W] as float32 in 0..255 after a usable window."""
+    if voi.function == "SIGMOID":
+        exponent = np.clip(-4 * (values - voi.center) / voi.width, -80, 80)
+        return (255 / (1 + np.exp(exponent))).astype(np.float32)
+    # LINEAR counts whole grey steps: a width of 1 has nothing between black and white
+    shift, less = (0.5, 1.0) if voi.function == "LINEAR" else (0.0, 0.0)
+    center, width = voi.center - shift, voi.width - less
+    low, high = center - width / 2, center + width / 2
+    if width == 0:
+        return np.where(values > low, np.float32(255), np.float32(0))
+    return stretched(values, low, high)
+
+
+def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values [H, W] as float32 with `low` at 0 and `high` at 255; all 0 when they are equal."""
+    if not high > low:
+        return np.zeros(values.shape, np.float32)
+    scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+    return np.clip(scaled, 0, 255, out=scaled)
+
+
+def limits(values: np.ndarray, low: float = 0, high: float = 100) -> tuple[float, float]:
+    """Two percentiles of the values [N], by default the smallest and the largest; 0, 0 of none."""
+    if not values.size:
+        return 0.0, 0.0
+    if (low, high) == (0, 100):
+        return float(values.min()), float(values.max())
+    first, second = np.percentile(values, [low, high])
+    return float(first), float(second)
