@@ -72,3 +72,9 @@ def test_the_list_of_commands_needs_none_of_their_files():
     for name, summary in COMMANDS.items():
         assert f"{name} " in done.stdout
         assert summary in done.stdout
+
+
+def test_a_glob_that_no_argument_takes_does_not_flood_the_terminal():
+    done = run("causal-metric", *(f"map-{number}.npy" for number in range(2000)))
+    assert done.returncode == 2
+    assert len(done.stderr) < 500

@@ -32,6 +32,8 @@ COMMANDS = {
     "info": "Say what a file is, what is in it and what made it.",
 }
 
+MESSAGE_LIMIT = 300  # characters of a usage error
+
 # typer vendors its click, so the class is reached through typer's own
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -156,7 +158,10 @@ def _usage_error(error: Exception) -> int:
         error.show()  # type: ignore[attr-defined] # vendored type
         return 2
     path = context.command_path if context is not None else "xmir"
-    console.error(" ".join(str(format_message()).split()), f"See '{path} --help'.")
+    message = " ".join(str(format_message()).split())
+    if len(message) > MESSAGE_LIMIT:  # such as every file of a glob that no argument takes
+        message = f"{message[:MESSAGE_LIMIT]} ..."
+    console.error(message, f"See '{path} --help'.")
     return 2
 
 
