@@ -236,13 +236,21 @@ def test_two_models_cannot_be_compared(xmir):
 def test_a_table_has_micro_macro_and_labels(xmir):
     _write("e.parquet", [0, 0.1, 0.3, 1.0], ["a", "a", "b", "b"], ["p", "p", "q", "r"])
     rows = xmir("retrieval-metric", "e.parquet", "--format", "tsv").stdout.splitlines()
-    assert [row.split("\t")[:3] for row in rows] == [
-        ["over", "queries", "map"],
-        ["micro", "4", "0.8333"],
-        ["macro", "", "0.8333"],
-        ["a", "2", "1.0000"],
-        ["b", "2", "0.6667"],
-        ["micro excluding same patient", "2", "0.6667"],
-        ["macro excluding same patient", "", "0.6667"],
-        ["b excluding same patient", "2", "0.6667"],
+    assert [row.split("\t")[:4] for row in rows] == [
+        ["over", "neighbours", "queries", "map"],
+        ["micro", "all", "4", "0.8333"],
+        ["macro", "all", "", "0.8333"],
+        ["a", "all", "2", "1.0000"],
+        ["b", "all", "2", "0.6667"],
+        ["micro", "other patients", "2", "0.6667"],
+        ["macro", "other patients", "", "0.6667"],
+        ["b", "other patients", "2", "0.6667"],
     ]
+
+
+def test_the_table_says_whose_neighbours_its_chosen_numbers_are(xmir):
+    _write("e.parquet", [0, 0.1, 0.3, 1.0], ["a", "a", "b", "b"], ["p", "p", "q", "r"])
+    asked = ("retrieval-metric", "e.parquet", "--exclude-same", "patient", "--format", "tsv")
+    rows = [row.split("\t") for row in xmir(*asked).stdout.splitlines()]
+    assert rows[1][:4] == ["micro", "other patients", "2", "0.6667"]
+    assert ["micro", "all", "4", "0.8333"] in [row[:4] for row in rows]

@@ -104,7 +104,8 @@ def command(
         "near_duplicates": near_duplicates(found, copies(queries, items, own)),
         "model": queries.model.to_json(),
     }
-    columns = ["over", "queries", *measures.names]
+    both = f"excluding_same_{group}" in record
+    columns = ["over", *(["neighbours"] if both else []), "queries", *measures.names]
     with console.Printer(form or "", columns, "embeddings") as printer:
         whole = printer.form in {"jsonl", "paths"}
         for row in [record] if whole else rows(record, group):

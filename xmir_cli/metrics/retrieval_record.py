@@ -52,18 +52,24 @@ def near_duplicates(found: Evaluation, copies: Integers) -> Record:
 
 
 def rows(record: Record, group: str) -> Iterator[Record]:
-    """The record as rows: micro, macro, each label, then the same for the other numbers in it."""
+    """The record as rows: micro, macro, each label, then the same for the other numbers in it.
+
+    `neighbours` says of which numbers a row is, where there are both: with or without those of
+    the query's own group.
+    """
     parts: dict[str, object] = {"": record}
-    for kind in ("excluding", "including"):
-        key = f"{kind}_same_{group}"
+    for key, first, second in (
+        (f"excluding_same_{group}", "all", f"other {group}s"),
+        (f"including_same_{group}", f"other {group}s", "all"),
+    ):
         if key in record:
-            parts[f" {key.replace('_', ' ')}"] = record[key]
-    for title, part in parts.items():
+            parts = {first: record, second: record[key]}
+    for neighbours, part in parts.items():
         assert isinstance(part, dict)
-        yield {**part, "over": f"micro{title}"}
-        yield {**part["macro"], "over": f"macro{title}"}
+        yield {**part, "over": "micro", "neighbours": neighbours}
+        yield {**part["macro"], "over": "macro", "neighbours": neighbours}
         for label, means in part["labels"].items():
-            yield {**means, "over": f"{label}{title}"}
+            yield {**means, "over": label, "neighbours": neighbours}
 
 
 def flat(record: Mapping[str, object], prefix: str = "") -> dict[str, float]:
