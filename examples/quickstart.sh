@@ -37,7 +37,7 @@ say 'head -12 causal.jsonl | xmir sanity-check --method activation,attention --m
 head -12 causal.jsonl | xmir sanity-check --method activation,attention --mode full
 
 run xmir diff-saliency data/labels.csv --where split=test --model run.safetensors \
-    --classes ground-glass,lobar,clear --force -o diff
+    --classes ground-glass,lobar,clear --permutations 1000 --force -o diff
 
 python "$here/quickstart_summary.py" retrieval.jsonl causal.jsonl data
 echo

@@ -178,3 +178,26 @@ def test_images_without_labels_are_an_error(xmir, rows, network):
     result = xmir("diff-saliency", rows[0][0], *network)
     assert result.code == 5
     assert "no image has a label" in result.stderr
+
+
+def test_a_difference_beyond_chance_is_tested_and_outlined(diff):
+    rows = write_images("left", range(8)) + write_images("right", range(8, 16))
+    result = diff(write_manifest(rows), "--permutations", 199, "-o", "out")
+    assert result.code == 0, result.stderr
+    (record,) = result.records()
+    chance = array(record, "p_values")
+    assert chance.shape == (32, 32)
+    assert record["p_min"] == pytest.approx(chance.min())
+    assert record["p_min"] < 0.05
+    assert record["significant_share"] == pytest.approx((chance < 0.05).mean())
+    plain = diff("labels.csv", "-o", "plain").records()[0]
+    assert "p_min" not in plain
+    assert np.array_equal(array(plain), array(record))
+    with Image.open(plain["overlay"]) as first, Image.open(record["overlay"]) as second:
+        assert first.tobytes() != second.tobytes()
+
+
+def test_a_test_needs_two_images_of_every_class(diff, rows):
+    result = diff(write_manifest(rows), "--permutations", 9, "-o", "out")
+    assert result.code == 5
+    assert "two images or more of every class" in result.stderr

@@ -43,6 +43,15 @@ def command(
             "the largest value 1. Differences of the bare maps are always written as well.",
         ),
     ] = "l1",
+    permutations: Annotated[
+        int,
+        typer.Option(
+            "--permutations",
+            min=0,
+            help="Test each difference against this many permutations of the labels, corrected "
+            "over the whole map; 0 does not. 1000 is usual. Lines enclose p < 0.05.",
+        ),
+    ] = 0,
     where: options.Where = None,
     null: options.NullSeparated = False,
     model: options.Model = None,
@@ -88,10 +97,12 @@ def command(
     embedder.batch = batch
     output.mkdir(parents=True, exist_ok=True)
     skips = console.Skips()
-    how = Averaging(embedder, chosen, list(dict.fromkeys([normalize, "none"])), jobs)
+    how = Averaging(embedder, chosen, _both(normalize), normalize if permutations else None, jobs)
     with console.progress("explaining", len(items)) as bar:
         found = average_classes(items, how, skips, bar.advance)
-    averages = Averages(found, normalize, alpha)
+    if permutations and min(each.count for each in found.values()) < 2:
+        raise DataError("--permutations: expected two images or more of every class")
+    averages = Averages(found, normalize, alpha, permutations)
     write_classes(averages, output)
     records = write_differences(averages, output)
     figure = write_figure(averages, output, f"{name}, normalised {normalize}")
@@ -105,6 +116,10 @@ def command(
         for record in records:
             printer.write({**record, **common})
     return skips.finish(sum(each.count for each in found.values()), "averaged")
+
+
+def _both(normalize: str) -> list[str]:
+    return list(dict.fromkeys([normalize, "none"]))
 
 
 def _only_method(names: str, settings: Mapping[str, str]) -> "tuple[str, Method]":

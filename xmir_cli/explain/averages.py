@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from PIL import Image
 
 from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
@@ -13,6 +14,8 @@ from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder, View
 from xmir_cli.saliency.average import Moments, normalize
 from xmir_cli.saliency.sample import Method, make_samples
+
+GRID = 32  # side of the maps that are kept for the permutation test: 4 kB an image
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,14 @@ class Labelled:
 
 @dataclass(frozen=True)
 class ClassAverage:
-    """The images of a class and their self-similarity maps, summed up; nothing else is kept."""
+    """The images of a class and their self-similarity maps, summed up.
+
+    Nothing else is kept but, for the permutation test, the maps on a coarse grid.
+    """
 
     image: Moments = field(default_factory=Moments)  # of the views, [S, S, 3] in 0..255
     maps: dict[str, Moments] = field(default_factory=dict)  # by normalisation
+    coarse: list[np.ndarray] = field(default_factory=list)  # [GRID * GRID] float32 each
 
     @property
     def count(self) -> int:
@@ -41,6 +48,12 @@ class ClassAverage:
         for how, moments in self.maps.items():
             moments.add(normalize(saliency, how))
 
+    def keep(self, saliency: np.ndarray, how: str) -> None:
+        """Keep one map on a grid of at most GRID x GRID cells, averaged within the cells."""
+        side = min(GRID, len(saliency))
+        image = Image.fromarray(normalize(saliency, how).astype(np.float32))
+        self.coarse.append(np.asarray(image.resize((side, side), Image.Resampling.BOX)).ravel())
+
 
 @dataclass(frozen=True)
 class Averaging:
@@ -49,6 +62,7 @@ class Averaging:
     embedder: Embedder
     method: Method
     normalizations: Sequence[str]
+    keep: str | None = None  # the normalisation under which every map is kept on a coarse grid
     jobs: int | None = None
 
 
@@ -57,8 +71,8 @@ def average_classes(
 ) -> dict[str, ClassAverage]:
     """The averages of every class among the items; what cannot be read goes to `skips`.
 
-    Memory does not grow with the number of items. Raises DataError for a class of which no image
-    could be read.
+    Memory does not grow with the number of items, but for 4 kB each with `keep`. Raises DataError
+    for a class of which no image could be read.
     """
     averages = {
         item.label: ClassAverage(maps={name: Moments() for name in how.normalizations})
@@ -69,6 +83,8 @@ def average_classes(
         for (item, view), sample in zip(batch, samples, strict=True):
             saliency = how.method(how.embedder, sample, sample).saliency.numpy()
             averages[item.label].add(view.pixels, saliency)
+            if how.keep is not None:
+                averages[item.label].keep(saliency, how.keep)
             advance()
     _refuse_empty(averages)
     return averages

@@ -1,12 +1,14 @@
 """Class averages to files: mean maps, signed differences, and the figure with all of them."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter
 
 from xmir_cli.explain.averages import ClassAverage
 from xmir_cli.records import DIFFERENCE, Record
@@ -14,21 +16,25 @@ from xmir_cli.render.colormap import automatic, scale
 from xmir_cli.render.overlay import Display, overlay
 from xmir_cli.render.panels import SIDE, Panel, Row, figure
 from xmir_cli.saliency.average import Difference, difference
+from xmir_cli.saliency.permutation import corrected_p
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
 
 FIGURE = "figure.png"
+SIGNIFICANT = 0.05  # corrected over the whole map
 _SIGNED = "blue-red"  # zero in the middle
+_CONTOUR = (20, 20, 20)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Averages:
     """The classes in order, with the normalisation whose maps are shown."""
 
     classes: Mapping[str, ClassAverage]
     normalization: str
     alpha: float  # of the overlays
+    permutations: int = 0  # of the labels; 0 tests nothing
 
     def mean(self, label: str) -> np.ndarray:
         """The mean self-similarity map of a class."""
@@ -44,6 +50,16 @@ class Averages:
         """The map of the first class minus that of the second."""
         maps = self.classes[first].maps, self.classes[second].maps
         return difference(maps[0][normalization], maps[1][normalization])
+
+    @cache  # noqa: B019 # lives as long as the one command
+    def chance(self, first: str, second: str) -> np.ndarray | None:
+        """The corrected p-values of the difference on the coarse grid, None without a test."""
+        if not self.permutations:
+            return None
+        maps = [np.stack(self.classes[label].coarse) for label in (first, second)]
+        values = corrected_p(maps[0], maps[1], self.permutations)
+        side = math.isqrt(len(values))
+        return values.reshape(side, side)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -93,7 +109,8 @@ def write_figure(averages: Averages, folder: Path, title: str) -> Path:
             largest,
         ),
         Row(
-            "Difference of the means: red where the first class is more salient, blue the second",
+            "Difference of the means: red where the first class is more salient, blue the second"
+            + (f"; p < {SIGNIFICANT} inside the lines" if averages.permutations else ""),
             [
                 Panel(f"{a} - {b}", _draw_difference(averages, (a, b), signed))
                 for a, b in averages.pairs
@@ -129,6 +146,7 @@ def _write_difference(
         write_array(path, array.astype(np.float32))
     picture = folder / f"{stem}.png"
     _save(_draw_difference(averages, pair, largest), picture)
+    tested = _write_chance(averages, pair, folder / f"{stem}-p.npy", len(shown.mean))
     return {
         "schema": DIFFERENCE,
         "class_a": first,
@@ -137,13 +155,38 @@ def _write_difference(
         "n_b": averages.classes[second].count,
         "overlay": str(picture),
         **{key: str(path) for key, (path, _) in files.items()},
+        **tested,
     }
+
+
+def _write_chance(averages: Averages, pair: tuple[str, str], path: Path, side: int) -> Record:
+    """The map of corrected p-values, and what it comes to."""
+    chance = averages.chance(*pair)
+    if chance is None:
+        return {}
+    write_array(path, np.asarray(_enlarged(chance, side), dtype=np.float32))
+    return {
+        "p_values": str(path),
+        "permutations": averages.permutations,
+        "p_min": float(chance.min()),
+        "significant_share": float((chance < SIGNIFICANT).mean()),
+    }
+
+
+def _enlarged(grid: np.ndarray, side: int) -> Image.Image:
+    image = Image.fromarray(grid.astype(np.float32))
+    return image.resize((side, side), Image.Resampling.NEAREST)
 
 
 def _draw_difference(averages: Averages, pair: Sequence[str], largest: float) -> Image.Image:
     first, second = pair
     shown = averages.difference(first, second, averages.normalization).mean
-    return _drawn(averages, shown, pair, _SIGNED, largest)
+    drawn, chance = _drawn(averages, shown, pair, _SIGNED, largest), averages.chance(first, second)
+    if chance is not None:
+        inside = _enlarged((chance < SIGNIFICANT) * 255.0, drawn.width).convert("L")
+        line = ImageChops.difference(inside, inside.filter(ImageFilter.MinFilter(3)))
+        drawn.paste(_CONTOUR, mask=line)
+    return drawn
 
 
 def _drawn(
