@@ -76,7 +76,7 @@ def print_retrieval(
         folders = [out / (model if model == "untrained" else f"{model}-{seed}") for seed in seeds]
         found = [read(folder / "retrieval.jsonl")[0] for folder in folders]
         as_x_mir = [read(folder / "retrieval-x-mir.jsonl")[0]["map"] for folder in folders]
-        others = [record["excluding_same_patient"] for record in found]
+        others = [record.get("excluding_same_patient") for record in found]
         theirs = RETRIEVAL.get(paper, {}).get(model, (None, None, None))
         cells = (
             cell([record["map"] for record in found]),
