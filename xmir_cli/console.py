@@ -21,13 +21,17 @@ _QUIET_SECONDS = 2.0  # work shorter than this shows no progress
 
 def show(name: str) -> str:
     """A name made safe for a terminal: control, format and separator characters escaped."""
-    escaped = "".join(
+    escaped = _plain(name)
+    return escaped if len(escaped) <= 120 else f"{escaped[:60]}...{escaped[-57:]}"
+
+
+def _plain(text: str) -> str:
+    return "".join(
         character
         if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
         else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in name
+        for character in text
     )
-    return escaped if len(escaped) <= 120 else f"{escaped[:60]}...{escaped[-57:]}"
 
 
 def note(message: str) -> None:
@@ -54,7 +58,7 @@ def _say(kind: str, message: str) -> None:
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         color = {"error": "31", "warning": "33", "hint": "36", "note": "2"}[kind]
         label = f"\033[{color}m{label}\033[0m"
-    text = f"{label}{message}\n"
+    text = f"{label}{_plain(message)}\n"  # names in it may hold line ends and terminal escapes
     encoding = sys.stderr.encoding or "ascii"
     sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stderr.flush()

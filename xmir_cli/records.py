@@ -22,6 +22,9 @@ DECODED = "decoded"  # what had to be done to the picture
 PATIENT_HASH = "hmac-"  # starts a patient that is the keyed hash of a PatientID
 
 
+INTERPOLATIONS = ("bilinear", "bicubic")
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """From a picture to the model space: resize, crop the centre, scale to [0, 1], normalise."""
@@ -58,7 +61,7 @@ class ModelSpec:
             preprocessing = Preprocessing(
                 input_size=_integer(parts["input_size"]),
                 resize=_integer(parts["resize"]),
-                interpolation=str(parts["interpolation"]),
+                interpolation=_one_of(parts["interpolation"], INTERPOLATIONS),
                 mean=_triple(parts["mean"]),
                 std=_triple(parts["std"]),
                 window=check_window(str(parts.get("window", "auto"))),  # once there was none
@@ -96,6 +99,12 @@ def check_window(window: str) -> str:
         if not match[1] and second < 1:
             raise ValueError("expected a width of at least 1")
     return window
+
+
+def _one_of(value: object, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"expected {' or '.join(allowed)}, found {value!r}")
+    return str(value)
 
 
 def _integer(value: object) -> int:

@@ -49,7 +49,11 @@ def recorded_spec(path: str) -> ModelSpec | None:
     metadata = read_header(file).get("__metadata__")
     if not isinstance(metadata, Mapping) or "xmir.model" not in metadata:
         return None
-    return ModelSpec.from_json(json.loads(str(metadata["xmir.model"])), path)
+    try:
+        data: object = json.loads(str(metadata["xmir.model"]))
+    except (ValueError, RecursionError):
+        raise ModelError(f"{path}: damaged checkpoint: its description is no JSON") from None
+    return ModelSpec.from_json(data, path)
 
 
 def fill(network: Network, names: tuple[tuple[str, str], ...], path: str) -> list[str]:
