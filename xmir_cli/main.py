@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -175,4 +176,8 @@ def _die_of(number: signal.Signals) -> NoReturn:
 
 
 def _leave(status: int) -> NoReturn:
-    sys.exit(status)
+    """End at once: libraries' threads that are still alive could abort a slow shutdown (arrow)."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.flush()
+    os._exit(status)
