@@ -96,6 +96,8 @@ def test_ctrl_c_ends_quietly_as_killed_by_the_signal(gallery, number, code):
     process = subprocess.Popen(
         [sys.executable, "-m", "xmir_cli", "saliency"], cwd=gallery, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # a check run in the background of a script inherits Ctrl-C ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     time.sleep(2)
     process.send_signal(number)
