@@ -89,17 +89,37 @@ class Head(nn.Module):
             cells = _spread(step, cells, bias)
         return cells
 
+    def affine(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """The steps after the pooling as one: weight [C, D] and bias [D] for `pooled` [C].
+
+        Raises ModelError for a LayerNorm, which is affine for one input only.
+        """
+        if any(isinstance(step, nn.LayerNorm) for step in self.after):
+            raise ModelError(
+                "no exact relevance through this network's LayerNorm",
+                "Use --method activation, whose form for it is exact.",
+            )
+        probes = torch.cat([torch.zeros_like(pooled)[None], torch.eye(len(pooled)).to(pooled)])
+        for step in self.after:
+            probes = step(probes)
+        return probes[1:] - probes[0], probes[0]
+
 
 class OpaqueHead(nn.Module):
     """A head that mixes the cells (class tokens, attention pooling): no exact share of a cell."""
 
-    def cells(self, features: Tensor, bias: bool = True) -> Tensor:  # noqa: ARG002 # as in Head
+    @property
+    def pool(self) -> Pool:
         """Refuse: no decomposition into cells is exact here."""
         raise ModelError(
             "this network's embedding is no sum over the cells of its feature map "
             "(class token or attention pooling)",
             "Use --method occlusion, which needs no such form.",
         )
+
+    def cells(self, features: Tensor, bias: bool = True) -> Tensor:  # noqa: ARG002 # as in Head
+        """Refuse, as for the pooling."""
+        return self.pool.cells(features)
 
 
 def _spread(step: nn.Module, cells: Tensor, bias: bool) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from xmir_cli.errors import UsageError
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.saliency.regions import Grid, cell_box, point_weights, strongest_pairs
+from xmir_cli.saliency.matches import grid_of, strongest_matches
+from xmir_cli.saliency.regions import point_weights
 from xmir_cli.saliency.sample import Explanation, Match, Sample, similarity
 from xmir_cli.saliency.upsample import upsample
 
@@ -59,11 +60,15 @@ class Method:
         shares = self._grid(embedder, target, explained)
         total = float(shares.double().sum())
         residual = {"residual": similarity(target, explained) - total}
+        matches: tuple[Match, ...] = ()
+        if self.matches:
+            pairs = self._pairs(embedder, target, explained)
+            matches = strongest_matches(pairs, target, explained, self.matches)
         return Explanation(
-            upsample(shares.reshape(_grid_of(explained)), embedder.size),
+            upsample(shares.reshape(grid_of(explained)), embedder.size),
             0,
             {"share": total} if self.point else residual,
-            self._matches(embedder, target, explained) if self.matches else (),
+            matches,
         )
 
     def _grid(self, embedder: Embedder, target: Sample, explained: Sample) -> Tensor:
@@ -80,7 +85,7 @@ class Method:
 
     def _weights(self, target: Sample) -> Tensor:
         """How much each of the target's cells counts [n]: all alike, or those of the point."""
-        grid = _grid_of(target)
+        grid = grid_of(target)
         if not self.point:
             return torch.ones(grid[0] * grid[1])
         x, y = (float(place) for place in self.point.split(","))
@@ -99,23 +104,6 @@ class Method:
         other = scaled_cells(embedder, target, self.bias == "spread")
         pairs = (other @ own.T).cpu()
         return pairs.clamp(min=0) if self.clip == "pair" else pairs
-
-    def _matches(self, embedder: Embedder, target: Sample, explained: Sample) -> tuple[Match, ...]:
-        """The strongest pairs of regions that do not touch."""
-        pairs = self._pairs(embedder, target, explained)
-        grids = (_grid_of(target), _grid_of(explained))
-        return tuple(
-            Match(
-                cell_box(first, target.frame, grids[0]),
-                cell_box(second, explained.frame, grids[1]),
-                float(pairs[first, second]),
-            )
-            for first, second in strongest_pairs(pairs, grids, self.matches)
-        )
-
-
-def _grid_of(sample: Sample) -> Grid:
-    return (sample.features.shape[1], sample.features.shape[2])
 
 
 def scaled_cells(embedder: Embedder, sample: Sample, bias: bool) -> Tensor:
