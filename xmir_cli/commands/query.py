@@ -13,7 +13,7 @@ from xmir_cli import console, options
 from xmir_cli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from xmir_cli.gallery.asked import Asked
+    from xmir_cli.gallery.asked import Asked, Reading
     from xmir_cli.gallery.folder import Gallery
     from xmir_cli.model.embedder import Embedder
     from xmir_cli.store.inputs import Item
@@ -81,6 +81,14 @@ def command(
         list[str] | None,
         typer.Option("--unlike", metavar="ID|IMAGE", help="Move the query away from this one."),
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            "--region",
+            metavar="X,Y,W,H",
+            help="Ask with this part of the image only, in pixels of the file.",
+        ),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option("--model", "-m", metavar="FILE", help="Where the index's weights lie now."),
@@ -100,18 +108,28 @@ def command(
     With --like and --unlike the hits are those nearest to the mean of the query and the liked,
     less half the mean of the unlike; the examples themselves are left out. The similarity is still
     that of the query and the hit, the order is that of the record's relevance.
+
+    With --region the relevance is what that part of the query contributes to the similarity, by
+    the exact decomposition of --method activation: the parts of an image add up to the whole. The
+    share is the relevance divided by the similarity.
     """
     if not (images or ids or vectors or everything or like):
         raise UsageError("nothing to ask with", "Name images, --id, --vector, --all or --like.")
+    if region is not None and (not images or ids or vectors or everything or like or unlike):
+        raise UsageError(
+            "--region: a part of an image file", "Name IMAGES, without any other way to ask."
+        )
     from numpy import stack
 
     from xmir_cli.gallery.answers import answer
-    from xmir_cli.gallery.asked import given, indexed, rows_of
+    from xmir_cli.gallery.asked import Reading, given, indexed, rows_of
     from xmir_cli.gallery.filters import filters, most_of, nearest
     from xmir_cli.gallery.folder import open_gallery
     from xmir_cli.gallery.refine import named, refine
+    from xmir_cli.gallery.region import parse_region
     from xmir_cli.store.inputs import list_items, parse_where
 
+    reading = Reading(jobs, None if region is None else parse_region(region))
     weights = None if model is None else str(model.absolute())
     gallery = open_gallery(str(_index(index).absolute()), weights)
     network = cache(lambda: _load(gallery, device, precision, batch))
@@ -124,14 +142,16 @@ def command(
     rows = [*rows_of(gallery, ids or []), *(range(len(gallery.items)) if everything else [])]
     skips, done = console.Skips(), 0
     sources = [
-        _pictures(gallery, network, items, jobs, skips),
+        _pictures(gallery, network, items, reading, skips),
         indexed(gallery, rows),
         given(gallery, vectors or [], skips.add),
     ]
     if not (items or rows or vectors):
         sources, likes = [iter([likes[:1]])], likes[1:]
     with (
-        console.Printer(form or "", _columns(bool(examples)), "retrieved") as printer,
+        console.Printer(
+            form or "", _columns(bool(examples), region is not None), "retrieved"
+        ) as printer,
         console.progress("querying", len(items) + len(rows)) as bar,
     ):
         for block in chain.from_iterable(sources):
@@ -148,10 +168,11 @@ def command(
     return skips.finish(done, "answered")
 
 
-def _columns(refined: bool) -> list[str]:
+def _columns(refined: bool, part: bool) -> list[str]:
     """What a table shows."""
-    order = ["rank", "relevance"] if refined else ["rank"]
-    return [*order, "similarity", "meta.id", "retrieved_label", "match", "query"]
+    order = ["relevance"] if refined or part else []
+    share = ["share"] if part else []
+    return ["rank", *order, "similarity", *share, "meta.id", "retrieved_label", "match", "query"]
 
 
 def _load(gallery: "Gallery", device: str, precision: str, batch: int) -> "Embedder":
@@ -172,14 +193,14 @@ def _pictures(
     gallery: "Gallery",
     network: Callable[[], "Embedder"],
     items: Sequence["Item"],
-    jobs: int | None,
+    reading: "Reading",
     skips: console.Skips,
 ) -> Iterator[list["Asked"]]:
     if not items:
         return iter(())
     from xmir_cli.gallery.pictures import ask_images
 
-    return ask_images(gallery, network(), items, jobs, skips.add)
+    return ask_images(gallery, network(), items, reading, skips.add)
 
 
 def _index(index: Path | None) -> Path:

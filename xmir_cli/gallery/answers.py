@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from xmir_cli.gallery.asked import Asked
+from xmir_cli.gallery.asked import Asked, Part
 from xmir_cli.gallery.exact import Hits, products
 from xmir_cli.gallery.folder import Gallery
 from xmir_cli.records import RETRIEVAL, Record
@@ -14,7 +14,8 @@ def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
     """One record for each hit, best first.
 
     `similarity` is always that of the query's image and the hit. Of a refined query the hits are
-    ordered by `relevance`, the similarity to where the examples moved it.
+    ordered by `relevance`, the similarity to where the examples moved it; of a region by the
+    `relevance` that it contributes to the similarity, which is the `share` of it.
     """
     label = query.columns.get("label")
     rows = gallery.items.take(pa.array(hits.indices)).to_pylist()
@@ -39,6 +40,8 @@ def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
 
 
 def _numbers(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
+    if query.part is not None:
+        return _of_part(gallery, query.part, hits)
     found = hits.similarities.tolist()
     if query.examples is None:
         return [{"similarity": similarity} for similarity in found]
@@ -50,6 +53,20 @@ def _numbers(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
     return [
         {"similarity": similarity, "relevance": relevance, **names}
         for similarity, relevance in zip(own, found, strict=True)
+    ]
+
+
+def _of_part(gallery: Gallery, part: Part, hits: Hits) -> list[Record]:
+    own = products(gallery.vectors, part.image, hits.indices).tolist()
+    relevances = (hits.similarities * part.length).tolist()
+    return [
+        {
+            "similarity": similarity,
+            "relevance": relevance,
+            "region": list(part.region),
+            "share": relevance / similarity if similarity > 0 else None,
+        }
+        for similarity, relevance in zip(own, relevances, strict=True)
     ]
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from xmir_cli.errors import DataError, UsageError
 from xmir_cli.gallery.exact import Integers, Vectors, unit_rows
 from xmir_cli.gallery.folder import Gallery
+from xmir_cli.gallery.region import Region
 from xmir_cli.store.arrays import read_array
 
 _BLOCK = 64  # queries searched at a time where no network sets the pace
@@ -25,6 +26,7 @@ class Asked:
     vector: Vectors
     columns: Mapping[str, str | None]  # id, path, sha256, label, patient ..., those that are known
     examples: "Examples | None" = None  # what `vector` was moved towards and away from
+    part: "Part | None" = None  # of the image; `vector` is its direction
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,23 @@ class Examples:
     like: Sequence[Asked]
     unlike: Sequence[Asked]
     image: Vectors
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a query's unit embedding `image` [D] comes from a region: `length` times a vector."""
+
+    region: Region
+    image: Vectors
+    length: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How pictures are read: with how many decoding threads, and which region of each asks."""
+
+    jobs: int | None = None
+    region: Region | None = None
 
 
 def indexed(gallery: Gallery, rows: Sequence[int]) -> Iterator[list[Asked]]:
