@@ -44,9 +44,9 @@ def command(
         list[str] | None,
         typer.Option(
             "--negative",
-            metavar="IMAGE",
+            metavar="IMAGE|auto",
             help="What the query is to be told apart from, for --form triplet; twice for "
-            "quadruplet.",
+            "quadruplet. auto is the index's best image of another label.",
         ),
     ] = None,
     contrast: Annotated[

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from xmir_cli.errors import ItemError
 from xmir_cli.explain.cases import Case, Cases
+from xmir_cli.explain.galleries import origin_of
 from xmir_cli.explain.maps import Output, Pair, make_map, names_of
 from xmir_cli.explain.requests import Request
 from xmir_cli.explain.rivals import Others
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import SALIENCY, ModelSpec, Record
-from xmir_cli.saliency.sample import Method, similarity
+from xmir_cli.saliency.sample import Method, needs_gallery, similarity
 
+T = TypeVar("T")
 TOLERANCE = 1e-3  # of a similarity computed again
 
 
@@ -40,15 +43,20 @@ class Explainer:
         against = self.others.contrasts(group)
         named = [path for path in against if isinstance(path, str)]
         paths = [path for request in group for path in (request.query, request.retrieved)]
-        found = cases.load([*self.others.negatives, *named, *paths])
-        for request, other in zip(group, against, strict=True):
+        found = cases.load([*self.others.named_negatives(), *named, *paths])
+        negatives = [self._negatives(request, found) for request in group]
+        more = [path for each in negatives if isinstance(each, list) for path in each]
+        found.update(cases.load(path for path in more if path not in found))
+        for request, told_apart, other in zip(group, negatives, against, strict=True):
             try:
-                pair = self._pair(request, other, found)
+                pair = self._pair(request, _usable(told_apart), _usable(other), found)
             except ItemError as error:
                 yield request, error
                 continue
+            seen: Record = {"negatives": told_apart} if told_apart else {}
+            seen |= {} if other is None else {"contrast": other}
             for record in self._records(cases.embedder, request, pair):
-                yield request, record if other is None else {**record, "contrast": other}
+                yield request, {**record, **seen}
 
     def _cases(self, spec: ModelSpec) -> Cases:
         if self._loaded is None or self._loaded[0] != spec:
@@ -56,17 +64,29 @@ class Explainer:
             self._loaded = (spec, self._load(spec))
         return self._loaded[1]
 
+    def _negatives(
+        self, request: Request, found: Mapping[str, Case | ItemError]
+    ) -> list[str] | ItemError:
+        try:
+            return self.others.negatives_of(request, _case(found, request.query))
+        except ItemError as error:
+            return error
+
     def _pair(
-        self, request: Request, other: str | ItemError | None, found: Mapping[str, Case | ItemError]
+        self,
+        request: Request,
+        negatives: list[str],
+        other: str | None,
+        found: Mapping[str, Case | ItemError],
     ) -> Pair:
         """The images of a request; raises ItemError when one is missing or not as recorded."""
-        if isinstance(other, ItemError):
-            raise other
+        lent = "index" in request.record and any(map(needs_gallery, self.methods.values()))
         pair = Pair(
             _case(found, request.query),
             _case(found, request.retrieved),
-            tuple(_case(found, path, "--negative ") for path in self.others.negatives),
+            tuple(_case(found, path, "--negative ") for path in negatives),
             None if other is None else _case(found, other, "--contrast "),
+            origin_of(request) if lent else None,
         )
         _check(request, pair)
         return pair
@@ -85,6 +105,12 @@ class Explainer:
             for explains in ("retrieved",) if request.is_self else self.explains:
                 side = replace(pair, explains=explains)
                 yield {**common, **make_map(embedder, side, name, method, (self.output, names))}
+
+
+def _usable(found: T | ItemError) -> T:
+    if isinstance(found, ItemError):
+        raise found
+    return found
 
 
 def _case(found: Mapping[str, Case | ItemError], path: str, flag: str = "") -> Case:

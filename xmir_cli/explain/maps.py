@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from xmir_cli.explain.cases import Case
+from xmir_cli.explain.galleries import Origin
 from xmir_cli.explain.provenance import digest, made_of, read_provenance, write_provenance
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import Record
 from xmir_cli.render.boxes import draw_boxes
 from xmir_cli.render.overlay import Display, overlay
 from xmir_cli.saliency.contrast import contrast
-from xmir_cli.saliency.sample import Explanation, Match, Method, Sample
+from xmir_cli.saliency.sample import Explanation, Match, Method, Sample, needs_gallery
 from xmir_cli.store.arrays import read_array, write_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
@@ -26,6 +27,7 @@ class Pair:
     retrieved: Case
     negatives: tuple[Case, ...] = ()
     contrast: Case | None = None  # what takes the target's place in the map that is subtracted
+    origin: Origin | None = None  # where the pair was found, for methods that need a gallery
     explains: str = "retrieved"  # query | retrieved
 
     @property
@@ -35,11 +37,12 @@ class Pair:
 
     def samples(self) -> tuple[Sample, Sample]:
         """The target and the explained image; the negatives hang on the query."""
-        retrieved = self.retrieved.sample
+        gallery = None if self.origin is None else self.origin.labelled
+        retrieved = replace(self.retrieved.sample, gallery=gallery)
         if self.query is self.retrieved:
             return retrieved, retrieved
         negatives = tuple(case.sample for case in self.negatives)
-        query = replace(self.query.sample, negatives=negatives)
+        query = replace(self.query.sample, gallery=gallery, negatives=negatives)
         return (retrieved, query) if self.explains == "query" else (query, retrieved)
 
 
@@ -111,6 +114,8 @@ def _settings(method: Method, pair: Pair) -> Record:
         settings["negatives"] = [case.sha256 for case in pair.negatives]
     if pair.contrast:
         settings["contrast"] = pair.contrast.sha256
+    if pair.origin and needs_gallery(method):
+        settings["gallery"] = pair.origin.digest
     return settings
 
 

@@ -4,17 +4,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xmir_cli.errors import ItemError
+from xmir_cli.explain.cases import Case
+from xmir_cli.explain.galleries import origin_of
 from xmir_cli.explain.requests import Request
 
 NEXT, LABEL = "next", "label"
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class Others:
     """Which images a pair is told apart from."""
 
-    negatives: tuple[str, ...] = ()  # paths
+    negatives: tuple[str, ...] = ()  # paths, or auto
     contrast: str | None = None  # next, label or a path
+
+    def named_negatives(self) -> list[str]:
+        """The negatives that are the same for all."""
+        return [name for name in self.negatives if name != AUTO]
+
+    def negatives_of(self, request: Request, query: Case) -> list[str]:
+        """The paths of a request's negatives: in place of each auto the next best of its index.
+
+        Raises ItemError where the index has none.
+        """
+        count = self.negatives.count(AUTO)
+        best = iter(origin_of(request).negatives(request, query, count) if count else ())
+        return [next(best) if name == AUTO else name for name in self.negatives]
 
     def contrasts(self, group: Sequence[Request]) -> list[str | ItemError | None]:
         """For each result of a query, best first, the path of the image it is contrasted with.

@@ -4,11 +4,20 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.saliency.regions import Box
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A gallery's unit embeddings and labels, which may be mapped from the disk."""
+
+    embeddings: np.ndarray  # [N, D] float32
+    labels: np.ndarray  # [N] whole numbers, the same for the same label; -1 where there is none
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +32,7 @@ class Sample:
     raw: Tensor  # [D] before the normalisation, float32 on the CPU
     embedding: Tensor  # [D] unit, float32 on the CPU
     negatives: "tuple[Sample, ...]" = ()
+    gallery: Labelled | None = None  # where the pair was found, for methods that `need_gallery`
     roi: Box | None = None  # where the input lies in the original picture; None: it is the picture
     memo: dict[Hashable, Tensor] = field(default_factory=dict)  # such as perturbed embeddings
 
@@ -66,6 +76,11 @@ class Method(Protocol):
 
         The same Sample twice asks for self-similarity.
         """
+
+
+def needs_gallery(method: Method) -> bool:
+    """Whether a method says, by `need_gallery = True`, that its samples must carry a gallery."""
+    return bool(getattr(method, "need_gallery", False))
 
 
 def similarity(first: Sample, second: Sample) -> float:

@@ -1,0 +1,102 @@
+"""Weight transfer: the image seen with the channel weights of the gallery's nearest labelled image.
+
+Source: Chen et al., Adapting Grad-CAM for embedding networks, WACV 2020. An image of the gallery is
+an anchor whose triplets say which channels tell its label from the others; a new image borrows the
+weights of its nearest anchor, so that it needs neither a label nor a gradient. The map shows what
+speaks for the neighbour's label; it does not depend on the other image of the pair.
+
+With affine layers after an average pooling the weights of an anchor are a function of embeddings
+alone, so that those in the index are all that is stored. With another pooling the neighbour lends
+the direction in the space of embeddings, which is the same thing where both apply.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+
+from xmir_cli.errors import UsageError
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.saliency.matches import grid_of
+from xmir_cli.saliency.sample import Explanation, Labelled, Sample
+from xmir_cli.saliency.upsample import upsample
+
+MARGIN = 0.2  # of the triplets that count, as in training
+_TWINS = 1e-3  # the distance below which two unit embeddings differ by rounding alone
+
+
+@dataclass(frozen=True)
+class Method:
+    """M = ReLU(sum_c alpha_c A_c), alpha the mean weights of the image's nearest anchors."""
+
+    neighbors: Annotated[int, "how many of the gallery's nearest images lend their weights"] = 1
+
+    need_gallery = True
+
+    def __post_init__(self) -> None:
+        if self.neighbors < 1:
+            raise UsageError(f"--neighbors: expected 1 or more, found {self.neighbors}")
+
+    def __call__(
+        self,
+        embedder: Embedder,
+        target: Sample,  # noqa: ARG002 # as every method's
+        explained: Sample,
+    ) -> Explanation:
+        if explained.gallery is None:
+            raise UsageError(
+                "--method weight-transfer: no gallery to borrow from",
+                "It needs records of 'xmir query', which name their index.",
+            )
+        nearest = anchors(explained.gallery, explained.embedding.numpy(), self.neighbors)
+        directions = [anchor_direction(explained.gallery, anchor) for anchor in nearest]
+        direction = torch.from_numpy(np.mean(directions, axis=0)).float()
+        with torch.no_grad():
+            cells = embedder.cells(explained.features[None], bias=False)[0].float().cpu()
+        grid = (cells @ direction).reshape(grid_of(explained)).clamp(min=0)
+        return Explanation(upsample(grid, embedder.size), 0)
+
+
+def anchors(gallery: Labelled, embedding: np.ndarray, count: int) -> np.ndarray:
+    """The nearest images that have triplets: those of a label that another image has too.
+
+    Nearest first, ties in the gallery's order. Raises UsageError when there is none.
+    """
+    sizes = np.bincount(gallery.labels + 1)  # from those without a label on
+    able = np.flatnonzero((gallery.labels >= 0) & (sizes[gallery.labels + 1] > 1))
+    if not len(able) or np.count_nonzero(sizes[1:]) < 2:
+        raise UsageError(
+            "--method weight-transfer: the gallery has no triplets",
+            "Two labels, and two images of one of them, are the least.",
+        )
+    similarities = gallery.embeddings @ embedding
+    nearest: np.ndarray = able[np.argsort(-similarities[able], kind="stable")[:count]]
+    return nearest
+
+
+def anchor_direction(gallery: Labelled, anchor: int) -> np.ndarray:
+    """Where an anchor's triplets want its embedding to go: minus the gradient of their loss, [D].
+
+    L = the mean of d(a, p) - d(a, n) + margin over the triplets that violate it, or over all of
+    them when none does; d is the Euclidean distance of unit embeddings, the gradient is taken
+    through the normalisation and left without the factor 1 / |e|. Images that are the anchor's
+    twins have no direction and count for nothing.
+    """
+    own = gallery.embeddings[anchor]
+    distance = np.sqrt(np.maximum(2 - 2 * (gallery.embeddings @ own).astype(np.float64), 0))
+    same = gallery.labels == gallery.labels[anchor]
+    other = ~same & (gallery.labels >= 0)
+    same[anchor] = False
+    times = np.zeros(len(distance))  # in how many triplets an image is, negative of another label
+    times[same] = np.searchsorted(np.sort(distance[other]), distance[same] + MARGIN)
+    far = np.searchsorted(np.sort(distance[same]), distance[other] - MARGIN, side="right")
+    times[other] = far - np.count_nonzero(same)
+    if not times.any():
+        times[same], times[other] = np.count_nonzero(other), -np.count_nonzero(same)
+    triplets = times[same].sum()
+    apart = distance > _TWINS
+    times = np.where(apart, times / np.where(apart, distance, 1), 0) / triplets
+    pull = times.astype(np.float32) @ gallery.embeddings - times.sum() * own
+    direction: np.ndarray = pull - own * (own @ pull)
+    return direction
