@@ -22,6 +22,7 @@ DECODED = "decoded"  # what had to be done to the picture
 PATIENT_HASH = "hmac-"  # starts a patient that is the keyed hash of a PatientID
 
 
+_LARGEST = 1e6  # pixels of a side
 INTERPOLATIONS = ("bilinear", "bicubic")
 
 
@@ -132,6 +133,27 @@ def number(record: Mapping[str, object], key: str, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise DataError(f"{where}: {key}: expected a number, found {_kind(value)}")
     return float(value)
+
+
+def match_boxes(record: Mapping[str, object], image: str, where: str) -> list[list[float]]:
+    """The regions of a record's matches in its `query` or `retrieved` image, strongest first."""
+    details = record.get("details")
+    matches = details.get("matches", []) if isinstance(details, dict) else []
+    if not isinstance(matches, list) or not all(isinstance(match, dict) for match in matches):
+        raise DataError(f"{where}: matches: expected a list of regions, found {_kind(matches)}")
+    return [box(match, image, where) for match in matches]
+
+
+def box(record: Mapping[str, object], key: str, where: str) -> list[float]:
+    """The box [left, top, width, height] under `key`, in pixels; raises DataError without one."""
+    value = record.get(key)
+    if isinstance(value, list) and len(value) == 4 and all(map(_is_pixels, value)):
+        return [float(side) for side in value]
+    raise DataError(f"{where}: {key}: expected a box of four numbers, found {_kind(value)}")
+
+
+def _is_pixels(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < _LARGEST
 
 
 def window_of(record: Mapping[str, object], where: str) -> str:

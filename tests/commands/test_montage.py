@@ -103,3 +103,54 @@ def test_an_existing_page_stays_without_force(xmir, page):
 def test_no_records_is_an_error(xmir):
     done = xmir("montage", "-o", "m.png", stdin="")
     assert (done.code, "no records on standard input" in done.stderr) == (5, True)
+
+
+def boxed(record):
+    match = {"query": [4, 4, 20, 16], "retrieved": [10, 20, 20, 20], "share": 0.1}
+    return {**record, "details": {"matches": [match]}}
+
+
+def strong(picture, column):
+    """Where a cell of the page holds the first box's orange: left, top, right, bottom or None."""
+    cell = 100 + 2 * BORDER + 10
+    pixels = np.asarray(picture)[:, 10 + column * cell + BORDER :][:150, :100].astype(int)
+    rows, columns = np.nonzero((pixels == (230, 159, 0)).all(axis=2))
+    return (columns.min(), rows.min(), columns.max(), rows.max()) if len(rows) else None
+
+
+def test_matches_of_the_only_hit_are_on_both_pictures(xmir, page):
+    assert xmir("montage", "-o", "m.png", "--side", 100, stdin=dump([boxed(page[0])])).code == 0
+    picture = Image.open("m.png")
+    top = next(y for y in range(100) if picture.getpixel((12, y)) == QUERY) + BORDER
+    left, upper, right, lower = strong(picture, 0)  # 40 x 30 in 100 x 100: scaled 2.5, 12 from top
+    assert abs(left - 10) <= 2
+    assert abs(upper - (top + 12 + 10)) <= 3
+    assert abs(right - 60) <= 2
+    left, upper, right, lower = strong(picture, 1)  # 50 x 50: scaled 2
+    assert (abs(left - 20) <= 2, abs(right - 60) <= 2) == (True, True)
+    assert (abs(upper - (top + 40)) <= 3, abs(lower - (top + 80)) <= 3) == (True, True)
+
+
+def test_matches_of_several_hits_are_on_the_hits_alone(xmir, page):
+    records = [boxed(page[0]), boxed(page[2])]
+    assert xmir("montage", "-o", "m.png", "--side", 100, stdin=dump(records)).code == 0
+    picture = Image.open("m.png")
+    assert strong(picture, 0) is None
+    assert strong(picture, 1) is not None
+    assert strong(picture, 2) is not None
+
+
+def test_region_of_a_query_is_framed(xmir, page):
+    record = {**page[0], "region": [4.0, 4.0, 20.0, 16.0]}
+    assert xmir("montage", "-o", "m.png", "--side", 100, stdin=dump([record])).code == 0
+    assert strong(Image.open("m.png"), 0) is not None
+
+
+@pytest.mark.parametrize(
+    "broken", [7, [7], [{}], [{"query": [1, 2, 3, 1e99], "retrieved": [1] * 4}]]
+)
+def test_matches_that_are_none_make_a_bad_record(xmir, page, broken):
+    record = {**page[0], "details": {"matches": broken}}
+    done = xmir("montage", "-o", "m.png", stdin=dump([record, page[1]]))
+    assert done.code == 3
+    assert "skipped line 1: bad-record" in done.stderr

@@ -9,10 +9,13 @@ from xmir_cli.render.lettering import font
 # Okabe and Ito's colours, which colour-blind people tell apart, but for those too dark to bear a
 # black number
 _COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7")
-_LARGEST_TEXT = 1 / 3  # of a box's side
+_LARGEST_TEXT = 0.45  # of a box's side
+_READABLE = 12  # pixels of a number, where its box has room for it
 
 
-def draw_boxes(picture: Image.Image, boxes: Sequence[Sequence[float]]) -> Image.Image:
+def draw_boxes(
+    picture: Image.Image, boxes: Sequence[Sequence[float]], numbered: bool = True
+) -> Image.Image:
     """A copy of an RGB picture with boxes (left, top, width, height, in its pixels) from 1 on.
 
     The frames lie inside their boxes, so that neighbours do not hide each other.
@@ -25,9 +28,22 @@ def draw_boxes(picture: Image.Image, boxes: Sequence[Sequence[float]]) -> Image.
         corners = [round(side) for side in (left, top, left + width - 1, top + height - 1)]
         pen.rectangle(corners, outline="black", width=3 * line)
         pen.rectangle(corners, outline=color, width=2 * line)
-        size = max(8, round(min(max(picture.size) / 30, _LARGEST_TEXT * min(width, height))))
+        if not numbered:
+            continue
+        wanted = max(_READABLE, max(picture.size) / 30)
+        size = max(8, round(min(wanted, _LARGEST_TEXT * min(width, height))))
         _number(pen, (corners[0], corners[1]), str(index + 1), (size, color))
     return drawn
+
+
+def at_size(
+    picture: Image.Image, boxes: Sequence[Sequence[float]], side: int
+) -> tuple[Image.Image, list[list[float]]]:
+    """The picture and its boxes, the longer side scaled to `side` before lines are drawn."""
+    scale = side / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    resample = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
+    return picture.resize(size, resample), [[part * scale for part in box] for box in boxes]
 
 
 def _number(

@@ -5,7 +5,7 @@ dimension of the embedding is traced back to the cells by layer-wise relevance p
 either image; the products of both, summed over the dimensions, are the joint relevance of pairs of
 cells. It stops at the last feature map, which lies before the head: there it is exact for a head of
 pooling and affine layers, where further down it would rest on rules for each kind of layer. With
-gamma 0 and a head without bias it is activation mapping.
+gamma 0 and no bias, or without a head, it is activation mapping.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,181 @@
+"""Records as the rows of a montage: pictures, overlays, frames and captions."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from PIL import Image
+
+from xmir_cli import console
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.images.decode import decode
+from xmir_cli.records import Record, box, match_boxes, text, window_of
+from xmir_cli.render.boxes import at_size, draw_boxes
+from xmir_cli.render.colormap import automatic, scale
+from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, Bar, Cell
+from xmir_cli.render.overlay import Display, overlay, to_rgb
+from xmir_cli.store.arrays import read_array
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pictures are drawn, and where those that cannot be read are counted."""
+
+    alpha: float
+    side: int
+    skips: console.Skips
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record as the page needs it."""
+
+    query: str
+    retrieved: str
+    layer: str  # what is drawn over the picture: the method, and which side it explains
+    saliency: str | None  # path of the map
+    window: str  # of DICOM greys
+    boxes: list[list[float]]  # numbered regions of the explained image
+    query_boxes: list[list[float]]  # and of the query
+    region: list[float] | None  # that the query was asked with
+    record: Record
+
+    @property
+    def hit(self) -> tuple[str, object]:
+        """What records of several methods for one retrieved image share."""
+        return self.retrieved, self.record.get("rank")
+
+
+def read_entries(
+    lines: Iterable[tuple[int, Record | ItemError]], skips: console.Skips
+) -> Iterator[Entry]:
+    """The records that can be drawn, in order; the other lines go to `skips`."""
+    for number, line in lines:
+        where = f"line {number}"
+        if isinstance(line, ItemError):
+            skips.add(where, line.reason)
+            continue
+        try:
+            yield _entry(line, where)
+        except DataError as error:
+            skips.add(where, f"bad-record: {error}")
+
+
+def _entry(record: Record, where: str) -> Entry:
+    layer = str(record.get("method", ""))
+    explains = "query" if record.get("explains") == "query" else "retrieved"
+    if explains == "query":
+        layer += " (query)"
+    saliency = text(record, "saliency", where) if "saliency" in record else None
+    query, retrieved = text(record, "query", where), text(record, "retrieved", where)
+    return Entry(
+        query,
+        retrieved,
+        layer,
+        saliency,
+        window_of(record, where),
+        match_boxes(record, explains, where),
+        match_boxes(record, "query", where),
+        None if record.get("region") is None else box(record, "region", where),
+        record,
+    )
+
+
+def layers_of(entries: Sequence[Entry]) -> list[Bar]:
+    """The methods in order of appearance, each with the largest absolute value of its maps."""
+    layers: dict[str, Bar] = {}
+    for entry in entries:
+        bar = layers.get(entry.layer, Bar(entry.layer, "inferno", 0.0))
+        if entry.saliency is not None:
+            saliency = read_array(Path(entry.saliency))
+            signed = "blue-red" in {bar.colormap, automatic(saliency)}
+            bar = Bar(
+                bar.name, "blue-red" if signed else "inferno", max(bar.largest, scale(saliency))
+            )
+        layers[entry.layer] = bar
+    return list(layers.values())
+
+
+def row_of(entries: Sequence[Entry], layers: Sequence[Bar], look: Look) -> list[Cell]:
+    """The query, then for each retrieved image one cell a layer; an absent one stays empty."""
+    first = entries[0]
+    label = str(first.record.get("query_label") or "")
+    row = [
+        Cell(
+            _query_picture(entries, look),
+            QUERY,
+            ("query", label, Path(first.query).name),
+        )
+    ]
+    for _, group in groupby(entries, key=lambda entry: entry.hit):
+        of_layer = {entry.layer: entry for entry in group}
+        for layer in layers:
+            entry = of_layer.get(layer.name)
+            row.append(
+                Cell(None, UNKNOWN, ())
+                if entry is None
+                else Cell(_overlay(entry, layer, look), _frame(entry), _caption(entry))
+            )
+    return row
+
+
+def _query_picture(entries: Sequence[Entry], look: Look) -> Image.Image | None:
+    """The query with the region it was asked with, or with its side of its only hit's matches."""
+    first = entries[0]
+    picture = _picture(first.query, first.window, look.skips)
+    if first.region is not None:
+        return _boxed(picture, [first.region], look, numbered=False)
+    matched = [entry.query_boxes for entry in entries if entry.query_boxes]
+    alone = matched and len({entry.hit for entry in entries}) == 1
+    return _boxed(picture, matched[0] if alone else [], look)
+
+
+def _overlay(entry: Entry, layer: Bar, look: Look) -> Image.Image | None:
+
+    explained = entry.query if entry.record.get("explains") == "query" else entry.retrieved
+    picture = _picture(explained, entry.window, look.skips)
+    roi = entry.record.get("roi")
+    if picture is None or entry.saliency is None or not isinstance(roi, list):
+        return picture
+    saliency = read_array(Path(entry.saliency))
+    display = Display(layer.colormap, look.alpha)
+    return _boxed(overlay(picture, saliency, roi, display, layer.largest), entry.boxes, look)
+
+
+def _boxed(
+    picture: Image.Image | None, boxes: list[list[float]], look: Look, numbered: bool = True
+) -> Image.Image | None:
+
+    if picture is None or not boxes:
+        return picture
+    return draw_boxes(*at_size(picture, boxes, look.side), numbered=numbered)
+
+
+def _picture(path: str, window: str, skips: console.Skips) -> Image.Image | None:
+
+    try:
+        return to_rgb(decode(path, window).pixels)
+    except ItemError as error:
+        skips.add(path, error.reason)
+        return None
+
+
+def _frame(entry: Entry) -> tuple[int, int, int]:
+
+    match = entry.record.get("match")
+    return UNKNOWN if not isinstance(match, bool) else CORRECT if match else WRONG
+
+
+def _caption(entry: Entry) -> tuple[str, ...]:
+    record = entry.record
+    similarity = record.get("similarity")
+    shown = f"{similarity:.3f}" if isinstance(similarity, float) else ""
+    verdict = {True: "correct", False: "wrong"}.get(record.get("match"), "")  # type: ignore[call-overload] # None is no key
+    meta = record.get("meta")
+    name = meta.get("id") if isinstance(meta, dict) else None
+    return (
+        f"{record.get('rank', '')}  {shown}  {verdict}".strip(),
+        str(record.get("retrieved_label") or ""),
+        str(name or Path(entry.retrieved).name),
+    )
