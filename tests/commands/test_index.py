@@ -180,7 +180,8 @@ def test_a_full_disk_is_said_in_the_systems_own_words(xmir, parquet, kind):
     assert [path.name for path in Path().iterdir()] == ["cxr.parquet"]
 
 
-def test_a_damaged_index_is_never_opened(xmir, parquet):
+def test_a_damaged_index_is_never_opened(xmir, parquet, monkeypatch):
+    monkeypatch.setattr("xmir_cli.gallery.folder.GRAPH_PAYS", 1)
     xmir("index", parquet, "-o", "cxr.xmir", "--kind", "hnsw")
     for name in ("vectors.npy", "items.parquet", "graph.hnsw", "manifest.json"):
         path = Path("cxr.xmir") / name

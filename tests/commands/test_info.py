@@ -90,6 +90,18 @@ def test_an_index_tells_its_manifest(xmir, embeddings: str):
     assert record["model"] == info(xmir, embeddings)["model"]
 
 
+def test_every_byte_of_an_index_is_checked(xmir, embeddings: str):
+    assert xmir("index", embeddings, "-o", "a.xmir", "--kind", "hnsw").code == 0
+    for name in ("vectors.npy", "items.parquet", "graph.hnsw"):
+        whole = Path("a.xmir", name).read_bytes()
+        Path("a.xmir", name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        result = xmir("info", "a.xmir")
+        assert (result.code, result.stdout) == (5, "")
+        assert f"{name}: damaged index (checksum)" in result.stderr
+        Path("a.xmir", name).write_bytes(whole)
+    assert xmir("info", "a.xmir").code == 0
+
+
 def test_a_checkpoint_tells_its_model_and_parameters(xmir):
     spec = ModelSpec("resnet18", "imagenet", 256)
     metadata = {

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from xmir_cli.errors import DataError
 from xmir_cli.gallery import manifest
 from xmir_cli.gallery.exact import Scope
-from xmir_cli.gallery.folder import build_gallery, open_gallery
+from xmir_cli.gallery.folder import GRAPH_PAYS, build_gallery, open_gallery
 from xmir_cli.gallery.manifest import GraphSettings, describe
 from xmir_cli.records import ModelSpec
 from xmir_cli.store.embeddings import Embeddings
@@ -49,12 +50,12 @@ def test_an_opened_gallery_is_what_was_built(embeddings):
         assert gallery.manifest == built
         assert isinstance(gallery.vectors, np.memmap)
         np.testing.assert_array_equal(gallery.vectors, embeddings.vectors)
-        assert gallery.items.equals(embeddings.items)
+        assert gallery.items.table().equals(embeddings.items)
 
 
 def test_a_graph_is_used_only_where_it_answers_like_exact_search(embeddings, monkeypatch):
     build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings())
-    gallery = open_gallery("a.xmir")
+    gallery = replace(open_gallery("a.xmir"), queries=GRAPH_PAYS)
     used = []
 
     def search(_self, vectors, queries, k):
@@ -68,7 +69,18 @@ def test_a_graph_is_used_only_where_it_answers_like_exact_search(embeddings, mon
     gallery.search(query, 26, Scope(None, [NOTHING]))
     gallery.search(query, 5, Scope(everything, [NOTHING]))
     gallery.search(query, 5, Scope(None, [np.array([3])]))
+    replace(gallery, queries=GRAPH_PAYS - 1).search(query, 5, Scope(None, [NOTHING]))
     assert len(used) == 1
+
+
+def test_a_graph_is_not_even_read_for_a_few_queries(embeddings):
+    build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings())
+    Path("a.xmir/graph.hnsw").write_bytes(b"damaged")
+    gallery = open_gallery("a.xmir")
+    query, everything = embeddings.vectors[:1], Scope(None, [NOTHING])
+    assert gallery.search(query, 1, everything)[0].indices.tolist() == [0]
+    with pytest.raises(DataError, match=r"graph\.hnsw: damaged index \(checksum\)"):
+        replace(gallery, queries=GRAPH_PAYS).search(query, 1, everything)
 
 
 @pytest.mark.parametrize("changes", [{"rows": 49}, {"dim": 4}])

@@ -26,7 +26,10 @@ def command(
         typer.Option("--format", help="[default: list on a terminal, jsonl in a pipe]"),
     ] = None,
 ) -> int:
-    """Say what a file is, what is in it and what made it."""
+    """Say what a file is, what is in it and what made it.
+
+    Every byte of an index is compared with the checksums in its manifest.
+    """
     if sys.stdout is None:
         raise DataError("standard output is closed")
     listed = form == "list" or (form is None and sys.stdout.isatty())
@@ -62,9 +65,12 @@ def _describe(file: str) -> Record:
 
 
 def _index(path: Path) -> Record:
-    from xmir_cli.gallery.manifest import read_manifest
+    from xmir_cli.gallery.manifest import read_manifest, verify
 
-    manifest = read_manifest(path).to_json()
+    found = read_manifest(path)
+    for name in found.files:
+        verify(path, name, found)
+    manifest = found.to_json()
     for name in ("schema", "checksum"):
         del manifest[name]
     return {"kind": "index", "search": manifest.pop("kind"), **manifest}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -141,10 +142,12 @@ def command(
     items = list_items(images, null, None, "query") if images else []
     rows = [*rows_of(gallery, ids or []), *(range(len(gallery.items)) if everything else [])]
     skips, done = console.Skips(), 0
+    handed = list(given(gallery, vectors or [], skips.add))
+    gallery = replace(gallery, queries=len(items) + len(rows) + sum(map(len, handed)))
     sources = [
         _pictures(gallery, network, items, reading, skips),
         indexed(gallery, rows),
-        given(gallery, vectors or [], skips.add),
+        iter(handed),
     ]
     if not (items or rows or vectors):
         sources, likes = [iter([likes[:1]])], likes[1:]

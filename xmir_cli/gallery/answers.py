@@ -1,7 +1,5 @@
 """Hits as records of the wire."""
 
-import pyarrow as pa
-
 from xmir_cli.gallery.asked import Asked, Part
 from xmir_cli.gallery.exact import Hits, products
 from xmir_cli.gallery.folder import Gallery
@@ -18,7 +16,7 @@ def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
     `relevance` that it contributes to the similarity, which is the `share` of it.
     """
     label = query.columns.get("label")
-    rows = gallery.items.take(pa.array(hits.indices)).to_pylist()
+    rows = gallery.items.take(hits.indices).to_pylist()
     return [
         {
             "schema": RETRIEVAL,

@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 from xmir_cli.errors import DataError, UsageError
 from xmir_cli.gallery.exact import Integers, Vectors, unit_rows
 from xmir_cli.gallery.folder import Gallery
+from xmir_cli.gallery.items import Items
 from xmir_cli.gallery.region import Region
 from xmir_cli.store.arrays import read_array
 
-_BLOCK = 64  # queries searched at a time where no network sets the pace
+_BLOCK = 256  # queries searched at a time where no network sets the pace
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def indexed(gallery: Gallery, rows: Sequence[int]) -> Iterator[list[Asked]]:
     """Items of the gallery as queries, a block at a time."""
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
-        table = gallery.items.take(pa.array(block, pa.int64())).to_pylist()
+        table = gallery.items.take(block).to_pylist()
         yield [
             Asked(str(columns["path"]), np.asarray(gallery.vectors[row]), columns)
             for row, columns in zip(block, table, strict=True)
@@ -88,23 +89,26 @@ def given(
 
 def rows_of(gallery: Gallery, ids: Sequence[str]) -> list[int]:
     """Where the items `ids` stand; raises UsageError with the nearest names for an unknown one."""
-    places = {name: row for row, name in enumerate(gallery.items["id"].to_pylist())}
-    for name in ids:
-        if name not in places:
-            close = get_close_matches(name, places, n=3, cutoff=0.5)
+    if not ids:
+        return []
+    column = gallery.items["id"]
+    places: list[int | None] = pc.index_in(pa.array(ids, column.type), value_set=column).to_pylist()
+    for name, place in zip(ids, places, strict=True):
+        if place is None:
+            close = get_close_matches(name, column.to_pylist(), n=3, cutoff=0.5)
             hint = f"Did you mean {' or '.join(close)}?" if close else ""
             raise UsageError(f"--id {name}: no such item in {gallery.path}", hint)
-    return [places[name] for name in ids]
+    return [place for place in places if place is not None]
 
 
 def known(gallery: Gallery, sha256: str) -> dict[str, str | None]:
     """Label, patient and the other columns of the first item that is the same file; or nothing."""
     rows = rows_with(gallery.items, "sha256", sha256)[:1]
-    found: list[dict[str, str | None]] = gallery.items.take(pa.array(rows)).to_pylist()
+    found: list[dict[str, str | None]] = gallery.items.take(rows).to_pylist()
     return {key: value for key, value in found[0].items() if key != "path"} if found else {}
 
 
-def rows_with(items: pa.Table, column: str, value: str) -> Integers:
+def rows_with(items: Items | pa.Table, column: str, value: str) -> Integers:
     """Items with the value in the column, as text; nothing there is the empty text."""
     texts = pc.fill_null(pc.cast(items[column], pa.string()), "")
     same = pc.equal(texts, pa.scalar(value, pa.string()))

@@ -20,7 +20,7 @@ def read_collection(source: str) -> Embeddings:
     """The usable rows of embeddings or of an index, as unit vectors."""
     if (Path(source) / NAME).is_file():
         gallery = open_gallery(source)
-        return Embeddings(gallery.items, gallery.vectors, gallery.manifest.model)
+        return Embeddings(gallery.items.table(), gallery.vectors, gallery.manifest.model)
     return usable(read_embeddings(source))[0]
 
 

@@ -12,6 +12,7 @@ from xmir_cli.errors import UsageError
 from xmir_cli.gallery.asked import Asked, rows_with
 from xmir_cli.gallery.exact import Booleans, Hits, Integers, Scope, Vectors
 from xmir_cli.gallery.folder import Gallery
+from xmir_cli.gallery.items import Items
 
 SELF = ("id", "path", "sha256")  # an item that shares one of these with the query is the query
 
@@ -20,7 +21,7 @@ SELF = ("id", "path", "sha256")  # an item that shares one of these with the que
 class Filters:
     """Items that may be found [N] (None: all), without those like the query in some columns."""
 
-    items: pa.Table
+    items: Items | pa.Table
     allowed: Booleans | None
     unlike: Sequence[str]
 
@@ -74,7 +75,7 @@ def nearest(
         depth *= 4
 
 
-def most_of(items: pa.Table, per: str | None) -> Most | None:
+def most_of(items: Items | pa.Table, per: str | None) -> Most | None:
     """`patient=1` as at most one hit of each patient; raises UsageError for anything else."""
     if per is None:
         return None
@@ -88,7 +89,7 @@ def most_of(items: pa.Table, per: str | None) -> Most | None:
 
 
 def filters(
-    items: pa.Table,
+    items: Items | pa.Table,
     where: Sequence[tuple[str, str]],
     exclude_same: str | None,
     no_self: bool,
@@ -113,7 +114,7 @@ def filters(
     return Filters(items, None if allowed.all() else allowed, unlike)
 
 
-def check_column(items: pa.Table, column: str) -> None:
+def check_column(items: Items | pa.Table, column: str) -> None:
     """Raise UsageError, naming the columns there are, when it is none of them."""
     if column not in items.column_names:
         raise UsageError(f"no column {column!r}; there are {', '.join(items.column_names)}")

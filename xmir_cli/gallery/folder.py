@@ -9,11 +9,12 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
 from xmir_cli.gallery import exact
+from xmir_cli.gallery.checked import verify_once
 from xmir_cli.gallery.exact import Hits, Scope, Vectors, unit_rows
+from xmir_cli.gallery.items import Items, write_items
 from xmir_cli.gallery.manifest import (
     AGAIN,
     NAME,
@@ -22,14 +23,16 @@ from xmir_cli.gallery.manifest import (
     Manifest,
     describe,
     read_manifest,
-    verify,
 )
 from xmir_cli.records import Record
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.atomic import atomic_folder
 from xmir_cli.store.embeddings import Embeddings
 
-EXACT_BELOW = 300_000  # rows; up to there the model's start costs more than exact search
+EXACT_BELOW = 1_000_000  # rows; up to there a graph takes longer to build than it ever saves
+# queries of one command from which a graph repays being read and checked, whatever the size of the
+# gallery: that costs as much as 100 to 150 queries by exact search (tests/benchmarks/search.py)
+GRAPH_PAYS = 128
 _VECTORS, _ITEMS, _GRAPH = "vectors.npy", "items.parquet", "graph.hnsw"
 
 
@@ -47,8 +50,13 @@ class Gallery:
     path: str
     manifest: Manifest
     vectors: Vectors
-    items: pa.Table
-    graph: Searcher | None
+    items: Items
+    queries: int = 1  # that it is opened for, which decides whether the graph is worth reading
+
+    @cached_property
+    def graph(self) -> Searcher | None:
+        """A faster way for many queries, when the index has one."""
+        return _open_graph(Path(self.path), self.manifest)
 
     @cached_property
     def model(self) -> Record:
@@ -58,7 +66,8 @@ class Gallery:
     def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
         """The k nearest items of each query [B, D], fewer where the scope leaves fewer."""
         narrowed = scope.allowed is not None or any(len(items) for items in scope.excluded)
-        if self.graph is None or narrowed or k > len(self.vectors) // 2:
+        few = self.queries < GRAPH_PAYS
+        if few or narrowed or k > len(self.vectors) // 2 or self.graph is None:
             return exact.search(self.vectors, queries, k, scope)
         return self.graph.search(self.vectors, queries, k)
 
@@ -71,8 +80,7 @@ def build_gallery(
     chosen: Kind = kind or ("exact" if rows < EXACT_BELOW else "hnsw")
     with atomic_folder(path) as folder:
         write_array(folder / _VECTORS, embeddings.vectors)
-        with (folder / _ITEMS).open("xb") as file:
-            pq.write_table(embeddings.items, file, compression="zstd", write_page_checksum=True)
+        write_items(folder / _ITEMS, embeddings.items)
         recall = _build_graph(embeddings, folder, settings) if chosen == "hnsw" else None
         manifest = Manifest(
             kind=chosen,
@@ -90,22 +98,23 @@ def build_gallery(
 def open_gallery(path: str, weights: str | None = None) -> Gallery:
     """Open an index, its model's weights lying elsewhere if `weights` says so.
 
-    Raises DataError when any of its bytes are not those that were written.
+    Raises DataError when any of its bytes are not those that were written, as far as the times of
+    its files tell; the graph's when it is opened.
     """
     folder = Path(path)
     manifest = read_manifest(folder)
-    places = [verify(folder, name, manifest) for name in (_VECTORS, _ITEMS)]
+    places = [verify_once(folder, name, manifest) for name in (_VECTORS, _ITEMS)]
     try:
         vectors = np.load(places[0], mmap_mode="r", allow_pickle=False)
-        items = pq.read_table(places[1], page_checksum_verification=True)
-    except (pa.ArrowException, EOFError, OSError, ValueError):
+    except (EOFError, OSError, ValueError):
         raise DataError(f"{path}: damaged index (not to be read)", AGAIN) from None
+    items = Items(places[1])
     found = (vectors.dtype, *vectors.shape, len(items))
     if found != (np.float32, manifest.rows, manifest.dim, manifest.rows):
         raise DataError(f"{path}: damaged index (sizes differ)", AGAIN)
     if weights is not None:  # the loader checks that they are the same
         manifest = replace(manifest, model=replace(manifest.model, weights=weights))
-    return Gallery(path, manifest, vectors, items, _open_graph(folder, manifest))
+    return Gallery(path, manifest, vectors, items)
 
 
 def usable(embeddings: Embeddings) -> tuple[Embeddings, list[int]]:
@@ -143,5 +152,5 @@ def _open_graph(folder: Path, manifest: Manifest) -> Searcher | None:
         return None
     from xmir_cli.gallery.hnsw import load  # noqa: PLC0415
 
-    path = verify(folder, _GRAPH, manifest)
+    path = verify_once(folder, _GRAPH, manifest)
     return load(path, manifest.rows, manifest.dim, manifest.settings)

@@ -1,0 +1,89 @@
+"""The items of an index, read from their file only as far as they are asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import ArrayLike
+
+from xmir_cli.errors import DataError
+from xmir_cli.gallery.manifest import AGAIN
+
+_GROUP = 8192  # rows read for the sake of one
+
+
+def write_items(path: Path, items: pa.Table) -> None:
+    """Write the table in groups of rows that can be read alone."""
+    with path.open("xb") as file:
+        pq.write_table(
+            items, file, compression="zstd", write_page_checksum=True, row_group_size=_GROUP
+        )
+
+
+class Items:
+    """A table of items [N]: its columns, and any of its rows.
+
+    Once as many groups of rows were read as there are, the whole table is held.
+
+    Raises DataError, here and when it is read, for a file that cannot be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: pq.ParquetFile = self._guard(
+            lambda: pq.ParquetFile(path, page_checksum_verification=True)
+        )
+        about = self._file.metadata
+        counts = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
+        self._ends = np.cumsum(counts, dtype=np.int64)
+        self._columns: dict[str, pa.ChunkedArray] = {}
+        self._whole: pa.Table | None = None
+        self._read = 0  # groups
+
+    def __len__(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns."""
+        names: list[str] = self._file.schema_arrow.names
+        return names
+
+    def __getitem__(self, column: str) -> pa.ChunkedArray:
+        """A column [N]."""
+        if self._whole is not None:
+            return self._whole[column]
+        if column not in self._columns:
+            found = self._guard(lambda: self._file.read(columns=[column]))
+            self._columns[column] = found[column]
+        return self._columns[column]
+
+    def table(self) -> pa.Table:
+        """All of them."""
+        if self._whole is None:
+            self._whole = self._guard(self._file.read)
+            self._columns = {}
+        return self._whole
+
+    def take(self, rows: ArrayLike) -> pa.Table:
+        """The rows of these numbers, in their order."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        groups, which = np.unique(
+            np.searchsorted(self._ends, wanted, side="right"), return_inverse=True
+        )
+        self._read += len(groups)
+        if self._whole is not None or self._read > len(self._ends):
+            return self.table().take(pa.array(wanted))
+        lengths = np.diff(self._ends, prepend=0)[groups]
+        starts = self._ends[groups] - lengths  # in the file
+        places = np.cumsum(lengths) - lengths  # among what is read
+        found = self._guard(lambda: self._file.read_row_groups(groups.tolist()))
+        return found.take(pa.array(wanted - starts[which] + places[which]))
+
+    def _guard(self, read: Callable[[], pa.Table]) -> pa.Table:
+        try:
+            return read()
+        except (pa.ArrowException, EOFError, OSError, ValueError):
+            raise DataError(f"{self._path.parent}: damaged index (not to be read)", AGAIN) from None
