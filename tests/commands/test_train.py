@@ -141,7 +141,10 @@ def test_the_same_command_gives_the_same_bytes(train, data):
     assert output.read_bytes() != first
 
 
-@pytest.mark.parametrize("flags", [[], ["--random-resized-crop", "--head", "4"]])
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--random-resized-crop", "--head", "4"], ["--attention-loss", "0.3", "--head", "4"]],
+)
 def test_a_resumed_run_ends_with_the_bytes_of_one_that_never_stopped(
     train, data, monkeypatch, flags
 ):
@@ -161,6 +164,51 @@ def test_a_resumed_run_ends_with_the_bytes_of_one_that_never_stopped(
     assert output.read_bytes() == expected
     assert [record.get("loss") for record in result.records()] == [whole[2]["loss"], None]
     assert not state.exists()
+
+
+def test_without_attention_loss_the_run_is_the_one_from_before_there_was_any(train, data):
+    output = data.parent / "out.safetensors"
+    records = train().records()
+    before = output.read_bytes()
+    asked = json.loads(read_header(output)["__metadata__"]["xmir.training"])["asked"]
+    assert "attention_loss" not in asked
+    assert [list(record) for record in records[:-1]] == [KEYS] * 2
+    train("--attention-loss", 0, "--force")
+    assert output.read_bytes() == before
+
+
+def test_the_attention_loss_is_recorded_beside_the_triplet_loss(train, data):
+    first, second, _ = train("--attention-loss", 0.5).records()
+    assert list(first) == [*KEYS[:3], "attention_loss", *KEYS[3:]]
+    assert first["attention_loss"] > 0
+    training = json.loads(
+        read_header(data.parent / "out.safetensors")["__metadata__"]["xmir.training"]
+    )
+    assert training["asked"]["attention_loss"] == 0.5
+    assert training["epochs"][1]["attention_loss"] == second["attention_loss"]
+    header, *rows = train("--attention-loss", 0.5, "--format", "table", "-f").stdout.splitlines()
+    assert header.split() == [*KEYS[1:3], "attention_loss", *KEYS[3:7], "seconds"]
+    assert [row.split()[2] for row in rows] == [
+        f"{epoch['attention_loss']:.4f}" for epoch in (first, second)
+    ]
+    assert {len(row) for row in rows} == {len(header)}
+    assert "trained with other attention_loss" in train("--resume").stderr
+
+
+def test_the_attention_loss_of_a_network_without_maps_is_refused(train):
+    result = train("--attention-loss", 0.5, "--arch", "vit_b_32", "--input-size", 32)
+    assert result.code == 6
+    assert result.stderr == (
+        "xmir: error: --attention-loss: this network's embedding is not pooled from a feature map "
+        "(class token or attention pooling)\n"
+        "xmir: hint: Leave it out, or train a network with pooling: "
+        "densenet121, resnet50, convnext_tiny.\n"
+    )
+
+
+@pytest.mark.parametrize("gamma", ["-1", "much"])
+def test_the_weight_of_the_attention_loss_is_a_number_from_0(train, gamma):
+    assert train("--attention-loss", gamma).code == 2
 
 
 def test_an_interrupted_run_says_how_to_continue(train, monkeypatch):

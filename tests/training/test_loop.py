@@ -30,8 +30,8 @@ def test_one_step_reduces_the_loss_on_its_batch(feed, examples):
     trainer = Trainer(feed, SETTINGS)
     images = next(iter(feed.plain(examples, 20)))
     labels = torch.tensor([0, 1] * 10)
-    before, _ = trainer.step(images, labels, "here")
-    after, _ = trainer.step(images, labels, "here")
+    before, *_ = trainer.step(images, labels, "here")
+    after, *_ = trainer.step(images, labels, "here")
     assert after < before
 
 
@@ -135,7 +135,7 @@ def test_out_of_memory_says_what_to_lower(feed, examples, monkeypatch):
     def full(_: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
 
-    monkeypatch.setattr(trainer.network, "forward", full)
+    monkeypatch.setattr(trainer.network.features, "forward", full)
     with pytest.raises(ModelError, match="cpu: not enough memory for a batch of 8 images"):
         trainer.epoch(1, examples)
 
@@ -146,7 +146,7 @@ def test_other_errors_of_the_network_are_not_hidden(feed, examples, monkeypatch)
     def broken(_: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("shapes do not fit")
 
-    monkeypatch.setattr(trainer.network, "forward", broken)
+    monkeypatch.setattr(trainer.network.features, "forward", broken)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         trainer.epoch(1, examples)
 

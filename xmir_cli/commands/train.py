@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from xmir_cli import console, options
-from xmir_cli.errors import DataError, ModelError, UsageError
+from xmir_cli.errors import ModelError
 from xmir_cli.records import ARTIFACT, Record
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.runs import (
@@ -23,12 +23,8 @@ from xmir_cli.store.runs import (
 )
 
 if TYPE_CHECKING:
-    from xmir_cli.store.inputs import Item
-    from xmir_cli.training.examples import Division, Example
+    from xmir_cli.training.examples import Division
     from xmir_cli.training.loop import Trainer
-
-_COLUMNS = ("epoch", "loss", "violating_fraction", "map", "p_at_1", "p_at_5", "seconds")
-_PASSING = {"schema", "seconds", "images_per_second"}  # not kept: they differ from run to run
 
 
 def command(
@@ -60,6 +56,17 @@ def command(
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", min=0, help="Adam's step size.")
     ] = 1e-4,
+    attention_loss: Annotated[
+        float,
+        typer.Option(
+            "--attention-loss",
+            metavar="GAMMA",
+            min=0,
+            help="Weight (0.2 to 0.5) of a second loss: what the attention maps of a triplet "
+            "leave unseen shall not tell positive from negative (Zheng et al., CVPR 2019). "
+            "At most doubles the work.",
+        ),
+    ] = 0.0,
     random_resized_crop: Annotated[
         bool, typer.Option("--random-resized-crop", help="Crop at random, not the centre.")
     ] = False,
@@ -101,18 +108,20 @@ def command(
     from xmir_cli.model.loader import load_embedder, make_spec
     from xmir_cli.store.inputs import list_items
     from xmir_cli.training.augment import Augmentation
-    from xmir_cli.training.examples import divide
+    from xmir_cli.training.examples import divide, labelled
     from xmir_cli.training.feed import Feed
     from xmir_cli.training.loop import Settings, Trainer
     from xmir_cli.training.pictures import Pictures
-    from xmir_cli.training.sampler import check_classes
+    from xmir_cli.training.sampler import check_classes, class_count
     from xmir_cli.training.session import readable
+    from xmir_cli.training.table import columns
 
     settings = Settings(
         epochs=epochs,
         per_class=per_class,
-        classes_per_batch=_count(classes_per_batch),
+        classes_per_batch=class_count(classes_per_batch),
         margin=margin,
+        attention_loss=attention_loss,
         learning_rate=learning_rate,
         augmentation=Augmentation(random_resized_crop, not no_flip),
         freeze_batchnorm=freeze_batchnorm,
@@ -120,7 +129,8 @@ def command(
         seed=seed,
     )
     skips = console.Skips()
-    rows = _labelled(list_items(images, null, where, "train"), skips)
+    items = list_items(images, null, where, "train")
+    rows = labelled([(item.id, item.path, item.columns) for item in items], skips.add)
     division = divide(rows, split, validate)
     check_classes([row.label for row in division.training], per_class, settings.classes_per_batch)
     _tell(division, validate)
@@ -133,48 +143,20 @@ def command(
     trainer = Trainer(Feed(embedder, pictures, jobs), settings)
     division = readable(division, trainer.feed, skips.add, console.progress)
     check_classes([row.label for row in division.training], per_class, settings.classes_per_batch)
-    with _Output(form or "") as out:
-        _run(trainer, division, output, resume, out)
-        out.artifact(
-            {
-                "schema": ARTIFACT,
-                "kind": "checkpoint",
-                "path": str(output.absolute()),
-                "rows": len(division.training),
-                "dim": embedder.dim,
-                "skipped": skips.total,
-                "sha256": sha256_file(output),
-            }
-        )
+    out = _Output(form or "", columns(settings))
+    _run(trainer, division, output, resume, out)
+    out.artifact(
+        {
+            "schema": ARTIFACT,
+            "kind": "checkpoint",
+            "path": str(output.absolute()),
+            "rows": len(division.training),
+            "dim": embedder.dim,
+            "skipped": skips.total,
+            "sha256": sha256_file(output),
+        }
+    )
     return skips.finish(len(division.training), "trained on")
-
-
-def _count(classes_per_batch: str) -> int | None:
-    if classes_per_batch == "all":
-        return None
-    if not classes_per_batch.isdecimal() or int(classes_per_batch) < 2:
-        raise UsageError(
-            f"--classes-per-batch: expected all or a number from 2, found {classes_per_batch}"
-        )
-    return int(classes_per_batch)
-
-
-def _labelled(items: Sequence["Item"], skips: console.Skips) -> list["Example"]:
-    from xmir_cli.training.examples import Example
-
-    rows = []
-    for item in items:
-        label = item.columns.get("label")
-        if label is None:
-            skips.add(item.id, "no-label: nothing in the column label")
-        else:
-            patient, split = item.columns.get("patient"), item.columns.get("split")
-            rows.append(Example(item.id, item.path, label, patient, split))
-    if not rows:
-        raise DataError(
-            f"none of {len(items)} images has a label", "Pass a table with a column 'label'."
-        )
-    return rows
 
 
 def _tell(division: "Division", validate: str | None) -> None:
@@ -218,13 +200,12 @@ def _run(
 def _fit(trainer: "Trainer", division: "Division", output: Path, run: Run, out: "_Output") -> None:
     """Train what is left of the run; its state is on the disk before its record is printed."""
     from xmir_cli.model.weights import digest
-    from xmir_cli.training.session import train_epochs
+    from xmir_cli.training.session import lasting, train_epochs
     from xmir_cli.training.state import take
 
     state = state_path(output)
     for record in train_epochs(trainer, division, len(run.epochs), console.progress):
-        lasting = {key: value for key, value in record.items() if key not in _PASSING}
-        run = Run(run.asked, (*run.epochs, lasting))
+        run = Run(run.asked, (*run.epochs, lasting(record)))
         write_state(state, take(trainer.network, trainer.optimizer), run)
         out.epoch(record)
     spec = replace(
@@ -239,23 +220,16 @@ def _fit(trainer: "Trainer", division: "Division", output: Path, run: Run, out: 
 class _Output:
     """Records as they come; on a terminal rows of a table, one as each epoch ends."""
 
-    def __init__(self, form: str) -> None:
-        self.printer = console.Printer(form, _COLUMNS, "path")
-
-    def __enter__(self) -> Self:
-        if self.printer.form == "table":
-            self._row(_COLUMNS)
+    def __init__(self, form: str, columns: Sequence[str]) -> None:
+        self.printer = console.Printer(form, columns, "path")
         self.printer.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Nothing is held back."""
+        if self.printer.form == "table":
+            self._line(self.printer.columns)
 
     def epoch(self, record: Record) -> None:
         """Print what an epoch gave."""
         if self.printer.form == "table":
-            values = (record[column] for column in _COLUMNS)
-            self._row([f"{value:.4f}" if isinstance(value, float) else value for value in values])
+            self._line([record[column] for column in self.printer.columns])
         elif self.printer.form != "paths":
             self.printer.write(record)
 
@@ -266,9 +240,8 @@ class _Output:
         else:
             console.note(f"wrote {receipt['path']}")
 
-    def _row(self, cells: Sequence[object]) -> None:
-        texts = ("" if cell is None else str(cell) for cell in cells)
-        widths = (max(7, len(column)) for column in _COLUMNS)
-        line = "  ".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
-        sys.stdout.write(f"{line}\n")
+    def _line(self, cells: Sequence[object]) -> None:
+        from xmir_cli.training.table import line
+
+        sys.stdout.write(f"{line(cells, self.printer.columns)}\n")
         sys.stdout.flush()

@@ -1,6 +1,6 @@
 """Which rows train, which validate, and which of them cannot be used."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xmir_cli.errors import DataError
@@ -39,6 +39,27 @@ class Division:
         """Patients on both sides: their images make the validation look better than it is."""
         sides = ({row.patient for row in rows} for rows in self.sides)
         return len(set.intersection(*sides) - {None})
+
+
+def labelled(
+    rows: Sequence[tuple[str, str, Mapping[str, str | None]]], leave_out: Callable[[str, str], None]
+) -> list[Example]:
+    """The rows (name, path, other columns) that have a label; the others are left out by name.
+
+    Raises DataError when none has one.
+    """
+    found = []
+    for name, path, columns in rows:
+        label = columns.get("label")
+        if label is None:
+            leave_out(name, "no-label: nothing in the column label")
+        else:
+            found.append(Example(name, path, label, columns.get("patient"), columns.get("split")))
+    if not found:
+        raise DataError(
+            f"none of {len(rows)} images has a label", "Pass a table with a column 'label'."
+        )
+    return found
 
 
 def divide(examples: Sequence[Example], split: str | None, validate: str | None) -> Division:

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from xmir_cli.errors import ModelError
+from xmir_cli.training.attention import attention_loss, check_maps, draw_triplets
 from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.freeze import frozen_parts, train_except
-from xmir_cli.training.losses import MARGIN, triplet_loss
+from xmir_cli.training.losses import MARGIN, Loss, triplet_loss
 from xmir_cli.training.sampler import by_class, epoch_batches
 
 
@@ -26,6 +27,7 @@ class Settings:
     per_class: int = 16
     classes_per_batch: int | None = None  # None: all
     margin: float = MARGIN
+    attention_loss: float = 0.0  # its weight beside the triplet loss; 0: it is not computed
     learning_rate: float = 1e-4
     augmentation: Augmentation = field(default_factory=Augmentation)
     freeze_batchnorm: bool = False
@@ -39,6 +41,7 @@ class Outcome:
 
     loss: float  # mean over the batches
     violating_fraction: float  # mean over the batches
+    attention_loss: float | None  # mean over the batches; None where it is not computed
     images_per_second: float
 
 
@@ -53,6 +56,8 @@ class Trainer:
         self.feed, self.settings = feed, settings
         self.embedder = feed.embedder
         self.network, self.device = self.embedder.network, self.embedder.device
+        if settings.attention_loss:
+            check_maps(self.network)
         self.frozen = frozen_parts(self.network, settings.freeze_batchnorm, settings.freeze_layers)
         train_except(self.network, self.frozen)
         trained = [weight for weight in self.network.parameters() if weight.requires_grad]
@@ -75,31 +80,37 @@ class Trainer:
         seed = settings.seed, number
         batches = epoch_batches(labels, settings.per_class, settings.classes_per_batch, seed)
         classes = {name: place for place, name in enumerate(by_class(labels))}
-        steps: list[tuple[float, float]] = []
+        rng = np.random.default_rng((*seed, 0, 1))  # for the triplets of the attention loss
+        steps: list[tuple[float, float, float]] = []
         train_except(self.network, self.frozen)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(settings.seed * 1_000_003 + number)  # for dropout
             views = self.feed.augmented(batches, examples, settings.augmentation, seed)
             for batch, images in zip(batches, views, strict=True):
                 targets = torch.tensor([classes[labels[place]] for place in batch])
+                triplets = draw_triplets(targets, rng) if settings.attention_loss else None
                 where = f"epoch {number}, batch {len(steps) + 1}"
-                steps.append(self.step(images, targets.to(self.device), where))
+                steps.append(self.step(images, targets.to(self.device), where, triplets))
                 advance(len(batch))
-        loss, violating = np.mean(steps, axis=0).tolist()
-        return Outcome(loss, violating, sum(map(len, batches)) / (time.monotonic() - start))
+        loss, violating, attention = np.mean(steps, axis=0).tolist()
+        speed = sum(map(len, batches)) / (time.monotonic() - start)
+        return Outcome(loss, violating, attention if settings.attention_loss else None, speed)
 
-    def step(self, images: Tensor, labels: Tensor, where: str) -> tuple[float, float]:
-        """One update on images [B, 3, S, S]; the loss before it and the violating fraction."""
+    def step(
+        self, images: Tensor, labels: Tensor, where: str, triplets: Tensor | None = None
+    ) -> tuple[float, float, float]:
+        """One update on images [B, 3, S, S]: triplet loss before it, violating fraction, attention.
+
+        `triplets` [T, 3] are the positions on which the attention loss is taken, None for nowhere.
+        """
         self.optimizer.zero_grad()
-        narrow = self.embedder.precision == "bf16"
         try:
-            with torch.autocast("cuda", torch.bfloat16) if narrow else nullcontext():
-                raw = self.network(images)
-            loss = triplet_loss(raw.float(), labels, self.settings.margin)
-            value = float(loss.value.detach())
-            if not np.isfinite(value):
-                raise ModelError(f"{where}: the loss is {value}", "Lower --learning-rate.")
-            loss.value.backward()
+            loss, mined = self._losses(images, labels, triplets)
+            total = loss.value + self.settings.attention_loss * mined
+            if not total.isfinite():
+                found = float(total.detach())
+                raise ModelError(f"{where}: the loss is {found}", "Lower --learning-rate.")
+            total.backward()
         except RuntimeError as error:  # torch.OutOfMemoryError is one
             if not isinstance(error, torch.OutOfMemoryError) and "allocate mem" not in str(error):
                 raise
@@ -108,4 +119,17 @@ class Trainer:
                 "Lower --per-class or --input-size, or freeze the first layers.",
             ) from None
         self.optimizer.step()
-        return value, loss.violating
+        return float(loss.value.detach()), loss.violating, float(mined.detach())
+
+    def _losses(
+        self, images: Tensor, labels: Tensor, triplets: Tensor | None
+    ) -> tuple[Loss, Tensor]:
+        """The triplet loss, and the attention loss or 0."""
+        narrow = self.embedder.precision == "bf16"
+        with torch.autocast("cuda", torch.bfloat16) if narrow else nullcontext():
+            features = self.network.features(images)
+            raw = self.network.head(features)
+            mined = torch.zeros(())
+            if triplets is not None:
+                mined = attention_loss(self.network, images, features, triplets.to(self.device))
+        return triplet_loss(raw.float(), labels, self.settings.margin), mined

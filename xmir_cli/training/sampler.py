@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xmir_cli.errors import DataError
+from xmir_cli.errors import DataError, UsageError
 
 
 def epoch_batches(
@@ -50,6 +50,15 @@ def check_classes(labels: Sequence[str], per_class: int, classes: int | None) ->
             f"class {name} has {smallest} images, fewer than the {per_class} of --per-class",
             f"{lower}, or leave the class out.",
         )
+
+
+def class_count(given: str) -> int | None:
+    """Classes in a batch, None for all; raises UsageError for anything but `all` and numbers."""
+    if given == "all":
+        return None
+    if not given.isdecimal() or int(given) < 2:
+        raise UsageError(f"--classes-per-batch: expected all or a number from 2, found {given}")
+    return int(given)
 
 
 def by_class(labels: Sequence[str]) -> dict[str, list[int]]:

@@ -17,6 +17,8 @@ from xmir_cli.training.loop import Trainer
 from xmir_cli.training.sampler import by_class
 from xmir_cli.training.validation import validate
 
+_PASSING = {"schema", "seconds", "images_per_second"}  # they differ from run to run
+
 
 class Progress(Protocol):
     """Is told how much is done."""
@@ -65,8 +67,11 @@ def asked(trainer: Trainer, division: Division) -> Record:
     embedder = trainer.embedder
     rows = [[(row.label, row.mark) for row in rows] for rows in division.sides]
     labels = by_class([row.label for row in division.training])
+    settings = asdict(trainer.settings)
+    if not trainer.settings.attention_loss:
+        del settings["attention_loss"]  # runs from before it existed were asked the same
     record: Record = {
-        **asdict(trainer.settings),
+        **settings,
         "precision": embedder.precision,
         "start": embedder.spec.to_json(),
         "classes": {name: len(places) for name, places in labels.items()},
@@ -87,12 +92,19 @@ def train_epochs(
         start = time.monotonic()
         with bar(f"epoch {number}", len(division.training)) as progress:
             outcome = trainer.epoch(number, division.training, progress.advance)
+        attention = outcome.attention_loss
         yield {
             "schema": EPOCH,
             "epoch": number,
             "loss": outcome.loss,
+            **({} if attention is None else {"attention_loss": attention}),
             "violating_fraction": outcome.violating_fraction,
             **validate(trainer.feed, division.validation),
             "seconds": round(time.monotonic() - start, 3),
             "images_per_second": round(outcome.images_per_second, 3),
         }
+
+
+def lasting(record: Record) -> Record:
+    """What of an epoch's record is kept with the weights: equal for equal runs."""
+    return {key: value for key, value in record.items() if key not in _PASSING}
