@@ -1,5 +1,6 @@
 """Help, versions and mistakes answer at once: no heavy library is imported for them."""
 
+import ast
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 
 from xmir_cli.main import COMMANDS, load_command
 
-HEAVY = {"torch", "torchvision", "numpy", "pyarrow", "PIL", "hnswlib", "rich", "timm"}
+HEAVY = {"torch", "torchvision", "numpy", "pyarrow", "PIL", "hnswlib", "rich", "timm", "pydantic"}
 
 PROBE = """
 import sys
@@ -78,3 +79,64 @@ def test_a_glob_that_no_argument_takes_does_not_flood_the_terminal():
     done = run("causal-metric", *(f"map-{number}.npy" for number in range(2000)))
     assert done.returncode == 2
     assert len(done.stderr) < 500
+
+
+def _loaded(script: str, *names: str) -> list[str]:
+    """Which of the modules are there when a fresh process has run the script."""
+    ending = f"\nimport sys\nprint([name for name in {names} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script + ending],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return ast.literal_eval(done.stdout.splitlines()[-1])
+
+
+def test_a_network_of_ones_own_needs_neither_torchvision_nor_the_compiler(tiny_arch):
+    script = (
+        "from xmir_cli.model.architectures import build\n"
+        "from xmir_cli.model.tape import record\n"
+        f"assert record(build({tiny_arch!r}).features.eval(), 32)"  # as occlusion does
+    )
+    assert _loaded(script, "torchvision", "timm", "torch._dynamo", "sympy") == []
+
+
+def test_the_networks_of_torchvision_and_timm_need_no_compiler_until_it_is_used():
+    script = (
+        "import sys\n"
+        "from xmir_cli.model.architectures import build\n"
+        "build('resnet18'), build('timm:resnet10t')\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+        "from torchvision.ops import roi_align as module\n"
+        "assert module.__globals__['is_compile_supported']('cpu') in {True, False}\n"
+    )
+    assert _loaded(script, "torch._dynamo") == ["torch._dynamo"]
+
+
+def test_whatever_else_is_asked_of_the_compiler_is_the_compilers_own():
+    script = (
+        "import torch\n"
+        "from xmir_cli.model.compiler import compiler_left_out\n"
+        "with compiler_left_out():\n"
+        "    mark = torch.compiler.disable(lambda number: -number)\n"
+        "    import torch._dynamo as stand_in\n"
+        "    config = stand_in.config\n"
+        "import torch._dynamo\n"
+        "assert config is torch._dynamo.config\n"
+        "assert mark(-1) == 1\n"
+        "with compiler_left_out():\n"
+        "    assert stand_in is not torch._dynamo\n"
+    )
+    assert _loaded(script, "torch._dynamo") == ["torch._dynamo"]
+
+
+def test_tables_need_no_pandas_but_whoever_wants_it_has_it():
+    pytest.importorskip("pandas")
+    script = (
+        "import xmir_cli.store.embeddings\n"
+        "import pyarrow as pa, pyarrow.compute as pc\n"
+        "table = pa.table({'a': pa.array([1, 2])})\n"
+        "assert pc.equal(table['a'], 1).to_numpy().tolist() == [True, False]\n"
+    )
+    assert _loaded(script, "pandas") == []
+    assert _loaded(script + "table.to_pandas()", "pandas") == ["pandas"]

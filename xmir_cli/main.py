@@ -50,6 +50,12 @@ class _InterruptedError(Exception):
 class _LazyGroup(typer.core.TyperGroup):
     """Imports a command's file only when the command is called."""
 
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        for parameter in self.get_params(ctx):
+            if parameter.default is None:  # a flag that is off; typer would import pydantic for it
+                parameter.default = False
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: "Context") -> list[str]:
         del ctx
         return list(COMMANDS)

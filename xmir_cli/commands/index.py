@@ -41,7 +41,7 @@ def command(
     The folder holds manifest.json, vectors.npy, items.parquet and, for HNSW, graph.hnsw. The same
     embeddings give the same bytes. Rows that are zero, NaN or infinite are left out (exit 3).
 
-    Search is exact but where an HNSW index gets 128 queries or more in one command, without
+    Search is exact but where an HNSW index gets 256 queries or more in one command, without
     filters: then the graph finds nearly all of the nearest (its recall is said here).
     """
     refuse_existing(output, force)

@@ -31,8 +31,8 @@ from xmir_cli.store.embeddings import Embeddings
 
 EXACT_BELOW = 1_000_000  # rows; up to there a graph takes longer to build than it ever saves
 # queries of one command from which a graph repays being read and checked, whatever the size of the
-# gallery: that costs as much as 100 to 150 queries by exact search (tests/benchmarks/search.py)
-GRAPH_PAYS = 128
+# gallery: that costs as much as 80 to 250 queries by exact search (tests/benchmarks/search.py)
+GRAPH_PAYS = 256
 _VECTORS, _ITEMS, _GRAPH = "vectors.npy", "items.parquet", "graph.hnsw"
 
 

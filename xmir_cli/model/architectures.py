@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from xmir_cli.errors import ModelError
+from xmir_cli.model.compiler import compiler_left_out
 from xmir_cli.model.network import Architecture
 from xmir_cli.model.timm_networks import build_timm
 from xmir_cli.model.torchvision_networks import FAMILIES
@@ -18,6 +19,11 @@ def build(name: str, input_size: int | None = None) -> Architecture:
 
     Raises ModelError when the name means nothing, or the package or file is not there.
     """
+    with compiler_left_out():
+        return _build(name, input_size)
+
+
+def _build(name: str, input_size: int | None) -> Architecture:
     if name.startswith("timm:"):
         return build_timm(name.removeprefix("timm:"), input_size)
     if ":" in name:

@@ -30,6 +30,10 @@ def record(features: nn.Module, size: int) -> list[Node]:
 class _Recorder(TorchDispatchMode):
     """Notes every operation on what comes from the image."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports its compiler, 2 s, to tell it to keep away from here
+
     def __init__(self, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch's own
         self.nodes = [Node(None, [], image.shape[1], (image.shape[2], image.shape[3]))]

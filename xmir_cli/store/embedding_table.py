@@ -10,6 +10,9 @@ import pyarrow as pa
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
 from xmir_cli.records import ModelSpec
+from xmir_cli.store.arrow import leave_pandas_out
+
+leave_pandas_out()  # every command that reads or writes tables imports this file
 
 SCHEMA = "xmir.embeddings/1"
 EMBEDDING = "embedding"
