@@ -8,8 +8,10 @@ from PIL import Image
 from xmir_cli.errors import ModelError, UsageError
 from xmir_cli.images.decode import Picture
 from xmir_cli.model import loader
-from xmir_cli.model.embedder import unit
+from xmir_cli.model.architectures import build
+from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.model.loader import load_embedder, make_spec, pick_device
+from xmir_cli.model.network import Architecture, Network
 from xmir_cli.records import ModelSpec, Preprocessing
 
 
@@ -86,16 +88,64 @@ class Scarce(torch.nn.Module):
 def test_out_of_memory_halves_the_batch_and_goes_on(embedder, capsys):
     images = torch.randn(9, 3, 32, 32)
     expected = embedder.embed(images)
-    embedder.network.features = Scarce(embedder.network.features, 3)
+    embedder.network.features = Scarce(embedder.network.features, 1)
     assert torch.allclose(embedder.embed(images), expected, atol=1e-6)
-    assert embedder.batch == 2
-    assert capsys.readouterr().err.count("batch halved") == 3
+    assert embedder.batch == 1
+    assert capsys.readouterr().err.count("batch halved to 1") == 1
 
 
 def test_no_memory_for_a_single_image_is_a_model_error(embedder):
     embedder.network.features = Scarce(embedder.network.features, 0)
     with pytest.raises(ModelError, match="not enough memory for one image"):
         embedder.embed(torch.randn(2, 3, 32, 32))
+
+
+def test_memory_that_only_a_gpu_lacks_halves_its_batch_until_it_fits(embedder, capsys):
+    images = torch.randn(9, 3, 32, 32)
+    features = Scarce(embedder.network.features, 3)
+    found = embedder._one_by_one(features, images)  # as on a GPU: batches of 16, no parts
+    assert torch.allclose(found, features.inner(images), atol=1e-6)
+    assert embedder.batch == 2
+    assert capsys.readouterr().err.count("batch halved") == 2  # of the 9 there are to 4, to 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 16, 19])
+def test_threads_do_not_change_a_bit_of_an_embedding(embedder, count):
+    images = torch.randn(count, 3, 32, 32)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append((embedder.embed(images), embedder.forward_features(images)))
+    finally:
+        torch.set_num_threads(before)
+    for embeddings, features in found[1:]:
+        assert torch.equal(embeddings, found[0][0])
+        assert torch.equal(features, found[0][1])
+
+
+def vgg():
+    from torchvision.models.vgg import cfgs, make_layers
+
+    return Architecture(make_layers(cfgs["A"], batch_norm=True), 512, Preprocessing(64, 64))
+
+
+@pytest.mark.parametrize(
+    "name", ["densenet121", "resnet18", "efficientnet_b0", "vgg", "timm:convnext_atto"]
+)
+def test_many_images_embed_as_the_network_itself_embeds_them(name):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Network(vgg() if name == "vgg" else build(name, 64), None)
+        images = torch.randn(16, 3, 64, 64)
+    spec = ModelSpec(name, "random:0", None, Preprocessing(64, 64))
+    embedder = Embedder(network, spec, torch.device("cpu"))
+    with torch.no_grad():
+        expected = unit(network(images))
+    found = embedder.embed(images)
+    assert (found - expected).abs().max() < 1e-5
+    assert torch.equal(embedder.embed(images), found)
+    assert (embedder.program is None) == ("convnext" in name)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,8 +14,13 @@ from xmir_cli.errors import ModelError
 from xmir_cli.images.decode import Picture
 from xmir_cli.model.network import Network
 from xmir_cli.model.program import Program, compile_program
+from xmir_cli.model.workers import share_out
 from xmir_cli.records import ModelSpec
 
+Features = Callable[[Tensor], Tensor]  # images [B, 3, S, S] -> feature maps [B, C, h, w]
+
+_MANY = 16  # images from which it pays to make a program of the network first
+_PART = 2  # images that a thread passes at once: more are no faster, and take memory
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 SAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -31,7 +37,8 @@ class View:
 class Embedder:
     """A network in eval mode with its preprocessing, on its device.
 
-    `batch` images pass at once; when memory runs out it is halved and the pass goes on.
+    `batch` images pass at once; when memory runs out it is halved and the pass goes on. On the CPU
+    they are shared out to threads, a few at once each.
     """
 
     def __init__(
@@ -55,7 +62,8 @@ class Embedder:
         state = self.network.features.state_dict().values()
         version = sum(tensor._version for tensor in state)  # grows when a weight is changed
         if self._compiled is None or self._compiled[0] != version:
-            self._compiled = (version, compile_program(self.network.features, self.size))
+            compiling = partial(compile_program, self.network.features)
+            self._compiled = (version, *share_out(compiling, [self.size]))
         return self._compiled[1]
 
     def view(self, picture: Picture) -> View:
@@ -82,14 +90,14 @@ class Embedder:
     def to_input(self, view: View) -> Tensor:
         """The view in model space: [3, S, S] float32 on the CPU."""
         recipe = self.spec.preprocessing
-        mean = torch.tensor(recipe.mean)[:, None, None]
-        std = torch.tensor(recipe.std)[:, None, None]
-        pixels = torch.from_numpy(view.pixels).permute(2, 0, 1)
-        return ((pixels / 255 - mean) / std).contiguous()
+        # NumPy, not torch, whose own threads would get in the way of those that decode
+        mean, std = np.array(recipe.mean, np.float32), np.array(recipe.std, np.float32)
+        values = (view.pixels / np.float32(255) - mean) / std  # [S, S, 3]
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Feature maps [B, C, h, w] on the device, without gradients, of images [B, 3, S, S]."""
-        return self._in_batches(self._features, images)
+        return self._in_batches(self._features(len(images)), images)
 
     def project(self, features: Tensor) -> Tensor:
         """Raw embeddings [B, D] of feature maps [B, C, h, w]; differentiable."""
@@ -103,12 +111,19 @@ class Embedder:
 
     def embed(self, images: Tensor) -> Tensor:
         """Unit embeddings [B, D], float32 on the CPU, of images [B, 3, S, S]; zero stays zero."""
-        return self._in_batches(self._unit, images)
+        features = self._features(len(images))
 
-    def _unit(self, images: Tensor) -> Tensor:
-        return unit(self.project(self._features(images)).float()).cpu()
+        def step(part: Tensor) -> Tensor:
+            return unit(self.project(features(part)).float()).cpu()
 
-    def _features(self, images: Tensor) -> Tensor:
+        return self._in_batches(step, images)
+
+    def _features(self, count: int) -> Features:
+        """The fastest way to the feature maps of `count` images."""
+        program = self.program if count >= _MANY else None
+        return self._plain_features if program is None else program.dense
+
+    def _plain_features(self, images: Tensor) -> Tensor:
         images = images.to(self.device, memory_format=torch.channels_last)
         if self.precision == "fp32":
             features: Tensor = self.network.features(images)
@@ -117,19 +132,30 @@ class Embedder:
             narrow: Tensor = self.network.features(images)
         return narrow.float()
 
-    def _in_batches(self, step: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    def _in_batches(self, step: Features, images: Tensor) -> Tensor:
+        """What the step makes of all images; on the CPU the parts depend on their number alone."""
+        if not len(images):
+            return torch.empty(0, self.dim)
+        if self.device.type != "cpu":
+            return self._one_by_one(step, images)
+        size = min(_PART, -(-len(images) // 2))
+        return torch.cat(share_out(partial(self._one_by_one, step), images.split(size)))
+
+    def _one_by_one(self, step: Features, images: Tensor) -> Tensor:
+        """What the step makes of one batch after the other."""
         done: list[Tensor] = []
         start = 0
         while start < len(images):
-            part = self._try(step, images[start : start + self.batch])
-            if part is None:
-                self._halve()
+            batch = images[start : start + self.batch]
+            made = self._try(step, batch)
+            if made is None:
+                self._halve(len(batch))
             else:
-                done.append(part)
-                start += len(part)
-        return torch.cat(done) if done else torch.empty(0, self.dim)
+                done.append(made)
+                start += len(made)
+        return torch.cat(done)
 
-    def _try(self, step: Callable[[Tensor], Tensor], images: Tensor) -> Tensor | None:
+    def _try(self, step: Features, images: Tensor) -> Tensor | None:
         """The result, or None when memory ran out; nothing of the failed pass is kept alive."""
         try:
             with torch.no_grad():
@@ -141,16 +167,18 @@ class Embedder:
                 raise
             return None
 
-    def _halve(self) -> None:
-        if self.batch == 1:
+    def _halve(self, tried: int) -> None:
+        """Half of the batch that was `tried` from now on; several threads may ask for it."""
+        if tried == 1:
             raise ModelError(
                 f"{self.device}: not enough memory for one image of {self.size} pixels",
                 "Use a smaller --input-size, a smaller network, or --device cpu.",
             )
-        self.batch //= 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        console.note(f"out of memory on {self.device}: batch halved to {self.batch}")
+        if tried // 2 < self.batch:
+            self.batch = tried // 2
+            console.note(f"out of memory on {self.device}: batch halved to {self.batch}")
 
 
 def three_channels(image: Image.Image) -> np.ndarray:
