@@ -23,7 +23,11 @@ _SAMPLE = 6  # groups whose work is added up
 
 
 def embed_hidden(
-    embedder: Embedder, pictures: tuple[Tensor, Tensor], windows: Tensor, program: Program | None
+    embedder: Embedder,
+    pictures: tuple[Tensor, Tensor],
+    windows: Tensor,
+    program: Program | None,
+    margin: int | None = None,
 ) -> Tensor:
     """Unit embeddings [N, D], float32 on the CPU, of the image with each window filled.
 
@@ -32,6 +36,7 @@ def embed_hidden(
         pictures: In model space [3, S, S], the image and what its windows are filled with.
         windows: Top, left, bottom, right in pixels [N, 4].
         program: What `worthwhile` chose; None passes whole images through the network.
+        margin: How far around a window its cells may change, as of `Program.boxes`; None is exact.
     """
     image, fill = pictures
     embeddings = torch.empty(len(windows), embedder.dim)
@@ -39,7 +44,7 @@ def embed_hidden(
         for rows in torch.arange(len(windows)).split(embedder.batch):
             embeddings[rows] = embedder.embed(hide(image, fill, windows[rows]))
         return embeddings
-    groups = _groups(windows, _side(program, windows, embedder.batch))
+    groups = _groups(windows, _side(program, windows, embedder.batch, margin))
     with torch.no_grad():
         bases = program.bases(image)
 
@@ -49,7 +54,7 @@ def embed_hidden(
             top, left, bottom, right = box
             inner = windows[rows] - torch.tensor([top, left, top, left])
             part = hide(image[:, top:bottom, left:right], fill[:, top:bottom, left:right], inner)
-            features = program.changed(part, box, bases)
+            features = program.changed(part, box, bases, margin)
             embeddings[rows] = unit(embedder.project(features).float())
 
     _share_out(one, groups)
@@ -66,6 +71,13 @@ def worthwhile(embedder: Embedder, windows: Tensor) -> Program | None:
     return program if _work(program, windows, side) < _WORTH * whole else None
 
 
+def pays(embedder: Embedder, windows: Tensor, program: Program, margin: int) -> bool:
+    """Whether a margin saves work beside following every change."""
+    side = _side(program, windows, embedder.batch, margin)
+    exact = _work(program, windows, _side(program, windows, embedder.batch))
+    return _work(program, windows, side, margin) < _WORTH * exact
+
+
 def hide(image: Tensor, fill: Tensor, windows: Tensor) -> Tensor:
     """Copies [B, 3, H, W] of the image, each with one window of [B, 4] filled."""
     copies = image.repeat(len(windows), 1, 1, 1)
@@ -74,18 +86,20 @@ def hide(image: Tensor, fill: Tensor, windows: Tensor) -> Tensor:
     return copies
 
 
-def _side(program: Program, windows: Tensor, batch: int) -> int:
+def _side(program: Program, windows: Tensor, batch: int, margin: int | None = None) -> int:
     """How many windows a side make the cheapest groups of at most a batch."""
     sides = [side for side in _SIDES if side * side <= max(batch, 1)]
     calls = _CALL * len(program.steps)
-    return min(sides, key=lambda side: _work(program, windows, side) + calls / side**2)
+    return min(sides, key=lambda side: _work(program, windows, side, margin) + calls / side**2)
 
 
-def _work(program: Program, windows: Tensor, side: int) -> float:
+def _work(program: Program, windows: Tensor, side: int, margin: int | None = None) -> float:
     """Multiplications a window, estimated from a few groups."""
     groups = _groups(windows, side)
     sample = groups[:: -(-len(groups) // _SAMPLE)]
-    total = sum(program.work(program.boxes(_around(windows[rows]))) * len(rows) for rows in sample)
+    total = sum(
+        program.work(program.boxes(_around(windows[rows]), margin)) * len(rows) for rows in sample
+    )
     return total / sum(len(rows) for rows in sample)
 
 

@@ -34,6 +34,17 @@ def intersection(first: Box, second: Box) -> Box | None:
     return (top, left, bottom, right) if top < bottom and left < right else None
 
 
+def around(box: Box, pixels: int, size: Size, margin: int) -> Box:
+    """The cells of a map under a box of the image [pixels, pixels], and `margin` more each way."""
+    (top, left, bottom, right), (height, width) = box, size
+    return (
+        max(0, top * height // pixels - margin),
+        max(0, left * width // pixels - margin),
+        min(height, -(-bottom * height // pixels) + margin),
+        min(width, -(-right * width // pixels) + margin),
+    )
+
+
 def crop(maps: Tensor, box: Box) -> Tensor:
     """The view of maps [B, C, H, W] that the box cuts out."""
     top, left, bottom, right = box

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from xmir_cli.model.joints import Concatenation, Padding
 from xmir_cli.model.layers import Convolution, Layer, Place
 from xmir_cli.model.operations import Node, UnknownLayerError
-from xmir_cli.model.patches import Box, Patch, Size, area, whole
+from xmir_cli.model.patches import Box, Patch, Size, area, around, intersection, whole
 from xmir_cli.model.rewrite import simplify
 from xmir_cli.model.tape import record
 
@@ -54,25 +54,34 @@ class Program:
         patches = self._run(Patch(first, boxes[0], None), boxes, None, keep=True)
         return [patch.values for patch in patches if patch.values is not None]
 
-    def changed(self, values: Tensor, box: Box, bases: Sequence[Tensor]) -> Tensor:
+    def changed(
+        self, values: Tensor, box: Box, bases: Sequence[Tensor], margin: int | None = None
+    ) -> Tensor:
         """Feature maps [B, C, h, w] of images that differ from the base only inside the box.
 
         Args:
             values: The images' pixels in the box [B, 3, height, width].
             box: Top, left, bottom, right in pixels.
             bases: Of the base image.
+            margin: How far around the box cells may change, as of `boxes`; None is exact.
         """
         values = values.contiguous(memory_format=torch.channels_last)
-        last = self._run(Patch(values, box, bases[0]), self.boxes(box), bases)[-1]
+        last = self._run(Patch(values, box, bases[0]), self.boxes(box, margin), bases)[-1]
         return last.over(whole(last.size)).expand(len(values), -1, -1, -1)
 
-    def boxes(self, box: Box) -> list[Box | None]:
-        """The cells of every step that can differ when the image does inside the box."""
+    def boxes(self, box: Box, margin: int | None = None) -> list[Box | None]:
+        """The cells of every step that can differ when the image does inside the box.
+
+        With a margin they are at most so many cells of each map away from those under the box;
+        what lies farther off counts as unchanged.
+        """
         boxes: list[Box | None] = [box]
         sizes: list[Size] = [(self.size, self.size)]
         for step in self.steps:
             given = [boxes[source] for source in step.inputs]
             reached = step.layer.reach(given, [sizes[source] for source in step.inputs], step.size)
+            if margin is not None and reached is not None:
+                reached = intersection(reached, around(box, self.size, step.size, margin))
             if reached is not None and area(reached) >= _DENSE * area(whole(step.size)):
                 reached = whole(step.size)
             boxes.append(reached)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from xmir_cli.errors import UsageError
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.incremental import embed_hidden, worthwhile
 from xmir_cli.saliency.fills import fill_image, is_fill
+from xmir_cli.saliency.hidden import Hiding, hidden_embeddings
 from xmir_cli.saliency.sample import Explanation, Sample
-from xmir_cli.saliency.windows import box_sums, boxes, coverage_mean
+from xmir_cli.saliency.windows import boxes, coverage_mean
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,25 @@ class Method:
     incremental: Annotated[
         bool, "compute only what a window changes, where that saves work; the map stays the same"
     ] = True
+    tolerance: Annotated[
+        float,
+        "error in a similarity that is worth the speed, such as 1e-4: changes far from a window "
+        "are left out as long as windows computed exactly stay within half of it; 0 is exact",
+    ] = 0.0
+    budget: Annotated[
+        float,
+        "seconds an image: windows from coarse to fine until they are over; the map then depends "
+        "on the machine, and convergence in the details compares it to that of half its windows; "
+        "0 computes all",
+    ] = 0.0
 
     def __post_init__(self) -> None:
         for name, value in (("window", self.window), ("stride", self.stride)):
             if value < 1:
                 raise UsageError(f"--{name}: expected 1 pixel or more, found {value}")
+        for name, number in (("tolerance", self.tolerance), ("budget", self.budget)):
+            if not number >= 0:
+                raise UsageError(f"--{name}: expected 0 or more, found {number}")
         if not is_fill(self.fill):
             raise UsageError(
                 f"--fill: expected gray, black, mean, blur or #RRGGBB, found {self.fill}"
@@ -50,13 +64,24 @@ class Method:
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         windows = boxes(embedder.size, self.window, self.stride, self.grid)
-        hidden, evaluations, details = self._hidden_embeddings(embedder, explained, windows)
-        moved = self._distances(target, hidden)
+        hidden = hidden_embeddings(
+            embedder, target, explained, windows, self._hiding(embedder, explained)
+        )
+        moved = self._distances(target, hidden.embeddings)
         delta = moved - self._distances(target, explained.embedding[None])
         if self.clip == "mask":
             delta = delta.clamp(min=0)
-        saliency = coverage_mean(windows, delta, embedder.size)
-        return Explanation(saliency, evaluations, details)
+        saliency = coverage_mean(windows[hidden.rows], delta[hidden.rows], embedder.size)
+        details = hidden.details
+        if self.budget:
+            half = hidden.rows[: (len(hidden.rows) + 1) // 2]
+            rough = coverage_mean(windows[half], delta[half], embedder.size)
+            details |= {
+                "windows": float(len(hidden.rows)),
+                "windows_wanted": float(len(windows)),
+                "convergence": correlation(rough, saliency),
+            }
+        return Explanation(saliency, hidden.evaluations, details)
 
     def _distances(self, target: Sample, others: Tensor) -> Tensor:
         """Distances [N] to unit embeddings [N, D], from the difference vector for its precision."""
@@ -66,23 +91,22 @@ class Method:
         nothing = (others == 0).all(dim=1) | (target.embedding == 0).all()
         return torch.where(nothing, 1.0, euclidean.square() / 2)
 
-    def _hidden_embeddings(
-        self, embedder: Embedder, explained: Sample, windows: Tensor
-    ) -> tuple[Tensor, int, dict[str, float]]:
-        """Unit embeddings [N, D] with each window hidden, how many passes they take, and how.
+    def _hiding(self, embedder: Embedder, explained: Sample) -> Hiding:
+        recipe = embedder.spec.preprocessing
+        return Hiding(
+            ("occlusion", self.window, self.stride, self.grid, self.fill),
+            fill_image(self.fill, explained.input, recipe, self.window / 2),
+            self.window // self.stride,
+            self.incremental,
+            self.tolerance,
+            self.budget,
+        )
 
-        They do not depend on the target: one computation serves every query, both directions and
-        self-similarity. A window that hides what equals its fill changes nothing and costs nothing.
-        """
-        image, recipe = explained.input, embedder.spec.preprocessing
-        fill = fill_image(self.fill, image, recipe, self.window / 2)
-        changed = box_sums((image != fill).any(dim=0), windows) > 0
-        shown = windows[changed]
-        program = worthwhile(embedder, shown) if self.incremental else None
-        key = ("occlusion", self.window, self.stride, self.grid, self.fill, self.incremental)
-        if key not in explained.memo:
-            embeddings = explained.embedding.repeat(len(windows), 1)
-            embeddings[changed] = embed_hidden(embedder, (image, fill), shown, program)
-            explained.memo[key] = embeddings
-        details = {"incremental": float(program is not None)}
-        return explained.memo[key], len(shown), details
+
+def correlation(first: Tensor, second: Tensor) -> float:
+    """Pearson's of two maps; 1 of the same map, even a constant one, 0 where just one is."""
+    if torch.equal(first, second):
+        return 1.0
+    centred = [(each.double() - each.double().mean()).flatten() for each in (first, second)]
+    lengths = centred[0].norm() * centred[1].norm()
+    return float(centred[0] @ centred[1] / lengths) if lengths > 0 else 0.0

@@ -1,0 +1,146 @@
+"""Embeddings of an image with each of many windows hidden: computed once, as exact as asked for."""
+
+import time
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.incremental import embed_hidden, pays, worthwhile
+from xmir_cli.model.program import Program
+from xmir_cli.saliency.sample import Sample
+from xmir_cli.saliency.windows import box_sums
+
+_MARGINS = (1, 2, 3, 4, 5, 6, 8, 10)  # cells around a window that may change, from rough to fine
+_PROBES = 16  # windows that are computed exactly to choose a margin
+_SAFETY = 2  # the probes must stay so many times below the tolerance
+_CHUNK = 128  # windows computed between two looks at the clock
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """What hides the windows, and how much trouble is taken."""
+
+    name: tuple[Hashable, ...]  # of windows and fill, among all ways to hide parts of one image
+    fill: Tensor  # [3, S, S] in model space
+    coarsest: int  # of the grid's steps, the largest that leaves no pixel uncovered
+    incremental: bool
+    tolerance: float  # of a similarity; 0 is exact up to rounding
+    budget: float  # seconds; 0 has no end
+
+
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """Unit embeddings [N, D], and the rows that were computed, in that order: all, in time."""
+
+    embeddings: Tensor
+    rows: Tensor
+    evaluations: int
+    details: dict[str, float]
+
+
+def hidden_embeddings(
+    embedder: Embedder, target: Sample, explained: Sample, windows: Tensor, how: Hiding
+) -> Hidden:
+    """The embeddings with each window [N, 4] hidden, remembered in the explained image's memo.
+
+    They do not depend on the target: one computation serves every query, both directions and
+    self-similarity. A window that hides what equals its fill changes nothing and costs nothing.
+    With a tolerance the target decides how far around a window changes are followed: probes, also
+    remembered, tell the error in its similarity, and a later target that they fail starts anew.
+    """
+    changed = box_sums((explained.input != how.fill).any(dim=0), windows) > 0
+    shown = windows[changed]
+    program = worthwhile(embedder, shown) if how.incremental else None
+    details = {"incremental": float(program is not None)}
+    key = (*how.name, how.incremental, how.tolerance)
+    everything = torch.arange(len(windows))
+    if key in explained.memo:
+        known, errors = explained.memo[key].tensor_split([len(windows)])
+        error = largest_error(errors, target)
+        if error <= how.tolerance:
+            details |= {"error": error} if how.tolerance else {}
+            return Hidden(known, everything, len(shown), details)
+    pictures = (explained.input, how.fill)
+    margin, errors = None, torch.empty(0, embedder.dim)
+    if how.tolerance and program is not None:
+        margin, errors = choose_margin(embedder, pictures, shown, program, (target, how.tolerance))
+    embeddings = explained.embedding.repeat(len(windows), 1)
+    rows = [(~changed).nonzero()[:, 0]]
+    for part in _in_time(changed.nonzero()[:, 0], windows, how):
+        embeddings[part] = embed_hidden(embedder, pictures, windows[part], program, margin)
+        rows.append(part)
+    order = torch.cat(rows)
+    if len(order) == len(windows):
+        explained.memo[key] = torch.cat([embeddings, errors])
+    details |= {"error": largest_error(errors, target)} if how.tolerance else {}
+    return Hidden(embeddings, order, len(order) - len(rows[0]), details)
+
+
+def choose_margin(
+    embedder: Embedder,
+    pictures: tuple[Tensor, Tensor],
+    windows: Tensor,
+    program: Program,
+    wanted: tuple[Sample, float],
+) -> tuple[int | None, Tensor]:
+    """The smallest margin whose error in the similarity to a target is well within a tolerance.
+
+    Probes spread over the windows are computed exactly and with a few margins. None where no margin
+    will do or save work, and the probes' errors [P, D].
+    """
+    target, tolerance = wanted
+    blocks = windows.split(max(1, len(windows) // (4 * 4)))
+    probes = torch.cat([block[: _PROBES // 4] for block in blocks[1::4]] or list(blocks))
+    exact = embed_hidden(embedder, pictures, probes, program)
+    chosen, errors = None, torch.zeros(1, exact.shape[1])
+    margins = [each for each in _MARGINS if pays(embedder, windows, program, each)]
+    low, high = 0, len(margins)
+    while low < high:
+        middle = (low + high) // 2
+        found = embed_hidden(embedder, pictures, probes, program, margins[middle]) - exact
+        if largest_error(found, target) * _SAFETY <= tolerance:
+            chosen, errors, high = margins[middle], found, middle
+        else:
+            low = middle + 1
+    return chosen, errors
+
+
+def largest_error(errors: Tensor, target: Sample) -> float:
+    """The largest error in the similarity to the target of embeddings that are off by [P, D]."""
+    return float((errors.double() @ target.embedding.double()).abs().max()) if len(errors) else 0.0
+
+
+def _in_time(rows: Tensor, windows: Tensor, how: Hiding) -> Iterator[Tensor]:
+    """The rows in parts: all at once, or from coarse to fine until the time is up."""
+    if not how.budget:
+        yield rows
+        return
+    end = time.monotonic() + how.budget
+    for number, part in enumerate(coarse_to_fine(windows, rows, how.coarsest)):
+        if number and time.monotonic() >= end:
+            return
+        yield part
+
+
+def coarse_to_fine(windows: Tensor, rows: Tensor, coarsest: int) -> list[Tensor]:
+    """`rows` of windows on a grid in parts: every `coarsest`-th place each way, then finer ones.
+
+    The first part is the whole coarse grid; the others are bands of it in a fixed, mixed order.
+    """
+    down = windows[rows][:, [0, 2]].unique(dim=0, return_inverse=True)[1]
+    across = windows[rows][:, [1, 3]].unique(dim=0, return_inverse=True)[1]
+    parts: list[Tensor] = []
+    left = torch.ones(len(rows), dtype=torch.bool)
+    step = 1 << (max(coarsest, 1).bit_length() - 1)
+    while step:
+        level = left & (down % step == 0) & (across % step == 0)
+        left &= ~level
+        fresh = rows[level]
+        bands = list(fresh.split(_CHUNK)) if parts else [fresh]
+        mixed = torch.randperm(len(bands), generator=torch.Generator().manual_seed(0))
+        parts += [bands[band] for band in mixed.tolist()]
+        step //= 2
+    return [part for part in parts if len(part)]
