@@ -92,12 +92,14 @@ def chart(path: Path, title: str, times: Mapping[str, Sequence[float]], referenc
     image.save(path)
 
 
-def arguments(description: str, number: int = 5) -> argparse.Namespace:
-    """The flags of every script here: --rounds, --quick and --chart."""
+def arguments(description: str, number: int = 5, **more: str) -> argparse.Namespace:
+    """The flags of every script here (--rounds, --quick, --chart) and `more`, name=help."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=_positive, help=f"[default: {number}; 1 with --quick]")
     parser.add_argument("--quick", action="store_true", help="a tiny workload: does it run?")
     parser.add_argument("--chart", type=Path, metavar="FILE.png", help="draw the ratios, too")
+    for name, text in more.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     given = parser.parse_args()
     given.rounds = given.rounds or (1 if given.quick else number)
     return given

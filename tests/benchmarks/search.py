@@ -1,0 +1,166 @@
+"""Search: xmir's exact and graph search against NumPy and faiss, one by one and 200 at once.
+
+    python tests/benchmarks/search.py [--large] [--graphs]
+
+Random unit vectors in clusters of 200. Every contestant's ids are compared with NumPy's.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from timing import arguments, chart, need, rounds, table
+
+from xmir_cli.gallery.exact import Scope, Vectors
+from xmir_cli.gallery.folder import GRAPH_PAYS, Gallery, build_gallery, open_gallery
+from xmir_cli.gallery.manifest import GraphSettings
+from xmir_cli.records import ModelSpec
+from xmir_cli.store.embeddings import Embeddings
+
+SIZES = [(14_000, 1024), (100_000, 256)]
+LARGE, QUICK = [(1_000_000, 256)], [(500, 32)]
+SINGLE, BATCH, K = 20, 200, 10
+SETTINGS = GraphSettings(m=16, ef_construction=200, ef=64)
+
+Ids = NDArray[np.int64]
+Search = Callable[[Vectors], Ids]  # queries [B, D] to ids [B, K], best first
+
+
+def unit_vectors(rows: int, dim: int) -> Vectors:
+    """Clustered unit vectors [N, D]."""
+    generator = np.random.default_rng(0)
+    centres = generator.standard_normal((max(1, rows // 200), dim), dtype=np.float32)
+    vectors = generator.standard_normal((rows, dim), dtype=np.float32)
+    vectors *= np.float32(0.7)
+    for start in range(0, rows, 50_000):
+        block = vectors[start : start + 50_000]
+        block += centres[generator.integers(0, len(centres), len(block))]
+        block /= np.linalg.norm(block, axis=1, keepdims=True)
+    return vectors
+
+
+def by_numpy(vectors: Vectors) -> Search:
+    """What a notebook does: a product and a partial sort."""
+
+    def search(queries: Vectors) -> Ids:
+        similarities = queries @ vectors.T
+        near = np.argpartition(-similarities, K, axis=1)[:, :K]
+        order = np.argsort(-np.take_along_axis(similarities, near, axis=1), axis=1)
+        return np.take_along_axis(near, order, axis=1)
+
+    return search
+
+
+def by_xmir(gallery: Gallery) -> Search:
+    """What 'xmir query' does once the index is open."""
+
+    def search(queries: Vectors) -> Ids:
+        nothing = np.empty(0, dtype=np.int64)
+        found = gallery.search(queries, K, Scope(None, [nothing] * len(queries)))
+        return np.stack([hits.indices for hits in found])
+
+    return search
+
+
+def by_faiss(vectors: Vectors, graph: bool) -> Search:
+    """faiss's exact index, or its graph with the settings of ours."""
+    import faiss
+
+    dim = vectors.shape[1]
+    if graph:
+        index = faiss.IndexHNSWFlat(dim, SETTINGS.m, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = SETTINGS.ef_construction
+        index.hnsw.efSearch = SETTINGS.ef
+    else:
+        index = faiss.IndexFlatIP(dim)
+    index.add(vectors)
+    return lambda queries: index.search(queries, K)[1]
+
+
+def contestants(vectors: Vectors, folder: Path, graphs: bool) -> dict[str, Search]:
+    """Every engine by name; the index is built, and opened twice, on the way."""
+    import pyarrow as pa
+
+    rows, dim = vectors.shape
+    names = [f"images/{row:08d}.png" for row in range(rows)]
+    embeddings = Embeddings(pa.table({"id": names, "path": names}), vectors, ModelSpec("-", "-"))
+    build_gallery(embeddings, folder / "exact.xmir", "exact", SETTINGS)
+    time.sleep(2.1)  # a file that was just written is not remembered as checked
+    opening = []
+    for _ in range(2):
+        start = time.perf_counter()
+        gallery = open_gallery(str(folder / "exact.xmir"))
+        opening.append(1000 * (time.perf_counter() - start))
+    print(f"\n{rows} x {dim}: opened in {opening[0]:.1f} ms, checked; then {opening[1]:.1f} ms")
+    mapped = np.asarray(gallery.vectors)
+    found = {"numpy": by_numpy(mapped), "xmir": by_xmir(gallery)}
+    found["faiss Flat"] = by_faiss(mapped, graph=False)
+    if graphs:
+        build_gallery(embeddings, folder / "graph.xmir", "hnsw", SETTINGS)
+        opened = replace(open_gallery(str(folder / "graph.xmir")), queries=GRAPH_PAYS)
+        start = time.perf_counter()
+        assert opened.graph is not None
+        print(f"graph checked and read in {1000 * (time.perf_counter() - start):.0f} ms")
+        found |= {"xmir HNSW": by_xmir(opened), "faiss HNSW": by_faiss(mapped, graph=True)}
+    return found
+
+
+def one_by_one(search: Search, queries: Vectors) -> Ids:
+    """As many searches as queries."""
+    return np.concatenate([search(query[None]) for query in queries])
+
+
+def agreement(found: Ids, truth: Ids) -> str:
+    """The share of the true ids that were found, in whatever order."""
+    shares = [len(set(a) & set(b)) / len(b) for a, b in zip(found, truth, strict=True)]
+    return f"{100 * np.mean(shares):.2f} % of the ids"
+
+
+def race(
+    title: str, tasks: dict[str, Callable[[], Ids]], number: int, picture: Path | None
+) -> None:
+    """Measure one task of every engine."""
+    times = rounds(tasks, number)
+    truth = times.results["numpy"]
+    notes = {name: agreement(ids, truth) for name, ids in times.results.items()}
+    table(title, times, "faiss Flat", notes)
+    if picture is not None:
+        chart(picture, title, times, "faiss Flat")
+
+
+def measure(size: tuple[int, int], given: argparse.Namespace) -> None:
+    """Both tasks on a gallery of one size."""
+    vectors, title = unit_vectors(*size), " x ".join(map(str, size))
+    queries = np.ascontiguousarray(vectors[:: size[0] // BATCH][:BATCH])
+    with tempfile.TemporaryDirectory() as folder:
+        engines = contestants(vectors, Path(folder), given.graphs)
+        for name, task in {
+            f"{SINGLE} queries one by one": lambda search: one_by_one(search, queries[:SINGLE]),
+            f"{BATCH} queries at once": lambda search: search(queries),
+        }.items():
+            tasks = {engine: partial(task, search) for engine, search in engines.items()}
+            stem = f"{size[0]}-{name.split()[0]}"
+            picture = given.chart and given.chart.with_stem(f"{given.chart.stem}-{stem}")
+            race(f"{title}, {name}", tasks, given.rounds, picture)
+
+
+def main() -> None:
+    """Print a table for every size, single and in a batch."""
+    given = arguments(
+        __doc__.split("\n")[0],
+        large="a million vectors, too (3 GB of memory)",
+        graphs="HNSW, too, whose building takes minutes",
+    )
+    need(faiss="pip install faiss-cpu")
+    for size in QUICK if given.quick else [*SIZES, *(LARGE if given.large else [])]:
+        measure(size, given)
+
+
+if __name__ == "__main__":
+    main()
