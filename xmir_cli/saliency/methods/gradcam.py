@@ -72,6 +72,7 @@ def feature_gradient(embedder: Embedder, features: Tensor, direction: Tensor) ->
     """The gradient [C, h, w] of direction . e with respect to the features, through the head."""
     leaf = features[None].detach().clone().requires_grad_()
     with torch.enable_grad():
-        raw = embedder.project(leaf)
-    (gradient,) = torch.autograd.grad(raw, leaf, direction.to(raw)[None])
+        raw = embedder.project(leaf)[0]
+        along = raw @ direction.to(raw)  # a number; for a vector torch would import sympy, 0.5 s
+    (gradient,) = torch.autograd.grad(along, leaf)
     return gradient.squeeze(0)
