@@ -373,10 +373,14 @@ def test_a_diverging_run_stops_and_keeps_its_last_state(train, data, monkeypatch
     assert not (data.parent / "out.safetensors").exists()
 
 
-def test_bf16_needs_a_cuda_device(train):
+def test_bf16_without_hardware_for_it_is_refused(train, monkeypatch):
+    monkeypatch.setattr("xmir_cli.training.loop.has_bf16", lambda _: False)
     result = train("--precision", "bf16")
     assert result.code == 6
-    assert "--precision bf16: training needs a CUDA device, found cpu" in result.stderr
+    assert result.stderr.splitlines() == [
+        "xmir: error: --precision bf16: this device (cpu) has no fast bfloat16",
+        "xmir: hint: Leave it out, or use a CUDA device or a processor with AVX-512 BF16 or AMX.",
+    ]
 
 
 @pytest.mark.parametrize("value", ["1", "some", "-3"])

@@ -13,7 +13,7 @@ from xmir_cli.training import state
 from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.freeze import blocks
-from xmir_cli.training.loop import Settings, Trainer
+from xmir_cli.training.loop import Settings, Trainer, has_bf16
 from xmir_cli.training.losses import triplet_loss
 from xmir_cli.training.pictures import Pictures
 from xmir_cli.training.validation import validate
@@ -179,3 +179,22 @@ def test_the_loss_of_an_epoch_is_that_of_its_batches(feed, examples):
     expected = triplet_loss(feed.embedder.network(images), torch.tensor([0, 1] * 10)).value.item()
     outcome = Trainer(new_feed(feed.embedder), settings).epoch(1, examples)
     assert outcome.loss == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="the processor has no bfloat16")
+@pytest.mark.parametrize("gamma", [0.0, 0.5])
+def test_bf16_gives_nearly_the_losses_of_fp32_and_learns(embedder, examples, gamma):
+    settings, outcomes = replace(SETTINGS, attention_loss=gamma), []
+    for precision in ("fp32", "bf16"):
+        feed = new_feed(embedder)
+        feed.embedder.precision = precision
+        trainer = Trainer(feed, settings)
+        outcomes.append([trainer.epoch(number, examples) for number in (1, 2, 3)])
+    whole, narrow = outcomes
+    assert 0 < abs(narrow[0].loss - whole[0].loss) < 0.02
+    assert narrow[2].violating_fraction < narrow[0].violating_fraction / 2
+
+
+def test_only_cuda_and_some_processors_have_bf16():
+    assert has_bf16(torch.device("cuda"))
+    assert not has_bf16(torch.device("mps"))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from xmir_cli import console, options
-from xmir_cli.errors import ModelError
 from xmir_cli.records import ARTIFACT, Record
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.runs import (
@@ -89,7 +88,9 @@ def command(
     device: options.Device = "auto",
     precision: Annotated[
         Literal["fp32", "bf16"],
-        typer.Option("--precision", help="Arithmetic of the network; bf16 needs a CUDA device."),
+        typer.Option(
+            "--precision", help="Arithmetic of the network; bf16 where the device has it."
+        ),
     ] = "fp32",
     jobs: options.Jobs = None,
     resume: options.Resume = False,
@@ -136,8 +137,6 @@ def command(
     _tell(division, validate)
     spec = make_spec(None, arch, weights, head, input_size, mean, std, window)
     embedder = load_embedder(spec, device, precision)
-    if precision == "bf16" and embedder.device.type != "cuda":
-        raise ModelError(f"--precision bf16: training needs a CUDA device, found {embedder.device}")
     shown = spec.preprocessing.window
     pictures = Pictures(lambda path: embedder.resized(decode(path, shown)))
     trainer = Trainer(Feed(embedder, pictures, jobs), settings)

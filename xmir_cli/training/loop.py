@@ -56,6 +56,11 @@ class Trainer:
         self.feed, self.settings = feed, settings
         self.embedder = feed.embedder
         self.network, self.device = self.embedder.network, self.embedder.device
+        if self.embedder.precision == "bf16" and not has_bf16(self.device):
+            raise ModelError(
+                f"--precision bf16: this device ({self.device}) has no fast bfloat16",
+                "Leave it out, or use a CUDA device or a processor with AVX-512 BF16 or AMX.",
+            )
         if settings.attention_loss:
             check_maps(self.network)
         self.frozen = frozen_parts(self.network, settings.freeze_batchnorm, settings.freeze_layers)
@@ -126,10 +131,17 @@ class Trainer:
     ) -> tuple[Loss, Tensor]:
         """The triplet loss, and the attention loss or 0."""
         narrow = self.embedder.precision == "bf16"
-        with torch.autocast("cuda", torch.bfloat16) if narrow else nullcontext():
+        with torch.autocast(self.device.type, torch.bfloat16) if narrow else nullcontext():
             features = self.network.features(images)
             raw = self.network.head(features)
             mined = torch.zeros(())
             if triplets is not None:
                 mined = attention_loss(self.network, images, features, triplets.to(self.device))
         return triplet_loss(raw.float(), labels, self.settings.margin), mined
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 runs in hardware: emulated it is several times slower than float32."""
+    if device.type != "cpu":
+        return device.type == "cuda"
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
