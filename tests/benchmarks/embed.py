@@ -1,0 +1,117 @@
+"""Files to embeddings: xmir's pipeline, a plain script, and a DataLoader as timm's scripts use it.
+
+The network is DenseNet-121 with random weights, the files are grey PNGs of 1024 x 1024 pixels.
+Loading the network is not counted. glibc is told to keep freed memory, for every contestant.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from timing import arguments, chart, difference, rounds, table
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from xmir_cli.errors import ItemError
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.slots import embed_slots
+
+BATCH = 16
+PLAIN = "plain script"
+
+
+def pictures(folder: Path, count: int, side: int) -> list[str]:
+    """Grey noise, smooth as an X-ray is: its PNGs take as long to read."""
+    generator = np.random.default_rng(0)
+    for number in range(count):
+        coarse = Image.fromarray(generator.integers(0, 256, (16, 16), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), np.int16)
+        noisy = smooth + generator.integers(-4, 5, (side, side))
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{number:04}.png")
+    return sorted(str(path) for path in folder.iterdir())
+
+
+def recipe(size: int) -> v2.Compose:
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    return v2.Compose(
+        [
+            v2.Resize(round(size * 256 / 224)),
+            v2.CenterCrop(size),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+        ]
+    )
+
+
+class Files(Dataset[Tensor]):
+    """Images as a script's author writes them down."""
+
+    def __init__(self, paths: list[str], size: int) -> None:
+        self.paths, self.recipe = paths, recipe(size)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> Tensor:
+        image: Tensor = self.recipe(Image.open(self.paths[place]).convert("RGB"))
+        return image
+
+
+@torch.no_grad()
+def plain(network: nn.Module, files: Files) -> Tensor:
+    found = []
+    for start in range(0, len(files), BATCH):
+        images = [files[place] for place in range(start, min(start + BATCH, len(files)))]
+        found.append(functional.normalize(network(torch.stack(images))))
+    return torch.cat(found)
+
+
+@torch.no_grad()
+def loaded(network: nn.Module, files: Files, workers: int) -> Tensor:
+    loader = DataLoader(files, batch_size=BATCH, num_workers=workers)
+    return torch.cat([functional.normalize(network(images)) for images in loader])
+
+
+def ours(embedder: Embedder, paths: list[str]) -> np.ndarray:
+    slots = embed_slots(embedder, paths, embedder.batch, lambda *_: None, None)
+    rows = [row for slot in slots for row in slot]
+    return np.stack([row.vector for row in rows if not isinstance(row, ItemError)])
+
+
+def main() -> None:
+    given = arguments(__doc__.splitlines()[0], 3)
+    count, side, size = (17, 64, 32) if given.quick else (64, 1024, 224)
+    spec = make_spec(None, "densenet121", "random:0", None, size, None, None)
+    embedder, eager = load_embedder(spec, "cpu"), load_embedder(spec, "cpu").network
+    eager.to(memory_format=torch.contiguous_format)  # as any script has it
+    with tempfile.TemporaryDirectory() as folder:
+        paths = pictures(Path(folder), count, side)
+        files = Files(paths, size)
+        contestants: dict[str, Callable[[], object]] = {
+            PLAIN: lambda: plain(eager, files),
+            "DataLoader, in the process": lambda: loaded(eager, files, 0),
+            "DataLoader, 2 workers": lambda: loaded(eager, files, 2),
+            "xmir embed": lambda: ours(embedder, paths),
+        }
+        times = rounds(contestants, given.rounds)
+    results = times.results
+    notes = {
+        name: f"{count / sorted(times[name])[len(times[name]) // 2]:.1f} images/s, "
+        f"equal within {difference(results[name], results[PLAIN]):.0e}"
+        for name in times
+    }
+    title = f"{count} PNGs of {side} pixels to embeddings"
+    table(title, times, PLAIN, notes)
+    if given.chart:
+        chart(given.chart, title, times, PLAIN)
+
+
+if __name__ == "__main__":
+    main()
