@@ -69,6 +69,18 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Make maps again that are there already.")
     ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            metavar="DIR",
+            help="Keep what does not depend on the query, so that further queries cost little: "
+            "the embeddings behind occlusion's windows and rise's masks.",
+        ),
+    ] = None,
+    cache_half: Annotated[
+        bool, typer.Option("--cache-half", help="Keep them in float16, in half the space.")
+    ] = False,
     colormap: options.Colormap = "auto",
     alpha: options.Alpha = 0.6,
     device: options.Device = "auto",
@@ -91,6 +103,7 @@ def command(
     stream = None if query is not None else open_lines(records, "saliency")
     from xmir_cli.explain.cases import Cases
     from xmir_cli.explain.explainer import Explainer
+    from xmir_cli.explain.keep import Keep
     from xmir_cli.explain.maps import Output
     from xmir_cli.explain.requests import group_requests, pair_requests, read_requests
     from xmir_cli.explain.rivals import Others
@@ -100,8 +113,9 @@ def command(
     def load(spec: ModelSpec) -> Cases:
         embedder = load_embedder(spec, device, precision)
         embedder.batch = batch
-        return Cases(embedder, jobs)
+        return Cases(embedder, jobs, keep=keep)
 
+    keep = None if cache is None else Keep(cache, cache_half)
     methods = load_methods(method, settings)
     named = model or architecture or weights
     given = make_spec(model, architecture, weights, head, input_size, mean, std) if named else None

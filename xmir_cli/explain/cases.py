@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from xmir_cli.errors import ItemError
+from xmir_cli.explain.keep import Keep
 from xmir_cli.images.decode import Picture, decode_bytes, read_bytes
 from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder, View
@@ -34,9 +35,16 @@ class Case:
 class Cases:
     """Loads cases; those used last stay within a bound of memory."""
 
-    def __init__(self, embedder: Embedder, jobs: int | None = None, limit: int = CACHE) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        jobs: int | None = None,
+        limit: int = CACHE,
+        keep: Keep | None = None,
+    ) -> None:
         self.embedder = embedder
         self.limit = limit
+        self.keep = keep
         self._kept: OrderedDict[str, Case] = OrderedDict()
         self._jobs = jobs
 
@@ -62,11 +70,17 @@ class Cases:
         inputs = [self.embedder.to_input(each.view) for each in usable.values()]
         samples = make_samples(self.embedder, inputs)
         cases = {
-            path: Case(each.sha256, each.picture, each.view, replace(sample, roi=each.view.roi))
+            path: self._case(each, sample)
             for (path, each), sample in zip(usable.items(), samples, strict=True)
         }
         errors = {path: each for path, each in opened.items() if isinstance(each, ItemError)}
         return {**cases, **errors}
+
+    def _case(self, opened: "_Opened", sample: Sample) -> Case:
+        sample = replace(sample, roi=opened.view.roi)
+        if self.keep is not None:
+            sample = replace(sample, memo=self.keep.memo(self.embedder, opened.sha256))
+        return Case(opened.sha256, opened.picture, opened.view, sample)
 
     def _open(self, path: str) -> "_Opened":
         data = read_bytes(path)

@@ -82,7 +82,8 @@ def make_map(
     place, names = output
     settings = _settings(method, pair)
     asked: Record = {"method": name, "settings": settings, "explains": pair.explains}
-    origin = made_of(embedder, pair.query, pair.retrieved, asked)
+    images = {"query_sha256": pair.query.sha256, "retrieved_sha256": pair.retrieved.sha256}
+    origin = made_of(embedder, {**images, **asked})
     stem = f"{names}--{name}-{digest(origin)}"
     array, provenance = place.path(stem, ".npy"), place.path(stem, ".json")
     known = None if place.force else read_provenance(provenance, origin, array)

@@ -8,24 +8,21 @@ from typing import cast
 
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
-from xmir_cli.explain.cases import Case
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import Record
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import sha256_file
 
 
-def made_of(embedder: Embedder, query: Case, retrieved: Case, asked: Record) -> Record:
+def made_of(embedder: Embedder, asked: Record) -> Record:
     """Everything that a map depends on, as plain data; maps made of the same are the same.
 
-    `asked` holds method, settings and the side explained. Images are named by their hash alone,
-    for a path may say who the patient is.
+    `asked` holds the images, method, settings and the side explained. Images are named by their
+    hash alone, for a path may say who the patient is.
     """
     spec = embedder.spec
     origin: Record = {
         "xmir": __version__,
-        "query_sha256": query.sha256,
-        "retrieved_sha256": retrieved.sha256,
         **asked,
         "architecture": spec.architecture,
         "weights_sha256": spec.weights_sha256,

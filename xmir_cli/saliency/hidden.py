@@ -75,6 +75,8 @@ def hidden_embeddings(
     order = torch.cat(rows)
     if len(order) == len(windows):
         explained.memo[key] = torch.cat([embeddings, errors])
+        # as it is kept, so that later targets see the same
+        embeddings, errors = explained.memo[key].tensor_split([len(windows)])
     details |= {"error": largest_error(errors, target)} if how.tolerance else {}
     return Hidden(embeddings, order, len(order) - len(rows[0]), details)
 

@@ -1,6 +1,6 @@
 """What a saliency method is given and what it gives back."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,7 +34,9 @@ class Sample:
     negatives: "tuple[Sample, ...]" = ()
     gallery: Labelled | None = None  # where the pair was found, for methods that `need_gallery`
     roi: Box | None = None  # where the input lies in the original picture; None: it is the picture
-    memo: dict[Hashable, Tensor] = field(default_factory=dict)  # such as perturbed embeddings
+    memo: MutableMapping[Hashable, Tensor] = field(
+        default_factory=dict
+    )  # such as perturbed embeddings
 
     @property
     def frame(self) -> Box:
