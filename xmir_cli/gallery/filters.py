@@ -26,18 +26,28 @@ class Filters:
     unlike: Sequence[str]
 
     def scope(self, asked: Sequence[Asked]) -> Scope:
-        """The scope of a search for these queries."""
-        return Scope(self.allowed, [self._excluded(query) for query in asked])
+        """The scope of a search for these queries.
 
-    def _excluded(self, query: Asked) -> Integers:
-        """Items with the query's value in any of the columns; no value is never the same."""
-        known = [(column, query.columns.get(column)) for column in self.unlike]
-        found = [
-            rows_with(self.items, column, str(value))
-            for column, value in known
-            if value is not None
-        ]
-        return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+        Items with a query's value in any of the columns are excluded; no value is never the same.
+        """
+        found = [self._sharing(column, asked) for column in self.unlike]
+        nothing = [np.empty(0, dtype=np.int64)] * len(asked)
+        excluded = [np.unique(np.concatenate(rows)) for rows in zip(nothing, *found, strict=True)]
+        return Scope(self.allowed, excluded)
+
+    def _sharing(self, column: str, asked: Sequence[Asked]) -> list[Integers]:
+        """For each query the items with its value in the column, all in one pass over them."""
+        own = [query.columns.get(column) for query in asked]
+        values = list(dict.fromkeys(str(value) for value in own if value is not None))
+        texts = pc.fill_null(pc.cast(self.items[column], pa.string()), "")
+        which = pc.index_in(texts, value_set=pa.array(values, pa.string()))
+        rows = pc.indices_nonzero(pc.is_valid(which)).to_numpy().astype(np.int64)
+        kinds = pc.drop_null(which).to_numpy()
+        order = np.argsort(kinds, kind="stable")
+        ends = np.searchsorted(kinds[order], np.arange(len(values)), side="right")
+        groups = dict(zip(values, np.split(rows[order], ends), strict=False))
+        nothing = np.empty(0, dtype=np.int64)
+        return [nothing if value is None else groups[str(value)] for value in own]
 
 
 @dataclass(frozen=True)
