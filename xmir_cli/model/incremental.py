@@ -6,15 +6,13 @@ Source: Nakandala et al., Incremental and approximate inference for faster occlu
 explanations, SIGMOD 2019.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-
 import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.model.patches import Box
 from xmir_cli.model.program import Program
+from xmir_cli.model.workers import share_out
 
 _SIDES = (1, 2, 3, 4)  # windows along each side of a group
 _CALL = 1_000_000  # multiplications that take as long as starting one step
@@ -45,19 +43,17 @@ def embed_hidden(
             embeddings[rows] = embedder.embed(hide(image, fill, windows[rows]))
         return embeddings
     groups = _groups(windows, _side(program, windows, embedder.batch, margin))
-    with torch.no_grad():
-        bases = program.bases(image)
+    (bases,) = share_out(program.bases, [image])
 
     def one(rows: Tensor) -> None:
-        with torch.no_grad():  # which every thread has to say for itself
-            box = _around(windows[rows])
-            top, left, bottom, right = box
-            inner = windows[rows] - torch.tensor([top, left, top, left])
-            part = hide(image[:, top:bottom, left:right], fill[:, top:bottom, left:right], inner)
-            features = program.changed(part, box, bases, margin)
-            embeddings[rows] = unit(embedder.project(features).float())
+        box = _around(windows[rows])
+        top, left, bottom, right = box
+        inner = windows[rows] - torch.tensor([top, left, top, left])
+        part = hide(image[:, top:bottom, left:right], fill[:, top:bottom, left:right], inner)
+        features = program.changed(part, box, bases, margin)
+        embeddings[rows] = unit(embedder.project(features).float())
 
-    _share_out(one, groups)
+    share_out(one, groups)
     return embeddings
 
 
@@ -118,16 +114,3 @@ def _around(windows: Tensor) -> Box:
     top, left = windows[:, :2].amin(dim=0).tolist()
     bottom, right = windows[:, 2:].amax(dim=0).tolist()
     return (top, left, bottom, right)
-
-
-def _share_out(work: Callable[[Tensor], None], groups: Sequence[Tensor]) -> None:
-    """Do the work on every group, in as many threads as torch would use inside one operation.
-
-    Each group is done by one thread alone, so the results do not depend on how many there are.
-    """
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(work, groups))
-    finally:
-        torch.set_num_threads(threads)
