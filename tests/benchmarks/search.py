@@ -6,6 +6,7 @@ Random unit vectors in clusters of 200. Every contestant's ids are compared with
 """
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -139,6 +140,7 @@ def measure(size: tuple[int, int], given: argparse.Namespace) -> None:
     vectors, title = unit_vectors(*size), " x ".join(map(str, size))
     queries = np.ascontiguousarray(vectors[:: size[0] // BATCH][:BATCH])
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
         engines = contestants(vectors, Path(folder), given.graphs)
         for name, task in {
             f"{SINGLE} queries one by one": lambda search: one_by_one(search, queries[:SINGLE]),

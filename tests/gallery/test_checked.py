@@ -89,3 +89,15 @@ def test_without_a_cache_every_opening_checks(folder, monkeypatch):
     for _ in range(2):
         verify_once(folder, "a", manifest)
     assert read == ["a", "a"]
+
+
+def test_without_a_home_every_opening_checks(folder, monkeypatch):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("pathlib.Path.home", nowhere)
+    manifest, read = _manifest(folder), _hashed(monkeypatch)
+    for _ in range(2):
+        verify_once(folder, "a", manifest)
+    assert read == ["a", "a"]

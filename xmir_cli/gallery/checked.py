@@ -19,10 +19,9 @@ def verify_once(folder: Path, name: str, manifest: Manifest) -> Path:
     """As `verify`, but a file that has not changed since it was found whole is not read again."""
     path = folder / name
     try:
-        mark = _mark(path, manifest.files[name][1])
-    except (KeyError, OSError):
-        return verify(folder, name, manifest)  # says what is wrong
-    note = _note(path)
+        mark, note = _mark(path, manifest.files[name][1]), _note(path)
+    except (KeyError, OSError, RuntimeError):  # the file is missing, or the user's home is
+        return verify(folder, name, manifest)
     with suppress(OSError, ValueError):
         if note.read_text() == mark:
             return path
