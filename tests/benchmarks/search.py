@@ -156,7 +156,7 @@ def main() -> None:
     """Print a table for every size, single and in a batch."""
     given = arguments(
         __doc__.split("\n")[0],
-        large="a million vectors, too (3 GB of memory)",
+        large="a million vectors, too (7 GB of memory)",
         graphs="HNSW, too, whose building takes minutes",
     )
     need(faiss="pip install faiss-cpu")
