@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from PIL import Image
 from xmir_cli.errors import ItemError
 from xmir_cli.metrics.protocol import Protocol
 from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.scoring import pairs
 from xmir_cli.scoring.pairs import PairScorer
 from xmir_cli.scoring.tasks import Pair, Task
 
@@ -42,3 +45,34 @@ def test_a_network_that_gives_no_number_scores_nothing(embedder, task):
     (found,) = PairScorer(Protocol(steps=2), (), lambda _: embedder).score([task])
     assert isinstance(found, ItemError)
     assert found.reason.startswith("nan: ")
+
+
+def test_controls_are_scored_once_a_pair_whatever_lies_between_its_records(
+    embedder, task, monkeypatch
+):
+    other = replace(task, pair=replace(task.pair, target="b.png"))
+    Image.new("L", (40, 40), 200).save("b.png")
+    scored, original = [], pairs.score_maps
+
+    def watch(embedder, target, image, maps, protocol):
+        scored.append(len(maps))
+        return original(embedder, target, image, maps, protocol)
+
+    monkeypatch.setattr(pairs, "score_maps", watch)
+    scorer = PairScorer(Protocol(steps=4), ("random", "center"), lambda _: embedder)
+    (first,) = scorer.score([task])
+    scorer.score([other])
+    again, twin = scorer.score([task, task])
+    assert scored == [1 + 2, 1 + 2, 2]
+    for name in ("random", "center"):
+        assert again.controls[name] is twin.controls[name] is first.controls[name]
+    assert again.causal.deletion.auc == pytest.approx(first.causal.deletion.auc, abs=1e-6)
+
+
+def test_only_so_many_pairs_are_remembered(embedder, task, monkeypatch):
+    monkeypatch.setattr(pairs, "_PAIRS", 2)
+    scorer = PairScorer(Protocol(steps=2), ("center",), lambda _: embedder)
+    for target in ("b.png", "c.png", "d.png"):
+        Image.new("L", (40, 40), 200).save(target)
+        scorer.score([replace(task, pair=replace(task.pair, target=target))])
+    assert [pair.target for pair in scorer._common] == ["c.png", "d.png"]

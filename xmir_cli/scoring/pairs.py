@@ -24,6 +24,7 @@ from xmir_cli.store.arrays import read_array
 
 CHECK = 1e-3  # how far a similarity computed again may lie from the recorded one
 _TARGETS = 1024  # targets kept
+_PAIRS = 1024  # pairs whose controls' curves are kept
 _MAP = "map"  # the task's own map, among those of its controls
 
 Maps = Mapping[str, Tensor]  # name -> map [S, S]
@@ -40,7 +41,11 @@ class Scored:
 
 
 class PairScorer:
-    """Scores the maps of pairs; every network is loaded once, every target embedded once."""
+    """Scores the maps of pairs.
+
+    Every network is loaded once, every target embedded once, and the controls that do not depend
+    on the method are scored once a pair, also when its records are not consecutive.
+    """
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class PairScorer:
         self._load = cache(load)
         self._controls = Controls(controls, protocol.seed, self._load)
         self._embed = lru_cache(maxsize=_TARGETS)(_embed)
+        self._common: dict[Pair, dict[str, Causal]] = {}  # curves of the controls of a pair
         self._told = False
 
     def score(self, tasks: Sequence[Task]) -> list[Scored | ItemError]:
@@ -69,8 +75,7 @@ class PairScorer:
             return [images] * len(tasks)
         found = [attempt(self._maps, task, embedder, images) for task in tasks]
         usable = [maps for maps in found if not isinstance(maps, ItemError)]
-        shared = self._controls.shared(embedder, images.target, images.explained) if usable else {}
-        *own, common = self._curves(embedder, images, [*usable, shared])
+        *own, common = self._curves(embedder, pair, images, usable) if usable else [{}]
         parameters = self.protocol.describe(embedder, images.explained)
         scored = (
             attempt(_scored, tied_fraction(maps[_MAP]), {**common, **curves}, parameters)
@@ -91,12 +96,20 @@ class PairScorer:
         return {_MAP: saliency, **self._controls.own(task, images.target, images.explained)}
 
     def _curves(
-        self, embedder: Embedder, images: "_Images", groups: Sequence[Maps]
+        self, embedder: Embedder, pair: Pair, images: "_Images", own: Sequence[Maps]
     ) -> list[dict[str, Causal]]:
+        """The curves of each task's own maps, and last those of the pair's controls."""
+        known = self._common.get(pair)
+        shared = {} if known else self._controls.shared(embedder, images.target, images.explained)
+        groups = [*own, shared]
         flat = [saliency for maps in groups for saliency in maps.values()]
         scored = score_maps(embedder, images.embedding, images.explained, flat, self.protocol)
         curves = iter(scored)
-        return [{name: next(curves) for name in maps} for maps in groups]
+        *made, common = [{name: next(curves) for name in maps} for maps in groups]
+        self._common[pair] = known or common
+        if len(self._common) > _PAIRS:
+            del self._common[next(iter(self._common))]
+        return [*made, self._common[pair]]
 
     def _warn_of_another_network(self, embedder: Embedder, pair: Pair) -> None:
         if self._told or embedder.spec.same_embedding(pair.spec):
