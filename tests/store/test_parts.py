@@ -8,7 +8,7 @@ from xmir_cli.records import ModelSpec
 from xmir_cli.store import parts as module
 from xmir_cli.store.embeddings import write_embeddings
 from xmir_cli.store.inputs import Item
-from xmir_cli.store.parts import Parts, Row, folder_of, refuse_leftover, storable, to_embeddings
+from xmir_cli.store.parts import Parts, Row, folder_of, refuse_leftover, to_embeddings
 
 MODEL = ModelSpec("densenet121", "random:0", weights_sha256="ab")
 MADE = {"precision": "fp32"}
@@ -44,10 +44,6 @@ def test_items_and_rows_become_the_table_of_the_contract():
         "age": "7",
     }
     assert table.vectors.tolist() == [[0, 0], [1, 1]]
-
-
-def test_bytes_that_are_no_utf8_are_stored_escaped():
-    assert storable("a\udcff/ä") == "a\\xff/ä"
 
 
 def test_rows_are_kept_on_the_disk_and_taken_up_again(monkeypatch: pytest.MonkeyPatch):

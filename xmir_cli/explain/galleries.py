@@ -16,6 +16,7 @@ from xmir_cli.gallery.asked import rows_with
 from xmir_cli.gallery.exact import Scope
 from xmir_cli.gallery.folder import Gallery, open_gallery
 from xmir_cli.saliency.sample import Labelled
+from xmir_cli.store.names import restored
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Origin:
                 f"than {own}, {count} are needed"
             )
         paths: list[str] = self.gallery.items["path"].take(pa.array(hits)).to_pylist()
-        return paths
+        return [restored(path) for path in paths]
 
 
 @cache

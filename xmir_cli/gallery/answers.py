@@ -4,6 +4,7 @@ from xmir_cli.gallery.asked import Asked, Part
 from xmir_cli.gallery.exact import Hits, products
 from xmir_cli.gallery.folder import Gallery
 from xmir_cli.records import RETRIEVAL, Record
+from xmir_cli.store.names import restored
 
 _OWN_KEYS = {"path", "label", "sha256", "width", "height"}  # columns not repeated under `meta`
 
@@ -21,7 +22,7 @@ def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
         {
             "schema": RETRIEVAL,
             "query": query.name,
-            "retrieved": row["path"],
+            "retrieved": restored(row["path"]),
             "rank": rank,
             **numbers,
             "query_label": label,

@@ -15,6 +15,7 @@ from xmir_cli.gallery.folder import Gallery
 from xmir_cli.gallery.items import Items
 from xmir_cli.gallery.region import Region
 from xmir_cli.store.arrays import read_array
+from xmir_cli.store.names import restored, typed
 
 _BLOCK = 256  # queries searched at a time where no network sets the pace
 
@@ -62,7 +63,7 @@ def indexed(gallery: Gallery, rows: Sequence[int]) -> Iterator[list[Asked]]:
         block = rows[start : start + _BLOCK]
         table = gallery.items.take(block).to_pylist()
         yield [
-            Asked(str(columns["path"]), np.asarray(gallery.vectors[row]), columns)
+            Asked(restored(str(columns["path"])), np.asarray(gallery.vectors[row]), columns)
             for row, columns in zip(block, table, strict=True)
         ]
 
@@ -92,6 +93,7 @@ def rows_of(gallery: Gallery, ids: Sequence[str]) -> list[int]:
     if not ids:
         return []
     column = gallery.items["id"]
+    ids = [typed(name) for name in ids]
     places: list[int | None] = pc.index_in(pa.array(ids, column.type), value_set=column).to_pylist()
     for name, place in zip(ids, places, strict=True):
         if place is None:
@@ -111,5 +113,5 @@ def known(gallery: Gallery, sha256: str) -> dict[str, str | None]:
 def rows_with(items: Items | pa.Table, column: str, value: str) -> Integers:
     """Items with the value in the column, as text; nothing there is the empty text."""
     texts = pc.fill_null(pc.cast(items[column], pa.string()), "")
-    same = pc.equal(texts, pa.scalar(value, pa.string()))
+    same = pc.equal(texts, pa.scalar(typed(value), pa.string()))
     return np.asarray(pc.indices_nonzero(same).to_numpy(), dtype=np.int64)

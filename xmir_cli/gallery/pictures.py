@@ -19,6 +19,7 @@ from xmir_cli.images.decode import decode_bytes, read_bytes
 from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.store.inputs import Item
+from xmir_cli.store.names import storable
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,4 +136,5 @@ def _columns(gallery: Gallery, item: Item, sha256: str) -> dict[str, str | None]
     own = {key: value for key, value in item.columns.items() if value is not None}
     if _name(item) == item.path:
         own["id"] = item.id
-    return {**known(gallery, sha256), **own, "path": item.path, "sha256": sha256}
+    own |= {"path": item.path, "sha256": sha256}
+    return {**known(gallery, sha256), **{key: storable(value) for key, value in own.items()}}

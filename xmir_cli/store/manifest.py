@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
+from xmir_cli.store.names import restored
 from xmir_cli.store.regular import open_regular
 
 Row = dict[str, str | None]
@@ -63,8 +64,10 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
             names = [name for name in parquet.schema_arrow.names if name not in _COMPUTED]
             _check_columns(path, names)
+            own = b"xmir.schema" in (parquet.schema_arrow.metadata or {})
             for batch in parquet.iter_batches(columns=names, use_threads=False):
-                yield from _batch_rows(path, batch)
+                rows = _batch_rows(path, batch)
+                yield from map(_restored, rows) if own else rows
         except (pa.ArrowException, OSError, ValueError):
             raise DataError(f"{path}: not a readable Parquet file") from None
 
@@ -81,6 +84,10 @@ def _batch_rows(path: Path, batch: pa.RecordBatch) -> Iterator[Row]:
         if row["path"] is None:
             raise DataError(f"{path}: path: expected a file, found nothing")
         yield row
+
+
+def _restored(row: Row) -> Row:
+    return {name: value and restored(value) for name, value in row.items()}
 
 
 def _check_columns(path: Path, names: list[str]) -> None:

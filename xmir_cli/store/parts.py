@@ -14,6 +14,7 @@ from xmir_cli.records import DECODED, PATIENT_HASH, TAG_COLUMNS, ModelSpec
 from xmir_cli.store.embedding_table import COLUMNS, EMBEDDING, Embeddings
 from xmir_cli.store.embeddings import read_embeddings, write_embeddings
 from xmir_cli.store.inputs import Item
+from xmir_cli.store.names import storable
 
 _TOLD = (*TAG_COLUMNS, DECODED)
 _OWN = {"id", "path", "sha256", "width", "height", EMBEDDING}
@@ -64,11 +65,6 @@ def _told(columns: Mapping[str, str | None]) -> dict[str, str]:
     if not found.get("patient", "").startswith(PATIENT_HASH):
         found.pop("patient", None)
     return found
-
-
-def storable(text: str) -> str:
-    r"""Text that fits into a table: bytes that are no UTF-8 become `\xNN`."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 class Parts:
