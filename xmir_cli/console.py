@@ -69,10 +69,14 @@ class Skips:
 
     def __init__(self) -> None:
         self.codes: Counter[str] = Counter()
+        self.listed: list[dict[str, str]] = []  # path and code of each whose path was told
 
-    def add(self, name: str, reason: str) -> None:
+    def add(self, name: str, reason: str, path: str | None = None) -> None:
         """Leave out `name`; `reason` starts with a stable code such as `truncated`."""
-        self.codes[reason.split(":")[0]] += 1
+        code = reason.split(":")[0]
+        self.codes[code] += 1
+        if path is not None:
+            self.listed.append({"path": path, "code": code})
         if self.total <= SKIP_LINES:
             warning(f"skipped {show(name)}: {reason}")
 
@@ -192,6 +196,10 @@ class Printer:
         if sys.stdout is None:
             raise DataError("standard output is closed")
         self.form = form or ("table" if sys.stdout.isatty() else "jsonl")
+        # file names that are no UTF-8 go out as they are, whatever the locale
+        sys.stdout.reconfigure(  # type: ignore[union-attr] # a TextIOWrapper at run time
+            encoding="utf-8", errors="surrogateescape"
+        )
         self.rows: list[list[str]] = []
 
     def __enter__(self) -> Self:
@@ -221,7 +229,7 @@ class Printer:
 
     def _line(self, text: str) -> None:
         try:
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(f"{_encodable(text)}\n")
             sys.stdout.flush()
         except BrokenPipeError:
             raise
@@ -261,6 +269,15 @@ def _cell(record: Mapping[str, object], column: str) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return str(value)
+
+
+def _encodable(text: str) -> str:
+    """Text without the half characters that JSON can name and no encoding has."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
 
 
 def _harmless(cell: str) -> str:

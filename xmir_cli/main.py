@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from xmir_cli import __version__, console
 from xmir_cli.errors import XmirError
+from xmir_cli.quiet import libraries_silenced
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -124,7 +125,8 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     # the stages of a pipe share the processors: threads that spin while they wait starve the others
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        status = execute(arguments)
+        with libraries_silenced():
+            status = execute(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
     except (_ReaderGoneError, BrokenPipeError):

@@ -105,6 +105,30 @@ def test_unusable_images_are_named_counted_and_left_out(embed, images: Path):
     assert pq.read_table("a.parquet")["id"].to_pylist() == [f"{n}.png" for n in (0, 1, 2, 4, 6)]
 
 
+def test_all_that_was_left_out_is_listed_and_can_be_tried_again(embed, images: Path):
+    for number in range(25):
+        (images / f"bad{number:02}.png").write_bytes(b"GIF89a" if number else b"")
+    flags = (images, images / "0.png", "-o", "a.parquet")
+    result = embed(*flags, "--skips", "skips.jsonl")
+    listed = [json.loads(line) for line in Path("skips.jsonl").read_text().splitlines()]
+    (receipt,) = result.records()
+    assert receipt["rows"] + receipt["skipped"] == len(list(images.glob("*.png"))) + 1
+    assert len(listed) == receipt["skipped"] == 26
+    codes = [(Path(skip["path"]).name, skip["code"]) for skip in listed]
+    assert codes[:3] == [
+        ("0.png", "duplicate-id"),
+        ("bad00.png", "empty"),
+        ("bad01.png", "not-an-image"),
+    ]
+    picture(images / "bad01.png", 1)
+    again = embed("-", "-o", "b.parquet", stdin=Path("skips.jsonl").read_text())
+    assert again.records()[0]["rows"] == 2
+    assert embed(*flags, "--force", "--skips", "skips.jsonl").code == 3
+    assert embed(images, "-o", "c.parquet", "--skips", "skips.jsonl").code == 7
+    assert embed(images, "-o", "c.parquet", "--skips", "gone/skips.jsonl").code == 5
+    assert not Path("c.parquet").exists()
+
+
 @pytest.mark.usefixtures("images")
 def test_the_same_id_twice_is_left_out(embed):
     result = embed("data/0.png", "data/0.png", "-o", "a.parquet")

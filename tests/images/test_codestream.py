@@ -6,7 +6,9 @@ import struct
 import pytest
 from PIL import Image
 
-from xmir_cli.images.codestream import frame_size
+from xmir_cli.errors import ItemError
+from xmir_cli.images.codestream import check_scans, frame_size
+from xmir_cli.images.decode import decode_bytes
 
 
 def encoded(form: str, **options: object) -> bytes:
@@ -39,3 +41,25 @@ def test_no_cut_of_a_header_is_anything_but_a_size():
     for form in ("JPEG", "JPEG2000"):
         data = encoded(form)
         assert {frame_size(data[:end]) for end in range(300)} <= {(0, 0), (37, 21)}
+
+
+def scans_added(jpeg: bytes, count: int) -> bytes:
+    """A progressive JPEG whose last scan comes `count` times more: a second each for 600 MP."""
+    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    return jpeg[:-2] + last * count + jpeg[-2:]
+
+
+def test_scans_without_number_are_refused_before_they_are_decoded():
+    jpeg = encoded("JPEG", progressive=True)
+    own = jpeg.count(b"\xff\xda")
+    assert own > 1
+    assert decode_bytes(scans_added(jpeg, 100 - own)).width == 37
+    with pytest.raises(ItemError, match=r"^too-large: more than 100 scans of one image$"):
+        decode_bytes(scans_added(jpeg, 101 - own))
+
+
+def test_what_only_looks_like_scans_is_not_counted():
+    preview = b"\xff\xda" * 500
+    jpeg = encoded("JPEG", comment=preview) + preview  # within a segment, and after the end
+    check_scans(jpeg)
+    check_scans(jpeg[:30])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from xmir_cli.errors import DataError, ExistsError
+from xmir_cli.store import atomic
 from xmir_cli.store.atomic import atomic_file, atomic_folder, refuse_existing
 
 
@@ -131,6 +132,17 @@ def test_what_a_killed_run_left_is_taken_over(tmp_path: Path):
 
 
 def test_a_folder_replaces_the_old_one_whole(tmp_path: Path):
+    for name in ("old", "new"):
+        with atomic_folder(tmp_path / "d") as folder:
+            (folder / name).write_text(name)
+    assert names(tmp_path / "d") == ["new"]
+    assert names(tmp_path) == ["d"]
+
+
+def test_where_folders_cannot_change_places_the_old_one_steps_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(atomic, "_exchange", lambda _one, _other: False)
     for name in ("old", "new"):
         with atomic_folder(tmp_path / "d") as folder:
             (folder / name).write_text(name)

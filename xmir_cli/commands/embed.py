@@ -13,6 +13,7 @@ from xmir_cli.errors import DataError, ItemError, UsageError
 from xmir_cli.records import ARTIFACT
 from xmir_cli.store.atomic import atomic_file, refuse_existing
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.store.jsonl import write_records
 
 if TYPE_CHECKING:
     from xmir_cli.model.embedder import Embedder
@@ -57,6 +58,15 @@ def command(
     precision: options.Precision = "fp32",
     batch: options.Batch = 16,
     jobs: options.Jobs = None,
+    left_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--skips",
+            metavar="FILE.jsonl",
+            help="Also write path and code of every image that was left out; xmir embed - takes "
+            "such a file.",
+        ),
+    ] = None,
     resume: options.Resume = False,
     force: options.Force = False,
 ) -> int:
@@ -68,21 +78,24 @@ def command(
     """
     output = None if output == Path("-") else output
     _check_output(output, kind, resume, force)
+    if left_out is not None:
+        _check_folder(left_out)
+        refuse_existing(left_out, force or resume)
     from xmir_cli.store.inputs import list_items
 
     skips = console.Skips()
     asked = list_items(images, null_separated, where, "embed")
     items = _without_duplicates(asked, skips)
     _refuse_input(output, images, items)
-    from xmir_cli.images.quiet import libraries_silenced
     from xmir_cli.model.loader import load_embedder, make_spec
 
     spec = make_spec(model, architecture, weights, head, input_size, mean, std, window)
     embedder = load_embedder(spec, device, precision)
     embedder.batch = batch
     parts = _parts(output, items, embedder, resume)
-    with libraries_silenced():
-        rows = _embed(embedder, items, parts, jobs, skips)
+    rows = _embed(embedder, items, parts, jobs, skips)
+    if left_out is not None:
+        write_records(left_out, skips.listed)
     if not rows:
         raise DataError(f"none of {len(asked)} inputs could be read; nothing was written")
     embeddings = parts.table(rows)
@@ -110,8 +123,7 @@ def _check_output(output: Path | None, kind: Kind, resume: bool, force: bool) ->
         return
     if kind == "npy" and output.suffix != ".npy":
         raise UsageError(f"{output}: --format npy writes NAME.npy and NAME.items.parquet")
-    if not output.absolute().parent.is_dir():
-        raise DataError(f"{output.parent}: no such folder")
+    _check_folder(output)
     refuse_existing(output, force or resume)
     if not resume and not force:
         from xmir_cli.store.parts import refuse_leftover
@@ -119,11 +131,16 @@ def _check_output(output: Path | None, kind: Kind, resume: bool, force: bool) ->
         refuse_leftover(output)
 
 
+def _check_folder(output: Path) -> None:
+    if not output.absolute().parent.is_dir():
+        raise DataError(f"{output.parent}: no such folder")
+
+
 def _without_duplicates(asked: "Sequence[Item]", skips: console.Skips) -> "list[Item]":
     items: dict[str, Item] = {}
     for item in asked:
         if item.id in items:
-            skips.add(item.id, "duplicate-id: an earlier input has the same id")
+            skips.add(item.id, "duplicate-id: an earlier input has the same id", item.path)
         else:
             items[item.id] = item
     return list(items.values())
@@ -181,7 +198,7 @@ def _embed(
             start = len(rows)
             for row, item in zip(slot, todo, strict=False):  # todo is longer, and goes on
                 if isinstance(row, ItemError):
-                    skips.add(item.id, row.reason)
+                    skips.add(item.id, row.reason, item.path)
                 else:
                     rows.append((item, row))
             parts.add(rows[start:])
@@ -201,8 +218,7 @@ def _write_to_pipe(embeddings: "Embeddings") -> None:
 
 
 def _write(output: Path, kind: Kind, embeddings: "Embeddings") -> None:
-    from xmir_cli.store.arrays import write_array
-    from xmir_cli.store.embeddings import write_embeddings, write_items, write_stream
+    from xmir_cli.store.embeddings import write_embeddings, write_matrix, write_stream
 
     if kind == "parquet":
         write_embeddings(output, embeddings)
@@ -210,8 +226,7 @@ def _write(output: Path, kind: Kind, embeddings: "Embeddings") -> None:
         with atomic_file(output) as file:
             write_stream(file, embeddings)
     else:
-        write_items(output.with_suffix(".items.parquet"), embeddings)
-        write_array(output, embeddings.vectors)
+        write_matrix(output, embeddings)
 
 
 def _print_receipt(

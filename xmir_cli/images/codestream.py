@@ -1,8 +1,11 @@
-"""What a compressed frame says of its own size, read before any codec takes memory for it.
+"""What a compressed frame says of its own size, read before any codec takes memory or time for it.
+
+Work is bounded, not time: the same files are left out on a slow machine as on a fast one.
 
 Source: ITU-T T.81 (JPEG) B.2.2, T.800 (JPEG 2000) A.5.1, T.87 (JPEG-LS); DICOM PS3.5 annex G (RLE).
 """
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
 
 _RLE = "1.2.840.10008.1.2.5"
 _START_2000 = b"\xff\x4f\xff\x51"  # SOC, SIZ
+# a marker with a length; in entropy-coded data 0xFF is followed by 0, RSTn or fill bytes
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+_SCANS = 100  # of a progressive JPEG; honest encoders make a dozen, libtiff has the same limit
 _NO_FRAME = {0xC4, 0xC8, 0xCC}  # markers in the range of the frame headers that are none
 
 
@@ -31,9 +37,23 @@ def check_frame(dataset: "FileDataset", index: int, pixel_limit: int) -> None:
         if len(frame) > 2 * announced + 1024:  # runs expand up to 64 times
             raise ItemError("corrupt: more run-length data than the image can hold")
         return
+    check_scans(frame)
     width, height = frame_size(frame)
     if width and height:
         check_size(width, height, pixel_limit)
+
+
+def check_scans(jpeg: bytes) -> None:
+    """Refuse a JPEG that goes over all of its pixels again and again; raises ItemError.
+
+    A scan of a dozen bytes can take a second to decode.
+    """
+    place, scans = 2, 0
+    while (found := _MARKER.search(jpeg, place)) and found[1] != b"\xd9":
+        scans += found[1] == b"\xda"
+        if scans > _SCANS:
+            raise ItemError(f"too-large: more than {_SCANS} scans of one image")
+        place = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2])
 
 
 def frame_size(frame: bytes) -> tuple[int, int]:

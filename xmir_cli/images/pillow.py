@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from xmir_cli.errors import ItemError
+from xmir_cli.images.codestream import check_scans
 from xmir_cli.images.pixels import to_plain
 from xmir_cli.images.signature import is_cut
 from xmir_cli.images.size import check_size
@@ -41,9 +42,11 @@ def read_with_pillow(
         pixel_limit: More pixels are refused before they are decoded.
 
     Raises:
-        ItemError: Too large, cut, damaged, no such frame.
+        ItemError: Too large, too many scans, cut, damaged, no such frame.
     """
     _set_up_pillow(pixel_limit)
+    if kind == "JPEG":
+        check_scans(data)
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             if frame is not None:

@@ -16,11 +16,16 @@ _HEADER_LIMIT = 10_000  # characters
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write an array of plain numbers as `.npy`; equal arrays give equal bytes."""
-    array = np.ascontiguousarray(array)
     with atomic_file(path) as file:
-        header = np.lib.format.header_data_from_array_1_0(array)
-        np.lib.format.write_array_header_1_0(file, header)
-        file.write(array.reshape(-1).view(np.uint8).data)  # tofile() would lose why a write failed
+        write_array_to(file, array)
+
+
+def write_array_to(file: BinaryIO, array: np.ndarray) -> None:
+    """As `write_array`, to an open file."""
+    array = np.ascontiguousarray(array)
+    header = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(file, header)
+    file.write(array.reshape(-1).view(np.uint8).data)  # tofile() would lose why a write failed
 
 
 def read_array(path: Path) -> np.ndarray:

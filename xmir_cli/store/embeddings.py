@@ -5,6 +5,7 @@ Between pipes the same table is an Arrow IPC stream, for Parquet cannot be read 
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +16,8 @@ import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError, UsageError
 from xmir_cli.records import ARTIFACT
-from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.arrays import write_array_to
+from xmir_cli.store.atomic import atomic_file, on_disk
 from xmir_cli.store.embedding_readers import read_parquet, read_parts, read_stream
 from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, to_table
 from xmir_cli.store.regular import open_regular
@@ -25,7 +27,7 @@ __all__ = [
     "label_array",
     "read_embeddings",
     "write_embeddings",
-    "write_items",
+    "write_matrix",
     "write_stream",
 ]
 
@@ -52,11 +54,21 @@ def write_embeddings(path: Path, embeddings: Embeddings) -> None:
         )
 
 
-def write_items(path: Path, embeddings: Embeddings) -> None:
-    """Write only the items, with the model in the metadata: row i belongs to vector i."""
-    table = to_table(embeddings)
-    with atomic_file(path) as file:
-        pq.write_table(table.drop_columns([EMBEDDING]), file, compression="zstd")
+def write_matrix(path: Path, embeddings: Embeddings) -> None:
+    """Write the bare vectors as .npy, and beside it the items: row i belongs to vector i.
+
+    A matrix never lies beside items that are not its own, not even after a kill.
+    """
+    table = to_table(embeddings).drop_columns([EMBEDDING])
+    with atomic_file(path) as matrix:
+        write_array_to(matrix, embeddings.vectors)
+        on_disk(matrix)
+        with atomic_file(path.with_suffix(".items.parquet")) as items:
+            pq.write_table(table, items, compression="zstd")
+            on_disk(items)
+            Path(os.path.realpath(path)).unlink(
+                missing_ok=True
+            )  # both are whole: from here on no disk can be too full
 
 
 def write_stream(stream: BinaryIO, embeddings: Embeddings) -> None:

@@ -3,12 +3,13 @@
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO, cast
 
 from xmir_cli.errors import DataError, ItemError, UsageError
 from xmir_cli.records import Record
+from xmir_cli.store.atomic import atomic_file
 
 LINE_LIMIT = 1 << 20  # characters
 
@@ -24,7 +25,7 @@ def open_lines(source: str, command: str) -> TextIO:
             f"{command} waits for records on standard input and found a terminal",
             f"Pipe records in, or see 'xmir {command} --help'.",
         )
-    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr] # a TextIOWrapper at run time
+    sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr] # a TextIOWrapper at run time
     return sys.stdin
 
 
@@ -39,6 +40,13 @@ def read_records(stream: TextIO) -> Iterator[tuple[int, Record | ItemError]]:
             yield number, line
         elif line.strip():
             yield number, _parse(line.rstrip("\n"))
+
+
+def write_records(path: Path, records: Iterable[Mapping[str, object]]) -> None:
+    """Write JSON objects, one a line, in one atomic step."""
+    with atomic_file(path) as file:
+        for record in records:
+            file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
 
 
 def _limited(stream: TextIO) -> Iterator[str | ItemError]:

@@ -9,11 +9,11 @@ from PIL import Image
 
 from xmir_cli.errors import ItemError
 from xmir_cli.images.decode import decode_bytes
-from xmir_cli.images.quiet import libraries_silenced
+from xmir_cli.quiet import libraries_silenced
 
 PROGRAM = """
 import os, sys
-from xmir_cli.images.quiet import libraries_silenced
+from xmir_cli.quiet import libraries_silenced
 with libraries_silenced():
     os.write(2, b"a library's chatter\\n")
     print("ours", file=sys.stderr)
@@ -28,9 +28,7 @@ def test_only_our_own_lines_arrive_and_only_while_it_lasts():
 
 
 def test_a_closed_descriptor_is_no_trouble():
-    program = (
-        "from xmir_cli.images.quiet import libraries_silenced as quiet\nwith quiet(): print(1)"
-    )
+    program = "from xmir_cli.quiet import libraries_silenced as quiet\nwith quiet(): print(1)"
     command = ["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, program]
     result = subprocess.run(command, capture_output=True, check=True)
     assert result.stdout == b"1\n"
