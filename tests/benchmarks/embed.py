@@ -20,7 +20,7 @@ from torchvision.transforms import v2
 from xmir_cli.errors import ItemError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, make_spec
-from xmir_cli.model.slots import embed_slots
+from xmir_cli.model.slots import BATCHES, embed_slots
 
 BATCH = 16
 PLAIN = "plain script"
@@ -80,7 +80,7 @@ def loaded(network: nn.Module, files: Files, workers: int) -> Tensor:
 
 
 def ours(embedder: Embedder, paths: list[str]) -> np.ndarray:
-    slots = embed_slots(embedder, paths, embedder.batch, lambda *_: None, None)
+    slots = embed_slots(embedder, paths, BATCHES * embedder.batch, lambda *_: None, None)
     rows = [row for slot in slots for row in slot]
     return np.stack([row.vector for row in rows if not isinstance(row, ItemError)])
 

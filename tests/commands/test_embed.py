@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from xmir_cli.model import slots
 from xmir_cli.store import parts as parts_module
 from xmir_cli.store.embeddings import read_embeddings
 
@@ -35,7 +36,10 @@ def images(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def embed(xmir, tiny_arch: str):
+def embed(xmir, tiny_arch: str, monkeypatch: pytest.MonkeyPatch):
+    """Run with slots of two images."""
+    monkeypatch.setattr(slots, "BATCHES", 1)
+
     def run(*arguments: object, **options: object):
         model = ("--arch", tiny_arch, "--weights", "random:0", "--device", "cpu", "--batch", 2)
         return xmir("embed", *model, *arguments, **options)
@@ -349,7 +353,9 @@ def test_full_disks_and_gone_readers(
 SLOW = """
 import sys, time
 from xmir_cli import main
+from xmir_cli.model import slots
 from xmir_cli.store import parts
+slots.BATCHES = 1
 parts.PART_SECONDS = 0.0
 add = parts.Parts.add
 def slowly(self, rows):

@@ -188,13 +188,14 @@ def _embed(
     skips: console.Skips,
 ) -> "list[tuple[Item, Row]]":
     """Items with their rows, in order, without those that could not be used."""
-    from xmir_cli.model.slots import embed_slots
+    from xmir_cli.model.slots import BATCHES, embed_slots
 
     rows: list[tuple[Item, Row]] = []
     todo = iter(items)
     paths = [item.path for item in items]
     with console.progress("embedding", len(items)) as progress:
-        for slot in embed_slots(embedder, paths, embedder.batch, parts.known, jobs):
+        size = BATCHES * embedder.batch
+        for slot in embed_slots(embedder, paths, size, parts.known, jobs):
             start = len(rows)
             for row, item in zip(slot, todo, strict=False):  # todo is longer, and goes on
                 if isinstance(row, ItemError):

@@ -20,7 +20,7 @@ from xmir_cli.records import ModelSpec
 Features = Callable[[Tensor], Tensor]  # images [B, 3, S, S] -> feature maps [B, C, h, w]
 
 _MANY = 16  # images from which it pays to make a program of the network first
-_PART = 2  # images that a thread passes at once: more are no faster, and take memory
+_PART = 4  # images that a thread passes at once: more are no faster, and take memory
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 SAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 

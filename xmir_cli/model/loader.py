@@ -188,6 +188,7 @@ def _keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # a C library without it
         return
-    trim_threshold, mmap_threshold = -1, -3
+    trim_threshold, mmap_threshold, arena_max = -1, -3, -8
+    mallopt(arena_max, 1)  # arenas of threads give their pages back all the same
     mallopt(mmap_threshold, 1 << 30)
     mallopt(trim_threshold, (1 << 31) - 1)

@@ -17,6 +17,8 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import DECODED
 from xmir_cli.store.parts import Row
 
+BATCHES = 4  # in a slot, so that many processors have something to do
+
 Known = Callable[[str, str], Row | None]  # the row of a path with this SHA-256, if there is one
 
 
