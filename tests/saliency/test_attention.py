@@ -124,3 +124,15 @@ def test_other_poolings_give_finite_maps(pool, make_embedder, make_inputs):
 def test_spread_of_weights_all_zero_is_zero():
     assert weight_spread(torch.zeros(4)) == 0.0
     assert weight_spread(torch.tensor([1.0, 3.0])) == pytest.approx(2**0.5 / 2)
+
+
+def test_preset_paper_scores_the_absolute_embedding(make_embedder, make_inputs):
+    embedder = make_embedder(head=4)
+    target, explained = make_samples(embedder, make_inputs(2))
+    assert bool((explained.raw < 0).any())
+    plain, absolute, paper = (
+        Method(**settings)(embedder, target, explained).saliency
+        for settings in ({}, {"abs": True}, {"preset": "paper"})
+    )
+    assert torch.equal(paper, absolute)
+    assert not torch.equal(paper, plain)

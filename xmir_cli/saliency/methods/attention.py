@@ -31,6 +31,9 @@ class Method:
         "also weigh by the difference from one or two --negative images",
     ] = "pair"
     abs: Annotated[bool, "score the absolute embedding, as x-mir does; matters with a head"] = False
+    preset: Annotated[
+        Literal["own", "paper"], "paper: as the X-MIR paper's released code, which means --abs"
+    ] = "own"
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         anchor = target if target.negatives else explained  # the query carries the negatives
@@ -41,7 +44,9 @@ class Method:
                 "Name each with --negative IMAGE.",
             )
         weights = channel_weights(target, explained, anchor, anchor.negatives[:wanted])
-        grid = attention_map(embedder, weights, explained.features, self.abs)
+        grid = attention_map(
+            embedder, weights, explained.features, self.abs or self.preset == "paper"
+        )
         return Explanation(
             upsample(grid, embedder.size), 0, {"weight_spread": weight_spread(weights)}
         )
