@@ -3,15 +3,19 @@
 DenseNet-121 with random weights, its norms calibrated, 224 x 224 pixels, window 24; the score is
 the cosine. What hides is 0 in model space. All work on one grid, but for xaitk's, which overhangs
 the borders and so has a few windows more. Networks are loaded beforehand. glibc is told to keep
-freed memory, for every contestant but `captum, as shipped`, which runs in a process of its own.
+freed memory and threads not to spin, for every contestant but `captum, as shipped`, which runs in
+a process of its own.
 """
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `xmir` at its start; torch reads it once
 import torch
 from timing import arguments, chart, difference, need, rounds, table
 from torch import Tensor, nn
@@ -91,8 +95,8 @@ def serve(pipe: Connection, state: dict[str, Tensor]) -> None:
     network = nn.Sequential(*_parts(torchvision.models.densenet121()))
     network.load_state_dict(state)
     network.eval()
-    while True:
-        pipe.send(attribute(network, *pipe.recv()))
+    while (work := pipe.recv()) is not None:
+        pipe.send(attribute(network, *work))
 
 
 def _parts(network: Any) -> list[nn.Module]:
@@ -149,6 +153,7 @@ def main() -> None:
     here, there = context.Pipe()
     state = network.state_dict()
     child = context.Process(target=serve, args=(there, state), daemon=True)
+    os.environ.pop("OMP_WAIT_POLICY")
     child.start()
 
     def as_shipped() -> np.ndarray:
@@ -178,6 +183,8 @@ def main() -> None:
     table(title, times, CAPTUM, {**notes, "xaitk SBSM": "scaled its own way"})
     if given.chart is not None:
         chart(given.chart, title, times, CAPTUM)
+    here.send(None)
+    child.join()
 
 
 if __name__ == "__main__":
