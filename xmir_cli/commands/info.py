@@ -65,7 +65,8 @@ def _describe(file: str) -> Record:
 
 
 def _index(path: Path) -> Record:
-    from xmir_cli.gallery.manifest import read_manifest, verify
+    from xmir_cli.gallery.manifest import FEATURES, read_manifest, verify
+    from xmir_cli.store.arrays import shape_of
 
     found = read_manifest(path)
     for name in found.files:
@@ -73,7 +74,8 @@ def _index(path: Path) -> Record:
     manifest = found.to_json()
     for name in ("schema", "checksum"):
         del manifest[name]
-    return {"kind": "index", "search": manifest.pop("kind"), **manifest}
+    features = {"features": shape_of(path / FEATURES)[1:]} if FEATURES in found.files else {}
+    return {"kind": "index", "search": manifest.pop("kind"), **manifest, **features}
 
 
 def _image(path: Path) -> Record:

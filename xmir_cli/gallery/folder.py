@@ -17,6 +17,7 @@ from xmir_cli.gallery.exact import Hits, Scope, Vectors, unit_rows
 from xmir_cli.gallery.items import Items, write_items
 from xmir_cli.gallery.manifest import (
     AGAIN,
+    FEATURES,
     NAME,
     GraphSettings,
     Kind,
@@ -25,9 +26,10 @@ from xmir_cli.gallery.manifest import (
     read_manifest,
 )
 from xmir_cli.records import Record
-from xmir_cli.store.arrays import write_array
+from xmir_cli.store.arrays import write_array, write_blocks
 from xmir_cli.store.atomic import atomic_folder
 from xmir_cli.store.embeddings import Embeddings
+from xmir_cli.store.features import KIND
 
 EXACT_BELOW = 1_000_000  # rows; up to there a graph takes longer to build than it ever saves
 # queries of one command from which a graph repays being read and checked, whatever the size of the
@@ -59,6 +61,16 @@ class Gallery:
         return _open_graph(Path(self.path), self.manifest)
 
     @cached_property
+    def features(self) -> np.ndarray | None:
+        """The items' last feature maps [N, C, h, w] float16, mapped, where the index has them."""
+        if FEATURES not in self.manifest.files:
+            return None
+        maps = _map(verify_once(Path(self.path), FEATURES, self.manifest))
+        if maps.dtype != KIND or maps.ndim != 4 or len(maps) != self.manifest.rows:
+            raise DataError(f"{self.path}: damaged index (sizes differ)", AGAIN)
+        return maps
+
+    @cached_property
     def model(self) -> Record:
         """The model as records carry it."""
         return self.manifest.model.to_json()
@@ -81,6 +93,8 @@ def build_gallery(
     with atomic_folder(path) as folder:
         write_array(folder / _VECTORS, embeddings.vectors)
         write_items(folder / _ITEMS, embeddings.items)
+        if maps := embeddings.features:
+            write_blocks(folder / FEATURES, (rows, *maps.shape), KIND, maps.blocks())
         recall = _build_graph(embeddings, folder, settings) if chosen == "hnsw" else None
         manifest = Manifest(
             kind=chosen,
@@ -104,10 +118,7 @@ def open_gallery(path: str, weights: str | None = None) -> Gallery:
     folder = Path(path)
     manifest = read_manifest(folder)
     places = [verify_once(folder, name, manifest) for name in (_VECTORS, _ITEMS)]
-    try:
-        vectors = np.load(places[0], mmap_mode="r", allow_pickle=False)
-    except (EOFError, OSError, ValueError):
-        raise DataError(f"{path}: damaged index (not to be read)", AGAIN) from None
+    vectors = _map(places[0])
     items = Items(places[1])
     found = (vectors.dtype, *vectors.shape, len(items))
     if found != (np.float32, manifest.rows, manifest.dim, manifest.rows):
@@ -115,6 +126,15 @@ def open_gallery(path: str, weights: str | None = None) -> Gallery:
     if weights is not None:  # the loader checks that they are the same
         manifest = replace(manifest, model=replace(manifest.model, weights=weights))
     return Gallery(path, manifest, vectors, items)
+
+
+def _map(path: Path) -> np.ndarray:
+    """The array in a file, mapped from the disk."""
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (EOFError, OSError, ValueError):
+        raise DataError(f"{path.parent}: damaged index (not to be read)", AGAIN) from None
+    return array
 
 
 def usable(embeddings: Embeddings) -> tuple[Embeddings, list[int]]:
@@ -133,7 +153,8 @@ def usable(embeddings: Embeddings) -> tuple[Embeddings, list[int]]:
     if fine.all():
         return replace(embeddings, vectors=vectors), []
     items = embeddings.items.filter(pa.array(fine))
-    kept = replace(embeddings, items=items, vectors=vectors[fine])
+    maps = embeddings.features and embeddings.features.only(fine)
+    kept = replace(embeddings, items=items, vectors=vectors[fine], features=maps)
     return kept, np.flatnonzero(~fine).tolist()
 
 

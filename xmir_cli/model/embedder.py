@@ -118,6 +118,19 @@ class Embedder:
 
         return self._in_batches(step, images)
 
+    def embed_with_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The same embeddings, bit by bit, and the feature maps [B, C, h, w] on the CPU."""
+        features, shapes = self._features(len(images)), set[torch.Size]()
+
+        def step(part: Tensor) -> Tensor:
+            maps = features(part)
+            shapes.add(maps.shape[1:])
+            embedding = unit(self.project(maps).float())
+            return torch.cat([embedding, maps.flatten(1).float()], dim=1).cpu()
+
+        both = self._in_batches(step, images)
+        return both[:, : self.dim], both[:, self.dim :].unflatten(1, shapes.pop())
+
     def _features(self, count: int) -> Features:
         """The fastest way to the feature maps of `count` images."""
         program = self.program if count >= _MANY else None

@@ -19,6 +19,7 @@ from xmir_cli.store.parts import Row
 
 BATCHES = 4  # in a slot, so that many processors have something to do
 
+Keep = Callable[[np.ndarray], int]  # takes a feature map [C, h, w] and gives its number
 Known = Callable[[str, str], Row | None]  # the row of a path with this SHA-256, if there is one
 
 
@@ -30,13 +31,19 @@ class _Waiting:
     image: Tensor  # [3, S, S] in model space
 
 
-def embed_slots(
-    embedder: Embedder, paths: Sequence[str], size: int, known: Known, jobs: int | None
+def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is kept
+    embedder: Embedder,
+    paths: Sequence[str],
+    size: int,
+    known: Known,
+    jobs: int | None,
+    keep: Keep | None = None,
 ) -> Iterator[list[Row | ItemError]]:
     """The rows of each `size` paths in order, errors in the place of images that cannot be used.
 
     The bits of an embedding depend on what shares its batch. A slot is therefore always the same
-    paths, and either all of its rows are known or all are made.
+    paths, and either all of its rows are known or all are made. `keep` takes the last feature maps;
+    an image whose map it refuses counts as one that cannot be used.
 
     Raises:
         DataError: The network gave NaN or infinity, for the image that is named.
@@ -58,7 +65,7 @@ def embed_slots(
         if any(isinstance(item, _Waiting) for item in slot):
             if any(isinstance(item, Row) for item in slot):
                 slot = list(decode_all(here, load_anew, jobs))
-            yield _embed(embedder, here, slot)
+            yield _embed(embedder, here, slot, keep)
         else:
             yield [item for item in slot if not isinstance(item, _Waiting)]
 
@@ -73,14 +80,17 @@ def _decode(embedder: Embedder, data: bytes, path: str, sha256: str) -> _Waiting
 
 
 def _embed(
-    embedder: Embedder, paths: Sequence[str], slot: Sequence[Row | _Waiting | ItemError]
+    embedder: Embedder,
+    paths: Sequence[str],
+    slot: Sequence[Row | _Waiting | ItemError],
+    keep: Keep | None,
 ) -> list[Row | ItemError]:
     images = [item.image for item in slot if isinstance(item, _Waiting)]
-    vectors = iter(embedder.embed(torch.stack(images)).numpy()) if images else iter(())
+    made = _made(embedder, torch.stack(images), keep) if images else iter(())
     done: list[Row | ItemError] = []
     for path, item in zip(paths, slot, strict=True):
         if isinstance(item, _Waiting):
-            vector = next(vectors)
+            vector, maps = next(made)
             if not np.isfinite(vector).all():
                 raise DataError(
                     f"{show(path)}: the network gave NaN or infinity; nothing was written",
@@ -88,7 +98,26 @@ def _embed(
                     if embedder.precision != "fp32"
                     else "Are the weights and the preprocessing those of this network?",
                 )
-            done.append(replace(item.row, vector=vector))
+            done.append(_whole(replace(item.row, vector=vector), maps, keep))
         else:
             done.append(item)
     return done
+
+
+def _made(
+    embedder: Embedder, images: Tensor, keep: Keep | None
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """The vector of each image, and its feature map where one is to be kept."""
+    if keep is None:
+        return ((vector, None) for vector in embedder.embed(images).numpy())
+    vectors, maps = embedder.embed_with_features(images)
+    return zip(vectors.numpy(), maps.numpy(), strict=True)
+
+
+def _whole(row: Row, maps: np.ndarray | None, keep: Keep | None) -> Row | ItemError:
+    if keep is None or maps is None:
+        return row
+    try:
+        return replace(row, features=keep(maps))
+    except ItemError as error:
+        return error

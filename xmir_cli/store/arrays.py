@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +29,20 @@ def write_array_to(file: BinaryIO, array: np.ndarray) -> None:
     file.write(array.reshape(-1).view(np.uint8).data)  # tofile() would lose why a write failed
 
 
+def write_blocks(
+    path: Path, shape: tuple[int, ...], kind: np.dtype, blocks: Iterable[np.ndarray]
+) -> None:
+    """Write an array of that shape as `.npy`, given in blocks of its first dimension.
+
+    For a folder that comes into being as a whole: the file is there before its last block is.
+    """
+    header = {"descr": kind.str, "fortran_order": False, "shape": shape}
+    with path.open("xb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, kind).reshape(-1).view(np.uint8).data)
+
+
 def read_array(path: Path) -> np.ndarray:
     """The array in a `.npy` file, C-contiguous and in this machine's byte order.
 
@@ -42,6 +57,12 @@ def read_array(path: Path) -> np.ndarray:
     if not np.isfinite(array).all():
         raise DataError(f"{path}: holds NaN or infinity")
     return array
+
+
+def shape_of(path: Path) -> list[int]:
+    """The shape that a `.npy` file announces and holds; raises DataError otherwise."""
+    with open_regular(path) as file:
+        return list(_header(path, file)[0])
 
 
 def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:

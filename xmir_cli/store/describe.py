@@ -17,6 +17,7 @@ from xmir_cli.store.checkpoint import METADATA, read_header
 from xmir_cli.store.embedding_readers import read_header as read_promise
 from xmir_cli.store.embedding_table import EMBEDDING, SCHEMA, Embeddings
 from xmir_cli.store.embeddings import read_embeddings
+from xmir_cli.store.features import FEATURES
 from xmir_cli.store.manifest import is_manifest, read_manifest
 from xmir_cli.store.regular import open_regular
 
@@ -64,10 +65,11 @@ def _parquet(path: Path) -> Record:
         "kind": "embeddings",
         "rows": header.rows,
         "dim": header.dim,
-        "columns": [name for name in schema.names if name != EMBEDDING],
+        "columns": [name for name in schema.names if name not in (EMBEDDING, FEATURES)],
         **{name: _counts(items[name].to_pylist()) for name in items.column_names},
         "model": header.model.to_json(),
         **header.made,
+        **({"features": list(header.features)} if header.features else {}),
     }
 
 
@@ -85,6 +87,7 @@ def _of_embeddings(found: Embeddings) -> Record:
         **{name: _counts(found.items[name].to_pylist()) for name in _GROUPS},
         "model": found.model.to_json(),
         **found.made,
+        **({"features": list(found.features.shape)} if found.features else {}),
     }
 
 

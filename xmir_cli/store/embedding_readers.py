@@ -1,6 +1,8 @@
 """Reading embeddings tables with nothing taken on trust: sizes first, checksums, whole or not."""
 
+import itertools
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +19,7 @@ from xmir_cli.store.embedding_table import (
     check_schema,
     copy_vectors,
 )
+from xmir_cli.store.features import FEATURES, Features, Shape, Spool, maps_of
 from xmir_cli.store.regular import open_regular
 
 _ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
@@ -29,7 +32,8 @@ def read_parquet(path: Path) -> Embeddings:
             # a flipped bit in a page goes unnoticed without the checksums
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
             header = _check_size(path, file, parquet)
-            columns = [name for name in parquet.schema_arrow.names if name != EMBEDDING]
+            own = {EMBEDDING, FEATURES} if header.features else {EMBEDDING}
+            columns = [name for name in parquet.schema_arrow.names if name not in own]
             items = parquet.read(columns=columns, use_threads=False).replace_schema_metadata(None)
             check_items(str(path), items)
             vectors = np.empty((header.rows, header.dim), np.float32)
@@ -40,7 +44,22 @@ def read_parquet(path: Path) -> Embeddings:
                 start += len(part)
         except _ERRORS:
             raise DataError(f"{path}: damaged or not a Parquet file") from None
-    return Embeddings(items, vectors, header.model, header.made)
+    features = None if header.features is None else _features(path, header.features)
+    return Embeddings(items, vectors, header.model, header.made, features)
+
+
+def _features(path: Path, shape: Shape) -> Features:
+    def blocks() -> Iterator[np.ndarray]:
+        with open_regular(path) as file:
+            try:
+                parquet = pq.ParquetFile(file, page_checksum_verification=True)
+                for group in range(parquet.num_row_groups):
+                    part = parquet.read_row_group(group, columns=[FEATURES], use_threads=False)
+                    yield maps_of(str(path), part[FEATURES], shape)
+            except _ERRORS:
+                raise DataError(f"{path}: damaged or not a Parquet file") from None
+
+    return Features(shape, blocks)
 
 
 def read_header(path: Path) -> Header:
@@ -56,8 +75,8 @@ def _check_size(path: Path, file: BinaryIO, parquet: pq.ParquetFile) -> Header:
     header = check_schema(str(path), parquet.schema_arrow)
     if header.rows != parquet.metadata.num_rows:
         raise DataError(f"{path}: expected {header.rows} rows, found {parquet.metadata.num_rows}")
-    # the vectors lie uncompressed, so a file that promises more than it weighs is a bomb
-    if header.rows * header.dim * 4 > os.fstat(file.fileno()).st_size:
+    # they lie uncompressed, so a file that promises more than it weighs is a bomb
+    if header.rows * header.row_bytes > os.fstat(file.fileno()).st_size:
         raise DataError(f"{path}: promises more vectors than it holds")
     return header
 
@@ -74,9 +93,24 @@ def read_parts(folder: Path) -> Embeddings:
             raise DataError(f"{path}: not made by the model of {paths[0].name}")
         if part.vectors.shape[1] != first.vectors.shape[1]:
             raise DataError(f"{path}: vectors of another length than in {paths[0].name}")
+        if _shape(part) != _shape(first):
+            raise DataError(f"{path}: feature maps of another shape than in {paths[0].name}")
     items = pa.concat_tables([part.items for part in parts], promote_options="default")
-    return Embeddings(
-        items, np.concatenate([part.vectors for part in parts]), first.model, first.made
+    vectors = np.concatenate([part.vectors for part in parts])
+    return Embeddings(items, vectors, first.model, first.made, _joined(parts))
+
+
+def _shape(embeddings: Embeddings) -> Shape | None:
+    return None if embeddings.features is None else embeddings.features.shape
+
+
+def _joined(parts: Sequence[Embeddings]) -> Features | None:
+    """The maps of parts that all have them, one part after the other."""
+    each = [part.features for part in parts if part.features is not None]
+    if not each:
+        return None
+    return Features(
+        each[0].shape, lambda: itertools.chain.from_iterable(maps.blocks() for maps in each)
     )
 
 
@@ -85,15 +119,18 @@ def read_stream(where: str, stream: BinaryIO) -> Embeddings:
     try:
         reader = pa.ipc.open_stream(stream)
         header = check_schema(where, reader.schema)
-        items, vectors = [], []
+        items, vectors, spool = [], [], Spool()
+        own = [EMBEDDING] if header.features is None else [EMBEDDING, FEATURES]
         for batch in reader:
             batch.validate(full=True)
             part = np.empty((len(batch), header.dim), np.float32)
             copy_vectors(where, batch.column(EMBEDDING), part)
             vectors.append(part)
-            items.append(batch.drop_columns([EMBEDDING]))
-        place = reader.schema.get_field_index(EMBEDDING)
-        table = pa.Table.from_batches(items, reader.schema.remove(place))
+            items.append(batch.drop_columns(own))
+            if header.features is not None:
+                for maps in maps_of(where, batch.column(FEATURES), header.features):
+                    spool.add(maps)
+        table = pa.Table.from_batches(items, _without(reader.schema, own))
     except _ERRORS:
         raise DataError(f"{where}: damaged or cut Arrow stream") from None
     found = sum(len(part) for part in vectors)
@@ -101,4 +138,11 @@ def read_stream(where: str, stream: BinaryIO) -> Embeddings:
         raise DataError(f"{where}: expected {header.rows} rows, found {found}; did its writer die?")
     check_items(where, table)
     together = np.concatenate(vectors) if vectors else np.empty((0, header.dim), np.float32)
-    return Embeddings(table.replace_schema_metadata(None), together, header.model, header.made)
+    features = spool.all() if header.features is not None and header.rows else None
+    return Embeddings(
+        table.replace_schema_metadata(None), together, header.model, header.made, features
+    )
+
+
+def _without(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    return pa.schema([field for field in schema if field.name not in names])

@@ -1,7 +1,8 @@
 """What an embeddings table looks like, in memory, in Parquet and in an Arrow stream."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,14 @@ from xmir_cli import __version__
 from xmir_cli.errors import DataError
 from xmir_cli.records import ModelSpec
 from xmir_cli.store.arrow import leave_pandas_out
+from xmir_cli.store.features import (
+    KIND,
+    Features,
+    Shape,
+    column_of,
+    parse_shape,
+    shape_text,
+)
 
 leave_pandas_out()  # every command that reads or writes tables imports this file
 
@@ -37,6 +46,7 @@ class Embeddings:
     vectors: np.ndarray  # [N, D] float32, C-contiguous
     model: ModelSpec
     made: Mapping[str, str] = field(default_factory=dict)  # precision and the like, as metadata
+    features: Features | None = None  # the last feature maps, for a table that has them
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,12 @@ class Header:
     dim: int
     model: ModelSpec
     made: Mapping[str, str]
+    features: Shape | None = None  # of the feature maps, where there are any
+
+    @property
+    def row_bytes(self) -> int:
+        """What the vector and the feature map of one row weigh, which are not compressed."""
+        return self.dim * 4 + math.prod(self.features or (0,)) * KIND.itemsize
 
 
 def to_table(embeddings: Embeddings) -> pa.Table:
@@ -64,6 +80,21 @@ def to_table(embeddings: Embeddings) -> pa.Table:
     metadata = {f"xmir.{name}": text for name, text in (own | dict(embeddings.made)).items()}
     table = embeddings.items.append_column(pa.field(EMBEDDING, kind, nullable=False), vectors)
     return table.replace_schema_metadata(metadata)
+
+
+def to_tables(embeddings: Embeddings) -> Iterator[pa.Table]:
+    """The same in pieces that memory can hold: with feature maps a block of them at a time."""
+    table = to_table(embeddings)
+    if embeddings.features is None:
+        yield table
+        return
+    shape = shape_text(embeddings.features.shape)
+    metadata = {**table.schema.metadata, "xmir.features": shape}
+    start = 0
+    for block in embeddings.features.blocks():
+        part = table.slice(start, len(block)).append_column(*column_of(block))
+        yield part.replace_schema_metadata(metadata)
+        start += len(block)
 
 
 def check_schema(where: str, schema: pa.Schema) -> Header:
@@ -86,9 +117,11 @@ def check_schema(where: str, schema: pa.Schema) -> Header:
             raise DataError(f"{where}: column {name}: expected {kind}, found {found}")
     metadata.pop("version", None)
     model, rows = metadata.pop("model", ""), metadata.pop("rows", "")
+    shape = metadata.pop("features", None)
     try:
         spec = ModelSpec.from_json(json.loads(model), where)
-        return Header(int(rows), _dim(where, schema), spec, metadata)
+        features = None if shape is None else parse_shape(shape)
+        return Header(int(rows), _dim(where, schema), spec, metadata, features)
     except (ValueError, RecursionError):
         raise DataError(f"{where}: damaged metadata") from None
 

@@ -4,6 +4,7 @@ Between pipes the same table is an Arrow IPC stream, for Parquet cannot be read 
 """
 
 import io
+import itertools
 import json
 import os
 import sys
@@ -19,7 +20,7 @@ from xmir_cli.records import ARTIFACT
 from xmir_cli.store.arrays import write_array_to
 from xmir_cli.store.atomic import atomic_file, on_disk
 from xmir_cli.store.embedding_readers import read_parquet, read_parts, read_stream
-from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, to_table
+from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, to_table, to_tables
 from xmir_cli.store.regular import open_regular
 
 __all__ = [
@@ -42,16 +43,21 @@ def write_embeddings(path: Path, embeddings: Embeddings) -> None:
     Vectors lie uncompressed, every page carries a checksum.
     """
     columns = embeddings.items.column_names
-    with atomic_file(path) as file:
-        pq.write_table(
-            to_table(embeddings),
+    tables = to_tables(embeddings)
+    first = next(tables)
+    with (
+        atomic_file(path) as file,
+        pq.ParquetWriter(
             file,
-            row_group_size=_GROUP_ROWS,
+            first.schema,
             compression=dict.fromkeys(columns, "zstd"),
             use_dictionary=columns,
             write_statistics=columns,
             write_page_checksum=True,
-        )
+        ) as writer,
+    ):
+        for table in itertools.chain([first], tables):
+            writer.write_table(table, row_group_size=_GROUP_ROWS)
 
 
 def write_matrix(path: Path, embeddings: Embeddings) -> None:
@@ -73,9 +79,11 @@ def write_matrix(path: Path, embeddings: Embeddings) -> None:
 
 def write_stream(stream: BinaryIO, embeddings: Embeddings) -> None:
     """Write the table as an Arrow IPC stream; its metadata tells how many rows are to come."""
-    table = to_table(embeddings)
-    writer = pa.ipc.new_stream(stream, table.schema)
-    writer.write_table(table, max_chunksize=_GROUP_ROWS)
+    tables = to_tables(embeddings)
+    first = next(tables)
+    writer = pa.ipc.new_stream(stream, first.schema)
+    for table in itertools.chain([first], tables):
+        writer.write_table(table, max_chunksize=_GROUP_ROWS)
     writer.close()
     stream.flush()
 

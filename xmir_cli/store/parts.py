@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from xmir_cli.errors import DataError, ExistsError
 from xmir_cli.records import DECODED, PATIENT_HASH, TAG_COLUMNS, ModelSpec
 from xmir_cli.store.embedding_table import COLUMNS, EMBEDDING, Embeddings
 from xmir_cli.store.embeddings import read_embeddings, write_embeddings
+from xmir_cli.store.features import FEATURES, Spool
 from xmir_cli.store.inputs import Item
 from xmir_cli.store.names import storable
 
@@ -30,6 +32,7 @@ class Row:
     height: int
     vector: np.ndarray  # [D] float32
     columns: Mapping[str, str] = field(default_factory=dict)  # what the file itself tells
+    features: int | None = None  # the number of its feature map in the spool
 
 
 def to_embeddings(
@@ -37,11 +40,13 @@ def to_embeddings(
     columns: Sequence[str],
     model: ModelSpec,
     made: Mapping[str, str],
+    spool: Spool | None = None,
 ) -> Embeddings:
     """The table of embedded images: the columns of the contract, then the manifest's others."""
     told = [name for name in _TOLD if any(name in row.columns for _, row in rows)]
     names = dict.fromkeys(["label", "patient", "split", *columns, *told])
-    carried = [name for name in names if name not in _OWN]
+    own = _OWN if spool is None else _OWN | {FEATURES}
+    carried = [name for name in names if name not in own]
     table: dict[str, list[str | None] | list[str] | list[int]] = {
         "id": [storable(item.id) for item, _ in rows],
         "path": [storable(item.path) for item, _ in rows],
@@ -56,7 +61,10 @@ def to_embeddings(
     items = pa.table(
         {name: pa.array(values, COLUMNS.get(name, pa.string())) for name, values in table.items()}
     )
-    return Embeddings(items, np.stack([row.vector for _, row in rows]), model, made)
+    vectors = np.stack([row.vector for _, row in rows])
+    numbers = [row.features for _, row in rows if row.features is not None]
+    features = None if spool is None else spool.take(numbers)
+    return Embeddings(items, vectors, model, made, features)
 
 
 def _told(columns: Mapping[str, str | None]) -> dict[str, str]:
@@ -70,7 +78,8 @@ def _told(columns: Mapping[str, str | None]) -> dict[str, str]:
 class Parts:
     """The rows of earlier runs that need not be made again, and the folder OUTPUT.parts.
 
-    Without an output there is no folder: nothing is kept.
+    Without an output there is no folder: nothing is kept. With `features` a row is whole only
+    when its feature map is there, too; the maps lie in `spool` until the output is written.
     """
 
     def __init__(
@@ -79,7 +88,10 @@ class Parts:
         columns: Sequence[str],
         model: ModelSpec,
         made: Mapping[str, str],
+        features: bool = False,
     ) -> None:
+        self.spool = Spool(output and output.parent) if features else None
+        self.keep = None if self.spool is None else self.spool.add
         self.output, self.columns, self.model, self.made = output, columns, model, made
         self.rows: dict[tuple[str, str], Row] = {}
         self.fresh: list[tuple[Item, Row]] = []
@@ -91,12 +103,10 @@ class Parts:
         assert self.output is not None
         parts = sorted(folder_of(self.output).glob("part-*.parquet"))
         for path in [self.output, *parts]:
-            try:
+            with suppress(DataError):  # not there, or damaged: made again
                 found = read_embeddings(str(path))
-            except DataError:  # not there, or damaged: made again
-                continue
-            if found.model.same_embedding(self.model) and dict(found.made) == dict(self.made):
-                self._take(found)
+                if found.model.same_embedding(self.model) and dict(found.made) == dict(self.made):
+                    self._take(found)
         self.number = len(parts)
         return len(self.rows)
 
@@ -116,7 +126,7 @@ class Parts:
 
     def table(self, rows: Sequence[tuple[Item, Row]]) -> Embeddings:
         """Rows as a table of embeddings."""
-        return to_embeddings(rows, self.columns, self.model, self.made)
+        return to_embeddings(rows, self.columns, self.model, self.made, self.spool)
 
     def remove(self) -> None:
         """The output is written, or everything is made again: the parts are of no more use."""
@@ -127,8 +137,13 @@ class Parts:
         own = ["path", "sha256", "width", "height"]
         told = [name for name in _TOLD if name in found.items.column_names]
         items = found.items.select(own + told).to_pylist()
-        for item, vector in zip(items, found.vectors, strict=True):
-            row = Row(item["sha256"], item["width"], item["height"], vector, _told(item))
+        numbers: list[int] | list[None] = [None] * len(items)
+        if self.spool is not None:
+            if found.features is None:
+                return
+            numbers = [self.spool.add(maps) for block in found.features.blocks() for maps in block]
+        for item, vector, number in zip(items, found.vectors, numbers, strict=True):
+            row = Row(item["sha256"], item["width"], item["height"], vector, _told(item), number)
             self.rows[item["path"], row.sha256] = row
 
 

@@ -1,0 +1,126 @@
+"""The last feature maps of images in float16: a hundred kilobytes each, so they lie on the disk."""
+
+import math
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from xmir_cli.errors import DataError, ItemError
+
+FEATURES = "feature_map"  # the column: the bytes of one map, row-major
+KIND = np.dtype("<f2")
+Shape = tuple[int, int, int]  # channels, rows, columns
+_BLOCK = 64 << 20  # bytes held at once
+
+
+@dataclass(frozen=True)
+class Features:
+    """The feature maps [N, C, h, w] of a table's rows, in blocks that come as often as asked."""
+
+    shape: Shape
+    blocks: Callable[[], Iterator[np.ndarray]]  # [n, C, h, w] float16, n as it comes
+
+    def only(self, wanted: np.ndarray) -> "Features":
+        """The maps of the rows that are true in `wanted` [N]."""
+
+        def blocks() -> Iterator[np.ndarray]:
+            start = 0
+            for block in self.blocks():
+                yield block[wanted[start : start + len(block)]]
+                start += len(block)
+
+        return Features(self.shape, blocks)
+
+
+class Spool:
+    """Maps in a nameless file that goes with the run; each is known by its number."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """The file lies in `folder`, or where temporary files do."""
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 # as long as the spool
+        weakref.finalize(self, self._file.close)
+        self._count = 0
+        self._shape: Shape | None = None
+
+    def add(self, maps: np.ndarray) -> int:
+        """Keep one map [C, h, w] and return its number.
+
+        Raises ItemError when a value is none of float16, whose largest is 65504.
+        """
+        with np.errstate(over="ignore"):
+            narrow = maps.astype(KIND)
+        if not finite(narrow):
+            raise ItemError("bad-features: a value of the feature map is beyond float16 (65504)")
+        self._shape = narrow.shape
+        self._file.write(narrow.tobytes())
+        self._count += 1
+        return self._count - 1
+
+    def take(self, numbers: Sequence[int]) -> Features:
+        """The maps of these numbers, in their order."""
+        self._file.flush()
+        assert self._shape is not None
+        shape = self._shape
+        stored = np.memmap(self._file, KIND, "r", shape=(self._count, *shape))
+
+        def blocks() -> Iterator[np.ndarray]:
+            many = block_rows(shape)
+            for start in range(0, len(numbers), many):
+                yield stored[numbers[start : start + many]]
+
+        return Features(shape, blocks)
+
+    def all(self) -> Features:
+        """All maps as they were added."""
+        return self.take(range(self._count))
+
+
+def block_rows(shape: Shape) -> int:
+    """How many maps are held at once."""
+    return max(1, _BLOCK // (math.prod(shape) * KIND.itemsize))
+
+
+def column_of(maps: np.ndarray) -> tuple[pa.Field, pa.Array]:
+    """Maps [n, C, h, w] as the column of a table."""
+    kind = pa.binary(math.prod(maps.shape[1:]) * KIND.itemsize)
+    data = pa.py_buffer(np.ascontiguousarray(maps, KIND))
+    column = pa.FixedSizeBinaryArray.from_buffers(kind, len(maps), [None, data])
+    return pa.field(FEATURES, kind, nullable=False), column
+
+
+def maps_of(where: str, column: pa.ChunkedArray | pa.Array, shape: Shape) -> np.ndarray:
+    """The maps [n, C, h, w] of such a column; raises DataError for missing ones and infinities."""
+    values = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    size = math.prod(shape) * KIND.itemsize
+    if values.null_count or values.type != pa.binary(size):
+        raise DataError(f"{where}: column {FEATURES}: missing feature maps")
+    start, length = values.offset * size, len(values) * size
+    data = values.buffers()[1].slice(start, length)
+    maps = np.frombuffer(data, KIND).reshape(-1, *shape)
+    if not finite(maps):
+        raise DataError(f"{where}: column {FEATURES}: NaN or infinity")
+    return maps
+
+
+def finite(maps: np.ndarray) -> bool:
+    """Whether no number of float16 is NaN or infinite; several times as fast as np.isfinite."""
+    exponent = np.uint16(0x7C00)
+    return not ((maps.view("<u2") & exponent) == exponent).any()
+
+
+def shape_text(shape: Shape) -> str:
+    """The shape as metadata holds it: 1024x7x7."""
+    return "x".join(map(str, shape))
+
+
+def parse_shape(text: str) -> Shape:
+    """The shape that `shape_text` wrote; ValueError for anything else."""
+    channels, rows, columns = (int(side) for side in text.split("x"))
+    if min(channels, rows, columns) < 1:
+        raise ValueError(text)
+    return channels, rows, columns
