@@ -85,24 +85,31 @@ def test_a_closed_stdout_is_told_and_never_a_success(gallery):
     assert done.stderr == "xmir: error: standard output is closed\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-"])
+def test_a_lost_stderr_changes_no_exit_code(gallery, stderr):
+    done = shell(f"xmir query --id nobody {stderr}", gallery)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
 def test_a_closed_stdin_is_told(gallery):
     done = shell("xmir saliency <&-", gallery)
     assert done.returncode == 5
     assert done.stderr == "xmir: error: standard input is closed\n"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -signal.SIGINT)])
-def test_ctrl_c_ends_quietly_as_killed_by_the_signal(gallery, number, code):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_and_its_like_end_quietly_as_killed_by_the_signal(gallery, number):
     process = subprocess.Popen(
         [sys.executable, "-m", "xmir_cli", "saliency"], cwd=gallery, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         # a check run in the background of a script inherits Ctrl-C ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )  # fmt: skip
     time.sleep(2)
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (code, "", "")
+    assert (process.returncode, out, err) == (-number, "", "")
 
 
 def test_no_color_is_respected_and_pipes_carry_no_escapes(gallery):

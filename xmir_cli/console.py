@@ -9,7 +9,7 @@ import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -60,8 +60,9 @@ def _say(kind: str, message: str) -> None:
         label = f"\033[{color}m{label}\033[0m"
     text = f"{label}{_plain(message)}\n"  # names in it may hold line ends and terminal escapes
     encoding = sys.stderr.encoding or "ascii"
-    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stderr.flush()
+    with suppress(OSError):  # full, or gone: nobody to tell
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stderr.flush()
 
 
 class Skips:

@@ -15,6 +15,7 @@ from typer.main import get_command
 from xmir_cli import __version__, console
 from xmir_cli.errors import XmirError
 from xmir_cli.quiet import libraries_silenced
+from xmir_cli.signals import die_of, end_tidily
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -35,6 +36,9 @@ COMMANDS = {
 }
 
 MESSAGE_LIMIT = 300  # characters of a usage error
+
+# how Python and torch say that there was no memory
+_STARVED = ("can't allocate memory", "can't start new thread", "out of memory")
 
 # typer vendors its click, so the class is reached through typer's own
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
@@ -79,8 +83,8 @@ class _LazyGroup(typer.core.TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise _ReaderGoneError from None
-        except KeyboardInterrupt:
-            raise _InterruptedError from None
+        except KeyboardInterrupt as interrupt:
+            raise _InterruptedError(*interrupt.args) from None
 
 
 def load_command(name: str) -> "Command":
@@ -124,19 +128,31 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process; nothing else ends it."""
     # the stages of a pipe share the processors: threads that spin while they wait starve the others
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    end_tidily()
     try:
         with libraries_silenced():
             status = execute(arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        status = _flush(status)
     except (_ReaderGoneError, BrokenPipeError):
-        _die_of(signal.SIGPIPE)
-    except (_InterruptedError, KeyboardInterrupt):
-        _die_of(signal.SIGINT)
-    except OSError as error:
-        console.error(f"standard output: {error.strerror}")
-        status = 5
+        die_of(signal.SIGPIPE)
+    except (_InterruptedError, KeyboardInterrupt) as error:
+        die_of(error.args[0] if error.args else signal.SIGINT)
     _leave(status)
+
+
+def _flush(status: int) -> int:
+    """The exit code after the last of the output has gone out."""
+    if sys.stdout is None:
+        return status
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if status not in {5, 6}:  # else the reason was told
+            console.error(f"standard output: {(error.strerror or 'closed').lower()}")
+        return 5
+    return status
 
 
 def execute(arguments: Sequence[str] | None) -> int:
@@ -148,8 +164,12 @@ def execute(arguments: Sequence[str] | None) -> int:
         return error.code
     except _ClickException as error:
         return _usage_error(error)
-    except MemoryError:
-        console.error("not enough memory", "Try a smaller --batch.")
+    except typer.Abort:  # Ctrl-C before the command had begun
+        raise KeyboardInterrupt from None
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(map(str(error).__contains__, _STARVED)):
+            raise
+        console.error("not enough memory", "Try a smaller --batch or fewer --jobs.")
         return 5
     except OSError as error:
         if error.errno is None:
@@ -172,15 +192,6 @@ def _usage_error(error: Exception) -> int:
         message = f"{message[:MESSAGE_LIMIT]} ..."
     console.error(message, f"See '{path} --help'.")
     return 2
-
-
-def _die_of(number: signal.Signals) -> NoReturn:
-    """End as killed by the signal: the shell sees 141 for SIGPIPE, 130 for SIGINT."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)  # the interpreter's own last flush must not fail again
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-    os._exit(128 + number)
 
 
 def _leave(status: int) -> NoReturn:

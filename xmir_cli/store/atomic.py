@@ -14,7 +14,9 @@ from xmir_cli.errors import DataError, ExistsError
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    """Raise ExistsError when `path` is there and may not be replaced."""
+    """Raise ExistsError when `path` is there and may not be replaced; DataError: not at all."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path}: a pipe or device, so it is not replaced")
     if path.exists() and not force:
         raise ExistsError(f"{path}: exists already", "Replace it with --force.")
 

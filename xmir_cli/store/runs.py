@@ -95,10 +95,8 @@ def check_output(output: Path, replace_or_resume: bool) -> None:
         raise DataError(f"{folder}: no such folder")
     if output.is_dir() or not os.access(folder, os.W_OK):
         raise DataError(f"{output}: cannot be written there")
-    if replace_or_resume:
-        return
-    refuse_existing(output, force=False)
-    if state_path(output).exists():
+    refuse_existing(output, force=replace_or_resume)
+    if not replace_or_resume and state_path(output).exists():
         raise ExistsError(
             f"{state_path(output)}: a run that was interrupted",
             "Continue it with --resume, or start anew with --force.",
