@@ -60,3 +60,21 @@ def test_without_bias_the_constants_are_missing():
 def test_a_step_that_is_not_affine_is_refused():
     with pytest.raises(ModelError, match="no exact decomposition through ReLU"):
         Head(AveragePool(), (nn.ReLU(),)).cells(torch.rand(1, 2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "after", [(), (nn.Linear(6, 4).double(),), (neck(6), nn.Linear(6, 4).double(), neck(4))]
+)
+def test_a_direction_pulled_back_is_autograds_gradient(after):
+    head = Head(AveragePool(), after).eval()
+    features = torch.rand(1, 6, 4, 5, dtype=torch.float64, requires_grad=True)
+    direction = torch.rand(4 if after else 6, dtype=torch.float64)
+    (expected,) = torch.autograd.grad(head(features)[0] @ direction, features)
+    found = head.pull_back(direction)[:, None, None] / 20
+    assert torch.allclose(found.expand(6, 4, 5), expected[0], rtol=1e-12, atol=1e-14)
+
+
+def test_nothing_is_pulled_back_where_the_gradient_depends_on_the_features():
+    direction = torch.ones(6, dtype=torch.float64)
+    assert Head(GeMPool()).pull_back(direction) is None
+    assert Head(AveragePool(), (nn.LayerNorm(6).double(),)).pull_back(direction) is None

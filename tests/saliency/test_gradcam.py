@@ -4,7 +4,7 @@ import torch
 from xmir_cli.model.embedder import unit
 from xmir_cli.model.head import GeMPool, MaxPool
 from xmir_cli.saliency.methods.activation import Method as Activation
-from xmir_cli.saliency.methods.gradcam import Method, embedding_gradient, feature_gradient
+from xmir_cli.saliency.methods.gradcam import Method, embedding_gradient
 from xmir_cli.saliency.sample import make_samples
 
 CELLS = 64
@@ -33,7 +33,7 @@ def test_gradient_equals_autograd_of_the_whole_target(name, head, pool, make_emb
     leaf = explained.features[None].clone().requires_grad_()
     (expected,) = torch.autograd.grad(value(name, embedder.project(leaf), target), leaf)
     direction = embedding_gradient(name, target, explained)
-    found = feature_gradient(embedder, explained.features, direction)
+    found = embedder.gradient(explained.features, direction)
     torch.testing.assert_close(found, expected[0], atol=1e-6, rtol=1e-4)
 
 
@@ -42,7 +42,7 @@ def test_map_is_the_paper_formula_in_loops(name, make_embedder, make_inputs):
     embedder = make_embedder(pool=GeMPool(), head=4)
     target, explained = make_samples(embedder, make_inputs(2))
     direction = embedding_gradient(name, target, explained)
-    gradient = feature_gradient(embedder, explained.features, direction)
+    gradient = embedder.gradient(explained.features, direction)
     expected = torch.zeros(8, 8)
     for channel in range(6):
         alpha = sum(gradient[channel].flatten().tolist()) / CELLS
@@ -119,7 +119,7 @@ def test_unpooled_dot_sums_to_the_product_for_every_pooling(pool, make_embedder,
 def test_unpooled_map_of_max_pooling_keeps_to_the_maxima(make_embedder, make_inputs):
     embedder = make_embedder(pool=MaxPool())
     target, explained = make_samples(embedder, make_inputs(2))
-    gradient = feature_gradient(embedder, explained.features, target.raw)
+    gradient = embedder.gradient(explained.features, target.raw)
     assert int((gradient * explained.features).sum(dim=0).count_nonzero()) <= 6
     pooled = Method()(embedder, target, explained).saliency
     unpooled = Method(pooled=False)(embedder, target, explained).saliency

@@ -12,6 +12,8 @@ from torch import Tensor
 from xmir_cli import console
 from xmir_cli.errors import ModelError
 from xmir_cli.images.decode import Picture
+from xmir_cli.model.frame import crop_corner, frame_of, resized_size
+from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
 from xmir_cli.model.program import Program, compile_program
 from xmir_cli.model.workers import share_out
@@ -67,22 +69,18 @@ class Embedder:
         return self._compiled[1]
 
     def view(self, picture: Picture) -> View:
-        """Resize the shorter side, crop the centre; the sizes and offsets are torchvision's."""
+        """Resize the shorter side, crop the centre; where that is, `frame_of` says."""
         small = self.resized(picture)
-        left = round((small.width - self.size) / 2)
-        top = round((small.height - self.size) / 2)
+        left, top = crop_corner(self.spec.preprocessing, small.width, small.height)
         # outside the picture, where the crop is larger than it, Pillow fills with zero
         crop = small.pixels.crop((left, top, left + self.size, top + self.size))
-        x_scale, y_scale = picture.width / small.width, picture.height / small.height
-        roi = (left * x_scale, top * y_scale, self.size * x_scale, self.size * y_scale)
-        return View(three_channels(crop), roi, (picture.width, picture.height))
+        frame = frame_of(self.spec.preprocessing, picture.width, picture.height)
+        return View(three_channels(crop), frame.roi, frame.image_size)
 
     def resized(self, picture: Picture) -> Picture:
         """The whole picture, its shorter side as long as the recipe wants it before the crop."""
-        recipe, short = self.spec.preprocessing, min(picture.width, picture.height)
-        width = recipe.resize * picture.width // short
-        height = recipe.resize * picture.height // short
-        image = picture.pixels
+        recipe, image = self.spec.preprocessing, picture.pixels
+        width, height = resized_size(recipe, picture.width, picture.height)
         if (width, height) != image.size:
             image = image.resize((width, height), SAMPLING[recipe.interpolation])
         return Picture(image, width, height, picture.done)
@@ -103,6 +101,22 @@ class Embedder:
         """Raw embeddings [B, D] of feature maps [B, C, h, w]; differentiable."""
         embedding: Tensor = self.network.head(features)
         return embedding
+
+    def gradient(self, features: Tensor, direction: Tensor) -> Tensor:
+        """The gradient [C, h, w] of direction [D] . e with respect to one map [C, h, w].
+
+        Behind average pooling it is the same in every cell: a product of matrix and vector.
+        """
+        head = self.network.head
+        pooled = head.pull_back(direction.to(features)) if isinstance(head, Head) else None
+        if pooled is not None:
+            return (pooled / features[0].numel())[:, None, None].expand_as(features)
+        leaf = features[None].detach().clone().requires_grad_()
+        with torch.enable_grad():
+            raw = self.project(leaf)[0]
+            along = raw @ direction.to(raw)  # a number; of a vector torch would import sympy, 0.5 s
+        (gradient,) = torch.autograd.grad(along, leaf)
+        return gradient.squeeze(0)
 
     def cells(self, features: Tensor, bias: bool = True) -> Tensor:
         """Equivalent embeddings [B, h*w, D] whose sum over the cells is the raw embedding."""

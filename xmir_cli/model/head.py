@@ -89,6 +89,22 @@ class Head(nn.Module):
             cells = _spread(step, cells, bias)
         return cells
 
+    def pull_back(self, direction: Tensor) -> Tensor | None:
+        """The gradient [C] of direction [D] . e with respect to average-pooled features.
+
+        None where it depends on the features: behind another pooling, or with a LayerNorm.
+        """
+        if not isinstance(self.pool, AveragePool):
+            return None
+        for step in reversed(self.after):
+            if isinstance(step, nn.Linear):
+                direction = direction @ step.weight.detach()
+            elif isinstance(step, nn.BatchNorm1d):
+                direction = direction * _scale(step).detach()
+            else:
+                return None
+        return direction
+
     def affine(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """The steps after the pooling as one: weight [C, D] and bias [D] for `pooled` [C].
 
@@ -122,6 +138,13 @@ class OpaqueHead(nn.Module):
         return self.pool.cells(features)
 
 
+def _scale(step: nn.BatchNorm1d) -> Tensor:
+    """What a BatchNorm in eval mode multiplies each dimension with."""
+    assert step.running_var is not None
+    scale: Tensor = step.weight * (step.running_var + step.eps).rsqrt()
+    return scale
+
+
 def _spread(step: nn.Module, cells: Tensor, bias: bool) -> Tensor:
     """One affine step on every cell's share [B, n, D], its constant spread evenly when `bias`."""
     count = cells.shape[1]
@@ -130,8 +153,7 @@ def _spread(step: nn.Module, cells: Tensor, bias: bool) -> Tensor:
         constant: Tensor | None = step.bias
     elif isinstance(step, nn.BatchNorm1d):
         assert step.running_mean is not None
-        assert step.running_var is not None
-        scale = step.weight * (step.running_var + step.eps).rsqrt()
+        scale = _scale(step)
         scaled = cells * scale
         constant = step.bias - step.running_mean * scale
     elif isinstance(step, nn.LayerNorm):

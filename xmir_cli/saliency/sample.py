@@ -27,7 +27,7 @@ class Sample:
     `negatives` are images that the pair is contrasted with; they belong to its anchor, the query.
     """
 
-    input: Tensor  # [3, S, S] in model space, on the CPU
+    input: Tensor  # [3, S, S] in model space, on the CPU; empty: see `stored_samples`
     features: Tensor  # [C, h, w] on the network's device
     raw: Tensor  # [D] before the normalisation, float32 on the CPU
     embedding: Tensor  # [D] unit, float32 on the CPU
@@ -85,6 +85,11 @@ def needs_gallery(method: Method) -> bool:
     return bool(getattr(method, "need_gallery", False))
 
 
+def from_features(method: Method) -> bool:
+    """Whether a method says, by `from_features = True`, that it asks for no inputs and passes."""
+    return bool(getattr(method, "from_features", False))
+
+
 def similarity(first: Sample, second: Sample) -> float:
     """The cosine of the two embeddings, summed in float64."""
     return float(first.embedding.double() @ second.embedding.double())
@@ -95,11 +100,26 @@ def make_samples(embedder: Embedder, inputs: Sequence[Tensor]) -> list[Sample]:
     if not inputs:
         return []
     features = embedder.forward_features(torch.stack(list(inputs)))
-    with torch.no_grad():
-        raw = embedder.project(features).float().cpu()
+    raw = _raw(embedder, features)
     embeddings = unit(raw)
     # clones, for a row of a batch would keep the whole batch alive
     return [
         Sample(image, features[row].clone(), raw[row].clone(), embeddings[row].clone())
         for row, image in enumerate(inputs)
     ]
+
+
+def stored_samples(embedder: Embedder, features: Tensor, embeddings: Tensor) -> list[Sample]:
+    """Samples without inputs, of stored feature maps [N, C, h, w] and unit embeddings [N, D].
+
+    They are for methods that work `from_features`. Only the head runs.
+    """
+    features = features.to(embedder.device, torch.float32)
+    raw = _raw(embedder, features)
+    nothing = torch.empty(0)
+    return [Sample(nothing, *each) for each in zip(features, raw, embeddings, strict=True)]
+
+
+def _raw(embedder: Embedder, features: Tensor) -> Tensor:
+    with torch.no_grad():
+        return embedder.project(features).float().cpu()

@@ -46,6 +46,8 @@ class Method:
         int, "how many of the strongest pairs of regions to name in the record and to draw"
     ] = 0
 
+    from_features = True
+
     def __post_init__(self) -> None:
         if self.point and not _POINT.fullmatch(self.point):
             raise UsageError(f"--point: expected X,Y, found {self.point}")

@@ -35,6 +35,8 @@ class Method:
         Literal["own", "paper"], "paper: as the X-MIR paper's released code, which means --abs"
     ] = "own"
 
+    from_features = True
+
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         anchor = target if target.negatives else explained  # the query carries the negatives
         wanted = _NEGATIVES[self.form]
@@ -64,13 +66,11 @@ def channel_weights(
 
 def attention_map(embedder: Embedder, weights: Tensor, features: Tensor, absolute: bool) -> Tensor:
     """The map [h, w] of features [C, h, w]; gradients run through the head alone."""
-    leaf = features[None].detach().clone().requires_grad_()
-    with torch.enable_grad():
-        raw = embedder.project(leaf)[0]
-        score = (weights.to(raw) * (raw.abs() if absolute else raw)).sum()
-    (gradient,) = torch.autograd.grad(score, leaf)
-    alpha = gradient.mean(dim=(2, 3), keepdim=True)  # [1, C, 1, 1]
-    return (alpha * leaf.detach()).sum(dim=1)[0].clamp(min=0)
+    if absolute:
+        with torch.no_grad():
+            weights = weights * embedder.project(features[None])[0].float().cpu().sign()
+    alpha = embedder.gradient(features, weights).mean(dim=(1, 2), keepdim=True)  # [C, 1, 1]
+    return (alpha * features).sum(dim=0).clamp(min=0)
 
 
 def weight_spread(weights: Tensor) -> float:

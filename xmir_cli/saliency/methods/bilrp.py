@@ -37,6 +37,8 @@ class Method:
         int, "how many of the strongest pairs of regions to name in the record and to draw"
     ] = 0
 
+    from_features = True
+
     def __post_init__(self) -> None:
         for name, value in (("gamma", self.gamma), ("matches", self.matches)):
             if not value >= 0:

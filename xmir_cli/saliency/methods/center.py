@@ -16,6 +16,8 @@ class Method:
 
     sigma: Annotated[float, "width of the Gaussian, as a share of the side"] = 0.25
 
+    from_features = True
+
     def __post_init__(self) -> None:
         if not 0 < self.sigma < float("inf"):
             raise UsageError(f"--sigma: expected a number above 0, found {self.sigma:g}")

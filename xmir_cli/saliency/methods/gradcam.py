@@ -37,9 +37,11 @@ class Method:
         bool, "average the gradient over the cells; false is RGrad-CAM, which max pooling asks for"
     ] = True
 
+    from_features = True
+
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         direction = embedding_gradient(self.target, target, explained)
-        gradient = feature_gradient(embedder, explained.features, direction)
+        gradient = embedder.gradient(explained.features, direction)
         if self.pooled:
             gradient = gradient.mean(dim=(1, 2), keepdim=True)  # [C, 1, 1]
         grid = (gradient * explained.features).sum(dim=0)
@@ -66,13 +68,3 @@ def embedding_gradient(name: str, target: Sample, explained: Sample) -> Tensor:
         return torch.zeros_like(target.raw)
     across: Tensor = (difference - own * (own @ difference)) / length
     return (across if name == "cosine" else across / distance).float()
-
-
-def feature_gradient(embedder: Embedder, features: Tensor, direction: Tensor) -> Tensor:
-    """The gradient [C, h, w] of direction . e with respect to the features, through the head."""
-    leaf = features[None].detach().clone().requires_grad_()
-    with torch.enable_grad():
-        raw = embedder.project(leaf)[0]
-        along = raw @ direction.to(raw)  # a number; for a vector torch would import sympy, 0.5 s
-    (gradient,) = torch.autograd.grad(along, leaf)
-    return gradient.squeeze(0)

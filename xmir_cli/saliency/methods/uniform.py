@@ -12,5 +12,7 @@ from xmir_cli.saliency.sample import Explanation, Sample
 class Method:
     """S(u) = 1."""
 
+    from_features = True
+
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:  # noqa: ARG002 # sees no image
         return Explanation(torch.ones(embedder.size, embedder.size), 0)

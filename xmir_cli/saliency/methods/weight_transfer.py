@@ -33,6 +33,7 @@ class Method:
     neighbors: Annotated[int, "how many of the gallery's nearest images lend their weights"] = 1
 
     need_gallery = True
+    from_features = True
 
     def __post_init__(self) -> None:
         if self.neighbors < 1:
