@@ -38,9 +38,9 @@ def found() -> dict[str, dict[str, object]]:
     return {record["case"]: record for record in records}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_killed_command_leaves_old_or_new_and_ends_the_same_when_run_again(found, case: str):
     counts = found[case]
-    assert counts["kills"] == 3
-    assert counts["same after running again"] == 3
+    assert counts["same after running again"] == counts["kills"] > 1
     assert not [key for key in counts if key.startswith("lost")]
