@@ -1,6 +1,5 @@
 """`xmir embed`: images in, a table of unit vectors out."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from xmir_cli.records import ARTIFACT
 from xmir_cli.store.atomic import atomic_file, refuse_existing
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.jsonl import write_records
+from xmir_cli.store.outputs import refuse_input
 
 if TYPE_CHECKING:
     from xmir_cli.model.embedder import Embedder
@@ -97,7 +97,8 @@ def command(
     skips = console.Skips()
     asked = list_items(images, null_separated, where, "embed")
     items = _without_duplicates(asked, skips)
-    _refuse_input(output, images, items)
+    if output is not None:
+        refuse_input(output, [*images, *(item.path for item in items)])
     from xmir_cli.model.loader import load_embedder, make_spec
 
     spec = make_spec(model, architecture, weights, head, input_size, mean, std, window)
@@ -155,16 +156,6 @@ def _without_duplicates(asked: "Sequence[Item]", skips: console.Skips) -> "list[
         else:
             items[item.id] = item
     return list(items.values())
-
-
-def _refuse_input(output: Path | None, images: Sequence[str], items: "Sequence[Item]") -> None:
-    """An output that is also an input would be lost before it is read again."""
-    if output is None or not output.exists():
-        return
-    name = os.path.realpath(output)
-    given = [*(image for image in images if image != "-"), *(item.path for item in items)]
-    if any(os.path.realpath(path) == name for path in given):
-        raise UsageError(f"{output}: is an input, too")
 
 
 def _parts(

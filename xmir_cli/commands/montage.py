@@ -10,6 +10,7 @@ from xmir_cli import console, options
 from xmir_cli.errors import DataError, UsageError
 from xmir_cli.store.atomic import atomic_file, refuse_existing
 from xmir_cli.store.jsonl import open_lines, read_records
+from xmir_cli.store.outputs import refuse_input
 
 
 def command(
@@ -46,6 +47,7 @@ def command(
         entries = list(read_entries(read_records(stream), skips))
     if not entries:
         raise DataError("no usable record" if skips.total else "no records on standard input")
+    refuse_input(output, (path for entry in entries for path in (entry.query, entry.retrieved)))
     layers, look = layers_of(entries), Look(alpha, side, skips)
     with console.progress("drawing", len(entries)) as bar:
         rows = []

@@ -14,6 +14,7 @@ from xmir_cli.saliency import load_methods
 from xmir_cli.settings import method_settings
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
+from xmir_cli.store.outputs import refuse_input
 
 if TYPE_CHECKING:
     from xmir_cli.explain.requests import Request
@@ -80,6 +81,8 @@ def command(
     with stream:
         requests = list(read_requests(read_records(stream), given, skips))
     _refuse_unfit(requests, skips)
+    if plot is not None:
+        refuse_input(plot, (path for each in requests for path in (each.query, each.retrieved)))
     embedder = load_embedder(requests[0].spec, device, precision)
     embedder.batch = batch
     inputs = load_inputs(embedder, requests, skips, jobs)

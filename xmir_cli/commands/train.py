@@ -11,6 +11,7 @@ import typer
 from xmir_cli import console, options
 from xmir_cli.records import ARTIFACT, Record
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.store.outputs import refuse_input
 from xmir_cli.store.runs import (
     Run,
     check_finished,
@@ -131,6 +132,7 @@ def command(
     )
     skips = console.Skips()
     items = list_items(images, null, where, "train")
+    refuse_input(output, [*images, *(item.path for item in items)])
     rows = labelled([(item.id, item.path, item.columns) for item in items], skips.add)
     division = divide(rows, split, validate)
     check_classes([row.label for row in division.training], per_class, settings.classes_per_batch)
