@@ -57,8 +57,8 @@ def test_case_knows_its_files_hash_its_original_and_its_view(embedder, paths):
     case = Cases(embedder).load(paths)["b.png"]
     assert case.sha256 == hashlib.sha256(Path("b.png").read_bytes()).hexdigest()
     assert case.picture.pixels.size == (24, 20)
-    assert case.view.image_size == (24, 20)
-    assert torch.equal(case.sample.input, embedder.to_input(case.view))
+    assert case.frame.image_size == (24, 20)
+    assert torch.equal(case.sample.input, embedder.to_input(embedder.view(case.picture)))
 
 
 @pytest.mark.usefixtures("paths")

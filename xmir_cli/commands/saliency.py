@@ -11,13 +11,14 @@ from xmir_cli.errors import DataError, ItemError, UsageError
 from xmir_cli.records import ModelSpec
 from xmir_cli.saliency import load_methods
 from xmir_cli.settings import method_settings
+from xmir_cli.store.atomic import settle
 from xmir_cli.store.jsonl import open_lines, read_records
 
 if TYPE_CHECKING:
     from xmir_cli.explain.requests import Request
 
 RANKING = 256  # results of a query that are held together when one is contrasted with another
-COLUMNS = ["query", "retrieved", "method", "explains", "similarity_check", "overlay"]
+COLUMNS = ["query", "retrieved", "method", "explains", "similarity_check"]
 
 
 @method_settings
@@ -81,6 +82,13 @@ def command(
     cache_half: Annotated[
         bool, typer.Option("--cache-half", help="Keep them in float16, in half the space.")
     ] = False,
+    draws: Annotated[
+        bool,
+        typer.Option(
+            "--overlay/--no-overlay",
+            help="Draw each map on its image, which takes longer than many a map.",
+        ),
+    ] = True,
     colormap: options.Colormap = "auto",
     alpha: options.Alpha = 0.6,
     device: options.Device = "auto",
@@ -113,7 +121,7 @@ def command(
     def load(spec: ModelSpec) -> Cases:
         embedder = load_embedder(spec, device, precision)
         embedder.batch = batch
-        return Cases(embedder, jobs, keep=keep)
+        return Cases(embedder, jobs, keep=keep, draws=draws)
 
     keep = None if cache is None else Keep(cache, cache_half)
     methods = load_methods(method, settings)
@@ -128,12 +136,12 @@ def command(
         requests = pair_requests(query or "", image or [], given)
     output.mkdir(parents=True, exist_ok=True)
     sides = ("retrieved", "query") if on == "both" else (on,)
-    place = Output(output, Display(colormap, alpha), force)
+    place = Output(output, Display(colormap, alpha), force, draws)
     others = Others(tuple(negative or ()), contrast)
     explainer = Explainer(load, methods, sides, place, others)
-    done = 0
+    done, picture = 0, "overlay" if draws else "saliency"
     with (
-        console.Printer(layout or "", COLUMNS, "overlay") as printer,
+        console.Printer(layout or "", [*COLUMNS, picture], picture) as printer,
         console.progress("explaining", None) as bar,
     ):
         for group in group_requests(requests, batch if contrast is None else RANKING):
@@ -144,6 +152,7 @@ def command(
                 printer.write(record)
                 bar.advance()
                 done += 1
+    _settle(output, cache)
     return _finish(done, skips)
 
 
@@ -172,6 +181,12 @@ def _refuse_contrast(
         raise UsageError(
             "--contrast: a --point of one image is nowhere in another", "Leave one out."
         )
+
+
+def _settle(*folders: Path | None) -> None:
+    for folder in folders:
+        if folder is not None and folder.is_dir():
+            settle(folder)
 
 
 def _finish(done: int, skips: console.Skips) -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xmir_cli.errors import ItemError
@@ -10,6 +10,7 @@ from xmir_cli.explain.keep import Keep
 from xmir_cli.images.decode import Picture, decode_bytes, read_bytes
 from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder, View
+from xmir_cli.model.frame import Frame
 from xmir_cli.saliency.sample import Sample, make_samples
 
 CACHE = 512 << 20  # bytes of cases kept beside those in use
@@ -20,20 +21,25 @@ class Case:
     """An image with its file's hash, its original picture, and what the methods see."""
 
     sha256: str
-    picture: Picture
-    view: View
+    frame: Frame
     sample: Sample
+    picture: Picture | None  # to draw on
+    stored: bool = False  # whether an index lent its feature map, and the network saw nothing
 
     @property
     def bytes(self) -> int:
         """Memory held, with everything that methods remembered about the image."""
+        if self.picture is None:
+            return self.sample.bytes
         width = {"L": 1, "F": 4}.get(self.picture.pixels.mode, 3)
-        picture = self.picture.width * self.picture.height * width
-        return picture + self.view.pixels.nbytes + self.sample.bytes
+        return self.picture.width * self.picture.height * width + self.sample.bytes
+
+
+Lender = Callable[[Embedder, Sequence[str]], dict[str, Case]]  # the cases of those paths it knows
 
 
 class Cases:
-    """Loads cases; those used last stay within a bound of memory."""
+    """Loads cases; those used last stay within a bound of memory. `draws`: with pictures."""
 
     def __init__(
         self,
@@ -41,26 +47,45 @@ class Cases:
         jobs: int | None = None,
         limit: int = CACHE,
         keep: Keep | None = None,
+        draws: bool = True,
     ) -> None:
         self.embedder = embedder
         self.limit = limit
         self.keep = keep
+        self.draws = draws
         self._kept: OrderedDict[str, Case] = OrderedDict()
         self._jobs = jobs
 
-    def load(self, paths: Iterable[str]) -> dict[str, Case | ItemError]:
-        """The case of every path, or why there is none; new images share their forward passes."""
+    def load(
+        self, paths: Iterable[str], lender: Lender | None = None
+    ) -> dict[str, Case | ItemError]:
+        """The case of every path, or why there is none; new images share their forward passes.
+
+        What `lender` knows passes no network.
+        """
         wanted = list(dict.fromkeys(paths))
-        found: dict[str, Case | ItemError] = {
-            path: self._kept[path] for path in wanted if path in self._kept
-        }
+        found: dict[str, Case | ItemError] = {}
+        if lender is not None:
+            lent = lender(self.embedder, wanted)
+            found.update(self._with_pictures(lent) if self.draws else lent)
+        found.update({path: self._kept[path] for path in wanted if path in self._kept} | found)
         found.update(self._load_new([path for path in wanted if path not in found]))
         for path in wanted:
             case = found[path]
-            if isinstance(case, Case):
+            if isinstance(case, Case) and not case.stored:
                 self._kept[path] = case
                 self._kept.move_to_end(path)
         self._forget()
+        return found
+
+    def _with_pictures(self, lent: Mapping[str, Case]) -> dict[str, Case | ItemError]:
+        """The same to draw on, but for those whose files are no longer what the index saw."""
+        found: dict[str, Case | ItemError] = {}
+        for path, read in zip(lent, decode_all(lent, self._read, self._jobs), strict=True):
+            if isinstance(read, ItemError):
+                found[path] = read
+            elif read[0] == lent[path].sha256:
+                found[path] = replace(lent[path], picture=read[1])
         return found
 
     def _load_new(self, paths: Sequence[str]) -> dict[str, Case | ItemError]:
@@ -80,12 +105,18 @@ class Cases:
         sample = replace(sample, roi=opened.view.roi)
         if self.keep is not None:
             sample = replace(sample, memo=self.keep.memo(self.embedder, opened.sha256))
-        return Case(opened.sha256, opened.picture, opened.view, sample)
+        frame = Frame(opened.view.roi, opened.view.image_size)
+        return Case(opened.sha256, frame, sample, opened.picture)
 
     def _open(self, path: str) -> "_Opened":
+        sha256, picture = self._read(path)
+        return _Opened(sha256, picture, self.embedder.view(picture))
+
+    def _read(self, path: str) -> tuple[str, Picture]:
+        """The hash of a file and its picture."""
         data = read_bytes(path)
         picture = decode_bytes(data, path, self.embedder.spec.preprocessing.window)
-        return _Opened(hashlib.sha256(data).hexdigest(), picture, self.embedder.view(picture))
+        return hashlib.sha256(data).hexdigest(), picture
 
     def _forget(self) -> None:
         # sizes are taken anew: methods add to a sample's memo

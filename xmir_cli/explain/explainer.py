@@ -2,19 +2,23 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, cached_property
 from typing import TypeVar
 
 from xmir_cli.errors import ItemError
-from xmir_cli.explain.cases import Case, Cases
+from xmir_cli.explain.cases import Case, Cases, Lender
 from xmir_cli.explain.galleries import origin_of
 from xmir_cli.explain.maps import Output, Pair, make_map, names_of
 from xmir_cli.explain.requests import Request
 from xmir_cli.explain.rivals import Others
 from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.workers import share_out
 from xmir_cli.records import SALIENCY, ModelSpec, Record
-from xmir_cli.saliency.sample import Method, needs_gallery, similarity
+from xmir_cli.saliency.sample import Method, from_features, needs_gallery, similarity
 
 T = TypeVar("T")
+# a request, its negatives, and the image it is contrasted with
+Asked = tuple[Request, list[str] | ItemError, str | ItemError | None]
 TOLERANCE = 1e-3  # of a similarity computed again
 
 
@@ -43,26 +47,57 @@ class Explainer:
         against = self.others.contrasts(group)
         named = [path for path in against if isinstance(path, str)]
         paths = [path for request in group for path in (request.query, request.retrieved)]
-        found = cases.load([*self.others.named_negatives(), *named, *paths])
+        lender = self._lender(group[0])
+        found = cases.load([*self.others.named_negatives(), *named, *paths], lender)
         negatives = [self._negatives(request, found) for request in group]
         more = [path for each in negatives if isinstance(each, list) for path in each]
-        found.update(cases.load(path for path in more if path not in found))
-        for request, told_apart, other in zip(group, negatives, against, strict=True):
-            try:
-                pair = self._pair(request, _usable(told_apart), _usable(other), found)
-            except ItemError as error:
-                yield request, error
-                continue
-            seen: Record = {"negatives": told_apart} if told_apart else {}
-            seen |= {} if other is None else {"contrast": other}
-            for record in self._records(cases.embedder, request, pair):
-                yield request, {**record, **seen}
+        found.update(cases.load((path for path in more if path not in found), lender))
+
+        def answer(asked: Asked) -> Iterator[Record | ItemError]:
+            return self._answer(cases.embedder, asked, found)
+
+        asked = list(zip(group, negatives, against, strict=True))
+        # maps of features take a millisecond: threads inside one would wait for each other
+        answers = share_out(lambda each: list(answer(each)), asked) if self._light else None
+        for request, records in zip(group, answers or map(answer, asked), strict=True):
+            for record in records:
+                yield request, record
+
+    @cached_property
+    def _light(self) -> bool:
+        """Whether no method needs inputs or forward passes."""
+        return all(map(from_features, self.methods.values()))
+
+    def _answer(
+        self, embedder: Embedder, asked: Asked, found: Mapping[str, Case | ItemError]
+    ) -> Iterator[Record | ItemError]:
+        """One record a method and side, or why there is none."""
+        request, told_apart, other = asked
+        try:
+            pair = self._pair(request, _usable(told_apart), _usable(other), found)
+        except ItemError as error:
+            yield error
+            return
+        seen: Record = {"negatives": told_apart} if told_apart else {}
+        seen |= {} if other is None else {"contrast": other}
+        for record in self._records(embedder, request, pair):
+            yield {**record, **seen}
 
     def _cases(self, spec: ModelSpec) -> Cases:
         if self._loaded is None or self._loaded[0] != spec:
             self._loaded = None  # the old network goes before the new one comes
             self._loaded = (spec, self._load(spec))
         return self._loaded[1]
+
+    def _lender(self, request: Request) -> Lender | None:
+        """The index of a request, if it has feature maps and they are all that the methods need."""
+        if "index" not in request.record or not self._light:
+            return None
+        try:
+            origin = origin_of(request)
+        except ItemError:  # the images are there all the same
+            return None
+        return None if origin.gallery.features is None else origin.lend
 
     def _negatives(
         self, request: Request, found: Mapping[str, Case | ItemError]
@@ -97,7 +132,7 @@ class Explainer:
             "schema": "",  # stands first, as in every record
             **request.record,
             "similarity": request.similarity if request.similarity is not None else check,
-            "model": embedder.spec.to_json(),
+            "model": _to_json(embedder.spec),
             "similarity_check": check,
         } | {"schema": SALIENCY}
         names = names_of(request.query, request.retrieved)
@@ -105,6 +140,9 @@ class Explainer:
             for explains in ("retrieved",) if request.is_self else self.explains:
                 side = replace(pair, explains=explains)
                 yield {**common, **make_map(embedder, side, name, method, (self.output, names))}
+
+
+_to_json = cache(ModelSpec.to_json)
 
 
 def _usable(found: T | ItemError) -> T:

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.explain.cases import Case
@@ -15,7 +17,9 @@ from xmir_cli.explain.requests import Request
 from xmir_cli.gallery.asked import rows_with
 from xmir_cli.gallery.exact import Scope
 from xmir_cli.gallery.folder import Gallery, open_gallery
-from xmir_cli.saliency.sample import Labelled
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.frame import frame_of
+from xmir_cli.saliency.sample import Labelled, stored_samples
 from xmir_cli.store.names import restored
 
 
@@ -37,6 +41,35 @@ class Origin:
         kinds = self.gallery.items["label"].combine_chunks().dictionary_encode().indices
         labels = kinds.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         return Labelled(self.gallery.vectors, labels)
+
+    def lend(self, embedder: Embedder, paths: Sequence[str]) -> dict[str, Case]:
+        """The cases of those images that are items here with feature maps; their files may be gone.
+
+        They have no pictures and no inputs, and are for methods that work `from_features`.
+        """
+        maps, recipe = self.gallery.features, embedder.spec.preprocessing
+        known = {path: self._places[path] for path in paths if path in self._places}
+        if maps is None or not known or not self._fits(embedder):
+            return {}
+        rows = [place[0] for place in known.values()]
+        vectors = torch.from_numpy(self.gallery.vectors[rows])
+        samples = stored_samples(embedder, torch.from_numpy(maps[rows]), vectors)
+        cases = {}
+        for (path, (_, sha256, *size)), sample in zip(known.items(), samples, strict=True):
+            frame = frame_of(recipe, *size)
+            cases[path] = Case(sha256, frame, replace(sample, roi=frame.roi), None, stored=True)
+        return cases
+
+    def _fits(self, embedder: Embedder) -> bool:
+        return self.gallery.manifest.model.same_embedding(embedder.spec)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, str, int, int]]:
+        """Row, hash, width and height of every item, by its path."""
+        items = self.gallery.items
+        columns = [items[name].to_pylist() for name in ("sha256", "width", "height")]
+        paths = map(restored, items["path"].to_pylist())
+        return dict(zip(paths, zip(range(len(items)), *columns, strict=True), strict=True))
 
     def negatives(self, request: Request, query: Case, count: int) -> list[str]:
         """The paths of the images most like the query whose label is not the retrieved image's.

@@ -47,7 +47,7 @@ class KeptMemo(MutableMapping[Hashable, Tensor]):
         array = value.half().numpy() if self._keep.half else value.numpy()
         origin, path = self._place(key)
         self._keep.folder.mkdir(parents=True, exist_ok=True)
-        write_array(path, array)
+        write_array(path, array, settled=False)
         write_provenance(path.with_suffix(".json"), origin, {"evaluations": 0, "details": {}}, path)
         self._held[key] = torch.from_numpy(array.astype(np.float32))  # the same now and later
 

@@ -31,6 +31,13 @@ class Pair:
     explains: str = "retrieved"  # query | retrieved
 
     @property
+    def stored(self) -> list[str]:
+        """Which of the images are known by their feature maps in an index, in float16."""
+        named = {"query": self.query, "retrieved": self.retrieved, "contrast": self.contrast}
+        found = [name for name, case in named.items() if case is not None and case.stored]
+        return [*found, *["negatives" for case in self.negatives if case.stored][:1]]
+
+    @property
     def explained(self) -> Case:
         """The image that gets the map."""
         return self.query if self.explains == "query" else self.retrieved
@@ -53,6 +60,7 @@ class Output:
     folder: Path
     display: Display
     force: bool = False  # make maps again that are there already
+    draws: bool = True  # overlays, too
 
     def path(self, stem: str, suffix: str) -> Path:
         """A file of the folder."""
@@ -83,27 +91,29 @@ def make_map(
     settings = _settings(method, pair)
     asked: Record = {"method": name, "settings": settings, "explains": pair.explains}
     images = {"query_sha256": pair.query.sha256, "retrieved_sha256": pair.retrieved.sha256}
-    origin = made_of(embedder, {**images, **asked})
+    stored: Record = {"stored_features": pair.stored} if pair.stored else {}
+    origin = made_of(embedder, {**images, **asked, **stored})
     stem = f"{names}--{name}-{digest(origin)}"
     array, provenance = place.path(stem, ".npy"), place.path(stem, ".json")
     known = None if place.force else read_provenance(provenance, origin, array)
     if known is None:
         explanation = _explain(embedder, pair, method)
-        write_array(array, explanation.saliency.numpy())
+        write_array(array, explanation.saliency.numpy(), settled=False)
         found: Record = {
             "evaluations": explanation.evaluations,
             "details": _details(explanation, pair.explains),
         }
-        _draw(place, stem, pair, explanation.saliency.numpy(), found)
+        if place.draws:
+            _draw(place, stem, pair, explanation.saliency.numpy(), found)
         known = write_provenance(provenance, origin, found, array)
-    elif not place.overlay_path(stem).is_file():
+    elif place.draws and not place.overlay_path(stem).is_file():
         _draw(place, stem, pair, read_array(array), known)
     return {
         **asked,
         "saliency": str(array),
-        "overlay": str(place.overlay_path(stem)),
-        "roi": list(pair.explained.view.roi),
-        "image_size": list(pair.explained.view.image_size),
+        "overlay": str(place.overlay_path(stem)) if place.draws else None,
+        "roi": list(pair.explained.frame.roi),
+        "image_size": list(pair.explained.frame.image_size),
         "evaluations": known["evaluations"],
         "details": known["details"],
     }
@@ -143,7 +153,8 @@ def _regions(match: Match, explains: str) -> Record:
 
 def _draw(place: Output, stem: str, pair: Pair, saliency: np.ndarray, found: Record) -> None:
     case = pair.explained
-    picture = overlay(case.picture.pixels, saliency, case.view.roi, place.display)
+    assert case.picture is not None
+    picture = overlay(case.picture.pixels, saliency, case.frame.roi, place.display)
     details = found["details"]
     assert isinstance(details, dict)
     boxes = [match[pair.explains] for match in details.get("matches", [])]

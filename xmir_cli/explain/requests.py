@@ -54,6 +54,8 @@ def pair_requests(query: str, images: Sequence[str], spec: ModelSpec) -> list[Re
 def group_requests(requests: Iterable[Request], limit: int) -> Iterator[list[Request]]:
     """Consecutive requests of one query and network, and consecutive self-similarities, together.
 
+    All of a group name the same index.
+
     At most `limit` in a group, so that a stream is answered as it comes.
     """
     for _, group in itertools.groupby(requests, key=_group_key):
@@ -61,8 +63,8 @@ def group_requests(requests: Iterable[Request], limit: int) -> Iterator[list[Req
             yield part
 
 
-def _group_key(request: Request) -> tuple[ModelSpec, str]:
-    return request.spec, "" if request.is_self else request.query
+def _group_key(request: Request) -> tuple[ModelSpec, str, object]:
+    return request.spec, "" if request.is_self else request.query, request.record.get("index")
 
 
 def _request(name: str, record: Record, given: ModelSpec | None) -> Request:

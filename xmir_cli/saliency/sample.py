@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder, unit
+from xmir_cli.model.workers import share_out
 from xmir_cli.saliency.regions import Box
+
+_PART = 4  # stored maps that a thread widens at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +44,10 @@ class Sample:
     @property
     def frame(self) -> Box:
         """What the network sees, in pixels of the original picture."""
+        if self.roi is not None:
+            return self.roi
         rows, columns = self.input.shape[1:]
-        return self.roi or (0.0, 0.0, float(columns), float(rows))
+        return (0.0, 0.0, float(columns), float(rows))
 
     @property
     def bytes(self) -> int:
@@ -114,10 +119,18 @@ def stored_samples(embedder: Embedder, features: Tensor, embeddings: Tensor) -> 
 
     They are for methods that work `from_features`. Only the head runs.
     """
-    features = features.to(embedder.device, torch.float32)
-    raw = _raw(embedder, features)
+
+    def widen(maps: Tensor) -> tuple[Tensor, Tensor]:
+        wide = maps.to(embedder.device, torch.float32)
+        return wide, _raw(embedder, wide)
+
+    made = share_out(widen, features.split(_PART))
+    each = [(one, own) for wide, raw in made for one, own in zip(wide, raw, strict=True)]
     nothing = torch.empty(0)
-    return [Sample(nothing, *each) for each in zip(features, raw, embeddings, strict=True)]
+    return [
+        Sample(nothing, *known, embedding)
+        for known, embedding in zip(each, embeddings, strict=True)
+    ]
 
 
 def _raw(embedder: Embedder, features: Tensor) -> Tensor:

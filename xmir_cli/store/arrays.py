@@ -15,9 +15,12 @@ from xmir_cli.store.regular import open_regular
 _HEADER_LIMIT = 10_000  # characters
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an array of plain numbers as `.npy`; equal arrays give equal bytes."""
-    with atomic_file(path) as file:
+def write_array(path: Path, array: np.ndarray, settled: bool = True) -> None:
+    """Write an array of plain numbers as `.npy`; equal arrays give equal bytes.
+
+    `settled` is as `atomic_file` has it.
+    """
+    with atomic_file(path, settled) as file:
         write_array_to(file, array)
 
 

@@ -22,12 +22,15 @@ def refuse_existing(path: Path, force: bool) -> None:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, settled: bool = True) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` only when the block ends without an error.
 
     A symbolic link is followed, so that what it points to is replaced. Two writers both succeed,
     the last one stays. Raises OSError naming `path`, and DataError when it is a folder or device;
     nothing is left behind then, and what stood under `path` stays.
+
+    With `settled` it is on the disk when the block is left. Without, a loss of power may damage it:
+    for files that are compared with a checksum when they are read, and a thousand times as many.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
@@ -37,13 +40,28 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         try:
             with file:
                 yield file
-                on_disk(file)
+                file.flush()
+                if settled:
+                    os.fsync(file.fileno())
                 temporary.replace(target)  # while the lock is held: see _open_temporary
         except BaseException:
             with suppress(FileNotFoundError):
                 temporary.unlink()
             raise
-        _sync_folder(target.parent)
+        if settled:
+            _sync_folder(target.parent)
+
+
+def settle(folder: Path) -> None:
+    """Return when everything that was written to the disk of the folder has reached it."""
+    import ctypes  # noqa: PLC0415 # as below
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        syncfs = getattr(ctypes.CDLL(None), "syncfs", lambda _: os.sync())  # Linux has it
+        syncfs(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def on_disk(file: BinaryIO) -> None:
