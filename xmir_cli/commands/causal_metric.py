@@ -125,7 +125,8 @@ def command(
     instead = make_spec(model, None, None, None, None, None, None) if model else None
     protocol = Protocol(preset, blur_padding, substrate, order, ties, steps, seed)
     scorer = PairScorer(protocol, controls, load, instead)
-    report = Report(console.Skips(), Tally(seed), gates, read_baseline(baseline), tolerance)
+    tally, earlier = Tally(seed), read_baseline(baseline)
+    report = Report(console.Skips(), tally, gates, earlier, tolerance, junit is not None)
     with (
         stream,
         console.Printer(form or "", _columns(summary, controls), "saliency") as printer,

@@ -1,8 +1,9 @@
 """`xmir montage`: one page of queries, retrieved images and their overlays."""
 
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from xmir_cli.errors import DataError, UsageError
 from xmir_cli.store.atomic import atomic_file, refuse_existing
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
+
+if TYPE_CHECKING:
+    from xmir_cli.explain.page import Entry
 
 
 def command(
@@ -48,13 +52,15 @@ def command(
     if not entries:
         raise DataError("no usable record" if skips.total else "no records on standard input")
     refuse_input(output, (path for entry in entries for path in (entry.query, entry.retrieved)))
-    layers, look = layers_of(entries), Look(alpha, side, skips)
+    look = Look(alpha, side)
+    layers = layers_of(entries, look)
     with console.progress("drawing", len(entries)) as bar:
         rows = []
         for _, group in groupby(entries, key=lambda entry: entry.query):
             row = list(group)
             rows.append(row_of(row, layers, look))
             bar.advance(len(row))
+    done = _count(entries, look.bad, skips)
     titles = [layer.name for layer in layers] if len(layers) > 1 else []
     width = max(len(row) for row in rows)
     header = ["query", *titles * width][:width] if titles else []
@@ -63,4 +69,18 @@ def command(
     with atomic_file(output) as file:
         picture.save(file, format=output.suffix[1:].upper())
     console.note(f"{output}: {len(rows)} queries, {picture.width} x {picture.height} pixels")
-    return skips.finish(len(entries), "drawn")
+    return skips.finish(done, "drawn")
+
+
+def _count(entries: "Sequence[Entry]", bad: Mapping[str, str], skips: console.Skips) -> int:
+    """How many records are drawn with all their files; DataError when there is none."""
+    done = 0
+    for entry in entries:
+        path = next((path for path in entry.files if path in bad), None)
+        if path is None:
+            done += 1
+        else:
+            skips.add(path, bad[path])
+    if not done:
+        raise DataError(f"none of {skips.total} records could be drawn; nothing was written")
+    return done

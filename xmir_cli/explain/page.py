@@ -1,10 +1,11 @@
 """Records as the rows of a montage: pictures, overlays, frames and captions."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from xmir_cli import console
@@ -20,11 +21,11 @@ from xmir_cli.store.arrays import read_array
 
 @dataclass(frozen=True)
 class Look:
-    """How pictures are drawn, and where those that cannot be read are counted."""
+    """How pictures are drawn, and which files could not be read, with the reason."""
 
     alpha: float
     side: int
-    skips: console.Skips
+    bad: dict[str, str] = field(default_factory=dict)  # path: reason
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Entry:
     query_boxes: list[list[float]]  # and of the query
     region: list[float] | None  # that the query was asked with
     record: Record
+
+    @property
+    def files(self) -> list[str]:
+        """All that it takes to draw the record."""
+        own = [] if self.saliency is None else [self.saliency]
+        return [self.query, self.retrieved, *own]
 
     @property
     def hit(self) -> tuple[str, object]:
@@ -82,13 +89,13 @@ def _entry(record: Record, where: str) -> Entry:
     )
 
 
-def layers_of(entries: Sequence[Entry]) -> list[Bar]:
+def layers_of(entries: Sequence[Entry], look: Look) -> list[Bar]:
     """The methods in order of appearance, each with the largest absolute value of its maps."""
     layers: dict[str, Bar] = {}
     for entry in entries:
         bar = layers.get(entry.layer, Bar(entry.layer, "inferno", 0.0))
-        if entry.saliency is not None:
-            saliency = read_array(Path(entry.saliency))
+        saliency = _map(entry, look)
+        if saliency is not None:
             signed = "blue-red" in {bar.colormap, automatic(saliency)}
             bar = Bar(
                 bar.name, "blue-red" if signed else "inferno", max(bar.largest, scale(saliency))
@@ -123,7 +130,7 @@ def row_of(entries: Sequence[Entry], layers: Sequence[Bar], look: Look) -> list[
 def _query_picture(entries: Sequence[Entry], look: Look) -> Image.Image | None:
     """The query with the region it was asked with, or with its side of its only hit's matches."""
     first = entries[0]
-    picture = _picture(first.query, first.window, look.skips)
+    picture = _picture(first.query, first.window, look)
     if first.region is not None:
         return _boxed(picture, [first.region], look, numbered=False)
     matched = [entry.query_boxes for entry in entries if entry.query_boxes]
@@ -134,11 +141,10 @@ def _query_picture(entries: Sequence[Entry], look: Look) -> Image.Image | None:
 def _overlay(entry: Entry, layer: Bar, look: Look) -> Image.Image | None:
 
     explained = entry.query if entry.record.get("explains") == "query" else entry.retrieved
-    picture = _picture(explained, entry.window, look.skips)
+    picture, saliency = _picture(explained, entry.window, look), _map(entry, look)
     roi = entry.record.get("roi")
-    if picture is None or entry.saliency is None or not isinstance(roi, list):
+    if picture is None or saliency is None or not isinstance(roi, list):
         return picture
-    saliency = read_array(Path(entry.saliency))
     display = Display(layer.colormap, look.alpha)
     return _boxed(overlay(picture, saliency, roi, display, layer.largest), entry.boxes, look)
 
@@ -152,13 +158,27 @@ def _boxed(
     return draw_boxes(*at_size(picture, boxes, look.side), numbered=numbered)
 
 
-def _picture(path: str, window: str, skips: console.Skips) -> Image.Image | None:
+def _picture(path: str, window: str, look: Look) -> Image.Image | None:
 
     try:
         return to_rgb(decode(path, window).pixels)
     except ItemError as error:
-        skips.add(path, error.reason)
+        look.bad[path] = error.reason
         return None
+
+
+def _map(entry: Entry, look: Look) -> np.ndarray | None:
+    """The map of a record [H, W], if it has one that can be read."""
+    if entry.saliency is None:
+        return None
+    try:
+        saliency = read_array(Path(entry.saliency))
+        if saliency.ndim != 2 or not saliency.size:
+            raise DataError(f"expected a map, found {saliency.shape}")
+    except DataError as error:
+        look.bad[entry.saliency] = f"bad-map: {str(error).removeprefix(f'{entry.saliency}: ')}"
+        return None
+    return saliency
 
 
 def _frame(entry: Entry) -> tuple[int, int, int]:

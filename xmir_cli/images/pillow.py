@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from xmir_cli.errors import ItemError
 from xmir_cli.images.codestream import check_scans
 from xmir_cli.images.pixels import to_plain
-from xmir_cli.images.signature import is_cut
+from xmir_cli.images.signature import check_png, is_cut
 from xmir_cli.images.size import check_size
 
 _FRAMES_LIMIT = 100  # a TIFF may chain any number of directories
@@ -47,6 +47,8 @@ def read_with_pillow(
     _set_up_pillow(pixel_limit)
     if kind == "JPEG":
         check_scans(data)
+    elif kind == "PNG":
+        check_png(data)
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             if frame is not None:

@@ -1,6 +1,7 @@
 """What a file is, told by its first bytes, and whether its end is missing."""
 
 import struct
+import zlib
 
 from xmir_cli.errors import ItemError
 
@@ -12,6 +13,7 @@ _MAGIC = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
 }
+_PIXEL_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"tRNS"}
 # the first groups of a data set, in either byte order
 _BARE = (b"\x02\0\0\0", b"\x02\0\x10\0", b"\x08\0\x05\0", b"\x08\0\0\0", b"\0\x08\0\x05")
 # TIFF tags of strips and tiles
@@ -34,6 +36,24 @@ def kind_of(data: bytes) -> str:
     if data.startswith(_BARE):
         raise ItemError("not-an-image: DICOM without its preamble is not read")
     raise ItemError("not-an-image: expected PNG, JPEG, TIFF or DICOM")
+
+
+def check_png(data: bytes) -> None:
+    """Raise ItemError for a PNG with a flipped bit, that Pillow would decode to another picture.
+
+    Pixels and palette only: other chunks change no pixel. Missing data is left to the decoder.
+    """
+    place = 8
+    while place + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        end = place + 8 + length
+        if kind == b"IEND" or end + 4 > len(data):
+            return
+        expected = int.from_bytes(data[end : end + 4])
+        body = memoryview(data)[place + 4 : end]
+        if kind in _PIXEL_CHUNKS and zlib.crc32(body) != expected:
+            raise ItemError("corrupt: damaged file (checksum)")
+        place = end + 4
 
 
 def is_cut(data: bytes, kind: str) -> bool:

@@ -35,22 +35,28 @@ class Report:
     gates: Sequence[Gate]
     baseline: Baseline | None
     tolerance: float
+    listed: bool = False  # whether every record becomes a case of the JUnit file
     cases: list[Case] = field(default_factory=list)
     regressions: list[Regression] = field(default_factory=list)
     _keys: Keys = field(default_factory=Keys)
 
     def take(self, task: Task, record: Record | ItemError) -> None:
         """Take the outcome of a task into account: its record, or why there is none."""
+        if self.baseline is not None or self.listed:
+            self._compare_and_list(task, record)
+        if isinstance(record, ItemError):
+            self.skips.add(task.name, record.reason)
+        else:
+            self.tally.add(record)
+
+    def _compare_and_list(self, task: Task, record: Record | ItemError) -> None:
         key = self._keys.of(task.record)
         found = None if isinstance(record, ItemError) else record
         regression = self._compare(key, found)
         error = record.reason if isinstance(record, ItemError) else ""
         failure = regression.message if regression is not None and not error else ""
-        self.cases.append(Case(task.method, _name(key), failure, error))
-        if isinstance(record, ItemError):
-            self.skips.add(task.name, record.reason)
-        else:
-            self.tally.add(record)
+        if self.listed:
+            self.cases.append(Case(task.method, _name(key), failure, error))
 
     def finish(self, junit_file: Path | None) -> Status:
         """Say what the user must know about the numbers, write JUnit's XML; the exit code.

@@ -1,6 +1,8 @@
 """Scored records summed up by method."""
 
 import json
+import sys
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +20,7 @@ class _Method:
     settings: object
     parameters: object
     queries: list[str] = field(default_factory=list)
-    values: dict[str, list[float]] = field(default_factory=dict)
+    values: dict[str, "array[float]"] = field(default_factory=dict)
 
 
 class Tally:
@@ -35,9 +37,9 @@ class Tally:
         method, settings = str(record.get("method", "")), record.get("settings")
         key = json.dumps([method, settings], sort_keys=True)
         row = self._methods.setdefault(key, _Method(method, settings, record["causal"]))
-        row.queries.append(str(record["query"]))
+        row.queries.append(sys.intern(str(record["query"])))  # of many records
         for name, value in numbers(record).items():
-            row.values.setdefault(name, []).append(value)
+            row.values.setdefault(name, array("d")).append(value)
         tied = record["tied_fraction"]
         self.tied += isinstance(tied, float) and tied > TIED
         self.total += 1

@@ -89,7 +89,7 @@ def _expand(argument: str) -> Iterator[Item]:
 
 
 def _expand_literal(path: str) -> Iterator[Item]:
-    if Path(path).is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for a name that is too long
         for file in sorted(_walk(path, set()), key=lambda file: Path(file).parts):
             yield _item(file)
     elif is_manifest(path):
