@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 import time
 import unicodedata
@@ -239,10 +240,11 @@ class Printer:
 
     def _separated(self, cells: Sequence[str]) -> str:
         if self.form == "tsv":
-            return "\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in cells)
+            return "\t".join(" ".join(re.split(r"[\t\r\n]", cell)) for cell in cells)
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="").writerow([_harmless(cell) for cell in cells])
-        return buffer.getvalue()
+        # cells with a character of the line's end are quoted
+        csv.writer(buffer, lineterminator="\r\n").writerow([_harmless(cell) for cell in cells])
+        return buffer.getvalue().removesuffix("\r\n")
 
     def _draw(self) -> None:
         from rich.console import Console

@@ -6,12 +6,8 @@ xmir's own safetensors with the ModelSpec in its header.
 """
 
 import hashlib
-import io
 import json
-import pickle
 import re
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
@@ -21,6 +17,7 @@ from torch import Tensor, nn
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.network import Network
+from xmir_cli.model.torch_files import read_torch
 from xmir_cli.records import ModelSpec
 from xmir_cli.store.checkpoint import read_header, read_tensors
 
@@ -66,7 +63,7 @@ def fill(network: Network, names: tuple[tuple[str, str], ...], path: str) -> lis
     if recorded_spec(path) is not None:
         _assign(network, read_tensors(file)[0], path)
         return []
-    found = read_tensors(file)[0] if _is_safetensors(file) else _read_torch(file)
+    found = read_tensors(file)[0] if _is_safetensors(file) else read_torch(file)
     found, notes = _library_names(found)
     placed, dropped = _place(found, network, names)
     if dropped:
@@ -113,38 +110,6 @@ def _is_safetensors(file: Path) -> bool:
     with file.open("rb") as opened:
         start = opened.read(9)
     return start[8:] == b"{"
-
-
-def _read_torch(file: Path) -> dict[str, Tensor]:
-    """The tensors of a .pt/.pth file, read without running any code of it."""
-    try:
-        data = file.read_bytes()
-        with warnings.catch_warnings(action="ignore"):  # its advice is not for our users
-            # from memory, never mapped: a cut file must be noticed
-            value: object = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ModelError(f"{file}: {(error.strerror or 'cannot be read').lower()}") from None
-    except pickle.UnpicklingError:
-        raise ModelError(
-            f"{file}: holds Python objects, not only weights; xmir runs no code from checkpoints",
-            "Export the state dict once where you trust the file: "
-            "torch.save(model.state_dict(), 'weights.pt').",
-        ) from None
-    except (RuntimeError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{file}: damaged or no checkpoint ({type(error).__name__})") from None
-    return _tensors(value, file)
-
-
-def _tensors(value: object, file: Path) -> dict[str, Tensor]:
-    for wrapper in ("state_dict", "state-dict", "model_state_dict", "model"):
-        if isinstance(value, Mapping) and isinstance(value.get(wrapper), Mapping):
-            value = value[wrapper]
-    if not isinstance(value, Mapping):
-        raise ModelError(f"{file}: expected a table of tensors, found {type(value).__name__}")
-    tensors = {str(key): part for key, part in value.items() if isinstance(part, Tensor)}
-    if not tensors:
-        raise ModelError(f"{file}: no tensors in it")
-    return tensors
 
 
 def _library_names(found: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
