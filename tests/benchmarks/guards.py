@@ -117,8 +117,9 @@ def embedding(count: int, side: int, name: str, number: int, picture: Path | Non
             "xmir embed": lambda: guarded(embedder, paths, output),
         }
         times = rounds(contestants, number)
+        more = loading(paths, number)
+    share = more / (np.median(times[BARE]) / count)
     first, second = times.results.values()
-        share = loading(paths, number) / (np.median(times[BARE]) / count)
     equal = "equal" if np.array_equal(first, second) else "DIFFERENT"
     note = f"loading with guards takes {100 * share:.2f} % of the time more; {equal}"
     title = f"{count} PNGs of {side} pixels to embeddings on the disk"
@@ -160,7 +161,8 @@ def index(rows: int, dim: int) -> None:
             times = rounds({"NumPy alone": theirs, "xmir, checked before": ours}, 5)
     medians = {key: float(np.median(each)) for key, each in times.items()}
     print(f"\nAn index of {megabytes} MB ({rows} x {dim}), from opening to the first answer")
-    print(f"{'xmir, for the first time':26} {first:6.2f} s, all of its bytes hashed ({worked:.2f} s of a processor)")
+    hashed = f"all of its bytes hashed ({worked:.2f} s of a processor)"
+    print(f"{'xmir, for the first time':26} {first:6.2f} s, {hashed}")
     for key, seconds in medians.items():
         print(f"{key:26} {seconds:6.2f} s")
     print(f"the check costs {first - medians['xmir, checked before']:.2f} s, once")
