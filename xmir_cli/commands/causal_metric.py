@@ -8,6 +8,7 @@ import typer
 
 from xmir_cli import console, options
 from xmir_cli.errors import ItemError
+from xmir_cli.printer import Printer
 from xmir_cli.records import ModelSpec
 from xmir_cli.scoring.names import MEASURES, parse_causal_gates, parse_controls
 from xmir_cli.scoring.tasks import read_tasks
@@ -129,7 +130,7 @@ def command(
     report = Report(console.Skips(), tally, gates, earlier, tolerance, junit is not None)
     with (
         stream,
-        console.Printer(form or "", _columns(summary, controls), "saliency") as printer,
+        Printer(form or "", _columns(summary, controls), "saliency") as printer,
         console.progress("scoring", None) as bar,
     ):
         for tasks in read_tasks(read_records(stream), report.skips):

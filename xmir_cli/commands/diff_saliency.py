@@ -8,6 +8,7 @@ import typer
 
 from xmir_cli import console, options
 from xmir_cli.errors import DataError, UsageError
+from xmir_cli.printer import Printer
 from xmir_cli.saliency import load_methods
 from xmir_cli.settings import method_settings
 from xmir_cli.store.atomic import refuse_existing
@@ -112,7 +113,7 @@ def command(
         "figure": str(figure),
         "model": embedder.spec.to_json(),
     }
-    with console.Printer(layout or "", COLUMNS, "overlay") as printer:
+    with Printer(layout or "", COLUMNS, "overlay") as printer:
         for record in records:
             printer.write({**record, **common})
     return skips.finish(sum(each.count for each in found.values()), "averaged")

@@ -9,6 +9,7 @@ import typer
 
 from xmir_cli import console, options
 from xmir_cli.errors import DataError, ItemError, UsageError
+from xmir_cli.printer import Printer
 from xmir_cli.records import ARTIFACT
 from xmir_cli.store.atomic import atomic_file, refuse_existing
 from xmir_cli.store.hashes import sha256_file
@@ -240,7 +241,7 @@ def _print_receipt(
     output: Path, kind: Kind, embeddings: "Embeddings", skips: console.Skips
 ) -> None:
     rows, dim = embeddings.vectors.shape
-    with console.Printer("", ["kind", "path", "rows", "dim", "skipped"], "path") as printer:
+    with Printer("", ["kind", "path", "rows", "dim", "skipped"], "path") as printer:
         printer.write(
             {
                 "schema": ARTIFACT,

@@ -7,6 +7,7 @@ import typer
 
 from xmir_cli import console, options
 from xmir_cli.errors import DataError
+from xmir_cli.printer import Printer
 from xmir_cli.records import ARTIFACT
 from xmir_cli.store.atomic import refuse_existing
 
@@ -60,7 +61,7 @@ def command(
     manifest = build_gallery(embeddings, output, None if kind == "auto" else kind, settings)
     if manifest.recall_at_10 is not None:
         console.note(f"recall at 10 of the graph against exact search: {manifest.recall_at_10:.4f}")
-    with console.Printer(form or "", ["kind", "path", "rows", "dim", "skipped"], "path") as printer:
+    with Printer(form or "", ["kind", "path", "rows", "dim", "skipped"], "path") as printer:
         printer.write(
             {
                 "schema": ARTIFACT,

@@ -10,6 +10,7 @@ import typer
 
 from xmir_cli import console
 from xmir_cli.errors import DataError, ItemError, XmirError
+from xmir_cli.printer import Printer
 from xmir_cli.records import Record
 
 SCHEMA = "xmir.info/1"
@@ -34,7 +35,7 @@ def command(
         raise DataError("standard output is closed")
     listed = form == "list" or (form is None and sys.stdout.isatty())
     skips = console.Skips()
-    with console.Printer("jsonl", [], "path") as printer:
+    with Printer("jsonl", [], "path") as printer:
         for file in files:
             try:
                 record = _describe(file)

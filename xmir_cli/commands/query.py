@@ -12,6 +12,7 @@ import typer
 
 from xmir_cli import console, options
 from xmir_cli.errors import DataError, UsageError
+from xmir_cli.printer import Printer
 
 if TYPE_CHECKING:
     from xmir_cli.gallery.asked import Asked, Reading
@@ -152,9 +153,7 @@ def command(
     if not (items or rows or vectors):
         sources, likes = [iter([likes[:1]])], likes[1:]
     with (
-        console.Printer(
-            form or "", _columns(bool(examples), region is not None), "retrieved"
-        ) as printer,
+        Printer(form or "", _columns(bool(examples), region is not None), "retrieved") as printer,
         console.progress("querying", len(items) + len(rows)) as bar,
     ):
         for block in chain.from_iterable(sources):

@@ -7,6 +7,7 @@ import typer
 from xmir_cli import console, options
 from xmir_cli.errors import DataError, Status, UsageError
 from xmir_cli.gates import check, parse_gates
+from xmir_cli.printer import Printer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +107,7 @@ def command(
     }
     both = f"excluding_same_{group}" in record
     columns = ["over", *(["neighbours"] if both else []), "queries", *measures.names]
-    with console.Printer(form or "", columns, "embeddings") as printer:
+    with Printer(form or "", columns, "embeddings") as printer:
         whole = printer.form in {"jsonl", "paths"}
         for row in [record] if whole else rows(record, group):
             printer.write(row)

@@ -8,6 +8,7 @@ import typer
 
 from xmir_cli import console, options
 from xmir_cli.errors import DataError, ItemError, UsageError
+from xmir_cli.printer import Printer
 from xmir_cli.records import ModelSpec
 from xmir_cli.saliency import load_methods
 from xmir_cli.settings import method_settings
@@ -141,7 +142,7 @@ def command(
     explainer = Explainer(load, methods, sides, place, others)
     done, picture = 0, "overlay" if draws else "saliency"
     with (
-        console.Printer(layout or "", [*COLUMNS, picture], picture) as printer,
+        Printer(layout or "", [*COLUMNS, picture], picture) as printer,
         console.progress("explaining", None) as bar,
     ):
         for group in group_requests(requests, batch if contrast is None else RANKING):

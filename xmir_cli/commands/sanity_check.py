@@ -9,6 +9,7 @@ import typer
 from xmir_cli import console, options
 from xmir_cli.errors import DataError, Status, UsageError
 from xmir_cli.gates import Gate, check, parse_gates
+from xmir_cli.printer import Printer
 from xmir_cli.records import Record
 from xmir_cli.saliency import load_methods
 from xmir_cli.settings import method_settings
@@ -89,7 +90,7 @@ def command(
     donors = [fresh(embedder.spec, number) for number in numbers]
     found = []
     with (
-        console.Printer(layout or "", COLUMNS, "method") as printer,
+        Printer(layout or "", COLUMNS, "method") as printer,
         console.progress("randomising", len(stages(embedder.network, mode))) as bar,
     ):
         for record in randomization_check(embedder, inputs, checked, donors, bar.advance):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from xmir_cli import console, options
+from xmir_cli.printer import Printer
 from xmir_cli.records import ARTIFACT, Record
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.outputs import refuse_input
@@ -222,7 +223,7 @@ class _Output:
     """Records as they come; on a terminal rows of a table, one as each epoch ends."""
 
     def __init__(self, form: str, columns: Sequence[str]) -> None:
-        self.printer = console.Printer(form, columns, "path")
+        self.printer = Printer(form, columns, "path")
         self.printer.__enter__()
         if self.printer.form == "table":
             self._line(self.printer.columns)
