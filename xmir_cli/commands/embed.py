@@ -11,7 +11,7 @@ from xmir_cli import console, options
 from xmir_cli.errors import DataError, ItemError, UsageError
 from xmir_cli.printer import Printer
 from xmir_cli.records import ARTIFACT
-from xmir_cli.store.atomic import atomic_file, refuse_existing
+from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.jsonl import write_records
 from xmir_cli.store.outputs import refuse_input
@@ -111,11 +111,13 @@ def command(
         write_records(left_out, skips.listed)
     if not rows:
         raise DataError(f"none of {len(asked)} inputs could be read; nothing was written")
+    from xmir_cli.store.embeddings import write_as
+
     embeddings = parts.table(rows)
     if output is None:
         _write_to_pipe(embeddings)
     else:
-        _write(output, kind, embeddings)
+        write_as(kind, output, embeddings)
         parts.remove()
         _print_receipt(output, kind, embeddings, skips)
     return skips.finish(len(rows), "embedded")
@@ -223,18 +225,6 @@ def _write_to_pipe(embeddings: "Embeddings") -> None:
         raise
     except OSError as error:
         raise DataError(f"standard output: {(error.strerror or 'failed').lower()}") from None
-
-
-def _write(output: Path, kind: Kind, embeddings: "Embeddings") -> None:
-    from xmir_cli.store.embeddings import write_embeddings, write_matrix, write_stream
-
-    if kind == "parquet":
-        write_embeddings(output, embeddings)
-    elif kind == "arrow":
-        with atomic_file(output) as file:
-            write_stream(file, embeddings)
-    else:
-        write_matrix(output, embeddings)
 
 
 def _print_receipt(

@@ -37,6 +37,17 @@ _LINE_LIMIT = 1 << 20  # bytes of a receipt
 _PARQUET, _STREAM = b"PAR1", b"\xff\xff\xff\xff"
 
 
+def write_as(kind: str, path: Path, embeddings: Embeddings) -> None:
+    """Write embeddings as parquet, as arrow (a stream), or as npy beside their items."""
+    if kind == "parquet":
+        write_embeddings(path, embeddings)
+    elif kind == "npy":
+        write_matrix(path, embeddings)
+    else:
+        with atomic_file(path) as file:
+            write_stream(file, embeddings)
+
+
 def write_embeddings(path: Path, embeddings: Embeddings) -> None:
     """Write the Parquet file in one atomic step; equal embeddings give equal bytes.
 
