@@ -1,5 +1,6 @@
 """Conduct at the edge: what a real shell sees of readers that leave, full disks and Ctrl-C."""
 
+import json
 import os
 import shutil
 import signal
@@ -69,6 +70,49 @@ def test_an_upstream_failure_is_never_a_success(gallery):
     assert done.returncode == 5
     assert "no records on standard input" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+ASK = "xmir query --all --top 6"
+MAPS = "xmir saliency --method activation --device cpu"
+SCORES = "xmir causal-metric --steps 1 --device cpu"
+
+
+@pytest.mark.parametrize("stages", [(ASK, MAPS), (ASK, MAPS, SCORES)], ids=len)
+def test_head_1_ends_every_stage_quietly(gallery, stages):
+    done = shell(f"{' | '.join(stages)} | head -1; echo ${{PIPESTATUS[*]}}", gallery)
+    record, codes = done.stdout.splitlines()
+    assert record.startswith('{"schema": "xmir.')
+    assert set(codes.split()) <= {"0", "141"}
+    assert codes.split()[-2] == "141"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("stages", [(ASK, "false", SCORES), (f"{ASK} -i gone.xmir", MAPS, SCORES)])
+def test_a_stage_that_dies_is_seen_by_pipefail(gallery, stages):
+    done = shell(" | ".join(stages), gallery)
+    assert done.returncode == 5
+    assert "no records on standard input" in done.stderr
+
+
+def test_a_stage_that_is_killed_is_seen_by_pipefail(gallery):
+    killed = f"bash -c 'head -3; kill -9 $$' | {MAPS}"
+    done = shell(f"{ASK} | {killed} | {SCORES}; echo ${{PIPESTATUS[*]}}", gallery)
+    assert done.stdout.splitlines()[-1].split()[1:] == ["137", "0", "0"]
+    assert done.stdout.count("xmir.causal/1") == 3  # of the records that arrived
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_long_pipe_takes_no_more_memory_than_a_short_one():
+    """tests/torture/pipe.py does it with 100,000 records."""
+    script = Path(__file__).parent / "torture" / "pipe.py"
+    done = subprocess.run(
+        [sys.executable, script, "--records", "2000", "--json"], capture_output=True, check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["codes"] == [0, 0, 0]
+    assert max(result["growth"].values()) < 25  # megabytes from the first tenth to the end
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
