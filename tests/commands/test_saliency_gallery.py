@@ -126,3 +126,12 @@ def test_pair_without_records_has_no_gallery(xmir, network):
     )
     assert result.code == 2
     assert "It needs records of 'xmir query', which name their index." in result.stderr
+
+
+def test_query_that_found_itself_is_told_apart_too(xmir, index):
+    found = xmir("query", "a.png", "--index", index, "--top", "1")
+    assert names([found.records()[0]["retrieved"]]) == ["a.png"]
+    result = xmir(*TRIPLET, stdin=found.stdout)
+    assert result.code == 0
+    [record] = result.records()
+    assert names(record["negatives"])[0] in {"d.png", "e.png"}

@@ -46,10 +46,10 @@ class Pair:
         """The target and the explained image; the negatives hang on the query."""
         gallery = None if self.origin is None else self.origin.labelled
         retrieved = replace(self.retrieved.sample, gallery=gallery)
-        if self.query is self.retrieved:
-            return retrieved, retrieved
         negatives = tuple(case.sample for case in self.negatives)
         query = replace(self.query.sample, gallery=gallery, negatives=negatives)
+        if self.query is self.retrieved:
+            return query, query
         return (retrieved, query) if self.explains == "query" else (query, retrieved)
 
 
