@@ -15,6 +15,7 @@ TORTURE = Path(__file__).parent / "torture"
 CASES = [
     "embed",
     "embed over an old file",
+    "embed with feature maps",
     "embed to NumPy over old files",
     "index",
     "index over an old one",

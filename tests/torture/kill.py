@@ -43,7 +43,7 @@ class Case:
     passing: tuple[str, ...] = field(default=())  # keys of its records that differ from run to run
 
 
-EMBED = ("embed", "data/labels.csv", *MODEL, "--batch", 2)
+EMBED = ("embed", "data/labels.csv", *MODEL, "--batch", 1)
 SALIENCY = ("saliency", "-", *CPU, "--method", "activation,random", "-o", "out/maps")
 CAUSAL = ("causal-metric", "-", *CPU, "--steps", 3, "--curves", "out/curves")
 DIFF = ("diff-saliency", "data/labels.csv", *MODEL, "--method", "activation", "-o", "out/diff")
@@ -55,6 +55,10 @@ CASES = {
         (*EMBED, "--force", "-o", "out/e.parquet"),
         (*EMBED, "--resume", "-o", "out/e.parquet"),
         old=(*OLD, "-o", "out/e.parquet"),
+    ),
+    "embed with feature maps": Case(
+        (*EMBED, "--features", "-o", "out/e.parquet"),
+        (*EMBED, "--features", "--resume", "-o", "out/e.parquet"),
     ),
     "embed to NumPy over old files": Case(
         (*EMBED, "--force", "--format", "npy", "-o", "out/e.npy"),
