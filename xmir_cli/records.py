@@ -147,7 +147,8 @@ def match_boxes(record: Mapping[str, object], image: str, where: str) -> list[li
 def box(record: Mapping[str, object], key: str, where: str) -> list[float]:
     """The box [left, top, width, height] under `key`, in pixels; raises DataError without one."""
     value = record.get(key)
-    if isinstance(value, list) and len(value) == 4 and all(map(_is_pixels, value)):
+    whole = isinstance(value, list) and len(value) == 4 and all(map(_is_pixels, value))
+    if isinstance(value, list) and whole and min(value[2:]) >= 0:
         return [float(side) for side in value]
     raise DataError(f"{where}: {key}: expected a box of four numbers, found {_kind(value)}")
 

@@ -124,6 +124,21 @@ def test_a_map_that_is_none_skips_its_record(xmir, command, kind: str):
     assert not Path("PWNED").exists()
 
 
+JUNK = (["a", 1, 2, 3], [1], [], [None] * 4, [0] * 4,
+        [1e308] * 4, [0, 0, -5, -5], [0, 0, 1e-9, 1e-9],
+        [[1], 2, 3, 4], [10**400, 0, 1, 1], {"a": 1}, "x")  # fmt: skip
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("key", ["roi", "region", "match", "rank", "meta", "details", "image_size"])
+def test_values_of_any_kind_in_a_record(xmir, key: str):
+    good = json.loads(Path("saliency.jsonl").read_text().splitlines()[0])
+    for value in JUNK:
+        for command in (PAGE, SCORES, MAPS):
+            line = json.dumps({**good, key: value})
+            assert xmir(*command, stdin=f"{json.dumps(good)}\n{line}").code in {0, 3}
+
+
 @pytest.mark.usefixtures("world")
 def test_a_constant_map_is_scored_and_noted(xmir):
     record = json.loads(Path("saliency.jsonl").read_text().splitlines()[0])

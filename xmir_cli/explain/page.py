@@ -40,6 +40,7 @@ class Entry:
     boxes: list[list[float]]  # numbered regions of the explained image
     query_boxes: list[list[float]]  # and of the query
     region: list[float] | None  # that the query was asked with
+    roi: list[float] | None  # what of the explained image the map covers
     record: Record
 
     @property
@@ -85,6 +86,7 @@ def _entry(record: Record, where: str) -> Entry:
         match_boxes(record, explains, where),
         match_boxes(record, "query", where),
         None if record.get("region") is None else box(record, "region", where),
+        None if record.get("roi") is None else box(record, "roi", where),
         record,
     )
 
@@ -142,11 +144,10 @@ def _overlay(entry: Entry, layer: Bar, look: Look) -> Image.Image | None:
 
     explained = entry.query if entry.record.get("explains") == "query" else entry.retrieved
     picture, saliency = _picture(explained, entry.window, look), _map(entry, look)
-    roi = entry.record.get("roi")
-    if picture is None or saliency is None or not isinstance(roi, list):
+    if picture is None or saliency is None or entry.roi is None:
         return picture
     display = Display(layer.colormap, look.alpha)
-    return _boxed(overlay(picture, saliency, roi, display, layer.largest), entry.boxes, look)
+    return _boxed(overlay(picture, saliency, entry.roi, display, layer.largest), entry.boxes, look)
 
 
 def _boxed(
@@ -191,7 +192,8 @@ def _caption(entry: Entry) -> tuple[str, ...]:
     record = entry.record
     similarity = record.get("similarity")
     shown = f"{similarity:.3f}" if isinstance(similarity, float) else ""
-    verdict = {True: "correct", False: "wrong"}.get(record.get("match"), "")  # type: ignore[call-overload] # None is no key
+    match = record.get("match")
+    verdict = "" if not isinstance(match, bool) else "correct" if match else "wrong"
     meta = record.get("meta")
     name = meta.get("id") if isinstance(meta, dict) else None
     return (

@@ -25,7 +25,9 @@ def draw_boxes(
     line = max(1, round(max(picture.size) / 300))
     for index, (left, top, width, height) in enumerate(boxes):
         color = _COLORS[index % len(_COLORS)]
-        corners = [round(side) for side in (left, top, left + width - 1, top + height - 1)]
+        # at least a pixel, however small the part of it
+        right, bottom = max(left + width - 1, left), max(top + height - 1, top)
+        corners = [round(side) for side in (left, top, right, bottom)]
         pen.rectangle(corners, outline="black", width=3 * line)
         pen.rectangle(corners, outline=color, width=2 * line)
         if not numbered:
