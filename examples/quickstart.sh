@@ -9,6 +9,7 @@ source "$here/environment.sh"
 out=${1:-quickstart-out}
 mkdir -p "$out"
 cd "$out"
+export XMIR_NETWORKS=$here # small_network.py is code, which checkpoints and records may name from here
 say() { printf '\n\033[1m$ %s\033[0m\n' "$*" >&2; }
 run() { say "$@"; "$@"; }
 

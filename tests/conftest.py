@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from xmir_cli import main
+
+os.environ["XMIR_NETWORKS"] = str(Path(__file__).parent / "networks")  # of commands, too
 
 Xmir = Callable[..., "Result"]
 

@@ -131,6 +131,8 @@ def main() -> None:
             script.send(paths[:1]), script.recv()  # its imports are not counted
             contestants["plain script, as shipped"] = lambda: script.send(paths) or script.recv()
         times = rounds(contestants, given.rounds)
+        if not given.quick:
+            script.send(None)
     results = times.results
     notes = {
         name: f"{count / statistics.median(times[name]):.1f} images/s, "

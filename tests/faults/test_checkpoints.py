@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 STATE = {
@@ -138,3 +139,19 @@ def test_model_files_by_url_are_refused(xmir, tiny_arch: str, scheme: str, monke
     record["model"]["weights"] = place
     result = xmir("saliency", "-", "--device", "cpu", stdin=json.dumps(record))
     assert result.code == 6
+
+
+def test_code_that_a_record_or_a_checkpoint_names_does_not_run(xmir, tiny_arch: str):
+    Image.new("L", (40, 40), 90).save("a.png")
+    made = xmir("saliency", "--query", "a.png", "--image", "a.png", "--arch", tiny_arch,
+                "--weights", "random:0", "--method", "uniform")  # fmt: skip
+    [record] = made.records()
+    Path("evil.py").write_text("open('ran', 'w').close()\n")
+    for name in (f"{Path('evil.py').resolve()}:network", "this:d"):
+        record["model"]["architecture"] = name
+        for command in (("saliency", "--method", "activation"), ("causal-metric",)):
+            result = xmir(*command, stdin=json.dumps(record) + "\n")
+            assert result.code == 6
+            assert "data alone do not make xmir run it" in result.stderr
+            assert "XMIR_NETWORKS" in result.stderr
+    assert not Path("ran").exists()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from xmir_cli.errors import ModelError
-from xmir_cli.model.architectures import build
+from xmir_cli.model.architectures import build, trust
 from xmir_cli.model.network import Network
 from xmir_cli.model.weights import _place
 
@@ -111,10 +111,68 @@ def test_timm_networks_equal_timms_own_embedding(name):
     ],
 )
 def test_an_unknown_name_says_what_is_known(name, message):
+    trust(name)
     with pytest.raises(ModelError, match=message):
         build(name)
 
 
 def test_a_function_that_returns_something_else_is_refused():
+    trust("builtins:dict")
     with pytest.raises(ModelError, match="expected an xmir Architecture, found dict"):
         build("builtins:dict")
+
+
+@pytest.fixture
+def code(tmp_path):
+    """A network's file that leaves a trace when it runs."""
+    file = tmp_path / "folder" / "net.py"
+    file.parent.mkdir()
+    trace = tmp_path / "ran"
+    file.write_text(
+        f"open({str(trace)!r}, 'w').close()\n"
+        "from torch import nn\n"
+        "from xmir_cli.model.architectures import Architecture\n"
+        "def network():\n"
+        "    return Architecture(nn.Conv2d(3, 4, 3), channels=4)\n"
+    )
+    return file, trace
+
+
+def test_code_that_only_data_name_does_not_run(code):
+    file, trace = code
+    for name in (f"{file}:network", "os:abort", "xmir_cli.main:run"):
+        with pytest.raises(ModelError, match="data alone do not make xmir run it"):
+            build(name)
+    assert not trace.exists()
+
+
+def test_code_runs_once_it_is_named_or_lies_where_the_user_keeps_it(code, monkeypatch):
+    file, trace = code
+    trust(f"{file}:network")
+    assert build(f"{file}:network").channels == 4
+    monkeypatch.setenv("XMIR_NETWORKS", f"/nowhere:{file.parent}")
+    assert build(f"{file.parent}/../folder/net.py:network").channels == 4
+    with pytest.raises(ModelError, match="no function named other"):
+        build(f"{file}:other")
+    assert trace.exists()
+
+
+@pytest.mark.parametrize("allowed", ["os", "os.path:json", "elsewhere:os"])
+def test_module_may_be_allowed_by_name(allowed, monkeypatch):
+    monkeypatch.setenv("XMIR_NETWORKS", allowed)
+    with pytest.raises(ModelError, match="no function named nothing"):
+        build("os.path:nothing")
+    for name in ("osmosis:nothing", "subprocess:run"):
+        with pytest.raises(ModelError, match="data alone"):
+            build(name)
+
+
+def test_link_out_of_the_users_folder_is_not_in_it(code, tmp_path, monkeypatch):
+    file, trace = code
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "net.py").symlink_to(file)
+    monkeypatch.setenv("XMIR_NETWORKS", str(mine))
+    with pytest.raises(ModelError, match="data alone"):
+        build(f"{mine / 'net.py'}:network")
+    assert not trace.exists()

@@ -11,7 +11,15 @@ from xmir_cli.model.network import Architecture
 from xmir_cli.model.timm_networks import build_timm
 from xmir_cli.model.torchvision_networks import FAMILIES
 
-__all__ = ["Architecture", "build"]
+__all__ = ["Architecture", "build", "trust"]
+
+NETWORKS = "XMIR_NETWORKS"  # folders of code, or modules, that data may name; separated as in PATH
+_named: set[str] = set()  # code that this command line names
+
+
+def trust(name: str) -> None:
+    """Let the user's own code run under this name: the command line says so, not some data."""
+    _named.add(name)
 
 
 def build(name: str, input_size: int | None = None) -> Architecture:
@@ -40,6 +48,11 @@ def _build(name: str, input_size: int | None) -> Architecture:
 
 def _own(name: str) -> Architecture:
     place, _, function = name.rpartition(":")
+    if name not in _named and not _is_allowed(place):
+        raise ModelError(
+            f"{name}: this network is code, and data alone do not make xmir run it",
+            f"If it is yours, put its folder (or its module) into ${NETWORKS}.",
+        )
     module = _load_file(place) if place.endswith(".py") else _load_module(place)
     if function not in vars(module):
         raise ModelError(f"{place}: no function named {function}")
@@ -50,6 +63,15 @@ def _own(name: str) -> Architecture:
             "The README shows a network of your own.",
         )
     return made
+
+
+def _is_allowed(place: str) -> bool:
+    """Whether a file lies in one of the user's folders, or a module is one of theirs or below."""
+    allowed = [entry for entry in os.environ.get(NETWORKS, "").split(os.pathsep) if entry]
+    if place.endswith(".py"):
+        file = os.path.realpath(place)
+        return any(Path(file).is_relative_to(os.path.realpath(entry)) for entry in allowed)
+    return any(f"{place}.".startswith(f"{entry}.") for entry in allowed)
 
 
 def _load_file(place: str) -> object:

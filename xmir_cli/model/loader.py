@@ -9,7 +9,7 @@ import torch
 
 from xmir_cli import console
 from xmir_cli.errors import ModelError, UsageError
-from xmir_cli.model.architectures import build
+from xmir_cli.model.architectures import build, trust
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.weights import (
@@ -78,8 +78,11 @@ def make_spec(  # noqa: PLR0913 # the flags that describe a model
         name = architecture or DEFAULT_ARCHITECTURE
         place = weights or "imagenet"
         known = place == "imagenet" or place.startswith("random:")
+        if name.partition(":")[0].endswith(".py"):
+            name = str(Path(name).resolve())
+        trust(name)
         spec = ModelSpec(
-            name if not name.partition(":")[0].endswith(".py") else str(Path(name).resolve()),
+            name,
             place if known else str(Path(place).resolve()),
             head,
             build(name, input_size).preprocessing,
