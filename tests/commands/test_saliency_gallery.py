@@ -125,7 +125,10 @@ def test_pair_without_records_has_no_gallery(xmir, network):
         "saliency", "--method", "weight-transfer", "--query", "a.png", "--image", "b.png", *network
     )
     assert result.code == 2
-    assert "It needs records of 'xmir query', which name their index." in result.stderr
+    assert (
+        "Only 'xmir saliency' lends one: the index that records of 'xmir query' name."
+        in result.stderr
+    )
 
 
 def test_query_that_found_itself_is_told_apart_too(xmir, index):
@@ -135,3 +138,17 @@ def test_query_that_found_itself_is_told_apart_too(xmir, index):
     assert result.code == 0
     [record] = result.records()
     assert names(record["negatives"])[0] in {"d.png", "e.png"}
+
+
+@pytest.mark.parametrize("flags", [TRIPLET[1:], ("--method", "activation", "--contrast", "f.png")])
+@pytest.mark.parametrize("on", ["retrieved", "query"])
+def test_random_model_control_is_told_apart_as_the_map_was(xmir, records, flags, on):
+    """The control for the trained weights' own seed is the map itself, so both score the same."""
+    line = jsonl(of_label(records, "flu")[:1])
+    maps = xmir("saliency", *flags, "--on", on, stdin=line).stdout
+    score = ("causal-metric", "--steps", "6", "--control", "random-model", "--seed", "1")
+    result = xmir(*score, stdin=maps)
+    assert result.code == 0, result.stderr
+    [record] = result.records()
+    assert record["insertion_control"]["random-model"] == pytest.approx(record["insertion"])
+    assert record["deletion_control"]["random-model"] == pytest.approx(record["deletion"])

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from xmir_cli.errors import ItemError, UsageError
+from xmir_cli.images.decode import decode
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import ModelSpec
 from xmir_cli.saliency import catalogue, load_method
+from xmir_cli.saliency.contrast import contrast
 from xmir_cli.saliency.sample import Sample, make_samples
 from xmir_cli.scoring.names import RANDOM_MODEL
 from xmir_cli.scoring.tasks import Task
@@ -45,11 +47,35 @@ class Controls:
         spec = replace(task.pair.spec, weights=f"random:{self.seed}", weights_sha256="")
         embedder = self._load(spec)
         try:
-            method = load_method(task.method, _settings(task))
-            samples = make_samples(embedder, [target, explained])
-            return {RANDOM_MODEL: method(embedder, samples[0], samples[1]).saliency}
+            return {RANDOM_MODEL: _again(embedder, task, target, explained)}
         except UsageError as error:
             raise ItemError(f"no-control: {error}") from None
+
+
+def _again(embedder: Embedder, task: Task, target: Tensor, explained: Tensor) -> Tensor:
+    """The map [S, S] of the task's own method, told apart from the same images as recorded."""
+    method = load_method(task.method, _settings(task))
+    negatives, rival = _paths(task, "negatives"), _paths(task, "contrast")
+    more = [_read(embedder, path) for path in (*negatives, *rival)]
+    samples = make_samples(embedder, [target, explained, *more])
+    query = 1 if task.record.get("explains") == "query" else 0
+    told_apart = tuple(samples[2 : 2 + len(negatives)])
+    samples[query] = replace(samples[query], negatives=told_apart)
+    if rival:
+        return contrast(method, embedder, (samples[0], samples[-1]), samples[1]).saliency
+    return method(embedder, samples[0], samples[1]).saliency
+
+
+def _paths(task: Task, key: str) -> list[str]:
+    """The images that the record names under a key: one, several or none."""
+    named = task.record.get(key)
+    return [
+        path for path in (named if isinstance(named, list) else [named]) if isinstance(path, str)
+    ]
+
+
+def _read(embedder: Embedder, path: str) -> Tensor:
+    return embedder.to_input(embedder.view(decode(path, embedder.spec.preprocessing.window)))
 
 
 def _blind(image: Tensor) -> Sample:

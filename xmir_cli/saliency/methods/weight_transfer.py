@@ -48,7 +48,7 @@ class Method:
         if explained.gallery is None:
             raise UsageError(
                 "--method weight-transfer: no gallery to borrow from",
-                "It needs records of 'xmir query', which name their index.",
+                "Only 'xmir saliency' lends one: the index that records of 'xmir query' name.",
             )
         nearest = anchors(explained.gallery, explained.embedding.numpy(), self.neighbors)
         directions = [anchor_direction(explained.gallery, anchor) for anchor in nearest]
