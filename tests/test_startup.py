@@ -1,6 +1,8 @@
 """Help, versions and mistakes answer at once: no heavy library is imported for them."""
 
 import ast
+import os
+import signal
 import subprocess
 import sys
 
@@ -140,3 +142,12 @@ def test_tables_need_no_pandas_but_whoever_wants_it_has_it():
     )
     assert _loaded(script, "pandas") == []
     assert _loaded(script + "table.to_pandas()", "pandas") == ["pandas"]
+
+
+def test_ctrl_c_while_the_libraries_are_imported_ends_quietly(tmp_path):
+    (tmp_path / "typer.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "xmir_cli", "--help"], env=environment, capture_output=True
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")

@@ -128,8 +128,8 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process; nothing else ends it."""
     # the stages of a pipe share the processors: threads that spin while they wait starve the others
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    end_tidily()
     try:
+        end_tidily()
         with libraries_silenced():
             status = execute(arguments)
         status = _flush(status)

@@ -2,20 +2,57 @@
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def end_tidily() -> None:
-    """SIGTERM and SIGHUP take the way of Ctrl-C: what is half-written goes, what is done stays."""
+    """Whatever asks to end takes one way: what is half-written goes, what is done stays."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         del frame
         raise KeyboardInterrupt(number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores the latter
+    for number in _ENDING:
+        if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
+            # else it is ignored: nohup, and a shell for what it starts in the background
             signal.signal(number, interrupt)
+
+
+@contextmanager
+def ending_waits() -> Iterator[None]:
+    """A first request to end is heard when the block is left, a second one at once."""
+    if threading.current_thread() is not threading.main_thread():  # no signal comes here
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    asked: list[int] = []
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        del frame
+        if asked:
+            restore()
+            signal.raise_signal(number)
+        asked.append(number)
+
+    for number, handler in before.items():
+        if callable(handler):  # else it is ignored, or ends the process as its caller wanted
+            signal.signal(number, wait)
+    try:
+        yield
+    finally:
+        restore()
+    if asked:
+        signal.raise_signal(asked[0])
 
 
 def die_of(number: int) -> NoReturn:

@@ -465,6 +465,10 @@ def test_junit_has_a_case_for_every_map_and_gate(xmir, earlier):
     gone = {**second, "method": "<b&>", "saliency": "gone.npy"}
     flags = ("--baseline", "before.jsonl", "--max", "deletion=1", "--junit", "checks.xml")
     assert xmir("causal-metric", *flags, stdin=lines(first, second, gone)).code == 4
+    before = Path("checks.xml").read_bytes()
+    refused = xmir("causal-metric", *flags, stdin=lines(first))
+    assert (refused.code, Path("checks.xml").read_bytes()) == (7, before)
+    assert xmir("causal-metric", *flags, "-f", stdin=lines(first, second, gone)).code == 4
     suite = ElementTree.parse("checks.xml").getroot()[0]  # noqa: S314 # our own
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("5", "1", "1")
     outcomes = [(case.get("classname"), [part.tag for part in case]) for case in suite]

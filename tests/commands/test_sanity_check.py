@@ -136,3 +136,5 @@ def test_the_plot_shows_all_methods(xmir, record):
     assert xmir("sanity-check", *flags, stdin=lines(record)).code == 0
     with Image.open("sanity.png") as plot:
         assert plot.size[0] > 300
+    assert xmir("sanity-check", *flags, stdin=lines(record)).code == 7
+    assert xmir("sanity-check", *flags, "-f", stdin=lines(record)).code == 0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -76,12 +77,27 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
 
     whole = Trainer.epoch
 
-    def cut(self, number, examples, advance):
+    def cut(self, number, examples, advance, begun):
         if number == epoch:
             raise KeyboardInterrupt
-        return whole(self, number, examples, advance)
+        return whole(self, number, examples, advance, begun)
 
     monkeypatch.setattr(Trainer, "epoch", cut)
+
+
+def ask_to_end(monkeypatch: pytest.MonkeyPatch, step: int, times: int = 1) -> None:
+    """Ctrl-C in the middle of a step, counted from 1 over all epochs."""
+    from xmir_cli.training.loop import Trainer
+
+    whole, seen = Trainer.step, iter(range(1, 99))
+
+    def cut(self, *arguments):
+        if next(seen) == step:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "step", cut)
 
 
 def test_training_prints_a_record_an_epoch_and_a_receipt(train, data):
@@ -160,7 +176,7 @@ def test_a_resumed_run_ends_with_the_bytes_of_one_that_never_stopped(
     assert state.exists()
     assert not output.exists()
     result = train(*flags, "--resume", epochs=3)
-    assert result.stderr == "xmir: note: continuing after epoch 2 of 3\n"
+    assert result.stderr == "xmir: note: continuing: 2 of 3 epochs are done\n"
     assert output.read_bytes() == expected
     assert [record.get("loss") for record in result.records()] == [whole[2]["loss"], None]
     assert not state.exists()
@@ -218,13 +234,46 @@ def test_an_interrupted_run_says_how_to_continue(train, monkeypatch):
     with pytest.raises(main._InterruptedError):
         train()
     state = "out.safetensors.state.safetensors"
-    assert notes == [f"the last whole epoch is kept in {state}; continue with --resume"]
+    assert notes == [f"interrupted; what is done is kept in {state}: continue with --resume"]
     result = train()
     assert result.code == 7
     assert result.stderr == (
         f"xmir: error: {state}: a run that was interrupted\n"
         "xmir: hint: Continue it with --resume, or start anew with --force.\n"
     )
+
+
+@pytest.mark.parametrize("flags", [[], ["--attention-loss", "0.3", "--head", "4"]])
+@pytest.mark.parametrize("step", [1, 2, 3])  # of two batches an epoch
+def test_a_run_asked_to_end_finishes_its_batch_and_goes_on_from_there(
+    train, data, monkeypatch, flags, step
+):
+    whole = train(*flags).records()
+    output = data.parent / "out.safetensors"
+    expected = output.read_bytes()
+    output.unlink()
+    with monkeypatch.context() as patch:
+        ask_to_end(patch, step)
+        with pytest.raises(main._InterruptedError):
+            train(*flags)
+    result = train(*flags, "--resume")
+    epochs, batches = divmod(step, 2)
+    part = f" and {batches} batches" if batches else ""
+    if step == 2:  # the epoch's batches are done, its validation is not
+        epochs, part = 0, " and 2 batches"
+    assert result.stderr == f"xmir: note: continuing: {epochs} of 2 epochs{part} are done\n"
+    assert output.read_bytes() == expected
+    losses = [record.get("loss") for record in result.records()]
+    assert losses == [record.get("loss") for record in whole[epochs:]]
+
+
+def test_a_second_ctrl_c_ends_at_once_and_keeps_no_torn_state(train, data, monkeypatch):
+    with monkeypatch.context() as patch:
+        ask_to_end(patch, step=2, times=2)
+        with pytest.raises(main._InterruptedError):
+            train()
+    assert not list(data.parent.glob("out.safetensors*"))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_other_flags_do_not_continue_an_interrupted_run(train, monkeypatch):

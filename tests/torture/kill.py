@@ -88,7 +88,7 @@ CASES = {
         ("montage", "-", "--side", 60, "-o", "out/page.png"),
     ),
     "diff-saliency": Case(DIFF, (*DIFF, "--force")),
-    "sanity-check": Case(SANITY, SANITY, "retrieval.jsonl"),
+    "sanity-check": Case(SANITY, (*SANITY, "--force"), "retrieval.jsonl"),
 }
 
 

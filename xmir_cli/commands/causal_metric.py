@@ -12,6 +12,7 @@ from xmir_cli.printer import Printer
 from xmir_cli.records import ModelSpec
 from xmir_cli.scoring.names import MEASURES, parse_causal_gates, parse_controls
 from xmir_cli.scoring.tasks import read_tasks
+from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.jsonl import open_lines, read_records
 
 
@@ -92,6 +93,7 @@ def command(
     batch: options.Batch = 16,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
+    force: options.Force = False,
     form: options.Format = None,
 ) -> int:
     """Score saliency maps by insertion and deletion.
@@ -107,6 +109,8 @@ def command(
     intervals over queries. Gates hold for the mean of every method: `--min insertion=0.8`,
     `--min insertion_gain.random=0.02`.
     """
+    if junit is not None:
+        refuse_existing(junit, force)
     controls = parse_controls(control)
     gates = parse_causal_gates(minimum, maximum, controls)
     stream = open_lines(records, "causal-metric")

@@ -13,7 +13,7 @@ from xmir_cli.printer import Printer
 from xmir_cli.records import Record
 from xmir_cli.saliency import load_methods
 from xmir_cli.settings import method_settings
-from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.atomic import atomic_file, refuse_existing
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
 
@@ -53,6 +53,7 @@ def command(
     jobs: options.Jobs = None,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
+    force: options.Force = False,
     layout: options.Format = None,
     *,
     settings: Mapping[str, str],
@@ -69,6 +70,8 @@ def command(
     Maps of a random network scored on the trained one, the paper's other check, are
     'xmir causal-metric --control random-model'.
     """
+    if plot is not None:
+        refuse_existing(plot, force)
     gates, numbers = _parse_gates(maximum), _parse_seeds(seeds)
     stream = open_lines(records, "sanity-check")
     from xmir_cli.explain.requests import read_requests

@@ -103,8 +103,9 @@ def command(
 
     Batch-all triplet loss on batches of every class with 16 images each, Adam; the last epoch is
     kept. Each epoch prints a record with the loss and, on the validation rows, leave-one-out mAP,
-    P@1 and P@5. The state after each epoch lies beside the output until the end: an interrupted
-    run continues with --resume to the same bytes as one that never stopped.
+    P@1 and P@5. The state after each epoch lies beside the output until the end, and a run that is
+    asked to end (Ctrl-C, SIGTERM) finishes its batch and keeps that, too: --resume continues to the
+    same bytes as a run that never stopped.
     """
     check_output(output, resume or force)
     from xmir_cli.images.decode import decode
@@ -184,19 +185,16 @@ def _run(
     if resume and state.exists():
         tensors, run = continue_state(state, run)
         restore(trainer.network, trainer.optimizer, tensors, str(state))
-        console.note(f"continuing after epoch {len(run.epochs)} of {trainer.settings.epochs}")
+        part = f" and {len(run.begun)} batches" if run.begun else ""
+        done = f"{len(run.epochs)} of {trainer.settings.epochs} epochs{part}"
+        console.note(f"continuing: {done} are done")
     elif resume and output.exists():
         check_finished(output, run)
         console.note(f"{output}: finished already")
         return
     elif resume:
         console.note(f"{state}: not there, so nothing is continued")
-    try:
-        _fit(trainer, division, output, run, out)
-    except KeyboardInterrupt:
-        if state.exists():
-            console.note(f"the last whole epoch is kept in {state}; continue with --resume")
-        raise
+    _fit(trainer, division, output, run, out)
 
 
 def _fit(trainer: "Trainer", division: "Division", output: Path, run: Run, out: "_Output") -> None:
@@ -206,10 +204,19 @@ def _fit(trainer: "Trainer", division: "Division", output: Path, run: Run, out: 
     from xmir_cli.training.state import take
 
     state = state_path(output)
-    for record in train_epochs(trainer, division, len(run.epochs), console.progress):
-        run = Run(run.asked, (*run.epochs, lasting(record)))
-        write_state(state, take(trainer.network, trainer.optimizer), run)
-        out.epoch(record)
+    try:
+        epochs = train_epochs(trainer, division, len(run.epochs), run.begun, console.progress)
+        for record in epochs:
+            run = Run(run.asked, (*run.epochs, lasting(record)))
+            write_state(state, take(trainer.network, trainer.optimizer), run)
+            out.epoch(record)
+    except KeyboardInterrupt:
+        if trainer.number == len(run.epochs) + 1 and trainer.steps and not trainer.torn:
+            run = replace(run, begun=tuple(trainer.steps))
+            write_state(state, take(trainer.network, trainer.optimizer), run)
+        if state.exists():
+            console.note(f"interrupted; what is done is kept in {state}: continue with --resume")
+        raise
     spec = replace(
         trainer.embedder.spec,
         weights=str(output.absolute()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -102,8 +103,13 @@ class Convolution:
             # a convolution is linear: that of the change, plus what the base image gave
             assert patch.box is not None
             assert place.base is not None
-            change = functional.pad(patch.change(), _gaps(self.kernel.sees(place.box), patch.box))
-            values = self._slide(change, None, (0, 0)).add_(crop(place.base, place.box))
+            change, gaps = patch.change(), _gaps(self.kernel.sees(place.box), patch.box)
+            left, right, top, bottom = gaps
+            if left == right >= 0 and top == bottom >= 0:  # most, and no copy
+                values = self._slide(change, None, (top, left))
+            else:
+                values = self._slide(functional.pad(change, gaps), None, (0, 0))
+            values.add_(crop(place.base, place.box))
         return Patch(values, place.box, place.base)
 
     def _slide(self, maps: Tensor, bias: Tensor | None, padding: Pair) -> Tensor:
@@ -112,14 +118,18 @@ class Convolution:
             maps, self.weight, bias, kernel.stride, padding, kernel.dilation, self.groups
         )
 
+    @cached_property
+    def _matrix(self) -> Tensor:
+        """The weights of a 1x1 kernel [in, out], in the order that the product reads them."""
+        return self.weight.flatten(1).t().contiguous()
+
     def _product(self, maps: Tensor) -> Tensor:
         """As one matrix product over all cells, faster than the general convolution."""
         cells = maps.permute(0, 2, 3, 1)
         if not cells.is_contiguous() or self.bias is None:
             return functional.conv2d(maps, self.weight, self.bias)
         count, height, width, channels = cells.shape
-        matrix = self.weight.flatten(1).t()  # [in, out]
-        rows = torch.addmm(self.bias, cells.view(-1, channels), matrix)
+        rows = torch.addmm(self.bias, cells.view(-1, channels), self._matrix)
         return rows.view(count, height, width, -1).permute(0, 3, 1, 2)
 
 

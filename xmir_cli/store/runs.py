@@ -30,6 +30,7 @@ class Run:
 
     asked: Record
     epochs: tuple[Record, ...] = ()
+    begun: tuple[tuple[float, float, float], ...] = ()  # what each batch of the next epoch gave
 
     @property
     def wanted(self) -> int:
@@ -52,7 +53,7 @@ def state_path(output: Path) -> Path:
 
 
 def write_state(path: Path, tensors: Mapping[str, "Tensor"], run: Run) -> None:
-    """Write the state after an epoch in one atomic step."""
+    """Write the state of an unfinished run in one atomic step."""
     write_tensors(path, tensors, {"xmir.schema": STATE, _TRAINING: _to_json(run)})
 
 
@@ -72,7 +73,7 @@ def continue_state(path: Path, run: Run) -> tuple[dict[str, "Tensor"], Run]:
         raise DataError(
             f"{path}: {len(before.epochs)} epochs are done, more than the {run.wanted} of --epochs"
         )
-    return read_tensors(path)[0], Run(run.asked, before.epochs)
+    return read_tensors(path)[0], Run(run.asked, before.epochs, before.begun)
 
 
 def check_finished(output: Path, run: Run) -> None:
@@ -124,10 +125,13 @@ def read_run(path: Path, schema: str) -> Run:
         raise ModelError(f"{path}: expected a file of the schema {schema}, found {found}")
     try:
         data = json.loads(metadata[_TRAINING])
-        return Run(dict(data["asked"]), tuple(dict(epoch) for epoch in data["epochs"]))
+        epochs = tuple(dict(epoch) for epoch in data["epochs"])
+        begun = tuple((float(a), float(b), float(c)) for a, b, c in data.get("begun", ()))
+        return Run(dict(data["asked"]), epochs, begun)
     except (KeyError, TypeError, ValueError):
         raise ModelError(f"{path}: damaged record of the training run") from None
 
 
 def _to_json(run: Run) -> str:
-    return json.dumps({"asked": run.asked, "epochs": run.epochs}, allow_nan=False)
+    begun = {"begun": run.begun} if run.begun else {}
+    return json.dumps({"asked": run.asked, "epochs": run.epochs, **begun}, allow_nan=False)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xmir_cli.errors import ModelError
+from xmir_cli.signals import ending_waits
 from xmir_cli.training.attention import attention_loss, check_maps, draw_triplets
 from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.examples import Example
@@ -17,6 +18,8 @@ from xmir_cli.training.feed import Feed
 from xmir_cli.training.freeze import frozen_parts, train_except
 from xmir_cli.training.losses import MARGIN, Loss, triplet_loss
 from xmir_cli.training.sampler import by_class, epoch_batches
+
+Step = tuple[float, float, float]  # triplet loss, violating fraction, attention loss of a batch
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,10 @@ class Outcome:
 class Trainer:
     """A network in training with its optimiser.
 
-    All randomness comes from (seed, epoch) and an image's place in the table, so that a run which
-    is continued after any epoch ends with the same weights as one that never stopped.
+    All randomness comes from (seed, epoch, batch) and an image's place in the table, so that a run
+    which is continued after any batch ends with the same weights as one that never stopped.
+    `steps` is what each batch of epoch `number` gave, as long as no step is `torn`: an interruption
+    waits for the step to end, but a second one does not.
     """
 
     def __init__(self, feed: Feed, settings: Settings) -> None:
@@ -69,41 +74,48 @@ class Trainer:
         if not trained:
             raise ModelError("every weight is frozen; there is nothing to train")
         self.optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
+        self.number, self.steps, self.torn = 0, list[Step](), False
 
     def epoch(
         self,
         number: int,
         examples: Sequence[Example],
         advance: Callable[[int], None] = lambda _: None,
+        begun: Sequence[Step] = (),
     ) -> Outcome:
         """Train one epoch, `number` counted from 1; `advance` is told how many more are done.
 
-        Raises ModelError when the loss is no longer finite or memory does not suffice.
+        The batches that `begun` tells of are done already. Raises ModelError when the loss is no
+        longer finite or memory does not suffice.
         """
         settings, start = self.settings, time.monotonic()
         labels = [example.label for example in examples]
         seed = settings.seed, number
         batches = epoch_batches(labels, settings.per_class, settings.classes_per_batch, seed)
+        left = batches[len(begun) :]
         classes = {name: place for place, name in enumerate(by_class(labels))}
-        rng = np.random.default_rng((*seed, 0, 1))  # for the triplets of the attention loss
-        steps: list[tuple[float, float, float]] = []
+        self.number, self.steps = number, list(begun)
         train_except(self.network, self.frozen)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(settings.seed * 1_000_003 + number)  # for dropout
-            views = self.feed.augmented(batches, examples, settings.augmentation, seed)
-            for batch, images in zip(batches, views, strict=True):
-                targets = torch.tensor([classes[labels[place]] for place in batch])
+            views = self.feed.augmented(left, examples, settings.augmentation, seed)
+            for place, (batch, images) in enumerate(zip(left, views, strict=True), len(begun)):
+                rng = np.random.default_rng((*seed, place, 1))
+                torch.manual_seed(int(rng.integers(2**62)))  # for dropout
+                targets = torch.tensor([classes[labels[image]] for image in batch])
                 triplets = draw_triplets(targets, rng) if settings.attention_loss else None
-                where = f"epoch {number}, batch {len(steps) + 1}"
-                steps.append(self.step(images, targets.to(self.device), where, triplets))
+                where = f"epoch {number}, batch {place + 1}"
+                with ending_waits():
+                    self.torn = True
+                    self.steps.append(self.step(images, targets.to(self.device), where, triplets))
+                    self.torn = False
                 advance(len(batch))
-        loss, violating, attention = np.mean(steps, axis=0).tolist()
-        speed = sum(map(len, batches)) / (time.monotonic() - start)
+        loss, violating, attention = np.mean(self.steps, axis=0).tolist()
+        speed = sum(map(len, left)) / (time.monotonic() - start)
         return Outcome(loss, violating, attention if settings.attention_loss else None, speed)
 
     def step(
         self, images: Tensor, labels: Tensor, where: str, triplets: Tensor | None = None
-    ) -> tuple[float, float, float]:
+    ) -> Step:
         """One update on images [B, 3, S, S]: triplet loss before it, violating fraction, attention.
 
         `triplets` [T, 3] are the positions on which the attention loss is taken, None for nowhere.

@@ -13,7 +13,7 @@ from xmir_cli.model.batches import decode_all
 from xmir_cli.records import EPOCH, Record
 from xmir_cli.training.examples import Division, Example, contradictions
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.loop import Trainer
+from xmir_cli.training.loop import Step, Trainer
 from xmir_cli.training.sampler import by_class
 from xmir_cli.training.validation import validate
 
@@ -85,13 +85,18 @@ def train_epochs(
     trainer: Trainer,
     division: Division,
     done: int,
+    begun: Sequence[Step],
     bar: Bar,
 ) -> Iterator[Record]:
-    """Train what is left after `done` epochs; a record (`xmir.epoch/1`) as each one ends."""
+    """Train what is left after `done` epochs; a record (`xmir.epoch/1`) as each one ends.
+
+    Of the next epoch some batches may be done as well: `begun` is what they gave.
+    """
     for number in range(done + 1, trainer.settings.epochs + 1):
         start = time.monotonic()
         with bar(f"epoch {number}", len(division.training)) as progress:
-            outcome = trainer.epoch(number, division.training, progress.advance)
+            outcome = trainer.epoch(number, division.training, progress.advance, begun)
+        begun = ()
         attention = outcome.attention_loss
         yield {
             "schema": EPOCH,

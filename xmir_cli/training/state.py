@@ -1,4 +1,4 @@
-"""The state of a run after an epoch: weights and Adam's moments by name."""
+"""The state of a run between two batches: weights and Adam's moments by name."""
 
 from collections.abc import Mapping
 
