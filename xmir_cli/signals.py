@@ -3,11 +3,12 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+_Handler = Callable[[int, FrameType | None], object] | int | None
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -33,26 +34,26 @@ def ending_waits() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _ENDING}
     asked: list[int] = []
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
     def wait(number: int, frame: FrameType | None) -> None:
         del frame
         if asked:
-            restore()
+            _handle(before)
             signal.raise_signal(number)
         asked.append(number)
 
-    for number, handler in before.items():
-        if callable(handler):  # else it is ignored, or ends the process as its caller wanted
-            signal.signal(number, wait)
+    # what is ignored stays so, and what ends the process as its caller wanted
+    _handle({number: wait for number, handler in before.items() if callable(handler)})
     try:
         yield
     finally:
-        restore()
+        _handle(before)
     if asked:
         signal.raise_signal(asked[0])
+
+
+def _handle(handlers: Mapping[signal.Signals, _Handler]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def die_of(number: int) -> NoReturn:

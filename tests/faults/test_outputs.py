@@ -15,7 +15,7 @@ WRITERS = [
     "diff-saliency",
 ]  # fmt: skip
 FILES = {"embed", "sanity-check", "montage", "train"}  # whose output is one file
-FORCED = {"embed", "montage", "train", "index"}
+FORCED = {"embed", "montage", "train", "index", "sanity-check"}
 
 
 def given(call) -> str:
@@ -133,7 +133,7 @@ def test_output_is_a_symlink(xmir, calls, world: Path, name: str):
         ("montage", ("--force", "-o", "d/0.png")),
         ("train", ("--force", "-o", "d/labels.csv")),
         ("train", ("--force", "-o", "d/0.png")),
-        ("sanity-check", ("--plot", "d/0.png")),
+        ("sanity-check", ("--force", "--plot", "d/0.png")),
     ],
 )
 def test_output_is_an_input(xmir, calls, world: Path, name: str, arguments: tuple[str, ...]):
