@@ -24,6 +24,8 @@ PATIENT_HASH = "hmac-"  # starts a patient that is the keyed hash of a PatientID
 
 _LARGEST = 1e6  # pixels of a side
 INTERPOLATIONS = ("bilinear", "bicubic")
+JPEGS = ("full", "reduced")
+SPARE = 2  # reduced pictures are still so many times as large as what they are resized to
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of values in [0, 1]
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     window: str = "auto"  # of DICOM greys: auto | minmax | CENTRE,WIDTH | pLOW,HIGH
+    jpeg: str = "full"  # full | reduced: decoded at a part of its size where that will do
+
+    @property
+    def enough(self) -> int | None:
+        """Pixels that the shorter side of a JPEG must keep when it is decoded; None for all."""
+        return SPARE * self.resize if self.jpeg == "reduced" else None
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,9 @@ class ModelSpec:
                 interpolation=_one_of(parts["interpolation"], INTERPOLATIONS),
                 mean=_triple(parts["mean"]),
                 std=_triple(parts["std"]),
-                window=check_window(str(parts.get("window", "auto"))),  # once there was none
+                # once there was none of these two
+                window=check_window(str(parts.get("window", "auto"))),
+                jpeg=_one_of(parts.get("jpeg", "full"), JPEGS),
             )
             head = data["head"]
             return ModelSpec(

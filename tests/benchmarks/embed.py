@@ -1,4 +1,4 @@
-"""Files to embeddings: xmir's pipeline, a plain script, and a DataLoader as timm's scripts use it.
+"""Files to embeddings: xmir's pipeline, plain scripts, a DataLoader and timm's loader.
 
 The network is DenseNet-121 with random weights, the files are grey PNGs of 1024 x 1024 pixels.
 Loading the network is not counted. glibc is told to keep freed memory, for every contestant but
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from timing import arguments, chart, difference, rounds, table
+from timing import arguments, chart, difference, need, rounds, table
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -70,11 +70,26 @@ class Files(Dataset[Tensor]):
         return image
 
 
+class Labelled(Dataset[tuple[object, int]]):
+    """What timm's loader takes, which gives it a transform."""
+
+    transform: Callable[[Image.Image], object]
+
+    def __init__(self, paths: list[str]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> tuple[object, int]:
+        return self.transform(Image.open(self.paths[place]).convert("RGB")), 0
+
+
 @torch.no_grad()
-def plain(network: nn.Module, files: Files) -> Tensor:
+def plain(network: nn.Module, files: Files, batch: int = BATCH) -> Tensor:
     found = []
-    for start in range(0, len(files), BATCH):
-        images = [files[place] for place in range(start, min(start + BATCH, len(files)))]
+    for start in range(0, len(files), batch):
+        images = [files[place] for place in range(start, min(start + batch, len(files)))]
         found.append(functional.normalize(network(torch.stack(images))))
     return torch.cat(found)
 
@@ -83,6 +98,24 @@ def plain(network: nn.Module, files: Files) -> Tensor:
 def loaded(network: nn.Module, files: Files, workers: int) -> Tensor:
     loader = DataLoader(files, batch_size=BATCH, num_workers=workers)
     return torch.cat([functional.normalize(network(images)) for images in loader])
+
+
+@torch.no_grad()
+def timms(network: nn.Module, paths: list[str], size: int) -> Tensor:
+    """The loop of timm's own inference script."""
+    from timm.data import create_loader
+
+    loader = create_loader(
+        Labelled(paths),
+        input_size=(3, size, size),
+        batch_size=BATCH,
+        interpolation="bilinear",
+        crop_pct=224 / 256,
+        num_workers=2,
+        use_prefetcher=False,
+        device=torch.device("cpu"),
+    )
+    return torch.cat([functional.normalize(network(images)) for images, _ in loader])
 
 
 def ours(embedder: Embedder, paths: list[str]) -> np.ndarray:
@@ -110,6 +143,8 @@ def apart(name: str, size: int, network: nn.Module) -> Connection:
 
 def main() -> None:
     given = arguments(__doc__.splitlines()[0], 3)
+    if not given.quick:
+        need(timm="pip install timm")
     count, side, size = (17, 64, 32) if given.quick else (64, 1024, 224)
     name = "resnet18" if given.quick else "densenet121"
     spec = make_spec(None, name, "random:0", None, size, None, None)
@@ -120,12 +155,14 @@ def main() -> None:
         files = Files(paths, size)
         contestants: dict[str, Callable[[], object]] = {
             PLAIN: lambda: plain(eager, files),
+            "plain script, one by one": lambda: plain(eager, files, 1),
             "DataLoader, in the process": lambda: loaded(eager, files, 0),
             "DataLoader, 2 workers": lambda: loaded(eager, files, 2),
+            "timm's loader, 2 workers": lambda: timms(eager, paths, size),
             "xmir embed": lambda: ours(embedder, paths),
         }
-        if given.quick:
-            del contestants["DataLoader, 2 workers"]  # processes take seconds to start
+        if given.quick:  # processes take seconds to start
+            del contestants["DataLoader, 2 workers"], contestants["timm's loader, 2 workers"]
         else:
             script = apart(name, size, eager)
             script.send(paths[:1]), script.recv()  # its imports are not counted

@@ -63,6 +63,23 @@ def test_a_manifest_becomes_a_table_with_its_columns(embed, images: Path):
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
+def test_fast_decoding_moves_the_embeddings_of_large_jpegs_a_little(embed, images: Path):
+    smooth = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9), dtype=np.uint8))
+    smooth.resize((700, 600), Image.Resampling.BICUBIC).save(images / "large.jpg", quality=90)
+    embed(images, "-o", "exact.parquet")
+    assert embed(images, "--fast-decode", "-o", "fast.parquet").code == 0
+    exact, fast = read_embeddings("exact.parquet"), read_embeddings("fast.parquet")
+    apart = np.abs(exact.vectors - fast.vectors).max(axis=1)
+    assert apart[:-1].max() == 0  # PNGs
+    assert 0 < apart[-1] < 1e-2
+    assert fast.model.preprocessing.jpeg == "reduced"
+    table = pq.read_table("fast.parquet")
+    assert table["decoded"].to_pylist() == [*[None] * 7, "jpeg 1/8"]
+    assert (table["width"][7].as_py(), table["height"][7].as_py()) == (700, 600)
+    resumed = embed(images, "--resume", "-o", "fast.parquet")
+    assert "0 rows of this model are there already" in resumed.stderr
+
+
 def test_the_receipt_tells_what_was_written(embed, images: Path):
     result = embed(images, "-o", "a.parquet")
     (receipt,) = result.records()

@@ -388,3 +388,33 @@ def test_a_file_is_decoded_by_content_whatever_its_name(tmp_path: Path):
     path = tmp_path / "scan.JPG\n\x1b[31m\udcff"
     path.write_bytes(saved(Image.fromarray(RAMP), "PNG"))
     assert decode(str(path)).width == 64
+
+
+@pytest.mark.parametrize(
+    ("size", "enough", "reduced"),
+    [
+        ((640, 480), 240, (320, 240)),
+        ((640, 480), 241, (640, 480)),
+        ((641, 483), 120, (161, 121)),  # rounded up
+        ((640, 480), 30, (80, 60)),  # an eighth is the least
+    ],
+)
+def test_jpegs_are_decoded_at_a_part_of_their_size_where_that_will_do(size, enough, reduced):
+    ramp = Image.fromarray(np.add.outer(np.arange(483), np.arange(641)).astype(np.float32) / 5)
+    data = saved(ramp.convert("L").crop((0, 0, *size)), "JPEG", quality=95)
+    found = decode_bytes(data, enough=enough)
+    assert (found.pixels.size, found.width, found.height) == (reduced, *size)
+    part = {size[0]: 1, reduced[0]: -(-size[0] // reduced[0])}[found.pixels.width]
+    assert found.reduction == part
+    assert found.done == ((f"jpeg 1/{part}",) if part > 1 else ())
+    centres = np.arange(reduced[0] - 1) * part + (part - 1) / 2
+    expected = np.interp(centres, np.arange(size[0]), pixels(decode_bytes(data))[10 * part])
+    assert np.abs(pixels(found)[10, :-1] - expected).max() < 4
+
+
+def test_other_pictures_and_turned_ones_are_decoded_whole():
+    turned = Image.Exif()
+    turned[274] = 6
+    large = Image.fromarray(RAMP).resize((640, 480))
+    for data in (saved(large, "PNG"), saved(large, "TIFF"), saved(large, "JPEG", exif=turned)):
+        assert decode_bytes(data, enough=16) == decode_bytes(data)

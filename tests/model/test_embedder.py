@@ -1,12 +1,14 @@
 """The loaded network: its view of a picture, its batches, its device."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from xmir_cli.errors import ModelError, UsageError
-from xmir_cli.images.decode import Picture
+from xmir_cli.images.decode import Picture, decode_bytes
 from xmir_cli.model import loader
 from xmir_cli.model.architectures import build
 from xmir_cli.model.embedder import Embedder, unit
@@ -43,6 +45,18 @@ def test_the_view_equals_torchvisions_own_transforms(embedder, size, mode):
         ]
     )
     assert torch.allclose(own, recipe(taken.pixels.convert("RGB")), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(320, 240), (323, 245)])
+def test_a_picture_of_fewer_pixels_is_seen_in_the_same_place(embedder, size):
+    across, down = np.meshgrid(*(np.linspace(0, 12, side) for side in size))
+    waves = Image.fromarray((127 + 60 * (np.sin(across) + np.sin(down))).astype(np.uint8))
+    file = io.BytesIO()
+    waves.save(file, "JPEG", quality=95)
+    whole, part = decode_bytes(file.getvalue()), decode_bytes(file.getvalue(), enough=60)
+    assert (whole.reduction, part.reduction) == (1, 4)
+    assert embedder.view(part).roi == embedder.view(whole).roi
+    assert np.abs(embedder.view(part).pixels - embedder.view(whole).pixels).max() < 3
 
 
 def test_the_roi_is_the_crops_place_in_the_original(embedder):

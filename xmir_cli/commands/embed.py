@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -64,6 +65,14 @@ def command(
             "float16; 100 kB an image with densenet121.",
         ),
     ] = False,
+    fast_decode: Annotated[
+        bool,
+        typer.Option(
+            "--fast-decode",
+            help="Decode large JPEGs at a half, a quarter or an eighth of their size, still twice "
+            "what the network wants. Travels with the model; embeddings move a little.",
+        ),
+    ] = False,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
     batch: options.Batch = 16,
@@ -103,6 +112,8 @@ def command(
     from xmir_cli.model.loader import load_embedder, make_spec
 
     spec = make_spec(model, architecture, weights, head, input_size, mean, std, window)
+    if fast_decode:
+        spec = replace(spec, preprocessing=replace(spec.preprocessing, jpeg="reduced"))
     embedder = load_embedder(spec, device, precision)
     embedder.batch = batch
     parts = _parts(output, items, embedder, resume, features)

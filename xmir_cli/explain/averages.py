@@ -9,7 +9,6 @@ from PIL import Image
 
 from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.images.decode import decode
 from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder, View
 from xmir_cli.saliency.average import Moments, normalize
@@ -94,7 +93,7 @@ def _views(
     items: Sequence[Labelled], how: Averaging, skips: Skips
 ) -> Iterator[tuple[Labelled, View]]:
     def load(item: Labelled) -> View:
-        return how.embedder.view(decode(item.path, how.embedder.spec.preprocessing.window))
+        return how.embedder.view_file(item.path)
 
     for item, view in zip(items, decode_all(items, load, how.jobs), strict=True):
         if isinstance(view, ItemError):

@@ -109,8 +109,12 @@ class Cases:
         return Case(opened.sha256, frame, sample, opened.picture)
 
     def _open(self, path: str) -> "_Opened":
-        sha256, picture = self._read(path)
-        return _Opened(sha256, picture, self.embedder.view(picture))
+        recipe, data = self.embedder.spec.preprocessing, read_bytes(path)
+        picture = decode_bytes(data, path, recipe.window, recipe.enough)
+        view = self.embedder.view(picture)
+        if self.draws and picture.reduction > 1:
+            picture = decode_bytes(data, path, recipe.window)
+        return _Opened(hashlib.sha256(data).hexdigest(), picture, view)
 
     def _read(self, path: str) -> tuple[str, Picture]:
         """The hash of a file and its picture."""

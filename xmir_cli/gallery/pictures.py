@@ -41,10 +41,11 @@ def ask_images(
 
     Raises ModelError for a region where the embedding is no sum over the cells of a feature map.
     """
+    recipe = embedder.spec.preprocessing
 
     def load(path: str) -> _Loaded:
         data = read_bytes(path)
-        picture = decode_bytes(data, path, embedder.spec.preprocessing.window)
+        picture = decode_bytes(data, path, recipe.window, recipe.enough)
         view, sha256 = embedder.view(picture), hashlib.sha256(data).hexdigest()
         return _Loaded(sha256, embedder.to_input(view), view.roi, view.image_size)
 

@@ -36,19 +36,24 @@ class Picture:
     """A decoded image, upright, without transparency."""
 
     pixels: Image.Image  # mode L or RGB (0..255), or F: deep greys scaled to 0..255, unrounded
-    width: int  # as displayed
+    width: int  # as displayed; the pixels may be fewer, see `reduction`
     height: int
     done: tuple[str, ...]  # what had to be done, for the record: "exif-rotated", "alpha over black"
     columns: Mapping[str, str] = field(default_factory=dict)  # what DICOM tags tell, by allow-list
 
+    @property
+    def reduction(self) -> int:
+        """The side of a pixel, in pixels of the file."""
+        return -(-self.width // self.pixels.width)
 
-def decode(path: str, window: str = "auto") -> Picture:
+
+def decode(path: str, window: str = "auto", enough: int | None = None) -> Picture:
     """The picture in the file `path`, or of `path#frame=N` its frame N, counted from 1.
 
-    `window` is as `Preprocessing.window` says it, for DICOM. Raises ItemError with a stable code
-    when there is no picture.
+    `window` and `enough` are as `Preprocessing` says them, for DICOM and for JPEG. Raises ItemError
+    with a stable code when there is no picture.
     """
-    return decode_bytes(read_bytes(path), path, window)
+    return decode_bytes(read_bytes(path), path, window, enough)
 
 
 def read_bytes(path: str) -> bytes:
@@ -80,15 +85,18 @@ def _read(descriptor: int) -> bytes:
         return file.read(FILE_LIMIT)
 
 
-def decode_bytes(data: bytes, path: str = "", window: str = "auto") -> Picture:
+def decode_bytes(
+    data: bytes, path: str = "", window: str = "auto", enough: int | None = None
+) -> Picture:
     """The picture in a file's bytes; `path` tells which frame. Raises ItemError as `decode`."""
     kind, (_, frame), limit = kind_of(data), _split(path), _pixel_limit()
     if kind == "DICOM":
         image, done, columns = read_dicom(data, frame, window, limit)
+        size = image.size
     else:
-        image, done = read_with_pillow(data, kind, frame, limit)
+        image, size, done = read_with_pillow(data, kind, frame, limit, enough)
         columns = {}
-    return Picture(image, image.width, image.height, tuple(done), columns)
+    return Picture(image, *size, tuple(done), columns)
 
 
 def _split(path: str) -> tuple[str, int | None]:

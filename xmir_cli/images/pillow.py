@@ -31,15 +31,17 @@ _FLIPS = {
 
 
 def read_with_pillow(
-    data: bytes, kind: str, frame: int | None, pixel_limit: int
-) -> tuple[Image.Image, list[str]]:
-    """The upright picture in a file's bytes, and what was done.
+    data: bytes, kind: str, frame: int | None, pixel_limit: int, enough: int | None = None
+) -> tuple[Image.Image, tuple[int, int], list[str]]:
+    """The upright picture in a file's bytes, its full width and height, and what was done.
 
     Args:
         data: The whole file.
         kind: PNG, JPEG or TIFF: no other of Pillow's readers is tried.
         frame: From 1; None for the first.
         pixel_limit: More pixels are refused before they are decoded.
+        enough: Pixels of the shorter side that will do; None for all. An upright JPEG that keeps
+            as many is decoded at a half, a quarter or an eighth of its size, sides rounded up.
 
     Raises:
         ItemError: Too large, too many scans, cut, damaged, no such frame.
@@ -54,7 +56,10 @@ def read_with_pillow(
             if frame is not None:
                 _seek(image, frame)
             check_size(*image.size, pixel_limit)
-            return _decode(image, frame)
+            if enough is not None and kind == "JPEG" and _orientation(image) == 1:
+                return _decode_reduced(image, enough)
+            plain, done = _decode(image, frame)
+            return plain, plain.size, done
     except ItemError:
         raise
     except (MemoryError, Image.DecompressionBombError):
@@ -91,6 +96,18 @@ def _decode(image: Image.Image, frame: int | None) -> tuple[Image.Image, list[st
     if frames > 1:
         done.append(f"first of {frames if frames < _FRAMES_LIMIT else 'many'} frames")
     return plain, done
+
+
+def _decode_reduced(
+    image: Image.Image, enough: int
+) -> tuple[Image.Image, tuple[int, int], list[str]]:
+    full = image.size
+    image.draft("", (enough, enough))
+    image.load()
+    plain, done = to_plain(image)
+    if plain.size != full:
+        done.append(f"jpeg 1/{-(-full[0] // plain.width)}")
+    return plain, full, done
 
 
 def _orientation(image: Image.Image) -> int:

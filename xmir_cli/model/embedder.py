@@ -11,7 +11,7 @@ from torch import Tensor
 
 from xmir_cli import console
 from xmir_cli.errors import ModelError
-from xmir_cli.images.decode import Picture
+from xmir_cli.images.decode import Picture, decode
 from xmir_cli.model.frame import crop_corner, frame_of, resized_size
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
@@ -77,12 +77,18 @@ class Embedder:
         frame = frame_of(self.spec.preprocessing, picture.width, picture.height)
         return View(three_channels(crop), frame.roi, frame.image_size)
 
+    def view_file(self, path: str) -> View:
+        """The view of the picture in a file, decoded as the recipe wants; raises ItemError."""
+        recipe = self.spec.preprocessing
+        return self.view(decode(path, recipe.window, recipe.enough))
+
     def resized(self, picture: Picture) -> Picture:
         """The whole picture, its shorter side as long as the recipe wants it before the crop."""
         recipe, image = self.spec.preprocessing, picture.pixels
         width, height = resized_size(recipe, picture.width, picture.height)
         if (width, height) != image.size:
-            image = image.resize((width, height), SAMPLING[recipe.interpolation])
+            seen = (0, 0, picture.width / picture.reduction, picture.height / picture.reduction)
+            image = image.resize((width, height), SAMPLING[recipe.interpolation], seen)
         return Picture(image, width, height, picture.done)
 
     def to_input(self, view: View) -> Tensor:

@@ -71,7 +71,8 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
 
 
 def _decode(embedder: Embedder, data: bytes, path: str, sha256: str) -> _Waiting:
-    picture = decode_bytes(data, path, embedder.spec.preprocessing.window)
+    recipe = embedder.spec.preprocessing
+    picture = decode_bytes(data, path, recipe.window, recipe.enough)
     columns = dict(picture.columns)
     if picture.done:
         columns[DECODED] = ", ".join(picture.done)

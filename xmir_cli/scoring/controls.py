@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from xmir_cli.errors import ItemError, UsageError
-from xmir_cli.images.decode import decode
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import ModelSpec
 from xmir_cli.saliency import catalogue, load_method
@@ -75,7 +74,7 @@ def _paths(task: Task, key: str) -> list[str]:
 
 
 def _read(embedder: Embedder, path: str) -> Tensor:
-    return embedder.to_input(embedder.view(decode(path, embedder.spec.preprocessing.window)))
+    return embedder.to_input(embedder.view_file(path))
 
 
 def _blind(image: Tensor) -> Sample:

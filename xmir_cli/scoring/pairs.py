@@ -12,7 +12,6 @@ from torch import Tensor
 
 from xmir_cli import console
 from xmir_cli.errors import ItemError
-from xmir_cli.images.decode import decode
 from xmir_cli.metrics.causal import Causal
 from xmir_cli.metrics.order import tied_fraction
 from xmir_cli.metrics.protocol import Protocol, score_maps
@@ -153,8 +152,7 @@ def _scored(tied: float, curves: dict[str, Causal], parameters: dict[str, object
 def read_input(embedder: Embedder, path: str) -> Tensor:
     """The image at `path` as the network sees it, [3, S, S]; raises ItemError naming it."""
     try:
-        picture = decode(path, embedder.spec.preprocessing.window)
-        return embedder.to_input(embedder.view(picture))
+        return embedder.to_input(embedder.view_file(path))
     except ItemError as error:
         raise ItemError(f"{error.reason} ({path})") from None
 
