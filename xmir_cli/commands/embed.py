@@ -70,7 +70,8 @@ def command(
         typer.Option(
             "--fast-decode",
             help="Decode large JPEGs at a half, a quarter or an eighth of their size, still twice "
-            "what the network wants. Travels with the model; embeddings move a little.",
+            "what the network wants. Travels with the model. Embeddings move: on radiographs their "
+            "cosine with the exact ones was 0.997 or more.",
         ),
     ] = False,
     device: options.Device = "auto",
