@@ -1,6 +1,7 @@
 """Groups of requests to records: images loaded, similarities checked, maps made."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache, cached_property
 from typing import TypeVar
@@ -12,7 +13,7 @@ from xmir_cli.explain.maps import Output, Pair, make_map, names_of
 from xmir_cli.explain.requests import Request
 from xmir_cli.explain.rivals import Others
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.workers import share_out
+from xmir_cli.model.workers import single_thread
 from xmir_cli.records import SALIENCY, ModelSpec, Record
 from xmir_cli.saliency.sample import Method, from_features, needs_gallery, similarity
 
@@ -57,9 +58,9 @@ class Explainer:
             return self._answer(cases.embedder, asked, found)
 
         asked = list(zip(group, negatives, against, strict=True))
-        # maps of features take a millisecond: threads inside one would wait for each other
-        answers = share_out(lambda each: list(answer(each)), asked) if self._light else None
-        for request, records in zip(group, answers or map(answer, asked), strict=True):
+        for request, each in zip(group, asked, strict=True):
+            with single_thread() if self._light else nullcontext():
+                records = list(answer(each))
             for record in records:
                 yield request, record
 
@@ -75,12 +76,14 @@ class Explainer:
         request, told_apart, other = asked
         try:
             pair = self._pair(request, _usable(told_apart), _usable(other), found)
+            check = similarity(pair.query.sample, pair.retrieved.sample)
+            _check(request, check)
         except ItemError as error:
             yield error
             return
         seen: Record = {"negatives": told_apart} if told_apart else {}
         seen |= {} if other is None else {"contrast": other}
-        for record in self._records(embedder, request, pair):
+        for record in self._records(embedder, request, pair, check):
             yield {**record, **seen}
 
     def _cases(self, spec: ModelSpec) -> Cases:
@@ -114,20 +117,19 @@ class Explainer:
         other: str | None,
         found: Mapping[str, Case | ItemError],
     ) -> Pair:
-        """The images of a request; raises ItemError when one is missing or not as recorded."""
+        """The images of a request; raises ItemError when one is missing."""
         lent = "index" in request.record and any(map(needs_gallery, self.methods.values()))
-        pair = Pair(
+        return Pair(
             _case(found, request.query),
             _case(found, request.retrieved),
             tuple(_case(found, path, "--negative ") for path in negatives),
             None if other is None else _case(found, other, "--contrast "),
             origin_of(request) if lent else None,
         )
-        _check(request, pair)
-        return pair
 
-    def _records(self, embedder: Embedder, request: Request, pair: Pair) -> Iterator[Record]:
-        check = similarity(pair.query.sample, pair.retrieved.sample)
+    def _records(
+        self, embedder: Embedder, request: Request, pair: Pair, check: float
+    ) -> Iterator[Record]:
         common: Record = {
             "schema": "",  # stands first, as in every record
             **request.record,
@@ -158,11 +160,10 @@ def _case(found: Mapping[str, Case | ItemError], path: str, flag: str = "") -> C
     return case
 
 
-def _check(request: Request, pair: Pair) -> None:
+def _check(request: Request, found: float) -> None:
     """Raise ItemError when the images are no longer as similar as the record says."""
     if request.similarity is None:
         return
-    found = similarity(pair.query.sample, pair.retrieved.sample)
     if abs(found - request.similarity) > TOLERANCE:
         raise ItemError(
             f"bad-record: similarity: expected {request.similarity:.4f} as recorded, "

@@ -47,8 +47,9 @@ class KeptMemo(MutableMapping[Hashable, Tensor]):
         array = value.half().numpy() if self._keep.half else value.numpy()
         origin, path = self._place(key)
         self._keep.folder.mkdir(parents=True, exist_ok=True)
-        write_array(path, array, settled=False)
-        write_provenance(path.with_suffix(".json"), origin, {"evaluations": 0, "details": {}}, path)
+        sha256 = write_array(path, array, settled=False)
+        found: Record = {"evaluations": 0, "details": {}}
+        write_provenance(path.with_suffix(".json"), origin, found, sha256)
         self._held[key] = torch.from_numpy(array.astype(np.float32))  # the same now and later
 
     def __delitem__(self, key: Hashable) -> None:

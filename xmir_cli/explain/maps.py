@@ -98,14 +98,14 @@ def make_map(
     known = None if place.force else read_provenance(provenance, origin, array)
     if known is None:
         explanation = _explain(embedder, pair, method)
-        write_array(array, explanation.saliency.numpy(), settled=False)
+        sha256 = write_array(array, explanation.saliency.numpy(), settled=False)
         found: Record = {
             "evaluations": explanation.evaluations,
             "details": _details(explanation, pair.explains),
         }
         if place.draws:
             _draw(place, stem, pair, explanation.saliency.numpy(), found)
-        known = write_provenance(provenance, origin, found, array)
+        known = write_provenance(provenance, origin, found, sha256)
     elif place.draws and not place.overlay_path(stem).is_file():
         _draw(place, stem, pair, read_array(array), known)
     return {

@@ -41,7 +41,7 @@ def digest(origin: Record) -> str:
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_provenance(path: Path, origin: Record, found: Record, saliency: Path) -> Record:
+def write_provenance(path: Path, origin: Record, found: Record, saliency_sha256: str) -> Record:
     """Write the .json, last of a map's files, and return what it holds.
 
     Neither needs to be settled on the disk: after a loss of power they fit together or count as
@@ -49,7 +49,7 @@ def write_provenance(path: Path, origin: Record, found: Record, saliency: Path) 
 
     `found` is what the method says beside the map: evaluations and details.
     """
-    content: Record = {"made_of": origin, **found, "saliency_sha256": sha256_file(saliency)}
+    content: Record = {"made_of": origin, **found, "saliency_sha256": saliency_sha256}
     with atomic_file(path, settled=False) as file:
         text = json.dumps(content, sort_keys=True, allow_nan=False)  # indented: 5 times as slow
         file.write(f"{text}\n".encode())

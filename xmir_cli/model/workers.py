@@ -4,8 +4,9 @@ torch lets go of Python's lock while it computes. Threads of its own inside one 
 each other at its end: with another process on a processor everything waits for the slowest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -31,5 +32,16 @@ def share_out(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Res
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return list(pool.map(alone, parts))
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """For work in steps so small that threads, within them or beside, wait more than they help."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
     finally:
         torch.set_num_threads(threads)

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder, unit
-from xmir_cli.model.workers import share_out
+from xmir_cli.model.workers import single_thread
 from xmir_cli.saliency.regions import Box
-
-_PART = 4  # stored maps that a thread widens at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,18 +117,11 @@ def stored_samples(embedder: Embedder, features: Tensor, embeddings: Tensor) -> 
 
     They are for methods that work `from_features`. Only the head runs.
     """
-
-    def widen(maps: Tensor) -> tuple[Tensor, Tensor]:
-        wide = maps.to(embedder.device, torch.float32)
-        return wide, _raw(embedder, wide)
-
-    made = share_out(widen, features.split(_PART))
-    each = [(one, own) for wide, raw in made for one, own in zip(wide, raw, strict=True)]
     nothing = torch.empty(0)
-    return [
-        Sample(nothing, *known, embedding)
-        for known, embedding in zip(each, embeddings, strict=True)
-    ]
+    with single_thread():
+        wide = features.to(embedder.device, torch.float32)
+        raw = _raw(embedder, wide)
+    return [Sample(nothing, *known) for known in zip(wide, raw, embeddings, strict=True)]
 
 
 def _raw(embedder: Embedder, features: Tensor) -> Tensor:

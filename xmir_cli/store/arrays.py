@@ -1,5 +1,7 @@
 """NumPy files: written in one atomic step, read only when the header tells the truth."""
 
+import hashlib
+import io
 import math
 import os
 from collections.abc import Iterable
@@ -15,13 +17,16 @@ from xmir_cli.store.regular import open_regular
 _HEADER_LIMIT = 10_000  # characters
 
 
-def write_array(path: Path, array: np.ndarray, settled: bool = True) -> None:
+def write_array(path: Path, array: np.ndarray, settled: bool = True) -> str:
     """Write an array of plain numbers as `.npy`; equal arrays give equal bytes.
 
-    `settled` is as `atomic_file` has it.
+    `settled` is as `atomic_file` has it. Returns the SHA-256 of the file, in hexadecimal.
     """
+    buffer = io.BytesIO()
+    write_array_to(buffer, array)
     with atomic_file(path, settled) as file:
-        write_array_to(file, array)
+        file.write(buffer.getbuffer())
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
 def write_array_to(file: BinaryIO, array: np.ndarray) -> None:

@@ -32,8 +32,8 @@ def atomic_file(path: Path, settled: bool = True) -> Iterator[BinaryIO]:
     With `settled` it is on the disk when the block is left. Without, a loss of power may damage it:
     for files that are compared with a checksum when they are read, and a thousand times as many.
     """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if not target.is_file() and target.exists():
         raise DataError(f"{path}: not a regular file, so it is not replaced")
     with _named(path):
         temporary, file = _open_temporary(target)
@@ -103,11 +103,15 @@ def _named(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _names(target: Path) -> tuple[Path, Path]:
-    """Where to write: a name that a later run finds again, and one that nobody else has."""
+def _shared(target: Path) -> Path:
+    """Where to write, under a name that a later run finds again."""
     key = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
-    own = f".xmir-{key}-{secrets.token_hex(8)}.tmp"
-    return target.with_name(f".xmir-{key}.tmp"), target.with_name(own)
+    return target.with_name(f".xmir-{key}.tmp")
+
+
+def _own(shared: Path) -> Path:
+    """Where to write while another run has that name."""
+    return shared.with_name(f"{shared.stem}-{secrets.token_hex(8)}.tmp")
 
 
 def _open_temporary(target: Path) -> tuple[Path, BinaryIO]:
@@ -115,19 +119,20 @@ def _open_temporary(target: Path) -> tuple[Path, BinaryIO]:
 
     Its lock lasts until after the renaming, so nobody takes over what another is about to rename.
     """
-    shared, own = _names(target)
+    shared = _shared(target)
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     file = os.fdopen(os.open(shared, flags, 0o666), "wb")
     if _lock(file.fileno(), shared):
         file.truncate()
         return shared, file
     file.close()
+    own = _own(shared)
     return own, own.open("xb")
 
 
 def _make_temporary(target: Path) -> tuple[Path, int]:
     """An empty folder to fill, and the descriptor that holds its lock."""
-    shared, own = _names(target)
+    shared = _shared(target)
     shared.mkdir(exist_ok=True)
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(shared, flags)
@@ -136,6 +141,7 @@ def _make_temporary(target: Path) -> tuple[Path, int]:
             left.unlink()
         return shared, descriptor
     os.close(descriptor)
+    own = _own(shared)
     own.mkdir()
     return own, os.open(own, flags)
 
