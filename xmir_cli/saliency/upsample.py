@@ -1,5 +1,8 @@
 """From the grid of a feature map to the pixels of the network's input."""
 
+from functools import cache
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -10,8 +13,13 @@ def upsample(grid: Tensor, size: int) -> Tensor:
     Bilinear with half-pixel centres and replicated edges: constants stay, minimum and maximum are
     never exceeded, and an integer factor keeps the mean.
     """
-    image = grid.detach().cpu().double()[None, None]  # float32 would break ties of equal cells
-    large = functional.interpolate(
-        image, size=(size, size), mode="bilinear", align_corners=False, antialias=False
-    )
-    return large[0, 0].float()
+    rows, columns = grid.shape
+    values = grid.detach().cpu().double()  # float32 would break ties of equal cells
+    return (_weights(rows, size) @ values @ _weights(columns, size).T).float()
+
+
+@cache
+def _weights(cells: int, size: int) -> Tensor:
+    """How much each cell of a line counts at each pixel: [size, cells] float64, rows sum to 1."""
+    line = torch.eye(cells, dtype=torch.float64)[None]
+    return functional.interpolate(line, size, mode="linear", align_corners=False)[0].T
