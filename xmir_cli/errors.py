@@ -13,7 +13,18 @@ code  meaning
 141   the reader went away
 """
 
+import errno
 from enum import IntEnum
+
+# how Python, torch, Arrow and the loader of libraries say that there was no memory
+_STARVED = (
+    "can't allocate memory",
+    "can't start new thread",
+    "Cannot allocate memory",
+    "failed to map segment",
+    "out of memory",
+    "Resource temporarily unavailable",
+)
 
 
 class Status(IntEnum):
@@ -66,3 +77,10 @@ class ItemError(XmirError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def is_starved(error: BaseException) -> bool:
+    """Whether it tells of memory that was missing, and not of what was asked for."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return any(phrase in str(error) for phrase in _STARVED)

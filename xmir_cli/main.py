@@ -13,7 +13,7 @@ import typer.core
 from typer.main import get_command
 
 from xmir_cli import __version__, console
-from xmir_cli.errors import XmirError
+from xmir_cli.errors import XmirError, is_starved
 from xmir_cli.quiet import libraries_silenced
 from xmir_cli.signals import die_of, end_tidily
 
@@ -37,8 +37,6 @@ COMMANDS = {
 
 MESSAGE_LIMIT = 300  # characters of a usage error
 
-# how Python and torch say that there was no memory
-_STARVED = ("can't allocate memory", "can't start new thread", "out of memory")
 
 # typer vendors its click, so the class is reached through typer's own
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
@@ -166,8 +164,8 @@ def execute(arguments: Sequence[str] | None) -> int:
         return _usage_error(error)
     except typer.Abort:  # Ctrl-C before the command had begun
         raise KeyboardInterrupt from None
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not any(map(str(error).__contains__, _STARVED)):
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if not is_starved(error):
             raise
         console.error("not enough memory", "Try a smaller --batch or fewer --jobs.")
         return 5

@@ -90,7 +90,14 @@ def test_stdout_on_a_full_disk(calls, name: str, monkeypatch):
 
 
 @pytest.mark.usefixtures("world")
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+    ],
+)
 @pytest.mark.parametrize("name", ["embed", "query", "saliency", "causal-metric"])
 def test_out_of_memory(xmir, calls, name: str, monkeypatch, error: Exception):
     def starve(*_: object, **__: object) -> None:

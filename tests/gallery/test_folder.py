@@ -1,3 +1,4 @@
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -131,4 +132,15 @@ def test_a_manifest_that_is_not_one_is_refused(embeddings, changes):
     data["checksum"] = manifest._checksum(data)
     Path("a.xmir/manifest.json").write_text(json.dumps(data))
     with pytest.raises(DataError, match=r"manifest\.json"):
+        open_gallery("a.xmir")
+
+
+def test_a_lack_of_memory_is_not_taken_for_damage(embeddings, monkeypatch):
+    build_gallery(embeddings, Path("a.xmir"), None, GraphSettings())
+
+    def starve(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(np, "load", starve)
+    with pytest.raises(MemoryError):
         open_gallery("a.xmir")

@@ -51,3 +51,11 @@ def test_damage_that_shows_only_later_is_an_error_of_the_index(path):
     path.write_bytes(whole[:4] + bytes(60) + whole[64:])
     with pytest.raises(DataError, match=r"damaged index \(not to be read\)"):
         items.take(np.array([0]))
+
+
+def test_a_lack_of_memory_is_not_taken_for_damage(path):
+    def starve():
+        raise pa.ArrowException("Failed to launch worker thread: Resource temporarily unavailable")
+
+    with pytest.raises(MemoryError):
+        Items(path)._guard(starve)

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from xmir_cli.errors import DataError
+from xmir_cli.errors import DataError, is_starved
 from xmir_cli.gallery import exact
 from xmir_cli.gallery.checked import verify_once
 from xmir_cli.gallery.exact import Hits, Scope, Vectors, unit_rows
@@ -132,7 +132,9 @@ def _map(path: Path) -> np.ndarray:
     """The array in a file, mapped from the disk."""
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (EOFError, OSError, ValueError):
+    except (EOFError, OSError, ValueError) as error:
+        if is_starved(error):
+            raise MemoryError from None
         raise DataError(f"{path.parent}: damaged index (not to be read)", AGAIN) from None
     return array
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
-from xmir_cli.errors import DataError
+from xmir_cli.errors import DataError, is_starved
 from xmir_cli.gallery.manifest import AGAIN
 
 _GROUP = 8192  # rows read for the sake of one
@@ -85,5 +85,7 @@ class Items:
     def _guard(self, read: Callable[[], pa.Table]) -> pa.Table:
         try:
             return read()
-        except (pa.ArrowException, EOFError, OSError, ValueError):
+        except (pa.ArrowException, EOFError, OSError, ValueError) as error:
+            if is_starved(error):
+                raise MemoryError from None
             raise DataError(f"{self._path.parent}: damaged index (not to be read)", AGAIN) from None
