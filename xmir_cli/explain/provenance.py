@@ -41,8 +41,8 @@ def digest(origin: Record) -> str:
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_provenance(path: Path, origin: Record, found: Record, saliency_sha256: str) -> Record:
-    """Write the .json, last of a map's files, and return what it holds.
+def write_provenance(path: Path, origin: Record, found: Record, saliency_sha256: str) -> None:
+    """Write the .json, last of a map's files.
 
     Neither needs to be settled on the disk: after a loss of power they fit together or count as
     not there.
@@ -53,7 +53,6 @@ def write_provenance(path: Path, origin: Record, found: Record, saliency_sha256:
     with atomic_file(path, settled=False) as file:
         text = json.dumps(content, sort_keys=True, allow_nan=False)  # indented: 5 times as slow
         file.write(f"{text}\n".encode())
-    return content
 
 
 def read_provenance(path: Path, origin: Record, saliency: Path) -> Record | None:
