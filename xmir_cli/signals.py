@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,16 @@ def end_tidily() -> None:
         if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             # else it is ignored: nohup, and a shell for what it starts in the background
             signal.signal(number, interrupt)
+    sys.unraisablehook = _ask_again
+
+
+def _ask_again(dropped: "sys.UnraisableHookArgs") -> None:
+    """Python drops what is raised in callbacks of the garbage collector: a request to end, too."""
+    if isinstance(dropped.exc_value, KeyboardInterrupt):
+        number = dropped.exc_value.args[0]
+        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
+    else:
+        sys.__unraisablehook__(dropped)
 
 
 @contextmanager

@@ -19,7 +19,11 @@ class Writer:
     def wait(self) -> None:
         """Return when all of it is done; raises what the first that failed has raised."""
         waiting, self._waiting = self._waiting, []
-        errors = [each.exception() for each in waiting]
+        try:
+            errors = [each.exception() for each in waiting]
+        except BaseException:  # interrupted: what is half-written is still finished
+            self._threads.shutdown(cancel_futures=True)
+            raise
         for error in errors:
             if error is not None:
                 raise error
