@@ -13,7 +13,7 @@ from xmir_cli.model.program import Program
 from xmir_cli.saliency.sample import Sample
 from xmir_cli.saliency.windows import box_sums
 
-_MARGINS = (1, 2, 3, 4, 5, 6, 8, 10)  # cells around a window that may change, from rough to fine
+_MARGINS = (1, 2, 3, 4, 5, 6, 7, 8, 10)  # cells around a window that may change, from rough to fine
 _PROBES = 16  # windows that are computed exactly to choose a margin
 _SAFETY = 2  # the probes must stay so many times below the tolerance
 _CHUNK = 128  # windows computed between two looks at the clock
