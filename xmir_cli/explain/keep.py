@@ -13,7 +13,7 @@ from xmir_cli.errors import DataError
 from xmir_cli.explain.provenance import digest, made_of, read_provenance, write_provenance
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import Record
-from xmir_cli.store.arrays import read_array, write_array
+from xmir_cli.store.arrays import read_array, write_small_array
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class KeptMemo(MutableMapping[Hashable, Tensor]):
         array = value.half().numpy() if self._keep.half else value.numpy()
         origin, path = self._place(key)
         self._keep.folder.mkdir(parents=True, exist_ok=True)
-        sha256 = write_array(path, array, settled=False)
+        sha256 = write_small_array(path, array)
         found: Record = {"evaluations": 0, "details": {}}
         write_provenance(path.with_suffix(".json"), origin, found, sha256)
         self._held[key] = torch.from_numpy(array.astype(np.float32))  # the same now and later

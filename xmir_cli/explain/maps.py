@@ -15,7 +15,7 @@ from xmir_cli.render.boxes import draw_boxes
 from xmir_cli.render.overlay import Display, overlay
 from xmir_cli.saliency.contrast import contrast
 from xmir_cli.saliency.sample import Explanation, Match, Method, Sample, needs_gallery
-from xmir_cli.store.arrays import read_array, write_array
+from xmir_cli.store.arrays import read_array, write_small_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
 
@@ -107,7 +107,7 @@ def make_map(
 
         def write() -> None:
             saliency = explanation.saliency.numpy()
-            sha256 = write_array(array, saliency, settled=False)
+            sha256 = write_small_array(array, saliency)
             if place.draws:
                 _draw(place, stem, pair, saliency, found)
             write_provenance(provenance, origin, found, sha256)

@@ -17,14 +17,20 @@ from xmir_cli.store.regular import open_regular
 _HEADER_LIMIT = 10_000  # characters
 
 
-def write_array(path: Path, array: np.ndarray, settled: bool = True) -> str:
-    """Write an array of plain numbers as `.npy`; equal arrays give equal bytes.
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array of plain numbers as `.npy`; equal arrays give equal bytes."""
+    with atomic_file(path) as file:
+        write_array_to(file, array)
 
-    `settled` is as `atomic_file` has it. Returns the SHA-256 of the file, in hexadecimal.
+
+def write_small_array(path: Path, array: np.ndarray) -> str:
+    """The same for one of many, which are compared with their checksum when they are read.
+
+    Returns the SHA-256 of the file, in hexadecimal. It is not settled on the disk.
     """
     buffer = io.BytesIO()
     write_array_to(buffer, array)
-    with atomic_file(path, settled) as file:
+    with atomic_file(path, settled=False) as file:
         file.write(buffer.getbuffer())
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
