@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import io
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xmir_cli.errors import DataError
-from xmir_cli.store.arrays import read_array, write_array
+from xmir_cli.store.arrays import read_array, write_array, write_small_array
 
 NUMBERS = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -46,6 +47,14 @@ def test_equal_arrays_give_equal_bytes(tmp_path: Path):
     write_array(tmp_path / "a.npy", NUMBERS)
     write_array(tmp_path / "b.npy", np.asfortranarray(NUMBERS))
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_a_small_array_is_the_same_file_and_tells_its_checksum(tmp_path):
+    write_array(tmp_path / "a.npy", NUMBERS)
+    found = write_small_array(tmp_path / "b.npy", NUMBERS)
+    data = (tmp_path / "b.npy").read_bytes()
+    assert data == (tmp_path / "a.npy").read_bytes()
+    assert found == hashlib.sha256(data).hexdigest()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
