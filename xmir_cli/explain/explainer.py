@@ -58,17 +58,11 @@ class Explainer:
             return self._answer(cases.embedder, asked, found)
 
         asked = list(zip(group, negatives, against, strict=True))
-        size = len(asked) if self._light else 1  # light maps are made while others are written
-        for start in range(0, len(asked), size):
-            part = asked[start : start + size]
-            try:
-                with single_thread() if self._light else nullcontext():
-                    answers = [list(answer(each)) for each in part]
-            finally:
-                self.output.writer.wait()
-            for (request, *_), records in zip(part, answers, strict=True):
-                for record in records:
-                    yield request, record
+        for request, each in zip(group, asked, strict=True):
+            with single_thread() if self._light else nullcontext():
+                records = list(answer(each))
+            for record in records:
+                yield request, record
 
     @cached_property
     def _light(self) -> bool:

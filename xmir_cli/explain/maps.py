@@ -1,6 +1,6 @@
 """One saliency map: computed once, kept as .npy, .png and the .json that says what made it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,6 @@ import numpy as np
 from xmir_cli.explain.cases import Case
 from xmir_cli.explain.galleries import Origin
 from xmir_cli.explain.provenance import digest, made_of, read_provenance, write_provenance
-from xmir_cli.explain.writer import Writer
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.records import Record
 from xmir_cli.render.boxes import draw_boxes
@@ -62,7 +61,6 @@ class Output:
     display: Display
     force: bool = False  # make maps again that are there already
     draws: bool = True  # overlays, too
-    writer: Writer = field(default_factory=Writer)  # has to be waited for
 
     def path(self, stem: str, suffix: str) -> Path:
         """A file of the folder."""
@@ -84,7 +82,7 @@ def names_of(query: str, retrieved: str) -> str:
 def make_map(
     embedder: Embedder, pair: Pair, name: str, method: Method, output: tuple[Output, str]
 ) -> Record:
-    """The keys that one map adds to its record; its files are there when the writer is done.
+    """The keys that one map adds to its record; its files are there when this returns.
 
     `output` is the folder and the part of the file names that names the images. A map that is
     there already and made of the same is not computed again.
@@ -100,19 +98,15 @@ def make_map(
     known = None if place.force else read_provenance(provenance, origin, array)
     if known is None:
         explanation = _explain(embedder, pair, method)
-        known = found = {
+        known = {
             "evaluations": explanation.evaluations,
             "details": _details(explanation, pair.explains),
         }
-
-        def write() -> None:
-            saliency = explanation.saliency.numpy()
-            sha256 = write_small_array(array, saliency)
-            if place.draws:
-                _draw(place, stem, pair, saliency, found)
-            write_provenance(provenance, origin, found, sha256)
-
-        place.writer(write)
+        saliency = explanation.saliency.numpy()
+        sha256 = write_small_array(array, saliency)
+        if place.draws:
+            _draw(place, stem, pair, saliency, known)
+        write_provenance(provenance, origin, known, sha256)
     elif place.draws and not place.overlay_path(stem).is_file():
         _draw(place, stem, pair, read_array(array), known)
     return {
