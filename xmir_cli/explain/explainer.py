@@ -1,7 +1,6 @@
 """Groups of requests to records: images loaded, similarities checked, maps made."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from typing import TypeVar
@@ -13,11 +12,12 @@ from xmir_cli.explain.maps import Output, Pair, make_map, names_of
 from xmir_cli.explain.requests import Request
 from xmir_cli.explain.rivals import Others
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.workers import single_thread
+from xmir_cli.model.workers import share_out, single_thread
 from xmir_cli.records import SALIENCY, ModelSpec, Record
 from xmir_cli.saliency.sample import Method, from_features, needs_gallery, similarity
 
 T = TypeVar("T")
+R = TypeVar("R")
 # a request, its negatives, and the image it is contrasted with
 Asked = tuple[Request, list[str] | ItemError, str | ItemError | None]
 TOLERANCE = 1e-3  # of a similarity computed again
@@ -54,15 +54,26 @@ class Explainer:
         more = [path for each in negatives if isinstance(each, list) for path in each]
         found.update(cases.load((path for path in more if path not in found), lender))
 
-        def answer(asked: Asked) -> Iterator[Record | ItemError]:
-            return self._answer(cases.embedder, asked, found)
+        def answer(asked: Asked) -> list[Record | ItemError]:
+            return list(self._answer(cases.embedder, asked, found))
 
         asked = list(zip(group, negatives, against, strict=True))
-        for request, each in zip(group, asked, strict=True):
-            with single_thread() if self._light else nullcontext():
-                records = list(answer(each))
+        for request, records in zip(group, self._in_turn(answer, asked), strict=True):
             for record in records:
                 yield request, record
+
+    def _in_turn(self, answer: Callable[[T], R], asked: Sequence[T]) -> Iterable[R]:
+        """The answers in order, as they are made.
+
+        Threads are in each other's way in a map of features, which takes less than a millisecond,
+        but not in the drawing of it, which takes longer than many.
+        """
+        if not self._light:
+            return map(answer, asked)
+        if self.output.draws:
+            return share_out(answer, asked)
+        with single_thread():
+            return [answer(each) for each in asked]
 
     @cached_property
     def _light(self) -> bool:
