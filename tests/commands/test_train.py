@@ -267,6 +267,18 @@ def test_a_run_asked_to_end_finishes_its_batch_and_goes_on_from_there(
     assert losses == [record.get("loss") for record in whole[epochs:]]
 
 
+def test_a_run_that_has_done_nothing_does_not_claim_an_older_runs_state(train, monkeypatch):
+    for epoch in (2, 1):
+        with monkeypatch.context() as patch:
+            interrupt(patch, epoch)
+            notes: list[str] = []
+            patch.setattr(console, "note", notes.append)
+            with pytest.raises(main._InterruptedError):
+                train("--force")
+        assert [note.startswith("interrupted") for note in notes] == [True] * (epoch - 1)
+    assert Path("out.safetensors.state.safetensors").exists()
+
+
 def test_a_second_ctrl_c_ends_at_once_and_keeps_no_torn_state(train, data, monkeypatch):
     with monkeypatch.context() as patch:
         ask_to_end(patch, step=2, times=2)

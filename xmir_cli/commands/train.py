@@ -214,7 +214,7 @@ def _fit(trainer: "Trainer", division: "Division", output: Path, run: Run, out: 
         if trainer.number == len(run.epochs) + 1 and trainer.steps and not trainer.torn:
             run = replace(run, begun=tuple(trainer.steps))
             write_state(state, take(trainer.network, trainer.optimizer), run)
-        if state.exists():
+        if run.epochs or run.begun:  # else the state that may be there is another run's
             console.note(f"interrupted; what is done is kept in {state}: continue with --resume")
         raise
     spec = replace(
