@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -86,7 +85,7 @@ class Convolution:
 
     @property
     def is_point(self) -> bool:
-        """A matrix product a cell."""
+        """A matrix product a cell: what `Product` does faster."""
         return self.kernel.is_point and self.groups == 1
 
     def reach(self, boxes: Boxes, _sizes: Sequence[Size], size: Size, /) -> Box | None:
@@ -94,9 +93,7 @@ class Convolution:
 
     def apply(self, inputs: Sequence[Patch], place: Place) -> Patch:
         (patch,) = inputs
-        if self.is_point:
-            values = self._product(patch.over(place.box))
-        elif place.box == whole(place.size):
+        if place.box == whole(place.size):
             maps = patch.over(whole(patch.size))
             values = self._slide(maps, self.bias, self.kernel.padding)
         else:
@@ -117,20 +114,6 @@ class Convolution:
         return functional.conv2d(
             maps, self.weight, bias, kernel.stride, padding, kernel.dilation, self.groups
         )
-
-    @cached_property
-    def _matrix(self) -> Tensor:
-        """The weights of a 1x1 kernel [in, out], in the order that the product reads them."""
-        return self.weight.flatten(1).t().contiguous()
-
-    def _product(self, maps: Tensor) -> Tensor:
-        """As one matrix product over all cells, faster than the general convolution."""
-        cells = maps.permute(0, 2, 3, 1)
-        if not cells.is_contiguous() or self.bias is None:
-            return functional.conv2d(maps, self.weight, self.bias)
-        count, height, width, channels = cells.shape
-        rows = torch.addmm(self.bias, cells.view(-1, channels), self._matrix)
-        return rows.view(count, height, width, -1).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True, eq=False)

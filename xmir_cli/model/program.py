@@ -10,6 +10,7 @@ from xmir_cli.model.joints import Concatenation, Padding
 from xmir_cli.model.layers import Convolution, Layer, Place
 from xmir_cli.model.operations import Node, UnknownLayerError
 from xmir_cli.model.patches import Box, Patch, Size, area, around, intersection, whole
+from xmir_cli.model.product import Product
 from xmir_cli.model.rewrite import simplify
 from xmir_cli.model.tape import record
 
@@ -156,7 +157,7 @@ def _steps(nodes: Sequence[Node]) -> list[Step]:
 
 def _work(node: Node) -> int:
     passes = _PASS * node.channels
-    if isinstance(node.layer, Convolution):
+    if isinstance(node.layer, Convolution | Product):
         return node.layer.weight.numel() + passes
     return passes
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from xmir_cli.model.joints import Affine, Concatenation, Pointwise
 from xmir_cli.model.layers import Convolution, Pooling
 from xmir_cli.model.operations import Node
+from xmir_cli.model.product import Product
 
 _NOTHING = 1e-20  # a scale below which a channel is constant
 
@@ -25,6 +26,8 @@ def simplify(nodes: Sequence[Node]) -> list[Node]:
             _fold_norm(node)
             _pool_first(node)
             _fold_norm_behind(node, users)
+    for node in nodes:
+        _gather_product(node, users)
     _share_memory(nodes)
     return _needed(nodes)
 
@@ -92,6 +95,19 @@ def _after(convolution: Convolution, scale: Tensor, shift: Tensor) -> Convolutio
         bias = bias + convolution.bias
     scaled = (weight * scale.double()[:, None, None]).float()
     return replace(convolution, weight=_like(scaled), bias=bias)
+
+
+def _gather_product(node: Node, users: Counter[int]) -> None:
+    """A 1x1 convolution and the functions of a cell before and behind it become one layer."""
+    before, layer = _before(node), node.layer
+    alone = before is not None and users[id(before)] == 1
+    if isinstance(layer, Convolution) and layer.is_point:
+        node.layer = Product(layer.weight, layer.bias)
+        if before is not None and alone and isinstance(before.layer, Pointwise):
+            node.layer, node.inputs = replace(node.layer, before=before.layer), before.inputs
+    elif isinstance(layer, Pointwise) and before is not None and alone:
+        if isinstance(before.layer, Product) and before.layer.after is None:
+            node.layer, node.inputs = replace(before.layer, after=layer), before.inputs
 
 
 def _share_memory(nodes: Sequence[Node]) -> None:
