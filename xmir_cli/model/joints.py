@@ -78,20 +78,20 @@ class Concatenation:
         return joined
 
     def apply(self, inputs: Sequence[Patch], place: Place) -> Patch:
-        buffer, done = self._memory(inputs, place.room)
+        buffer, done = self._memory(inputs, place)
         for patch in inputs[1:] if done else inputs:
-            target = buffer[:, done : done + patch.channels]
-            patch.write(target, place.room)
+            patch.put(buffer[:, done : done + patch.channels], place.room)
             done += patch.channels
         values = crop(buffer[:, :done], inside(place.box, place.room))
         return Patch(values, place.box, place.base, buffer)
 
-    def _memory(self, inputs: Sequence[Patch], room: Box) -> tuple[Tensor, int]:
-        """The memory, and how many of its channels are filled."""
+    def _memory(self, inputs: Sequence[Patch], place: Place) -> tuple[Tensor, int]:
+        """The memory, holding the base image's row, and how many of its channels are done."""
         if self.extends and inputs[0].buffer is not None:
             return inputs[0].buffer, inputs[0].channels
-        count = max(1 if patch.values is None else len(patch.values) for patch in inputs)
-        return blank(count, self.channels, room), 0
+        count = max(1 if patch.held is None else len(patch.held) for patch in inputs)
+        memory = blank(count, self.channels, place.room)
+        return memory if place.row is None else memory.copy_(crop(place.row, place.room)), 0
 
 
 @dataclass(frozen=True, eq=False)

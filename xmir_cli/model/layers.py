@@ -22,6 +22,7 @@ class Place:
     size: Size  # of the whole map
     base: Tensor | None  # the result for the base image [1, C, H, W]
     room: Box  # the box of the last concatenation that shares this one's memory
+    row: Tensor | None  # what that one is for the base image
     reuse: bool  # the first input is not needed again and its memory may be taken
 
 
@@ -97,7 +98,7 @@ class Convolution:
             maps = patch.over(whole(patch.size))
             values = self._slide(maps, self.bias, self.kernel.padding)
         else:
-            # a convolution is linear: that of the change, plus what the base image gave
+            # a convolution is linear: that of the change is the change
             assert patch.box is not None
             assert place.base is not None
             change, gaps = patch.change(), _gaps(self.kernel.sees(place.box), patch.box)
@@ -106,7 +107,7 @@ class Convolution:
                 values = self._slide(change, None, (top, left))
             else:
                 values = self._slide(functional.pad(change, gaps), None, (0, 0))
-            values.add_(crop(place.base, place.box))
+            return Patch(values, place.box, place.base, is_change=True)
         return Patch(values, place.box, place.base)
 
     def _slide(self, maps: Tensor, bias: Tensor | None, padding: Pair) -> Tensor:

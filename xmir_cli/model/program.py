@@ -112,7 +112,8 @@ class Program:
             room = boxes[step.room]
             assert room is not None
             reuse = step.reuse and not keep and inputs[0].box == box
-            done.append(step.layer.apply(inputs, Place(box, step.size, base, room, reuse)))
+            row = None if bases is None else bases[step.room]
+            done.append(step.layer.apply(inputs, Place(box, step.size, base, room, row, reuse)))
             if not keep:
                 for source in step.spent:
                     done[source] = Patch(None, None, None)
