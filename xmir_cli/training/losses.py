@@ -8,6 +8,7 @@ from torch import Tensor
 from xmir_cli.model.embedder import unit
 
 MARGIN = 0.2
+_SAME = 1e-15  # a squared distance of unit vectors that is nothing but rounding
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,13 @@ def triplet_loss(raw: Tensor, labels: Tensor, margin: float = MARGIN) -> Loss:
 
 
 def distances(vectors: Tensor) -> Tensor:
-    """Euclidean distances [N, N] of vectors [N, D], from the differences; gradient 0 at 0."""
-    rows = (
-        vectors.cpu() if vectors.device.type == "mps" else vectors
-    )  # no gradient there before 2.13
-    found = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
-    return found.to(vectors.device)
+    """Euclidean distances [N, N] of unit vectors [N, D]; gradient 0 at 0.
+
+    By one matrix product, in double precision so that near ones do not cancel out.
+    """
+    on_mps = vectors.device.type == "mps"  # which has no double precision
+    rows = (vectors.cpu() if on_mps else vectors).double()
+    lengths = rows.square().sum(dim=1)
+    squared = lengths[:, None] + lengths - 2 * rows @ rows.t()
+    same = squared <= _SAME
+    return torch.where(same, 0.0, torch.where(same, 1.0, squared).sqrt()).to(vectors)
