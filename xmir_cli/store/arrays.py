@@ -28,19 +28,27 @@ def write_small_array(path: Path, array: np.ndarray) -> str:
 
     Returns the SHA-256 of the file, in hexadecimal. It is not settled on the disk.
     """
-    buffer = io.BytesIO()
-    write_array_to(buffer, array)
+    header, numbers = _parts(array)
     with atomic_file(path, settled=False) as file:
-        file.write(buffer.getbuffer())
-    return hashlib.sha256(buffer.getbuffer()).hexdigest()
+        file.write(header)
+        file.write(numbers)
+    sha256 = hashlib.sha256(header)
+    sha256.update(numbers)
+    return sha256.hexdigest()
 
 
 def write_array_to(file: BinaryIO, array: np.ndarray) -> None:
     """As `write_array`, to an open file."""
+    for part in _parts(array):
+        file.write(part)  # tofile() would lose why a write failed
+
+
+def _parts(array: np.ndarray) -> tuple[bytes, memoryview]:
+    """The header of a `.npy` file, and its numbers."""
     array = np.ascontiguousarray(array)
-    header = np.lib.format.header_data_from_array_1_0(array)
-    np.lib.format.write_array_header_1_0(file, header)
-    file.write(array.reshape(-1).view(np.uint8).data)  # tofile() would lose why a write failed
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    return header.getvalue(), array.reshape(-1).view(np.uint8).data
 
 
 def write_blocks(
