@@ -15,7 +15,7 @@ from xmir_cli.model.program import Program
 from xmir_cli.model.workers import share_out
 
 _SIDES = (1, 2, 3, 4)  # windows along each side of a group
-_CALL = 4_000_000
+_CALL = 4_000_000  # multiplications that take as long as starting one step
 _WORTH = 0.9  # of the work of the whole network; above it, windows do not pay
 _SAMPLE = 6  # groups whose work is added up
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xmir_cli.model.patches import Box, Patch, Size, crop, whole
+from xmir_cli.model.patches import Box, Patch, Size, whole
 
 Pair = tuple[int, int]
 Boxes = Sequence[Box | None]
@@ -98,7 +97,7 @@ class Convolution:
             maps = patch.over(whole(patch.size))
             values = self._slide(maps, self.bias, self.kernel.padding)
         else:
-            # a convolution is linear: that of the change is the change
+            # a convolution is linear: of a change it makes the change
             assert patch.box is not None
             assert place.base is not None
             change, gaps = patch.change(), _gaps(self.kernel.sees(place.box), patch.box)

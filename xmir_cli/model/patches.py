@@ -133,7 +133,7 @@ class Patch:
 
     def change(self) -> Tensor:
         """What differs, as a difference to the base: [B, C, height and width of the box]."""
-        assert self.values is not None
+        assert self.held is not None
         assert self.box is not None
         assert self.base is not None
-        return self.values - crop(self.base, self.box)
+        return self.held if self.is_change else self.held - crop(self.base, self.box)

@@ -100,14 +100,14 @@ def _after(convolution: Convolution, scale: Tensor, shift: Tensor) -> Convolutio
 def _gather_product(node: Node, users: Counter[int]) -> None:
     """A 1x1 convolution and the functions of a cell before and behind it become one layer."""
     before, layer = _before(node), node.layer
-    alone = before is not None and users[id(before)] == 1
+    inner = before.layer if before is not None and users[id(before)] == 1 else None
     if isinstance(layer, Convolution) and layer.is_point:
         node.layer = Product(layer.weight, layer.bias)
-        if before is not None and alone and isinstance(before.layer, Pointwise):
-            node.layer, node.inputs = replace(node.layer, before=before.layer), before.inputs
-    elif isinstance(layer, Pointwise) and before is not None and alone:
-        if isinstance(before.layer, Product) and before.layer.after is None:
-            node.layer, node.inputs = replace(before.layer, after=layer), before.inputs
+        if before is not None and isinstance(inner, Pointwise):
+            node.layer, node.inputs = replace(node.layer, before=inner), before.inputs
+    elif isinstance(layer, Pointwise) and isinstance(inner, Product) and inner.after is None:
+        assert before is not None
+        node.layer, node.inputs = replace(inner, after=layer), before.inputs
 
 
 def _share_memory(nodes: Sequence[Node]) -> None:

@@ -39,8 +39,7 @@ def write_small_array(path: Path, array: np.ndarray) -> str:
 
 def write_array_to(file: BinaryIO, array: np.ndarray) -> None:
     """As `write_array`, to an open file."""
-    for part in _parts(array):
-        file.write(part)  # tofile() would lose why a write failed
+    file.writelines(_parts(array))  # tofile() would lose why a write failed
 
 
 def _parts(array: np.ndarray) -> tuple[bytes, memoryview]:
