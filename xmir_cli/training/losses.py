@@ -57,7 +57,8 @@ def distances(vectors: Tensor) -> Tensor:
     """
     on_mps = vectors.device.type == "mps"  # which has no double precision
     rows = (vectors.cpu() if on_mps else vectors).double()
-    lengths = rows.square().sum(dim=1)
-    squared = lengths[:, None] + lengths - 2 * rows @ rows.t()
+    products = rows @ rows.t()
+    lengths = products.diagonal()  # squared
+    squared = lengths[:, None] + lengths - 2 * products
     same = squared <= _SAME
     return torch.where(same, 0.0, torch.where(same, 1.0, squared).sqrt()).to(vectors)
