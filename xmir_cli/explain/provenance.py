@@ -5,7 +5,6 @@ import json
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
@@ -21,9 +20,8 @@ def made_of(embedder: Embedder, asked: Record) -> Record:
     `asked` holds the images, method, settings and the side explained. Images are named by their
     hash alone, for a path may say who the patient is.
     """
-    origin = {"xmir": __version__, **asked, **_network(embedder.spec)}
-    origin["precision"] = embedder.precision
-    return cast("Record", json.loads(json.dumps(origin)))  # tuples become lists, as when read back
+    network = _network(embedder.spec)
+    return {"xmir": __version__, **asked, **network, "precision": embedder.precision}
 
 
 @cache
@@ -59,7 +57,8 @@ def read_provenance(path: Path, origin: Record, saliency: Path) -> Record | None
     """What the .json holds when it and the map are there, whole, and made of the same."""
     try:
         content: object = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or content.get("made_of") != origin:
+        plain = json.loads(json.dumps(origin))  # tuples become lists, as when read back
+        if not isinstance(content, dict) or content.get("made_of") != plain:
             return None
         fits = content.get("saliency_sha256") == sha256_file(saliency)
     except (OSError, ValueError, RecursionError, DataError):

@@ -5,6 +5,7 @@ import io
 import math
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,9 +46,15 @@ def write_array_to(file: BinaryIO, array: np.ndarray) -> None:
 def _parts(array: np.ndarray) -> tuple[bytes, memoryview]:
     """The header of a `.npy` file, and its numbers."""
     array = np.ascontiguousarray(array)
+    return _header_of(array.shape, array.dtype), array.reshape(-1).view(np.uint8).data
+
+
+@lru_cache
+def _header_of(shape: tuple[int, ...], kind: np.dtype) -> bytes:
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
-    return header.getvalue(), array.reshape(-1).view(np.uint8).data
+    told = {"descr": kind.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, told)
+    return header.getvalue()
 
 
 def write_blocks(
@@ -57,9 +64,8 @@ def write_blocks(
 
     For a folder that comes into being as a whole: the file is there before its last block is.
     """
-    header = {"descr": kind.str, "fortran_order": False, "shape": shape}
     with path.open("xb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+        file.write(_header_of(shape, kind))
         for block in blocks:
             file.write(np.ascontiguousarray(block, kind).reshape(-1).view(np.uint8).data)
 

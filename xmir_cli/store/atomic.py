@@ -33,7 +33,7 @@ def atomic_file(path: Path, settled: bool = True) -> Iterator[BinaryIO]:
     for files that are compared with a checksum when they are read, and a thousand times as many.
     """
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    if not target.is_file() and target.exists():
+    if target.exists() and not target.is_file():
         raise DataError(f"{path}: not a regular file, so it is not replaced")
     with _named(path):
         temporary, file = _open_temporary(target)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 from pathlib import Path
 
 _LENGTH = 40  # characters kept of a name that had to be changed
@@ -15,6 +16,7 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@lru_cache(4096)
 def safe_name(text: str) -> str:
     """A file name for any text: ASCII, at most 64 characters, no separator, no leading dot or dash.
 

@@ -75,14 +75,14 @@ class Method:
 
     def _grid(self, embedder: Embedder, target: Sample, explained: Sample) -> Tensor:
         """Shares [n] of the explained image's cells."""
-        weights = self._weights(target)
         if self.clip == "pair":
-            return weights @ self._pairs(embedder, target, explained)
-        own = scaled_cells(embedder, explained, self.bias == "spread")
+            return self._weights(target) @ self._pairs(embedder, target, explained)
+        own = _cells(embedder, explained, self.bias == "spread")
         whole = target.embedding.to(own)
         if self.point or self.bias == "drop":
-            whole = weights.to(own) @ scaled_cells(embedder, target, self.bias != "drop")
-        shares = own @ whole
+            cells = scaled_cells(embedder, target, self.bias != "drop")
+            whole = self._weights(target).to(own) @ cells
+        shares = _scaled(own @ whole, explained)
         return shares.clamp(min=0) if self.clip == "cell" else shares
 
     def _weights(self, target: Sample) -> Tensor:
@@ -110,7 +110,15 @@ class Method:
 
 def scaled_cells(embedder: Embedder, sample: Sample, bias: bool) -> Tensor:
     """Equivalent embeddings u_i / |e| of the cells: [n, D]; with the bias they sum to f."""
+    return _scaled(_cells(embedder, sample, bias), sample)
+
+
+def _cells(embedder: Embedder, sample: Sample, bias: bool) -> Tensor:
     with torch.no_grad():
-        cells = embedder.cells(sample.features[None], bias)[0].float()
-    norm = sample.raw.norm().to(cells)
-    return torch.zeros_like(cells) if norm < _TINY else cells / norm
+        return embedder.cells(sample.features[None], bias)[0].float()
+
+
+def _scaled(shares: Tensor, sample: Sample) -> Tensor:
+    """Shares in the raw embedding as shares in the unit embedding."""
+    length = float(sample.raw.norm())
+    return torch.zeros_like(shares) if length < _TINY else shares / length
