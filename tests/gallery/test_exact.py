@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xmir_cli.gallery import exact
-from xmir_cli.gallery.exact import Scope, search, unit_rows
+from xmir_cli.gallery.exact import Scope, rank, rank_each, search, unit_rows
 
 NOTHING = np.empty(0, dtype=np.int64)
 
@@ -63,6 +63,21 @@ def test_a_batch_gives_what_single_queries_give():
         alone = search(vectors, query[None], 5, _scope([0]))[0]
         np.testing.assert_array_equal(hits.indices, alone.indices)
         np.testing.assert_array_equal(hits.similarities, alone.similarities)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 12, 4096])
+def test_ranking_together_equals_ranking_one_by_one(monkeypatch, rows):
+    monkeypatch.setattr(exact, "_ROWS", rows)
+    vectors, queries = _unit(40, 33), _unit(7, 33, seed=1)
+    vectors[20:] = vectors[:20]  # ties
+    near = np.random.default_rng(2).permuted(np.tile(np.arange(40), (7, 1)), axis=1)[:, :5]
+    near[:, 0] = (near[:, 1] + 20) % 40
+    for together, query, mine in zip(
+        rank_each(vectors, queries, near, 3), queries, near, strict=True
+    ):
+        alone = rank(vectors, query, mine, 3)
+        assert (together.indices == alone.indices).all()
+        assert (together.similarities == alone.similarities).all()
 
 
 def test_a_zero_query_is_equally_far_from_everything():

@@ -82,6 +82,21 @@ def rank(vectors: Vectors, query: Vectors, indices: Integers, k: int) -> Hits:
     return Hits(indices[order], similarities[order])
 
 
+def rank_each(vectors: Vectors, queries: Vectors, indices: Integers, k: int) -> list[Hits]:
+    """The same, bit for bit, for each of the queries [B, D] among items of its own [B, m]."""
+    together, found = _ROWS // indices.shape[1], []
+    if not together:
+        return [rank(vectors, query, near, k) for query, near in zip(queries, indices, strict=True)]
+    for start in range(0, len(queries), together):
+        near = indices[start : start + together]
+        wide = queries[start : start + together, None].astype(np.float64)
+        similarities = (vectors[near] * wide).sum(axis=2)
+        order = np.lexsort((near, -similarities))[:, :k]
+        for row, best in enumerate(order):
+            found.append(Hits(near[row, best], similarities[row, best]))
+    return found
+
+
 def products(vectors: Vectors, query: Vectors, indices: Integers) -> Floats:
     """Float64 dot products of `query` [D] with the items `indices`; equal rows give equal ones."""
     wide = query.astype(np.float64)

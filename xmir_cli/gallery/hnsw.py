@@ -19,7 +19,7 @@ import hnswlib
 import numpy as np
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.exact import Hits, Integers, Scope, Vectors, rank, search
+from xmir_cli.gallery.exact import Hits, Integers, Scope, Vectors, rank_each, search
 from xmir_cli.gallery.manifest import GraphSettings
 
 _SAMPLE = 200  # queries by which recall is measured
@@ -41,8 +41,7 @@ class Graph:
             candidates, _ = self.index.knn_query(queries, k=k)
         except RuntimeError:  # fewer than k were reached, which hnswlib cannot return
             return search(vectors, queries, k, Scope(None, [_NOTHING] * len(queries)))
-        found = candidates.astype(np.int64)
-        return [rank(vectors, query, near, k) for query, near in zip(queries, found, strict=True)]
+        return rank_each(vectors, queries, candidates.astype(np.int64), k)
 
 
 def build(vectors: Vectors, settings: GraphSettings) -> Graph:
