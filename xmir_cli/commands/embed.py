@@ -11,11 +11,9 @@ import typer
 from xmir_cli import console, options
 from xmir_cli.errors import DataError, ItemError, UsageError
 from xmir_cli.printer import Printer
-from xmir_cli.records import ARTIFACT
 from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.jsonl import write_records
-from xmir_cli.store.outputs import refuse_input
+from xmir_cli.store.outputs import need_folder, receipt, refuse_input
 
 if TYPE_CHECKING:
     from xmir_cli.model.embedder import Embedder
@@ -101,7 +99,7 @@ def command(
     if features and kind == "npy":
         raise UsageError("--features: a bare matrix holds none", "Use --format parquet.")
     if left_out is not None:
-        _check_folder(left_out)
+        need_folder(left_out)
         refuse_existing(left_out, force or resume)
     from xmir_cli.store.inputs import list_items
 
@@ -150,17 +148,12 @@ def _check_output(output: Path | None, kind: Kind, resume: bool, force: bool) ->
         return
     if kind == "npy" and output.suffix != ".npy":
         raise UsageError(f"{output}: --format npy writes NAME.npy and NAME.items.parquet")
-    _check_folder(output)
+    need_folder(output)
     refuse_existing(output, force or resume)
     if not resume and not force:
         from xmir_cli.store.parts import refuse_leftover
 
         refuse_leftover(output)
-
-
-def _check_folder(output: Path) -> None:
-    if not output.absolute().parent.is_dir():
-        raise DataError(f"{output.parent}: no such folder")
 
 
 def _without_duplicates(asked: "Sequence[Item]", skips: console.Skips) -> "list[Item]":
@@ -242,16 +235,6 @@ def _write_to_pipe(embeddings: "Embeddings") -> None:
 def _print_receipt(
     output: Path, kind: Kind, embeddings: "Embeddings", skips: console.Skips
 ) -> None:
-    rows, dim = embeddings.vectors.shape
+    made = "vectors" if kind == "npy" else "embeddings"
     with Printer("", ["kind", "path", "rows", "dim", "skipped"], "path") as printer:
-        printer.write(
-            {
-                "schema": ARTIFACT,
-                "kind": "vectors" if kind == "npy" else "embeddings",
-                "path": str(output),
-                "rows": rows,
-                "dim": dim,
-                "skipped": skips.total,
-                "sha256": sha256_file(output),
-            }
-        )
+        printer.write(receipt(made, output, embeddings.vectors.shape, skips.total))

@@ -8,8 +8,8 @@ import typer
 from xmir_cli import console, options
 from xmir_cli.errors import DataError
 from xmir_cli.printer import Printer
-from xmir_cli.records import ARTIFACT
 from xmir_cli.store.atomic import refuse_existing
+from xmir_cli.store.outputs import need_folder, receipt
 
 
 def command(
@@ -48,7 +48,7 @@ def command(
     refuse_existing(output, force)
     _refuse_other(output)
     from xmir_cli.gallery.folder import build_gallery, usable
-    from xmir_cli.gallery.manifest import GraphSettings, describe
+    from xmir_cli.gallery.manifest import GraphSettings
     from xmir_cli.store.embeddings import read_embeddings
 
     embeddings = read_embeddings(source, allow_nan=True)
@@ -62,17 +62,8 @@ def command(
     if manifest.recall_at_10 is not None:
         console.note(f"recall at 10 of the graph against exact search: {manifest.recall_at_10:.4f}")
     with Printer(form or "", ["kind", "path", "rows", "dim", "skipped"], "path") as printer:
-        printer.write(
-            {
-                "schema": ARTIFACT,
-                "kind": "index",
-                "path": str(output),
-                "rows": manifest.rows,
-                "dim": manifest.dim,
-                "skipped": skips.total,
-                "sha256": describe(output / "manifest.json")[1],
-            }
-        )
+        shape = (manifest.rows, manifest.dim)
+        printer.write(receipt("index", output, shape, skips.total))
     return skips.finish(manifest.rows, "indexed")
 
 
@@ -80,5 +71,4 @@ def _refuse_other(output: Path) -> None:
     """Refuse to replace anything but an index; it might be the input."""
     if output.exists() and not (output / "manifest.json").is_file():
         raise DataError(f"{output}: not an index, so it is not replaced")
-    if not output.absolute().parent.is_dir():
-        raise DataError(f"{output.absolute().parent}: no such folder")
+    need_folder(output)

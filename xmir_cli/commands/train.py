@@ -10,9 +10,8 @@ import typer
 
 from xmir_cli import console, options
 from xmir_cli.printer import Printer
-from xmir_cli.records import ARTIFACT, Record
-from xmir_cli.store.hashes import sha256_file
-from xmir_cli.store.outputs import refuse_input
+from xmir_cli.records import Record
+from xmir_cli.store.outputs import receipt, refuse_input
 from xmir_cli.store.runs import (
     Run,
     check_finished,
@@ -148,17 +147,8 @@ def command(
     check_classes([row.label for row in division.training], per_class, settings.classes_per_batch)
     out = _Output(form or "", columns(settings))
     _run(trainer, division, output, resume, out)
-    out.artifact(
-        {
-            "schema": ARTIFACT,
-            "kind": "checkpoint",
-            "path": str(output.absolute()),
-            "rows": len(division.training),
-            "dim": embedder.dim,
-            "skipped": skips.total,
-            "sha256": sha256_file(output),
-        }
-    )
+    shape = (len(division.training), embedder.dim)
+    out.artifact(receipt("checkpoint", output.absolute(), shape, skips.total))
     return skips.finish(len(division.training), "trained on")
 
 

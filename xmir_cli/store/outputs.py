@@ -1,10 +1,18 @@
-"""Outputs that would cost the user an input."""
+"""Where a command writes: refused before the work, described after it."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import DataError, UsageError
+from xmir_cli.records import ARTIFACT, Record
+from xmir_cli.store.hashes import sha256_file
+
+
+def need_folder(output: Path) -> None:
+    """Raise DataError when the folder that an output is to lie in is not there."""
+    if not output.absolute().parent.is_dir():
+        raise DataError(f"{output.parent}: no such folder")
 
 
 def refuse_input(output: Path, inputs: Iterable[str]) -> None:
@@ -14,6 +22,20 @@ def refuse_input(output: Path, inputs: Iterable[str]) -> None:
     status = output.stat()
     if any(_is(path, status) for path in inputs):
         raise UsageError(f"{output}: is an input, too")
+
+
+def receipt(kind: str, path: Path, shape: tuple[int, int], skipped: int) -> Record:
+    """The record of an artefact that was made: rows and dimensions, and what was left out."""
+    rows, dim = shape
+    return {
+        "schema": ARTIFACT,
+        "kind": kind,
+        "path": str(path),
+        "rows": rows,
+        "dim": dim,
+        "skipped": skipped,
+        "sha256": sha256_file(path / "manifest.json" if path.is_dir() else path),
+    }
 
 
 def _is(path: str, status: os.stat_result) -> bool:
