@@ -15,6 +15,8 @@ from xmir_cli.saliency.windows import GRIDS, boxes
 
 SIZE = 64
 CORNERS = [(0, 0, 9, 9), (0, 48, 16, 64), (50, 0, 64, 64), (63, 63, 64, 64), (20, 24, 44, 48)]
+POINT = torch.randn(4, 8, 1, 1, generator=torch.Generator().manual_seed(1))
+SQUARE = torch.randn(4, 4, 3, 3, generator=torch.Generator().manual_seed(2))
 FAMILIES = ["resnet18", "densenet121", "mobilenet_v3_small", "efficientnet_b0", "regnet", "same"]
 TIMM = {"regnet": "timm:regnetx_002", "same": "timm:tf_efficientnet_lite0"}
 
@@ -222,6 +224,8 @@ class Steps(nn.Module):
         lambda maps: maps[:, :, 4:, 4:],
         lambda maps: functional.interpolate(maps, scale_factor=2.0),
         lambda maps: maps * torch.linspace(0, 1, 32),  # knows where it is
+        lambda maps: maps * functional.avg_pool2d(maps, (32, 1)),
+        lambda maps: torch.clamp(maps, -maps.new_ones(1, 4, 32, 32), maps.new_ones(1, 4, 32, 32)),
         lambda maps: torch.cat([maps, torch.ones(len(maps), 1, 32, 32)], dim=1),
         lambda maps: torch.cat([maps, maps], dim=2),
         lambda maps: functional.avg_pool2d(maps, 3, padding=1, count_include_pad=False),
@@ -236,6 +240,43 @@ class Steps(nn.Module):
 )
 def test_network_that_cannot_be_followed_has_no_program(step):
     assert compile_program(Steps(step), 32) is None
+
+
+def _with_a_dead_branch(maps):
+    """The longest row of channels belongs to what nobody reads."""
+    more = torch.relu(maps)
+    row = torch.cat([maps, more], dim=1)
+    torch.cat([maps, more, torch.sigmoid(maps)], dim=1)
+    return functional.conv2d(row, POINT)
+
+
+def _padded_and_overwritten(maps):
+    padded = functional.pad(maps, (1, 1, 1, 1))
+    return functional.conv2d(torch.relu(maps), POINT[:, :4]) + functional.conv2d(padded, SQUARE)
+
+
+def _padded_with_nothing(maps):
+    padded = functional.pad(maps, (0, 0, 0, 0))
+    return functional.conv2d(torch.relu(maps), POINT[:, :4]) + padded
+
+
+@pytest.mark.parametrize(
+    "step", [_with_a_dead_branch, _padded_and_overwritten, _padded_with_nothing]
+)
+def test_memory_is_not_taken_while_another_needs_it(step):
+    features = Steps(step)
+    program = compile_program(features, 32)
+    assert program is not None
+    image = torch.randn(3, 32, 32)
+    bases = program.bases(image)
+    with torch.no_grad():
+        assert relative(program.dense(image[None]), features(image[None])) < 1e-5
+        for top, left, bottom, right in ((0, 0, 5, 5), (13, 20, 17, 23), (27, 30, 32, 32)):
+            hidden = image.clone()
+            hidden[:, top:bottom, left:right] = 3
+            part = hidden[None, :, top:bottom, left:right]
+            found = program.changed(part, (top, left, bottom, right), bases)
+            assert relative(found, features(hidden[None])) < 1e-5
 
 
 def test_network_that_answers_differently_every_time_has_no_program():

@@ -6,6 +6,8 @@ Source: Nakandala et al., Incremental and approximate inference for faster occlu
 explanations, SIGMOD 2019.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -67,11 +69,17 @@ def worthwhile(embedder: Embedder, windows: Tensor) -> Program | None:
     return program if _work(program, windows, side) < _WORTH * whole else None
 
 
-def pays(embedder: Embedder, windows: Tensor, program: Program, margin: int) -> bool:
-    """Whether a margin saves work beside following every change."""
-    side = _side(program, windows, embedder.batch, margin)
-    exact = _work(program, windows, _side(program, windows, embedder.batch))
-    return _work(program, windows, side, margin) < _WORTH * exact
+def worth(
+    embedder: Embedder, windows: Tensor, program: Program, margins: Sequence[int]
+) -> list[int]:
+    """Those of the margins that save work beside following every change."""
+
+    def work(margin: int | None) -> float:
+        side = _side(program, windows, embedder.batch, margin)
+        return _work(program, windows, side, margin)
+
+    exact = work(None)
+    return [margin for margin in margins if work(margin) < _WORTH * exact]
 
 
 def hide(image: Tensor, fill: Tensor, windows: Tensor) -> Tensor:

@@ -111,7 +111,8 @@ class Padding:
     def apply(self, inputs: Sequence[Patch], place: Place) -> Patch:
         (patch,) = inputs
         if place.box == self.reach([patch.box], [], place.size):
-            return Patch(patch.values, place.box, place.base)
+            assert patch.values is not None
+            return Patch(patch.values.clone(), place.box, place.base)  # who pads keeps its own
         maps = patch.over(whole(patch.size))
         values = functional.pad(maps, list(self.margins), value=self.value)
         return Patch(crop(values, place.box), place.box, place.base)

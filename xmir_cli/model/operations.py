@@ -152,6 +152,8 @@ def _combination(function: Callable[[Tensor, Tensor], Tensor]) -> Builder:
 
             return Pointwise("number", combine, combine)
         _need(len(node.inputs) == 2, "an operand of the network's own")
+        sizes = {source.size for source in node.inputs}
+        _need(sizes <= {node.size, (1, 1)}, "a row or column spread over a map")
         return Combination(function)
 
     return build
@@ -160,6 +162,9 @@ def _combination(function: Callable[[Tensor, Tensor], Tensor]) -> Builder:
 def _pointwise(name: str, plain: Callable[..., Tensor], inplace: Callable[..., Tensor]) -> Builder:
     def build(node: Node, *settings: object) -> Layer:
         _single(node)
+        limits = [setting for setting in settings if isinstance(setting, Tensor)]
+        alike = all(each.numel() == 1 or each.shape[-2:] == (1, 1) for each in limits)
+        _need(alike, "limits that differ from cell to cell")
         return Pointwise(
             name, lambda maps: plain(maps, *settings), lambda maps: inplace(maps, *settings)
         )

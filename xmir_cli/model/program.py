@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xmir_cli.model.joints import Concatenation, Padding
+from xmir_cli.model.joints import Concatenation
 from xmir_cli.model.layers import Convolution, Layer, Place
 from xmir_cli.model.operations import Node, UnknownLayerError
 from xmir_cli.model.patches import Box, Patch, Size, area, around, intersection, whole
@@ -68,7 +68,8 @@ class Program:
         """
         values = values.contiguous(memory_format=torch.channels_last)
         last = self._run(Patch(values, box, bases[0]), self.boxes(box, margin), bases)[-1]
-        return last.over(whole(last.size)).expand(len(values), -1, -1, -1)
+        maps = last.over(whole(last.size))
+        return maps if last.box else maps.repeat(len(values), 1, 1, 1)  # no part of the base
 
     def boxes(self, box: Box, margin: int | None = None) -> list[Box | None]:
         """The cells of every step that can differ when the image does inside the box.
@@ -141,7 +142,7 @@ def _steps(nodes: Sequence[Node]) -> list[Step]:
         assert node.layer is not None
         sources = {id(source): source for source in node.inputs}
         source = node.inputs[0]
-        fresh = source.layer is not None and not isinstance(source.layer, Concatenation | Padding)
+        fresh = source.layer is not None and not isinstance(source.layer, Concatenation)
         steps.append(
             Step(
                 node.layer,

@@ -20,6 +20,7 @@ def simplify(nodes: Sequence[Node]) -> list[Node]:
 
     The last node stays the result.
     """
+    nodes = _needed(nodes)
     users = Counter(id(source) for node in nodes for source in node.inputs)
     for node in nodes:
         if all(users[id(source)] == 1 for source in node.inputs):  # nobody else sees the change
@@ -28,8 +29,9 @@ def simplify(nodes: Sequence[Node]) -> list[Node]:
             _fold_norm_behind(node, users)
     for node in nodes:
         _gather_product(node, users)
+    nodes = _needed(nodes)
     _share_memory(nodes)
-    return _needed(nodes)
+    return nodes
 
 
 def _fold_norm(node: Node) -> None:

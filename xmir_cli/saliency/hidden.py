@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.incremental import embed_hidden, pays, worthwhile
+from xmir_cli.model.incremental import embed_hidden, worth, worthwhile
 from xmir_cli.model.program import Program
 from xmir_cli.saliency.sample import Sample
 from xmir_cli.saliency.windows import box_sums
@@ -98,7 +98,7 @@ def choose_margin(
     probes = torch.cat([block[: _PROBES // 4] for block in blocks[1::4]] or list(blocks))
     exact = embed_hidden(embedder, pictures, probes, program)
     chosen, errors = None, torch.zeros(1, exact.shape[1])
-    margins = [each for each in _MARGINS if pays(embedder, windows, program, each)]
+    margins = worth(embedder, windows, program, _MARGINS)
     low, high = 0, len(margins)
     while low < high:
         middle = (low + high) // 2
