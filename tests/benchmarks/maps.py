@@ -5,6 +5,7 @@ query's embedding made once. The last rows begin with the feature maps in an ind
 very last one writes each map, its .json and its record as 'xmir saliency --no-overlay' does.
 """
 
+import os
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `xmir` at its start; torch reads it once
 import torch
 from timing import arguments, chart, difference, need, rounds, table
 from torch import Tensor
@@ -27,7 +30,7 @@ from xmir_cli.gallery.folder import build_gallery
 from xmir_cli.gallery.manifest import GraphSettings
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, make_spec
-from xmir_cli.model.workers import share_out
+from xmir_cli.model.workers import single_thread
 from xmir_cli.render.overlay import Display
 from xmir_cli.saliency.methods.gradcam import Method
 from xmir_cli.saliency.sample import Sample, make_samples
@@ -88,8 +91,8 @@ def build(embedder: Embedder, samples: list[Sample], folder: Path) -> tuple[str,
 
 def by_index(embedder: Embedder, index: str, names: list[str]) -> Tensor:
     target, *others = [case.sample for case in origin_at(index).lend(embedder, names).values()]
-    maps = share_out(lambda other: METHOD(embedder, target, other).saliency, others)
-    return torch.stack(maps)
+    with single_thread():
+        return torch.stack([METHOD(embedder, target, other).saliency for other in others])
 
 
 def written(embedder: Embedder, index: str, names: list[str], folder: Path) -> Tensor:

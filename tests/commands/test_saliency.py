@@ -89,11 +89,11 @@ def test_several_methods_and_both_sides_in_order(xmir, retrievals):
     )
     assert [(record["method"], record["explains"]) for record in result.records()] == [
         ("activation", "retrieved"),
-        ("activation", "query"),
         ("random", "retrieved"),
+        ("activation", "query"),
         ("random", "query"),
     ]
-    first, second, *_ = result.records()
+    first, _, second, _ = result.records()
     assert first["details"]["residual"] == pytest.approx(0, abs=1e-5)
     # the means of an exactly decomposed similarity agree
     means = [np.load(record["saliency"]).mean() for record in (first, second)]

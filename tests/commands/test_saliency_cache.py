@@ -45,6 +45,7 @@ def test_further_queries_and_commands_compute_nothing_again(explain, images, mon
     plain = explain(images[1], "plain")
     explain(images[0], "first", "--cache", "kept")
     monkeypatch.setattr(hidden, "embed_hidden", refuse)
+    monkeypatch.setattr(hidden, "worthwhile", refuse)  # nor is the network followed for nothing
     found = explain(images[1], "second", "--cache", "kept")
     np.testing.assert_array_equal(found, plain)
     itself = explain(images[2], "itself", "--cache", "kept")
@@ -62,6 +63,13 @@ def test_half_precision_is_the_same_now_and_later_and_close(explain, images, met
     np.testing.assert_allclose(first, exact, atol=2e-3)
     [array] = Path("kept").glob("*.npy")
     assert np.load(array).dtype == np.float16
+
+
+def test_a_map_of_what_was_rounded_is_not_taken_for_the_exact_one(explain, images):
+    rounded = explain(images[0], "maps", "--cache", "kept", "--cache-half")
+    exact = explain(images[0], "maps", "--cache", "kept")
+    assert not np.array_equal(rounded, exact)
+    np.testing.assert_array_equal(exact, explain(images[0], "others"))
 
 
 def test_other_windows_networks_and_precisions_do_not_mix(explain, images):

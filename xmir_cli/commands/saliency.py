@@ -137,7 +137,8 @@ def command(
         requests = pair_requests(query or "", image or [], given)
     output.mkdir(parents=True, exist_ok=True)
     sides = ("retrieved", "query") if on == "both" else (on,)
-    place = Output(output, Display(colormap, alpha), force, draws)
+    rounds = cache is not None and cache_half
+    place = Output(output, Display(colormap, alpha), force, draws, rounds)
     others = Others(tuple(negative or ()), contrast)
     explainer = Explainer(load, methods, sides, place, others)
     done, picture = 0, "overlay" if draws else "saliency"

@@ -149,9 +149,10 @@ class Explainer:
             "similarity_check": check,
         } | {"schema": SALIENCY}
         names = names_of(request.query, request.retrieved)
-        for name, method in self.methods.items():
-            for explains in ("retrieved",) if request.is_self else self.explains:
-                side = replace(pair, explains=explains)
+        # the methods of one side come together, as 'xmir causal-metric' takes them
+        for explains in ("retrieved",) if request.is_self else self.explains:
+            side = replace(pair, explains=explains)
+            for name, method in self.methods.items():
                 yield {**common, **make_map(embedder, side, name, method, (self.output, names))}
 
 

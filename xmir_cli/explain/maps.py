@@ -61,6 +61,7 @@ class Output:
     display: Display
     force: bool = False  # make maps again that are there already
     draws: bool = True  # overlays, too
+    half: bool = False  # what a cache keeps is rounded to float16
 
     def path(self, stem: str, suffix: str) -> Path:
         """A file of the folder."""
@@ -92,7 +93,8 @@ def make_map(
     asked: Record = {"method": name, "settings": settings, "explains": pair.explains}
     images = {"query_sha256": pair.query.sha256, "retrieved_sha256": pair.retrieved.sha256}
     stored: Record = {"stored_features": pair.stored} if pair.stored else {}
-    origin = made_of(embedder, {**images, **asked, **stored})
+    rounded: Record = {"cache": "float16"} if place.half else {}
+    origin = made_of(embedder, {**images, **asked, **stored, **rounded})
     stem = f"{names}--{name}-{digest(origin)}"
     array, provenance = place.path(stem, ".npy"), place.path(stem, ".json")
     known = None if place.force else read_provenance(provenance, origin, array)

@@ -16,12 +16,15 @@ _AHEAD = 32  # results that wait to be taken: about two batches
 
 
 def decode_all(
-    sources: Iterable[Source], load: Callable[[Source], Loaded], jobs: int | None
+    sources: Iterable[Source],
+    load: Callable[[Source], Loaded],
+    jobs: int | None,
+    ahead: int = _AHEAD,
 ) -> Iterator[Loaded | ItemError]:
     """What `load` makes of each source, in their order, or the ItemError that it raised.
 
-    `jobs` threads (None: one a processor) work ahead of the consumer, but never further than a
-    fixed number of results, so memory stays flat. Other exceptions come out at their place.
+    `jobs` threads (None: one a processor) work ahead of the consumer, but never further than
+    `ahead` results, so memory stays flat. Other exceptions come out at their place.
     """
     threads = jobs or _processors()
     waiting: deque[Future[Loaded]] = deque()
@@ -29,7 +32,7 @@ def decode_all(
     try:
         for source in sources:
             waiting.append(pool.submit(load, source))
-            if len(waiting) >= threads + _AHEAD:
+            if len(waiting) >= threads + ahead:
                 result = _result(waiting.popleft())
                 yield result
         while waiting:

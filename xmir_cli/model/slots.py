@@ -58,7 +58,7 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
         data = read_bytes(path)
         return _decode(embedder, data, path, hashlib.sha256(data).hexdigest())
 
-    loaded = decode_all(paths, load, jobs)
+    loaded = decode_all(paths, load, jobs, size)  # the next slot, while this one is embedded
     for start in range(0, len(paths), size):
         slot = list(islice(loaded, size))
         here = paths[start : start + size]

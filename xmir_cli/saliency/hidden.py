@@ -53,16 +53,17 @@ def hidden_embeddings(
     """
     changed = box_sums((explained.input != how.fill).any(dim=0), windows) > 0
     shown = windows[changed]
-    program = worthwhile(embedder, shown) if how.incremental else None
-    details = {"incremental": float(program is not None)}
-    key = (*how.name, how.incremental, how.tolerance)
+    key = (*how.name, how.incremental, how.tolerance, "and the way")
     everything = torch.arange(len(windows))
-    if key in explained.memo:
-        known, errors = explained.memo[key].tensor_split([len(windows)])
+    if key in explained.memo:  # the last row says whether it was incremental
+        known, errors, way = explained.memo[key].tensor_split([len(windows), -1])
         error = largest_error(errors, target)
         if error <= how.tolerance:
+            details = {"incremental": float(way[0, 0])}
             details |= {"error": error} if how.tolerance else {}
             return Hidden(known, everything, len(shown), details)
+    program = worthwhile(embedder, shown) if how.incremental else None
+    details = {"incremental": float(program is not None)}
     pictures = (explained.input, how.fill)
     margin, errors = None, torch.empty(0, embedder.dim)
     if how.tolerance and program is not None:
@@ -74,9 +75,10 @@ def hidden_embeddings(
         rows.append(part)
     order = torch.cat(rows)
     if len(order) == len(windows):
-        explained.memo[key] = torch.cat([embeddings, errors])
+        way = torch.full((1, embedder.dim), details["incremental"])
+        explained.memo[key] = torch.cat([embeddings, errors, way])
         # as it is kept, so that later targets see the same
-        embeddings, errors = explained.memo[key].tensor_split([len(windows)])
+        embeddings, errors, _ = explained.memo[key].tensor_split([len(windows), -1])
     details |= {"error": largest_error(errors, target)} if how.tolerance else {}
     return Hidden(embeddings, order, len(order) - len(rows[0]), details)
 
