@@ -18,6 +18,7 @@ from xmir_cli.store.arrays import read_array
 from xmir_cli.store.names import restored, typed
 
 _BLOCK = 256  # queries searched at a time where no network sets the pace
+_NAMES = 50_000  # ids that are looked through for one like a mistyped one, in a second
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def rows_of(gallery: Gallery, ids: Sequence[str]) -> list[int]:
     places: list[int | None] = pc.index_in(pa.array(ids, column.type), value_set=column).to_pylist()
     for name, place in zip(ids, places, strict=True):
         if place is None:
-            close = get_close_matches(name, column.to_pylist(), n=3, cutoff=0.5)
+            few = column.to_pylist() if len(column) <= _NAMES else []
+            close = get_close_matches(name, few, n=3, cutoff=0.5)
             hint = f"Did you mean {' or '.join(close)}?" if close else ""
             raise UsageError(f"--id {name}: no such item in {gallery.path}", hint)
     return [place for place in places if place is not None]
