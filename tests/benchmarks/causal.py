@@ -26,6 +26,7 @@ from xmir_cli.model.loader import load_embedder, make_spec
 LOOP, QUANTUS = "RISE's loop", "quantus, image by image"
 OURS, TWO = "xmir", "xmir, one of two maps"
 MAPS = 2
+MANY = 1000  # of a job of so many maps
 
 
 class Similarity(nn.Module):
@@ -79,10 +80,11 @@ def flipping(score: nn.Module, image: Tensor, saliency: Tensor, step: int) -> np
 
 
 def curves(
-    embedder: Embedder, target: Tensor, image: Tensor, maps: list[Tensor], protocol: Protocol
+    embedder: Embedder, target: Tensor, ends: Ends, maps: list[Tensor], protocol: Protocol
 ) -> np.ndarray:
     """Insertion and deletion [2, T + 1] of the first map."""
-    found = score_maps(embedder, target, image, maps, protocol)[0]
+    embeddings = embedder.embed(torch.stack([ends.intact, ends.blurred, ends.substrate]))
+    found = score_maps(embedder, target, (ends, embeddings), maps, protocol, MANY)[0]
     return np.stack([found.insertion.similarities, found.deletion.similarities])
 
 
@@ -105,8 +107,8 @@ def main() -> None:
     contestants: dict[str, Callable[[], np.ndarray]] = {
         LOOP: lambda: both(score, ends, maps[0], step),
         QUANTUS: lambda: flipping(score, image, maps[0], step),
-        OURS: lambda: curves(embedder, target, image, maps[:1], protocol),
-        TWO: lambda: curves(embedder, target, image, maps, protocol),
+        OURS: lambda: curves(embedder, target, ends, maps[:1], protocol),
+        TWO: lambda: curves(embedder, target, ends, maps, protocol),
     }
     times = rounds(contestants, given.rounds)
     report(times, given.chart)

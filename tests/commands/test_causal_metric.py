@@ -106,8 +106,11 @@ def test_the_record_has_the_numbers_of_the_core_functions(xmir, make_record, emb
         "causal-metric", "--preset", "rise", stdin=lines(make_record(saliency))
     ).records()
     target = embedder.embed(input_of(embedder, pair[0])[None])[0]
-    image = input_of(embedder, pair[1])
-    (causal,) = score_maps(embedder, target, image, [torch.from_numpy(saliency)], Protocol("rise"))
+    protocol = Protocol("rise")
+    ends = protocol.ends(input_of(embedder, pair[1]))
+    embeddings = embedder.embed(torch.stack([ends.intact, ends.blurred, ends.substrate]))
+    maps = [torch.from_numpy(saliency)]
+    (causal,) = score_maps(embedder, target, (ends, embeddings), maps, protocol)
     assert found["insertion"] == pytest.approx(causal.insertion.auc, abs=1e-6)
     assert found["deletion"] == pytest.approx(causal.deletion.auc, abs=1e-6)
     assert found["causal"]["blur_kernel"] == 11

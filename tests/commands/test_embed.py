@@ -279,9 +279,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     embed = Embedder.embed
 
-    def watched(self, images):
+    def watched(self, images, job):
         seen.append(len(images))
-        return embed(self, images)
+        return embed(self, images, job)
 
     monkeypatch.setattr(Embedder, "embed", watched)
     return seen

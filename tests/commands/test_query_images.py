@@ -164,7 +164,7 @@ def test_weights_may_lie_elsewhere_but_must_be_the_same(xmir, index, spec):
 
 
 def test_an_image_without_an_embedding_is_skipped(xmir, index, monkeypatch):
-    def blank(_self, images):
+    def blank(_self, images, _):
         return torch.zeros(len(images), index.dim)
 
     monkeypatch.setattr(type(index), "embed", blank)

@@ -43,9 +43,9 @@ def seen(monkeypatch):
     sizes = []
     plain = Embedder.forward_features
 
-    def counted(self, images):
+    def counted(self, images, job):
         sizes.append(len(images))
-        return plain(self, images)
+        return plain(self, images, job)
 
     monkeypatch.setattr(Embedder, "forward_features", counted)
     return sizes

@@ -36,9 +36,9 @@ def passes(embedder, monkeypatch):
     sizes = []
     plain = embedder.forward_features
 
-    def counted(images):
+    def counted(images, job):
         sizes.append(len(images))
-        return plain(images)
+        return plain(images, job)
 
     monkeypatch.setattr(embedder, "forward_features", counted)
     return sizes

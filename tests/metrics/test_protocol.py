@@ -15,6 +15,11 @@ def image():
     return torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
+def ends_of(embedder, image):
+    ends = Protocol().ends(image)
+    return ends, embedder.embed(torch.stack([ends.intact, ends.blurred, ends.substrate]))
+
+
 def test_a_step_is_one_row_unless_a_number_of_steps_is_given():
     assert Protocol().step(10, 7) == 7
     assert Protocol(steps=7).step(10, 7) == 10
@@ -75,7 +80,7 @@ def test_the_fill_is_told_in_eight_bit(embedder, image):
 def test_an_image_that_is_its_own_target_starts_and_ends_at_one(embedder, image):
     target = embedder.embed(image[None])[0]
     saliency = torch.rand(32, 32, generator=torch.Generator().manual_seed(1))
-    (found,) = score_maps(embedder, target, image, [saliency], Protocol())
+    (found,) = score_maps(embedder, target, ends_of(embedder, image), [saliency], Protocol())
     assert found.deletion.similarities[0] == pytest.approx(1, abs=1e-6)
     assert found.insertion.similarities[-1] == pytest.approx(1, abs=1e-6)
     for curve in (found.insertion, found.deletion):
@@ -85,13 +90,13 @@ def test_an_image_that_is_its_own_target_starts_and_ends_at_one(embedder, image)
 def test_the_batch_of_the_network_does_not_change_the_curves(embedder, image):
     target = embedder.embed(torch.flip(image, (1,))[None])[0]
     maps = [torch.rand(32, 32, generator=torch.Generator().manual_seed(n)) for n in range(2)]
-    first = score_maps(embedder, target, image, maps, Protocol())
+    first = score_maps(embedder, target, ends_of(embedder, image), maps, Protocol())
     embedder.batch = 3
-    second = score_maps(embedder, target, image, maps, Protocol())
+    second = score_maps(embedder, target, ends_of(embedder, image), maps, Protocol())
     for one, other in zip(first, second, strict=True):
         assert one.insertion.similarities == pytest.approx(other.insertion.similarities, abs=1e-5)
         assert one.deletion.similarities == pytest.approx(other.deletion.similarities, abs=1e-5)
 
 
 def test_no_maps_need_no_network(embedder, image):
-    assert score_maps(embedder, image, image, [], Protocol()) == []
+    assert score_maps(embedder, image, ends_of(embedder, image), [], Protocol()) == []

@@ -156,10 +156,24 @@ def test_many_images_embed_as_the_network_itself_embeds_them(name):
     embedder = Embedder(network, spec, torch.device("cpu"))
     with torch.no_grad():
         expected = unit(network(images))
-    found = embedder.embed(images)
+    found = embedder.embed(images, 100)
     assert (found - expected).abs().max() < 1e-5
-    assert torch.equal(embedder.embed(images), found)
+    assert torch.equal(embedder.embed(images, 100), found)
     assert (embedder.program is None) == ("convnext" in name)
+
+
+def test_a_job_is_fast_by_all_its_images_not_those_of_one_call(monkeypatch):
+    spec = ModelSpec("densenet121", "random:0", None, Preprocessing(64, 64))
+    embedder = load_embedder(spec, "cpu")
+    images = torch.randn(3, 3, 64, 64)
+    few = embedder.embed(images)
+    monkeypatch.setattr(embedder, "_plain_features", None)  # whoever calls it fails
+    with pytest.raises(TypeError):
+        embedder.embed(images)
+    fast = embedder.embed(images, 100)
+    assert torch.equal(embedder.embed_with_features(images, 100)[0], fast)
+    assert torch.equal(unit(embedder.project(embedder.forward_features(images, 100))), fast)
+    assert torch.allclose(fast, few, atol=1e-5)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -73,7 +73,7 @@ def test_a_slot_is_known_or_made_as_a_whole(embedder, paths: list[str]):
 
 
 def test_nan_names_the_image_and_a_way_out(embedder, paths: list[str]):
-    embedder.embed = lambda images: torch.full((len(images), 16), torch.nan)
+    embedder.embed = lambda images, _: torch.full((len(images), 16), torch.nan)
     with pytest.raises(DataError, match=r"0\.png: the network gave NaN") as caught:
         list(embed_slots(embedder, paths, 2, nothing, 2))
     assert "preprocessing" in caught.value.hint

@@ -54,9 +54,9 @@ def test_controls_are_scored_once_a_pair_whatever_lies_between_its_records(
     Image.new("L", (40, 40), 200).save("b.png")
     scored, original = [], pairs.score_maps
 
-    def watch(embedder, target, image, maps, protocol):
+    def watch(embedder, target, explained, maps, protocol, before):
         scored.append(len(maps))
-        return original(embedder, target, image, maps, protocol)
+        return original(embedder, target, explained, maps, protocol, before)
 
     monkeypatch.setattr(pairs, "score_maps", watch)
     scorer = PairScorer(Protocol(steps=4), ("random", "center"), lambda _: embedder)
@@ -67,6 +67,33 @@ def test_controls_are_scored_once_a_pair_whatever_lies_between_its_records(
     for name in ("random", "center"):
         assert again.controls[name] is twin.controls[name] is first.controls[name]
     assert again.causal.deletion.auc == pytest.approx(first.causal.deletion.auc, abs=1e-6)
+
+
+def test_every_image_and_every_end_is_embedded_once(embedder, task, monkeypatch):
+    """Two maps each of two images for one query, one map the other way round, the first again."""
+    for name, grey in {"b.png": 200, "c.png": 30}.items():
+        Image.new("L", (40, 40), grey).save(name)
+    embedded, original = [], embedder.embed
+
+    def watch(images, job=0):
+        embedded.append(len(images))
+        return original(images, job)
+
+    monkeypatch.setattr(embedder, "embed", watch)
+    scorer = PairScorer(Protocol(steps=4), (), lambda _: embedder)
+    spec = embedder.spec
+    there, back, other = (
+        [replace(task, pair=Pair(*names, spec))] * count
+        for names, count in [
+            (("a.png", "b.png"), 2),
+            (("b.png", "a.png"), 1),
+            (("a.png", "c.png"), 2),
+        ]
+    )
+    for tasks in (there, back, other, there):
+        scorer.score(tasks)
+    steps = {1: 2 * 3, 2: 2 * 2 * 3}  # by the number of maps: without the ends
+    assert embedded == [1, 1, 2, steps[2], 2, steps[1], 1, 2, steps[2], steps[2]]
 
 
 def test_only_so_many_pairs_are_remembered(embedder, task, monkeypatch):

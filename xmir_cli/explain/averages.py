@@ -78,7 +78,8 @@ def average_classes(
         for item in items
     }
     for batch in _batches(_views(items, how, skips), how.embedder):
-        samples = make_samples(how.embedder, [how.embedder.to_input(view) for _, view in batch])
+        inputs = [how.embedder.to_input(view) for _, view in batch]
+        samples = make_samples(how.embedder, inputs, len(items))
         for (item, view), sample in zip(batch, samples, strict=True):
             saliency = how.method(how.embedder, sample, sample).saliency.numpy()
             averages[item.label].add(view.pixels, saliency)

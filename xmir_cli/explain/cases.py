@@ -55,6 +55,7 @@ class Cases:
         self.draws = draws
         self._kept: OrderedDict[str, Case] = OrderedDict()
         self._jobs = jobs
+        self._seen = 0  # images that passed the network: the job is at least as large
 
     def load(
         self, paths: Iterable[str], lender: Lender | None = None
@@ -93,7 +94,8 @@ class Cases:
         opened = dict(zip(paths, results, strict=True))
         usable = {path: each for path, each in opened.items() if isinstance(each, _Opened)}
         inputs = [self.embedder.to_input(each.view) for each in usable.values()]
-        samples = make_samples(self.embedder, inputs)
+        self._seen += len(inputs)
+        samples = make_samples(self.embedder, inputs, self._seen)
         cases = {
             path: self._case(each, sample)
             for (path, each), sample in zip(usable.items(), samples, strict=True)

@@ -54,7 +54,7 @@ def ask_images(
     while batch := list(islice(usable, embedder.batch)):
         asked = []
         images = torch.stack([each.input for _, each in batch])
-        sights = _embed(embedder, images, reading.region is not None)
+        sights = _embed(embedder, images, len(items), reading.region is not None)
         for (item, each), (vector, cells) in zip(batch, sights, strict=True):
             query = Asked(_name(item), vector, _columns(gallery, item, each.sha256))
             try:
@@ -78,13 +78,13 @@ def ask_image(gallery: Gallery, embedder: Embedder, path: str) -> Asked:
 
 
 def _embed(
-    embedder: Embedder, images: Tensor, by_cells: bool
+    embedder: Embedder, images: Tensor, job: int, by_cells: bool
 ) -> Iterator[tuple[Vectors, Tensor | None]]:
     """Unit embeddings [D] of images [B, 3, S, S] and, when asked, the cells' shares [h, w, D]."""
     if not by_cells:
-        yield from ((vector, None) for vector in embedder.embed(images).numpy())
+        yield from ((vector, None) for vector in embedder.embed(images, job).numpy())
         return
-    for features in embedder.forward_features(images):
+    for features in embedder.forward_features(images, job):
         with torch.no_grad():
             raw = embedder.project(features[None])[0].float().cpu()
             cells = _cells(embedder, features).cpu().double() / raw.norm()

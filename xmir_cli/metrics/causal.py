@@ -58,16 +58,20 @@ def fractions(pixels: int, step: int) -> Floats:
     return np.minimum(counts, pixels) / pixels
 
 
-def causal_curves(
-    similarity: Scorer, ends: Ends, ranks: Sequence[Tensor], step: int, batch: int = 64
+def causal_curves(  # noqa: PLR0913 # what is scored, and how
+    similarity: Scorer,
+    ends: Ends,
+    at_ends: Tensor,
+    ranks: Sequence[Tensor],
+    step: int,
+    batch: int = 64,
 ) -> list[Causal]:
-    """Insertion and deletion of several maps of one image.
-
-    The three ends are scored once for all maps, all other steps of all maps share batches.
+    """Insertion and deletion of several maps of one image; all steps of all maps share batches.
 
     Args:
         similarity: Scores images against the fixed target; negative similarities count as 0.
         ends: The image and what its pixels are replaced by; on the device of the scorer.
+        at_ends: What `similarity` gives for the intact, the blurred and the substrate image, [3].
         ranks: The order of the pixels by each map, [H, W] each, 0 first.
         step: Pixels a step; the last step takes what is left.
         batch: Images handed to the scorer at a time; does not change the result.
@@ -75,19 +79,17 @@ def causal_curves(
     pixels = ends.intact[0].numel()
     along = fractions(pixels, step)
     points = np.zeros((len(ranks), 2, len(along)))  # [maps, (insertion, deletion), T + 1]
-    intact, blurred, substrate = _scores(
-        similarity, torch.stack([ends.intact, ends.blurred, ends.substrate])
-    )
+    intact, blurred, substrate = _scores(at_ends)
     points[:, 0, 0], points[:, 0, -1] = blurred, intact
     points[:, 1, 0], points[:, 1, -1] = intact, substrate
     between = points[:, :, 1:-1]
     for places, images in _steps(ends, ranks, step, between.shape, batch):
-        between[tuple(places)] = _scores(similarity, images)
+        between[tuple(places)] = _scores(similarity(images))
     return [Causal(Curve(along, both[0]), Curve(along, both[1])) for both in points]
 
 
-def _scores(similarity: Scorer, images: Tensor) -> Floats:
-    return similarity(images).cpu().double().clamp(min=0).numpy()
+def _scores(similarities: Tensor) -> Floats:
+    return similarities.cpu().double().clamp(min=0).numpy()
 
 
 def _steps(

@@ -94,32 +94,36 @@ class Protocol:
         return [round(value * 255, 1) for value in color.tolist()]
 
 
-def score_maps(
+def score_maps(  # noqa: PLR0913 # a pair, its maps, and how they are scored
     embedder: Embedder,
     target: Tensor,
-    image: Tensor,
+    explained: tuple[Ends, Tensor],
     saliency: Sequence[Tensor],
     protocol: Protocol,
+    scored: int = 0,
 ) -> list[Causal]:
     """Insertion and deletion of several maps of one pair, in shared batches.
 
     Args:
         embedder: The network that the similarity comes from.
         target: The unit embedding [D] that stays fixed.
-        image: The explained image [3, S, S] in model space.
+        explained: The ends of the explained image, and their unit embeddings [3, D].
         saliency: Its maps, [S, S] each.
         protocol: The settings.
+        scored: How many maps were before these, as the size of the job decides how it is done.
     """
-
-    def similarity(images: Tensor) -> Tensor:
-        return (embedder.embed(images) @ target).clamp(max=1)
-
     if not saliency:
         return []
-    ends = protocol.ends(image)
+    ends, embeddings = explained
     on_device = Ends(
         *(part.to(embedder.device) for part in (ends.intact, ends.blurred, ends.substrate))
     )
+    at_ends = (embeddings @ target).clamp(max=1)
     ranks = [protocol.ranks(each) for each in saliency]
-    step = protocol.step(*image.shape[1:])
-    return causal_curves(similarity, on_device, ranks, step, 4 * embedder.batch)
+    step = protocol.step(*ends.intact.shape[1:])
+    job = 2 * (scored + len(saliency)) * math.ceil(ends.intact[0].numel() / step)
+
+    def similarity(images: Tensor) -> Tensor:
+        return (embedder.embed(images, job) @ target).clamp(max=1)
+
+    return causal_curves(similarity, on_device, at_ends, ranks, step, 4 * embedder.batch)

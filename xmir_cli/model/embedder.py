@@ -21,7 +21,7 @@ from xmir_cli.records import ModelSpec
 
 Features = Callable[[Tensor], Tensor]  # images [B, 3, S, S] -> feature maps [B, C, h, w]
 
-_MANY = 16  # images from which it pays to make a program of the network first
+_MANY = 100  # images of a job from which it pays to make a program of the network first
 _PART = 4  # images that a thread passes at once: more are no faster, and take memory
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 SAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -99,9 +99,14 @@ class Embedder:
         values = (view.pixels / np.float32(255) - mean) / std  # [S, S, 3]
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
-    def forward_features(self, images: Tensor) -> Tensor:
-        """Feature maps [B, C, h, w] on the device, without gradients, of images [B, 3, S, S]."""
-        return self._in_batches(self._features(len(images)), images)
+    def forward_features(self, images: Tensor, job: int = 0) -> Tensor:
+        """Feature maps [B, C, h, w] on the device, without gradients, of images [B, 3, S, S].
+
+        `job` is how many images will pass in all, here and in the methods below, when that is more
+        than these: for a large one the network is first compiled. The results are equal up to
+        rounding, and to the bit within a job.
+        """
+        return self._in_batches(self._features(max(job, len(images))), images)
 
     def project(self, features: Tensor) -> Tensor:
         """Raw embeddings [B, D] of feature maps [B, C, h, w]; differentiable."""
@@ -129,18 +134,18 @@ class Embedder:
         cells: Tensor = self.network.head.cells(features, bias)
         return cells
 
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Tensor, job: int = 0) -> Tensor:
         """Unit embeddings [B, D], float32 on the CPU, of images [B, 3, S, S]; zero stays zero."""
-        features = self._features(len(images))
+        features = self._features(max(job, len(images)))
 
         def step(part: Tensor) -> Tensor:
             return unit(self.project(features(part)).float()).cpu()
 
         return self._in_batches(step, images)
 
-    def embed_with_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def embed_with_features(self, images: Tensor, job: int = 0) -> tuple[Tensor, Tensor]:
         """The same embeddings, bit by bit, and the feature maps [B, C, h, w] on the CPU."""
-        features, shapes = self._features(len(images)), set[torch.Size]()
+        features, shapes = self._features(max(job, len(images))), set[torch.Size]()
 
         def step(part: Tensor) -> Tensor:
             maps = features(part)

@@ -42,7 +42,7 @@ def embed_hidden(
     embeddings = torch.empty(len(windows), embedder.dim)
     if program is None:
         for rows in torch.arange(len(windows)).split(embedder.batch):
-            embeddings[rows] = embedder.embed(hide(image, fill, windows[rows]))
+            embeddings[rows] = embedder.embed(hide(image, fill, windows[rows]), len(windows))
         return embeddings
     groups = _groups(windows, _side(program, windows, embedder.batch, margin))
     (bases,) = share_out(program.bases, [image])

@@ -65,7 +65,7 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
         if any(isinstance(item, _Waiting) for item in slot):
             if any(isinstance(item, Row) for item in slot):
                 slot = list(decode_all(here, load_anew, jobs))
-            yield _embed(embedder, here, slot, keep)
+            yield _embed(embedder, here, slot, len(paths), keep)
         else:
             yield [item for item in slot if not isinstance(item, _Waiting)]
 
@@ -84,10 +84,11 @@ def _embed(
     embedder: Embedder,
     paths: Sequence[str],
     slot: Sequence[Row | _Waiting | ItemError],
+    job: int,
     keep: Keep | None,
 ) -> list[Row | ItemError]:
     images = [item.image for item in slot if isinstance(item, _Waiting)]
-    made = _made(embedder, torch.stack(images), keep) if images else iter(())
+    made = _made(embedder, torch.stack(images), job, keep) if images else iter(())
     done: list[Row | ItemError] = []
     for path, item in zip(paths, slot, strict=True):
         if isinstance(item, _Waiting):
@@ -106,12 +107,12 @@ def _embed(
 
 
 def _made(
-    embedder: Embedder, images: Tensor, keep: Keep | None
+    embedder: Embedder, images: Tensor, job: int, keep: Keep | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """The vector of each image, and its feature map where one is to be kept."""
     if keep is None:
-        return ((vector, None) for vector in embedder.embed(images).numpy())
-    vectors, maps = embedder.embed_with_features(images)
+        return ((vector, None) for vector in embedder.embed(images, job).numpy())
+    vectors, maps = embedder.embed_with_features(images, job)
     return zip(vectors.numpy(), maps.numpy(), strict=True)
 
 

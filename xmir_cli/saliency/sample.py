@@ -98,11 +98,14 @@ def similarity(first: Sample, second: Sample) -> float:
     return float(first.embedding.double() @ second.embedding.double())
 
 
-def make_samples(embedder: Embedder, inputs: Sequence[Tensor]) -> list[Sample]:
-    """Samples of inputs [3, S, S], all in as few forward passes as `embedder.batch` allows."""
+def make_samples(embedder: Embedder, inputs: Sequence[Tensor], job: int = 0) -> list[Sample]:
+    """Samples of inputs [3, S, S], all in as few forward passes as `embedder.batch` allows.
+
+    `job` is how many are asked for in all, as of `Embedder.forward_features`.
+    """
     if not inputs:
         return []
-    features = embedder.forward_features(torch.stack(list(inputs)))
+    features = embedder.forward_features(torch.stack(list(inputs)), job)
     raw = _raw(embedder, features)
     embeddings = unit(raw)
     # clones, for a row of a batch would keep the whole batch alive

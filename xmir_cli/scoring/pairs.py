@@ -22,7 +22,8 @@ from xmir_cli.scoring.tasks import Pair, Task, attempt
 from xmir_cli.store.arrays import read_array
 
 CHECK = 1e-3  # how far a similarity computed again may lie from the recorded one
-_TARGETS = 1024  # targets kept
+_EMBEDDINGS = 1024  # images whose embeddings are kept
+_INPUTS = 16  # images whose pixels are kept
 _PAIRS = 1024  # pairs whose controls' curves are kept
 _MAP = "map"  # the task's own map, among those of its controls
 
@@ -42,8 +43,9 @@ class Scored:
 class PairScorer:
     """Scores the maps of pairs.
 
-    Every network is loaded once, every target embedded once, and the controls that do not depend
-    on the method are scored once a pair, also when its records are not consecutive.
+    Every network is loaded once, every image and every end of its curves is embedded once, and the
+    controls that do not depend on the method are scored once a pair, also when its records are not
+    consecutive.
     """
 
     def __init__(
@@ -57,8 +59,11 @@ class PairScorer:
         self.instead = instead  # scores in place of the networks that the maps were made with
         self._load = cache(load)
         self._controls = Controls(controls, protocol.seed, self._load)
-        self._embed = lru_cache(maxsize=_TARGETS)(_embed)
+        self._read = lru_cache(_INPUTS)(read_input)
+        self._embed = lru_cache(_EMBEDDINGS)(self._embed_image)
+        self._embed_ends = lru_cache(_EMBEDDINGS)(self._embed_all_ends)
         self._common: dict[Pair, dict[str, Causal]] = {}  # curves of the controls of a pair
+        self._scored = 0  # maps
         self._told = False
 
     def score(self, tasks: Sequence[Task]) -> list[Scored | ItemError]:
@@ -83,10 +88,20 @@ class PairScorer:
         return [maps if isinstance(maps, ItemError) else next(scored) for maps in found]
 
     def _images(self, embedder: Embedder, pair: Pair) -> "_Images":
-        target, embedding = self._embed(embedder, pair.target)
-        explained = read_input(embedder, pair.explained)
-        similarity = float(embedder.embed(explained[None])[0] @ embedding)
+        target, explained = (self._read(embedder, path) for path in (pair.target, pair.explained))
+        embedding = self._embed(embedder, pair.target)
+        similarity = float(self._embed(embedder, pair.explained) @ embedding)
         return _Images(target, embedding, explained, similarity)
+
+    def _embed_image(self, embedder: Embedder, path: str) -> Tensor:
+        """The unit embedding [D]."""
+        return embedder.embed(self._read(embedder, path)[None])[0]
+
+    def _embed_all_ends(self, embedder: Embedder, path: str) -> Tensor:
+        """The unit embeddings [3, D] of the image and the other ends of its curves."""
+        ends = self.protocol.ends(self._read(embedder, path))
+        others = embedder.embed(torch.stack([ends.blurred, ends.substrate]))
+        return torch.cat([self._embed(embedder, path)[None], others])
 
     def _maps(self, task: Task, embedder: Embedder, images: "_Images") -> Maps:
         """The map of a task and its own controls."""
@@ -102,7 +117,14 @@ class PairScorer:
         shared = {} if known else self._controls.shared(embedder, images.target, images.explained)
         groups = [*own, shared]
         flat = [saliency for maps in groups for saliency in maps.values()]
-        scored = score_maps(embedder, images.embedding, images.explained, flat, self.protocol)
+        explained = (
+            self.protocol.ends(images.explained),
+            self._embed_ends(embedder, pair.explained),
+        )
+        scored = score_maps(
+            embedder, images.embedding, explained, flat, self.protocol, self._scored
+        )
+        self._scored += len(flat)
         curves = iter(scored)
         *made, common = [{name: next(curves) for name in maps} for maps in groups]
         self._common[pair] = known or common
@@ -123,11 +145,6 @@ class _Images:
     embedding: Tensor  # of the target, unit, [D]
     explained: Tensor  # [3, S, S]
     similarity: float
-
-
-def _embed(embedder: Embedder, path: str) -> tuple[Tensor, Tensor]:
-    image = read_input(embedder, path)
-    return image, embedder.embed(image[None])[0]
 
 
 def _check(task: Task, embedder: Embedder, images: _Images) -> None:

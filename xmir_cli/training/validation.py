@@ -18,7 +18,8 @@ def validate(feed: Feed, examples: Sequence[Example]) -> dict[str, float | None]
     if not examples:
         return dict.fromkeys(NAMES)
     feed.embedder.network.eval()
-    vectors = [feed.embedder.embed(images) for images in feed.plain(examples, feed.embedder.batch)]
+    batches = feed.plain(examples, feed.embedder.batch)
+    vectors = [feed.embedder.embed(images, len(examples)) for images in batches]
     labels = [example.label for example in examples]
     images = Labelled(torch.cat(vectors).numpy(), labels, [None] * len(labels))
     means = leave_one_out(images, _MEASURES).scores.micro()

@@ -58,7 +58,7 @@ class Method:
             while start < len(masks):
                 stop = min(start + embedder.batch, len(masks))
                 masked = masks.render(start, stop)[:, None] * explained.input
-                parts.append(embedder.embed(masked))
+                parts.append(embedder.embed(masked, len(masks)))
                 start = stop
             explained.memo[key] = torch.cat(parts)
         return explained.memo[key]
