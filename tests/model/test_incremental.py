@@ -108,7 +108,7 @@ def test_changed_part_of_a_known_network_gives_what_the_whole_image_gives(name):
         hidden[0, :, top:bottom, left:right] = 0
         hidden[1, :, top:bottom, left:right] = torch.randn(3, bottom - top, right - left)
         part = hidden[:, :, top:bottom, left:right]
-        found = program.changed(part, (top, left, bottom, right), bases)
+        found = program.changed(part, (top, left, bottom, right), bases).maps
         assert relative(found, features(hidden)) < 1e-5
 
 
@@ -203,7 +203,7 @@ def test_layer_of_every_kind_is_followed(layer):
         hidden[:, box[0] : box[2], box[1] : box[3]] = 3
         part = hidden[None, :, box[0] : box[2], box[1] : box[3]]
         with torch.no_grad():
-            assert relative(program.changed(part, box, bases), features(hidden[None])) < 1e-5
+            assert relative(program.changed(part, box, bases).maps, features(hidden[None])) < 1e-5
 
 
 class Steps(nn.Module):
@@ -275,7 +275,7 @@ def test_memory_is_not_taken_while_another_needs_it(step):
             hidden = image.clone()
             hidden[:, top:bottom, left:right] = 3
             part = hidden[None, :, top:bottom, left:right]
-            found = program.changed(part, (top, left, bottom, right), bases)
+            found = program.changed(part, (top, left, bottom, right), bases).maps
             assert relative(found, features(hidden[None])) < 1e-5
 
 

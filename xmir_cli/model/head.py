@@ -73,7 +73,10 @@ class Head(nn.Module):
         self.after = nn.ModuleList(after)
 
     def forward(self, features: Tensor) -> Tensor:
-        vector: Tensor = self.pool(features)
+        return self.finish(self.pool(features))
+
+    def finish(self, vector: Tensor) -> Tensor:
+        """Raw embeddings [B, D] of pooled features [B, C]."""
         for step in self.after:
             vector = step(vector)
         return vector

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder, unit
-from xmir_cli.model.patches import Box
+from xmir_cli.model.head import AveragePool, Head
+from xmir_cli.model.patches import Box, Patch, area, whole
 from xmir_cli.model.program import Program
 from xmir_cli.model.workers import share_out
 
@@ -53,10 +54,23 @@ def embed_hidden(
         inner = windows[rows] - torch.tensor([top, left, top, left])
         part = hide(image[:, top:bottom, left:right], fill[:, top:bottom, left:right], inner)
         features = program.changed(part, box, bases, margin)
-        embeddings[rows] = unit(embedder.project(features).float())
+        embeddings[rows] = unit(_project(embedder, features).float())
 
     share_out(one, groups)
     return embeddings
+
+
+def _project(embedder: Embedder, features: Patch) -> Tensor:
+    """Raw embeddings [B, D] of what differs from a base, [1, D] where nothing does.
+
+    A mean over the cells is updated from those that differ.
+    """
+    head, everywhere = embedder.network.head, whole(features.size)
+    partly = features.box not in {None, everywhere}
+    if partly and isinstance(head, Head) and isinstance(head.pool, AveragePool):
+        change = features.change().sum(dim=(2, 3)) / area(everywhere)
+        return head.finish(head.pool(features.base) + change)
+    return embedder.project(features.maps)
 
 
 def worthwhile(embedder: Embedder, windows: Tensor) -> Program | None:

@@ -101,6 +101,12 @@ class Patch:
         assert maps is not None
         return maps.shape[1]
 
+    @property
+    def maps(self) -> Tensor:
+        """The whole maps, [1, C, H, W] where nothing differs; memory that is nobody else's."""
+        maps = self.over(whole(self.size))
+        return maps if self.box else maps.clone()
+
     def over(self, box: Box) -> Tensor:
         """The maps inside any box, base values where nothing differs; may be a view.
 

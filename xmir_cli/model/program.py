@@ -57,8 +57,8 @@ class Program:
 
     def changed(
         self, values: Tensor, box: Box, bases: Sequence[Tensor], margin: int | None = None
-    ) -> Tensor:
-        """Feature maps [B, C, h, w] of images that differ from the base only inside the box.
+    ) -> Patch:
+        """The feature maps of B images that differ from the base only inside the box.
 
         Args:
             values: The images' pixels in the box [B, 3, height, width].
@@ -67,9 +67,7 @@ class Program:
             margin: How far around the box cells may change, as of `boxes`; None is exact.
         """
         values = values.contiguous(memory_format=torch.channels_last)
-        last = self._run(Patch(values, box, bases[0]), self.boxes(box, margin), bases)[-1]
-        maps = last.over(whole(last.size))
-        return maps if last.box else maps.repeat(len(values), 1, 1, 1)  # no part of the base
+        return self._run(Patch(values, box, bases[0]), self.boxes(box, margin), bases)[-1]
 
     def boxes(self, box: Box, margin: int | None = None) -> list[Box | None]:
         """The cells of every step that can differ when the image does inside the box.
@@ -174,6 +172,6 @@ def _agrees(program: Program, features: nn.Module) -> bool:
         expected: Tensor = features(torch.stack([image, hidden]))
         box = (0, patch, patch, 2 * patch)
         part = program.changed(other[None, :, :patch, patch : 2 * patch], box, program.bases(image))
-        found = torch.cat([program.dense(image[None]), part])
+        found = torch.cat([program.dense(image[None]), part.maps])
         largest = float(expected.abs().max())
         return bool((found - expected).abs().max() <= _TOLERANCE * largest)
