@@ -170,9 +170,17 @@ def test_kernel_reaches_exactly_the_cells_that_see_a_box(size, stride, padding, 
                 assert cells == reached
 
 
+class Arithmetic(nn.Module):
+    """Numbers and maps, every operation."""
+
+    def forward(self, maps):
+        return (maps * 2 - 1) / 3 + maps / (torch.sigmoid(maps) + 1) - torch.relu(maps)
+
+
 @pytest.mark.parametrize(
     "layer",
     [
+        Arithmetic(),
         nn.Conv2d(6, 6, 3, stride=2, padding=1, groups=3),
         nn.Conv2d(6, 6, (1, 5), padding=(0, 2), dilation=(1, 1)),
         nn.Conv2d(6, 6, 3, padding=4, dilation=4),
@@ -183,10 +191,13 @@ def test_kernel_reaches_exactly_the_cells_that_see_a_box(size, stride, padding, 
         nn.AvgPool2d(3, stride=2, padding=1),
         nn.MaxPool2d(3, stride=2, padding=1),
         nn.AvgPool2d(2),
+        nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False),
+        nn.MaxPool2d(3, stride=1, padding=1, ceil_mode=True),
         nn.ZeroPad2d((1, 0, 2, 0)),
         nn.Hardswish(),
         nn.ReLU6(),
         nn.GELU(),
+        nn.GELU(approximate="tanh"),
         nn.Dropout(),
         nn.Identity(),
     ],

@@ -68,10 +68,8 @@ def _max_pool(  # noqa: PLR0913 # the operation's own arguments
     dilation: Sequence[int] = (1, 1),
     ceil_mode: bool = False,
 ) -> Layer:
-    _single(node)
-    _need(not ceil_mode, "pooling beyond the border")
     kernel = Kernel(_pair(size), _pair(stride or size), _pair(padding), _pair(dilation))
-    return Pooling(True, kernel)
+    return _pooling(node, True, kernel, ceil_mode)
 
 
 def _average_pool(  # noqa: PLR0913 # the operation's own arguments
@@ -83,10 +81,19 @@ def _average_pool(  # noqa: PLR0913 # the operation's own arguments
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Layer:
+    kernel = Kernel(_pair(size), _pair(stride or size), _pair(padding), (1, 1))
+    whole = divisor_override is None and (count_include_pad or not any(padding))
+    _need(whole, "a mean of something else than the window")
+    return _pooling(node, False, kernel, ceil_mode)
+
+
+def _pooling(node: Node, largest: bool, kernel: Kernel, ceil_mode: bool) -> Layer:
     _single(node)
-    plain = not ceil_mode and divisor_override is None
-    _need(plain and (count_include_pad or not any(padding)), "pooling beyond the border")
-    return Pooling(False, Kernel(_pair(size), _pair(stride or size), _pair(padding), (1, 1)))
+    if ceil_mode:  # which may change nothing
+        seen, size, padding = kernel.sees((0, 0, *node.size)), node.inputs[0].size, kernel.padding
+        within = all(seen[2 + axis] <= size[axis] + padding[axis] for axis in (0, 1))
+        _need(within, "pooling beyond the border")
+    return Pooling(largest, kernel)
 
 
 def _batch_norm(  # noqa: PLR0913 # the operation's own arguments
@@ -160,13 +167,15 @@ def _combination(function: Callable[[Tensor, Tensor], Tensor]) -> Builder:
 
 
 def _pointwise(name: str, plain: Callable[..., Tensor], inplace: Callable[..., Tensor]) -> Builder:
-    def build(node: Node, *settings: object) -> Layer:
+    def build(node: Node, *settings: object, **named: object) -> Layer:
         _single(node)
-        limits = [setting for setting in settings if isinstance(setting, Tensor)]
+        limits = [each for each in (*settings, *named.values()) if isinstance(each, Tensor)]
         alike = all(each.numel() == 1 or each.shape[-2:] == (1, 1) for each in limits)
         _need(alike, "limits that differ from cell to cell")
         return Pointwise(
-            name, lambda maps: plain(maps, *settings), lambda maps: inplace(maps, *settings)
+            name,
+            lambda maps: plain(maps, *settings, **named),
+            lambda maps: inplace(maps, *settings, **named),
         )
 
     return build
@@ -201,6 +210,8 @@ OPERATIONS: Mapping[str, Builder] = {
     "constant_pad_nd": _padding,
     "as_strided": _same,
     "add": _combination(torch.add),
+    "sub": _combination(torch.sub),
+    "div": _combination(torch.div),
     "mul": _combination(torch.mul),
     **{name: _pointwise(name, *both) for name, both in _POINTWISE.items()},
 }
