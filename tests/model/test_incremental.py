@@ -6,7 +6,7 @@ from torch.nn import functional
 from xmir_cli.model.architectures import build
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import AveragePool, GeMPool, MaxPool
-from xmir_cli.model.incremental import embed_hidden, worthwhile
+from xmir_cli.model.incremental import base_of, embed_hidden, worthwhile
 from xmir_cli.model.layers import Kernel
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.program import compile_program
@@ -122,7 +122,7 @@ def test_hidden_windows_embed_as_hidden_images_do(grid, window, stride, pool):
     program = embedder.program
     assert program is worthwhile(embedder, windows)
     for shown in (fill, torch.zeros_like(fill), image.flip(2)):
-        found = embed_hidden(embedder, (image, shown), windows, program)
+        found = embed_hidden(embedder, (image, shown), windows, base_of(program, image))
         expected = embed_hidden(embedder, (image, shown), windows, None)
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
@@ -134,7 +134,7 @@ def test_dense_blocks_in_small_embed_the_same():
     program = embedder.program
     assert program is not None
     assert sum(type(step.layer).__name__ == "Affine" for step in program.steps) == 0
-    found = embed_hidden(embedder, (image, fill), windows, program)
+    found = embed_hidden(embedder, (image, fill), windows, base_of(program, image))
     expected = embed_hidden(embedder, (image, fill), windows, None)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
@@ -339,7 +339,9 @@ def test_threads_do_not_change_a_bit_and_are_left_as_they_were():
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            found.append(embed_hidden(embedder, (image, fill), windows, embedder.program))
+            found.append(
+                embed_hidden(embedder, (image, fill), windows, base_of(embedder.program, image))
+            )
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -354,7 +356,7 @@ def test_batch_does_not_change_the_embeddings(batch):
     image, fill = torch.randn(2, 3, 32, 32)
     expected = embed_hidden(embedder, (image, fill), windows, None)
     embedder.batch = batch
-    found = embed_hidden(embedder, (image, fill), windows, embedder.program)
+    found = embed_hidden(embedder, (image, fill), windows, base_of(embedder.program, image))
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
@@ -363,7 +365,9 @@ def test_program_follows_weights_that_change_and_leaves_them_as_they_are():
     first = embedder.program
     assert embedder.program is first
     before = {name: each.clone() for name, each in embedder.network.state_dict().items()}
-    embed_hidden(embedder, tuple(torch.randn(2, 3, 32, 32)), boxes(32, 6, 6, "paper"), first)
+    image, fill = torch.randn(2, 3, 32, 32)
+    windows = boxes(32, 6, 6, "paper")
+    embed_hidden(embedder, (image, fill), windows, base_of(first, image))
     after = embedder.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     with torch.no_grad():

@@ -7,6 +7,7 @@ explanations, SIGMOD 2019.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -23,11 +24,27 @@ _WORTH = 0.9  # of the work of the whole network; above it, windows do not pay
 _SAMPLE = 6  # groups whose work is added up
 
 
+@dataclass(frozen=True, eq=False)
+class Base:
+    """What every step of a program makes of the intact image."""
+
+    program: Program
+    activations: Sequence[Tensor]
+
+
+def base_of(program: Program | None, image: Tensor) -> Base | None:
+    """The base for an image [3, S, S] in model space, if there is a program."""
+    if program is None:
+        return None
+    (activations,) = share_out(program.bases, [image])
+    return Base(program, activations)
+
+
 def embed_hidden(
     embedder: Embedder,
     pictures: tuple[Tensor, Tensor],
     windows: Tensor,
-    program: Program | None,
+    base: Base | None,
     margin: int | None = None,
 ) -> Tensor:
     """Unit embeddings [N, D], float32 on the CPU, of the image with each window filled.
@@ -36,24 +53,24 @@ def embed_hidden(
         embedder: The network.
         pictures: In model space [3, S, S], the image and what its windows are filled with.
         windows: Top, left, bottom, right in pixels [N, 4].
-        program: What `worthwhile` chose; None passes whole images through the network.
+        base: Of the image, by the program that `worthwhile` chose; None passes whole images
+            through the network.
         margin: How far around a window its cells may change, as of `Program.boxes`; None is exact.
     """
     image, fill = pictures
     embeddings = torch.empty(len(windows), embedder.dim)
-    if program is None:
+    if base is None:
         for rows in torch.arange(len(windows)).split(embedder.batch):
             embeddings[rows] = embedder.embed(hide(image, fill, windows[rows]), len(windows))
         return embeddings
-    groups = _groups(windows, _side(program, windows, embedder.batch, margin))
-    (bases,) = share_out(program.bases, [image])
+    groups = _groups(windows, _side(base.program, windows, embedder.batch, margin))
 
     def one(rows: Tensor) -> None:
         box = _around(windows[rows])
         top, left, bottom, right = box
         inner = windows[rows] - torch.tensor([top, left, top, left])
         part = hide(image[:, top:bottom, left:right], fill[:, top:bottom, left:right], inner)
-        features = program.changed(part, box, bases, margin)
+        features = base.program.changed(part, box, base.activations, margin)
         embeddings[rows] = unit(_project(embedder, features).float())
 
     share_out(one, groups)

@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.incremental import embed_hidden, worth, worthwhile
-from xmir_cli.model.program import Program
+from xmir_cli.model.incremental import Base, base_of, embed_hidden, worth, worthwhile
 from xmir_cli.saliency.sample import Sample
 from xmir_cli.saliency.windows import box_sums
 
 _MARGINS = (1, 2, 3, 4, 5, 6, 7, 8, 10)  # cells around a window that may change, from rough to fine
 _PROBES = 16  # windows that are computed exactly to choose a margin
 _SAFETY = 2  # the probes must stay so many times below the tolerance
-_CHUNK = 128  # windows computed between two looks at the clock
+_CHUNK = 64  # windows computed between two looks at the clock
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ def hidden_embeddings(
     With a tolerance the target decides how far around a window changes are followed: probes, also
     remembered, tell the error in its similarity, and a later target that they fail starts anew.
     """
+    start = time.monotonic()
     changed = box_sums((explained.input != how.fill).any(dim=0), windows) > 0
     shown = windows[changed]
     key = (*how.name, how.incremental, how.tolerance, "and the way")
@@ -63,15 +63,16 @@ def hidden_embeddings(
             details |= {"error": error} if how.tolerance else {}
             return Hidden(known, everything, len(shown), details)
     program = worthwhile(embedder, shown) if how.incremental else None
-    details = {"incremental": float(program is not None)}
+    base = base_of(program, explained.input)
+    details = {"incremental": float(base is not None)}
     pictures = (explained.input, how.fill)
     margin, errors = None, torch.empty(0, embedder.dim)
-    if how.tolerance and program is not None:
-        margin, errors = choose_margin(embedder, pictures, shown, program, (target, how.tolerance))
+    if how.tolerance and base is not None:
+        margin, errors = choose_margin(embedder, pictures, shown, base, (target, how.tolerance))
     embeddings = explained.embedding.repeat(len(windows), 1)
     rows = [(~changed).nonzero()[:, 0]]
-    for part in _in_time(changed.nonzero()[:, 0], windows, how):
-        embeddings[part] = embed_hidden(embedder, pictures, windows[part], program, margin)
+    for part in _in_time(changed.nonzero()[:, 0], windows, how, start):
+        embeddings[part] = embed_hidden(embedder, pictures, windows[part], base, margin)
         rows.append(part)
     order = torch.cat(rows)
     if len(order) == len(windows):
@@ -87,7 +88,7 @@ def choose_margin(
     embedder: Embedder,
     pictures: tuple[Tensor, Tensor],
     windows: Tensor,
-    program: Program,
+    base: Base,
     wanted: tuple[Sample, float],
 ) -> tuple[int | None, Tensor]:
     """The smallest margin whose error in the similarity to a target is well within a tolerance.
@@ -98,13 +99,13 @@ def choose_margin(
     target, tolerance = wanted
     blocks = windows.split(max(1, len(windows) // (4 * 4)))
     probes = torch.cat([block[: _PROBES // 4] for block in blocks[1::4]] or list(blocks))
-    exact = embed_hidden(embedder, pictures, probes, program)
+    exact = embed_hidden(embedder, pictures, probes, base)
     chosen, errors = None, torch.zeros(1, exact.shape[1])
-    margins = worth(embedder, windows, program, _MARGINS)
+    margins = worth(embedder, windows, base.program, _MARGINS)
     low, high = 0, len(margins)
     while low < high:
         middle = (low + high) // 2
-        found = embed_hidden(embedder, pictures, probes, program, margins[middle]) - exact
+        found = embed_hidden(embedder, pictures, probes, base, margins[middle]) - exact
         if largest_error(found, target) * _SAFETY <= tolerance:
             chosen, errors, high = margins[middle], found, middle
         else:
@@ -117,16 +118,18 @@ def largest_error(errors: Tensor, target: Sample) -> float:
     return float((errors.double() @ target.embedding.double()).abs().max()) if len(errors) else 0.0
 
 
-def _in_time(rows: Tensor, windows: Tensor, how: Hiding) -> Iterator[Tensor]:
-    """The rows in parts: all at once, or from coarse to fine until the time is up."""
+def _in_time(rows: Tensor, windows: Tensor, how: Hiding, start: float) -> Iterator[Tensor]:
+    """The rows in parts: all at once, or from coarse to fine until the next would be too late."""
     if not how.budget:
         yield rows
         return
-    end = time.monotonic() + how.budget
-    for number, part in enumerate(coarse_to_fine(windows, rows, how.coarsest)):
-        if number and time.monotonic() >= end:
+    begun, done = time.monotonic(), 0
+    for part in coarse_to_fine(windows, rows, how.coarsest):
+        now = time.monotonic()
+        if done and now + (now - begun) / done * len(part) > start + how.budget:
             return
         yield part
+        done += len(part)
 
 
 def coarse_to_fine(windows: Tensor, rows: Tensor, coarsest: int) -> list[Tensor]:
