@@ -143,7 +143,7 @@ def index(rows: int, dim: int) -> None:
         build_gallery(Embeddings(items, vectors, spec), folder, "exact", GraphSettings())
         megabytes = vectors.nbytes >> 20
         del vectors
-        time.sleep(2.5)  # a file that has just changed is not remembered
+        time.sleep(0.2)  # a file that has just changed is not remembered
 
         def ours() -> int:
             gallery = open_gallery(str(folder))

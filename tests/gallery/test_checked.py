@@ -6,7 +6,7 @@ import pytest
 
 from xmir_cli.errors import DataError
 from xmir_cli.gallery import checked
-from xmir_cli.gallery.checked import verify_once
+from xmir_cli.gallery.checked import remember, verify_once
 from xmir_cli.gallery.manifest import Manifest, describe
 from xmir_cli.records import ModelSpec
 
@@ -14,7 +14,8 @@ from xmir_cli.records import ModelSpec
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(checked, "_SETTLED", 0)
+    monkeypatch.setattr(checked, "_FINE", -1)
+    monkeypatch.setattr(checked, "_COARSE", -1)
     place = tmp_path / "a.xmir"
     place.mkdir()
     (place / "a").write_bytes(b"1234")
@@ -75,12 +76,31 @@ def test_another_manifest_asks_for_another_check(folder):
 
 
 def test_a_file_that_was_just_written_is_not_remembered(folder, monkeypatch):
-    monkeypatch.setattr(checked, "_SETTLED", 60_000_000_000)
+    monkeypatch.setattr(checked, "_FINE", 60_000_000_000)
+    monkeypatch.setattr(checked, "_COARSE", 60_000_000_000)
     manifest, read = _manifest(folder), _hashed(monkeypatch)
     for _ in range(2):
         verify_once(folder, "a", manifest)
     assert read == ["a", "a"]
     assert not Path(os.environ["XDG_CACHE_HOME"]).exists()
+
+
+def test_an_index_just_built_is_not_read_again(folder, monkeypatch):
+    manifest = _manifest(folder)
+    remember(folder, manifest, time.time_ns())
+    read = _hashed(monkeypatch)
+    assert verify_once(folder, "a", manifest) == folder / "a"
+    assert read == []
+
+
+@pytest.mark.parametrize("enough", [True, False])
+def test_what_may_have_changed_after_it_was_hashed_is_read_again(folder, monkeypatch, enough):
+    written = (folder / "a").stat().st_ctime_ns
+    monkeypatch.setattr(checked, "_FINE" if written % 1000 else "_COARSE", 1000)
+    manifest, read = _manifest(folder), _hashed(monkeypatch)
+    remember(folder, manifest, written + (1001 if enough else 1000))
+    verify_once(folder, "a", manifest)
+    assert read == ([] if enough else ["a"])
 
 
 def test_without_a_cache_every_opening_checks(folder, monkeypatch):

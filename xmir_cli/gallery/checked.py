@@ -12,7 +12,9 @@ from pathlib import Path
 
 from xmir_cli.gallery.manifest import Manifest, verify
 
-_SETTLED = 2_000_000_000  # ns; a file changed again within a tick of its clock keeps its times
+# ns; a file changed again within a tick of its clock keeps its times: where they show parts of a
+# microsecond a tick is some 10 ms, else it may be the 2 s of a memory card
+_FINE, _COARSE = 30_000_000, 2_000_000_000
 
 
 def verify_once(folder: Path, name: str, manifest: Manifest) -> Path:
@@ -26,10 +28,28 @@ def verify_once(folder: Path, name: str, manifest: Manifest) -> Path:
         if note.read_text() == mark:
             return path
     verify(folder, name, manifest)
-    status = path.stat()
-    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED:
+    if _is_settled(path, time.time_ns()):
         _write(note, mark)
     return path
+
+
+def remember(folder: Path, manifest: Manifest, hashed: int) -> None:
+    """Note the files of an index just built, whose checksums were taken from the time `hashed` on.
+
+    `hashed` is in ns; a file that was not long written by then is read again when it is opened.
+    """
+    for name, (_, sha256) in manifest.files.items():
+        with suppress(OSError, RuntimeError):
+            mark, note = _mark(folder / name, sha256), _note(folder / name)
+            if _is_settled(folder / name, hashed):
+                _write(note, mark)
+
+
+def _is_settled(path: Path, when: int) -> bool:
+    """Whether a change since the time `when`, in ns, would show in the file's times."""
+    status = path.stat()
+    latest = max(status.st_mtime_ns, status.st_ctime_ns)
+    return when - latest > (_FINE if latest % 1000 else _COARSE)
 
 
 def _mark(path: Path, sha256: str) -> str:

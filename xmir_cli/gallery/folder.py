@@ -1,6 +1,7 @@
 """An index: the folder NAME.xmir with the gallery's vectors, items and, for HNSW, its graph."""
 
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from xmir_cli.errors import DataError, is_starved
 from xmir_cli.gallery import exact
-from xmir_cli.gallery.checked import verify_once
+from xmir_cli.gallery.checked import remember, verify_once
 from xmir_cli.gallery.exact import Hits, Scope, Vectors, unit_rows
 from xmir_cli.gallery.items import Items, write_items
 from xmir_cli.gallery.manifest import (
@@ -96,6 +97,7 @@ def build_gallery(
         if maps := embeddings.features:
             write_blocks(folder / FEATURES, (rows, *maps.shape), KIND, maps.blocks())
         recall = _build_graph(embeddings, folder, settings) if chosen == "hnsw" else None
+        hashed = time.time_ns()
         manifest = Manifest(
             kind=chosen,
             rows=rows,
@@ -106,6 +108,7 @@ def build_gallery(
             recall_at_10=recall,
         )
         (folder / NAME).write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
+    remember(path, manifest, hashed)
     return manifest
 
 
