@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from timing import arguments
+from timing import arguments, chart
 
 TINY = Path(__file__).parents[1] / "networks" / "tiny.py"
 SETUP = f"""
@@ -85,6 +85,8 @@ def main() -> None:
                 found[name].append(seconds(command, folder))
     for name, each in found.items():
         print(f"{name:28} {statistics.median(each):6.2f} s ({min(each):.2f} to {max(each):.2f})")
+    if given.chart:
+        chart(given.chart, "Start-up, processor seconds", found, "python -c 'import torch'")
 
 
 if __name__ == "__main__":
