@@ -41,8 +41,9 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
 ) -> Iterator[list[Row | ItemError]]:
     """The rows of each `size` paths in order, errors in the place of images that cannot be used.
 
-    The bits of an embedding depend on what shares its batch. A slot is therefore always the same
-    paths, and either all of its rows are known or all are made. `keep` takes the last feature maps;
+    The bits of an embedding depend on what shares its batch, and on whether the job is a large one
+    (see Embedder). A slot is therefore always the same paths, and either all of its rows are known
+    or all are made; only a list that has grown large since goes on with other last bits. `keep` takes the last feature maps;
     an image whose map it refuses counts as one that cannot be used.
 
     Raises:
