@@ -43,8 +43,10 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
 
     The bits of an embedding depend on what shares its batch, and on whether the job is a large one
     (see Embedder). A slot is therefore always the same paths, and either all of its rows are known
-    or all are made; only a list that has grown large since goes on with other last bits. `keep` takes the last feature maps;
-    an image whose map it refuses counts as one that cannot be used.
+    or all are made; only a list that has grown large since goes on with other last bits.
+
+    `keep` takes the last feature maps; an image whose map it refuses counts as one that cannot be
+    used.
 
     Raises:
         DataError: The network gave NaN or infinity, for the image that is named.
