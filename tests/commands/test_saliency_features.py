@@ -100,6 +100,9 @@ def test_without_overlays_the_files_may_be_gone(xmir, seen):
     drawn = xmir(*flags, "-o", "drawn", stdin=records).records()
     for name in NAMES:
         Path(f"{name}.png").unlink()
+    refused = xmir(*flags, "-o", "bare", stdin=records)
+    assert refused.code == 5
+    assert "no such file; the index has its map: try --no-overlay" in refused.stderr
     found = xmir(*flags, "-o", "bare", "--no-overlay", stdin=records)
     assert (found.code, found.stderr, seen) == (0, "", [])
     assert {path.suffix for path in Path("bare").iterdir()} == {".npy", ".json"}

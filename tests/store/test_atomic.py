@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,20 @@ def test_two_folders_at_once_do_not_mix(tmp_path: Path):
         with atomic_folder(tmp_path / "d") as second:
             (second / "second").touch()
     assert names(tmp_path / "d") == ["first"]
+    assert names(tmp_path) == ["d"]
+
+
+def test_many_folders_at_once_are_all_written_and_the_last_one_is_whole(tmp_path: Path):
+    def write_some(number: int) -> None:
+        for _ in range(40):
+            with atomic_folder(tmp_path / "d") as folder:
+                for name in "ab":
+                    (folder / name).write_text(str(number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write_some, range(4)))
+    assert names(tmp_path / "d") == ["a", "b"]
+    assert (tmp_path / "d" / "a").read_text() == (tmp_path / "d" / "b").read_text()
     assert names(tmp_path) == ["d"]
 
 

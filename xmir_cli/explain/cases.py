@@ -84,7 +84,7 @@ class Cases:
         found: dict[str, Case | ItemError] = {}
         for path, read in zip(lent, decode_all(lent, self._read, self._jobs), strict=True):
             if isinstance(read, ItemError):
-                found[path] = read
+                found[path] = ItemError(f"{read.reason}; the index has its map: try --no-overlay")
             elif read[0] == lent[path].sha256:
                 found[path] = replace(lent[path], picture=read[1])
         return found

@@ -95,9 +95,9 @@ def worthwhile(embedder: Embedder, windows: Tensor) -> Program | None:
     program = embedder.program
     if program is None or not len(windows):
         return None
-    whole = program.work(program.boxes((0, 0, program.size, program.size)))
+    dense = program.work(program.boxes((0, 0, program.size, program.size)))
     side = _side(program, windows, embedder.batch)
-    return program if _work(program, windows, side) < _WORTH * whole else None
+    return program if _work(program, windows, side) < _WORTH * dense else None
 
 
 def worth(

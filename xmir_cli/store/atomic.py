@@ -1,5 +1,6 @@
 """Every file is written beside its place, synced, renamed: the old one, the new one, or none."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from xmir_cli.errors import DataError, ExistsError
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def refuse_existing(path: Path, force: bool) -> None:
@@ -133,17 +136,28 @@ def _open_temporary(target: Path) -> tuple[Path, BinaryIO]:
 def _make_temporary(target: Path) -> tuple[Path, int]:
     """An empty folder to fill, and the descriptor that holds its lock."""
     shared = _shared(target)
-    shared.mkdir(exist_ok=True)
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(shared, flags)
-    if _lock(descriptor, shared):
+    with suppress(FileExistsError):
+        shared.mkdir()
+    descriptor = _hold(shared)
+    if descriptor is not None:
         for left in shared.iterdir():
             left.unlink()
         return shared, descriptor
-    os.close(descriptor)
     own = _own(shared)
     own.mkdir()
-    return own, os.open(own, flags)
+    return own, os.open(own, _FOLDER)
+
+
+def _hold(folder: Path) -> int | None:
+    """A descriptor with the folder's lock; None when it is gone or another run has it."""
+    try:
+        descriptor = os.open(folder, _FOLDER)
+    except FileNotFoundError:
+        return None
+    if _lock(descriptor, folder):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _lock(descriptor: int, name: Path) -> bool:
@@ -156,16 +170,27 @@ def _lock(descriptor: int, name: Path) -> bool:
 
 
 def _swap(temporary: Path, target: Path) -> None:
-    if not target.exists():
+    try:
         temporary.rename(target)
-    elif _exchange(temporary, target):
-        shutil.rmtree(temporary, ignore_errors=True)  # the old one; a killed run's is taken over
-    else:
-        old = temporary.with_name(f"{temporary.stem}-{secrets.token_hex(8)}.old")
-        target.rename(old)
-        temporary.rename(target)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+        if _exchange(temporary, target):
+            _remove(temporary, temporary == _shared(target))
+        else:
+            old = temporary.with_name(f"{temporary.stem}-{secrets.token_hex(8)}.old")
+            target.rename(old)
+            temporary.rename(target)
     for left in target.parent.glob(f"{temporary.stem[:22]}*.old"):  # also those of killed runs
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _remove(folder: Path, shared: bool) -> None:
+    """Remove what was replaced; another run may have taken over a shared name, or will later."""
+    descriptor = _hold(folder) if shared else os.open(folder, _FOLDER)
+    if descriptor is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
 
 
 def _exchange(one: Path, other: Path) -> bool:
