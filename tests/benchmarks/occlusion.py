@@ -4,7 +4,7 @@ DenseNet-121 with random weights, its norms calibrated, 224 x 224 pixels, window
 the cosine. What hides is 0 in model space. All work on one grid, but for xaitk's, which overhangs
 the borders and so has a few windows more. Networks are loaded beforehand. glibc is told to keep
 freed memory and threads not to spin, for every contestant but those `as shipped`, which run in a
-process of its own: captum with 16 windows at once, and with one at once, its default.
+process of its own: captum with 16 windows at once, and with one at a time, its default.
 """
 
 import multiprocessing
@@ -169,6 +169,7 @@ def main() -> None:
         "xmir, another query, kept": again,
         "xmir --no-incremental": lambda: ours(incremental=False),
         CAPTUM: lambda: attribute(network, query, images[1], stride),
+        "captum": lambda: attribute(network, query, images[1], stride, 1),
         "captum, 16 at once, as shipped": lambda: as_shipped(BATCH),
         "captum, as shipped": lambda: as_shipped(1),
         "xaitk SBSM": xaitk(network, images[0], images[1], stride),

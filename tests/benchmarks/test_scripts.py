@@ -8,7 +8,7 @@ import pytest
 HERE = Path(__file__).parent
 OFF, FOUND = r"(?:within|off by) (\S+)", r"([0-9.]+) % of the ids"
 SCRIPTS = [  # name, the peers that it needs, what it tells of its results, how often, and bounds
-    ("occlusion", ["captum", "smqtk_descriptors", "xaitk_saliency"], OFF, 8, (0, 1e-4)),
+    ("occlusion", ["captum", "smqtk_descriptors", "xaitk_saliency"], OFF, 9, (0, 1e-4)),
     ("causal", ["quantus"], OFF, 3, (0, 1e-5)),
     ("search", ["faiss"], FOUND, 6, (100, 100)),
     ("training", ["pytorch_metric_learning"], OFF, 6, (0, 1e-6)),

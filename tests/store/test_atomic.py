@@ -190,3 +190,36 @@ def test_existing_outputs_need_force(tmp_path: Path):
     refuse_existing(tmp_path / "a", force=True)
     with pytest.raises(ExistsError, match="a: exists already"):
         refuse_existing(tmp_path / "a", force=False)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder", "full folder"])
+def test_whatever_has_the_temporary_name_both_are_written(tmp_path: Path, kind: str):
+    shared = atomic._shared(tmp_path / "d")
+    if kind == "file":
+        shared.write_text("old")
+    elif kind == "link":
+        shared.symlink_to(tmp_path / "elsewhere")
+    else:
+        (shared / "a" if kind == "full folder" else shared).mkdir(parents=True)
+    write(tmp_path / "d", b"new")
+    assert (tmp_path / "d").read_bytes() == b"new"
+    (tmp_path / "d").unlink()
+    with atomic_folder(tmp_path / "d") as folder:
+        (folder / "x").touch()
+    assert names(tmp_path / "d") == ["x"]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_an_old_folder_that_nobody_works_on_is_cleared_away(tmp_path: Path):
+    shared = atomic._shared(tmp_path / "d")
+    left, fresh, held = (shared.with_name(f"{shared.stem}-{name}.tmp") for name in "abc")
+    for folder in (left, fresh, held):
+        folder.mkdir()
+    for folder in (left, held):
+        os.utime(folder, (0, 0))
+    lock = atomic._hold(held)
+    with atomic_folder(tmp_path / "d") as folder:
+        (folder / "x").touch()
+    assert lock is not None
+    os.close(lock)
+    assert names(tmp_path) == sorted(["d", fresh.name, held.name])

@@ -103,8 +103,8 @@ class Embedder:
         """Feature maps [B, C, h, w] on the device, without gradients, of images [B, 3, S, S].
 
         `job` is how many images will pass in all, here and in the methods below, when that is more
-        than these: for a large one the network is first compiled. The results are equal up to
-        rounding, and to the bit within a job.
+        than these: for a large one the network is first compiled, after which the last bits of the
+        results are others.
         """
         return self._in_batches(self._features(max(job, len(images))), images)
 

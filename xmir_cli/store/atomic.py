@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import BinaryIO
 
 from xmir_cli.errors import DataError, ExistsError
 
+_STALE = 60.0  # seconds after which what nobody has a lock on is a killed run's
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -55,6 +57,16 @@ def atomic_file(path: Path, settled: bool = True) -> Iterator[BinaryIO]:
             _sync_folder(target.parent)
 
 
+@contextmanager
+def _discarded(folder: Path) -> Iterator[None]:
+    """After an error the folder goes."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def settle(folder: Path) -> None:
     """Return when everything that was written to the disk of the folder has reached it."""
     import ctypes  # noqa: PLC0415 # as below
@@ -82,14 +94,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     with _named(path):
         temporary, lock = _make_temporary(target)
         try:
-            yield temporary
-            for file in temporary.iterdir():
-                _sync(file)
-            _sync_folder(temporary)
+            with _discarded(temporary):
+                yield temporary
+                for file in temporary.iterdir():
+                    _sync(file)
+                _sync_folder(temporary)
             _swap(temporary, target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
         finally:
             os.close(lock)
         _sync_folder(target.parent)
@@ -124,11 +134,12 @@ def _open_temporary(target: Path) -> tuple[Path, BinaryIO]:
     """
     shared = _shared(target)
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    file = os.fdopen(os.open(shared, flags, 0o666), "wb")
-    if _lock(file.fileno(), shared):
-        file.truncate()
-        return shared, file
-    file.close()
+    with suppress(OSError):  # something else has that name
+        file = os.fdopen(os.open(shared, flags, 0o666), "wb")
+        if _lock(file.fileno(), shared):
+            file.truncate()
+            return shared, file
+        file.close()
     own = _own(shared)
     return own, own.open("xb")
 
@@ -141,18 +152,23 @@ def _make_temporary(target: Path) -> tuple[Path, int]:
     descriptor = _hold(shared)
     if descriptor is not None:
         for left in shared.iterdir():
-            left.unlink()
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
         return shared, descriptor
     own = _own(shared)
     own.mkdir()
-    return own, os.open(own, _FOLDER)
+    descriptor = os.open(own, _FOLDER)
+    _lock(descriptor, own)  # so that nobody clears it away
+    return own, descriptor
 
 
 def _hold(folder: Path) -> int | None:
-    """A descriptor with the folder's lock; None when it is gone or another run has it."""
+    """A descriptor with the folder's lock; None when it is none, or another run has it."""
     try:
         descriptor = os.open(folder, _FOLDER)
-    except FileNotFoundError:
+    except OSError:
         return None
     if _lock(descriptor, folder):
         return descriptor
@@ -174,20 +190,26 @@ def _swap(temporary: Path, target: Path) -> None:
         temporary.rename(target)
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            shutil.rmtree(temporary, ignore_errors=True)
             raise
-        if _exchange(temporary, target):
-            _remove(temporary, temporary == _shared(target))
-        else:
+        old = temporary
+        if not _exchange(temporary, target):
             old = temporary.with_name(f"{temporary.stem}-{secrets.token_hex(8)}.old")
             target.rename(old)
             temporary.rename(target)
-    for left in target.parent.glob(f"{temporary.stem[:22]}*.old"):  # also those of killed runs
-        shutil.rmtree(left, ignore_errors=True)
+        if old == _shared(target):
+            _remove(old)  # unless another run has taken it over
+        else:
+            shutil.rmtree(old, ignore_errors=True)
+    for left in target.parent.glob(f"{_shared(target).stem}-*"):  # by killed runs
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE:
+                _remove(left)
 
 
-def _remove(folder: Path, shared: bool) -> None:
-    """Remove what was replaced; another run may have taken over a shared name, or will later."""
-    descriptor = _hold(folder) if shared else os.open(folder, _FOLDER)
+def _remove(folder: Path) -> None:
+    """Remove a folder that no run is working on."""
+    descriptor = _hold(folder)
     if descriptor is not None:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
