@@ -45,7 +45,7 @@ class Method:
     ] = 0.0
     budget: Annotated[
         float,
-        "seconds an image: windows from coarse to fine until they are over, the coarse grid in "
+        "seconds an image: windows from coarse to fine as far as they last, the coarse grid in "
         "any case; the map then depends on the machine, and convergence in the details compares "
         "it to that of half its windows; 0 computes all",
     ] = 0.0
