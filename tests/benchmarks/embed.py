@@ -145,7 +145,7 @@ def main() -> None:
     given = arguments(__doc__.splitlines()[0], 3)
     if not given.quick:
         need(timm="pip install timm")
-    count, side, size = (17, 64, 32) if given.quick else (64, 1024, 224)
+    count, side, size = (17, 64, 32) if given.quick else (128, 1024, 224)
     name = "resnet18" if given.quick else "densenet121"
     spec = make_spec(None, name, "random:0", None, size, None, None)
     embedder, eager = load_embedder(spec, "cpu"), load_embedder(spec, "cpu").network
