@@ -19,9 +19,10 @@ from xmir_cli.model.program import Program
 from xmir_cli.model.workers import share_out
 
 _SIDES = (1, 2, 3, 4)  # windows along each side of a group
-_CALL = 4_000_000  # multiplications that take as long as starting one step
-_WORTH = 0.9  # of the work of the whole network; above it, windows do not pay
+_WORTH = 0.9  # of the cost without a margin; above it, none pays
 _SAMPLE = 6  # groups whose work is added up
+_PART = 4  # whole images that pass at once
+_IDLE = 2  # threads, of which one makes the base while the others wait
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ def embed_hidden(
         for rows in torch.arange(len(windows)).split(embedder.batch):
             embeddings[rows] = embedder.embed(hide(image, fill, windows[rows]), len(windows))
         return embeddings
-    groups = _groups(windows, _side(base.program, windows, embedder.batch, margin))
+    groups = _groups(windows, _cheapest(base.program, windows, embedder.batch, margin)[1])
 
     def one(rows: Tensor) -> None:
         box = _around(windows[rows])
@@ -96,8 +97,9 @@ def worthwhile(embedder: Embedder, windows: Tensor) -> Program | None:
     if program is None or not len(windows):
         return None
     dense = program.work(program.boxes((0, 0, program.size, program.size)))
-    side = _side(program, windows, embedder.batch)
-    return program if _work(program, windows, side) < _WORTH * dense else None
+    base, count = _IDLE * (dense + program.start), len(windows)
+    cost = base + count * _cheapest(program, windows, embedder.batch)[0]
+    return program if cost < count * (dense + program.start / _PART) else None
 
 
 def worth(
@@ -105,12 +107,11 @@ def worth(
 ) -> list[int]:
     """Those of the margins that save work beside following every change."""
 
-    def work(margin: int | None) -> float:
-        side = _side(program, windows, embedder.batch, margin)
-        return _work(program, windows, side, margin)
+    def cost(margin: int | None) -> float:
+        return _cheapest(program, windows, embedder.batch, margin)[0]
 
-    exact = work(None)
-    return [margin for margin in margins if work(margin) < _WORTH * exact]
+    exact = cost(None)
+    return [margin for margin in margins if cost(margin) < _WORTH * exact]
 
 
 def hide(image: Tensor, fill: Tensor, windows: Tensor) -> Tensor:
@@ -121,21 +122,25 @@ def hide(image: Tensor, fill: Tensor, windows: Tensor) -> Tensor:
     return copies
 
 
-def _side(program: Program, windows: Tensor, batch: int, margin: int | None = None) -> int:
-    """How many windows a side make the cheapest groups of at most a batch."""
+def _cheapest(
+    program: Program, windows: Tensor, batch: int, margin: int | None = None
+) -> tuple[float, int]:
+    """What a window costs in groups of at most a batch, and how many a side make the cheapest."""
     sides = [side for side in _SIDES if side * side <= max(batch, 1)]
-    calls = _CALL * len(program.steps)
-    return min(sides, key=lambda side: _work(program, windows, side, margin) + calls / side**2)
+    return min((_cost(program, windows, side, margin), side) for side in sides)
 
 
-def _work(program: Program, windows: Tensor, side: int, margin: int | None = None) -> float:
-    """Multiplications a window, estimated from a few groups."""
+def _cost(program: Program, windows: Tensor, side: int, margin: int | None) -> float:
+    """Multiplications a window, estimated from a few groups, or what takes as long.
+
+    Threads that have nothing left to do wait for the last group: few groups cost more.
+    """
     groups = _groups(windows, side)
     sample = groups[:: -(-len(groups) // _SAMPLE)]
-    total = sum(
+    work = sum(
         program.work(program.boxes(_around(windows[rows]), margin)) * len(rows) for rows in sample
-    )
-    return total / sum(len(rows) for rows in sample)
+    ) / sum(len(rows) for rows in sample)
+    return (work + program.start * len(groups) / len(windows)) * (1 + 1 / len(groups))
 
 
 def _groups(windows: Tensor, side: int) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from xmir_cli.model.rewrite import simplify
 from xmir_cli.model.tape import record
 
 _DENSE = 0.8  # a share of the map from which all of it is computed
+_CALL = 4_000_000  # multiplications that take as long as starting one step
+_LAYOUT = 80  # multiplications that take as long as laying out one weight, which every call does
 _PASS = 12  # multiplications that take as long as reading and writing one number
 _TOLERANCE = 1e-4  # of the feature maps' largest value, against the network itself
 
@@ -88,6 +91,11 @@ class Program:
             sizes.append(step.size)
         return boxes
 
+    @cached_property
+    def start(self) -> int:
+        """Multiplications that take as long as starting every step, whatever it then computes."""
+        return sum(_CALL + _LAYOUT * _weights(step.layer) for step in self.steps)
+
     def work(self, boxes: Sequence[Box | None]) -> int:
         """Multiplications an image that only the boxes need; the first is the image's."""
         pairs = zip(self.steps, boxes[1:], strict=True)
@@ -156,10 +164,11 @@ def _steps(nodes: Sequence[Node]) -> list[Step]:
 
 
 def _work(node: Node) -> int:
-    passes = _PASS * node.channels
-    if isinstance(node.layer, Convolution | Product):
-        return node.layer.weight.numel() + passes
-    return passes
+    return _weights(node.layer) + _PASS * node.channels
+
+
+def _weights(layer: Layer | None) -> int:
+    return layer.weight.numel() if isinstance(layer, Convolution | Product) else 0
 
 
 def _agrees(program: Program, features: nn.Module) -> bool:
