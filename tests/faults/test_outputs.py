@@ -159,4 +159,5 @@ def test_two_runs_one_output(calls, name: str):
         thread.join()
     assert codes == [0, 0, 0]
     assert main.execute(["info", call.output[1]]) == 0
+    assert main.execute(arguments) == 0  # takes over what one of them could not remove
     assert not list(Path().glob(".xmir-*"))

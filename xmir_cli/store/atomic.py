@@ -198,7 +198,7 @@ def _swap(temporary: Path, target: Path) -> None:
             target.rename(old)
             temporary.rename(target)
         if old == _shared(target):
-            _remove(old)  # unless another run has taken it over
+            _remove(old)  # unless another run has taken it over, or will
         else:
             shutil.rmtree(old, ignore_errors=True)
     for left in target.parent.glob(f"{_shared(target).stem}-*"):  # by killed runs
