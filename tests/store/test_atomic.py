@@ -225,3 +225,19 @@ def test_an_old_folder_that_nobody_works_on_is_cleared_away(tmp_path: Path):
     assert lock is not None
     os.close(lock)
     assert names(tmp_path) == sorted(["d", fresh.name, held.name])
+
+
+def test_an_interrupted_run_leaves_a_folder_that_may_be_anothers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with atomic_folder(tmp_path / "d") as folder:
+        (folder / "old").touch()
+
+    def interrupted(_folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic, "_remove", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "d") as folder:
+        (folder / "new").touch()
+    assert names(tmp_path / "d") == ["new"]
+    assert names(atomic._shared(tmp_path / "d")) == ["old"]

@@ -22,7 +22,7 @@ from xmir_cli.records import ModelSpec
 Features = Callable[[Tensor], Tensor]  # images [B, 3, S, S] -> feature maps [B, C, h, w]
 
 _MANY = 100  # images of a job from which it pays to make a program of the network first
-_PART = 4  # images that a thread passes at once: more are no faster, and take memory
+PART = 4  # images that a thread passes at once: more are no faster, and take memory
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 SAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -176,7 +176,7 @@ class Embedder:
             return torch.empty(0, self.dim)
         if self.device.type != "cpu":
             return self._one_by_one(step, images)
-        size = min(_PART, -(-len(images) // 2))
+        size = min(PART, -(-len(images) // 2))
         return torch.cat(share_out(partial(self._one_by_one, step), images.split(size)))
 
     def _one_by_one(self, step: Features, images: Tensor) -> Tensor:

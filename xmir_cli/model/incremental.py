@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xmir_cli.model.embedder import Embedder, unit
+from xmir_cli.model.embedder import PART, Embedder, unit
 from xmir_cli.model.head import AveragePool, Head
 from xmir_cli.model.patches import Box, Patch, area, whole
 from xmir_cli.model.program import Program
@@ -21,7 +21,6 @@ from xmir_cli.model.workers import share_out
 _SIDES = (1, 2, 3, 4)  # windows along each side of a group
 _WORTH = 0.9  # of the cost without a margin; above it, none pays
 _SAMPLE = 6  # groups whose work is added up
-_PART = 4  # whole images that pass at once
 _IDLE = 2  # threads, of which one makes the base while the others wait
 
 
@@ -99,7 +98,7 @@ def worthwhile(embedder: Embedder, windows: Tensor) -> Program | None:
     dense = program.work(program.boxes((0, 0, program.size, program.size)))
     base, count = _IDLE * (dense + program.start), len(windows)
     cost = base + count * _cheapest(program, windows, embedder.batch)[0]
-    return program if cost < count * (dense + program.start / _PART) else None
+    return program if cost < count * (dense + program.start / PART) else None
 
 
 def worth(
