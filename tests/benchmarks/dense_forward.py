@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.model.loader import load_embedder, make_spec
-from xmir_cli.model.workers import share_out
+from xmir_cli.program.workers import share_out
 
 EAGER, LAST, OURS, PEAK = "eager", "eager, channels last", "xmir", "matrix product"
 SIDE = 2048  # of the matrices

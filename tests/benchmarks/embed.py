@@ -21,12 +21,12 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
+from xmir_cli.embedding.slots import BATCHES, embed_slots
 from xmir_cli.errors import ItemError
 from xmir_cli.model.architectures import build
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, make_spec
 from xmir_cli.model.network import Network
-from xmir_cli.model.slots import BATCHES, embed_slots
 
 BATCH = 16
 PLAIN = "plain script"

@@ -24,19 +24,19 @@ from embed import pictures
 from PIL import Image
 from timing import arguments, chart, rounds, table
 
+from xmir_cli.embedding import slots
+from xmir_cli.embedding.parts import to_embeddings
 from xmir_cli.errors import ItemError
 from xmir_cli.gallery.exact import Scope, unit_rows
 from xmir_cli.gallery.folder import build_gallery, open_gallery
 from xmir_cli.gallery.manifest import GraphSettings
 from xmir_cli.images.decode import Picture
-from xmir_cli.model import slots
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.pictures.items import Item
 from xmir_cli.records import ModelSpec
 from xmir_cli.store.embedding_table import Embeddings, to_table
 from xmir_cli.store.embeddings import write_embeddings
-from xmir_cli.store.inputs import Item
-from xmir_cli.store.parts import to_embeddings
 
 BARE = "without guards"
 _NOTHING = np.empty(0, dtype=np.int64)

@@ -30,7 +30,7 @@ from xmir_cli.gallery.folder import build_gallery
 from xmir_cli.gallery.manifest import GraphSettings
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, make_spec
-from xmir_cli.model.workers import single_thread
+from xmir_cli.program.workers import single_thread
 from xmir_cli.render.overlay import Display
 from xmir_cli.saliency.methods.gradcam import Method
 from xmir_cli.saliency.sample import Sample, make_samples

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from xmir_cli.model import slots
-from xmir_cli.store import parts as parts_module
+from xmir_cli.embedding import parts as parts_module
+from xmir_cli.embedding import slots
 from xmir_cli.store.embeddings import read_embeddings
 
 
@@ -370,8 +370,8 @@ def test_full_disks_and_gone_readers(
 SLOW = """
 import sys, time
 from xmir_cli import main
-from xmir_cli.model import slots
-from xmir_cli.store import parts
+from xmir_cli.embedding import slots
+from xmir_cli.embedding import parts
 slots.BATCHES = 1
 parts.PART_SECONDS = 0.0
 add = parts.Parts.add

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from xmir_cli.embedding import parts as parts_module
 from xmir_cli.model.loader import load_embedder, make_spec
-from xmir_cli.store import parts as parts_module
 from xmir_cli.store.embeddings import read_embeddings
 
 BROKEN = """

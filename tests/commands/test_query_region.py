@@ -122,7 +122,7 @@ def test_several_images_are_each_asked_by_that_region_and_unfit_ones_are_skipped
 
 def test_a_region_without_features_has_nothing_to_ask(xmir, make_index, monkeypatch):
     make_index("average")
-    monkeypatch.setattr("xmir_cli.gallery.pictures.cell_shares", lambda *_: np.zeros((8, 8)))
+    monkeypatch.setattr("xmir_cli.retrieval.image_queries.cell_shares", lambda *_: np.zeros((8, 8)))
     result = xmir("query", "a.png", "--region", WHOLE)
     assert result.code == 5
     assert "skipped a.png: region-blank" in result.stderr

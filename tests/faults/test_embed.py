@@ -134,7 +134,7 @@ def test_files_and_folders_that_may_not_be_read(xmir, model):
 
 @pytest.mark.usefixtures("world")
 def test_a_file_that_vanishes_after_it_was_listed(xmir, model, monkeypatch):
-    from xmir_cli.store import inputs
+    from xmir_cli.pictures import items as inputs
 
     listing = inputs.list_items
 

@@ -104,8 +104,8 @@ def test_out_of_memory(xmir, calls, name: str, monkeypatch, error: Exception):
         raise error
 
     monkeypatch.setattr("xmir_cli.images.decode.decode_bytes", starve)
-    monkeypatch.setattr("xmir_cli.model.slots.decode_bytes", starve)
-    monkeypatch.setattr("xmir_cli.gallery.pictures.decode_bytes", starve)
+    monkeypatch.setattr("xmir_cli.embedding.slots.decode_bytes", starve)
+    monkeypatch.setattr("xmir_cli.retrieval.image_queries.decode_bytes", starve)
     monkeypatch.setattr("xmir_cli.explain.cases.decode_bytes", starve)
     call = calls[name]
     result = xmir(*call.arguments, *call.output, stdin=given(call))

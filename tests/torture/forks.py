@@ -62,12 +62,12 @@ def warm() -> None:
         main.load_command(name)
     import rich.progress  # noqa: F401
 
+    import xmir_cli.embedding.slots
     import xmir_cli.explain.explainer
     import xmir_cli.gallery.hnsw
-    import xmir_cli.gallery.pictures
     import xmir_cli.model.loader
-    import xmir_cli.model.slots
     import xmir_cli.render.montage
+    import xmir_cli.retrieval.image_queries
     import xmir_cli.scoring.outputs
     import xmir_cli.scoring.pairs
     import xmir_cli.store.embeddings

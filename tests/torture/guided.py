@@ -21,19 +21,19 @@ import torch
 
 with atheris.instrument_imports(include=["xmir_cli"]):
     from xmir_cli.console import Skips
+    from xmir_cli.embedding.parts import Row, to_embeddings
     from xmir_cli.errors import XmirError
-    from xmir_cli.explain.page import read_entries
     from xmir_cli.explain.requests import read_requests
     from xmir_cli.images.decode import decode_bytes
+    from xmir_cli.pages.page import read_entries
+    from xmir_cli.pictures.items import Item
     from xmir_cli.records import ModelSpec, Record
     from xmir_cli.scoring.tasks import read_tasks
     from xmir_cli.store.arrays import read_array, write_array
     from xmir_cli.store.checkpoint import read_tensors, write_tensors
     from xmir_cli.store.embeddings import read_embeddings, write_embeddings
-    from xmir_cli.store.inputs import Item
     from xmir_cli.store.jsonl import read_records
     from xmir_cli.store.manifest import read_manifest
-    from xmir_cli.store.parts import Row, to_embeddings
 
 from corpus import images
 

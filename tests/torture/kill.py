@@ -197,7 +197,7 @@ def _prepared(step: int, counter: Path | None = None) -> Callable[[], None]:
     """In the child: every part at once to the disk, and SIGKILL before the given change, from 1."""
 
     def prepare() -> None:
-        from xmir_cli.store import parts
+        from xmir_cli.embedding import parts
 
         parts.PART_SECONDS = 0.0
         log = os.open(counter, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if counter else -1

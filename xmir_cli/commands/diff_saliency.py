@@ -14,9 +14,9 @@ from xmir_cli.settings import method_settings
 from xmir_cli.store.atomic import refuse_existing
 
 if TYPE_CHECKING:
-    from xmir_cli.explain.averages import Labelled
+    from xmir_cli.classes.averages import Labelled
+    from xmir_cli.pictures.items import Item
     from xmir_cli.saliency.sample import Method
-    from xmir_cli.store.inputs import Item
 
 COLUMNS = ["class_a", "class_b", "n_a", "n_b", "overlay"]
 
@@ -79,12 +79,12 @@ def command(
     and draws all of them, beside the average image of every class, in figure.png. One record a pair
     of classes. Needs a manifest with a 'label' column.
     """
-    from xmir_cli.store.inputs import list_items
+    from xmir_cli.pictures.items import list_items
 
     items = _labelled(list_items(images, null, where, "diff-saliency"), classes)
     refuse_existing(output / "figure.png", force)
-    from xmir_cli.explain.averages import Averaging, average_classes
-    from xmir_cli.explain.differences import (
+    from xmir_cli.classes.averages import Averaging, average_classes
+    from xmir_cli.classes.differences import (
         Averages,
         write_classes,
         write_differences,
@@ -132,7 +132,7 @@ def _only_method(names: str, settings: Mapping[str, str]) -> "tuple[str, Method]
 
 def _labelled(items: "Sequence[Item]", classes: str | None) -> "list[Labelled]":
     """The items of the classes asked for, class after class in that order."""
-    from xmir_cli.explain.averages import Labelled
+    from xmir_cli.classes.averages import Labelled
 
     by_label: dict[str, list[Labelled]] = {}
     for item in items:

@@ -16,10 +16,10 @@ from xmir_cli.store.jsonl import write_records
 from xmir_cli.store.outputs import need_folder, receipt, refuse_input
 
 if TYPE_CHECKING:
+    from xmir_cli.embedding.parts import Parts, Row
     from xmir_cli.model.embedder import Embedder
+    from xmir_cli.pictures.items import Item
     from xmir_cli.store.embeddings import Embeddings
-    from xmir_cli.store.inputs import Item
-    from xmir_cli.store.parts import Parts, Row
 
 Kind = Literal["parquet", "npy", "arrow"]
 
@@ -101,7 +101,7 @@ def command(
     if left_out is not None:
         need_folder(left_out)
         refuse_existing(left_out, force or resume)
-    from xmir_cli.store.inputs import list_items
+    from xmir_cli.pictures.items import list_items
 
     skips = console.Skips()
     asked = list_items(images, null_separated, where, "embed")
@@ -151,7 +151,7 @@ def _check_output(output: Path | None, kind: Kind, resume: bool, force: bool) ->
     need_folder(output)
     refuse_existing(output, force or resume)
     if not resume and not force:
-        from xmir_cli.store.parts import refuse_leftover
+        from xmir_cli.embedding.parts import refuse_leftover
 
         refuse_leftover(output)
 
@@ -175,8 +175,8 @@ def _parts(
 ) -> "Parts":
     from torch import __version__ as torch_version
 
+    from xmir_cli.embedding.parts import Parts
     from xmir_cli.images.dicom_tags import key_mark
-    from xmir_cli.store.parts import Parts
 
     columns = list(dict.fromkeys(name for item in items for name in item.columns))
     made = {
@@ -202,7 +202,7 @@ def _embed(
     skips: console.Skips,
 ) -> "list[tuple[Item, Row]]":
     """Items with their rows, in order, without those that could not be used."""
-    from xmir_cli.model.slots import BATCHES, embed_slots
+    from xmir_cli.embedding.slots import BATCHES, embed_slots
 
     rows: list[tuple[Item, Row]] = []
     todo = iter(items)

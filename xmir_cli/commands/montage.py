@@ -14,7 +14,7 @@ from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
 
 if TYPE_CHECKING:
-    from xmir_cli.explain.page import Entry
+    from xmir_cli.pages.page import Entry
 
 
 def command(
@@ -43,7 +43,7 @@ def command(
     if output is None or output.suffix.lower() not in {".png", ".pdf"}:
         raise UsageError("--output: expected a file that ends in .png or .pdf")
     refuse_existing(output, force)
-    from xmir_cli.explain.page import Look, layers_of, read_entries, row_of
+    from xmir_cli.pages.page import Look, layers_of, read_entries, row_of
     from xmir_cli.render.montage import montage
 
     skips = console.Skips()

@@ -15,10 +15,10 @@ from xmir_cli.errors import DataError, UsageError
 from xmir_cli.printer import Printer
 
 if TYPE_CHECKING:
-    from xmir_cli.gallery.asked import Asked, Reading
     from xmir_cli.gallery.folder import Gallery
     from xmir_cli.model.embedder import Embedder
-    from xmir_cli.store.inputs import Item
+    from xmir_cli.pictures.items import Item
+    from xmir_cli.retrieval.queries import Asked, Reading
 
 
 def command(
@@ -123,13 +123,13 @@ def command(
         )
     from numpy import stack
 
-    from xmir_cli.gallery.answers import answer
-    from xmir_cli.gallery.asked import Reading, given, indexed, rows_of
-    from xmir_cli.gallery.filters import filters, most_of, nearest
     from xmir_cli.gallery.folder import open_gallery
-    from xmir_cli.gallery.refine import named, refine
-    from xmir_cli.gallery.region import parse_region
-    from xmir_cli.store.inputs import list_items, parse_where
+    from xmir_cli.pictures.items import list_items, parse_where
+    from xmir_cli.retrieval.answers import answer
+    from xmir_cli.retrieval.filters import filters, most_of, nearest
+    from xmir_cli.retrieval.queries import Reading, given, indexed, rows_of
+    from xmir_cli.retrieval.refine import named, refine
+    from xmir_cli.retrieval.region import parse_region
 
     reading = Reading(jobs, None if region is None else parse_region(region))
     weights = None if model is None else str(model.absolute())
@@ -186,7 +186,7 @@ def _load(gallery: "Gallery", device: str, precision: str, batch: int) -> "Embed
 
 
 def _picture(gallery: "Gallery", network: Callable[[], "Embedder"], path: str) -> "Asked":
-    from xmir_cli.gallery.pictures import ask_image
+    from xmir_cli.retrieval.image_queries import ask_image
 
     return ask_image(gallery, network(), path)
 
@@ -200,7 +200,7 @@ def _pictures(
 ) -> Iterator[list["Asked"]]:
     if not items:
         return iter(())
-    from xmir_cli.gallery.pictures import ask_images
+    from xmir_cli.retrieval.image_queries import ask_images
 
     return ask_images(gallery, network(), items, reading, skips.add)
 

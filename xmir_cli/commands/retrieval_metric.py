@@ -70,17 +70,17 @@ def command(
     gates = parse_gates(minimum, maximum)
     protocol = protocol or ("query-gallery" if gallery else "loo")
     _check_protocol(protocol, gallery, where, map_mode)
-    from xmir_cli.gallery.collection import (
+    from xmir_cli.metrics.ranking import Measures
+    from xmir_cli.metrics.retrieval import evaluate
+    from xmir_cli.metrics.retrieval_record import flat, near_duplicates, numbers, rows
+    from xmir_cli.pictures.items import parse_where
+    from xmir_cli.retrieval.collection import (
         copies,
         matching,
         positions,
         read_collection,
         with_label,
     )
-    from xmir_cli.metrics.ranking import Measures
-    from xmir_cli.metrics.retrieval import evaluate
-    from xmir_cli.metrics.retrieval_record import flat, near_duplicates, numbers, rows
-    from xmir_cli.store.inputs import parse_where
 
     everything = read_collection(source)
     chosen = matching(everything, parse_where(where))
@@ -157,8 +157,8 @@ def _cutoffs(text: str | None, size: int) -> tuple[int, ...]:
 
 
 def _labelled(images: "Embeddings", group: str) -> "Labelled":
-    from xmir_cli.gallery.collection import texts
     from xmir_cli.metrics.retrieval import Labelled
+    from xmir_cli.retrieval.collection import texts
 
     labels = [label or "" for label in texts(images, "label")]
     return Labelled(images.vectors, labels, texts(images, group))

@@ -109,7 +109,7 @@ def command(
     check_output(output, resume or force)
     from xmir_cli.images.decode import decode
     from xmir_cli.model.loader import load_embedder, make_spec
-    from xmir_cli.store.inputs import list_items
+    from xmir_cli.pictures.items import list_items
     from xmir_cli.training.augment import Augmentation
     from xmir_cli.training.examples import divide, labelled
     from xmir_cli.training.feed import Feed

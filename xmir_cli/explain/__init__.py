@@ -1,1 +1,1 @@
-"""From records to saliency maps and overlays on disk: what the commands that explain share."""
+"""Explaining pairs: from records to saliency maps and overlays on disk."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from xmir_cli.errors import ItemError
 from xmir_cli.explain.keep import Keep
 from xmir_cli.images.decode import Picture, decode_bytes, read_bytes
-from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder, View
-from xmir_cli.model.frame import Frame
+from xmir_cli.pictures.batches import decode_all
+from xmir_cli.pictures.frame import Frame
 from xmir_cli.saliency.sample import Sample, make_samples
 
 CACHE = 512 << 20  # bytes of cases kept beside those in use

@@ -12,7 +12,7 @@ from xmir_cli.explain.maps import Output, Pair, make_map, names_of
 from xmir_cli.explain.requests import Request
 from xmir_cli.explain.rivals import Others
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.workers import share_out, single_thread
+from xmir_cli.program.workers import share_out, single_thread
 from xmir_cli.records import SALIENCY, ModelSpec, Record
 from xmir_cli.saliency.sample import Method, from_features, needs_gallery, similarity
 

@@ -1,1 +1,1 @@
-"""The searched set: `folder.py` builds and opens it, `exact.py` and `hnsw.py` search it."""
+"""The index artefact: `folder.py` builds and opens it, `exact.py` and `hnsw.py` search it."""

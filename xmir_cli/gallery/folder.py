@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from xmir_cli.errors import DataError, is_starved
 from xmir_cli.gallery import exact
-from xmir_cli.gallery.checked import remember, verify_once
 from xmir_cli.gallery.exact import Hits, Scope, Vectors, unit_rows
 from xmir_cli.gallery.items import Items, write_items
 from xmir_cli.gallery.manifest import (
@@ -26,6 +25,7 @@ from xmir_cli.gallery.manifest import (
     describe,
     read_manifest,
 )
+from xmir_cli.gallery.verified import remember, verify_once
 from xmir_cli.records import Record
 from xmir_cli.store.arrays import write_array, write_blocks
 from xmir_cli.store.atomic import atomic_folder

@@ -12,11 +12,11 @@ from torch import Tensor
 from xmir_cli import console
 from xmir_cli.errors import ModelError
 from xmir_cli.images.decode import Picture, decode
-from xmir_cli.model.frame import crop_corner, frame_of, resized_size
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
-from xmir_cli.model.program import Program, compile_program
-from xmir_cli.model.workers import share_out
+from xmir_cli.pictures.frame import crop_corner, frame_of, resized_size
+from xmir_cli.program.program import Program, compile_program
+from xmir_cli.program.workers import share_out
 from xmir_cli.records import ModelSpec
 
 Features = Callable[[Tensor], Tensor]  # images [B, 3, S, S] -> feature maps [B, C, h, w]

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from xmir_cli.model.embedder import PART, Embedder, unit
 from xmir_cli.model.head import AveragePool, Head
-from xmir_cli.model.patches import Box, Patch, area, whole
-from xmir_cli.model.program import Program
-from xmir_cli.model.workers import share_out
+from xmir_cli.program.patches import Box, Patch, area, whole
+from xmir_cli.program.program import Program
+from xmir_cli.program.workers import share_out
 
 _SIDES = (1, 2, 3, 4)  # windows along each side of a group
 _WORTH = 0.9  # of the cost without a margin; above it, none pays

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder, unit
-from xmir_cli.model.workers import single_thread
+from xmir_cli.program.workers import single_thread
 from xmir_cli.saliency.regions import Box
 
 

@@ -11,10 +11,10 @@ from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.explain.requests import Request
 from xmir_cli.metrics.sanity import Agreement, Floats, agreement
-from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.network import Network
 from xmir_cli.model.randomize import Stage, randomized, stages
+from xmir_cli.pictures.batches import decode_all
 from xmir_cli.records import Record
 from xmir_cli.saliency.sample import Method, make_samples
 from xmir_cli.scoring.pairs import read_input

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.model.batches import decode_all
 from xmir_cli.model.embedder import Embedder
+from xmir_cli.pictures.batches import decode_all
 from xmir_cli.training.augment import Augmentation, augment
 from xmir_cli.training.examples import Example
 from xmir_cli.training.pictures import Pictures

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from typing import Protocol
 
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.model.batches import decode_all
+from xmir_cli.pictures.batches import decode_all
 from xmir_cli.records import EPOCH, Record
 from xmir_cli.training.examples import Division, Example, contradictions
 from xmir_cli.training.feed import Feed

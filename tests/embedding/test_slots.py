@@ -1,0 +1,87 @@
+"""Fixed slots: what shares a batch depends on the order of the inputs alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from xmir_cli.embedding.parts import Row
+from xmir_cli.embedding.slots import embed_slots
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.model.loader import load_embedder
+from xmir_cli.records import ModelSpec, Preprocessing
+
+KNOWN = Row("known", 1, 1, np.zeros(16, np.float32))
+
+
+@pytest.fixture
+def embedder(tiny_arch: str):
+    recipe = Preprocessing(input_size=32, resize=32)
+    return load_embedder(ModelSpec(tiny_arch, "random:0", None, recipe), "cpu")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[str]:
+    generator = np.random.default_rng(0)
+    for number in range(5):
+        pixels = generator.integers(0, 256, (40, 36), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    return [str(tmp_path / f"{number}.png") for number in range(5)]
+
+
+def nothing(path: str, sha256: str) -> None:
+    del path, sha256
+
+
+def test_rows_equal_embedding_each_image_alone(embedder, paths: list[str]):
+    slots = list(embed_slots(embedder, paths, 2, nothing, 2))
+    assert [len(slot) for slot in slots] == [2, 2, 1]
+    for path, row in zip(paths, [row for slot in slots for row in slot], strict=True):
+        assert isinstance(row, Row)
+        from xmir_cli.images.decode import decode
+
+        image = embedder.to_input(embedder.view(decode(path)))
+        alone = embedder.embed(image[None])[0].numpy()
+        assert np.allclose(row.vector, alone, atol=1e-6)
+        assert (row.width, row.height, len(row.sha256)) == (36, 40, 64)
+
+
+def test_errors_stand_in_their_place(embedder, paths: list[str]):
+    Path(paths[1]).write_bytes(b"")
+    (first, second) = embed_slots(embedder, paths[:4], 2, nothing, 2)
+    assert isinstance(first[0], Row)
+    assert isinstance(first[1], ItemError)
+    assert all(isinstance(row, Row) for row in second)
+    Path(paths[0]).unlink()
+    (first,) = embed_slots(embedder, paths[:2], 2, nothing, 2)
+    assert [row.reason.split(":")[0] for row in first] == ["missing", "empty"]
+
+
+def test_a_slot_is_known_or_made_as_a_whole(embedder, paths: list[str]):
+    fresh = [row for slot in embed_slots(embedder, paths, 2, nothing, 2) for row in slot]
+
+    def rows_of(names: set[str]):
+        return lambda path, _: KNOWN if path in names else None
+
+    some = rows_of({paths[0], paths[1], paths[2]})
+    rows = [row for slot in embed_slots(embedder, paths, 2, some, 2) for row in slot]
+    assert rows[:2] == [KNOWN, KNOWN]
+    for row, expected in zip(rows[2:], fresh[2:], strict=True):  # 2.png is made again beside 3.png
+        assert np.array_equal(row.vector, expected.vector)
+
+
+def test_nan_names_the_image_and_a_way_out(embedder, paths: list[str]):
+    embedder.embed = lambda images, _: torch.full((len(images), 16), torch.nan)
+    with pytest.raises(DataError, match=r"0\.png: the network gave NaN") as caught:
+        list(embed_slots(embedder, paths, 2, nothing, 2))
+    assert "preprocessing" in caught.value.hint
+    embedder.precision = "fp16"
+    with pytest.raises(DataError) as caught:
+        list(embed_slots(embedder, paths, 2, nothing, 2))
+    assert caught.value.hint == "Try --precision fp32."
+
+
+def test_nothing_gives_no_slots(embedder):
+    assert list(embed_slots(embedder, [], 2, nothing, None)) == []

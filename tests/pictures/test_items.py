@@ -1,0 +1,147 @@
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from xmir_cli.errors import DataError, UsageError
+from xmir_cli.pictures.items import Item, list_items, parse_where
+
+
+def items(*arguments: object, null: bool = False, where: list[str] | None = None) -> list[Item]:
+    return list_items([str(argument) for argument in arguments], null, where, "embed")
+
+
+def ids(*arguments: object, **options: object) -> list[str]:
+    return [item.id for item in items(*arguments, **options)]
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch):
+    def give(data: str | bytes) -> None:
+        raw = io.BytesIO(data.encode() if isinstance(data, str) else data)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw, encoding="utf-8"))
+
+    return give
+
+
+def touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def test_files_keep_their_order_and_the_names_as_typed(tmp_path: Path):
+    found = items("b.png", "./a.png")
+    assert [item.id for item in found] == ["b.png", "./a.png"]
+    assert [item.path for item in found] == [str(tmp_path / "b.png"), str(tmp_path / "a.png")]
+    assert found[0].columns == {}
+
+
+def test_folders_are_walked_in_name_order_and_hidden_files_left_out():
+    touch("d/b.png", "d/a/z.JPG", "d/a.tif", "d/notes.txt", "d/.hidden.png", "d/.git/x.png")
+    assert ids("d") == ["d/a/z.JPG", "d/a.tif", "d/b.png"]
+
+
+def test_links_between_folders_are_followed_without_circling():
+    touch("d/a/1.png", "e/2.png")
+    Path("d/a/up").symlink_to("..")
+    Path("d/other").symlink_to("../e")
+    Path("d/self.png").symlink_to("self.png")
+    assert ids("d") == ["d/a/1.png", "d/other/2.png", "d/self.png"]
+
+
+def test_globs_are_sorted_and_a_file_of_that_very_name_comes_first():
+    touch("b1.png", "b2.png", "b[12].png", "deep/x/c.png")
+    assert ids("b?.png") == ["b1.png", "b2.png"]
+    assert ids("b[12].png") == ["b[12].png"]
+    assert ids("**/c.png") == ["deep/x/c.png"]
+
+
+def test_a_missing_file_or_a_glob_without_match_stays_to_be_skipped_by_name():
+    assert ids("gone.png", "gone*.png") == ["gone.png", "gone*.png"]
+
+
+def test_manifest_paths_start_at_the_manifest_and_columns_ride_along(tmp_path: Path):
+    touch("data/labels.csv")
+    Path("data/labels.csv").write_text("id,path,label,age\nx,a/1.png,normal,7\n,/b.png,,\n")
+    assert items("data/labels.csv") == [
+        Item("x", str(tmp_path / "data/a/1.png"), {"label": "normal", "age": "7"}),
+        Item("/b.png", "/b.png", {"label": None, "age": None}),
+    ]
+
+
+def test_a_missing_manifest_is_an_error_at_once():
+    with pytest.raises(DataError, match=r"^labels\.csv: no such file or directory$"):
+        items("labels.csv")
+
+
+def test_where_keeps_rows_that_have_every_value():
+    Path("m.csv").write_text("path,label,split\na,x,train\nb,x,test\nc,y,test\nd,,test\n")
+    assert ids("m.csv", where=["label=x", "split=test"]) == ["b"]
+    assert ids("m.csv", where=["label="]) == ["d"]
+    assert ids("m.csv", where=["id=c"]) == ["c"]
+
+
+def test_where_names_the_columns_there_are():
+    Path("m.csv").write_text("path,label\na,x\n")
+    with pytest.raises(UsageError, match="no column 'split'; there are id, label"):
+        items("m.csv", where=["split=test"])
+    with pytest.raises(UsageError, match="expected COLUMN=VALUE, found label"):
+        items("m.csv", where=["label"])
+    with pytest.raises(DataError, match="none of 1 images has label=z"):
+        items("m.csv", where=["label=z"])
+
+
+def test_conditions_may_hold_an_equals_sign():
+    assert parse_where(["note=a=b", "label="]) == [("note", "a=b"), ("label", "")]
+    assert parse_where(None) == []
+
+
+def test_lines_on_stdin_are_paths_and_records(stdin, tmp_path: Path):
+    stdin('a b.png\n\n{"path": "c.png", "label": "x", "age": 7, "sick": true, "more": [1]}\n')
+    assert items("-") == [
+        Item("a b.png", str(tmp_path / "a b.png"), {}),
+        Item("c.png", str(tmp_path / "c.png"), {"label": "x", "age": "7", "sick": "true"}),
+    ]
+
+
+def test_names_that_are_no_utf8_survive_stdin(stdin):
+    stdin(b"\xff.png\n")
+    assert os.fsencode(items("-")[0].path).endswith(b"/\xff.png")
+
+
+def test_null_separated_names_may_hold_newlines_and_braces(stdin):
+    stdin(b"a\nb.png\0{c}.png\0")
+    assert ids("-", null=True) == ["a\nb.png", "{c}.png"]
+
+
+def test_a_receipt_stands_for_its_file(stdin):
+    Path("m.csv").write_text("path\na\nb\n")
+    stdin(json.dumps({"schema": "xmir.artifact/1", "kind": "embeddings", "path": "m.csv"}) + "\n")
+    assert ids("-") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 1: bad-record: not a JSON object"),
+        ('{"a": 1}', "line 1: path: expected a string"),
+        ('{"path": 3}', "line 1: path: expected a string"),
+    ],
+)
+def test_bad_records_are_named_by_line(stdin, line: str, message: str):
+    stdin(line + "\n")
+    with pytest.raises(DataError, match=message):
+        items("-")
+
+
+def test_nothing_is_an_error(stdin):
+    stdin("")
+    with pytest.raises(DataError, match=r"^no records on standard input$"):
+        items("-")
+    Path("empty").mkdir()
+    with pytest.raises(DataError, match=r"^empty: no images there \(\.png"):
+        items("empty")

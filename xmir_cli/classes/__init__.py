@@ -1,0 +1,1 @@
+"""Saliency of whole classes: mean maps, their differences, and whether these are chance."""

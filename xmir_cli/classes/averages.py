@@ -1,0 +1,116 @@
+"""Self-similarity maps of many images, averaged by class as they come."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from xmir_cli.classes.moments import Moments, normalize
+from xmir_cli.console import Skips
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.model.embedder import Embedder, View
+from xmir_cli.pictures.batches import decode_all
+from xmir_cli.saliency.sample import Method, make_samples
+
+GRID = 32  # side of the maps that are kept for the permutation test: 4 kB an image
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An image file and its class."""
+
+    path: str
+    label: str
+
+
+@dataclass(frozen=True)
+class ClassAverage:
+    """The images of a class and their self-similarity maps, summed up.
+
+    Nothing else is kept but, for the permutation test, the maps on a coarse grid.
+    """
+
+    image: Moments = field(default_factory=Moments)  # of the views, [S, S, 3] in 0..255
+    maps: dict[str, Moments] = field(default_factory=dict)  # by normalisation
+    coarse: list[np.ndarray] = field(default_factory=list)  # [GRID * GRID] float32 each
+
+    @property
+    def count(self) -> int:
+        """How many images there were."""
+        return self.image.count
+
+    def add(self, pixels: np.ndarray, saliency: np.ndarray) -> None:
+        """Take one image and its map into account, under every normalisation."""
+        self.image.add(pixels.astype(np.float64))
+        for how, moments in self.maps.items():
+            moments.add(normalize(saliency, how))
+
+    def keep(self, saliency: np.ndarray, how: str) -> None:
+        """Keep one map on a grid of at most GRID x GRID cells, averaged within the cells."""
+        side = min(GRID, len(saliency))
+        image = Image.fromarray(normalize(saliency, how).astype(np.float32))
+        self.coarse.append(np.asarray(image.resize((side, side), Image.Resampling.BOX)).ravel())
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How maps are made and made comparable."""
+
+    embedder: Embedder
+    method: Method
+    normalizations: Sequence[str]
+    keep: str | None = None  # the normalisation under which every map is kept on a coarse grid
+    jobs: int | None = None
+
+
+def average_classes(
+    items: Sequence[Labelled], how: Averaging, skips: Skips, advance: Callable[[], None]
+) -> dict[str, ClassAverage]:
+    """The averages of every class among the items; what cannot be read goes to `skips`.
+
+    Memory does not grow with the number of items, but for 4 kB each with `keep`. Raises DataError
+    for a class of which no image could be read.
+    """
+    averages = {
+        item.label: ClassAverage(maps={name: Moments() for name in how.normalizations})
+        for item in items
+    }
+    for batch in _batches(_views(items, how, skips), how.embedder):
+        inputs = [how.embedder.to_input(view) for _, view in batch]
+        samples = make_samples(how.embedder, inputs, len(items))
+        for (item, view), sample in zip(batch, samples, strict=True):
+            saliency = how.method(how.embedder, sample, sample).saliency.numpy()
+            averages[item.label].add(view.pixels, saliency)
+            if how.keep is not None:
+                averages[item.label].keep(saliency, how.keep)
+            advance()
+    _refuse_empty(averages)
+    return averages
+
+
+def _views(
+    items: Sequence[Labelled], how: Averaging, skips: Skips
+) -> Iterator[tuple[Labelled, View]]:
+    def load(item: Labelled) -> View:
+        return how.embedder.view_file(item.path)
+
+    for item, view in zip(items, decode_all(items, load, how.jobs), strict=True):
+        if isinstance(view, ItemError):
+            skips.add(item.path, view.reason)
+        else:
+            yield item, view
+
+
+def _batches(
+    views: Iterator[tuple[Labelled, View]], embedder: Embedder
+) -> Iterator[list[tuple[Labelled, View]]]:
+    while batch := list(itertools.islice(views, embedder.batch)):
+        yield batch
+
+
+def _refuse_empty(averages: Mapping[str, ClassAverage]) -> None:
+    for label, average in averages.items():
+        if not average.count:
+            raise DataError(f"class {label}: none of its images could be read")

@@ -1,0 +1,162 @@
+"""What an unfinished run has embedded, kept beside its output until that is written."""
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from xmir_cli.errors import DataError, ExistsError
+from xmir_cli.pictures.items import Item
+from xmir_cli.records import DECODED, PATIENT_HASH, TAG_COLUMNS, ModelSpec
+from xmir_cli.store.embedding_table import COLUMNS, EMBEDDING, Embeddings
+from xmir_cli.store.embeddings import read_embeddings, write_embeddings
+from xmir_cli.store.features import FEATURES, Spool
+from xmir_cli.store.names import storable
+
+_TOLD = (*TAG_COLUMNS, DECODED)
+_OWN = {"id", "path", "sha256", "width", "height", EMBEDDING}
+PART_SECONDS = 10.0  # of work that a killed run may lose
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """An image that was embedded."""
+
+    sha256: str  # of the file
+    width: int
+    height: int
+    vector: np.ndarray  # [D] float32
+    columns: Mapping[str, str] = field(default_factory=dict)  # what the file itself tells
+    features: int | None = None  # the number of its feature map in the spool
+
+
+def to_embeddings(
+    rows: Sequence[tuple[Item, Row]],
+    columns: Sequence[str],
+    model: ModelSpec,
+    made: Mapping[str, str],
+    spool: Spool | None = None,
+) -> Embeddings:
+    """The table of embedded images: the columns of the contract, then the manifest's others."""
+    told = [name for name in _TOLD if any(name in row.columns for _, row in rows)]
+    names = dict.fromkeys(["label", "patient", "split", *columns, *told])
+    own = _OWN if spool is None else _OWN | {FEATURES}
+    carried = [name for name in names if name not in own]
+    table: dict[str, list[str | None] | list[str] | list[int]] = {
+        "id": [storable(item.id) for item, _ in rows],
+        "path": [storable(item.path) for item, _ in rows],
+        "sha256": [row.sha256 for _, row in rows],
+        "width": [row.width for _, row in rows],
+        "height": [row.height for _, row in rows],
+    }
+    for name in carried:
+        # the manifest knows better than the file
+        values = [item.columns.get(name) or row.columns.get(name) for item, row in rows]
+        table[storable(name)] = [None if value is None else storable(value) for value in values]
+    items = pa.table(
+        {name: pa.array(values, COLUMNS.get(name, pa.string())) for name, values in table.items()}
+    )
+    vectors = np.stack([row.vector for _, row in rows])
+    numbers = [row.features for _, row in rows if row.features is not None]
+    features = None if spool is None else spool.take(numbers)
+    return Embeddings(items, vectors, model, made, features)
+
+
+def _told(columns: Mapping[str, str | None]) -> dict[str, str]:
+    """Which of a row's columns its file told, not a manifest."""
+    found = {name: value for name in _TOLD if (value := columns.get(name))}
+    if not found.get("patient", "").startswith(PATIENT_HASH):
+        found.pop("patient", None)
+    return found
+
+
+class Parts:
+    """The rows of earlier runs that need not be made again, and the folder OUTPUT.parts.
+
+    Without an output there is no folder: nothing is kept. With `features` a row is whole only
+    when its feature map is there, too; the maps lie in `spool` until the output is written.
+    """
+
+    def __init__(
+        self,
+        output: Path | None,
+        columns: Sequence[str],
+        model: ModelSpec,
+        made: Mapping[str, str],
+        features: bool = False,
+    ) -> None:
+        self.spool = Spool(output and output.parent) if features else None
+        self.keep = None if self.spool is None else self.spool.add
+        self.output, self.columns, self.model, self.made = output, columns, model, made
+        self.rows: dict[tuple[str, str], Row] = {}
+        self.fresh: list[tuple[Item, Row]] = []
+        self.written = time.monotonic()
+        self.number = 0
+
+    def recall(self) -> int:
+        """Take up the rows of the output and of the parts that this model made; how many."""
+        assert self.output is not None
+        parts = sorted(folder_of(self.output).glob("part-*.parquet"))
+        for path in [self.output, *parts]:
+            with suppress(DataError):  # not there, or damaged: made again
+                found = read_embeddings(str(path))
+                if found.model.same_embedding(self.model) and dict(found.made) == dict(self.made):
+                    self._take(found)
+        self.number = len(parts)
+        return len(self.rows)
+
+    def known(self, path: str, sha256: str) -> Row | None:
+        """The row of a file with these contents at this place, if an earlier run made it."""
+        return self.rows.get((storable(path), sha256))
+
+    def add(self, rows: Sequence[tuple[Item, Row]]) -> None:
+        """Remember rows, the new ones on the disk from time to time."""
+        self.fresh.extend(row for row in rows if self.known(row[0].path, row[1].sha256) is None)
+        due = time.monotonic() - self.written >= PART_SECONDS
+        if self.fresh and due and self.output is not None:
+            folder = folder_of(self.output)
+            folder.mkdir(exist_ok=True)
+            write_embeddings(folder / f"part-{self.number:06}.parquet", self.table(self.fresh))
+            self.fresh, self.number, self.written = [], self.number + 1, time.monotonic()
+
+    def table(self, rows: Sequence[tuple[Item, Row]]) -> Embeddings:
+        """Rows as a table of embeddings."""
+        return to_embeddings(rows, self.columns, self.model, self.made, self.spool)
+
+    def remove(self) -> None:
+        """The output is written, or everything is made again: the parts are of no more use."""
+        if self.output is not None:
+            shutil.rmtree(folder_of(self.output), ignore_errors=True)
+
+    def _take(self, found: Embeddings) -> None:
+        own = ["path", "sha256", "width", "height"]
+        told = [name for name in _TOLD if name in found.items.column_names]
+        items = found.items.select(own + told).to_pylist()
+        numbers: list[int] | list[None] = [None] * len(items)
+        if self.spool is not None:
+            if found.features is None:
+                return
+            numbers = [self.spool.add(maps) for block in found.features.blocks() for maps in block]
+        for item, vector, number in zip(items, found.vectors, numbers, strict=True):
+            row = Row(item["sha256"], item["width"], item["height"], vector, _told(item), number)
+            self.rows[item["path"], row.sha256] = row
+
+
+def folder_of(output: Path) -> Path:
+    """Where the parts of an output lie."""
+    return output.with_name(f"{output.name}.parts")
+
+
+def refuse_leftover(output: Path) -> None:
+    """Raise ExistsError when an interrupted run has left parts that would be lost."""
+    folder = folder_of(output)
+    if folder.exists():
+        raise ExistsError(
+            f"{folder}: an interrupted run has left its parts there",
+            "Continue it with --resume, or start again with --force.",
+        )

@@ -1,0 +1,128 @@
+"""Images to embeddings in fixed batches, so that a resumed run gives the same bits."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xmir_cli.console import show
+from xmir_cli.embedding.parts import Row
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.images.decode import decode_bytes, read_bytes
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.pictures.batches import decode_all
+from xmir_cli.records import DECODED
+
+BATCHES = 4  # in a slot, so that many processors have something to do
+
+Keep = Callable[[np.ndarray], int]  # takes a feature map [C, h, w] and gives its number
+Known = Callable[[str, str], Row | None]  # the row of a path with this SHA-256, if there is one
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A decoded image that the network has not seen yet."""
+
+    row: Row  # its vector still empty
+    image: Tensor  # [3, S, S] in model space
+
+
+def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is kept
+    embedder: Embedder,
+    paths: Sequence[str],
+    size: int,
+    known: Known,
+    jobs: int | None,
+    keep: Keep | None = None,
+) -> Iterator[list[Row | ItemError]]:
+    """The rows of each `size` paths in order, errors in the place of images that cannot be used.
+
+    The bits of an embedding depend on what shares its batch, and on whether the job is a large one
+    (see Embedder). A slot is therefore always the same paths, and either all of its rows are known
+    or all are made; only a list that has grown large since goes on with other last bits.
+
+    `keep` takes the last feature maps; an image whose map it refuses counts as one that cannot be
+    used.
+
+    Raises:
+        DataError: The network gave NaN or infinity, for the image that is named.
+    """
+
+    def load(path: str) -> Row | _Waiting:
+        data = read_bytes(path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        return known(path, sha256) or _decode(embedder, data, path, sha256)
+
+    def load_anew(path: str) -> Row | _Waiting:
+        data = read_bytes(path)
+        return _decode(embedder, data, path, hashlib.sha256(data).hexdigest())
+
+    loaded = decode_all(paths, load, jobs, size)  # the next slot, while this one is embedded
+    for start in range(0, len(paths), size):
+        slot = list(islice(loaded, size))
+        here = paths[start : start + size]
+        if any(isinstance(item, _Waiting) for item in slot):
+            if any(isinstance(item, Row) for item in slot):
+                slot = list(decode_all(here, load_anew, jobs))
+            yield _embed(embedder, here, slot, len(paths), keep)
+        else:
+            yield [item for item in slot if not isinstance(item, _Waiting)]
+
+
+def _decode(embedder: Embedder, data: bytes, path: str, sha256: str) -> _Waiting:
+    recipe = embedder.spec.preprocessing
+    picture = decode_bytes(data, path, recipe.window, recipe.enough)
+    columns = dict(picture.columns)
+    if picture.done:
+        columns[DECODED] = ", ".join(picture.done)
+    row = Row(sha256, picture.width, picture.height, np.empty(0, np.float32), columns)
+    return _Waiting(row, embedder.to_input(embedder.view(picture)))
+
+
+def _embed(
+    embedder: Embedder,
+    paths: Sequence[str],
+    slot: Sequence[Row | _Waiting | ItemError],
+    job: int,
+    keep: Keep | None,
+) -> list[Row | ItemError]:
+    images = [item.image for item in slot if isinstance(item, _Waiting)]
+    made = _made(embedder, torch.stack(images), job, keep) if images else iter(())
+    done: list[Row | ItemError] = []
+    for path, item in zip(paths, slot, strict=True):
+        if isinstance(item, _Waiting):
+            vector, maps = next(made)
+            if not np.isfinite(vector).all():
+                raise DataError(
+                    f"{show(path)}: the network gave NaN or infinity; nothing was written",
+                    "Try --precision fp32."
+                    if embedder.precision != "fp32"
+                    else "Are the weights and the preprocessing those of this network?",
+                )
+            done.append(_whole(replace(item.row, vector=vector), maps, keep))
+        else:
+            done.append(item)
+    return done
+
+
+def _made(
+    embedder: Embedder, images: Tensor, job: int, keep: Keep | None
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """The vector of each image, and its feature map where one is to be kept."""
+    if keep is None:
+        return ((vector, None) for vector in embedder.embed(images, job).numpy())
+    vectors, maps = embedder.embed_with_features(images, job)
+    return zip(vectors.numpy(), maps.numpy(), strict=True)
+
+
+def _whole(row: Row, maps: np.ndarray | None, keep: Keep | None) -> Row | ItemError:
+    if keep is None or maps is None:
+        return row
+    try:
+        return replace(row, features=keep(maps))
+    except ItemError as error:
+        return error

@@ -1,0 +1,1 @@
+"""The one door for pictures: which images are meant, and what a recipe sees of each."""

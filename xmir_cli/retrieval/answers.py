@@ -1,0 +1,73 @@
+"""Hits as records of the wire."""
+
+from xmir_cli.gallery.exact import Hits, products
+from xmir_cli.gallery.folder import Gallery
+from xmir_cli.records import RETRIEVAL, Record
+from xmir_cli.retrieval.queries import Asked, Part
+from xmir_cli.store.names import restored
+
+_OWN_KEYS = {"path", "label", "sha256", "width", "height"}  # columns not repeated under `meta`
+
+
+def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
+    """One record for each hit, best first.
+
+    `similarity` is always that of the query's image and the hit. Of a refined query the hits are
+    ordered by `relevance`, the similarity to where the examples moved it; of a region by the
+    `relevance` that it contributes to the similarity, which is the `share` of it.
+    """
+    label = query.columns.get("label")
+    rows = gallery.items.take(hits.indices).to_pylist()
+    return [
+        {
+            "schema": RETRIEVAL,
+            "query": query.name,
+            "retrieved": restored(row["path"]),
+            "rank": rank,
+            **numbers,
+            "query_label": label,
+            "retrieved_label": row.get("label"),
+            "match": _match(label, row.get("label")),
+            "index": gallery.path,
+            "model": gallery.model,
+            "meta": {key: value for key, value in row.items() if key not in _OWN_KEYS},
+        }
+        for rank, (row, numbers) in enumerate(
+            zip(rows, _numbers(gallery, query, hits), strict=True), start=1
+        )
+    ]
+
+
+def _numbers(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
+    if query.part is not None:
+        return _of_part(gallery, query.part, hits)
+    found = hits.similarities.tolist()
+    if query.examples is None:
+        return [{"similarity": similarity} for similarity in found]
+    names = {
+        "like": [example.name for example in query.examples.like],
+        "unlike": [example.name for example in query.examples.unlike],
+    }
+    own = products(gallery.vectors, query.examples.image, hits.indices).tolist()
+    return [
+        {"similarity": similarity, "relevance": relevance, **names}
+        for similarity, relevance in zip(own, found, strict=True)
+    ]
+
+
+def _of_part(gallery: Gallery, part: Part, hits: Hits) -> list[Record]:
+    own = products(gallery.vectors, part.image, hits.indices).tolist()
+    relevances = (hits.similarities * part.length).tolist()
+    return [
+        {
+            "similarity": similarity,
+            "relevance": relevance,
+            "region": list(part.region),
+            "share": relevance / similarity if similarity > 0 else None,
+        }
+        for similarity, relevance in zip(own, relevances, strict=True)
+    ]
+
+
+def _match(first: str | None, second: str | None) -> bool | None:
+    return None if first is None or second is None else first == second

@@ -1,0 +1,72 @@
+"""Embedded images as a set to be scored: read from embeddings or an index, narrowed, compared."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from xmir_cli.errors import DataError
+from xmir_cli.gallery.exact import Booleans, Integers
+from xmir_cli.gallery.folder import open_gallery, usable
+from xmir_cli.gallery.manifest import NAME
+from xmir_cli.retrieval.filters import check_column, filters
+from xmir_cli.store.embeddings import Embeddings, read_embeddings
+
+
+def read_collection(source: str) -> Embeddings:
+    """The usable rows of embeddings or of an index, as unit vectors."""
+    if (Path(source) / NAME).is_file():
+        gallery = open_gallery(source)
+        return Embeddings(gallery.items.table(), gallery.vectors, gallery.manifest.model)
+    return usable(read_embeddings(source))[0]
+
+
+def matching(images: Embeddings, where: Sequence[tuple[str, str]]) -> Embeddings:
+    """The rows that have all the values; raises DataError when there is none."""
+    allowed = filters(images.items, where, None, False).allowed
+    if allowed is None:
+        return images
+    if not allowed.any():
+        raise DataError(f"none of {len(allowed)} rows has {' and '.join(map('='.join, where))}")
+    return _only(images, allowed)
+
+
+def with_label(images: Embeddings) -> Embeddings:
+    """The rows whose label is known; raises DataError when there is none."""
+    known = np.array([label is not None for label in texts(images, "label")], dtype=bool)
+    if not known.any():
+        raise DataError(f"none of {len(known)} rows has a label")
+    return _only(images, known)
+
+
+def texts(images: Embeddings, column: str) -> list[str | None]:
+    """A column's values as text, None where nothing is there; UsageError without the column."""
+    check_column(images.items, column)
+    values: list[str | None] = images.items[column].cast(pa.string()).to_pylist()
+    return [value or None for value in values]
+
+
+def positions(queries: Embeddings, gallery: Embeddings) -> Integers:
+    """Where each query stands in the gallery [Q]: the same id and file; -1 when it is not there."""
+    places = {key: place for place, key in enumerate(_keys(gallery))}
+    return np.array([places.get(key, -1) for key in _keys(queries)], dtype=np.int64)
+
+
+def copies(queries: Embeddings, gallery: Embeddings, own: Integers) -> Integers:
+    """How many other items of the gallery are the same file as each query [Q]."""
+    counts = Counter(texts(gallery, "sha256"))
+    found = [counts[name] if name else 0 for name in texts(queries, "sha256")]
+    return np.maximum(np.array(found, dtype=np.int64) - (own >= 0), 0)
+
+
+def _keys(images: Embeddings) -> list[tuple[str | None, str | None]]:
+    return list(zip(texts(images, "id"), texts(images, "sha256"), strict=True))
+
+
+def _only(images: Embeddings, rows: Booleans) -> Embeddings:
+    if rows.all():
+        return images
+    return replace(images, items=images.items.filter(pa.array(rows)), vectors=images.vectors[rows])

@@ -1,0 +1,141 @@
+"""Images as queries: the one file of the gallery that runs a network."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xmir_cli.errors import ItemError, ModelError, UsageError
+from xmir_cli.gallery.exact import Vectors
+from xmir_cli.gallery.folder import Gallery
+from xmir_cli.images.decode import decode_bytes, read_bytes
+from xmir_cli.model.embedder import Embedder, unit
+from xmir_cli.pictures.batches import decode_all
+from xmir_cli.pictures.items import Item
+from xmir_cli.retrieval.queries import Asked, Part, Reading, known
+from xmir_cli.retrieval.region import Region, cell_shares
+from xmir_cli.store.names import storable
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    sha256: str  # of the file
+    input: Tensor  # the view in model space [3, S, S]
+    roi: Region  # where the view lies in the picture
+    image_size: tuple[int, int]
+
+
+def ask_images(
+    gallery: Gallery,
+    embedder: Embedder,
+    items: Sequence[Item],
+    reading: Reading,
+    skip: Callable[[str, str], None],
+) -> Iterator[list[Asked]]:
+    """Queries in the order of the items, a batch at a time; `skip` is told of unusable ones.
+
+    Raises ModelError for a region where the embedding is no sum over the cells of a feature map.
+    """
+    recipe = embedder.spec.preprocessing
+
+    def load(path: str) -> _Loaded:
+        data = read_bytes(path)
+        picture = decode_bytes(data, path, recipe.window, recipe.enough)
+        view, sha256 = embedder.view(picture), hashlib.sha256(data).hexdigest()
+        return _Loaded(sha256, embedder.to_input(view), view.roi, view.image_size)
+
+    loaded = decode_all([item.path for item in items], load, reading.jobs)
+    usable = _without_errors(zip(items, loaded, strict=True), skip)
+    while batch := list(islice(usable, embedder.batch)):
+        asked = []
+        images = torch.stack([each.input for _, each in batch])
+        sights = _embed(embedder, images, len(items), reading.region is not None)
+        for (item, each), (vector, cells) in zip(batch, sights, strict=True):
+            query = Asked(_name(item), vector, _columns(gallery, item, each.sha256))
+            try:
+                _refuse_unfit(vector)
+                asked.append(_narrow(query, cells, each, reading.region))
+            except ItemError as error:
+                skip(item.id, error.reason)
+        if asked:
+            yield asked
+
+
+def ask_image(gallery: Gallery, embedder: Embedder, path: str) -> Asked:
+    """One image as a query; raises UsageError when it is not to be used."""
+
+    def refuse(name: str, reason: str) -> None:
+        raise UsageError(f"{name}: neither an id of the index nor a usable image ({reason})")
+
+    item = Item(path, os.path.abspath(path), {})  # noqa: PTH100 # Path.resolve would follow links
+    (asked,) = ask_images(gallery, embedder, [item], Reading(1), refuse)
+    return asked[0]
+
+
+def _embed(
+    embedder: Embedder, images: Tensor, job: int, by_cells: bool
+) -> Iterator[tuple[Vectors, Tensor | None]]:
+    """Unit embeddings [D] of images [B, 3, S, S] and, when asked, the cells' shares [h, w, D]."""
+    if not by_cells:
+        yield from ((vector, None) for vector in embedder.embed(images, job).numpy())
+        return
+    for features in embedder.forward_features(images, job):
+        with torch.no_grad():
+            raw = embedder.project(features[None])[0].float().cpu()
+            cells = _cells(embedder, features).cpu().double() / raw.norm()
+        yield unit(raw).numpy(), cells.reshape(*features.shape[1:], -1)
+
+
+def _cells(embedder: Embedder, features: Tensor) -> Tensor:
+    try:
+        return embedder.cells(features[None])[0]
+    except ModelError as error:  # whose hint is about maps
+        raise ModelError(f"--region: {error}", "Ask with the whole image, or crop it.") from None
+
+
+def _refuse_unfit(vector: Vectors) -> None:
+    if not abs((vector**2).sum() - 1) < 1e-3:
+        raise ItemError("bad-vector: its embedding is zero, NaN or infinite")
+
+
+def _narrow(query: Asked, cells: Tensor | None, loaded: _Loaded, region: Region | None) -> Asked:
+    """The query by its region only, which raises ItemError when that holds nothing."""
+    if cells is None or region is None:
+        return query
+    shares = cell_shares(region, loaded.roi, loaded.image_size, cells.shape[:2])
+    inside = np.einsum("hw,hwd->d", shares, cells.numpy())
+    length = float(np.linalg.norm(inside))
+    if length < 1e-12:
+        raise ItemError("region-blank: it adds nothing to the embedding")
+    vector = (inside / length).astype(np.float32)
+    return replace(query, vector=vector, part=Part(region, query.vector, length))
+
+
+def _without_errors(
+    pairs: Iterator[tuple[Item, _Loaded | ItemError]], skip: Callable[[str, str], None]
+) -> Iterator[tuple[Item, _Loaded]]:
+    for item, loaded in pairs:
+        if isinstance(loaded, ItemError):
+            skip(item.id, loaded.reason)
+        else:
+            yield item, loaded
+
+
+def _name(item: Item) -> str:
+    """The path as it was typed; of a manifest's own ids, the absolute path."""
+    typed = os.path.abspath(item.id) == item.path  # noqa: PTH100 # Path.resolve would follow links
+    return item.id if typed else item.path
+
+
+def _columns(gallery: Gallery, item: Item, sha256: str) -> dict[str, str | None]:
+    """What the manifest says of the query, completed by the indexed item that is the same file."""
+    own = {key: value for key, value in item.columns.items() if value is not None}
+    if _name(item) == item.path:
+        own["id"] = item.id
+    own |= {"path": item.path, "sha256": sha256}
+    return {**known(gallery, sha256), **{key: storable(value) for key, value in own.items()}}

@@ -1,0 +1,41 @@
+"""Refining a query by examples: more like these, less like those.
+
+Source: Cai et al., Human-centered tools for coping with imperfect algorithms during medical
+decision-making, CHI 2019; the formula is Rocchio's of 1971.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from xmir_cli.errors import UsageError
+from xmir_cli.gallery.exact import unit_rows
+from xmir_cli.gallery.folder import Gallery
+from xmir_cli.retrieval.queries import Asked, Examples, indexed, rows_with
+
+AWAY = 0.5  # how much the unlike count; at 1 what is like neither would come first
+
+
+def refine(query: Asked, like: Sequence[Asked], unlike: Sequence[Asked]) -> Asked:
+    """The query moved: the mean of it and the liked, less half the mean of the unlike, at length 1.
+
+    Raises UsageError when that leaves nothing.
+    """
+    if not like and not unlike:
+        return query
+    towards = np.mean([query.vector, *(example.vector for example in like)], axis=0)
+    away = np.mean([example.vector for example in unlike], axis=0) if unlike else 0.0
+    moved, usable = unit_rows((towards - AWAY * away)[None])
+    if not usable[0]:
+        raise UsageError("--like and --unlike cancel each other out")
+    return replace(query, vector=moved[0], examples=Examples(like, unlike, query.vector))
+
+
+def named(gallery: Gallery, names: Sequence[str], ask: Callable[[str], Asked]) -> list[Asked]:
+    """Examples by the id of an indexed item or else, through `ask`, by the path of an image."""
+    found = []
+    for name in names:
+        rows = rows_with(gallery.items, "id", name)[:1].tolist()
+        found.extend(next(indexed(gallery, rows)) if rows else [ask(name)])
+    return found
