@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from xmir_cli.program.joints import Concatenation
 from xmir_cli.program.layers import Convolution, Layer, Place
-from xmir_cli.program.operations import Node, UnknownLayerError
+from xmir_cli.program.lowering import Node, UnknownLayerError
+from xmir_cli.program.passes import simplify
 from xmir_cli.program.patches import Box, Patch, Size, area, around, crop, intersection, whole
 from xmir_cli.program.product import Product
-from xmir_cli.program.rewrite import simplify
-from xmir_cli.program.tape import record
+from xmir_cli.program.trace import record
 
 _DENSE = 0.8  # a share of the map from which all of it is computed
 _CALL = 4_000_000  # multiplications that take as long as starting one step

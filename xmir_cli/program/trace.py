@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from xmir_cli.program.operations import OPERATIONS, Node, UnknownLayerError
+from xmir_cli.program.lowering import OPERATIONS, Node, UnknownLayerError
 
 
 def record(features: nn.Module, size: int) -> list[Node]:

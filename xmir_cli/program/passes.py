@@ -9,7 +9,7 @@ from torch import Tensor
 
 from xmir_cli.program.joints import Affine, Concatenation, Pointwise
 from xmir_cli.program.layers import Convolution, Pooling
-from xmir_cli.program.operations import Node
+from xmir_cli.program.lowering import Node
 from xmir_cli.program.product import Product
 
 _NOTHING = 1e-20  # a scale below which a channel is constant
