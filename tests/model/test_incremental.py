@@ -8,7 +8,7 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import AveragePool, GeMPool, MaxPool
 from xmir_cli.model.incremental import base_of, embed_hidden, worthwhile
 from xmir_cli.model.network import Architecture, Network
-from xmir_cli.program.layers import Kernel
+from xmir_cli.program.kernel import Kernel
 from xmir_cli.program.program import compile_program
 from xmir_cli.records import ModelSpec, Preprocessing
 from xmir_cli.saliency.windows import GRIDS, boxes

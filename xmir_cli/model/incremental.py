@@ -14,7 +14,8 @@ from torch import Tensor
 
 from xmir_cli.model.embedder import PART, Embedder, unit
 from xmir_cli.model.head import AveragePool, Head
-from xmir_cli.program.patches import Box, Patch, area, whole
+from xmir_cli.program.boxes import Box, area, whole
+from xmir_cli.program.patches import Patch
 from xmir_cli.program.program import Program
 from xmir_cli.program.workers import share_out
 

@@ -7,9 +7,14 @@ from math import prod
 import torch
 from torch import Tensor
 
-from xmir_cli.program.joints import Affine, Combination, Concatenation, Mean, Padding, Pointwise
-from xmir_cli.program.layers import Convolution, Kernel, Layer, Pair, Pooling
-from xmir_cli.program.patches import Size
+from xmir_cli.program.boxes import Size
+from xmir_cli.program.concatenation import Concatenation
+from xmir_cli.program.convolution import Convolution
+from xmir_cli.program.kernel import Kernel, PerAxis
+from xmir_cli.program.layers import Layer
+from xmir_cli.program.padding import Padding
+from xmir_cli.program.pointwise import Affine, Arithmetic, Pointwise
+from xmir_cli.program.pooling import GlobalMean, Pooling
 
 _aten = torch.ops.aten
 
@@ -126,7 +131,7 @@ def _concatenation(node: Node, dim: int = 0) -> Layer:
 def _mean(node: Node, dims: Sequence[int], keepdim: bool = False) -> Layer:
     _single(node)
     _need(keepdim and sorted(dim % 4 for dim in dims) == [2, 3], "mean")
-    return Mean()
+    return GlobalMean()
 
 
 def _padding(node: Node, margins: Sequence[int], value: float = 0.0) -> Layer:
@@ -161,7 +166,7 @@ def _combination(function: Callable[[Tensor, Tensor], Tensor]) -> Builder:
         _need(len(node.inputs) == 2, "an operand of the network's own")
         sizes = {source.size for source in node.inputs}
         _need(sizes <= {node.size, (1, 1)}, "a row or column spread over a map")
-        return Combination(function)
+        return Arithmetic(function)
 
     return build
 
@@ -181,7 +186,7 @@ def _pointwise(name: str, plain: Callable[..., Tensor], inplace: Callable[..., T
     return build
 
 
-def _pair(values: Sequence[int]) -> Pair:
+def _pair(values: Sequence[int]) -> PerAxis:
     return (values[0], values[-1])
 
 

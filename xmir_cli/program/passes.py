@@ -7,10 +7,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from xmir_cli.program.joints import Affine, Concatenation, Pointwise
-from xmir_cli.program.layers import Convolution, Pooling
+from xmir_cli.program.concatenation import Concatenation
+from xmir_cli.program.convolution import Convolution
 from xmir_cli.program.lowering import Node
-from xmir_cli.program.product import Product
+from xmir_cli.program.point_convolution import PointConvolution
+from xmir_cli.program.pointwise import Affine, Pointwise
+from xmir_cli.program.pooling import Pooling
 
 _NOTHING = 1e-20  # a scale below which a channel is constant
 
@@ -104,10 +106,12 @@ def _gather_product(node: Node, users: Counter[int]) -> None:
     before, layer = _before(node), node.layer
     inner = before.layer if before is not None and users[id(before)] == 1 else None
     if isinstance(layer, Convolution) and layer.is_point:
-        node.layer = Product(layer.weight, layer.bias)
+        node.layer = PointConvolution(layer.weight, layer.bias)
         if before is not None and isinstance(inner, Pointwise):
             node.layer, node.inputs = replace(node.layer, before=inner), before.inputs
-    elif isinstance(layer, Pointwise) and isinstance(inner, Product) and inner.after is None:
+    elif (
+        isinstance(layer, Pointwise) and isinstance(inner, PointConvolution) and inner.after is None
+    ):
         assert before is not None
         node.layer, node.inputs = replace(inner, after=layer), before.inputs
 

@@ -7,12 +7,14 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from xmir_cli.program.joints import Concatenation
-from xmir_cli.program.layers import Convolution, Layer, Place
+from xmir_cli.program.boxes import Box, Size, area, around, crop, intersection, whole
+from xmir_cli.program.concatenation import Concatenation
+from xmir_cli.program.convolution import Convolution
+from xmir_cli.program.layers import Layer, Place
 from xmir_cli.program.lowering import Node, UnknownLayerError
 from xmir_cli.program.passes import simplify
-from xmir_cli.program.patches import Box, Patch, Size, area, around, crop, intersection, whole
-from xmir_cli.program.product import Product
+from xmir_cli.program.patches import Patch
+from xmir_cli.program.point_convolution import PointConvolution
 from xmir_cli.program.trace import record
 
 _DENSE = 0.8  # a share of the map from which all of it is computed
@@ -168,7 +170,7 @@ def _work(node: Node) -> int:
 
 
 def _weights(layer: Layer | None) -> int:
-    return layer.weight.numel() if isinstance(layer, Convolution | Product) else 0
+    return layer.weight.numel() if isinstance(layer, Convolution | PointConvolution) else 0
 
 
 def _agrees(program: Program, features: nn.Module) -> bool:

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xmir_cli.program.joints import Pointwise
+from xmir_cli.program.boxes import Box, Size
 from xmir_cli.program.layers import Boxes, Place
-from xmir_cli.program.patches import Box, Patch, Size
+from xmir_cli.program.patches import Patch
+from xmir_cli.program.pointwise import Pointwise
 
 
 @dataclass(frozen=True, eq=False)
-class Product:
+class PointConvolution:
     """after(weight @ before(cell) + bias), so that three steps are one."""
 
     weight: Tensor  # [out, in, 1, 1]
