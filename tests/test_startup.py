@@ -97,8 +97,8 @@ def _loaded(script: str, *names: str) -> list[str]:
 def test_a_network_of_ones_own_needs_neither_torchvision_nor_the_compiler(tiny_arch):
     script = (
         "from xmir_cli.model.architectures import build\n"
-        "from xmir_cli.program.trace import record\n"
-        f"assert record(build({tiny_arch!r}).features.eval(), 32)"  # as occlusion does
+        "from xmir_cli.program.trace import trace\n"
+        f"assert trace(build({tiny_arch!r}).features.eval(), 32)"  # as occlusion does
     )
     assert _loaded(script, "torchvision", "timm", "torch._dynamo", "sympy") == []
 

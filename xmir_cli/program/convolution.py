@@ -38,7 +38,7 @@ class Convolution:
             # a convolution is linear: of a change it makes the change
             assert patch.box is not None
             assert place.base is not None
-            change, gaps = patch.change(), find_gaps(self.kernel.sees(place.box), patch.box)
+            change, gaps = patch.change(), find_gaps(self.kernel.find_field(place.box), patch.box)
             left, right, top, bottom = gaps
             if left == right >= 0 and top == bottom >= 0:  # most, and no copy
                 values = self._slide(change, None, (top, left))

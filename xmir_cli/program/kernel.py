@@ -35,8 +35,8 @@ class Kernel:
             return None
         return (low[0], low[1], high[0], high[1])
 
-    def sees(self, box: Box) -> Box:
-        """The cells under the windows of a box of the result; outside the map is padding."""
+    def find_field(self, box: Box) -> Box:
+        """The receptive field of a box of the result; cells outside the map are padding."""
         low, high = [], []
         for axis in (0, 1):
             stride, padding = self.stride[axis], self.padding[axis]

@@ -24,7 +24,7 @@ class Pooling:
     def apply(self, inputs: Sequence[Patch], place: Place) -> Patch:
         (patch,) = inputs
         height, width = patch.size
-        seen = self.kernel.sees(place.box)
+        seen = self.kernel.find_field(place.box)
         known = (max(0, seen[0]), max(0, seen[1]), min(height, seen[2]), min(width, seen[3]))
         maps = patch.over(known)
         if seen != known:

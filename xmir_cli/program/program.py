@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from xmir_cli.program.boxes import Box, Size, area, around, crop, intersection, whole
 from xmir_cli.program.concatenation import Concatenation
 from xmir_cli.program.convolution import Convolution
+from xmir_cli.program.graph import Node, UnsupportedOperationError
 from xmir_cli.program.layers import Layer, Place
-from xmir_cli.program.lowering import Node, UnknownLayerError
-from xmir_cli.program.passes import simplify
+from xmir_cli.program.passes import run_passes
 from xmir_cli.program.patches import Patch
 from xmir_cli.program.point_convolution import PointConvolution
-from xmir_cli.program.trace import record
+from xmir_cli.program.trace import trace
 
 _DENSE = 0.8  # a share of the map from which all of it is computed
 _CALL = 4_000_000  # multiplications that take as long as starting one step
@@ -135,8 +135,8 @@ def compile_program(features: nn.Module, size: int) -> Program | None:
     It is tried on two images, whole and in part, and given up if it differs.
     """
     try:
-        nodes = simplify(record(features, size))
-    except UnknownLayerError:
+        nodes = run_passes(trace(features, size))
+    except UnsupportedOperationError:
         return None
     program = Program(_steps(nodes), size)
     return program if _agrees(program, features) else None
@@ -157,7 +157,7 @@ def _steps(nodes: Sequence[Node]) -> list[Step]:
                 tuple(place[id(source)] for source in node.inputs),
                 node.size,
                 _work(node),
-                place[id(node.room)] if node.room is not None else index,
+                place[id(node.allocation)] if node.allocation is not None else index,
                 tuple(place[key] for key in sources if last[key] == index),
                 fresh and last[id(source)] == index,
             )

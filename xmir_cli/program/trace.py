@@ -1,6 +1,7 @@
-"""What a network computes, recorded from one pass as a graph of layers.
+"""The trace of a network: one pass is recorded as a graph of layers.
 
-The pass is watched below autograd, where few operations are left whatever module they come from.
+The operations are recorded below autograd: there are few kinds of them, whichever modules the
+network is made of.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,26 +10,28 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from xmir_cli.program.lowering import OPERATIONS, Node, UnknownLayerError
+from xmir_cli.program.graph import Node, UnsupportedOperationError
+from xmir_cli.program.lowering import LOWERINGS
 
 
-def record(features: nn.Module, size: int) -> list[Node]:
-    """The graph of `features` for images of `size` pixels, the image first, the result last.
+def trace(features: nn.Module, size: int) -> list[Node]:
+    """The graph of `features` for images of `size` pixels: the image first, the result last.
 
-    Raises UnknownLayerError. Weights that the network computes from others are taken as they are.
+    A weight that the network computes from other weights becomes a constant.
+    Raises UnsupportedOperationError.
     """
     image = torch.zeros(1, 3, size, size)
     recorder = _Recorder(image)
     with torch.no_grad(), recorder:
         result = features(image)
-    made = recorder.nodes_of([result])
-    if not made or made[0].layer is None:
-        raise UnknownLayerError("the result")
-    return recorder.nodes[: recorder.nodes.index(made[0]) + 1]
+    found = recorder.find_nodes([result])
+    if not found or found[0].layer is None:
+        raise UnsupportedOperationError("the result")
+    return recorder.nodes[: recorder.nodes.index(found[0]) + 1]
 
 
 class _Recorder(TorchDispatchMode):
-    """Notes every operation on what comes from the image."""
+    """Records every operation on a tensor that depends on the image."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -37,12 +40,12 @@ class _Recorder(TorchDispatchMode):
     def __init__(self, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch's own
         self.nodes = [Node(None, [], image.shape[1], (image.shape[2], image.shape[3]))]
-        self._node = {id(image): self.nodes[0]}
-        self._kept: list[object] = [image]  # so that no identity is given twice
+        self._node_by_id = {id(image): self.nodes[0]}
+        self._alive: list[object] = [image]  # a tensor that is freed would give its id to another
 
-    def nodes_of(self, values: Sequence[object]) -> list[Node]:
-        """The nodes that made the tensors among the values, for those that come from the image."""
-        return [self._node[id(value)] for value in values if id(value) in self._node]
+    def find_nodes(self, values: Sequence[object]) -> list[Node]:
+        """The nodes of those values that are tensors which depend on the image."""
+        return [self._node_by_id[id(value)] for value in values if id(value) in self._node_by_id]
 
     def __torch_dispatch__(
         self,
@@ -55,12 +58,12 @@ class _Recorder(TorchDispatchMode):
         settings = kwargs or {}
         result: object = func(*args, **settings)
         listed = args[0] if args and isinstance(args[0], list) else []
-        inputs = self.nodes_of([*listed, *args, *settings.values()])
+        inputs = self.find_nodes([*listed, *args, *settings.values()])
         if inputs:
-            self._note(str(func).split(".")[1], inputs, (args, settings), result)
+            self._record(str(func).split(".")[1], inputs, (args, settings), result)
         return result
 
-    def _note(
+    def _record(
         self,
         name: str,
         inputs: list[Node],
@@ -68,18 +71,18 @@ class _Recorder(TorchDispatchMode):
         result: object,
     ) -> None:
         args, settings = arguments
-        made = result[0] if isinstance(result, tuple) else result
-        self._kept.append(made)
-        build = OPERATIONS.get(name.removesuffix("_"))
-        if build is None or not isinstance(made, Tensor) or made.ndim != 4:
-            raise UnknownLayerError(name)
+        maps = result[0] if isinstance(result, tuple) else result
+        self._alive.append(maps)
+        lower = LOWERINGS.get(name.removesuffix("_"))
+        if lower is None or not isinstance(maps, Tensor) or maps.ndim != 4:
+            raise UnsupportedOperationError(name)
         first = args[0] if isinstance(args[0], list) else args[:1]
-        if len(self.nodes_of(first)) != len(first):
-            raise UnknownLayerError(f"{name} of a constant")
-        node = Node(None, inputs, made.shape[1], (made.shape[2], made.shape[3]))
+        if len(self.find_nodes(first)) != len(first):
+            raise UnsupportedOperationError(f"{name} of a constant")
+        node = Node(None, inputs, maps.shape[1], (maps.shape[2], maps.shape[3]))
         try:
-            node.layer = build(node, *args[1:], **settings)
-        except TypeError:  # a setting that no operation here has
-            raise UnknownLayerError(name) from None
+            node.layer = lower(node, *args[1:], **settings)
+        except TypeError:  # an argument that no function of LOWERINGS takes
+            raise UnsupportedOperationError(name) from None
         self.nodes.append(node)
-        self._node[id(made)] = node
+        self._node_by_id[id(maps)] = node
