@@ -45,7 +45,9 @@ def test_further_queries_and_commands_compute_nothing_again(explain, images, mon
     plain = explain(images[1], "plain")
     explain(images[0], "first", "--cache", "kept")
     monkeypatch.setattr(hidden, "embed_hidden", refuse)
-    monkeypatch.setattr(hidden, "worthwhile", refuse)  # nor is the network followed for nothing
+    monkeypatch.setattr(
+        hidden, "program_if_cheaper", refuse
+    )  # nor is the network followed for nothing
     found = explain(images[1], "second", "--cache", "kept")
     np.testing.assert_array_equal(found, plain)
     itself = explain(images[2], "itself", "--cache", "kept")

@@ -6,10 +6,10 @@ from torch.nn import functional
 from xmir_cli.model.architectures import build
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import AveragePool, GeMPool, MaxPool
-from xmir_cli.model.incremental import base_of, embed_hidden, worthwhile
+from xmir_cli.model.incremental import embed_hidden, make_base, program_if_cheaper
 from xmir_cli.model.network import Architecture, Network
+from xmir_cli.program.compile import compile_program
 from xmir_cli.program.kernel import Kernel
-from xmir_cli.program.program import compile_program
 from xmir_cli.records import ModelSpec, Preprocessing
 from xmir_cli.saliency.windows import GRIDS, boxes
 
@@ -101,14 +101,14 @@ def test_changed_part_of_a_known_network_gives_what_the_whole_image_gives(name):
     program = compile_program(features, SIZE)
     assert program is not None
     image = torch.randn(3, SIZE, SIZE)
-    bases = program.bases(image)
-    assert relative(program.dense(image[None]), features(image[None])) < 1e-5
+    bases = program.run_base(image)
+    assert relative(program.run(image[None]), features(image[None])) < 1e-5
     for top, left, bottom, right in CORNERS:
         hidden = image.repeat(2, 1, 1, 1)
         hidden[0, :, top:bottom, left:right] = 0
         hidden[1, :, top:bottom, left:right] = torch.randn(3, bottom - top, right - left)
         part = hidden[:, :, top:bottom, left:right]
-        found = program.changed(part, (top, left, bottom, right), bases).maps
+        found = program.run_changed(part, (top, left, bottom, right), bases).materialize_whole()
         assert relative(found, features(hidden)) < 1e-5
 
 
@@ -122,7 +122,7 @@ def test_hidden_windows_embed_as_hidden_images_do(grid, window, stride, pool):
     program = embedder.program
     assert program is not None
     for shown in (fill, torch.zeros_like(fill), image.flip(2)):
-        found = embed_hidden(embedder, (image, shown), windows, base_of(program, image))
+        found = embed_hidden(embedder, (image, shown), windows, make_base(program, image))
         expected = embed_hidden(embedder, (image, shown), windows, None)
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
@@ -134,7 +134,7 @@ def test_dense_blocks_in_small_embed_the_same():
     program = embedder.program
     assert program is not None
     assert sum(type(step.layer).__name__ == "Affine" for step in program.steps) == 0
-    found = embed_hidden(embedder, (image, fill), windows, base_of(program, image))
+    found = embed_hidden(embedder, (image, fill), windows, make_base(program, image))
     expected = embed_hidden(embedder, (image, fill), windows, None)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
@@ -145,7 +145,7 @@ def test_tiny_network_of_the_users_own_is_followed(tiny_arch):
     assert program is not None
     image = torch.randn(1, 3, 32, 32)
     with torch.no_grad():
-        assert relative(program.dense(image), features(image)) < 1e-5
+        assert relative(program.run(image), features(image)) < 1e-5
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
@@ -208,13 +208,19 @@ def test_layer_of_every_kind_is_followed(layer):
     program = compile_program(features, 32)
     assert program is not None
     image = torch.randn(3, 32, 32)
-    bases = program.bases(image)
+    bases = program.run_base(image)
     for box in ((0, 0, 5, 5), (13, 20, 17, 23), (27, 30, 32, 32)):
         hidden = image.clone()
         hidden[:, box[0] : box[2], box[1] : box[3]] = 3
         part = hidden[None, :, box[0] : box[2], box[1] : box[3]]
         with torch.no_grad():
-            assert relative(program.changed(part, box, bases).maps, features(hidden[None])) < 1e-5
+            assert (
+                relative(
+                    program.run_changed(part, box, bases).materialize_whole(),
+                    features(hidden[None]),
+                )
+                < 1e-5
+            )
 
 
 class Steps(nn.Module):
@@ -279,14 +285,14 @@ def test_memory_is_not_taken_while_another_needs_it(step):
     program = compile_program(features, 32)
     assert program is not None
     image = torch.randn(3, 32, 32)
-    bases = program.bases(image)
+    bases = program.run_base(image)
     with torch.no_grad():
-        assert relative(program.dense(image[None]), features(image[None])) < 1e-5
+        assert relative(program.run(image[None]), features(image[None])) < 1e-5
         for top, left, bottom, right in ((0, 0, 5, 5), (13, 20, 17, 23), (27, 30, 32, 32)):
             hidden = image.clone()
             hidden[:, top:bottom, left:right] = 3
             part = hidden[None, :, top:bottom, left:right]
-            found = program.changed(part, (top, left, bottom, right), bases).maps
+            found = program.run_changed(part, (top, left, bottom, right), bases).materialize_whole()
             assert relative(found, features(hidden[None])) < 1e-5
 
 
@@ -305,7 +311,7 @@ def test_transformer_passes_whole_images():
     )
     embedder = embedder_of(tokens, 8)
     windows = boxes(32, 8, 8, "valid")
-    assert worthwhile(embedder, windows) is None
+    assert program_if_cheaper(embedder, windows) is None
     image, fill = torch.randn(2, 3, 32, 32)
     found = embed_hidden(embedder, (image, fill), windows, None)
     image[:, 24:, 24:] = fill[:, 24:, 24:]
@@ -314,21 +320,21 @@ def test_transformer_passes_whole_images():
 
 def test_windows_as_large_as_the_image_pass_whole():
     embedder = embedder_of(plain(), 8)
-    assert worthwhile(embedder, boxes(32, 32, 32, "valid")) is None
-    assert worthwhile(embedder, boxes(32, 8, 4, "valid")) is embedder.program
-    assert worthwhile(embedder, boxes(32, 2, 2, "valid")[:3]) is None  # the base costs more
+    assert program_if_cheaper(embedder, boxes(32, 32, 32, "valid")) is None
+    assert program_if_cheaper(embedder, boxes(32, 8, 4, "valid")) is embedder.program
+    assert program_if_cheaper(embedder, boxes(32, 2, 2, "valid")[:3]) is None  # the base costs more
 
 
 def test_squeeze_and_excitation_from_the_start_passes_whole():
     features = build("efficientnet_b0").features
     embedder = embedder_of(features, 1280, SIZE)
-    assert worthwhile(embedder, boxes(SIZE, 16, 16, "valid")) is None
+    assert program_if_cheaper(embedder, boxes(SIZE, 16, 16, "valid")) is None
 
 
 def test_no_windows_need_no_program():
     embedder = embedder_of(plain(), 8)
     none = torch.empty(0, 4, dtype=torch.int64)
-    assert worthwhile(embedder, none) is None
+    assert program_if_cheaper(embedder, none) is None
     assert embed_hidden(embedder, (torch.zeros(3, 32, 32),) * 2, none, None).shape == (0, 8)
 
 
@@ -341,7 +347,7 @@ def test_threads_do_not_change_a_bit_and_are_left_as_they_were():
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
             found.append(
-                embed_hidden(embedder, (image, fill), windows, base_of(embedder.program, image))
+                embed_hidden(embedder, (image, fill), windows, make_base(embedder.program, image))
             )
             assert torch.get_num_threads() == threads
     finally:
@@ -357,7 +363,7 @@ def test_batch_does_not_change_the_embeddings(batch):
     image, fill = torch.randn(2, 3, 32, 32)
     expected = embed_hidden(embedder, (image, fill), windows, None)
     embedder.batch = batch
-    found = embed_hidden(embedder, (image, fill), windows, base_of(embedder.program, image))
+    found = embed_hidden(embedder, (image, fill), windows, make_base(embedder.program, image))
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
@@ -368,7 +374,7 @@ def test_program_follows_weights_that_change_and_leaves_them_as_they_are():
     before = {name: each.clone() for name, each in embedder.network.state_dict().items()}
     image, fill = torch.randn(2, 3, 32, 32)
     windows = boxes(32, 6, 6, "paper")
-    embed_hidden(embedder, (image, fill), windows, base_of(first, image))
+    embed_hidden(embedder, (image, fill), windows, make_base(first, image))
     after = embedder.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     with torch.no_grad():
@@ -376,7 +382,7 @@ def test_program_follows_weights_that_change_and_leaves_them_as_they_are():
     image = torch.randn(1, 3, 32, 32)
     assert embedder.program is not first
     with torch.no_grad():
-        found = embedder.program.dense(image)
+        found = embedder.program.run(image)
         assert relative(found, embedder.network.features(image)) < 1e-5
 
 

@@ -15,7 +15,8 @@ from xmir_cli.images.decode import Picture, decode
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
 from xmir_cli.pictures.frame import crop_corner, frame_of, resized_size
-from xmir_cli.program.program import Program, compile_program
+from xmir_cli.program.compile import compile_program
+from xmir_cli.program.program import Program
 from xmir_cli.program.workers import share_out
 from xmir_cli.records import ModelSpec
 
@@ -159,7 +160,7 @@ class Embedder:
     def _features(self, count: int) -> Features:
         """The fastest way to the feature maps of `count` images."""
         program = self.program if count >= _MANY else None
-        return self._plain_features if program is None else program.dense
+        return self._plain_features if program is None else program.run
 
     def _plain_features(self, images: Tensor) -> Tensor:
         images = images.to(self.device, memory_format=torch.channels_last)

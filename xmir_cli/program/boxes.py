@@ -6,32 +6,32 @@ Size = tuple[int, int]  # height, width in cells
 Box = tuple[int, int, int, int]  # top, left, bottom, right in cells; bottom and right excluded
 
 
-def whole(size: Size) -> Box:
-    """The box that is the entire map."""
+def full_box(size: Size) -> Box:
+    """The box of all cells of a map."""
     return (0, 0, *size)
 
 
-def area(box: Box) -> int:
+def count_cells(box: Box) -> int:
     """How many cells a box has."""
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def union(first: Box | None, second: Box | None) -> Box | None:
-    """The smallest box around both; None is the box without cells."""
+def enclose(first: Box | None, second: Box | None) -> Box | None:
+    """The smallest box that contains both. None is the box without cells."""
     if first is None or second is None:
         return first or second
     low = (min(first[0], second[0]), min(first[1], second[1]))
     return (*low, max(first[2], second[2]), max(first[3], second[3]))
 
 
-def intersection(first: Box, second: Box) -> Box | None:
-    """The cells that both boxes have."""
+def intersect(first: Box, second: Box) -> Box | None:
+    """The cells that lie in both boxes."""
     top, left = max(first[0], second[0]), max(first[1], second[1])
     bottom, right = min(first[2], second[2]), min(first[3], second[3])
     return (top, left, bottom, right) if top < bottom and left < right else None
 
 
-def around(box: Box, pixels: int, size: Size, margin: int) -> Box:
+def scale_to_cells(box: Box, pixels: int, size: Size, margin: int) -> Box:
     """The cells of a map under a box of the image [pixels, pixels], and `margin` more each way."""
     (top, left, bottom, right), (height, width) = box, size
     return (
@@ -42,13 +42,13 @@ def around(box: Box, pixels: int, size: Size, margin: int) -> Box:
     )
 
 
+def shift_into(box: Box, frame: Box) -> Box:
+    """The box in the coordinates of a frame that contains it."""
+    top, left = frame[:2]
+    return (box[0] - top, box[1] - left, box[2] - top, box[3] - left)
+
+
 def crop(maps: Tensor, box: Box) -> Tensor:
     """The view of maps [B, C, H, W] that the box cuts out."""
     top, left, bottom, right = box
     return maps[:, :, top:bottom, left:right]
-
-
-def inside(box: Box, frame: Box) -> Box:
-    """The box in the coordinates of a frame that contains it."""
-    top, left = frame[:2]
-    return (box[0] - top, box[1] - left, box[2] - top, box[3] - left)

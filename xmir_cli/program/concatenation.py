@@ -5,36 +5,46 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from xmir_cli.program.boxes import Box, Size, crop, inside, union
-from xmir_cli.program.layers import Boxes, Place
-from xmir_cli.program.patches import Patch, blank
+from xmir_cli.program.boxes import Box, Size, crop, enclose, shift_into
+from xmir_cli.program.layers import Boxes, Destination
+from xmir_cli.program.patches import Patch, Same, allocate
 
 
 @dataclass(frozen=True, eq=False)
 class Concatenation:
-    """Channels side by side in one memory, which a longer row that starts alike takes over."""
+    """The channels of several maps, one after the other, in one allocation.
 
-    channels: int  # of the longest row in that memory
-    extends: bool = False  # the first input is such a row, already in place
+    A concatenation that starts with all inputs of an earlier one extends it: the earlier one lies
+    in the same allocation already, and only the other inputs are written.
+    """
+
+    channels: int  # of the allocation, which is those of the longest concatenation in it
+    is_extension: bool = False  # the first input is the concatenation that this one extends
 
     def reach(self, boxes: Boxes, _sizes: Sequence[Size], _size: Size, /) -> Box | None:
         joined: Box | None = None
         for box in boxes:
-            joined = union(joined, box)
+            joined = enclose(joined, box)
         return joined
 
-    def apply(self, inputs: Sequence[Patch], place: Place) -> Patch:
-        buffer, done = self._memory(inputs, place)
+    def apply(self, inputs: Sequence[Patch], destination: Destination) -> Patch:
+        allocation, done = self._find_allocation(inputs, destination)
         for patch in inputs[1:] if done else inputs:
-            patch.put(buffer[:, done : done + patch.channels], place.room)
+            channels = allocation[:, done : done + patch.channels]
+            patch.write_into(channels, destination.allocation_box)
             done += patch.channels
-        values = crop(buffer[:, :done], inside(place.box, place.room))
-        return Patch(values, place.box, place.base, buffer)
+        box = shift_into(destination.box, destination.allocation_box)
+        return destination.make_patch(crop(allocation[:, :done], box), allocation)
 
-    def _memory(self, inputs: Sequence[Patch], place: Place) -> tuple[Tensor, int]:
-        """The memory, holding the base image's row, and how many of its channels are done."""
-        if self.extends and inputs[0].buffer is not None:
-            return inputs[0].buffer, inputs[0].channels
-        count = max(1 if patch.held is None else len(patch.held) for patch in inputs)
-        memory = blank(count, self.channels, place.room)
-        return memory if place.row is None else memory.copy_(crop(place.row, place.room)), 0
+    def _find_allocation(
+        self, inputs: Sequence[Patch], destination: Destination
+    ) -> tuple[Tensor, int]:
+        """The memory, which holds the base image's channels, and how many channels are written."""
+        first = inputs[0]
+        if self.is_extension and not isinstance(first, Same) and first.allocation is not None:
+            return first.allocation, first.channels
+        count, box = max(patch.count for patch in inputs), destination.allocation_box
+        allocation = allocate(count, self.channels, box)
+        if destination.allocation_base is not None:
+            allocation.copy_(crop(destination.allocation_base, box))
+        return allocation, 0

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from torch.nn import functional
 
-from xmir_cli.program.boxes import Box, Size, crop, whole
-from xmir_cli.program.layers import Boxes, Place
-from xmir_cli.program.patches import Patch
+from xmir_cli.program.boxes import Box, Size, crop, full_box
+from xmir_cli.program.layers import Boxes, Destination
+from xmir_cli.program.patches import Patch, Same
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,16 +19,17 @@ class Padding:
 
     def reach(self, boxes: Boxes, _sizes: Sequence[Size], _size: Size, /) -> Box | None:
         (box,) = boxes
-        if box is None:
-            return None
+        return None if box is None else self._shift(box)
+
+    def apply(self, inputs: Sequence[Patch], destination: Destination) -> Patch:
+        (patch,) = inputs
+        if not isinstance(patch, Same) and destination.box == self._shift(patch.box):
+            # a clone: a later step may overwrite this result while the input is still read
+            return destination.make_patch(patch.materialize(patch.box).clone())
+        maps = patch.materialize(full_box(patch.size))
+        padded = functional.pad(maps, list(self.margins), value=self.value)
+        return destination.make_patch(crop(padded, destination.box))
+
+    def _shift(self, box: Box) -> Box:
         left, top = self.margins[0], self.margins[2]
         return (box[0] + top, box[1] + left, box[2] + top, box[3] + left)
-
-    def apply(self, inputs: Sequence[Patch], place: Place) -> Patch:
-        (patch,) = inputs
-        if place.box == self.reach([patch.box], [], place.size):
-            assert patch.values is not None
-            return Patch(patch.values.clone(), place.box, place.base)  # who pads keeps its own
-        maps = patch.over(whole(patch.size))
-        values = functional.pad(maps, list(self.margins), value=self.value)
-        return Patch(crop(values, place.box), place.box, place.base)

@@ -1,4 +1,4 @@
-"""1x1 convolutions: one matrix product over all cells, with what is done cell by cell around it."""
+"""1x1 convolutions: one matrix product over all cells, with the functions before and after it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from xmir_cli.program.boxes import Box, Size
-from xmir_cli.program.layers import Boxes, Place
+from xmir_cli.program.layers import Boxes, Destination
 from xmir_cli.program.patches import Patch
 from xmir_cli.program.pointwise import Pointwise
 
 
 @dataclass(frozen=True, eq=False)
 class PointConvolution:
-    """after(weight @ before(cell) + bias), so that three steps are one."""
+    """after(weight @ before(cell) + bias): three layers in one step."""
 
     weight: Tensor  # [out, in, 1, 1]
     bias: Tensor | None
@@ -26,22 +26,23 @@ class PointConvolution:
     def reach(self, boxes: Boxes, _sizes: Sequence[Size], _size: Size, /) -> Box | None:
         return boxes[0]
 
-    def apply(self, inputs: Sequence[Patch], place: Place) -> Patch:
-        maps = inputs[0].over(place.box)
+    def apply(self, inputs: Sequence[Patch], destination: Destination) -> Patch:
+        maps = inputs[0].materialize(destination.box)
         if self.before is not None:
-            maps = (self.before.overwrite if place.reuse else self.before.function)(maps)
-        values = self._product(maps)
+            before = self.before
+            maps = (before.overwrite if destination.may_overwrite else before.function)(maps)
+        cells = self._multiply(maps)
         if self.after is not None:
-            values = self.after.overwrite(values)
-        return Patch(values, place.box, place.base)
+            cells = self.after.overwrite(cells)
+        return destination.make_patch(cells)
 
     @cached_property
     def _matrix(self) -> Tensor:
-        """The weights [in, out] in the order that the product reads them."""
+        """The weights [in, out] in the order in which the product reads them."""
         return self.weight.flatten(1).t().contiguous()
 
-    def _product(self, maps: Tensor) -> Tensor:
-        """Faster than the general convolution where the cells lie one behind the other."""
+    def _multiply(self, maps: Tensor) -> Tensor:
+        """The product of every cell; contiguous cells take a faster way than conv2d."""
         cells = maps.permute(0, 2, 3, 1)
         if not cells.is_contiguous() or self.bias is None:
             return functional.conv2d(maps, self.weight, self.bias)

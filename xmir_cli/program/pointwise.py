@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xmir_cli.program.boxes import Box, Size, union, whole
-from xmir_cli.program.layers import Boxes, Place
+from xmir_cli.program.boxes import Box, Size, enclose, full_box
+from xmir_cli.program.layers import Boxes, Destination
 from xmir_cli.program.patches import Patch
 
 
@@ -17,14 +17,14 @@ class Pointwise:
 
     name: str
     function: Callable[[Tensor], Tensor]
-    overwrite: Callable[[Tensor], Tensor]  # the same, its result may take its argument's memory
+    overwrite: Callable[[Tensor], Tensor]  # the same; its result may take its argument's memory
 
     def reach(self, boxes: Boxes, _sizes: Sequence[Size], _size: Size, /) -> Box | None:
         return boxes[0]
 
-    def apply(self, inputs: Sequence[Patch], place: Place) -> Patch:
-        function = self.overwrite if place.reuse else self.function
-        return Patch(function(inputs[0].over(place.box)), place.box, place.base)
+    def apply(self, inputs: Sequence[Patch], destination: Destination) -> Patch:
+        function = self.overwrite if destination.may_overwrite else self.function
+        return destination.make_patch(function(inputs[0].materialize(destination.box)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,28 +37,33 @@ class Affine:
     def reach(self, boxes: Boxes, _sizes: Sequence[Size], _size: Size, /) -> Box | None:
         return boxes[0]
 
-    def apply(self, inputs: Sequence[Patch], place: Place) -> Patch:
+    def apply(self, inputs: Sequence[Patch], destination: Destination) -> Patch:
         scale, shift = self.scale[:, None, None], self.shift[:, None, None]
-        values = torch.addcmul(shift, inputs[0].over(place.box), scale)
-        return Patch(values, place.box, place.base)
+        maps = inputs[0].materialize(destination.box)
+        return destination.make_patch(torch.addcmul(shift, maps, scale))
 
 
 @dataclass(frozen=True, eq=False)
 class Arithmetic:
-    """A sum or product of two maps, one of which may be a single cell that goes with all."""
+    """Sum, difference, product or quotient of two maps.
+
+    Where one of them has a single cell, that cell is combined with every cell of the other.
+    """
 
     function: Callable[[Tensor, Tensor], Tensor]
 
     def reach(self, boxes: Boxes, sizes: Sequence[Size], size: Size, /) -> Box | None:
         first, second = (
-            box if box is None or own == size else whole(size)
+            box if box is None or own == size else full_box(size)
             for box, own in zip(boxes, sizes, strict=True)
         )
-        return union(first, second)
+        return enclose(first, second)
 
-    def apply(self, inputs: Sequence[Patch], place: Place) -> Patch:
+    def apply(self, inputs: Sequence[Patch], destination: Destination) -> Patch:
         first, second = (
-            patch.over(place.box if patch.size == place.size else whole(patch.size))
+            patch.materialize(
+                destination.box if patch.size == destination.size else full_box(patch.size)
+            )
             for patch in inputs
         )
-        return Patch(self.function(first, second), place.box, place.base)
+        return destination.make_patch(self.function(first, second))

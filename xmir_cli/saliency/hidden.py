@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.incremental import Base, base_of, embed_hidden, worth, worthwhile
+from xmir_cli.model.incremental import (
+    Base,
+    embed_hidden,
+    make_base,
+    program_if_cheaper,
+    useful_margins,
+)
 from xmir_cli.saliency.sample import Sample
 from xmir_cli.saliency.windows import box_sums
 
@@ -62,8 +68,8 @@ def hidden_embeddings(
             details = {"incremental": float(way[0, 0])}
             details |= {"error": error} if how.tolerance else {}
             return Hidden(known, everything, len(shown), details)
-    program = worthwhile(embedder, shown) if how.incremental else None
-    base = base_of(program, explained.input)
+    program = program_if_cheaper(embedder, shown) if how.incremental else None
+    base = make_base(program, explained.input)
     details = {"incremental": float(base is not None)}
     pictures = (explained.input, how.fill)
     margin, errors = None, torch.empty(0, embedder.dim)
@@ -101,7 +107,7 @@ def choose_margin(
     probes = torch.cat([block[: _PROBES // 4] for block in blocks[1::4]] or list(blocks))
     exact = embed_hidden(embedder, pictures, probes, base)
     chosen, errors = None, torch.zeros(1, exact.shape[1])
-    margins = worth(embedder, windows, base.program, _MARGINS)
+    margins = useful_margins(embedder, windows, base.program, _MARGINS)
     low, high = 0, len(margins)
     while low < high:
         middle = (low + high) // 2
