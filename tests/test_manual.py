@@ -1,5 +1,6 @@
-"""The man pages and the README's help are what the commands say."""
+"""The manual pages are what the commands say, and troff reads them."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,31 +10,51 @@ import pytest
 from xmir_cli import manual
 
 ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "man").iterdir())
 
 
-def test_the_committed_man_pages_are_the_generated_ones():
-    found = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "man").iterdir()}
+def test_the_committed_pages_are_the_generated_ones():
+    found = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
     assert found == manual.pages(), "run: python -m xmir_cli.manual"
 
 
-def test_the_readme_shows_the_generated_help():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text == manual.readme(text), "run: python -m xmir_cli.manual"
+def section(page: Path, title: str) -> str:
+    """The text of a section, as a reader sees it but for its fonts."""
+    text = page.read_text(encoding="utf-8").replace("\\-", "-")
+    return text.partition(f".SH {title}\n")[2].partition("\n.SH ")[0]
 
 
-def test_every_command_has_a_man_page_and_help_in_the_readme():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_command_has_a_page_with_examples():
     for name in manual.COMMANDS:
-        assert f"<!-- help xmir {name} -->" in text
+        assert f"xmir {name} " in section(ROOT / "man" / f"xmir-{name}.1", "EXAMPLES")
+
+
+def test_pages_refer_to_all_the_others():
+    for page in PAGES:
+        named = re.findall(r"\\fB([a-z-]+)\\fR\((\d)\)", section(page, "SEE ALSO"))
+        assert {f"{name}.{part}" for name, part in named} == {
+            other.name for other in PAGES if other != page
+        }
+
+
+def test_pages_are_ascii_which_every_reader_of_manuals_shows():
+    for page in PAGES:
+        assert page.read_bytes().isascii(), page.name
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
 def test_troff_reads_every_page_without_a_warning():
-    for page in sorted((ROOT / "man").iterdir()):
-        done = subprocess.run(
-            ["groff", "-man", "-Tutf8", "-ww", "-z", page],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stderr == "", page.name
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-z", *PAGES],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+
+
+def test_writing_the_manual_removes_pages_that_are_gone(tmp_path):
+    (tmp_path / "man").mkdir()
+    (tmp_path / "man" / "xmir-gone.1").write_text("")
+    manual.write(tmp_path)
+    assert {page.name for page in (tmp_path / "man").iterdir()} == {page.name for page in PAGES}
