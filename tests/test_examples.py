@@ -367,32 +367,52 @@ def cases(kind: str, file: Path) -> list[tuple[str, int]]:
     return [(record["query"], record["rank"]) for record in records]
 
 
-SHELL_TEXTS = [ROOT / "README.md", *sorted(EXAMPLES.rglob("*.sh")), *sorted(EXAMPLES.rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / ".github").glob("*.md")),
+    *sorted(EXAMPLES.rglob("*.md")),
+    *sorted((ROOT / "xmir_cli").rglob("*.md")),
+]
+SHELL_TEXTS = [*PAGES, *sorted(EXAMPLES.rglob("*.sh"))]
+BENCHMARK_FLAGS = {"--rounds", "--quick", "--chart", "--fine", "--large", "--graphs"}
 
 
 @pytest.mark.parametrize("file", SHELL_TEXTS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_the_commands_shown_and_run_use_flags_that_exist(file):
-    text = file.read_text(encoding="utf-8")
-    code = "\n".join(fences(text)) if file.suffix == ".md" else text
-    for words in xmir_calls(code):
+    for words in xmir_calls(shell_of(file)):
         command, known = words[0], flags_of(words[0])
         unknown = [flag for flag in map(flag_name, words) if flag and flag not in known]
         assert not unknown, f"xmir {command}: {' '.join(words)}"
 
 
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_flag_that_a_page_names_is_one_of_some_command(file):
+    known = set.union(*map(flags_of, ["--help", *COMMANDS]))
+    named = [flag_name(code.split()[0]) for code in inline(file.read_text(encoding="utf-8"))]
+    assert {flag for flag in named if flag.startswith("--")} <= known | BENCHMARK_FLAGS
+
+
 def test_the_readme_and_the_examples_show_every_command_of_the_pipeline():
-    texts = [*SHELL_TEXTS]
-    code = "\n".join(
-        "\n".join(fences(text)) if file.suffix == ".md" else text
-        for file, text in ((file, file.read_text(encoding="utf-8")) for file in texts)
-    )
+    code = "\n".join(map(shell_of, SHELL_TEXTS))
     assert set(COMMANDS) <= {words[0] for words in xmir_calls(code)}
+
+
+def shell_of(file: Path) -> str:
+    """A script, or of a page what it shows: fenced code and code in a line."""
+    text = file.read_text(encoding="utf-8")
+    return "\n".join([*fences(text), *inline(text)]) if file.suffix == ".md" else text
 
 
 def fences(text: str) -> Iterator[str]:
     for language, code in re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         if language in {"sh", "console"}:
             yield code
+
+
+def inline(text: str) -> list[str]:
+    """The code in the lines of a page, such as `xmir query --top 3`."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [" ".join(code.split()) for code in re.findall(r"`([^`]*[^`\s][^`]*)`", prose)]
 
 
 def xmir_calls(code: str) -> Iterator[list[str]]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from xmir_cli import manual
+from xmir_cli.manual.markup import text_page
+from xmir_cli.saliency import catalogue
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "man").iterdir())
@@ -27,6 +29,51 @@ def section(page: Path, title: str) -> str:
 def test_every_command_has_a_page_with_examples():
     for name in manual.COMMANDS:
         assert f"xmir {name} " in section(ROOT / "man" / f"xmir-{name}.1", "EXAMPLES")
+
+
+def test_the_page_of_methods_holds_every_method_with_its_formula_its_source_and_its_settings():
+    text = section(ROOT / "man" / "xmir-methods.7", "METHODS")
+    for entry in catalogue().values():
+        part = text.partition(f".SS {entry.name}\n")[2].partition("\n.SS ")[0]
+        assert entry.summary in part
+        assert ".nf\n" in part
+        assert "Source: " in part or entry.summary.startswith("Control: ")
+        for setting in entry.settings:
+            assert f"\\fB{setting.flag}" in part
+
+
+def test_every_text_beside_the_package_is_a_page():
+    texts = {path.stem for path in (ROOT / "xmir_cli" / "manual").glob("*.md")} - {"examples"}
+    assert texts == {page.partition(".")[0].removeprefix("xmir-") for page in manual.TEXTS}
+
+
+def test_the_markup_of_texts():
+    text = """# xmir-toy: what it is
+
+## Some words
+
+A `--flag` in a line
+that goes on.
+
+- plain
+- `one`, `two`: Both
+  of them.
+
+```sh
+xmir -x  'y'
+.z
+```
+
+<!-- here -->
+"""
+    page = text_page("xmir-toy.7", text, {"here": [".PP", "made"]}, ["xmir.1", "xmir-toy.7"])
+    assert page.splitlines()[1:] == [
+        ".SH NAME", "xmir-toy \\- what it is",
+        ".SH SOME WORDS", ".PP", "A \\fB\\-\\-flag\\fR in a line that goes on.",
+        ".IP \\(bu 2", "plain", ".TP", "\\fBone, two\\fR", "Both of them.",
+        ".PP", ".RS 4", ".nf", "xmir \\-x  'y'", "\\&.z", ".fi", ".RE",
+        ".PP", "made", ".SH SEE ALSO", "\\fBxmir\\fR(1)",
+    ]  # fmt: skip
 
 
 def test_pages_refer_to_all_the_others():

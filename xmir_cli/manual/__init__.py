@@ -4,21 +4,31 @@
 wheel holds the pages and leaves this package out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from typer.main import get_command
 
 from xmir_cli.main import COMMANDS, app, load_command
-from xmir_cli.manual.command import command_page
+from xmir_cli.manual.command import EXIT_STATUS, command_page
+from xmir_cli.manual.markup import text_page
+from xmir_cli.manual.methods import method_lines
+from xmir_cli.manual.roff import terms
 
-# One row is one page beside those of the commands: its file name, and what makes its text.
-OTHERS: dict[str, Callable[[list[str]], str]] = {}
+# A page beside those of the commands is one row: its name, and the lines for each of the places
+# `<!-- NAME -->` in its text, which is the .md file here with the page's name.
+TEXTS: dict[str, dict[str, Callable[[], Iterator[str]]]] = {
+    "xmir-formats.5": {"exit-status": lambda: terms(EXIT_STATUS)},
+    "xmir-methods.7": {"methods": method_lines},
+    "xmir-networks.7": {},
+}
+
+_FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
     """The file names of all pages, in the order in which pages refer to them."""
-    return ["xmir.1", *(f"xmir-{name}.1" for name in COMMANDS), *OTHERS]
+    return ["xmir.1", *(f"xmir-{name}.1" for name in COMMANDS), *TEXTS]
 
 
 def pages() -> dict[str, str]:
@@ -28,7 +38,11 @@ def pages() -> dict[str, str]:
     for name in COMMANDS:
         command = load_command(name)
         made[f"xmir-{name}.1"] = command_page(f"xmir {name}", command, COMMANDS, listed)
-    return made | {name: make(listed) for name, make in OTHERS.items()}
+    for page, places in TEXTS.items():
+        topic = page.partition(".")[0].removeprefix("xmir-")
+        text = (_FOLDER / f"{topic}.md").read_text(encoding="utf-8")
+        made[page] = text_page(page, text, {name: make() for name, make in places.items()}, listed)
+    return made
 
 
 def write(root: Path) -> None:

@@ -1,0 +1,54 @@
+"""What the manual says of each saliency method: its own file says it, and this sets it in print."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from xmir_cli import saliency
+from xmir_cli.manual.roff import paragraph, plain, terms, verbatim
+from xmir_cli.saliency import Entry, Setting, catalogue
+
+_FOLDER = Path(saliency.__file__).parent / "methods"
+
+
+def method_lines() -> Iterator[str]:
+    """Each method: its summary, formula, notes with the source, and its settings."""
+    for entry in catalogue().values():
+        yield f".SS {plain(entry.name)}"
+        yield from _method(entry)
+
+
+def _method(entry: Entry) -> Iterator[str]:
+    formula, notes = _docstrings(entry.name)
+    yield from paragraph(entry.summary)
+    yield from verbatim(formula)
+    for note in notes:
+        yield from paragraph(note)
+    yield from terms((_flag(setting), _meaning(setting)) for setting in entry.settings)
+
+
+def _docstrings(name: str) -> tuple[str, list[str]]:
+    """The formula, which the class is described by, and the file's paragraphs after its summary."""
+    tree = ast.parse((_FOLDER / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8"))
+    (method,) = (
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Method"
+    )
+    _, *notes = re.split(r"\n\n+", ast.get_docstring(tree) or "")
+    return ast.get_docstring(method) or "", notes
+
+
+def _flag(setting: Setting) -> str:
+    if setting.kind == "bool":
+        return f"{setting.flag}, --no-{setting.flag[2:]}"
+    values = {"int": "N", "float": "X", "str": "TEXT", "choice": "|".join(setting.choices)}
+    return f"{setting.flag} {values[setting.kind]}"
+
+
+def _meaning(setting: Setting) -> str:
+    default = setting.default
+    if isinstance(default, bool):
+        default = "on" if default else "off"
+    elif isinstance(default, float):
+        default = f"{default:g}"
+    return f"{setting.help}. Default: {'none' if default == '' else default}."
