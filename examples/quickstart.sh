@@ -26,7 +26,7 @@ say 'xmir retrieval-metric test.parquet --exclude-same patient > retrieval.jsonl
 xmir retrieval-metric test.parquet --exclude-same patient --format jsonl > retrieval.jsonl
 
 # a dozen queries that show an opacity; for each the three most similar cases, and why
-(head -1 data/labels.csv; grep -E ',(lobar|ground-glass),.*,test,' data/labels.csv | sed -n '1~4p') \
+(head -1 data/labels.csv; grep -E ',(lobar|ground-glass),.*,test,' data/labels.csv | awk 'NR % 4 == 1') \
     | sed '2,$s|^|data/|' | head -$((${QUERIES:-12} + 1)) > queries.csv
 run xmir query "$(sed -n 2p queries.csv | cut -d, -f1)" --top 3
 say 'xmir query queries.csv --top 3 | xmir saliency | xmir causal-metric > causal.jsonl'
