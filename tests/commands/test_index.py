@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xmir_cli.gallery.folder import open_gallery
+from xmir_cli.gallery.folder.engine import open_gallery
 from xmir_cli.records import ModelSpec
 from xmir_cli.store.embeddings import Embeddings, write_embeddings
 
@@ -161,7 +161,7 @@ def test_a_failed_build_leaves_the_old_index_and_no_rubbish(xmir, parquet, monke
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("xmir_cli.gallery.folder.write_array", full)
+    monkeypatch.setattr("xmir_cli.gallery.folder.engine.write_array", full)
     result = xmir("index", parquet, "-o", "cxr.xmir", "--force")
     assert (result.code, result.stderr) == (5, "xmir: error: cxr.xmir: no space left on device\n")
     assert _bytes("cxr.xmir") == before
@@ -181,7 +181,7 @@ def test_a_full_disk_is_said_in_the_systems_own_words(xmir, parquet, kind):
 
 
 def test_a_damaged_index_is_never_opened(xmir, parquet, monkeypatch):
-    monkeypatch.setattr("xmir_cli.gallery.folder.GRAPH_PAYS", 1)
+    monkeypatch.setattr("xmir_cli.gallery.folder.engine.GRAPH_PAYS", 1)
     xmir("index", parquet, "-o", "cxr.xmir", "--kind", "hnsw")
     for name in ("vectors.npy", "items.parquet", "graph.hnsw", "manifest.json"):
         path = Path("cxr.xmir") / name

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from xmir_cli.gallery.manifest import read_manifest
+from xmir_cli.gallery.folder.manifest import read_manifest
 from xmir_cli.images.decode import decode
 from xmir_cli.model.loader import load_embedder
 

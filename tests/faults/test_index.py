@@ -120,10 +120,10 @@ def test_an_index_that_is_damaged(xmir, file: str, kind: str, monkeypatch):
     """hnswlib, which crashes on damaged graphs, never gets to see one."""
     import hnswlib
 
-    from xmir_cli.gallery import folder
+    from xmir_cli.gallery.folder import engine
 
     assert xmir("index", "a.parquet", "--kind", "hnsw", "-o", "h.xmir").code == 0
-    monkeypatch.setattr(folder, "GRAPH_PAYS", 1)
+    monkeypatch.setattr(engine, "GRAPH_PAYS", 1)
     assert xmir("query", "-i", "h.xmir", "--all", "-k", 1).code == 0
 
     def load(*_: object, **__: object) -> None:
@@ -171,7 +171,7 @@ def test_more_hits_than_there_are_and_vectors_of_another_length(xmir):
 @pytest.mark.usefixtures("world")
 def test_an_index_of_other_weights_is_refused(xmir, tiny_arch: str):
     manifest = Path("a.xmir/manifest.json")
-    from xmir_cli.gallery.manifest import read_manifest
+    from xmir_cli.gallery.folder.manifest import read_manifest
 
     found = read_manifest(Path("a.xmir"))
     other = replace(found, model=replace(found.model, weights="random:1"))

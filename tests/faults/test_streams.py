@@ -121,7 +121,7 @@ def test_a_bug_is_still_a_traceback(xmir, monkeypatch):
     def stumble(*_: object, **__: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr("xmir_cli.gallery.folder.open_gallery", stumble)
+    monkeypatch.setattr("xmir_cli.gallery.folder.engine.open_gallery", stumble)
     with pytest.raises(RuntimeError, match="ours"):
         xmir("query", "-i", "a.xmir", "--all")
 

@@ -64,7 +64,7 @@ def warm() -> None:
 
     import xmir_cli.embedding.slots
     import xmir_cli.explain.explainer
-    import xmir_cli.gallery.hnsw
+    import xmir_cli.gallery.folder.hnsw
     import xmir_cli.model.loader
     import xmir_cli.render.montage
     import xmir_cli.retrieval.image_queries

@@ -47,8 +47,8 @@ def command(
     """
     refuse_existing(output, force)
     _refuse_other(output)
-    from xmir_cli.gallery.folder import build_gallery, usable
-    from xmir_cli.gallery.manifest import GraphSettings
+    from xmir_cli.gallery.folder.engine import build_gallery, usable
+    from xmir_cli.gallery.folder.manifest import GraphSettings
     from xmir_cli.store.embeddings import read_embeddings
 
     embeddings = read_embeddings(source, allow_nan=True)

@@ -66,7 +66,7 @@ def _describe(file: str) -> Record:
 
 
 def _index(path: Path) -> Record:
-    from xmir_cli.gallery.manifest import FEATURES, read_manifest, verify
+    from xmir_cli.gallery.folder.manifest import FEATURES, read_manifest, verify
     from xmir_cli.store.arrays import shape_of
 
     found = read_manifest(path)

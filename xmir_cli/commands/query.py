@@ -15,7 +15,7 @@ from xmir_cli.errors import DataError, UsageError
 from xmir_cli.printer import Printer
 
 if TYPE_CHECKING:
-    from xmir_cli.gallery.folder import Gallery
+    from xmir_cli.gallery.folder.engine import Gallery
     from xmir_cli.model.embedder import Embedder
     from xmir_cli.pictures.items import Item
     from xmir_cli.retrieval.queries import Asked, Reading
@@ -123,7 +123,7 @@ def command(
         )
     from numpy import stack
 
-    from xmir_cli.gallery.folder import open_gallery
+    from xmir_cli.gallery.folder.engine import open_gallery
     from xmir_cli.pictures.items import list_items, parse_where
     from xmir_cli.retrieval.answers import answer
     from xmir_cli.retrieval.filters import filters, most_of, nearest

@@ -14,8 +14,8 @@ import torch
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.explain.cases import Case
 from xmir_cli.explain.requests import Request
-from xmir_cli.gallery.exact import Scope
-from xmir_cli.gallery.folder import Gallery, open_gallery
+from xmir_cli.gallery.folder.engine import Gallery, open_gallery
+from xmir_cli.gallery.folder.exact import Scope
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.frame import frame_of
 from xmir_cli.retrieval.queries import rows_with

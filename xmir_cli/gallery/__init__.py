@@ -1,1 +1,1 @@
-"""The index artefact: `folder.py` builds and opens it, `exact.py` and `hnsw.py` search it."""
+"""Galleries: indexes that are searched. `folder/` is the engine of indexes in a folder."""

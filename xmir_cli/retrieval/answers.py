@@ -1,7 +1,7 @@
 """Hits as records of the wire."""
 
-from xmir_cli.gallery.exact import Hits, products
-from xmir_cli.gallery.folder import Gallery
+from xmir_cli.gallery.folder.engine import Gallery
+from xmir_cli.gallery.folder.exact import Hits, products
 from xmir_cli.records import RETRIEVAL, Record
 from xmir_cli.retrieval.queries import Asked, Part
 from xmir_cli.store.names import restored

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.exact import Booleans, Integers
-from xmir_cli.gallery.folder import open_gallery, usable
-from xmir_cli.gallery.manifest import NAME
+from xmir_cli.gallery.folder.engine import open_gallery, usable
+from xmir_cli.gallery.folder.exact import Booleans, Integers
+from xmir_cli.gallery.folder.manifest import NAME
 from xmir_cli.retrieval.filters import check_column, filters
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from xmir_cli.errors import ItemError, ModelError, UsageError
-from xmir_cli.gallery.exact import Vectors
-from xmir_cli.gallery.folder import Gallery
+from xmir_cli.gallery.folder.engine import Gallery
+from xmir_cli.gallery.folder.exact import Vectors
 from xmir_cli.images.decode import decode_bytes, read_bytes
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.pictures.batches import decode_all

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from xmir_cli.gallery import exact
-from xmir_cli.gallery.exact import Scope, rank, rank_each, search, unit_rows
+from xmir_cli.gallery.folder import exact
+from xmir_cli.gallery.folder.exact import Scope, rank, rank_each, search, unit_rows
 
 NOTHING = np.empty(0, dtype=np.int64)
 

@@ -3,8 +3,8 @@ import pyarrow as pa
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery import items as module
-from xmir_cli.gallery.items import Items, write_items
+from xmir_cli.gallery.folder import items as module
+from xmir_cli.gallery.folder.items import Items, write_items
 
 TABLE = pa.table({"id": [f"i{row}" for row in range(23)], "label": ["a", None] * 11 + ["b"]})
 

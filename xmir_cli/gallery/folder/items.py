@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
 from xmir_cli.errors import DataError, is_starved
-from xmir_cli.gallery.manifest import AGAIN
+from xmir_cli.gallery.folder.manifest import AGAIN
 
 _GROUP = 8192  # rows read for the sake of one
 

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from xmir_cli.gallery.manifest import Manifest, verify
+from xmir_cli.gallery.folder.manifest import Manifest, verify
 
 # ns; a file changed again within a tick of its clock keeps its times: where they show parts of a
 # microsecond a tick is some 10 ms, else it may be the 2 s of a memory card

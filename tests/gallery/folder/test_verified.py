@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery import verified as checked
-from xmir_cli.gallery.manifest import Manifest, describe
-from xmir_cli.gallery.verified import remember, verify_once
+from xmir_cli.gallery.folder import verified as checked
+from xmir_cli.gallery.folder.manifest import Manifest, describe
+from xmir_cli.gallery.folder.verified import remember, verify_once
 from xmir_cli.records import ModelSpec
 
 
@@ -35,7 +35,7 @@ def _hashed(monkeypatch):
         read.append(path.name)
         return describe(path)
 
-    monkeypatch.setattr("xmir_cli.gallery.manifest.describe", watch)
+    monkeypatch.setattr("xmir_cli.gallery.folder.manifest.describe", watch)
     return read
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery import hnsw
-from xmir_cli.gallery.exact import Scope, search
-from xmir_cli.gallery.hnsw import Graph, build, load, recall, save
-from xmir_cli.gallery.manifest import GraphSettings
+from xmir_cli.gallery.folder import hnsw
+from xmir_cli.gallery.folder.exact import Scope, search
+from xmir_cli.gallery.folder.hnsw import Graph, build, load, recall, save
+from xmir_cli.gallery.folder.manifest import GraphSettings
 
 SETTINGS = GraphSettings()
 NOTHING = np.empty(0, dtype=np.int64)

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from xmir_cli.errors import DataError, is_starved
-from xmir_cli.gallery import exact
-from xmir_cli.gallery.exact import Hits, Scope, Vectors, unit_rows
-from xmir_cli.gallery.items import Items, write_items
-from xmir_cli.gallery.manifest import (
+from xmir_cli.gallery.folder import exact
+from xmir_cli.gallery.folder.exact import Hits, Scope, Vectors, unit_rows
+from xmir_cli.gallery.folder.items import Items, write_items
+from xmir_cli.gallery.folder.manifest import (
     AGAIN,
     FEATURES,
     NAME,
@@ -25,7 +25,7 @@ from xmir_cli.gallery.manifest import (
     describe,
     read_manifest,
 )
-from xmir_cli.gallery.verified import remember, verify_once
+from xmir_cli.gallery.folder.verified import remember, verify_once
 from xmir_cli.records import Record
 from xmir_cli.store.arrays import write_array, write_blocks
 from xmir_cli.store.atomic import atomic_folder
@@ -166,7 +166,7 @@ def usable(embeddings: Embeddings) -> tuple[Embeddings, list[int]]:
 def _build_graph(embeddings: Embeddings, folder: Path, settings: GraphSettings) -> float:
     """Write the graph and measure the recall of what can be read again."""
     # here, for exact indexes need no hnswlib
-    from xmir_cli.gallery.hnsw import build, load, recall, save  # noqa: PLC0415
+    from xmir_cli.gallery.folder.hnsw import build, load, recall, save  # noqa: PLC0415
 
     save(build(embeddings.vectors, settings), folder / _GRAPH)
     rows, dim = embeddings.vectors.shape
@@ -176,7 +176,7 @@ def _build_graph(embeddings: Embeddings, folder: Path, settings: GraphSettings) 
 def _open_graph(folder: Path, manifest: Manifest) -> Searcher | None:
     if manifest.settings is None:
         return None
-    from xmir_cli.gallery.hnsw import load  # noqa: PLC0415
+    from xmir_cli.gallery.folder.hnsw import load  # noqa: PLC0415
 
     path = verify_once(folder, _GRAPH, manifest)
     return load(path, manifest.rows, manifest.dim, manifest.settings)

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery import manifest
-from xmir_cli.gallery.exact import Scope
-from xmir_cli.gallery.folder import GRAPH_PAYS, build_gallery, open_gallery
-from xmir_cli.gallery.manifest import GraphSettings, describe
+from xmir_cli.gallery.folder import manifest
+from xmir_cli.gallery.folder.engine import GRAPH_PAYS, build_gallery, open_gallery
+from xmir_cli.gallery.folder.exact import Scope
+from xmir_cli.gallery.folder.manifest import GraphSettings, describe
 from xmir_cli.records import ModelSpec
 from xmir_cli.store.embeddings import Embeddings
 
@@ -40,7 +40,7 @@ def _forge(folder, **changes):
 
 def test_the_kind_follows_from_the_rows(embeddings, monkeypatch):
     assert build_gallery(embeddings, Path("a.xmir"), None, GraphSettings()).kind == "exact"
-    monkeypatch.setattr("xmir_cli.gallery.folder.EXACT_BELOW", 50)
+    monkeypatch.setattr("xmir_cli.gallery.folder.engine.EXACT_BELOW", 50)
     assert build_gallery(embeddings, Path("b.xmir"), None, GraphSettings()).kind == "hnsw"
 
 

@@ -3,7 +3,13 @@ import json
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.manifest import GraphSettings, Manifest, describe, read_manifest, verify
+from xmir_cli.gallery.folder.manifest import (
+    GraphSettings,
+    Manifest,
+    describe,
+    read_manifest,
+    verify,
+)
 from xmir_cli.records import ModelSpec
 
 MANIFEST = Manifest(

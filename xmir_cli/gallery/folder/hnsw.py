@@ -19,8 +19,8 @@ import hnswlib
 import numpy as np
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.exact import Hits, Integers, Scope, Vectors, rank_each, search
-from xmir_cli.gallery.manifest import GraphSettings
+from xmir_cli.gallery.folder.exact import Hits, Integers, Scope, Vectors, rank_each, search
+from xmir_cli.gallery.folder.manifest import GraphSettings
 
 _SAMPLE = 200  # queries by which recall is measured
 RECALL_AT = 10
