@@ -27,9 +27,11 @@ from timing import arguments, chart, rounds, table
 from xmir_cli.embedding import slots
 from xmir_cli.embedding.parts import to_embeddings
 from xmir_cli.errors import ItemError
-from xmir_cli.gallery.folder.engine import build_gallery, open_gallery
-from xmir_cli.gallery.folder.exact import Scope, unit_rows
+from xmir_cli.gallery.folder.build import build_gallery
+from xmir_cli.gallery.folder.engine import open_gallery
+from xmir_cli.gallery.folder.exact import Scope
 from xmir_cli.gallery.folder.manifest import GraphSettings
+from xmir_cli.gallery.vectors import unit_rows
 from xmir_cli.images.decode import Picture
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, make_spec

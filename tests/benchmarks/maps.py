@@ -26,7 +26,7 @@ from xmir_cli.explain.explainer import Explainer
 from xmir_cli.explain.galleries import origin_at
 from xmir_cli.explain.maps import Output
 from xmir_cli.explain.requests import Request
-from xmir_cli.gallery.folder.engine import build_gallery
+from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, make_spec

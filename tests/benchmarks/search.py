@@ -21,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from timing import Times, arguments, chart, need, rounds, table
 
-from xmir_cli.gallery.folder.engine import GRAPH_PAYS, Gallery, build_gallery, open_gallery
-from xmir_cli.gallery.folder.exact import Scope, Vectors
+from xmir_cli.gallery.folder.build import build_gallery
+from xmir_cli.gallery.folder.engine import GRAPH_PAYS, Gallery, open_gallery
+from xmir_cli.gallery.folder.exact import Scope
 from xmir_cli.gallery.folder.manifest import GraphSettings
+from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.records import ModelSpec
 from xmir_cli.store.embeddings import Embeddings
 

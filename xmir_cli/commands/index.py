@@ -47,13 +47,14 @@ def command(
     """
     refuse_existing(output, force)
     _refuse_other(output)
-    from xmir_cli.gallery.folder.engine import build_gallery, usable
+    from xmir_cli.gallery.folder.build import build_gallery
     from xmir_cli.gallery.folder.manifest import GraphSettings
+    from xmir_cli.gallery.vectors import keep_usable
     from xmir_cli.store.embeddings import read_embeddings
 
     embeddings = read_embeddings(source, allow_nan=True)
     names = embeddings.items["id"].to_pylist()
-    embeddings, left_out = usable(embeddings)
+    embeddings, left_out = keep_usable(embeddings)
     skips = console.Skips()
     for row in left_out:
         skips.add(str(names[row]), f"bad-vector: row {row} is zero, NaN or infinite")

@@ -1,7 +1,8 @@
 """Hits as records of the wire."""
 
 from xmir_cli.gallery.folder.engine import Gallery
-from xmir_cli.gallery.folder.exact import Hits, products
+from xmir_cli.gallery.folder.exact import Hits
+from xmir_cli.gallery.vectors import products
 from xmir_cli.records import RETRIEVAL, Record
 from xmir_cli.retrieval.queries import Asked, Part
 from xmir_cli.store.names import restored
@@ -48,7 +49,7 @@ def _numbers(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
         "like": [example.name for example in query.examples.like],
         "unlike": [example.name for example in query.examples.unlike],
     }
-    own = products(gallery.vectors, query.examples.image, hits.indices).tolist()
+    own = products(gallery.vectors[hits.indices], query.examples.image).tolist()
     return [
         {"similarity": similarity, "relevance": relevance, **names}
         for similarity, relevance in zip(own, found, strict=True)
@@ -56,7 +57,7 @@ def _numbers(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
 
 
 def _of_part(gallery: Gallery, part: Part, hits: Hits) -> list[Record]:
-    own = products(gallery.vectors, part.image, hits.indices).tolist()
+    own = products(gallery.vectors[hits.indices], part.image).tolist()
     relevances = (hits.similarities * part.length).tolist()
     return [
         {

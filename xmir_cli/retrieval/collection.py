@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.folder.engine import open_gallery, usable
-from xmir_cli.gallery.folder.exact import Booleans, Integers
+from xmir_cli.gallery.folder.engine import open_gallery
 from xmir_cli.gallery.folder.manifest import NAME
+from xmir_cli.gallery.vectors import Booleans, Integers, keep_usable
 from xmir_cli.retrieval.filters import check_column, filters
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
 
@@ -21,7 +21,7 @@ def read_collection(source: str) -> Embeddings:
     if (Path(source) / NAME).is_file():
         gallery = open_gallery(source)
         return Embeddings(gallery.items.table(), gallery.vectors, gallery.manifest.model)
-    return usable(read_embeddings(source))[0]
+    return keep_usable(read_embeddings(source))[0]
 
 
 def matching(images: Embeddings, where: Sequence[tuple[str, str]]) -> Embeddings:

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from xmir_cli.errors import UsageError
 from xmir_cli.gallery.folder.engine import Gallery
-from xmir_cli.gallery.folder.exact import Booleans, Hits, Integers, Scope, Vectors
+from xmir_cli.gallery.folder.exact import Hits, Scope
 from xmir_cli.gallery.folder.items import Items
+from xmir_cli.gallery.vectors import Booleans, Integers, Vectors
 from xmir_cli.retrieval.queries import Asked, rows_with
 
 SELF = ("id", "path", "sha256")  # an item that shares one of these with the query is the query

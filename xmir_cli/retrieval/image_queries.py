@@ -12,7 +12,7 @@ from torch import Tensor
 
 from xmir_cli.errors import ItemError, ModelError, UsageError
 from xmir_cli.gallery.folder.engine import Gallery
-from xmir_cli.gallery.folder.exact import Vectors
+from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.images.decode import decode_bytes, read_bytes
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.pictures.batches import decode_all

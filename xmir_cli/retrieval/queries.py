@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from xmir_cli.errors import DataError, UsageError
 from xmir_cli.gallery.folder.engine import Gallery
-from xmir_cli.gallery.folder.exact import Integers, Vectors, unit_rows
 from xmir_cli.gallery.folder.items import Items
+from xmir_cli.gallery.vectors import Integers, Vectors, unit_rows
 from xmir_cli.retrieval.region import Region
 from xmir_cli.store.arrays import read_array
 from xmir_cli.store.names import restored, typed

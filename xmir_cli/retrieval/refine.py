@@ -11,7 +11,7 @@ import numpy as np
 
 from xmir_cli.errors import UsageError
 from xmir_cli.gallery.folder.engine import Gallery
-from xmir_cli.gallery.folder.exact import unit_rows
+from xmir_cli.gallery.vectors import unit_rows
 from xmir_cli.retrieval.queries import Asked, Examples, indexed, rows_with
 
 AWAY = 0.5  # how much the unlike count; at 1 what is like neither would come first

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from xmir_cli.errors import ItemError, UsageError
-from xmir_cli.gallery.folder.exact import Floats
+from xmir_cli.gallery.vectors import Floats
 
 Region = tuple[float, float, float, float]  # left, top, width, height in the original's pixels
 

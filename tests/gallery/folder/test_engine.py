@@ -9,7 +9,8 @@ import pytest
 
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder import manifest
-from xmir_cli.gallery.folder.engine import GRAPH_PAYS, build_gallery, open_gallery
+from xmir_cli.gallery.folder.build import build_gallery
+from xmir_cli.gallery.folder.engine import GRAPH_PAYS, open_gallery
 from xmir_cli.gallery.folder.exact import Scope
 from xmir_cli.gallery.folder.manifest import GraphSettings, describe
 from xmir_cli.records import ModelSpec
@@ -40,7 +41,7 @@ def _forge(folder, **changes):
 
 def test_the_kind_follows_from_the_rows(embeddings, monkeypatch):
     assert build_gallery(embeddings, Path("a.xmir"), None, GraphSettings()).kind == "exact"
-    monkeypatch.setattr("xmir_cli.gallery.folder.engine.EXACT_BELOW", 50)
+    monkeypatch.setattr("xmir_cli.gallery.folder.build.EXACT_BELOW", 50)
     assert build_gallery(embeddings, Path("b.xmir"), None, GraphSettings()).kind == "hnsw"
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xmir_cli.gallery.folder import exact
-from xmir_cli.gallery.folder.exact import Scope, rank, rank_each, search, unit_rows
+from xmir_cli.gallery.folder.exact import Scope, rank, rank_each, search
 
 NOTHING = np.empty(0, dtype=np.int64)
 
@@ -97,18 +97,3 @@ def test_the_gallery_may_be_a_memory_map(tmp_path):
         strict=True,
     ):
         np.testing.assert_array_equal(a.indices, b.indices)
-
-
-def test_unit_rows_scales_what_is_off_and_keeps_what_is_not():
-    vectors = np.concatenate([_unit(2), 3 * _unit(1, seed=1)])
-    rows, usable = unit_rows(vectors)
-    assert usable.all()
-    assert rows[:2].tobytes() == vectors[:2].tobytes()
-    np.testing.assert_allclose(rows[2], _unit(1, seed=1)[0], atol=1e-7)
-
-
-def test_unit_rows_names_what_cannot_be_used():
-    vectors = np.array([[1, 0], [np.nan, 1], [np.inf, 0], [0, 0], [3e38, 3e38]], dtype=np.float32)
-    rows, usable = unit_rows(vectors)
-    assert usable.tolist() == [True, False, False, False, True]
-    np.testing.assert_allclose(rows[4], [0.5**0.5] * 2, rtol=1e-6)

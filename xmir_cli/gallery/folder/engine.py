@@ -1,42 +1,33 @@
 """An index: the folder NAME.xmir with the gallery's vectors, items and, for HNSW, its graph."""
 
-import json
-import time
-from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
 
 from xmir_cli.errors import DataError, is_starved
 from xmir_cli.gallery.folder import exact
-from xmir_cli.gallery.folder.exact import Hits, Scope, Vectors, unit_rows
-from xmir_cli.gallery.folder.items import Items, write_items
+from xmir_cli.gallery.folder.exact import Hits, Scope
+from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.folder.manifest import (
     AGAIN,
     FEATURES,
-    NAME,
-    GraphSettings,
-    Kind,
+    GRAPH,
+    ITEMS,
+    VECTORS,
     Manifest,
-    describe,
     read_manifest,
 )
-from xmir_cli.gallery.folder.verified import remember, verify_once
+from xmir_cli.gallery.folder.verified import verify_once
+from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.records import Record
-from xmir_cli.store.arrays import write_array, write_blocks
-from xmir_cli.store.atomic import atomic_folder
-from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.store.features import KIND
 
-EXACT_BELOW = 1_000_000  # rows; up to there a graph takes longer to build than it ever saves
 # queries of one command from which a graph repays being read and checked, whatever the size of the
 # gallery: that costs as much as 80 to 250 queries by exact search (tests/benchmarks/search.py)
 GRAPH_PAYS = 256
-_VECTORS, _ITEMS, _GRAPH = "vectors.npy", "items.parquet", "graph.hnsw"
 
 
 class Searcher(Protocol):
@@ -85,33 +76,6 @@ class Gallery:
         return self.graph.search(self.vectors, queries, k)
 
 
-def build_gallery(
-    embeddings: Embeddings, path: Path, kind: Kind | None, settings: GraphSettings
-) -> Manifest:
-    """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows."""
-    rows = len(embeddings.vectors)
-    chosen: Kind = kind or ("exact" if rows < EXACT_BELOW else "hnsw")
-    with atomic_folder(path) as folder:
-        write_array(folder / _VECTORS, embeddings.vectors)
-        write_items(folder / _ITEMS, embeddings.items)
-        if maps := embeddings.features:
-            write_blocks(folder / FEATURES, (rows, *maps.shape), KIND, maps.blocks())
-        recall = _build_graph(embeddings, folder, settings) if chosen == "hnsw" else None
-        hashed = time.time_ns()
-        manifest = Manifest(
-            kind=chosen,
-            rows=rows,
-            dim=embeddings.vectors.shape[1],
-            model=embeddings.model,
-            files={file.name: describe(file) for file in sorted(folder.iterdir())},
-            settings=settings if chosen == "hnsw" else None,
-            recall_at_10=recall,
-        )
-        (folder / NAME).write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
-    remember(path, manifest, hashed)
-    return manifest
-
-
 def open_gallery(path: str, weights: str | None = None) -> Gallery:
     """Open an index, its model's weights lying elsewhere if `weights` says so.
 
@@ -120,7 +84,7 @@ def open_gallery(path: str, weights: str | None = None) -> Gallery:
     """
     folder = Path(path)
     manifest = read_manifest(folder)
-    places = [verify_once(folder, name, manifest) for name in (_VECTORS, _ITEMS)]
+    places = [verify_once(folder, name, manifest) for name in (VECTORS, ITEMS)]
     vectors = _map(places[0])
     items = Items(places[1])
     found = (vectors.dtype, *vectors.shape, len(items))
@@ -142,41 +106,10 @@ def _map(path: Path) -> np.ndarray:
     return array
 
 
-def usable(embeddings: Embeddings) -> tuple[Embeddings, list[int]]:
-    """The rows that can be searched, at length 1, and those left out (zero, NaN or infinite).
-
-    Raises:
-        DataError: Two rows have the same id, or no row is left.
-    """
-    names = embeddings.items["id"].to_pylist()
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"id {twice[0]!r}: {len(twice)} ids are there more than once")
-    vectors, fine = unit_rows(embeddings.vectors)
-    if not fine.any():
-        raise DataError(f"no usable rows among {len(fine)}; nothing was written")
-    if fine.all():
-        return replace(embeddings, vectors=vectors), []
-    items = embeddings.items.filter(pa.array(fine))
-    maps = embeddings.features and embeddings.features.only(fine)
-    kept = replace(embeddings, items=items, vectors=vectors[fine], features=maps)
-    return kept, np.flatnonzero(~fine).tolist()
-
-
-def _build_graph(embeddings: Embeddings, folder: Path, settings: GraphSettings) -> float:
-    """Write the graph and measure the recall of what can be read again."""
-    # here, for exact indexes need no hnswlib
-    from xmir_cli.gallery.folder.hnsw import build, load, recall, save  # noqa: PLC0415
-
-    save(build(embeddings.vectors, settings), folder / _GRAPH)
-    rows, dim = embeddings.vectors.shape
-    return recall(load(folder / _GRAPH, rows, dim, settings), embeddings.vectors)
-
-
 def _open_graph(folder: Path, manifest: Manifest) -> Searcher | None:
     if manifest.settings is None:
         return None
     from xmir_cli.gallery.folder.hnsw import load  # noqa: PLC0415
 
-    path = verify_once(folder, _GRAPH, manifest)
+    path = verify_once(folder, GRAPH, manifest)
     return load(path, manifest.rows, manifest.dim, manifest.settings)

@@ -4,12 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Vectors = NDArray[np.float32]
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
+from xmir_cli.gallery.vectors import Booleans, Floats, Integers, Vectors, products
 
 _SIMILARITIES = 1 << 23  # held at a time, 32 MB
 _RUN = 64  # neighbouring similarities of which the largest is looked at first
@@ -31,22 +27,6 @@ class Scope:
 
     allowed: Booleans | None
     excluded: Sequence[Integers]
-
-
-def unit_rows(vectors: NDArray[np.floating]) -> tuple[Vectors, Booleans]:
-    """Rows [N, D] of length 1, and which of them can be used [N]: finite and not zero.
-
-    Rows whose length is 1 within 1e-4 stay as they are, bit for bit.
-    """
-    rows = np.ascontiguousarray(vectors, dtype=np.float32)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
-        usable = np.isfinite(lengths) & (lengths >= 1e-12)
-        off = usable & (np.abs(lengths - 1) > 1e-4)
-        if off.any():
-            rows = rows.copy()
-            rows[off] = rows[off] / lengths[off, None]
-    return rows, usable
 
 
 def search(vectors: Vectors, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
@@ -77,7 +57,7 @@ def search(vectors: Vectors, queries: Vectors, k: int, scope: Scope) -> list[Hit
 
 def rank(vectors: Vectors, query: Vectors, indices: Integers, k: int) -> Hits:
     """The k nearest to `query` [D] among the items `indices`, compared in float64."""
-    similarities = products(vectors, query, indices)
+    similarities = _similarities(vectors, query, indices)
     order = np.lexsort((indices, -similarities))[:k]
     return Hits(indices[order], similarities[order])
 
@@ -97,12 +77,10 @@ def rank_each(vectors: Vectors, queries: Vectors, indices: Integers, k: int) -> 
     return found
 
 
-def products(vectors: Vectors, query: Vectors, indices: Integers) -> Floats:
-    """Float64 dot products of `query` [D] with the items `indices`; equal rows give equal ones."""
-    wide = query.astype(np.float64)
+def _similarities(vectors: Vectors, query: Vectors, indices: Integers) -> Floats:
+    """The products of `query` [D] with the items `indices`."""
     parts = [
-        # a sum along rows gives equal rows equal sums, which a matrix product does not
-        (vectors[indices[start : start + _ROWS]] * wide).sum(axis=1)
+        products(vectors[indices[start : start + _ROWS]], query)
         for start in range(0, len(indices), _ROWS)
     ]
     return np.concatenate(parts) if parts else np.empty(0)

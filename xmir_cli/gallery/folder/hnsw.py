@@ -19,8 +19,9 @@ import hnswlib
 import numpy as np
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.folder.exact import Hits, Integers, Scope, Vectors, rank_each, search
+from xmir_cli.gallery.folder.exact import Hits, Scope, rank_each, search
 from xmir_cli.gallery.folder.manifest import GraphSettings
+from xmir_cli.gallery.vectors import Integers, Vectors
 
 _SAMPLE = 200  # queries by which recall is measured
 RECALL_AT = 10

@@ -14,6 +14,7 @@ from xmir_cli.store.hashes import sha256_file
 
 SCHEMA = "xmir.index/1"
 NAME = "manifest.json"
+VECTORS, ITEMS, GRAPH = "vectors.npy", "items.parquet", "graph.hnsw"
 FEATURES = "features.npy"  # of its files, where the embeddings came with feature maps
 AGAIN = "Build it again with 'xmir index'."
 Kind = Literal["exact", "hnsw"]

@@ -1,0 +1,62 @@
+"""Building an index folder: whole or not at all."""
+
+import json
+import time
+from pathlib import Path
+
+from xmir_cli.gallery.folder.items import write_items
+from xmir_cli.gallery.folder.manifest import (
+    FEATURES,
+    GRAPH,
+    ITEMS,
+    NAME,
+    VECTORS,
+    GraphSettings,
+    Kind,
+    Manifest,
+    describe,
+)
+from xmir_cli.gallery.folder.verified import remember
+from xmir_cli.store.arrays import write_array, write_blocks
+from xmir_cli.store.atomic import atomic_folder
+from xmir_cli.store.embedding_table import Embeddings
+from xmir_cli.store.features import KIND
+
+EXACT_BELOW = 1_000_000  # rows; up to there a graph takes longer to build than it ever saves
+
+
+def build_gallery(
+    embeddings: Embeddings, path: Path, kind: Kind | None, settings: GraphSettings
+) -> Manifest:
+    """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows."""
+    rows = len(embeddings.vectors)
+    chosen: Kind = kind or ("exact" if rows < EXACT_BELOW else "hnsw")
+    with atomic_folder(path) as folder:
+        write_array(folder / VECTORS, embeddings.vectors)
+        write_items(folder / ITEMS, embeddings.items)
+        if maps := embeddings.features:
+            write_blocks(folder / FEATURES, (rows, *maps.shape), KIND, maps.blocks())
+        recall = _build_graph(embeddings, folder, settings) if chosen == "hnsw" else None
+        hashed = time.time_ns()
+        manifest = Manifest(
+            kind=chosen,
+            rows=rows,
+            dim=embeddings.vectors.shape[1],
+            model=embeddings.model,
+            files={file.name: describe(file) for file in sorted(folder.iterdir())},
+            settings=settings if chosen == "hnsw" else None,
+            recall_at_10=recall,
+        )
+        (folder / NAME).write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
+    remember(path, manifest, hashed)
+    return manifest
+
+
+def _build_graph(embeddings: Embeddings, folder: Path, settings: GraphSettings) -> float:
+    """Write the graph and measure the recall of what can be read again."""
+    # here, for exact indexes need no hnswlib
+    from xmir_cli.gallery.folder.hnsw import build, load, recall, save  # noqa: PLC0415
+
+    save(build(embeddings.vectors, settings), folder / GRAPH)
+    rows, dim = embeddings.vectors.shape
+    return recall(load(folder / GRAPH, rows, dim, settings), embeddings.vectors)

@@ -1,0 +1,59 @@
+"""Unit vectors, whoever searches them: which rows can be used, and how similar two are."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xmir_cli.errors import DataError
+from xmir_cli.store.embedding_table import Embeddings
+
+Vectors = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+
+def unit_rows(vectors: NDArray[np.floating]) -> tuple[Vectors, Booleans]:
+    """Rows [N, D] of length 1, and which of them can be used [N]: finite and not zero.
+
+    Rows whose length is 1 within 1e-4 stay as they are, bit for bit.
+    """
+    rows = np.ascontiguousarray(vectors, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
+        usable = np.isfinite(lengths) & (lengths >= 1e-12)
+        off = usable & (np.abs(lengths - 1) > 1e-4)
+        if off.any():
+            rows = rows.copy()
+            rows[off] = rows[off] / lengths[off, None]
+    return rows, usable
+
+
+def products(vectors: Vectors, query: Vectors) -> Floats:
+    """Float64 dot products [n] of vectors [n, D] with `query` [D]; equal rows give equal ones."""
+    # a sum along rows gives equal rows equal sums, which a matrix product does not
+    return np.asarray((vectors * query.astype(np.float64)).sum(axis=1))
+
+
+def keep_usable(embeddings: Embeddings) -> tuple[Embeddings, list[int]]:
+    """The rows that can be searched, at length 1, and those left out (zero, NaN or infinite).
+
+    Raises:
+        DataError: Two rows have the same id, or no row is left.
+    """
+    names = embeddings.items["id"].to_pylist()
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"id {twice[0]!r}: {len(twice)} ids are there more than once")
+    vectors, fine = unit_rows(embeddings.vectors)
+    if not fine.any():
+        raise DataError(f"no usable rows among {len(fine)}; nothing was written")
+    if fine.all():
+        return replace(embeddings, vectors=vectors), []
+    items = embeddings.items.filter(pa.array(fine))
+    maps = embeddings.features and embeddings.features.only(fine)
+    kept = replace(embeddings, items=items, vectors=vectors[fine], features=maps)
+    return kept, np.flatnonzero(~fine).tolist()
