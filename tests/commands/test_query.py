@@ -56,6 +56,8 @@ def test_a_record_says_all_that_the_next_command_needs(xmir, index):
         "schema": "xmir.retrieval/1",
         "query": "/pictures/a.png",
         "retrieved": "/pictures/a.png",
+        "query_identity": "0" * 64,
+        "retrieved_identity": "0" * 64,
         "rank": 1,
         "similarity": 1.0,
         "query_label": "ill",
@@ -170,6 +172,7 @@ def test_a_vector_asks_like_an_item(xmir):
         ("q.npy", "a", None),
         ("q.npy", "b", None),
     ]
+    assert {(r["query_identity"], r["retrieved_identity"]) for r in records} == {(None, "0" * 64)}
 
 
 @pytest.mark.usefixtures("index")

@@ -1,8 +1,11 @@
 """Hits as records of the wire."""
 
+from collections.abc import Mapping
+
 from xmir_cli.gallery.folder.engine import Gallery
 from xmir_cli.gallery.folder.exact import Hits
 from xmir_cli.gallery.vectors import products
+from xmir_cli.pictures.identity import identity_of
 from xmir_cli.records import RETRIEVAL, Record
 from xmir_cli.retrieval.queries import Asked, Part
 from xmir_cli.store.names import restored
@@ -24,6 +27,8 @@ def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
             "schema": RETRIEVAL,
             "query": query.name,
             "retrieved": restored(row["path"]),
+            "query_identity": _identity(query.columns),
+            "retrieved_identity": _identity(row),
             "rank": rank,
             **numbers,
             "query_label": label,
@@ -68,6 +73,12 @@ def _of_part(gallery: Gallery, part: Part, hits: Hits) -> list[Record]:
         }
         for similarity, relevance in zip(own, relevances, strict=True)
     ]
+
+
+def _identity(columns: Mapping[str, str | None]) -> str | None:
+    """Which image it is; None where that is not known."""
+    path, sha256 = columns.get("path"), columns.get("sha256")
+    return identity_of(sha256, path) if path and sha256 else None
 
 
 def _match(first: str | None, second: str | None) -> bool | None:
