@@ -29,7 +29,6 @@ from xmir_cli.embedding.parts import to_embeddings
 from xmir_cli.errors import ItemError
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery
-from xmir_cli.gallery.folder.exact import Scope
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.vectors import unit_rows
 from xmir_cli.images.decode import Picture
@@ -37,11 +36,11 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, make_spec
 from xmir_cli.pictures.items import Item
 from xmir_cli.records import ModelSpec
+from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.embedding_table import Embeddings, to_table
 from xmir_cli.store.embeddings import write_embeddings
 
 BARE = "without guards"
-_NOTHING = np.empty(0, dtype=np.int64)
 
 
 class _NoHash:
@@ -139,7 +138,7 @@ def index(rows: int, dim: int) -> None:
     blank = {name: pa.nulls(rows, pa.string()) for name in ("label", "patient", "split")}
     items = pa.table({**columns, "width": [1] * rows, "height": [1] * rows, **blank})
     spec = ModelSpec("densenet121", "random:0")
-    query = vectors[:1].copy()
+    query = vectors[0].copy()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "a.xmir"
         build_gallery(Embeddings(items, vectors, spec), folder, "exact", GraphSettings())
@@ -147,13 +146,14 @@ def index(rows: int, dim: int) -> None:
         del vectors
         time.sleep(0.2)  # a file that has just changed is not remembered
 
-        def ours() -> int:
+        def ours() -> float:
             gallery = open_gallery(str(folder))
-            return int(gallery.search(query, 10, Scope(None, [_NOTHING]))[0].indices[0])
+            [hits] = gallery.search([Question("", query, {})], 10)
+            return float(hits.similarities[0])
 
-        def theirs() -> int:
-            mapped = np.load(folder / "vectors.npy", mmap_mode="r")
-            return int(np.argsort(-(mapped @ query[0]))[0])
+        def theirs() -> float:
+            similarities = np.load(folder / "vectors.npy", mmap_mode="r") @ query
+            return float(similarities[np.argsort(-similarities)[0]])
 
         with mock.patch.dict("os.environ", {"XDG_CACHE_HOME": name}):
             theirs()  # from the disk into memory, for all

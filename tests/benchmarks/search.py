@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,11 +21,12 @@ from numpy.typing import NDArray
 from timing import Times, arguments, chart, need, rounds, table
 
 from xmir_cli.gallery.folder.build import build_gallery
-from xmir_cli.gallery.folder.engine import GRAPH_PAYS, Gallery, open_gallery
-from xmir_cli.gallery.folder.exact import Scope
+from xmir_cli.gallery.folder.engine import GRAPH_PAYS, open_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
+from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.records import ModelSpec
+from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.embeddings import Embeddings
 
 SIZES = [(14_000, 1024), (100_000, 256)]
@@ -64,13 +64,14 @@ def by_numpy(vectors: Vectors) -> Search:
     return search
 
 
-def by_xmir(gallery: Gallery) -> Search:
-    """What 'xmir query' does once the index is open."""
+def by_xmir(gallery: Gallery, job: int = 1) -> Search:
+    """What 'xmir query' does once the index is open; ids are the numbers of the items."""
+    (everything,) = gallery.iterate(len(gallery), ["id"])
+    numbers = {key: number for number, key in enumerate(everything.keys)}
 
     def search(queries: Vectors) -> Ids:
-        nothing = np.empty(0, dtype=np.int64)
-        found = gallery.search(queries, K, Scope(None, [nothing] * len(queries)))
-        return np.stack([hits.indices for hits in found])
+        found = gallery.search([Question("", query, {}) for query in queries], K, job=job)
+        return np.array([[numbers[key] for key in hits.keys] for hits in found])
 
     return search
 
@@ -106,17 +107,21 @@ def contestants(vectors: Vectors, folder: Path, graphs: bool) -> dict[str, Searc
     told = "once built {:.1f} ms, again {:.1f} ms, unknown and therefore read through {:.0f} ms"
     print(f"\n{rows} x {dim}, opened: {told.format(*opening)}")
     gallery = open_gallery(str(place))
-    mapped = np.asarray(gallery.vectors)
+    (everything,) = gallery.iterate(rows)
+    mapped = np.asarray(everything.vectors)
     found = {"numpy": by_numpy(mapped), "xmir": by_xmir(gallery)}
     found["faiss Flat"] = by_faiss(mapped, graph=False)
     if graphs:
         start = time.perf_counter()
         build_gallery(embeddings, folder / "graph.xmir", "hnsw", SETTINGS)
         built = time.perf_counter()
-        opened = replace(open_gallery(str(folder / "graph.xmir")), queries=GRAPH_PAYS)
+        opened = open_gallery(str(folder / "graph.xmir"))
         assert opened.graph is not None
         read = time.perf_counter()
-        found |= {"xmir HNSW": by_xmir(opened), "faiss HNSW": by_faiss(mapped, graph=True)}
+        found |= {
+            "xmir HNSW": by_xmir(opened, GRAPH_PAYS),
+            "faiss HNSW": by_faiss(mapped, graph=True),
+        }
         theirs = time.perf_counter() - read
         print(
             f"graph built in {built - start:.0f} s (faiss {theirs:.0f} s, all processors)", end=""

@@ -54,29 +54,16 @@ def command(
 
 
 def _describe(file: str) -> Record:
+    from xmir_cli.gallery.engines import describe_index, is_index
     from xmir_cli.store.describe import describe_stored
 
-    path = Path(file)
     head: Record = {"schema": SCHEMA, "path": file}
-    if (path / "manifest.json").is_file():
-        return head | _index(path)
+    if is_index(file):
+        return head | describe_index(file)
+    path = Path(file)
     found = describe_stored(path) or _image(path)
     size = {} if path.is_dir() else {"bytes": path.stat().st_size}
     return head | {"kind": found["kind"]} | size | found
-
-
-def _index(path: Path) -> Record:
-    from xmir_cli.gallery.folder.manifest import FEATURES, read_manifest, verify
-    from xmir_cli.store.arrays import shape_of
-
-    found = read_manifest(path)
-    for name in found.files:
-        verify(path, name, found)
-    manifest = found.to_json()
-    for name in ("schema", "checksum"):
-        del manifest[name]
-    features = {"features": shape_of(path / FEATURES)[1:]} if FEATURES in found.files else {}
-    return {"kind": "index", "search": manifest.pop("kind"), **manifest, **features}
 
 
 def _image(path: Path) -> Record:

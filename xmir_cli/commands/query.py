@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -15,10 +14,10 @@ from xmir_cli.errors import DataError, UsageError
 from xmir_cli.printer import Printer
 
 if TYPE_CHECKING:
-    from xmir_cli.gallery.folder.engine import Gallery
+    from xmir_cli.gallery.protocol import Gallery
     from xmir_cli.model.embedder import Embedder
     from xmir_cli.pictures.items import Item
-    from xmir_cli.retrieval.queries import Asked, Reading
+    from xmir_cli.retrieval.queries import ImageOptions, Question
 
 
 def command(
@@ -31,7 +30,7 @@ def command(
         ),
     ] = None,
     index: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--index",
             "-i",
@@ -121,50 +120,50 @@ def command(
         raise UsageError(
             "--region: a part of an image file", "Name IMAGES, without any other way to ask."
         )
-    from numpy import stack
-
-    from xmir_cli.gallery.folder.engine import open_gallery
+    from xmir_cli.gallery.engines import absolute, open_gallery
     from xmir_cli.pictures.items import list_items, parse_where
     from xmir_cli.retrieval.answers import answer
-    from xmir_cli.retrieval.filters import filters, most_of, nearest
-    from xmir_cli.retrieval.queries import Reading, given, indexed, rows_of
-    from xmir_cli.retrieval.refine import named, refine
+    from xmir_cli.retrieval.conditions import check_columns, leave_out, make_conditions
+    from xmir_cli.retrieval.queries import ImageOptions, ask_all, ask_items, ask_vectors, find_ids
+    from xmir_cli.retrieval.refine import find_examples, refine
     from xmir_cli.retrieval.region import parse_region
 
-    reading = Reading(jobs, None if region is None else parse_region(region))
+    options = ImageOptions(jobs, None if region is None else parse_region(region))
     weights = None if model is None else str(model.absolute())
-    gallery = open_gallery(str(_index(index).absolute()), weights)
+    gallery = open_gallery(absolute(_index(index)), weights)
     network = cache(lambda: _load(gallery, device, precision, batch))
-    likes = named(gallery, like or [], lambda path: _picture(gallery, network, path))
-    unlikes = named(gallery, unlike or [], lambda path: _picture(gallery, network, path))
-    conditions, examples = parse_where(where), [*likes, *unlikes]
-    narrowed = filters(gallery.items, conditions, exclude_same, no_self, examples)
-    most = most_of(gallery.items, per)
+    likes = find_examples(gallery, like or [], lambda path: _picture(gallery, network, path))
+    unlikes = find_examples(gallery, unlike or [], lambda path: _picture(gallery, network, path))
+    conditions = make_conditions(parse_where(where), exclude_same, no_self, per)
+    check_columns(gallery, conditions)
+    conditions = leave_out(gallery, conditions, [*likes, *unlikes])
     items = list_items(images, null, None, "query") if images else []
-    rows = [*rows_of(gallery, ids or []), *(range(len(gallery.items)) if everything else [])]
+    keys = find_ids(gallery, ids or [])
+    known = len(keys) + (len(gallery) if everything else 0)
     skips, done = console.Skips(), 0
-    handed = list(given(gallery, vectors or [], skips.add))
-    gallery = replace(gallery, queries=len(items) + len(rows) + sum(map(len, handed)))
+    handed = list(ask_vectors(gallery, vectors or [], skips.add))
+    job = len(items) + known + sum(map(len, handed))
     sources = [
-        _pictures(gallery, network, items, reading, skips),
-        indexed(gallery, rows),
+        _pictures(gallery, network, items, options, skips),
+        ask_items(gallery, keys),
+        ask_all(gallery) if everything else iter(()),
         iter(handed),
     ]
-    if not (items or rows or vectors):
+    refined = bool(likes or unlikes)
+    if not (items or known or vectors):
         sources, likes = [iter([likes[:1]])], likes[1:]
     with (
-        Printer(form or "", _columns(bool(examples), region is not None), "retrieved") as printer,
-        console.progress("querying", len(items) + len(rows)) as bar,
+        Printer(form or "", _columns(refined, region is not None), "retrieved") as printer,
+        console.progress("querying", len(items) + known) as bar,
     ):
         for block in chain.from_iterable(sources):
-            asked = [refine(query, likes, unlikes) for query in block]
-            queries = stack([query.vector for query in asked])
-            found = nearest(gallery, queries, top, narrowed.scope(asked), most)
-            for query, hits in zip(asked, found, strict=True):
+            queries = [refine(query, likes, unlikes) for query in block]
+            found = gallery.search(queries, top, conditions, job)
+            for query, hits in zip(queries, found, strict=True):
                 for record in answer(gallery, query, hits):
                     printer.write(record)
-            done += len(asked)
-            bar.advance(len(asked))
+            done += len(queries)
+            bar.advance(len(queries))
     if not done:
         raise DataError(f"none of {skips.total} queries could be used; nothing was written")
     return skips.finish(done, "answered")
@@ -180,12 +179,12 @@ def _columns(refined: bool, part: bool) -> list[str]:
 def _load(gallery: "Gallery", device: str, precision: str, batch: int) -> "Embedder":
     from xmir_cli.model.loader import load_embedder  # here, for it imports torch
 
-    embedder = load_embedder(gallery.manifest.model, device, precision)
+    embedder = load_embedder(gallery.model, device, precision)
     embedder.batch = batch
     return embedder
 
 
-def _picture(gallery: "Gallery", network: Callable[[], "Embedder"], path: str) -> "Asked":
+def _picture(gallery: "Gallery", network: Callable[[], "Embedder"], path: str) -> "Question":
     from xmir_cli.retrieval.image_queries import ask_image
 
     return ask_image(gallery, network(), path)
@@ -195,24 +194,24 @@ def _pictures(
     gallery: "Gallery",
     network: Callable[[], "Embedder"],
     items: Sequence["Item"],
-    reading: "Reading",
+    options: "ImageOptions",
     skips: console.Skips,
-) -> Iterator[list["Asked"]]:
+) -> Iterator[list["Question"]]:
     if not items:
         return iter(())
     from xmir_cli.retrieval.image_queries import ask_images
 
-    return ask_images(gallery, network(), items, reading, skips.add)
+    return ask_images(gallery, network(), items, options, skips.add)
 
 
-def _index(index: Path | None) -> Path:
+def _index(index: str | None) -> str:
     """The index of the flag, of the environment, or the only one in the current folder."""
     if index is not None:
         return index
     if named := os.environ.get("XMIR_INDEX"):
-        return Path(named)
+        return named
     here = sorted(path.name for path in Path().glob("*.xmir"))
     if len(here) == 1:
-        return Path(here[0])
+        return here[0]
     found = f"{len(here)} are here: {', '.join(here[:5])}" if here else "no *.xmir is here"
     raise UsageError(f"which index? {found}", "Name it with --index or in $XMIR_INDEX.")

@@ -1,6 +1,6 @@
 """Groups of requests to records: images loaded, similarities checked, maps made."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from typing import TypeVar
@@ -48,9 +48,10 @@ class Explainer:
         against = self.others.contrasts(group)
         named = [path for path in against if isinstance(path, str)]
         paths = [path for request in group for path in (request.query, request.retrieved)]
-        lender = self._lender(group[0])
+        identities = _identities(group)
+        lender = self._lender(group[0], identities)
         found = cases.load([*self.others.named_negatives(), *named, *paths], lender)
-        negatives = [self._negatives(request, found) for request in group]
+        negatives = [self._negatives(request, found, identities) for request in group]
         more = [path for each in negatives if isinstance(each, list) for path in each]
         found.update(cases.load((path for path in more if path not in found), lender))
 
@@ -103,23 +104,36 @@ class Explainer:
             self._loaded = (spec, self._load(spec))
         return self._loaded[1]
 
-    def _lender(self, request: Request) -> Lender | None:
-        """The index of a request, if it has feature maps and they are all that the methods need."""
+    def _lender(self, request: Request, identities: Mapping[str, str]) -> Lender | None:
+        """The index of a request, if it has feature maps and they are all that the methods need.
+
+        It is asked for the images of those paths whose `identities` are known by then.
+        """
         if "index" not in request.record or not self._light:
             return None
         try:
             origin = origin_of(request)
         except ItemError:  # the images are there all the same
             return None
-        return None if origin.gallery.features is None else origin.lend
+        if not origin.gallery.has_features:
+            return None
+        return lambda embedder, paths: origin.lend(
+            embedder, {path: identities[path] for path in paths if path in identities}
+        )
 
     def _negatives(
-        self, request: Request, found: Mapping[str, Case | ItemError]
+        self,
+        request: Request,
+        found: Mapping[str, Case | ItemError],
+        identities: MutableMapping[str, str],
     ) -> list[str] | ItemError:
+        """The paths of its negatives; which images they are joins the `identities`."""
         try:
-            return self.others.negatives_of(request, _case(found, request.query))
+            chosen = self.others.negatives_of(request, _case(found, request.query))
         except ItemError as error:
             return error
+        identities.update({path: identity for path, identity in chosen if identity is not None})
+        return [path for path, _ in chosen]
 
     def _pair(
         self,
@@ -157,6 +171,20 @@ class Explainer:
 
 
 _to_json = cache(ModelSpec.to_json)
+
+
+def _identities(group: Sequence[Request]) -> dict[str, str]:
+    """Which images the paths of the requests are, where their records say so."""
+    found = {}
+    for request in group:
+        for path, key in (
+            (request.query, "query_identity"),
+            (request.retrieved, "retrieved_identity"),
+        ):
+            identity = request.record.get(key)
+            if isinstance(identity, str):
+                found[path] = identity
+    return found
 
 
 def _usable(found: T | ItemError) -> T:

@@ -23,14 +23,14 @@ class Others:
         """The negatives that are the same for all."""
         return [name for name in self.negatives if name != AUTO]
 
-    def negatives_of(self, request: Request, query: Case) -> list[str]:
+    def negatives_of(self, request: Request, query: Case) -> list[tuple[str, str | None]]:
         """The paths of a request's negatives: in place of each auto the next best of its index.
 
-        Raises ItemError where the index has none.
+        With them come the identities of those from the index. Raises ItemError where it has none.
         """
         count = self.negatives.count(AUTO)
         best = iter(origin_of(request).negatives(request, query, count) if count else ())
-        return [next(best) if name == AUTO else name for name in self.negatives]
+        return [next(best) if name == AUTO else (name, None) for name in self.negatives]
 
     def contrasts(self, group: Sequence[Request]) -> list[str | ItemError | None]:
         """For each result of a query, best first, the path of the image it is contrasted with.

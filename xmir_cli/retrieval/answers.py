@@ -1,19 +1,17 @@
 """Hits as records of the wire."""
 
-from collections.abc import Mapping
+from functools import cache
 
-from xmir_cli.gallery.folder.engine import Gallery
-from xmir_cli.gallery.folder.exact import Hits
+from xmir_cli.gallery.protocol import Gallery, Hits, identity_in
 from xmir_cli.gallery.vectors import products
-from xmir_cli.pictures.identity import identity_of
-from xmir_cli.records import RETRIEVAL, Record
-from xmir_cli.retrieval.queries import Asked, Part
+from xmir_cli.records import RETRIEVAL, ModelSpec, Record
+from xmir_cli.retrieval.queries import Contribution, Question, Refinement
 from xmir_cli.store.names import restored
 
 _OWN_KEYS = {"path", "label", "sha256", "width", "height"}  # columns not repeated under `meta`
 
 
-def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
+def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
     """One record for each hit, best first.
 
     `similarity` is always that of the query's image and the hit. Of a refined query the hits are
@@ -21,21 +19,22 @@ def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
     `relevance` that it contributes to the similarity, which is the `share` of it.
     """
     label = query.columns.get("label")
-    rows = gallery.items.take(hits.indices).to_pylist()
+    rows = gallery.columns_of(hits.keys)
+    model = _to_json(gallery.model)
     return [
         {
             "schema": RETRIEVAL,
             "query": query.name,
-            "retrieved": restored(row["path"]),
-            "query_identity": _identity(query.columns),
-            "retrieved_identity": _identity(row),
+            "retrieved": restored(str(row["path"])),
+            "query_identity": query.identity,
+            "retrieved_identity": identity_in(row),
             "rank": rank,
             **numbers,
             "query_label": label,
             "retrieved_label": row.get("label"),
             "match": _match(label, row.get("label")),
-            "index": gallery.path,
-            "model": gallery.model,
+            "index": gallery.name,
+            "model": model,
             "meta": {key: value for key, value in row.items() if key not in _OWN_KEYS},
         }
         for rank, (row, numbers) in enumerate(
@@ -44,42 +43,42 @@ def answer(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
     ]
 
 
-def _numbers(gallery: Gallery, query: Asked, hits: Hits) -> list[Record]:
-    if query.part is not None:
-        return _of_part(gallery, query.part, hits)
-    found = hits.similarities.tolist()
-    if query.examples is None:
-        return [{"similarity": similarity} for similarity in found]
+def _numbers(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
+    if query.contribution is not None:
+        return _of_region(gallery, query.contribution, hits)
+    if query.refinement is not None:
+        return _of_refined(gallery, query.refinement, hits)
+    return [{"similarity": similarity} for similarity in hits.similarities.tolist()]
+
+
+def _of_refined(gallery: Gallery, refinement: Refinement, hits: Hits) -> list[Record]:
     names = {
-        "like": [example.name for example in query.examples.like],
-        "unlike": [example.name for example in query.examples.unlike],
+        "like": [example.name for example in refinement.like],
+        "unlike": [example.name for example in refinement.unlike],
     }
-    own = products(gallery.vectors[hits.indices], query.examples.image).tolist()
+    own = products(gallery.vectors_of(hits.keys), refinement.image).tolist()
     return [
         {"similarity": similarity, "relevance": relevance, **names}
-        for similarity, relevance in zip(own, found, strict=True)
+        for similarity, relevance in zip(own, hits.similarities.tolist(), strict=True)
     ]
 
 
-def _of_part(gallery: Gallery, part: Part, hits: Hits) -> list[Record]:
-    own = products(gallery.vectors[hits.indices], part.image).tolist()
-    relevances = (hits.similarities * part.length).tolist()
+def _of_region(gallery: Gallery, contribution: Contribution, hits: Hits) -> list[Record]:
+    own = products(gallery.vectors_of(hits.keys), contribution.image).tolist()
+    relevances = (hits.similarities * contribution.length).tolist()
     return [
         {
             "similarity": similarity,
             "relevance": relevance,
-            "region": list(part.region),
+            "region": list(contribution.region),
             "share": relevance / similarity if similarity > 0 else None,
         }
         for similarity, relevance in zip(own, relevances, strict=True)
     ]
 
 
-def _identity(columns: Mapping[str, str | None]) -> str | None:
-    """Which image it is; None where that is not known."""
-    path, sha256 = columns.get("path"), columns.get("sha256")
-    return identity_of(sha256, path) if path and sha256 else None
+_to_json = cache(ModelSpec.to_json)
 
 
-def _match(first: str | None, second: str | None) -> bool | None:
+def _match(first: object, second: object) -> bool | None:
     return None if first is None or second is None else first == second

@@ -3,32 +3,34 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.folder.engine import open_gallery
-from xmir_cli.gallery.folder.manifest import NAME
+from xmir_cli.gallery.engines import is_index, open_gallery
+from xmir_cli.gallery.texts import equals
 from xmir_cli.gallery.vectors import Booleans, Integers, keep_usable
-from xmir_cli.retrieval.filters import check_column, filters
+from xmir_cli.retrieval.conditions import check_column
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
+from xmir_cli.store.names import typed
 
 
 def read_collection(source: str) -> Embeddings:
     """The usable rows of embeddings or of an index, as unit vectors."""
-    if (Path(source) / NAME).is_file():
+    if is_index(source):
         gallery = open_gallery(source)
-        return Embeddings(gallery.items.table(), gallery.vectors, gallery.manifest.model)
+        (everything,) = gallery.iterate(len(gallery))
+        return Embeddings(everything.columns, everything.vectors, gallery.model)
     return keep_usable(read_embeddings(source))[0]
 
 
 def matching(images: Embeddings, where: Sequence[tuple[str, str]]) -> Embeddings:
     """The rows that have all the values; raises DataError when there is none."""
-    allowed = filters(images.items, where, None, False).allowed
-    if allowed is None:
-        return images
+    allowed = np.ones(len(images.items), dtype=bool)
+    for column, value in where:
+        check_column(images.items.column_names, column)
+        allowed &= equals(images.items[column], typed(value))
     if not allowed.any():
         raise DataError(f"none of {len(allowed)} rows has {' and '.join(map('='.join, where))}")
     return _only(images, allowed)
@@ -44,7 +46,7 @@ def with_label(images: Embeddings) -> Embeddings:
 
 def texts(images: Embeddings, column: str) -> list[str | None]:
     """A column's values as text, None where nothing is there; UsageError without the column."""
-    check_column(images.items, column)
+    check_column(images.items.column_names, column)
     values: list[str | None] = images.items[column].cast(pa.string()).to_pylist()
     return [value or None for value in values]
 

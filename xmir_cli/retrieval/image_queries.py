@@ -1,4 +1,4 @@
-"""Images as queries: the one file of the gallery that runs a network."""
+"""Images as queries: the one file of retrieval that runs a network."""
 
 import hashlib
 import os
@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from xmir_cli.errors import ItemError, ModelError, UsageError
-from xmir_cli.gallery.folder.engine import Gallery
+from xmir_cli.gallery.protocol import Columns, Gallery
 from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.images.decode import decode_bytes, read_bytes
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.pictures.batches import decode_all
+from xmir_cli.pictures.identity import identity_of
 from xmir_cli.pictures.items import Item
-from xmir_cli.retrieval.queries import Asked, Part, Reading, known
+from xmir_cli.retrieval.queries import Contribution, ImageOptions, Question, look_up
 from xmir_cli.retrieval.region import Region, cell_shares
 from xmir_cli.store.names import storable
 
@@ -34,9 +35,9 @@ def ask_images(
     gallery: Gallery,
     embedder: Embedder,
     items: Sequence[Item],
-    reading: Reading,
+    options: ImageOptions,
     skip: Callable[[str, str], None],
-) -> Iterator[list[Asked]]:
+) -> Iterator[list[Question]]:
     """Queries in the order of the items, a batch at a time; `skip` is told of unusable ones.
 
     Raises ModelError for a region where the embedding is no sum over the cells of a feature map.
@@ -49,32 +50,35 @@ def ask_images(
         view, sha256 = embedder.view(picture), hashlib.sha256(data).hexdigest()
         return _Loaded(sha256, embedder.to_input(view), view.roi, view.image_size)
 
-    loaded = decode_all([item.path for item in items], load, reading.jobs)
+    loaded = decode_all([item.path for item in items], load, options.jobs)
     usable = _without_errors(zip(items, loaded, strict=True), skip)
     while batch := list(islice(usable, embedder.batch)):
-        asked = []
+        questions = []
+        identities = [identity_of(each.sha256, item.path) for item, each in batch]
+        known = zip(identities, look_up(gallery, identities), strict=True)
         images = torch.stack([each.input for _, each in batch])
-        sights = _embed(embedder, images, len(items), reading.region is not None)
-        for (item, each), (vector, cells) in zip(batch, sights, strict=True):
-            query = Asked(_name(item), vector, _columns(gallery, item, each.sha256))
+        sights = _embed(embedder, images, len(items), options.region is not None)
+        for (item, each), told, (vector, cells) in zip(batch, known, sights, strict=True):
+            columns = {**told[1], **_own_columns(item, each.sha256)}
+            query = Question(_name(item), vector, columns, identity=told[0])
             try:
                 _refuse_unfit(vector)
-                asked.append(_narrow(query, cells, each, reading.region))
+                questions.append(_narrow(query, cells, each, options.region))
             except ItemError as error:
                 skip(item.id, error.reason)
-        if asked:
-            yield asked
+        if questions:
+            yield questions
 
 
-def ask_image(gallery: Gallery, embedder: Embedder, path: str) -> Asked:
+def ask_image(gallery: Gallery, embedder: Embedder, path: str) -> Question:
     """One image as a query; raises UsageError when it is not to be used."""
 
     def refuse(name: str, reason: str) -> None:
         raise UsageError(f"{name}: neither an id of the index nor a usable image ({reason})")
 
     item = Item(path, os.path.abspath(path), {})  # noqa: PTH100 # Path.resolve would follow links
-    (asked,) = ask_images(gallery, embedder, [item], Reading(1), refuse)
-    return asked[0]
+    (questions,) = ask_images(gallery, embedder, [item], ImageOptions(1), refuse)
+    return questions[0]
 
 
 def _embed(
@@ -103,7 +107,9 @@ def _refuse_unfit(vector: Vectors) -> None:
         raise ItemError("bad-vector: its embedding is zero, NaN or infinite")
 
 
-def _narrow(query: Asked, cells: Tensor | None, loaded: _Loaded, region: Region | None) -> Asked:
+def _narrow(
+    query: Question, cells: Tensor | None, loaded: _Loaded, region: Region | None
+) -> Question:
     """The query by its region only, which raises ItemError when that holds nothing."""
     if cells is None or region is None:
         return query
@@ -113,7 +119,7 @@ def _narrow(query: Asked, cells: Tensor | None, loaded: _Loaded, region: Region 
     if length < 1e-12:
         raise ItemError("region-blank: it adds nothing to the embedding")
     vector = (inside / length).astype(np.float32)
-    return replace(query, vector=vector, part=Part(region, query.vector, length))
+    return replace(query, vector=vector, contribution=Contribution(region, query.vector, length))
 
 
 def _without_errors(
@@ -128,14 +134,14 @@ def _without_errors(
 
 def _name(item: Item) -> str:
     """The path as it was typed; of a manifest's own ids, the absolute path."""
-    typed = os.path.abspath(item.id) == item.path  # noqa: PTH100 # Path.resolve would follow links
-    return item.id if typed else item.path
+    is_path = os.path.abspath(item.id) == item.path  # noqa: PTH100 # Path.resolve would follow links
+    return item.id if is_path else item.path
 
 
-def _columns(gallery: Gallery, item: Item, sha256: str) -> dict[str, str | None]:
-    """What the manifest says of the query, completed by the indexed item that is the same file."""
+def _own_columns(item: Item, sha256: str) -> Columns:
+    """What the manifest and the file say of the query."""
     own = {key: value for key, value in item.columns.items() if value is not None}
     if _name(item) == item.path:
         own["id"] = item.id
     own |= {"path": item.path, "sha256": sha256}
-    return {**known(gallery, sha256), **{key: storable(value) for key, value in own.items()}}
+    return {key: storable(value) for key, value in own.items()}

@@ -10,14 +10,15 @@ from dataclasses import replace
 import numpy as np
 
 from xmir_cli.errors import UsageError
-from xmir_cli.gallery.folder.engine import Gallery
+from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.gallery.vectors import unit_rows
-from xmir_cli.retrieval.queries import Asked, Examples, indexed, rows_with
+from xmir_cli.retrieval.queries import Question, Refinement, ask_items
+from xmir_cli.store.names import typed
 
 AWAY = 0.5  # how much the unlike count; at 1 what is like neither would come first
 
 
-def refine(query: Asked, like: Sequence[Asked], unlike: Sequence[Asked]) -> Asked:
+def refine(query: Question, like: Sequence[Question], unlike: Sequence[Question]) -> Question:
     """The query moved: the mean of it and the liked, less half the mean of the unlike, at length 1.
 
     Raises UsageError when that leaves nothing.
@@ -29,13 +30,14 @@ def refine(query: Asked, like: Sequence[Asked], unlike: Sequence[Asked]) -> Aske
     moved, usable = unit_rows((towards - AWAY * away)[None])
     if not usable[0]:
         raise UsageError("--like and --unlike cancel each other out")
-    return replace(query, vector=moved[0], examples=Examples(like, unlike, query.vector))
+    return replace(query, vector=moved[0], refinement=Refinement(like, unlike, query.vector))
 
 
-def named(gallery: Gallery, names: Sequence[str], ask: Callable[[str], Asked]) -> list[Asked]:
+def find_examples(
+    gallery: Gallery, names: Sequence[str], ask: Callable[[str], Question]
+) -> list[Question]:
     """Examples by the id of an indexed item or else, through `ask`, by the path of an image."""
     found = []
-    for name in names:
-        rows = rows_with(gallery.items, "id", name)[:1].tolist()
-        found.extend(next(indexed(gallery, rows)) if rows else [ask(name)])
+    for name, key in zip(names, gallery.by_id([typed(name) for name in names]), strict=True):
+        found.extend(next(ask_items(gallery, [key])) if key is not None else [ask(name)])
     return found

@@ -1,6 +1,5 @@
 import errno
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +10,25 @@ from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder import manifest
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import GRAPH_PAYS, open_gallery
-from xmir_cli.gallery.folder.exact import Scope
 from xmir_cli.gallery.folder.manifest import GraphSettings, describe
+from xmir_cli.gallery.protocol import Conditions
 from xmir_cli.records import ModelSpec
+from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.embeddings import Embeddings
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
-NOTHING = np.empty(0, dtype=np.int64)
+COLUMNS = {"id": [str(row) for row in range(50)], "split": [None] * 50}
 
 
 @pytest.fixture
 def embeddings():
     vectors = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Embeddings(pa.table({"id": [str(row) for row in range(50)]}), vectors, MODEL)
+    return Embeddings(
+        pa.table({name: pa.array(values, pa.string()) for name, values in COLUMNS.items()}),
+        vectors,
+        MODEL,
+    )
 
 
 def _forge(folder, **changes):
@@ -57,7 +61,7 @@ def test_an_opened_gallery_is_what_was_built(embeddings):
 
 def test_a_graph_is_used_only_where_it_answers_like_exact_search(embeddings, monkeypatch):
     build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings())
-    gallery = replace(open_gallery("a.xmir"), queries=GRAPH_PAYS)
+    gallery = open_gallery("a.xmir")
     used = []
 
     def search(_self, vectors, queries, k):
@@ -65,24 +69,32 @@ def test_a_graph_is_used_only_where_it_answers_like_exact_search(embeddings, mon
         return []
 
     monkeypatch.setattr(type(gallery.graph), "search", search)
-    query, everything = embeddings.vectors[:1], np.ones(50, dtype=bool)
-    gallery.search(query, 25, Scope(None, [NOTHING]))
-    assert used == [(50, 1, 25)]
-    gallery.search(query, 26, Scope(None, [NOTHING]))
-    gallery.search(query, 5, Scope(everything, [NOTHING]))
-    gallery.search(query, 5, Scope(None, [np.array([3])]))
-    replace(gallery, queries=GRAPH_PAYS - 1).search(query, 5, Scope(None, [NOTHING]))
-    assert len(used) == 1
+    query = [Question("q", embeddings.vectors[0], {"id": "3"})]
+    gallery.search(query, 25, job=GRAPH_PAYS)
+    gallery.search(query, 5, Conditions(equals=(("split", ""),)), GRAPH_PAYS)  # all have none
+    assert used == [(50, 1, 25), (50, 1, 5)]
+    gallery.search(query, 26, job=GRAPH_PAYS)
+    gallery.search(query, 5, Conditions(equals=(("id", "7"),)), GRAPH_PAYS)
+    gallery.search(query, 5, Conditions(not_same=("id",)), GRAPH_PAYS)
+    gallery.search(query, 5, job=GRAPH_PAYS - 1)
+    assert len(used) == 2
 
 
 def test_a_graph_is_not_even_read_for_a_few_queries(embeddings):
     build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings())
     Path("a.xmir/graph.hnsw").write_bytes(b"damaged")
     gallery = open_gallery("a.xmir")
-    query, everything = embeddings.vectors[:1], Scope(None, [NOTHING])
-    assert gallery.search(query, 1, everything)[0].indices.tolist() == [0]
+    query = [Question("q", embeddings.vectors[0], {})]
+    assert gallery.search(query, 1)[0].keys == [0]
     with pytest.raises(DataError, match=r"graph\.hnsw: damaged index \(checksum\)"):
-        replace(gallery, queries=GRAPH_PAYS).search(query, 1, everything)
+        gallery.search(query, 1, job=GRAPH_PAYS)
+
+
+def test_all_at_once_is_the_map_of_the_file_itself(embeddings):
+    build_gallery(embeddings, Path("a.xmir"), "exact", GraphSettings())
+    gallery = open_gallery("a.xmir")
+    (everything,) = gallery.iterate(len(gallery), ["id"])
+    assert np.shares_memory(everything.vectors, gallery.vectors)
 
 
 @pytest.mark.parametrize("changes", [{"rows": 49}, {"dim": 4}])

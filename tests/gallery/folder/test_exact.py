@@ -35,7 +35,7 @@ def test_search_equals_a_naive_loop_whatever_the_block(monkeypatch, held, k):
     found = search(vectors, queries, k, Scope(allowed, excluded))
     for query, hits, without in zip(queries, found, excluded, strict=True):
         expected = _naive(vectors, query, k, allowed, without)
-        assert hits.indices.tolist() == [index for _, index in expected]
+        assert hits.rows.tolist() == [index for _, index in expected]
         np.testing.assert_allclose(hits.similarities, [-value for value, _ in expected], atol=1e-15)
 
 
@@ -44,7 +44,7 @@ def test_equal_vectors_tie_and_fall_in_gallery_order(monkeypatch):
     monkeypatch.setattr(exact, "_ROWS", 9)
     vectors = np.tile(_unit(1, dim=37), (201, 1))
     hits = search(vectors, _unit(1, dim=37, seed=5), 201, _scope([0]))[0]
-    assert hits.indices.tolist() == list(range(201))
+    assert hits.rows.tolist() == list(range(201))
     assert len(set(hits.similarities.tolist())) == 1
 
 
@@ -53,7 +53,7 @@ def test_similarities_too_close_for_float32_are_still_ordered():
     near = np.array([[1, 2e-4], [1, 1e-4], [1, 0.5e-4]], dtype=np.float32)
     hits = search(near, np.array([[1, 1e-5]], dtype=np.float32), 3, _scope([0]))[0]
     order = np.argsort(-(near.astype(float) @ np.array([1, np.float32(1e-5)], dtype=float)))
-    assert hits.indices.tolist() == order.tolist()
+    assert hits.rows.tolist() == order.tolist()
 
 
 def test_a_batch_gives_what_single_queries_give():
@@ -61,7 +61,7 @@ def test_a_batch_gives_what_single_queries_give():
     batch = search(vectors, queries, 5, _scope(queries))
     for query, hits in zip(queries, batch, strict=True):
         alone = search(vectors, query[None], 5, _scope([0]))[0]
-        np.testing.assert_array_equal(hits.indices, alone.indices)
+        np.testing.assert_array_equal(hits.rows, alone.rows)
         np.testing.assert_array_equal(hits.similarities, alone.similarities)
 
 
@@ -76,13 +76,13 @@ def test_ranking_together_equals_ranking_one_by_one(monkeypatch, rows):
         rank_each(vectors, queries, near, 3), queries, near, strict=True
     ):
         alone = rank(vectors, query, mine, 3)
-        assert (together.indices == alone.indices).all()
+        assert (together.rows == alone.rows).all()
         assert (together.similarities == alone.similarities).all()
 
 
 def test_a_zero_query_is_equally_far_from_everything():
     hits = search(_unit(5), np.zeros((1, 16), dtype=np.float32), 3, _scope([0]))[0]
-    assert hits.indices.tolist() == [0, 1, 2]
+    assert hits.rows.tolist() == [0, 1, 2]
     assert hits.similarities.tolist() == [0, 0, 0]
 
 
@@ -96,4 +96,4 @@ def test_the_gallery_may_be_a_memory_map(tmp_path):
         search(vectors, queries, 4, _scope(queries)),
         strict=True,
     ):
-        np.testing.assert_array_equal(a.indices, b.indices)
+        np.testing.assert_array_equal(a.rows, b.rows)

@@ -30,7 +30,7 @@ def test_the_graph_finds_nearly_all_that_exact_search_finds(vectors, graph):
     truth = search(vectors, vectors, 10, Scope(None, [NOTHING] * 500))
     found = graph.search(vectors, vectors, 10)
     shares = [
-        len(set(a.indices.tolist()) & set(b.indices.tolist())) / 10
+        len(set(a.rows.tolist()) & set(b.rows.tolist())) / 10
         for a, b in zip(truth, found, strict=True)
     ]
     assert np.mean(shares) > 0.99
@@ -40,12 +40,12 @@ def test_the_graph_finds_nearly_all_that_exact_search_finds(vectors, graph):
 def test_similarities_are_those_of_exact_search(vectors, graph):
     hits = graph.search(vectors, vectors[:1], 5)[0]
     exact = search(vectors, vectors[:1], 5, Scope(None, [NOTHING]))[0]
-    assert hits.indices.tolist() == exact.indices.tolist()
+    assert hits.rows.tolist() == exact.rows.tolist()
     assert hits.similarities.tolist() == exact.similarities.tolist()
 
 
 def test_more_than_the_graph_can_reach_is_answered_exactly(vectors, graph):
-    assert len(graph.search(vectors, vectors[:2], 501)[0].indices) == 500
+    assert len(graph.search(vectors, vectors[:2], 501)[0].rows) == 500
 
 
 def test_a_saved_graph_answers_the_same(tmp_path, vectors, graph):
@@ -54,7 +54,7 @@ def test_a_saved_graph_answers_the_same(tmp_path, vectors, graph):
     for a, b in zip(
         loaded.search(vectors, vectors[:9], 5), graph.search(vectors, vectors[:9], 5), strict=True
     ):
-        assert a.indices.tolist() == b.indices.tolist()
+        assert a.rows.tolist() == b.rows.tolist()
 
 
 def test_the_same_vectors_give_the_same_bytes(tmp_path, vectors):

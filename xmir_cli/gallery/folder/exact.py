@@ -14,10 +14,10 @@ _LOWEST = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True)
-class Hits:
-    """The nearest items of one query, best first: gallery indices and similarities."""
+class Neighbours:
+    """The nearest rows of one query, best first, and their similarities."""
 
-    indices: Integers
+    rows: Integers
     similarities: Floats
 
 
@@ -29,7 +29,7 @@ class Scope:
     excluded: Sequence[Integers]
 
 
-def search(vectors: Vectors, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
+def search(vectors: Vectors, queries: Vectors, k: int, scope: Scope) -> list[Neighbours]:
     """The k nearest items of each query, fewer where fewer may be found.
 
     Args:
@@ -55,14 +55,14 @@ def search(vectors: Vectors, queries: Vectors, k: int, scope: Scope) -> list[Hit
     return [rank(vectors, query, near, k) for query, near in zip(queries, found, strict=True)]
 
 
-def rank(vectors: Vectors, query: Vectors, indices: Integers, k: int) -> Hits:
+def rank(vectors: Vectors, query: Vectors, indices: Integers, k: int) -> Neighbours:
     """The k nearest to `query` [D] among the items `indices`, compared in float64."""
     similarities = _similarities(vectors, query, indices)
     order = np.lexsort((indices, -similarities))[:k]
-    return Hits(indices[order], similarities[order])
+    return Neighbours(indices[order], similarities[order])
 
 
-def rank_each(vectors: Vectors, queries: Vectors, indices: Integers, k: int) -> list[Hits]:
+def rank_each(vectors: Vectors, queries: Vectors, indices: Integers, k: int) -> list[Neighbours]:
     """The same, bit for bit, for each of the queries [B, D] among items of its own [B, m]."""
     together, found = _ROWS // indices.shape[1], []
     if not together:
@@ -73,7 +73,7 @@ def rank_each(vectors: Vectors, queries: Vectors, indices: Integers, k: int) -> 
         similarities = (vectors[near] * wide).sum(axis=2)
         order = np.lexsort((near, -similarities))[:, :k]
         for row, best in enumerate(order):
-            found.append(Hits(near[row, best], similarities[row, best]))
+            found.append(Neighbours(near[row, best], similarities[row, best]))
     return found
 
 

@@ -19,7 +19,7 @@ import hnswlib
 import numpy as np
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.folder.exact import Hits, Scope, rank_each, search
+from xmir_cli.gallery.folder.exact import Neighbours, Scope, rank_each, search
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.vectors import Integers, Vectors
 
@@ -35,7 +35,7 @@ class Graph:
     index: hnswlib.Index
     settings: GraphSettings
 
-    def search(self, vectors: Vectors, queries: Vectors, k: int) -> list[Hits]:
+    def search(self, vectors: Vectors, queries: Vectors, k: int) -> list[Neighbours]:
         """The k nearest items [B], almost always; similarities are recomputed exactly."""
         try:
             self.index.set_ef(max(self.settings.ef, k))

@@ -1,0 +1,73 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from xmir_cli.gallery.folder import images as module
+from xmir_cli.gallery.folder.conditions import exclude
+from xmir_cli.gallery.folder.images import Images
+from xmir_cli.gallery.protocol import Conditions, identity_in
+from xmir_cli.retrieval.queries import Question
+
+ROWS = 40
+
+
+def _items():
+    generator = np.random.default_rng(0)
+    patients = [f"p{number}" if number else None for number in generator.integers(0, 6, ROWS)]
+    return pa.table(
+        {
+            "id": [f"i{row}" for row in range(ROWS)],
+            "path": [f"/d/{row // 3}.tif#frame={row % 3 + 1}" for row in range(ROWS)],
+            "sha256": [f"hash of {row // 6}" for row in range(ROWS)],  # each file twice
+            "patient": pa.array(patients, pa.string()),
+            "width": pa.array(generator.integers(1, 4, ROWS), pa.int32()),
+        }
+    )
+
+
+@pytest.mark.parametrize("not_same", [(), ("patient",), ("id", "patient", "width")])
+@pytest.mark.parametrize("not_itself", [True, False])
+def test_excluded_are_the_items_with_a_value_of_the_query(not_same, not_itself):
+    items = _items().to_pylist()
+    nothing = np.zeros(2, np.float32)
+    asked = [
+        Question("q", nothing, items[row], identity_in(items[row])) for row in (3, 0, 3, 17, 39)
+    ]
+    asked += [
+        Question("q", nothing, {}),
+        Question("q", nothing, {"patient": "nobody here", "width": "2"}),
+        Question("q", nothing, {"patient": None, "id": ""}),
+        Question("q", nothing, {"path": "/d/5.tif#frame=2"}, "hash of 5#frame=4"),
+    ]
+    conditions = Conditions(not_itself=not_itself, not_same=not_same)
+    found = exclude(_items(), Images(_items()), conditions, asked)
+    columns = {*not_same, *(("id", "path") if not_itself else ())}
+    for query, excluded in zip(asked, found, strict=True):
+        expected = [
+            row
+            for row, item in enumerate(items)
+            if any(
+                query.columns.get(column) and str(item[column]) == str(query.columns[column])
+                for column in columns
+            )
+            or (not_itself and identity_in(item) == query.identity)
+        ]
+        assert excluded.tolist() == expected
+
+
+@pytest.mark.parametrize("passes", [0, 2, 99])
+def test_images_are_found_by_their_identities_however_often(monkeypatch, passes):
+    monkeypatch.setattr(module, "_PASSES", passes)
+    rows = _items().to_pylist()
+    asked = [identity_in(row) for row in rows]
+    asked += ["", "hash of 3", "hash of 3#frame=4", "hash of", "no hash", "hash of 1#frame=02"]
+    expected = [
+        [row for row, item in enumerate(rows) if identity and identity_in(item) == identity]
+        for identity in asked
+    ]
+    assert len(expected[0]) == 2
+    images = Images(_items())
+    for _ in range(4):
+        assert [found.tolist() for found in images.rows_of(asked, often=True)] == expected
+        assert [found.tolist() for found in images.rows_of([None, *asked])] == [[], *expected]
+    assert images.rows_of([], often=True) == []

@@ -1,0 +1,89 @@
+"""The engines of galleries, by the names of the indexes they open.
+
+A name is a path or a URL, and which of them is settled here, before anybody makes a Path of it: a
+Path of scheme://place has lost a slash. A new engine is a file with what `EngineFile` asks for, and
+a row.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from xmir_cli.errors import UsageError
+from xmir_cli.records import Record
+
+if TYPE_CHECKING:
+    from xmir_cli.gallery.protocol import Gallery
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+class EngineFile(Protocol):
+    """What an engine's file has."""
+
+    def open_gallery(self, name: str, weights: str | None = None) -> "Gallery":
+        """Open an index whose model's weights lie elsewhere if `weights` says so; or DataError."""
+
+    def is_index(self, name: str) -> bool:
+        """Whether there is an index of that name, and not something else; opens nothing large."""
+
+    def describe_index(self, name: str) -> Record:
+        """What 'xmir info' says of an index once it was checked."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A kind of index."""
+
+    called: str  # what its indexes are called, for people
+    recognises: Callable[[str], bool]  # whether a name is that of such an index, if there is one
+    file: Callable[[], EngineFile]
+
+
+# an engine's file is imported when it is needed, for its libraries need not be installed
+def _folder() -> EngineFile:
+    from xmir_cli.gallery.folder import engine  # noqa: PLC0415
+
+    return engine
+
+
+ENGINES = (Engine("a folder NAME.xmir", lambda name: not is_url(name), _folder),)
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is no path."""
+    return _URL.match(name) is not None
+
+
+def absolute(name: str) -> str:
+    """The name of the same index from wherever it is asked for."""
+    return name if is_url(name) else str(Path(name).absolute())
+
+
+def open_gallery(name: str, weights: str | None = None) -> "Gallery":
+    """Open the index of that name, its model's weights lying elsewhere if `weights` says so.
+
+    Raises UsageError for a URL that no engine knows, DataError for what is no index or damaged.
+    """
+    return _engine(name).open_gallery(name, weights)
+
+
+def is_index(name: str) -> bool:
+    """Whether there is an index of that name; raises UsageError as `open_gallery`."""
+    return _engine(name).is_index(name)
+
+
+def describe_index(name: str) -> Record:
+    """What 'xmir info' says of it; raises as `open_gallery`."""
+    return _engine(name).describe_index(name)
+
+
+def _engine(name: str) -> EngineFile:
+    for engine in ENGINES:
+        if engine.recognises(name):
+            return engine.file()
+    scheme = name.partition("://")[0]  # the rest may hold a password
+    known = " or ".join(engine.called for engine in ENGINES)
+    raise UsageError(f"{scheme}://...: unknown kind of index; expected {known}")

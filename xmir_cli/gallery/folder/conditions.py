@@ -1,0 +1,89 @@
+"""Conditions as rows of an index folder: which may be found, and how many of a kind."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xmir_cli.gallery.folder.exact import Neighbours
+from xmir_cli.gallery.folder.images import Images
+from xmir_cli.gallery.folder.items import Items
+from xmir_cli.gallery.protocol import Conditions, Query
+from xmir_cli.gallery.texts import differs, equals, numbers_of, rows_sharing
+from xmir_cli.gallery.vectors import Booleans, Integers
+
+_NOTHING: Integers = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Most:
+    """At most `limit` rows of each kind: kinds [N] by number, -1 where a row is of none."""
+
+    kinds: Integers
+    limit: int
+
+    def nearest(self, search: Callable[[int], list[Neighbours]], k: int) -> list[Neighbours]:
+        """The first k of each query; `search` finds as many as it is told, deep enough for that."""
+        depth = k
+        while True:
+            found = search(depth)
+            thinned = [self.thin(near, k) for near in found]
+            short = [len(near.rows) < k for near in thinned]
+            more = [len(near.rows) == depth for near in found]
+            if not any(a and b for a, b in zip(short, more, strict=True)):
+                return thinned
+            depth *= 4
+
+    def thin(self, near: Neighbours, k: int) -> Neighbours:
+        """The first k rows that are not one too many of their kind."""
+        counts: Counter[int] = Counter()
+        kept = []
+        for place, kind in enumerate(self.kinds[near.rows].tolist()):
+            counts[kind] += 1
+            if kind < 0 or counts[kind] <= self.limit:
+                kept.append(place)
+        return Neighbours(near.rows[kept[:k]], near.similarities[kept[:k]])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is the same for all queries: the rows that may be found [N] (None: all)."""
+
+    allowed: Booleans | None
+    most: Most | None
+
+
+def select(items: Items, conditions: Conditions) -> Selection:
+    """The conditions that know of no query, over the items [N]."""
+    allowed = np.ones(len(items), dtype=bool)
+    for column, value in conditions.equals:
+        allowed &= equals(items[column], value)
+    for column, value in conditions.differs:
+        allowed &= differs(items[column], value)
+    allowed[rows_of(list(conditions.without))] = False
+    most = None
+    if conditions.at_most is not None:
+        column, limit = conditions.at_most
+        most = Most(numbers_of(items[column]), limit)
+    return Selection(None if allowed.all() else allowed, most)
+
+
+def exclude(
+    items: Items, images: Images, conditions: Conditions, queries: Sequence[Query]
+) -> list[Integers]:
+    """For each query the rows that it may not find, whatever others may."""
+    columns = [*(("id", "path") if conditions.not_itself else ()), *conditions.not_same]
+    found = [
+        rows_sharing(items[column], [query.columns.get(column) for query in queries])
+        for column in columns
+    ]
+    if conditions.not_itself:
+        found.append(images.rows_of([query.identity for query in queries]))
+    nothing = [_NOTHING] * len(queries)
+    return [np.unique(np.concatenate(rows)) for rows in zip(nothing, *found, strict=True)]
+
+
+def rows_of(keys: Sequence[object]) -> Integers:
+    """The rows of an index folder's keys, which are just that."""
+    return np.array(keys, dtype=np.int64)

@@ -1,0 +1,155 @@
+"""A gallery as commands and explanations see it: searched, looked up, read through.
+
+What keeps the items is an engine. It knows each of them by a key of its own, which whoever gets it
+may compare, keep and hand back, and which means nothing else. Two keys of one opened gallery are
+equal if they are of one item; another gallery's keys mean nothing to it.
+
+Items have an order, that of `iterate`. No value, None or the empty text, is never the same as
+another.
+"""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xmir_cli.gallery.vectors import Floats, Vectors
+from xmir_cli.pictures.identity import identity_of
+from xmir_cli.records import ModelSpec
+
+ItemKey = Hashable
+Columns = Mapping[str, object]  # of one image: id, path, sha256, width, height, label, patient ...
+
+
+class Query(Protocol):
+    """What is asked with: its unit vector, and what is known of it."""
+
+    @property
+    def vector(self) -> Vectors:
+        """The unit vector [D]."""
+
+    @property
+    def columns(self) -> Columns:
+        """Those values that are known, under the names of the items' columns."""
+
+    @property
+    def identity(self) -> str | None:
+        """Which image it is, where it is one."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What an item must be to be found. Values are compared as texts."""
+
+    equals: tuple[tuple[str, str], ...] = ()  # column, value there; empty: nothing is there
+    differs: tuple[tuple[str, str], ...] = ()  # column, value: something else is there
+    not_itself: bool = False  # has neither the query's id nor its path nor its identity
+    not_same: tuple[str, ...] = ()  # columns in which it has not the query's value
+    at_most: tuple[str, int] | None = None  # column, count: so many of each value, the nearest
+    without: frozenset[ItemKey] = frozenset()  # is none of these
+
+
+EVERYTHING = Conditions()
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The nearest items of one query, best first."""
+
+    keys: Sequence[ItemKey]
+    similarities: Floats
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Items that follow each other."""
+
+    keys: Sequence[ItemKey]
+    vectors: Vectors  # [n, D]
+    columns: pa.Table  # [n]
+
+
+class Gallery(Protocol):
+    """An opened index of images that were embedded by one model."""
+
+    @property
+    def name(self) -> str:
+        """What it was opened by, a path or a URL; without secrets, for it stands in records."""
+
+    @property
+    def digest(self) -> str:
+        """Names the content: another one for other items, vectors or feature maps."""
+
+    @property
+    def model(self) -> ModelSpec:
+        """What the images were embedded by."""
+
+    @property
+    def dim(self) -> int:
+        """The length D of the vectors."""
+
+    @property
+    def column_names(self) -> Sequence[str]:
+        """What is known of the items: id, path, sha256, width, height, and whatever else."""
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the items' last feature maps are kept."""
+
+    def __len__(self) -> int:
+        """How many items there are."""
+
+    def search(
+        self,
+        queries: Sequence[Query],
+        k: int,
+        conditions: Conditions = EVERYTHING,
+        job: int = 1,
+    ) -> list[Hits]:
+        """The k nearest items of each query, fewer where the conditions leave fewer.
+
+        Args:
+            queries: At least one.
+            k: How many, at least 1.
+            conditions: What an item must be; the columns they name are there.
+            job: How many queries there are in all, in this call and others. For many of them, and
+                without conditions, an engine may choose a way that misses a few of the nearest.
+
+        Returns:
+            One result for each query. Similarities are the `products` of the vectors as they are
+            kept, in float64; equal ones fall in the order of the items.
+        """
+
+    def by_id(self, ids: Sequence[str]) -> list[ItemKey | None]:
+        """The item of each id, None for an unknown one. The empty text is no id, path, identity."""
+
+    def by_path(self, paths: Sequence[str]) -> list[list[ItemKey]]:
+        """The items of each path, in their order."""
+
+    def by_identity(self, identities: Sequence[str]) -> list[list[ItemKey]]:
+        """The items that are each image, in their order: copies of a file have one identity."""
+
+    def vectors_of(self, keys: Sequence[ItemKey]) -> Vectors:
+        """The unit vectors [n, D] of items, in the order of the keys."""
+
+    def columns_of(self, keys: Sequence[ItemKey]) -> list[Columns]:
+        """All that is known of items, in the order of the keys."""
+
+    def features_of(self, keys: Sequence[ItemKey]) -> NDArray[np.float16]:
+        """The feature maps [n, C, h, w] of items, where they are kept."""
+
+    def iterate(self, size: int, names: Sequence[str] | None = None) -> Iterator[Chunk]:
+        """All items in their order, `size` at a time, with the columns `names` (None: all).
+
+        The last chunk may be smaller. Whoever asks for all at once gets all at once, and an engine
+        that has them in a file maps them from there.
+        """
+
+
+def identity_in(columns: Columns) -> str | None:
+    """Which image an item is, by its path and its file's hash; None without a hash."""
+    sha256, path = columns.get("sha256"), columns.get("path")
+    return identity_of(str(sha256), str(path)) if sha256 else None

@@ -1,0 +1,48 @@
+"""Columns as conditions see them: whatever they hold is text, and nothing is the empty text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xmir_cli.gallery.vectors import Booleans, Integers
+
+_NOTHING: Integers = np.empty(0, dtype=np.int64)
+
+
+def equals(column: pa.ChunkedArray, value: str) -> Booleans:
+    """Where the column [N] has the value; the empty one where nothing is there."""
+    same = pc.equal(_texts(column), pa.scalar(value, pa.string()))
+    return np.asarray(same.to_numpy(), dtype=bool)
+
+
+def differs(column: pa.ChunkedArray, value: str) -> Booleans:
+    """Where the column [N] has another value than this, and has one."""
+    return ~(equals(column, value) | equals(column, ""))
+
+
+def rows_sharing(column: pa.ChunkedArray, values: Sequence[object]) -> list[Integers]:
+    """For each value the rows of the column that have it, all in one pass; nothing has none."""
+    texts = [None if value is None else str(value) for value in values]
+    distinct = list(dict.fromkeys(text for text in texts if text))
+    which = pc.index_in(pc.cast(column, pa.string()), value_set=pa.array(distinct, pa.string()))
+    rows = pc.indices_nonzero(pc.is_valid(which)).to_numpy().astype(np.int64)
+    numbers = pc.drop_null(which).to_numpy()
+    order = np.argsort(numbers, kind="stable")
+    ends = np.searchsorted(numbers[order], np.arange(len(distinct)), side="right")
+    groups = dict(zip(distinct, np.split(rows[order], ends), strict=False))
+    return [groups[text] if text else _NOTHING for text in texts]
+
+
+def numbers_of(column: pa.ChunkedArray) -> Integers:
+    """A number for each value of the column [N], -1 where nothing is there."""
+    texts = pc.cast(column, pa.string()).combine_chunks()
+    found = pc.fill_null(texts.dictionary_encode().indices, -1).to_numpy()
+    numbers = np.array(found, dtype=np.int64)
+    numbers[equals(column, "")] = -1
+    return numbers
+
+
+def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(pc.cast(column, pa.string()), "")
