@@ -11,6 +11,7 @@ from xmir_cli.errors import DataError
 from xmir_cli.gallery.engines import is_index, open_gallery
 from xmir_cli.gallery.texts import equals
 from xmir_cli.gallery.vectors import Booleans, Integers, keep_usable
+from xmir_cli.pictures.identity import identity_of
 from xmir_cli.retrieval.conditions import check_column
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
 from xmir_cli.store.names import typed
@@ -52,20 +53,28 @@ def texts(images: Embeddings, column: str) -> list[str | None]:
 
 
 def positions(queries: Embeddings, gallery: Embeddings) -> Integers:
-    """Where each query stands in the gallery [Q]: the same id and file; -1 when it is not there."""
+    """Where each query stands in the gallery [Q]: the same id and image; -1 if it is not there."""
     places = {key: place for place, key in enumerate(_keys(gallery))}
     return np.array([places.get(key, -1) for key in _keys(queries)], dtype=np.int64)
 
 
 def copies(queries: Embeddings, gallery: Embeddings, own: Integers) -> Integers:
-    """How many other items of the gallery are the same file as each query [Q]."""
-    counts = Counter(texts(gallery, "sha256"))
-    found = [counts[name] if name else 0 for name in texts(queries, "sha256")]
+    """How many other items of the gallery are the same image as each query [Q]."""
+    counts = Counter(_identities(gallery))
+    found = [counts[name] if name else 0 for name in _identities(queries)]
     return np.maximum(np.array(found, dtype=np.int64) - (own >= 0), 0)
 
 
 def _keys(images: Embeddings) -> list[tuple[str | None, str | None]]:
-    return list(zip(texts(images, "id"), texts(images, "sha256"), strict=True))
+    return list(zip(texts(images, "id"), _identities(images), strict=True))
+
+
+def _identities(images: Embeddings) -> list[str | None]:
+    hashes, paths = texts(images, "sha256"), texts(images, "path")
+    return [
+        identity_of(sha256, path or "") if sha256 else None
+        for sha256, path in zip(hashes, paths, strict=True)
+    ]
 
 
 def _only(images: Embeddings, rows: Booleans) -> Embeddings:
