@@ -82,11 +82,13 @@ def test_auto_negative_without_labels_or_index_skips_the_record(xmir, records):
     unlabelled = [record for record in records if names([record["retrieved"]]) == ["f.png"]]
     nowhere = [{key: value for key, value in records[0].items() if key != "index"}]
     gone = [{**records[0], "index": "gone.xmir"}]
-    result = xmir(*TRIPLET, stdin=jsonl([*unlabelled, *nowhere, *gone]))
+    elsewhere = [{**records[0], "index": "redis://host"}]
+    result = xmir(*TRIPLET, stdin=jsonl([*unlabelled, *nowhere, *gone, *elsewhere]))
     assert result.code == 5
     assert "skipped line 1: no-negative: retrieved_label: expected a string" in result.stderr
     assert "skipped line 2: bad-record: index: expected the path" in result.stderr
     assert "skipped line 3: bad-record: index: gone.xmir: not an xmir index" in result.stderr
+    assert "skipped line 4: bad-record: index: redis://...: unknown kind" in result.stderr
 
 
 def test_too_few_of_another_label_is_said(xmir, records):

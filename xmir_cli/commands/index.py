@@ -21,8 +21,8 @@ def command(
             "an Arrow stream or receipt on standard input.",
         ),
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The index, NAME.xmir.")
+    target: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="The index, NAME.xmir.")
     ],
     kind: Annotated[
         Literal["auto", "exact", "hnsw"],
@@ -45,6 +45,9 @@ def command(
     Search is exact but where an HNSW index gets 256 queries or more in one command, without
     filters: then the graph finds nearly all of the nearest (its recall is said here).
     """
+    from xmir_cli.gallery.engines import folder_of
+
+    output = folder_of(target)
     refuse_existing(output, force)
     _refuse_other(output)
     from xmir_cli.gallery.folder.build import build_gallery

@@ -80,10 +80,21 @@ def describe_index(name: str) -> Record:
     return _engine(name).describe_index(name)
 
 
+def folder_of(name: str) -> Path:
+    """The folder of an index that is to be built; UsageError for a URL, for none builds there."""
+    if is_url(name):
+        raise _unknown(name)
+    return Path(name)
+
+
 def _engine(name: str) -> EngineFile:
     for engine in ENGINES:
         if engine.recognises(name):
             return engine.file()
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> UsageError:
     scheme = name.partition("://")[0]  # the rest may hold a password
     known = " or ".join(engine.called for engine in ENGINES)
-    raise UsageError(f"{scheme}://...: unknown kind of index; expected {known}")
+    return UsageError(f"{scheme}://...: unknown kind of index; expected {known}")
