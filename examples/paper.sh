@@ -100,7 +100,7 @@ explanation() {
         xmir query --index "$folder/test.xmir" --all --no-self --top "$TOP" --format jsonl
     keep "$folder/hits.jsonl" python "$here/paper_queries.py" "$QUERIES" "$folder/hits-all.jsonl"
     keep "$folder/maps.jsonl" \
-        xmir saliency "$folder/hits.jsonl" --method "$METHODS" --window "$WINDOW" \
+        xmir saliency "$folder/hits.jsonl" --method "$METHODS" --window-size "$WINDOW" \
         --stride "$STRIDE" --device "$DEVICE" --batch "$BATCH" --format jsonl -o "$folder/maps"
     [ ! -e "$folder/causal.jsonl" ] || return 0
     # scoring takes longest: in parts of 20 queries, so that an interruption costs one of them
@@ -109,7 +109,7 @@ explanation() {
     split -a 4 -l $((20 * TOP * methods)) "$folder/maps.jsonl" "$folder/parts/maps-"
     for part in "$folder"/parts/maps-????; do
         keep "$folder/parts/causal-${part##*-}.jsonl" \
-            xmir causal-metric "$part" --preset paper --steps "$STEPS" --control "$CONTROLS" \
+            xmir causal-metric "$part" --preset paper --curve-steps "$STEPS" --control "$CONTROLS" \
             --seed "$seed" --device "$DEVICE" --batch "$BATCH" --format jsonl
     done
     keep "$folder/causal.jsonl" cat "$folder"/parts/causal-????.jsonl

@@ -31,7 +31,7 @@ xmir retrieval-metric test.parquet --exclude-same patient --format jsonl > retri
 run xmir query "$(sed -n 2p queries.csv | cut -d, -f1)" --top 3
 say 'xmir query queries.csv --top 3 | xmir saliency | xmir causal-metric > causal.jsonl'
 xmir query queries.csv --top 3 \
-    | xmir saliency --method occlusion,attention,activation,random --window 16 --stride 4 -o maps \
+    | xmir saliency --method occlusion,attention,activation,random --window-size 16 --stride 4 -o maps \
     | xmir causal-metric --format jsonl > causal.jsonl
 head -24 causal.jsonl | grep -v '"random"' | xmir montage --side 160 --force -o overlays.png
 say 'head -12 causal.jsonl | xmir sanity-check --method activation,attention --mode full'

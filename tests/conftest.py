@@ -4,14 +4,17 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from xmir_cli import main
+from xmir_cli.wire.schema import keys_of
+from xmir_cli.wire.schemas import all_schemas
 
 os.environ["XMIR_NETWORKS"] = str(Path(__file__).parent / "networks")  # of commands, too
 
@@ -47,6 +50,9 @@ def xmir(monkeypatch: pytest.MonkeyPatch) -> Xmir:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main.execute([str(argument) for argument in arguments])
+        files = [Path(str(each)) for each in arguments if str(each).endswith(".jsonl")]
+        given = [each.read_bytes() for each in files if each.is_file()]
+        _check_keys(raw_out.getvalue(), b"\n".join([data, *given]))
         return Result(
             int(code),
             raw_out.getvalue().decode("utf-8", "replace"),
@@ -55,6 +61,27 @@ def xmir(monkeypatch: pytest.MonkeyPatch) -> Xmir:
         )
 
     return run
+
+
+def _check_keys(stdout: bytes, stdin: bytes) -> None:
+    """Every key that a command adds to a record stands in the table of its schema."""
+    came = {key for record in _objects(stdin) for key in record}
+    for record in _objects(stdout):
+        schema = all_schemas().get(record.get("schema"))
+        if schema is None:
+            assert "schema" not in record, f"{record['schema']}: no such schema in the table"
+            continue
+        patterns = [re.sub("[A-Z]+", r"\\w+", name) for name in vars(schema).get("OTHERS", ())]
+        for key in record.keys() - keys_of(schema).keys() - came - {"schema"}:
+            known = any(re.fullmatch(pattern, key) for pattern in patterns)
+            assert known, f"{record['schema']}: {key} is not in the table"
+
+
+def _objects(data: bytes) -> Iterator[dict]:
+    for line in data.splitlines():
+        with contextlib.suppress(ValueError, RecursionError):
+            if line.startswith(b"{") and isinstance(found := json.loads(line), dict):
+                yield found
 
 
 @pytest.fixture(scope="session")

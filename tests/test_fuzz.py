@@ -161,7 +161,7 @@ def _fields(world: World, kind: str) -> list[dict]:
     ("kind", "command"),
     [
         ("retrieval", ("saliency", "-", "--method", "activation", "--force", "-o", "out")),
-        ("saliency", ("causal-metric", "-", "--steps", "2")),
+        ("saliency", ("causal-metric", "-", "--curve-steps", "2")),
         ("retrieval", ("montage", "-", "--force", "-o", "page.png")),
         ("saliency", ("montage", "-", "--force", "-o", "page.png")),
         ("retrieval", ("sanity-check", "-", "--method", "activation")),
@@ -294,7 +294,7 @@ def test_no_damaged_file_ends_in_a_traceback(world: World, name: str):
                 *command, stdin=json.dumps({**world.saliency[0], "saliency": str(path)}).encode()
             )
             for command in (
-                ("causal-metric", "-", "--steps", "2"),
+                ("causal-metric", "-", "--curve-steps", "2"),
                 ("montage", "-", "-f", "-o", "p.png"),
             )
         ],

@@ -57,7 +57,7 @@ def test_the_whole_pipe_ends_well_under_pipefail(gallery):
     done = shell(
         "xmir query 0.png --top 2 --device cpu"
         " | xmir saliency --method activation,random --device cpu"
-        " | xmir causal-metric --steps 4 --device cpu",
+        " | xmir causal-metric --curve-steps 4 --device cpu",
         gallery,
     )
     assert done.returncode == 0
@@ -74,7 +74,7 @@ def test_an_upstream_failure_is_never_a_success(gallery):
 
 ASK = "xmir query --all --top 6"
 MAPS = "xmir saliency --method activation --device cpu"
-SCORES = "xmir causal-metric --steps 1 --device cpu"
+SCORES = "xmir causal-metric --curve-steps 1 --device cpu"
 
 
 @pytest.mark.parametrize("stages", [(ASK, MAPS), (ASK, MAPS, SCORES)], ids=len)

@@ -32,13 +32,16 @@ def run():
 
 def test_every_setting_of_every_method_has_a_flag():
     parameters = inspect.signature(method_settings(command)).parameters
-    settings = {own.name for entry in catalogue().values() for own in entry.settings}
+    settings = {f"setting_{own.name}" for entry in catalogue().values() for own in entry.settings}
     assert set(parameters) == {"name"} | settings
 
 
 def test_only_what_was_typed_arrives_as_text(run):
     assert run() == ("x", {})
-    assert run("--name", "y", "--window", "9", "--abs") == ("y", {"window": "9", "abs": "true"})
+    assert run("--name", "y", "--window-size", "9", "--abs") == (
+        "y",
+        {"window_size": "9", "abs": "true"},
+    )
     assert run("--no-abs") == ("x", {"abs": "false"})
 
 
@@ -46,13 +49,13 @@ def test_help_names_the_methods_of_a_shared_setting(run, capsys):
     with pytest.raises(IndexError):  # help runs no command
         run("--help")
     text = " ".join(capsys.readouterr().out.split())
-    assert "activation: negative shares" in text
-    assert "occlusion: mask: a window that brings the images closer" in text
+    assert "activation: how many of the strongest pairs" in text
+    assert "bilrp: how many of the strongest pairs" in text
 
 
 def test_setting_named_like_a_flag_of_the_command_is_a_bug():
-    def clashing(window: int = 3, *, settings: Mapping[str, str]) -> int:
-        return window + len(settings)
+    def clashing(window_size: int = 3, *, settings: Mapping[str, str]) -> int:
+        return window_size + len(settings)
 
     with pytest.raises(AssertionError, match="a setting has the name of a flag"):
         method_settings(clashing)

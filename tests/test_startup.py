@@ -66,7 +66,7 @@ def test_the_list_of_commands_says_what_each_command_says(name, summary):
 def test_the_list_of_commands_needs_none_of_their_files():
     script = (
         "import sys\nfrom xmir_cli import main\nmain.execute(['--help'])\n"
-        "print([name for name in sys.modules if name.startswith('xmir_cli.commands')])"
+        "print([name for name in sys.modules if name.startswith('xmir_cli.commands.')])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -5,11 +5,13 @@ import sys
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from xmir_cli.errors import Status
+from xmir_cli.errors import ItemError, Status
+from xmir_cli.wire.records import Record
 
 SKIP_LINES = 20  # this many skips are named one by one, the rest are only counted
 _QUIET_SECONDS = 2.0  # work shorter than this shows no progress
@@ -61,34 +63,62 @@ def _say(kind: str, message: str) -> None:
         sys.stderr.flush()
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a command ends: its exit code, and what is said after its last record."""
+
+    status: Status = Status.DONE
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()  # gates that are not met, a line each
+
+    def judged(self, failures: Sequence[str]) -> "Ending":
+        """The same, or with exit code 4 where a gate was not met."""
+        if not failures:
+            return self
+        return replace(self, status=Status.GATE, failures=(*self.failures, *failures))
+
+    def tell(self) -> Status:
+        """Say it on stderr and give the exit code."""
+        for line in self.warnings:
+            warning(line)
+        for line in self.notes:
+            note(line)
+        for line in self.failures:
+            error(line)
+        return self.status
+
+
+Records = Generator[Record, None, Ending]  # what a story yields, and how it ends
+
+
 class Skips:
-    """Counts inputs left out, names the first ones, and gives the exit code at the end."""
+    """Counts inputs left out, names the first ones, and gives the ending."""
 
     def __init__(self) -> None:
         self.codes: Counter[str] = Counter()
         self.listed: list[dict[str, str]] = []  # path and code of each whose path was told
 
-    def add(self, name: str, reason: str, path: str | None = None) -> None:
-        """Leave out `name`; `reason` starts with a stable code such as `truncated`."""
-        code = reason.split(":")[0]
+    def add(self, name: str, error: ItemError, path: str | None = None) -> None:
+        """Leave out `name` for a cause."""
+        code = str(error.cause)
         self.codes[code] += 1
         if path is not None:
             self.listed.append({"path": path, "code": code})
         if self.total <= SKIP_LINES:
-            warning(f"skipped {show(name)}: {reason}")
+            warning(f"skipped {show(name)}: {error.reason}")
 
     @property
     def total(self) -> int:
         """How many were left out."""
         return self.codes.total()
 
-    def finish(self, done: int, verb: str) -> Status:
-        """Say the sum (`98 embedded, 14 skipped (9 truncated, 5 empty)`), give the exit code."""
+    def finish(self, done: int, verb: str) -> Ending:
+        """The sum (`98 embedded, 14 skipped (9 truncated, 5 empty)`) and the exit code."""
         if not self.codes:
-            return Status.DONE
+            return Ending()
         parts = ", ".join(f"{count} {code}" for code, count in self.codes.most_common())
-        note(f"{done} {verb}, {self.total} skipped ({parts})")
-        return Status.SKIPPED
+        return Ending(Status.SKIPPED, (f"{done} {verb}, {self.total} skipped ({parts})",))
 
 
 class Progress(Protocol):

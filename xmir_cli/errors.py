@@ -16,6 +16,8 @@ code  meaning
 import errno
 from enum import IntEnum
 
+from xmir_cli.causes import Cause
+
 # how Python, torch, Arrow and the loader of libraries say that there was no memory
 _STARVED = (
     "can't allocate memory",
@@ -36,7 +38,11 @@ class Status(IntEnum):
 
 
 class XmirError(Exception):
-    """One line for the user: where, what was expected, what was found; the hint says what to do."""
+    """One line for the user: where, what was expected, what was found; the hint says what to do.
+
+    A setting of a command stands in backticks, such as `per_class`; the command line puts its flag
+    there.
+    """
 
     code = 1
 
@@ -49,6 +55,19 @@ class UsageError(XmirError):
     """The command line asks for something that cannot be."""
 
     code = 2
+
+
+class SettingError(XmirError):
+    """A value that a setting cannot have; the command line names the setting's flag instead.
+
+    `value` is what was given, where the message does not tell it.
+    """
+
+    code = 2
+
+    def __init__(self, name: str, message: str, hint: str = "", value: str = "") -> None:
+        super().__init__(" ".join(part for part in (name, value) if part) + f": {message}", hint)
+        self.name, self.message, self.value = name, message, value
 
 
 class DataError(XmirError):
@@ -64,19 +83,28 @@ class ModelError(XmirError):
 
 
 class ExistsError(XmirError):
-    """The output is there already and nobody said --force or --resume."""
+    """The output is there already, and it was neither to be replaced nor continued."""
 
     code = 7
 
 
 class ItemError(XmirError):
-    """One input cannot be used; its stable code goes into the skip line, the run goes on."""
+    """One input cannot be used; it is left out by its cause, the run goes on."""
 
     code = 5
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, cause: Cause, detail: str) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause, self.detail = cause, detail
+
+    @property
+    def reason(self) -> str:
+        """Cause and detail, as a skip line has them."""
+        return f"{self.cause}: {self.detail}"
+
+    def because(self, detail: str) -> "ItemError":
+        """The same cause with another detail."""
+        return ItemError(self.cause, detail)
 
 
 def is_starved(error: BaseException) -> bool:

@@ -1,6 +1,5 @@
-"""The app: subcommands loaded when they are called, and the one place where the process ends."""
+"""The app: commands loaded when they are called, and the one place where the process ends."""
 
-import importlib
 import os
 import signal
 import sys
@@ -13,6 +12,8 @@ import typer.core
 from typer.main import get_command
 
 from xmir_cli import __version__, console
+from xmir_cli.commands import commands_by_purpose
+from xmir_cli.edge import build_function, find_new_flag
 from xmir_cli.errors import XmirError, is_starved
 from xmir_cli.quiet import libraries_silenced
 from xmir_cli.signals import die_of, end_tidily
@@ -20,19 +21,9 @@ from xmir_cli.signals import die_of, end_tidily
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
 
-# in the order of the pipeline; a test holds each summary against the command's own first line
+# every command with its summary
 COMMANDS = {
-    "train": "Train an embedding network by deep metric learning.",
-    "embed": "Turn images into unit vectors: alike images lie near.",
-    "index": "Build a searchable index of embeddings.",
-    "query": "Find the indexed images most like a new one.",
-    "saliency": "Map where a retrieved image resembles its query.",
-    "causal-metric": "Score saliency maps by insertion and deletion.",
-    "sanity-check": "Check that saliency maps depend on the trained weights.",
-    "retrieval-metric": "Score rankings by labels: mAP, P@K, MRR and more.",
-    "diff-saliency": "Map the regions whose saliency differs between classes.",
-    "montage": "Draw one page of queries, hits and their overlays.",
-    "info": "Say what a file is, what is in it and what made it.",
+    name: summary for group in commands_by_purpose().values() for name, summary in group.items()
 }
 
 MESSAGE_LIMIT = 300  # characters of a usage error
@@ -73,8 +64,10 @@ class _LazyGroup(typer.core.TyperGroup):
 
     def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for purpose, group in commands_by_purpose().items():
+            with formatter.section(purpose):
+                formatter.write_dl([(name.ljust(width), text) for name, text in group.items()])
 
     def invoke(self, ctx: "Context") -> object:
         try:
@@ -86,10 +79,9 @@ class _LazyGroup(typer.core.TyperGroup):
 
 
 def load_command(name: str) -> "Command":
-    """The command `name`, built from the function of its file."""
-    module = importlib.import_module(f"xmir_cli.commands.{name.replace('-', '_')}")
+    """The command `name`, built from its description."""
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name)(module.command)
+    single.command(name)(build_function(name))
     built = get_command(single)
     built.name = name
     return built
@@ -185,11 +177,24 @@ def _usage_error(error: Exception) -> int:
         error.show()  # type: ignore[attr-defined] # vendored type
         return 2
     path = context.command_path if context is not None else "xmir"
+    if type(error).__name__ == "NoSuchOption" and (new := _new_name(error, context)):
+        console.error(new)
+        return 2
     message = " ".join(str(format_message()).split())
     if len(message) > MESSAGE_LIMIT:  # such as every file of a glob that no argument takes
         message = f"{message[:MESSAGE_LIMIT]} ..."
     console.error(message, f"See '{path} --help'.")
     return 2
+
+
+def _new_name(error: Exception, context: "Context | None") -> str | None:
+    """What is said of a flag that has another name now."""
+    if context is None:
+        return None
+    old = str(error.option_name)  # type: ignore[attr-defined] # vendored type
+    flags = {flag for parameter in context.command.params for flag in parameter.opts}
+    new = find_new_flag(str(context.info_name), old, flags)
+    return new and f"{old}: it is {new} now"
 
 
 def _leave(status: int) -> NoReturn:

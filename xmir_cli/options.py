@@ -97,6 +97,9 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything ran
 Records = Annotated[
     str, typer.Argument(metavar="RECORDS", help="JSONL records; - is standard input.")
 ]
+Methods = Annotated[
+    str, typer.Option("--method", metavar="NAME[,NAME...]", help="One or several, in order.")
+]
 Gates = Annotated[
     list[str] | None,
     typer.Option(

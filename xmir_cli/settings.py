@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
+from typer.models import ParameterInfo
 
 from xmir_cli.saliency import Entry, Setting, catalogue
 
-Command = Callable[..., int | None]
+Command = Callable[..., int]
+
+_PREFIX = "setting_"  # of their parameters, whose names a command may have for its own
 
 
 def method_settings(command: Command) -> Command:
@@ -21,25 +24,44 @@ def method_settings(command: Command) -> Command:
     owners = _owners(catalogue())
 
     @functools.wraps(command)
-    def run(**values: object) -> int | None:
-        typed = {name: values.pop(name, None) for name in owners}
+    def run(**values: object) -> int:
+        typed = {name: values.pop(f"{_PREFIX}{name}", None) for name in owners}
         settings = {name: _text(value) for name, value in typed.items() if value is not None}
         return command(**values, settings=settings)
 
     signature = inspect.signature(command, eval_str=True)
     own = [each for name, each in signature.parameters.items() if name != "settings"]
-    shared = [parameter for parameter in own if parameter.name in owners]
-    assert not shared, f"a setting has the name of a flag: {shared}"
     flags = [_parameter(name, of) for name, of in owners.items()]
+    shared = set(map(_flag, own)) & set(map(_flag, flags))
+    assert not shared, f"a setting has the name of a flag: {shared}"
     parameters = [*own, *flags]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined] # read by inspect
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 
-def describe_methods() -> str:
-    """The methods and what each does, a line each, for a command's help."""
-    return "\n\n".join(f"{entry.name}: {entry.summary}" for entry in catalogue().values())
+def flags_of(command: Command) -> dict[str, str]:
+    """How the command line spells a setting: `--learning-rate` for `learning_rate`.
+
+    The name of a method's setting means that one, not a parameter of the command.
+    """
+    parameters = inspect.signature(command).parameters.values()
+    return {each.name.removeprefix(_PREFIX): _flag(each) for each in parameters}
+
+
+def _flag(parameter: inspect.Parameter) -> str:
+    for info in getattr(parameter.annotation, "__metadata__", ()):
+        if isinstance(info, ParameterInfo):
+            # typer keeps the first spelling where a default would stand without Annotated
+            spelled = [str(each) for each in (info.default, *(info.param_decls or ()))]
+            flags = [each.partition("/")[0] for each in spelled if each.startswith("--")]
+            return flags[0] if flags else str(info.metavar)
+    return spell_flag(parameter.name)
+
+
+def spell_flag(name: str) -> str:
+    """How a setting is spelled that says nothing else."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _owners(entries: Mapping[str, Entry]) -> dict[str, list[tuple[str, Setting]]]:
@@ -51,16 +73,16 @@ def _owners(entries: Mapping[str, Entry]) -> dict[str, list[tuple[str, Setting]]
 
 
 def _parameter(name: str, owners: list[tuple[str, Setting]]) -> inspect.Parameter:
-    setting = owners[0][1]
+    setting, flag = owners[0][1], spell_flag(name)
     text = "; ".join(f"{method}: {own.help} [{_default(own)}]" for method, own in owners)
     if setting.kind == "bool":
         kind: object = bool | None
-        option = typer.Option(f"{setting.flag}/--no-{setting.flag[2:]}", help=text)
+        option = typer.Option(f"{flag}/--no-{flag[2:]}", help=text)
     else:
         kind = str | None
-        option = typer.Option(setting.flag, metavar=_metavar(setting), help=text)
+        option = typer.Option(flag, metavar=_metavar(setting), help=text)
     return inspect.Parameter(
-        name,
+        f"{_PREFIX}{name}",
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[kind, option],

@@ -20,8 +20,9 @@ from torch.nn import functional
 
 from xmir_cli.metrics.causal import Ends
 from xmir_cli.metrics.protocol import Protocol, score_maps
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.loader import load_embedder, resolve_model
 
 LOOP, QUANTUS = "RISE's loop", "quantus, image by image"
 OURS, TWO = "xmir", "xmir, one of two maps"
@@ -93,7 +94,9 @@ def main() -> None:
     need(quantus="pip install quantus")
     importlib.import_module("quantus")  # takes long: before the clock runs
     size, protocol = (32, Protocol(steps=8)) if given.quick else (224, Protocol(steps=28))
-    spec = make_spec(None, "densenet121", "random:0", None, size, None, None)
+    spec = resolve_model(
+        ModelChoice(architecture="densenet121", weights="random:0", input_size=size)
+    )
     embedder, eager = load_embedder(spec, "cpu"), load_embedder(spec, "cpu").network
     generator = torch.Generator().manual_seed(0)
     other, image = torch.randn(2, 3, size, size, generator=generator)

@@ -14,8 +14,9 @@ from timing import arguments, chart, difference, rounds, table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder, unit
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.program.workers import share_out
 
 EAGER, LAST, OURS, PEAK = "eager", "eager, channels last", "xmir", "matrix product"
@@ -66,7 +67,11 @@ def main() -> None:
     given = arguments(__doc__.splitlines()[0])
     names = ["resnet18"] if given.quick else ["densenet121", "resnet50", "efficientnet_b0"]
     for name in names:
-        spec = make_spec(None, name, "random:0", None, 32 if given.quick else 224, None, None)
+        spec = resolve_model(
+            ModelChoice(
+                architecture=name, weights="random:0", input_size=32 if given.quick else 224
+            )
+        )
         times, notes = measure(load_embedder(spec, "cpu"), 16, given.rounds)
         title = f"{name}, 16 images at once"
         table(title, times, EAGER, notes)

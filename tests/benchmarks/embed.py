@@ -24,8 +24,9 @@ from torchvision.transforms import v2
 from xmir_cli.embedding.slots import BATCHES, embed_slots
 from xmir_cli.errors import ItemError
 from xmir_cli.model.architectures import build
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.network import Network
 
 BATCH = 16
@@ -147,7 +148,7 @@ def main() -> None:
         need(timm="pip install timm")
     count, side, size = (17, 64, 32) if given.quick else (128, 1024, 224)
     name = "resnet18" if given.quick else "densenet121"
-    spec = make_spec(None, name, "random:0", None, size, None, None)
+    spec = resolve_model(ModelChoice(architecture=name, weights="random:0", input_size=size))
     embedder, eager = load_embedder(spec, "cpu"), load_embedder(spec, "cpu").network
     eager.to(memory_format=torch.contiguous_format)  # as any script has it
     with tempfile.TemporaryDirectory() as folder:

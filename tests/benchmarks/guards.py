@@ -31,26 +31,18 @@ from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.vectors import unit_rows
-from xmir_cli.images.decode import Picture
+from xmir_cli.images.picture import Picture
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.pictures import files
 from xmir_cli.pictures.items import Item
-from xmir_cli.records import ModelSpec
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.embedding_table import Embeddings, to_table
 from xmir_cli.store.embeddings import write_embeddings
+from xmir_cli.wire.model import ModelSpec
 
 BARE = "without guards"
-
-
-class _NoHash:
-    """In the place of SHA-256."""
-
-    def __init__(self, _: bytes) -> None:
-        pass
-
-    def hexdigest(self) -> str:
-        return ""
 
 
 def _open(data: bytes, *_: object) -> Picture:
@@ -62,9 +54,8 @@ def _open(data: bytes, *_: object) -> Picture:
 @contextmanager
 def _unguarded() -> Iterator[None]:
     with (
-        mock.patch.object(slots, "read_bytes", lambda path: Path(path).read_bytes()),
-        mock.patch.object(slots, "decode_bytes", _open),
-        mock.patch.object(slots.hashlib, "sha256", _NoHash),
+        mock.patch.object(files, "_read_file", lambda path: ("", Path(path).read_bytes())),
+        mock.patch.object(files, "decode_bytes", _open),
         mock.patch.object(slots.np, "isfinite", return_value=np.array([True])),
     ):
         yield
@@ -95,9 +86,7 @@ def loading(paths: list[str], number: int) -> float:
 
     def load(path: str) -> float:
         start = time.thread_time()
-        data = slots.read_bytes(path)
-        slots.hashlib.sha256(data).hexdigest()
-        slots.decode_bytes(data, path, "auto")
+        files.read_picture(path)
         return time.thread_time() - start
 
     more = []
@@ -109,7 +98,7 @@ def loading(paths: list[str], number: int) -> float:
 
 
 def embedding(count: int, side: int, name: str, number: int, picture: Path | None) -> None:
-    spec = make_spec(None, name, "random:0", None, None, None, None)
+    spec = resolve_model(ModelChoice(architecture=name, weights="random:0"))
     embedder = load_embedder(spec, "cpu")
     with tempfile.TemporaryDirectory() as folder:
         paths, output = pictures(Path(folder), count, side), Path(folder) / "out.parquet"

@@ -28,8 +28,9 @@ from xmir_cli.explain.maps import Output
 from xmir_cli.explain.requests import Request
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.program.workers import single_thread
 from xmir_cli.render.overlay import Display
 from xmir_cli.saliency.methods.gradcam import Method
@@ -121,7 +122,9 @@ def main() -> None:
     need(captum="pip install captum")
     given = arguments(__doc__.splitlines()[0], 3)
     name, size, count = ("resnet18", 32, 3) if given.quick else ("densenet121", 224, 10)
-    embedder = load_embedder(make_spec(None, name, "random:0", None, size, None, None), "cpu")
+    embedder = load_embedder(
+        resolve_model(ModelChoice(architecture=name, weights="random:0", input_size=size)), "cpu"
+    )
     query, *hits = torch.randn(count + 1, 3, size, size, generator=torch.manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

@@ -129,9 +129,9 @@ def main() -> None:
     given = arguments(__doc__.split("\n")[0], 3, fine="stride 5 instead of 10, as in the paper")
     need(captum="pip install captum", xaitk_saliency="pip install xaitk-saliency")
     from xmir_cli.model.loader import load_embedder
-    from xmir_cli.records import ModelSpec
     from xmir_cli.saliency.methods.occlusion import Method
     from xmir_cli.saliency.sample import make_samples
+    from xmir_cli.wire.model import ModelSpec
 
     size, stride = (64, 16) if given.quick else (224, 5 if given.fine else 10)
     network = plain_network(size)
@@ -140,7 +140,7 @@ def main() -> None:
     embedder.network.features[0].load_state_dict(network[0].state_dict())
     images = list(smooth(2, size))
     query = network(images[0][None])[0].detach()
-    settings = {"stride": stride, "grid": "valid", "distance": "cosine", "clip": "none"}
+    settings = {"stride": stride, "grid": "valid", "distance": "cosine", "clip_windows": False}
     kept = make_samples(embedder, images)
 
     def ours(**more: Any) -> np.ndarray:
@@ -165,7 +165,7 @@ def main() -> None:
     here.send((query, images[1], WINDOW, BATCH)), here.recv()  # its imports are not counted
     contestants = {
         "xmir": ours,
-        "xmir --tolerance 1e-4": lambda: ours(tolerance=1e-4),
+        "xmir --similarity-tolerance 1e-4": lambda: ours(similarity_tolerance=1e-4),
         "xmir, another query, kept": again,
         "xmir --no-incremental": lambda: ours(incremental=False),
         CAPTUM: lambda: attribute(network, query, images[1], stride),

@@ -25,9 +25,9 @@ from xmir_cli.gallery.folder.engine import GRAPH_PAYS, open_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.gallery.vectors import Vectors
-from xmir_cli.records import ModelSpec
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.embeddings import Embeddings
+from xmir_cli.wire.model import ModelSpec
 
 SIZES = [(14_000, 1024), (100_000, 256)]
 LARGE, QUICK = [(1_000_000, 256)], [(500, 32)]

@@ -25,8 +25,10 @@ from timing import Times, arguments, chart, difference, need, rounds, table
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from xmir_cli.images.decode import decode
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.pictures.files import read_picture
+from xmir_cli.pictures.view import resize_picture
 from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
@@ -106,11 +108,13 @@ def counted(call: Callable[[], object], seconds: list[float]) -> Callable[[], ob
 def steps(given_rounds: int, quick: bool) -> tuple[Times, Times]:
     """An epoch of each contestant, by the clock and in processor seconds; all start alike."""
     each, side, size = (2, 64, 32) if quick else (4, 512, 224)
-    spec = make_spec(None, "densenet121", "random:0", None, size, None, None)
+    spec = resolve_model(
+        ModelChoice(architecture="densenet121", weights="random:0", input_size=size)
+    )
     embedder, other, third = (load_embedder(spec, "cpu") for _ in range(3))
     with tempfile.TemporaryDirectory() as folder:
         examples = draw(Path(folder), each * BATCHES, side)
-        pictures = Pictures(lambda path: embedder.resized(decode(path)))
+        pictures = Pictures(lambda path: resize_picture(read_picture(path), embedder.recipe))
         settings = Settings(per_class=each, augmentation=Augmentation(flip=False))
         trainer = Trainer(Feed(embedder, pictures, None), settings)
         contestants = {

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xmir_cli.classes.moments import NORMALIZATIONS, Moments, difference, normalize
+from xmir_cli.classes.moments import NORMALIZATIONS, Moments, normalize, subtract_means
 
 
 @pytest.fixture
@@ -48,19 +48,19 @@ def test_standard_error_of_one_map_is_zero(maps):
 
 
 def test_one_image_a_class_gives_the_difference_of_the_two_maps(maps):
-    found = difference(moments(maps[:1]), moments(maps[1:2])).mean
+    found = subtract_means(moments(maps[:1]), moments(maps[1:2])).mean
     np.testing.assert_allclose(found, maps[0].astype(float) - maps[1], atol=1e-6)
 
 
 def test_differences_are_antisymmetric_and_add_up(maps):
     a, b, c = moments(maps[:3]), moments(maps[3:5]), moments(maps[5:])
-    assert not difference(a, a).mean.any()
-    np.testing.assert_allclose(difference(a, b).mean, -difference(b, a).mean)
-    chain = difference(a, b).mean + difference(b, c).mean
-    np.testing.assert_allclose(chain, difference(a, c).mean, atol=1e-6)
+    assert not subtract_means(a, a).mean.any()
+    np.testing.assert_allclose(subtract_means(a, b).mean, -subtract_means(b, a).mean)
+    chain = subtract_means(a, b).mean + subtract_means(b, c).mean
+    np.testing.assert_allclose(chain, subtract_means(a, c).mean, atol=1e-6)
 
 
 def test_difference_of_l1_maps_has_the_mean_zero(maps):
     scaled = [normalize(values, "l1") for values in maps]
-    found = difference(moments(scaled[:4]), moments(scaled[4:])).mean
+    found = subtract_means(moments(scaled[:4]), moments(scaled[4:])).mean
     assert found.mean() == pytest.approx(0, abs=1e-12)

@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from xmir_cli.images.decode import decode
 from xmir_cli.metrics.protocol import Protocol, score_maps
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.pictures.reading import read_image
 from xmir_cli.store.checkpoint import write_tensors
 
 SIDE = 32  # of the tiny network's input
@@ -17,7 +18,9 @@ SIDE = 32  # of the tiny network's input
 
 @pytest.fixture
 def embedder(tiny_arch):
-    return load_embedder(make_spec(None, tiny_arch, "random:0", None, None, None, None), "cpu")
+    return load_embedder(
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0")), "cpu"
+    )
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def lines(*records):
 
 
 def input_of(embedder, path):
-    return embedder.to_input(embedder.view(decode(path)))
+    return read_image(path, embedder.recipe).input
 
 
 def test_every_record_gets_its_areas_and_curves(xmir, make_record, embedder, pair):
@@ -134,7 +137,7 @@ def test_maps_of_one_pair_come_out_in_order_as_if_alone(xmir, make_record, pair)
 
 
 def test_steps_make_the_curve_shorter(xmir, make_record):
-    (found,) = xmir("causal-metric", "--steps", "7", stdin=lines(make_record())).records()
+    (found,) = xmir("causal-metric", "--curve-steps", "7", stdin=lines(make_record())).records()
     assert (found["steps"], len(found["deletion_curve"]), found["causal"]["step"]) == (7, 8, 147)
 
 
@@ -219,13 +222,13 @@ def test_a_gate_on_an_unknown_number_is_refused_before_any_work(xmir):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"saliency": None}, "bad-input: line 2: saliency: expected a string, found nothing"),
-        ({"query": 5}, "bad-input: line 2: query: expected a string, found int"),
+        ({"saliency": None}, "no-map: the record names no saliency map"),
+        ({"query": 5}, "bad-record: query: expected a string, found int"),
         (
             {"model": {}},
-            "bad-input: line 2: model: not the description of a model ('preprocessing')",
+            "bad-record: model: not the description of a model ('preprocessing')",
         ),
-        ({"similarity": 0.123}, "changed: the similarity is "),
+        ({"similarity": 0.123}, "changed: similarity: expected 0.1230 as recorded, found "),
         ({"saliency": "no.npy"}, "bad-input: no.npy"),
         ({"retrieved": "gone.png"}, "missing: no such file (gone.png)"),
         ({"query": "gone.png"}, "missing: no such file (gone.png)"),
@@ -271,13 +274,15 @@ def test_no_records_are_an_error(xmir):
 
 
 def test_another_checkpoint_may_score_the_maps_and_says_so(xmir, make_record, tiny_arch):
-    other = load_embedder(make_spec(None, tiny_arch, "random:1", None, None, None, None), "cpu")
+    other = load_embedder(
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:1")), "cpu"
+    )
     metadata = {"xmir.model": json.dumps(other.spec.to_json())}
     write_tensors(Path("other.safetensors"), other.network.state_dict(), metadata)
     record = make_record(similarity=0.0)  # is not checked: the networks differ
     result = xmir("causal-metric", "--model", "other.safetensors", stdin=lines(record))
     assert result.stderr == (
-        "xmir: warning: the maps were made with another network than --model, which scores them\n"
+        "xmir: warning: the maps were made with another network than the one that scores them\n"
     )
     (found,) = result.records()
     assert found["causal"]["weights_sha256"] == other.spec.weights_sha256
@@ -321,6 +326,20 @@ def test_the_random_model_control_is_the_method_on_random_weights(xmir, pair, ti
     ]
     (same,), (other,) = (result.records() for result in scored)
     assert same["insertion_gain"] == {"random-model": pytest.approx(0, abs=1e-6)}
+    assert abs(other["insertion_gain"]["random-model"]) > 1e-6
+
+
+def test_a_record_of_earlier_versions_is_repeated_as_it_was_made(xmir, pair, tiny_arch):
+    """The random network of the map's own seed gives that very map, and nothing is gained."""
+    network = ("--arch", tiny_arch, "--weights", "random:3", "--device", "cpu")
+    images = ("--query", pair[0], "--image", pair[1])
+    settings = ("--window-size", "12", "--stride", "6", "--no-clip-windows")
+    (made,) = xmir("saliency", *images, *network, *settings).records()
+    old = {"window": 12, "stride": 6, "clip": "none", "tolerance": 0.0}
+    asked = ("causal-metric", "--control", "random-model", "--seed", "3")
+    (found,) = xmir(*asked, stdin=lines({**made, "settings": old})).records()
+    assert found["insertion_gain"] == {"random-model": pytest.approx(0, abs=1e-6)}
+    (other,) = xmir(*asked, stdin=lines({**made, "settings": {"stride": 6}})).records()
     assert abs(other["insertion_gain"]["random-model"]) > 1e-6
 
 

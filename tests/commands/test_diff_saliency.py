@@ -126,9 +126,9 @@ def test_all_labels_are_the_default(diff, rows):
 def test_occlusion_takes_its_settings(diff, rows):
     result = diff(
         write_manifest(rows), "--classes", "left,right", "--method", "occlusion",
-        "--window", "16", "--stride", "8", "-o", "out",
+        "--window-size", "16", "--stride", "8", "-o", "out",
     )  # fmt: skip
-    assert result.records()[0]["settings"]["window"] == 16
+    assert result.records()[0]["settings"]["window_size"] == 16
 
 
 def test_existing_figure_is_kept_without_force(diff, rows):
@@ -165,7 +165,7 @@ def test_class_without_a_readable_image_is_an_error(diff, rows):
         ),
         (["--classes", "left"], 2, "--classes: expected two or more, found left"),
         (["--method", "center,edges"], 2, "--method: expected one method, found center,edges"),
-        (["--window", "3"], 2, "--window: not a setting of activation"),
+        (["--window-size", "3"], 2, "--window-size: not a setting of activation"),
     ],
 )
 def test_misuse_is_one_line(diff, rows, arguments, code, message):

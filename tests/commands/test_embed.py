@@ -189,13 +189,13 @@ def test_without_an_output_an_arrow_stream_goes_into_the_pipe(embed, images: Pat
     assert not Path("-").exists()
     Path("a.arrow").write_bytes(result.stdout_bytes)
     assert read_embeddings("a.arrow").items.equals(read_embeddings("a.parquet").items)
-    embed(images, "-o", "b.arrow", "--format", "arrow")
+    embed(images, "-o", "b.arrow", "--file-format", "arrow")
     assert Path("b.arrow").read_bytes() == result.stdout_bytes
 
 
 def test_numpy_users_get_a_matrix_and_its_rows(embed, images: Path):
     embed(images, "-o", "a.parquet")
-    result = embed(images, "-o", "a.npy", "--format", "npy")
+    result = embed(images, "-o", "a.npy", "--file-format", "npy")
     assert result.records()[0]["kind"] == "vectors"
     assert np.array_equal(np.load("a.npy"), read_embeddings("a.parquet").vectors)
     assert pq.read_table("a.items.parquet")["id"].to_pylist() == [
@@ -207,10 +207,10 @@ def test_numpy_users_get_a_matrix_and_its_rows(embed, images: Path):
     ("arguments", "line"),
     [
         (["--resume"], "--resume needs an output: -o FILE"),
-        (["--format", "npy"], "--format npy needs an output: -o FILE"),
+        (["--file-format", "npy"], "--file-format npy needs an output: -o FILE"),
         (
-            ["--format", "npy", "-o", "a.parquet"],
-            "a.parquet: --format npy writes NAME.npy and NAME.items.parquet",
+            ["--file-format", "npy", "-o", "a.parquet"],
+            "a.parquet: --file-format npy writes NAME.npy and NAME.items.parquet",
         ),
     ],
 )
@@ -234,7 +234,7 @@ def test_an_output_that_is_an_input_is_refused(embed, images: Path):
     before = Path("a.parquet").read_bytes()
     result = embed("a.parquet", "-o", "./a.parquet", "--force")
     assert result.code == 2
-    assert result.stderr == "xmir: error: a.parquet: is an input, too\n"
+    assert result.stderr == "xmir: error: --output a.parquet: is an input, too\n"
     assert Path("a.parquet").read_bytes() == before
 
 

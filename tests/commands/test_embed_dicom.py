@@ -104,8 +104,8 @@ def test_the_window_is_part_of_the_model(embed, folder: Path, xmir):
 
 
 def test_embeddings_of_the_time_before_windows_are_still_read(embed, folder: Path):
-    from xmir_cli.records import ModelSpec
     from xmir_cli.store.embeddings import read_embeddings
+    from xmir_cli.wire.model import ModelSpec
 
     embed(folder, "-o", "a.parquet")
     spec = read_embeddings("a.parquet").model

@@ -10,13 +10,16 @@ import pytest
 from PIL import Image
 
 from xmir_cli.embedding import parts as parts_module
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.store.embeddings import read_embeddings
 
 BROKEN = """
 from torch import nn
 from xmir_cli.model.architectures import Architecture
-from xmir_cli.records import Preprocessing
+from xmir_cli.wire.model import Preprocessing
+from xmir_cli.pictures.view import view_picture
+from xmir_cli.pictures.view import to_input
 class Root(nn.Module):
     def forward(self, x):
         return (x.mean(dim=(2, 3), keepdim=True) - 0.5).exp() * 66_000
@@ -58,11 +61,11 @@ def test_the_maps_are_the_networks_and_the_rest_is_as_without(embed, images, tin
     )
     import torch
 
-    from xmir_cli.images.decode import decode
+    from xmir_cli.pictures.reading import read_image
 
-    embedder = load_embedder(make_spec(None, tiny_arch, "random:0", None, None, None, None))
-    views = [embedder.view(decode(str(images / f"{number}.png"))) for number in range(5)]
-    inputs = torch.stack([embedder.to_input(view) for view in views])
+    embedder = load_embedder(resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0")))
+    names = [str(images / f"{number}.png") for number in range(5)]
+    inputs = torch.stack([read_image(name, embedder.recipe).input for name in names])
     expected = embedder.forward_features(inputs).numpy()
     found = stored("a.parquet")
     assert found.shape == (5, 16, 8, 8)
@@ -106,7 +109,7 @@ def test_an_image_whose_map_is_beyond_float16_is_left_out(embed, images):
 
 
 def test_a_bare_matrix_has_no_place_for_them(embed, images):
-    result = embed(images, "-o", "a.npy", "--format", "npy", "--features")
+    result = embed(images, "-o", "a.npy", "--file-format", "npy", "--features")
     assert result.code == 2
     assert result.stderr.splitlines()[0] == "xmir: error: --features: a bare matrix holds none"
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from xmir_cli.gallery.folder.engine import open_gallery
-from xmir_cli.records import ModelSpec
 from xmir_cli.store.embeddings import Embeddings, write_embeddings
+from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from xmir_cli.records import ModelSpec
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.checkpoint import write_tensors
+from xmir_cli.wire.model import ModelSpec
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_embeddings_tell_rows_labels_and_model(xmir, embeddings: str, tiny_arch:
 def test_an_arrow_file_and_a_folder_of_parts_tell_the_same(xmir, embeddings: str, tiny_arch: str):
     plain = info(xmir, embeddings)
     model = ("--arch", tiny_arch, "--weights", "random:0", "--device", "cpu")
-    xmir("embed", embeddings, *model, "-o", "a.arrow", "--format", "arrow")
+    xmir("embed", embeddings, *model, "-o", "a.arrow", "--file-format", "arrow")
     Path("parts").mkdir()
     Path(embeddings).rename("parts/part-0.parquet")
     for file in ("a.arrow", "parts"):

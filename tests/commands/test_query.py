@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xmir_cli.records import ModelSpec
 from xmir_cli.store.embeddings import Embeddings, write_embeddings
+from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
 # on a circle, by angle: a and b of patient p, c and d of q, e of nobody

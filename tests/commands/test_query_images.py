@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from xmir_cli.images.decode import decode
 from xmir_cli.model.loader import load_embedder
-from xmir_cli.records import ModelSpec, Preprocessing
+from xmir_cli.pictures.reading import read_image
 from xmir_cli.store.checkpoint import write_tensors
 from xmir_cli.store.embeddings import Embeddings, write_embeddings
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 NAMES = ["a", "b", "c", "d", "e"]
 LABELS = ["ill", "ill", "well", "well", None]
@@ -37,7 +37,7 @@ def index(xmir, spec):
     for seed, name in enumerate(NAMES):
         _draw(name, seed)
     embedder = load_embedder(spec, "cpu")
-    images = [embedder.to_input(embedder.view(decode(f"{name}.png"))) for name in NAMES]
+    images = [read_image(f"{name}.png", embedder.recipe).input for name in NAMES]
     files = [Path(f"{name}.png") for name in NAMES]
     items = pa.table(
         {

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from xmir_cli.gallery.folder.manifest import read_manifest
-from xmir_cli.images.decode import decode
 from xmir_cli.model.loader import load_embedder
+from xmir_cli.pictures.reading import read_image
+from xmir_cli.pictures.view import to_input
 
 NETWORKS = Path(__file__).parents[1] / "networks" / "pooled.py"
 WIDTH, HEIGHT = 60, 44
@@ -67,10 +68,10 @@ def test_relevance_is_the_sum_over_the_cells_in_the_region(xmir, make_index):
     records = xmir("query", "a.png", "--region", "10,5,21.5,30").records()
 
     embedder = load_embedder(spec, "cpu")
-    view = embedder.view(decode("a.png"))
-    left, top, width, height = view.roi
+    view = read_image("a.png", embedder.recipe).view
+    left, top, width, height = view.frame.roi
     with torch.no_grad():
-        features = embedder.forward_features(embedder.to_input(view)[None])
+        features = embedder.forward_features(to_input(view, embedder.recipe)[None])
         cells = embedder.cells(features)[0].double() / embedder.project(features).norm()
     part = torch.zeros(5, dtype=torch.float64)
     for place, cell in enumerate(cells):
@@ -80,7 +81,7 @@ def test_relevance_is_the_sum_over_the_cells_in_the_region(xmir, make_index):
         high = max(0, min(y + height / 8, 35) - max(y, 5))
         part += cell * wide * high / (width / 8 * height / 8)
     for record in records:
-        other = embedder.to_input(embedder.view(decode(record["retrieved"])))
+        other = read_image(record["retrieved"], embedder.recipe).input
         expected = float(part @ embedder.embed(other[None])[0].double())
         assert record["relevance"] == pytest.approx(expected, abs=1e-6)
         assert record["share"] == record["relevance"] / record["similarity"]
@@ -152,7 +153,7 @@ def test_an_embedding_that_is_no_sum_over_cells_has_no_parts(xmir, make_index):
     ],
 )
 def test_a_region_is_of_image_files_only(xmir, flags):
-    result = xmir("query", "--region", WHOLE, *flags)
+    result = xmir("query", "--index", "a.xmir", "--region", WHOLE, *flags)
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith("xmir: error: --region")
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from xmir_cli.render.colormap import COLORMAPS
 
-SMALL = ("--window", "12", "--stride", "6")
+SMALL = ("--window-size", "12", "--stride", "6")
 
 
 def write_image(name, seed, size=(48, 40)):
@@ -69,7 +69,7 @@ def test_records_come_back_with_maps_overlays_and_everything_they_had(xmir, retr
         assert kept == {key: value for key, value in given.items() if key != "schema"}
         assert record["schema"] == "xmir.saliency/1"
         assert record["method"] == "occlusion"
-        assert record["settings"]["window"] == 12
+        assert record["settings"]["window_size"] == 12
         assert record["explains"] == "retrieved"
         assert record["similarity_check"] == pytest.approx(given["similarity"], abs=1e-6)
         assert record["evaluations"] == 49
@@ -172,10 +172,10 @@ def test_changed_similarity_is_refused_and_the_others_go_on(xmir, retrievals):
     assert len(result.records()) == 2
     found = retrievals[1]["similarity"] + 0.25
     assert (
-        f"skipped line 2: bad-record: similarity: expected {found - 0.25:.4f} as recorded, "
+        f"skipped line 2: changed: similarity: expected {found - 0.25:.4f} as recorded, "
         f"found {found:.4f}; another file, preprocessing or precision than when it was made"
     ) in result.stderr
-    assert "2 explained, 1 skipped (1 bad-record)" in result.stderr
+    assert "2 explained, 1 skipped (1 changed)" in result.stderr
 
 
 def test_other_weights_are_a_model_error(xmir, retrievals):
@@ -243,8 +243,11 @@ def test_triplet_contrasts_with_the_negative(xmir, images, network):
         (["--query", "a.png", "--image", "b.png"], "--query: which network?"),
         (["--negative", "a.png"], "--negative: a pair has no negatives"),
         (["--method", "ocluson"], "ocluson: no such saliency method"),
-        (["--method", "activation", "--window", "9"], "--window: not a setting of activation"),
-        (["--window", "nine"], "--window: expected a whole number, found nine"),
+        (
+            ["--method", "activation", "--window-size", "9"],
+            "--window-size: not a setting of activation",
+        ),
+        (["--window-size", "nine"], "--window-size: expected a whole number, found nine"),
         (["--alpha", "2"], "--alpha"),
     ],
 )
@@ -258,7 +261,7 @@ def test_misuse_is_one_line_and_exit_2(xmir, arguments, message):
 def test_bare_path_needs_a_network(xmir):
     result = xmir("saliency", stdin="a.png\n")
     assert result.code == 2
-    assert "line 1: an image path says nothing about the network" in result.stderr
+    assert "--model: line 1 is an image path, which says nothing about the network" in result.stderr
 
 
 def test_triplet_without_negative_is_refused(xmir, images, network):
@@ -276,7 +279,7 @@ def test_unreadable_negative_is_named(xmir, images, network):
         "--negative", "gone.png", "--query", images[0], "--image", images[1],
     )  # fmt: skip
     assert result.code == 5
-    assert "skipped b.png: missing: no such file (--negative gone.png)" in result.stderr
+    assert "skipped b.png: missing: no such file (negative gone.png)" in result.stderr
 
 
 def test_batch_size_does_not_change_the_maps(xmir, retrievals):

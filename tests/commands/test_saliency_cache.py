@@ -9,7 +9,7 @@ from PIL import Image
 
 from xmir_cli.saliency import hidden
 
-WINDOWS = ("--window", "8", "--stride", "8")
+WINDOWS = ("--window-size", "8", "--stride", "8")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_other_windows_networks_and_precisions_do_not_mix(explain, images):
     explain(images[0], "b", "--cache", "kept", "--fill", "black")
     explain(images[0], "c", "--cache", "kept", "--cache-half")
     explain(images[0], "d", "--cache", "kept", "--weights", "random:2")
-    explain(images[0], "e", "--cache", "kept", "--tolerance", "0.1")
+    explain(images[0], "e", "--cache", "kept", "--similarity-tolerance", "0.1")
     assert len(list(Path("kept").glob("*.npy"))) == 5
 
 

@@ -84,7 +84,7 @@ def test_unreadable_contrast_is_named(xmir, ranking):
         "saliency", "--method", "center", "--contrast", "gone.png", stdin=jsonl(ranking[:1])
     )
     assert result.code == 5
-    assert "skipped line 1: missing: no such file (--contrast gone.png)" in result.stderr
+    assert "skipped line 1: missing: no such file (contrast gone.png)" in result.stderr
 
 
 def test_matches_are_in_the_record_and_on_both_pictures(xmir, ranking):
@@ -155,7 +155,14 @@ def test_contrast_with_what_cannot_be_contrasted_is_refused(xmir, flags, message
 def test_new_methods_go_through_the_front_door(xmir, ranking):
     methods = "gradcam,rise,integrated-gradients"
     result = xmir(
-        "saliency", "--method", methods, "--masks", "20", "--steps", "4", stdin=jsonl(ranking[:1])
+        "saliency",
+        "--method",
+        methods,
+        "--masks",
+        "20",
+        "--path-steps",
+        "4",
+        stdin=jsonl(ranking[:1]),
     )
     assert result.code == 0, result.stderr
     assert [record["method"] for record in result.records()] == methods.split(",")

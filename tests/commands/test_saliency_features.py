@@ -102,7 +102,7 @@ def test_without_overlays_the_files_may_be_gone(xmir, seen):
         Path(f"{name}.png").unlink()
     refused = xmir(*flags, "-o", "bare", stdin=records)
     assert refused.code == 5
-    assert "no such file; the index has its map: try --no-overlay" in refused.stderr
+    assert "no such file; the index has its map: try without overlays" in refused.stderr
     found = xmir(*flags, "-o", "bare", "--no-overlay", stdin=records)
     assert (found.code, found.stderr, seen) == (0, "", [])
     assert {path.suffix for path in Path("bare").iterdir()} == {".npy", ".json"}
@@ -145,7 +145,7 @@ def test_a_file_that_changed_is_read_anew_where_it_is_drawn_on(xmir, seen):
     picture("a", 77, SIZES[0])
     found = xmir("saliency", "--method", "activation", stdin=records)
     assert (found.code, seen) == (3, [1])
-    assert "bad-record: similarity" in found.stderr
+    assert "changed: similarity" in found.stderr
 
 
 @pytest.mark.usefixtures("indexes")

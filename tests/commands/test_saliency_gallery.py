@@ -148,7 +148,7 @@ def test_random_model_control_is_told_apart_as_the_map_was(xmir, records, flags,
     """The control for the trained weights' own seed is the map itself, so both score the same."""
     line = jsonl(of_label(records, "flu")[:1])
     maps = xmir("saliency", *flags, "--on", on, stdin=line).stdout
-    score = ("causal-metric", "--steps", "6", "--control", "random-model", "--seed", "1")
+    score = ("causal-metric", "--curve-steps", "6", "--control", "random-model", "--seed", "1")
     result = xmir(*score, stdin=maps)
     assert result.code == 0, result.stderr
     [record] = result.records()

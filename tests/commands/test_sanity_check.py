@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.loader import load_embedder, resolve_model
 
 
 @pytest.fixture
@@ -13,7 +14,9 @@ def record(tiny_arch, tmp_path):
     for seed in (0, 1):
         pixels = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{seed}.png")
-    spec = load_embedder(make_spec(None, tiny_arch, "random:0", 8, None, None, None), "cpu").spec
+    spec = load_embedder(
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0", head=8)), "cpu"
+    ).spec
     return {
         "schema": "xmir.retrieval/1",
         "query": str(tmp_path / "0.png"),

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 
 from xmir_cli import console, main
-from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.store.checkpoint import read_header, read_tensors
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.training import feed
 
 KEYS = [
     *("schema", "epoch", "loss", "violating_fraction", "map", "p_at_1", "p_at_5"),
@@ -133,14 +134,16 @@ def test_the_checkpoint_says_how_to_load_it_and_what_made_it(train, data, tiny_a
     assert training["asked"]["start"]["weights"] == "random:0"
     assert training["asked"]["classes"] == {"lying": 8, "standing": 8}
     assert [epoch["epoch"] for epoch in training["epochs"]] == [1, 2]
-    embedder = load_embedder(make_spec(str(output), *[None] * 6), "cpu")
+    embedder = load_embedder(resolve_model(ModelChoice(model=str(output))), "cpu")
     assert embedder.spec.weights_sha256 == spec["weights_sha256"]
     assert embedder.dim == 8
 
 
 def test_training_changes_every_tensor_of_the_network(train, data, tiny_arch):
     train()
-    before = load_embedder(make_spec(None, tiny_arch, "random:0", *[None] * 4), "cpu")
+    before = load_embedder(
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0")), "cpu"
+    )
     after = read_tensors(data.parent / "out.safetensors")[0]
     assert after.keys() == before.network.state_dict().keys()
     for name, tensor in before.network.state_dict().items():
@@ -413,7 +416,9 @@ def test_a_patient_in_both_splits_is_warned_about(train, data):
 
 def test_frozen_layers_and_batch_norms_stay(train, data, tiny_arch):
     train("--freeze-layers", 2, "--freeze-batchnorm")
-    before = load_embedder(make_spec(None, tiny_arch, "random:0", *[None] * 4), "cpu")
+    before = load_embedder(
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0")), "cpu"
+    )
     after = read_tensors(data.parent / "out.safetensors")[0]
     changed = {n for n, t in before.network.state_dict().items() if not torch.equal(t, after[n])}
     assert changed == {"features.3.weight", "features.3.bias"}
@@ -426,7 +431,7 @@ def test_a_diverging_run_stops_and_keeps_its_last_state(train, data, monkeypatch
             train()
     state = data.parent / "out.safetensors.state.safetensors"
     before = state.read_bytes()
-    monkeypatch.setattr(Embedder, "to_input", lambda *_: torch.full((3, 32, 32), torch.nan))
+    monkeypatch.setattr(feed, "to_input", lambda *_: torch.full((3, 32, 32), torch.nan))
     result = train("--resume")
     assert result.code == 6
     assert "epoch 2, batch 1: the loss is nan" in result.stderr

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from xmir_cli.embedding import parts as module
-from xmir_cli.embedding.parts import Parts, Row, folder_of, refuse_leftover, to_embeddings
+from xmir_cli.embedding.leftover import folder_of, refuse_leftover
+from xmir_cli.embedding.parts import Parts, Row, to_embeddings
 from xmir_cli.errors import ExistsError
 from xmir_cli.pictures.items import Item
-from xmir_cli.records import ModelSpec
 from xmir_cli.store.embeddings import write_embeddings
+from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("densenet121", "random:0", weights_sha256="ab")
 MADE = {"precision": "fp32"}

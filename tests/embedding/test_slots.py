@@ -11,7 +11,7 @@ from xmir_cli.embedding.parts import Row
 from xmir_cli.embedding.slots import embed_slots
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.model.loader import load_embedder
-from xmir_cli.records import ModelSpec, Preprocessing
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 KNOWN = Row("known", 1, 1, np.zeros(16, np.float32))
 
@@ -40,9 +40,9 @@ def test_rows_equal_embedding_each_image_alone(embedder, paths: list[str]):
     assert [len(slot) for slot in slots] == [2, 2, 1]
     for path, row in zip(paths, [row for slot in slots for row in slot], strict=True):
         assert isinstance(row, Row)
-        from xmir_cli.images.decode import decode
+        from xmir_cli.pictures.reading import read_image
 
-        image = embedder.to_input(embedder.view(decode(path)))
+        image = read_image(path, embedder.recipe).input
         alone = embedder.embed(image[None])[0].numpy()
         assert np.allclose(row.vector, alone, atol=1e-6)
         assert (row.width, row.height, len(row.sha256)) == (36, 40, 64)
@@ -80,7 +80,7 @@ def test_nan_names_the_image_and_a_way_out(embedder, paths: list[str]):
     embedder.precision = "fp16"
     with pytest.raises(DataError) as caught:
         list(embed_slots(embedder, paths, 2, nothing, 2))
-    assert caught.value.hint == "Try --precision fp32."
+    assert caught.value.hint == "Try `precision` fp32."
 
 
 def test_nothing_gives_no_slots(embedder):

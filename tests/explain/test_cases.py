@@ -11,7 +11,8 @@ from xmir_cli.errors import ItemError
 from xmir_cli.explain.cases import Case, Cases
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.network import Architecture, Network
-from xmir_cli.records import ModelSpec, Preprocessing
+from xmir_cli.pictures.view import to_input, view_picture
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 
 @pytest.fixture
@@ -55,10 +56,11 @@ def test_cases_of_one_call_share_a_forward_pass_and_repeats_cost_nothing(embedde
 
 def test_case_knows_its_files_hash_its_original_and_its_view(embedder, paths):
     case = Cases(embedder).load(paths)["b.png"]
-    assert case.sha256 == hashlib.sha256(Path("b.png").read_bytes()).hexdigest()
+    assert case.identity == hashlib.sha256(Path("b.png").read_bytes()).hexdigest()
     assert case.picture.pixels.size == (24, 20)
     assert case.frame.image_size == (24, 20)
-    assert torch.equal(case.sample.input, embedder.to_input(embedder.view(case.picture)))
+    own = to_input(view_picture(case.picture, embedder.recipe), embedder.recipe)
+    assert torch.equal(case.sample.input, own)
 
 
 @pytest.mark.usefixtures("paths")

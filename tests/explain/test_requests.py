@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from xmir_cli.causes import Cause
 from xmir_cli.console import Skips
-from xmir_cli.errors import ItemError, UsageError
+from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.explain.requests import Request, group_requests, pair_requests, read_requests
-from xmir_cli.records import ModelSpec
+from xmir_cli.wire.model import ModelSpec
 
 SPEC = ModelSpec("toy", "random:0", weights_sha256="abc")
 
@@ -39,22 +40,22 @@ def test_path_is_compared_with_itself_under_the_given_network():
         "query": "a.png",
         "retrieved": str(Path("a.png").absolute()),
     }
-    with pytest.raises(UsageError, match="line 4: an image path says nothing about the network"):
+    with pytest.raises(
+        SettingError, match="model: line 4 is an image path, which says nothing about the network"
+    ):
         list(read_requests([(4, {"path": "a.png"})], None, Skips()))
 
 
 def test_lines_that_are_no_records_are_counted_and_passed_over(capsys):
     skips = Skips()
     lines = [
-        (1, ItemError("bad-record: not a JSON object")),
+        (1, ItemError(Cause.BAD_RECORD, "not a JSON object")),
         (2, {"query": "q.png", "retrieved": "r.png", "similarity": 1}),
         (3, retrieval("q.png", "r.png")),
     ]
     assert [request.name for request in read_requests(lines, None, skips)] == ["line 3"]
     assert skips.total == 2
-    assert (
-        "line 2: bad-record: model: expected an object, found NoneType" in capsys.readouterr().err
-    )
+    assert "line 2: bad-record: model: expected an object, found nothing" in capsys.readouterr().err
 
 
 def test_pairs_of_flags_are_requests_without_a_recorded_similarity():

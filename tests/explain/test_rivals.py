@@ -1,7 +1,7 @@
 from xmir_cli.errors import ItemError
 from xmir_cli.explain.requests import Request
 from xmir_cli.explain.rivals import Others
-from xmir_cli.records import ModelSpec
+from xmir_cli.wire.model import ModelSpec
 
 SPEC = ModelSpec("toy", "random:0")
 

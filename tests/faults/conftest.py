@@ -80,7 +80,7 @@ def calls(tiny_arch: str) -> dict[str, Call]:
         "query": Call(("query", "-i", "a.xmir", "d/0.png", *CPU)),
         "saliency": Call(("saliency", "-", *method, *CPU), found, ("-o", "new")),
         "causal-metric": Call(
-            ("causal-metric", "-", "--steps", "2", *CPU), maps, ("--curves", "new")
+            ("causal-metric", "-", "--curve-steps", "2", *CPU), maps, ("--curves", "new")
         ),
         "sanity-check": Call(("sanity-check", "-", *method, *CPU), found, ("--plot", "new.png")),
         "montage": Call(("montage", "-"), maps, ("-o", "new.png")),

@@ -11,6 +11,8 @@ from types import ModuleType
 
 import pytest
 
+from xmir_cli.pictures.items import Item
+
 TORTURE = Path(__file__).parents[1] / "torture"
 
 
@@ -75,7 +77,7 @@ def test_no_files_words_go_anywhere(xmir, corpus: ModuleType, model):
     run("index", "a.parquet", "-o", "a.xmir")
     found = run("query", "-i", "a.xmir", "d", *cpu)
     maps = run("saliency", "--on", "both", "--method", "activation", *cpu, stdin=found)
-    run("causal-metric", "--steps", 2, "--curves", "curves", *cpu, stdin=maps)
+    run("causal-metric", "--curve-steps", 2, "--curves", "curves", *cpu, stdin=maps)
     run("montage", "-o", "page.png", stdin=maps)
     run("montage", "-o", "page.pdf", stdin=maps)
     run("info", "d/plain.dcm", "d/text.png", "a.parquet", "a.xmir", "page.png")
@@ -134,16 +136,16 @@ def test_files_and_folders_that_may_not_be_read(xmir, model):
 
 @pytest.mark.usefixtures("world")
 def test_a_file_that_vanishes_after_it_was_listed(xmir, model, monkeypatch):
-    from xmir_cli.pictures import items as inputs
+    from xmir_cli.stories import embed
 
-    listing = inputs.list_items
+    listing = embed.list_items
 
-    def vanish(*arguments: object, **more: object) -> list[inputs.Item]:
-        items = listing(*arguments, **more)
+    def vanish(*arguments: object) -> list[Item]:
+        items = listing(*arguments)
         Path("d/1.png").unlink()
         return items
 
-    monkeypatch.setattr(inputs, "list_items", vanish)
+    monkeypatch.setattr(embed, "list_items", vanish)
     result = xmir("embed", "d", *model, "-o", "b.parquet")
     assert (result.code, result.records()[0]["rows"]) == (3, 3)
     assert "skipped d/1.png: missing: no such file" in result.stderr

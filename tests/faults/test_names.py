@@ -63,7 +63,9 @@ def test_a_file_by_any_name_goes_through_the_whole_pipe(xmir, tiny_arch: str, na
     assert (found.code, found.stderr) == (0, "")
     assert all(Path(record["overlay"]).is_file() for record in found.records())
     assert {path.parent for path in Path("saliency").rglob("*")} == {Path("saliency")}
-    assert xmir("causal-metric", "--steps", 2, "--device", "cpu", stdin=found.stdout).code == 0
+    assert (
+        xmir("causal-metric", "--curve-steps", 2, "--device", "cpu", stdin=found.stdout).code == 0
+    )
     assert xmir("montage", "-o", "page.png", stdin=found.stdout).code == 0
     assert not Path("PWNED").exists()
 

@@ -10,7 +10,7 @@ import pytest
 
 CPU = ("--device", "cpu")
 MAPS = ("saliency", "-", "--method", "activation", "-o", "new", *CPU)
-SCORES = ("causal-metric", "-", "--steps", "2", *CPU)
+SCORES = ("causal-metric", "-", "--curve-steps", "2", *CPU)
 PAGE = ("montage", "-", "-f", "-o", "page.png")
 SANITY = ("sanity-check", "-", "--method", "activation", *CPU)
 CANARY = "CANARYPHI"

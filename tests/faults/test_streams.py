@@ -103,10 +103,7 @@ def test_out_of_memory(xmir, calls, name: str, monkeypatch, error: Exception):
     def starve(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("xmir_cli.images.decode.decode_bytes", starve)
-    monkeypatch.setattr("xmir_cli.embedding.slots.decode_bytes", starve)
-    monkeypatch.setattr("xmir_cli.retrieval.image_queries.decode_bytes", starve)
-    monkeypatch.setattr("xmir_cli.explain.cases.decode_bytes", starve)
+    monkeypatch.setattr("xmir_cli.pictures.files.decode_bytes", starve)
     call = calls[name]
     result = xmir(*call.arguments, *call.output, stdin=given(call))
     assert (result.code, result.stdout) == (5, "")
@@ -121,7 +118,7 @@ def test_a_bug_is_still_a_traceback(xmir, monkeypatch):
     def stumble(*_: object, **__: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr("xmir_cli.gallery.folder.engine.open_gallery", stumble)
+    monkeypatch.setattr("xmir_cli.stories.query.open_gallery", stumble)
     with pytest.raises(RuntimeError, match="ours"):
         xmir("query", "-i", "a.xmir", "--all")
 

@@ -73,7 +73,7 @@ def test_classes_of_any_name(train, xmir):
 def test_no_name_is_a_formula_or_breaks_out_of_its_cell_or_attribute(xmir, name: str):
     record = json.loads(Path("saliency.jsonl").read_text().splitlines()[0])
     lines = json.dumps({**record, "method": name, "query_label": name, "meta": {"id": name}})
-    flags = ("causal-metric", "--steps", 2, "--device", "cpu")
+    flags = ("causal-metric", "--curve-steps", 2, "--device", "cpu")
     result = xmir(*flags, "--junit", "cases.xml", "--format", "csv", stdin=lines)
     assert result.code == 0
     row = next(iter(csv.DictReader(io.StringIO(result.stdout))))

@@ -17,9 +17,9 @@ from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.protocol import Conditions, identity_in
 from xmir_cli.gallery.vectors import products
-from xmir_cli.records import ModelSpec
 from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.store.features import Spool
+from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
 ROWS, DIM, MANY = 60, 8, 1000

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from xmir_cli.errors import ItemError, UsageError
-from xmir_cli.images.decode import Picture, decode, decode_bytes, read_bytes
+from xmir_cli.errors import ItemError, SettingError
+from xmir_cli.images.decode import decode_bytes
+from xmir_cli.images.picture import Picture
+from xmir_cli.pictures.files import open_image, read_picture
 
 RAMP = np.add.outer(np.arange(48), np.arange(64) * 2).astype(np.uint8)  # [48, 64], 0..173
 COLOR = np.stack([RAMP, RAMP[::-1], RAMP // 2], axis=2)
@@ -31,9 +33,9 @@ def pixels(picture: Picture) -> np.ndarray:
     return np.asarray(picture.pixels).astype(float)
 
 
-def code(data: bytes, path: str = "") -> str:
+def code(data: bytes, frame: int | None = None) -> str:
     with pytest.raises(ItemError) as caught:
-        decode_bytes(data, path)
+        decode_bytes(data, frame)
     assert ": " in caught.value.reason
     return caught.value.reason.split(":")[0]
 
@@ -241,25 +243,25 @@ def test_the_pixel_limit_can_be_moved(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XMIR_MAX_PIXELS", "10000")
     assert decode_bytes(data).width == 100
     monkeypatch.setenv("XMIR_MAX_PIXELS", "many")
-    with pytest.raises(UsageError, match="XMIR_MAX_PIXELS: expected a number of pixels"):
+    with pytest.raises(SettingError, match="XMIR_MAX_PIXELS: expected a number of pixels"):
         decode_bytes(data)
 
 
 def test_a_frame_is_named_after_the_file(tmp_path: Path):
     pages = [Image.new("L", (8, 8), value) for value in (10, 20, 30)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
-    picture = decode(f"{tmp_path}/a.tif#frame=2")
+    picture = read_picture(f"{tmp_path}/a.tif#frame=2")
     assert pixels(picture).max() == 20
     assert picture.done == ()
     for number in (0, 4):
         with pytest.raises(ItemError, match="bad-frame"):
-            decode(f"{tmp_path}/a.tif#frame={number}")
+            read_picture(f"{tmp_path}/a.tif#frame={number}")
 
 
 def test_a_file_that_is_really_called_so_is_taken_as_it_is(tmp_path: Path):
     Image.new("L", (8, 8), 7).save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(tmp_path / "a.png#frame=3")
-    assert pixels(decode(f"{tmp_path}/a.png#frame=3")).max() == 7
+    assert pixels(read_picture(f"{tmp_path}/a.png#frame=3")).max() == 7
 
 
 def test_compressed_text_bombs_are_refused():
@@ -352,7 +354,7 @@ def test_no_damage_ends_in_anything_but_a_picture_or_a_code(
 
 def reason(path: object) -> str:
     with pytest.raises(ItemError) as caught:
-        read_bytes(str(path))
+        open_image(str(path))
     return caught.value.reason.split(":")[0]
 
 
@@ -387,7 +389,7 @@ def test_forbidden_files_are_named_so(tmp_path: Path):
 def test_a_file_is_decoded_by_content_whatever_its_name(tmp_path: Path):
     path = tmp_path / "scan.JPG\n\x1b[31m\udcff"
     path.write_bytes(saved(Image.fromarray(RAMP), "PNG"))
-    assert decode(str(path)).width == 64
+    assert read_picture(str(path)).width == 64
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xmir_cli.errors import ItemError
-from xmir_cli.images.decode import Picture, decode, decode_bytes
+from xmir_cli.images.decode import decode_bytes
+from xmir_cli.images.picture import Picture
+from xmir_cli.pictures.files import read_picture
 
 pydicom = pytest.importorskip("pydicom")
 from pydicom.dataset import Dataset, FileMetaDataset  # noqa: E402
@@ -81,9 +83,9 @@ def saved(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def reason(data: bytes, path: str = "") -> str:
+def reason(data: bytes, frame: int | None = None) -> str:
     with pytest.raises(ItemError) as caught:
-        decode_bytes(data, path)
+        decode_bytes(data, frame)
     return caught.value.reason
 
 
@@ -117,10 +119,10 @@ def as_pydicom_does(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_file_of_pydicom_is_shown_as_it_shows_it_or_named(path: Path):
     try:
-        picture = decode(str(path))
+        picture = read_picture(str(path))
     except ItemError as error:
         if error.reason.startswith("multi-frame"):
-            picture = decode(f"{path}#frame=1")
+            picture = read_picture(f"{path}#frame=1")
         else:
             (names,) = [SKIPPED[code] for code in SKIPPED if error.reason.startswith(code)]
             assert names is None or path.name in names
@@ -155,7 +157,7 @@ def test_monochrome1_is_inverted_after_the_window():
     ],
 )
 def test_the_window_asked_for_is_used(window, expected):
-    shown = grey(decode_bytes(saved(made(VALUES, WindowCenter=1, WindowWidth=1)), "", window))
+    shown = grey(decode_bytes(saved(made(VALUES, WindowCenter=1, WindowWidth=1)), None, window))
     limits = {"minmax": 4095, "p0,80": 400}
     if window in limits:
         expected = np.clip(np.array(expected) * 255 / limits[window], 0, 255)
@@ -238,9 +240,9 @@ def test_frames_are_named_and_have_their_own_windows():
     dataset = made(frames, NumberOfFrames=3, PerFrameFunctionalGroupsSequence=groups)
     data = saved(dataset)
     assert reason(data) == "multi-frame: 3 frames; name one: FILE#frame=1"
-    assert decode_bytes(data, "a.dcm#frame=2").done == ("window 200,100",)
-    assert reason(data, "a.dcm#frame=4").startswith("bad-frame")
-    assert reason(data, "a.dcm#frame=0").startswith("bad-frame")
+    assert decode_bytes(data, 2).done == ("window 200,100",)
+    assert reason(data, 4).startswith("bad-frame")
+    assert reason(data, 0).startswith("bad-frame")
 
 
 def test_only_words_of_the_list_become_columns(monkeypatch: pytest.MonkeyPatch):

@@ -2,12 +2,15 @@ import pytest
 import torch
 
 from xmir_cli.metrics.protocol import Protocol, score_maps
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.loader import load_embedder, resolve_model
 
 
 @pytest.fixture
 def embedder(tiny_arch):
-    return load_embedder(make_spec(None, tiny_arch, "random:0", None, None, None, None), "cpu")
+    return load_embedder(
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0")), "cpu"
+    )
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ def test_random_ties_use_the_seed():
 def test_the_fill_is_told_in_eight_bit(embedder, image):
     assert Protocol().describe(embedder, image)["fill"] == [123.7, 116.3, 103.5]
     white = torch.tensor([1.0, 1.0, 1.0])
-    recipe = embedder.spec.preprocessing
+    recipe = embedder.recipe
     model_white = (white - torch.tensor(recipe.mean)) / torch.tensor(recipe.std)
     bright = model_white[:, None, None].expand(3, 32, 32)
     assert Protocol(substrate="mean").describe(embedder, bright)["fill"] == [255, 255, 255]

@@ -7,14 +7,17 @@ import pytest
 import torch
 from PIL import Image
 
-from xmir_cli.errors import ModelError, UsageError
-from xmir_cli.images.decode import Picture, decode_bytes
+from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.images.decode import decode_bytes
+from xmir_cli.images.picture import Picture
 from xmir_cli.model import loader
 from xmir_cli.model.architectures import build
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder, unit
-from xmir_cli.model.loader import load_embedder, make_spec, pick_device
+from xmir_cli.model.loader import load_embedder, pick_device, resolve_model
 from xmir_cli.model.network import Architecture, Network
-from xmir_cli.records import ModelSpec, Preprocessing
+from xmir_cli.pictures.view import to_input, view_picture
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def test_the_view_equals_torchvisions_own_transforms(embedder, size, mode):
     from torchvision.transforms import v2
 
     taken = picture(*size, mode)
-    own = embedder.to_input(embedder.view(taken))
+    own = to_input(view_picture(taken, embedder.recipe), embedder.recipe)
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     recipe = v2.Compose(
         [
@@ -55,22 +58,23 @@ def test_a_picture_of_fewer_pixels_is_seen_in_the_same_place(embedder, size):
     waves.save(file, "JPEG", quality=95)
     whole, part = decode_bytes(file.getvalue()), decode_bytes(file.getvalue(), enough=60)
     assert (whole.reduction, part.reduction) == (1, 4)
-    assert embedder.view(part).roi == embedder.view(whole).roi
-    assert np.abs(embedder.view(part).pixels - embedder.view(whole).pixels).max() < 3
+    small, large = view_picture(part, embedder.recipe), view_picture(whole, embedder.recipe)
+    assert small.frame == large.frame
+    assert np.abs(small.pixels - large.pixels).max() < 3
 
 
 def test_the_roi_is_the_crops_place_in_the_original(embedder):
-    view = embedder.view(picture(80, 160))
+    view = view_picture(picture(80, 160), embedder.recipe)
     # 80 x 160 becomes 40 x 80, its middle 32 x 32 starts at (4, 24); one pixel there is two here
-    assert view.roi == (8, 48, 64, 64)
-    assert view.image_size == (80, 160)
+    assert view.frame.roi == (8, 48, 64, 64)
+    assert view.frame.image_size == (80, 160)
 
 
 def test_deep_greyscale_keeps_its_steps(embedder):
     ramp = np.linspace(0, 255, 32 * 32, dtype=np.float32).reshape(32, 32)
     deep = Picture(Image.fromarray(ramp, mode="F"), 32, 32, ())
     spec = ModelSpec(embedder.spec.architecture, "random:0", None, Preprocessing(32, 32))
-    view = load_embedder(spec, "cpu").view(deep)
+    view = view_picture(deep, load_embedder(spec, "cpu").recipe)
     assert np.array_equal(view.pixels[:, :, 0], ramp)
 
 
@@ -205,23 +209,27 @@ def test_a_device_that_is_absent_is_never_replaced_silently(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(ModelError, match="mps: not available"):
         pick_device("mps")
-    with pytest.raises(UsageError, match="expected auto, cpu, cuda"):
+    with pytest.raises(SettingError, match="expected auto, cpu, cuda"):
         pick_device("gpu")
 
 
 def test_preprocessing_flags_override_the_networks_own(tiny_arch):
-    spec = make_spec(None, tiny_arch, "random:0", None, 64, "0.5", "0.2,0.3,0.4")
+    spec = resolve_model(
+        ModelChoice(
+            architecture=tiny_arch, weights="random:0", input_size=64, mean="0.5", std="0.2,0.3,0.4"
+        )
+    )
     assert spec.preprocessing == Preprocessing(64, 64, "bilinear", (0.5, 0.5, 0.5), (0.2, 0.3, 0.4))
-    with pytest.raises(UsageError, match="--mean: expected one number or three"):
-        make_spec(None, tiny_arch, "random:0", None, None, "a,b", None)
-    with pytest.raises(UsageError, match="--std: expected numbers above 0"):
-        make_spec(None, tiny_arch, "random:0", None, None, None, "0")
-    with pytest.raises(UsageError, match="expected random:SEED"):
-        load_embedder(make_spec(None, tiny_arch, "random:x", None, None, None, None), "cpu")
+    with pytest.raises(SettingError, match="mean: expected one number or three"):
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0", mean="a,b"))
+    with pytest.raises(SettingError, match="std: expected numbers above 0"):
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0", std="0"))
+    with pytest.raises(SettingError, match="expected random:SEED"):
+        load_embedder(resolve_model(ModelChoice(architecture=tiny_arch, weights="random:x")), "cpu")
 
 
 def test_the_papers_network_is_the_default():
-    spec = make_spec(None, None, None, None, None, None, None)
+    spec = resolve_model(ModelChoice())
     assert (spec.architecture, spec.weights) == (loader.DEFAULT_ARCHITECTURE, "imagenet")
     assert spec.preprocessing == Preprocessing(224, 256)
 

@@ -10,8 +10,8 @@ from xmir_cli.model.incremental import embed_hidden, make_base, program_if_cheap
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.program.compile import compile_program
 from xmir_cli.program.kernel import Kernel
-from xmir_cli.records import ModelSpec, Preprocessing
 from xmir_cli.saliency.windows import GRIDS, boxes
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 SIZE = 64
 CORNERS = [(0, 0, 9, 9), (0, 48, 16, 64), (50, 0, 64, 64), (63, 63, 64, 64), (20, 24, 44, 48)]

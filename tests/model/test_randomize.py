@@ -1,14 +1,17 @@
 import pytest
 import torch
 
-from xmir_cli.model.loader import load_embedder, load_network, make_spec
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.loader import load_embedder, load_network, resolve_model
 from xmir_cli.model.randomize import blocks, fresh, randomized, stages
-from xmir_cli.records import ModelSpec, Preprocessing
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 
 @pytest.fixture
 def trained(tiny_arch):
-    return load_embedder(make_spec(None, tiny_arch, "random:0", 8, None, None, None), "cpu")
+    return load_embedder(
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0", head=8)), "cpu"
+    )
 
 
 def changed(first, second):
@@ -43,7 +46,7 @@ def test_blocks_are_the_stages_of_the_network(architecture):
 
 
 def test_a_network_without_head_has_no_head_block(tiny_arch):
-    spec = make_spec(None, tiny_arch, "random:0", None, None, None, None)
+    spec = resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0"))
     assert [block.name for block in blocks(load_network(spec))][-1] == "features.3+features.4"
 
 
@@ -79,7 +82,10 @@ def test_the_last_stage_is_the_constructors_network(trained):
     made = randomized(trained, donor, stages(trained.network, "cascading")[-1])
     assert not changed(donor, made.network)
     again = load_embedder(
-        make_spec(None, trained.spec.architecture, "random:5", 8, None, None, None), "cpu"
+        resolve_model(
+            ModelChoice(architecture=trained.spec.architecture, weights="random:5", head=8)
+        ),
+        "cpu",
     )
     image = torch.randn(1, 3, 32, 32)
     assert torch.equal(made.embed(image), again.embed(image))

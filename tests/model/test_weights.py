@@ -9,10 +9,11 @@ import torch
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model import weights
-from xmir_cli.model.loader import load_embedder, load_network, make_spec
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.loader import load_embedder, load_network, resolve_model
 from xmir_cli.model.weights import digest, fill
-from xmir_cli.records import ModelSpec
 from xmir_cli.store.checkpoint import write_tensors
+from xmir_cli.wire.model import ModelSpec
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +143,7 @@ def test_xmirs_own_checkpoint_says_what_it_is(tiny_arch, tmp_path):
     path = tmp_path / "run.safetensors"
     metadata = {"xmir.model": json.dumps(made.spec.to_json())}
     write_tensors(path, made.network.state_dict(), metadata)
-    again = make_spec(str(path), None, None, None, None, None, None)
+    again = resolve_model(ModelChoice(model=str(path)))
     assert again == replace(made.spec, weights=str(path))
     assert digest(load_embedder(again, "cpu").network) == made.spec.weights_sha256
 
@@ -170,7 +171,7 @@ def test_an_unreachable_hub_is_told_with_the_way_out(monkeypatch):
         ModelError, match="imagenet weights of densenet121: the download failed"
     ) as caught:
         load_network(spec("imagenet"))
-    assert "--weights FILE" in caught.value.hint
+    assert "`weights` FILE" in caught.value.hint
 
 
 def test_ones_own_network_has_no_imagenet_weights(tiny_arch):

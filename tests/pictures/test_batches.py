@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.pictures.batches import decode_all
 
@@ -19,7 +20,7 @@ def test_results_come_in_order_however_long_each_takes(jobs: int | None):
 def test_a_bad_item_is_an_answer_and_the_others_go_on():
     def load(number: int) -> int:
         if number == 2:
-            raise ItemError("empty: no bytes")
+            raise ItemError(Cause.EMPTY, "no bytes")
         return number
 
     found = list(decode_all(range(4), load, 2))

@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from xmir_cli.errors import DataError, UsageError
+from xmir_cli.errors import DataError, SettingError
 from xmir_cli.pictures.items import Item, list_items, parse_where
 
 
 def items(*arguments: object, null: bool = False, where: list[str] | None = None) -> list[Item]:
-    return list_items([str(argument) for argument in arguments], null, where, "embed")
+    return list_items([str(argument) for argument in arguments], null, where)
 
 
 def ids(*arguments: object, **options: object) -> list[str]:
@@ -87,9 +88,9 @@ def test_where_keeps_rows_that_have_every_value():
 
 def test_where_names_the_columns_there_are():
     Path("m.csv").write_text("path,label\na,x\n")
-    with pytest.raises(UsageError, match="no column 'split'; there are id, label"):
+    with pytest.raises(SettingError, match="no column 'split'; there are id, label"):
         items("m.csv", where=["split=test"])
-    with pytest.raises(UsageError, match="expected COLUMN=VALUE, found label"):
+    with pytest.raises(SettingError, match="expected COLUMN=VALUE, found label"):
         items("m.csv", where=["label"])
     with pytest.raises(DataError, match="none of 1 images has label=z"):
         items("m.csv", where=["label=z"])
@@ -145,3 +146,59 @@ def test_nothing_is_an_error(stdin):
     Path("empty").mkdir()
     with pytest.raises(DataError, match=r"^empty: no images there \(\.png"):
         items("empty")
+
+
+def frames(name: str, count: int) -> None:
+    pages = [Image.new("L", (8, 8), 9 * number) for number in range(count)]
+    pages[0].save(name, save_all=True, append_images=pages[1:])
+
+
+def test_a_range_of_frames_is_that_many_images():
+    touch("a.tif")  # not opened
+    found = items("a.tif#frame=2-4")
+    assert [item.id for item in found] == [f"a.tif#frame={number}" for number in (2, 3, 4)]
+    assert [item.path for item in found] == [f"{Path.cwd()}/{item.id}" for item in found]
+    assert {item.file for item in found} == {f"{Path.cwd()}/a.tif"}
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_all_frames_are_as_many_as_the_file_has(name: str):
+    frames(name, 3)
+    assert ids(f"{name}#frame=*") == [f"{name}#frame={number}" for number in (1, 2, 3)]
+
+
+def test_frames_may_be_asked_of_globs_and_folders():
+    Path("d").mkdir()
+    frames("d/a.tif", 2)
+    frames("d/b.tif", 1)
+    everything = ["d/a.tif#frame=1", "d/a.tif#frame=2", "d/b.tif#frame=1"]
+    assert ids("d/*.tif#frame=*") == ids("d#frame=*") == everything
+    assert ids("d/?.tif#frame=2") == ["d/a.tif#frame=2", "d/b.tif#frame=2"]
+
+
+def test_a_manifest_and_a_list_may_ask_for_frames(stdin):
+    frames("a.tif", 2)
+    Path("m.csv").write_text("path,id,label\na.tif#frame=*,x,sick\na.tif#frame=2,y,well\n")
+    found = items("m.csv")
+    assert [item.id for item in found] == ["x#frame=1", "x#frame=2", "y"]
+    assert [item.columns["label"] for item in found] == ["sick", "sick", "well"]
+    stdin("a.tif#frame=1-2\n")
+    assert ids("-") == ["a.tif#frame=1", "a.tif#frame=2"]
+
+
+def test_a_file_that_cannot_be_read_is_left_to_the_reader():
+    Path("a.tif").write_bytes(b"II*\0")
+    assert ids("a.tif#frame=*", "gone.tif#frame=*") == ["a.tif#frame=1", "gone.tif#frame=1"]
+
+
+@pytest.mark.parametrize("frames", ["4-2", "0-3", "1-999999999"])
+def test_a_range_that_makes_no_sense_is_refused(frames: str):
+    touch("a.tif")
+    with pytest.raises(DataError, match=rf"a.tif#frame={frames}: frame: expected FIRST-LAST"):
+        items(f"a.tif#frame={frames}")
+
+
+@pytest.mark.parametrize("name", ["a.tif#frame=*", "a.tif#frame=1-2", "a.tif#frame=2"])
+def test_a_file_that_really_has_such_a_name_is_meant(name: str):
+    touch(name, "a.tif")
+    assert ids(name) == [name]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.retrieval.refine import refine
 
@@ -22,5 +22,5 @@ def test_a_query_moves_to_the_mean_and_away_by_half():
 
 
 def test_examples_that_leave_nothing_are_refused():
-    with pytest.raises(UsageError, match="cancel each other out"):
+    with pytest.raises(SettingError, match="cancel each other out"):
         refine(_asked(1, 0), [_asked(-1, 0)], [])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xmir_cli.errors import ItemError, UsageError
+from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.retrieval.region import cell_shares, parse_region
 
 SIZE = (40, 30)  # width, height
@@ -67,11 +67,9 @@ def test_a_region_that_the_crop_leaves_out_is_refused():
 def test_a_region_is_four_numbers_with_something_in_it():
     assert parse_region("1,2.5,30,4") == (1, 2.5, 30, 4)
     for text in ("", "1,2,3", "1,2,3,4,5", "-1,2,3,4", "a,b,c,d", "1,2,3,nan", "1e3,2,3,4"):
-        with pytest.raises(UsageError) as caught:
+        with pytest.raises(SettingError) as caught:
             parse_region(text)
-        assert (
-            str(caught.value) == f"--region: expected X,Y,W,H in pixels of the image, found {text}"
-        )
+        assert str(caught.value) == f"region: expected X,Y,W,H in pixels of the image, found {text}"
     for text in ("1,2,0,4", "1,2,3,0.0"):
-        with pytest.raises(UsageError, match="empty"):
+        with pytest.raises(SettingError, match="empty"):
             parse_region(text)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import AveragePool
 from xmir_cli.model.network import Architecture, Network
-from xmir_cli.records import ModelSpec, Preprocessing
 from xmir_cli.saliency.sample import Sample, make_samples
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 SIZE = 32  # pixels
 CELLS = 8  # of the feature map's side

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.head import AveragePool, GeMPool, MaxPool
 from xmir_cli.saliency.methods.activation import Method, scaled_cells
 from xmir_cli.saliency.regions import point_weights
@@ -179,9 +179,9 @@ def test_point_is_a_pixel_of_the_original_picture(embedder, pair):
 
 def test_point_that_the_network_does_not_see_is_refused(embedder, pair):
     target = replace(pair[0], roi=(100.0, 50.0, 320.0, 320.0))
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(SettingError) as caught:
         Method(point="99,60")(embedder, target, pair[1])
-    assert str(caught.value) == "--point 99,60: outside what the network sees of the image"
+    assert str(caught.value) == "point 99,60: outside what the network sees of the image"
     assert caught.value.hint == "It sees 320 x 320 pixels from 100,50."
 
 
@@ -219,16 +219,16 @@ def test_matches_leave_the_map_as_it_is(embedder, pair):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"point": "here"}, "--point: expected X,Y, found here"),
-        ({"point": "-1,2"}, "--point: expected X,Y, found -1,2"),
-        ({"matches": -1}, "--matches: expected 0 or more, found -1"),
+        ({"point": "here"}, "point: expected X,Y, found here"),
+        ({"point": "-1,2"}, "point: expected X,Y, found -1,2"),
+        ({"matches": -1}, "matches: expected 0 or more, found -1"),
         (
             {"point": "1,2", "matches": 3},
-            "--matches: pairs of all regions do not go with a single --point",
+            "matches: pairs of all regions do not go with a single `point`",
         ),
     ],
 )
 def test_bad_point_or_matches_is_refused(settings, message):
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(SettingError) as caught:
         Method(**settings)
     assert str(caught.value) == message

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.head import GeMPool, MaxPool
 from xmir_cli.saliency.methods.attention import (
     Method,
@@ -102,9 +102,9 @@ def test_pair_form_ignores_negatives(embedder, make_inputs):
 
 
 def test_triplet_without_a_negative_is_refused(embedder, pair):
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(SettingError) as caught:
         Method(form="triplet")(embedder, *pair)
-    assert str(caught.value) == "--form triplet: expected 1 negatives, found 0"
+    assert str(caught.value) == "form triplet: expected 1 negatives, found 0"
 
 
 def test_map_scales_with_the_explained_images_features(embedder, pair):

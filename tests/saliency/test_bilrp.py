@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from xmir_cli.errors import ModelError, UsageError
+from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.head import GeMPool, MaxPool
 from xmir_cli.saliency.methods.activation import Method as Activation
 from xmir_cli.saliency.methods.bilrp import Method, relevances
@@ -94,5 +94,5 @@ def test_layer_norm_is_refused(make_embedder, make_inputs):
 
 @pytest.mark.parametrize("settings", [{"gamma": -0.1}, {"gamma": float("nan")}, {"matches": -1}])
 def test_bad_settings_are_refused(settings):
-    with pytest.raises(UsageError, match="expected 0 or more"):
+    with pytest.raises(SettingError, match="expected 0 or more"):
         Method(**settings)

@@ -41,7 +41,7 @@ def test_similarity_methods_map_the_difference_of_the_target_embeddings(method, 
 
 def test_signed_occlusion_maps_the_similarity_lost_to_the_first_minus_the_second(trio):
     embedder, query, other, retrieved = trio
-    method = Occlusion(window=8, stride=8, grid="valid", distance="cosine", clip="none")
+    method = Occlusion(window_size=8, stride=8, grid="valid", distance="cosine", clip_windows=False)
     found = contrast(method, embedder, (query, other), retrieved).saliency
     hidden = retrieved.input.clone()
     hidden[:, 8:16, 16:24] = 0
@@ -84,5 +84,5 @@ def test_swapped_targets_turn_the_sign(trio):
 
 def test_image_contrasted_with_the_target_itself_has_an_empty_map(trio):
     embedder, query, _, retrieved = trio
-    found = contrast(Occlusion(window=8, stride=4), embedder, (query, query), retrieved)
+    found = contrast(Occlusion(window_size=8, stride=4), embedder, (query, query), retrieved)
     assert not found.saliency.any()

@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.network import Architecture, Network
-from xmir_cli.records import ModelSpec, Preprocessing
 from xmir_cli.saliency import hidden
 from xmir_cli.saliency.hidden import coarse_to_fine, hidden_embeddings, largest_error
 from xmir_cli.saliency.methods.occlusion import Method, correlation
 from xmir_cli.saliency.sample import make_samples
 from xmir_cli.saliency.windows import boxes
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 SIZE = 64
 
@@ -40,7 +40,7 @@ def samples(deep):
 
 
 def embeddings(embedder, target, explained, **settings):
-    method = Method(window=8, stride=4, grid="valid", **settings)
+    method = Method(window_size=8, stride=4, grid="valid", **settings)
     windows = boxes(SIZE, 8, 4, "valid")
     how = method._hiding(embedder, explained)
     return hidden_embeddings(embedder, target, explained, windows, how)
@@ -50,7 +50,7 @@ def embeddings(embedder, target, explained, **settings):
 def test_error_stays_within_the_tolerance_and_is_stated(tolerance, deep, samples):
     target, _, explained = samples()
     exact = embeddings(deep, target, explained)
-    found = embeddings(deep, target, explained, tolerance=tolerance)
+    found = embeddings(deep, target, explained, similarity_tolerance=tolerance)
     error = largest_error(found.embeddings - exact.embeddings, target)
     assert error <= tolerance
     assert found.details["error"] <= tolerance / 2
@@ -64,30 +64,30 @@ def test_tolerance_leaves_out_far_changes(deep, samples, monkeypatch):
         hidden, "embed_hidden", lambda *given: seen.append(given[4:]) or original(*given)
     )
     target, _, explained = samples()
-    rough = embeddings(deep, target, explained, tolerance=1e-2)
+    rough = embeddings(deep, target, explained, similarity_tolerance=1e-2)
     assert seen[-1][0] is not None
     assert not torch.equal(rough.embeddings, embeddings(deep, target, explained).embeddings)
 
 
 def test_later_target_that_the_probes_fail_starts_anew(deep, samples):
     first, second, explained = samples()
-    rough = embeddings(deep, first, explained, tolerance=1e-2)
+    rough = embeddings(deep, first, explained, similarity_tolerance=1e-2)
     [key] = explained.memo
     held = explained.memo[key].clone()
     count = len(rough.embeddings)
     # as if the probes had been far off in the direction of the second target alone
     direction = second.embedding - (second.embedding @ first.embedding) * first.embedding
     explained.memo[key] = torch.cat([held[:count], 0.5 * direction[None], held[-1:]])
-    again = embeddings(deep, first, explained, tolerance=1e-2)
+    again = embeddings(deep, first, explained, similarity_tolerance=1e-2)
     assert torch.equal(again.embeddings, rough.embeddings)
-    embeddings(deep, second, explained, tolerance=1e-2)
+    embeddings(deep, second, explained, similarity_tolerance=1e-2)
     assert largest_error(explained.memo[key][count:-1], second) <= 1e-2
 
 
 def test_tolerance_of_a_network_without_a_program_is_exact(deep, samples, monkeypatch):
     monkeypatch.setattr(type(deep), "program", None)
     target, _, explained = samples()
-    found = embeddings(deep, target, explained, tolerance=1e-2)
+    found = embeddings(deep, target, explained, similarity_tolerance=1e-2)
     assert found.details == {"incremental": 0.0, "error": 0.0}
 
 
@@ -111,22 +111,22 @@ def test_budget_that_is_over_leaves_the_coarse_grid_and_covers_the_image(
     target, _, explained = samples()
     clock = itertools.count(step=10.0)
     monkeypatch.setattr(hidden.time, "monotonic", lambda: next(clock))
-    method = Method(window=8, stride=2, grid="valid", budget=5.0)
+    method = Method(window_size=8, stride=2, grid="valid", budget=5.0)
     found = method(deep, target, explained)
     assert found.details["windows"] == 64.0
     assert found.details["windows_wanted"] == 29.0**2
     assert -1 <= found.details["convergence"] < 1
     assert found.evaluations == 64
     assert not explained.memo  # it is not the whole answer
-    exact = Method(window=8, stride=8, grid="valid")(deep, target, explained)
+    exact = Method(window_size=8, stride=8, grid="valid")(deep, target, explained)
     torch.testing.assert_close(found.saliency, exact.saliency, atol=1e-6, rtol=0)
 
 
 def test_budget_that_suffices_gives_the_exact_map(deep, samples):
     target, _, explained = samples()
-    exact = Method(window=8, stride=4)(deep, target, explained)
+    exact = Method(window_size=8, stride=4)(deep, target, explained)
     _, _, fresh = samples()
-    found = Method(window=8, stride=4, budget=1e4)(deep, target, fresh)
+    found = Method(window_size=8, stride=4, budget=1e4)(deep, target, fresh)
     torch.testing.assert_close(found.saliency, exact.saliency, atol=1e-6, rtol=0)
     assert found.details["windows"] == found.details["windows_wanted"]
     assert found.evaluations == exact.evaluations
@@ -135,7 +135,7 @@ def test_budget_that_suffices_gives_the_exact_map(deep, samples):
 def test_windows_that_hide_nothing_count_as_known(make_embedder):
     embedder = make_embedder()
     nothing = make_samples(embedder, [torch.zeros(3, 32, 32)])[0]
-    found = Method(window=8, stride=4, budget=1e-9)(embedder, nothing, nothing)
+    found = Method(window_size=8, stride=4, budget=1e-9)(embedder, nothing, nothing)
     assert found.details["windows"] == found.details["windows_wanted"]
     assert found.details["convergence"] == 1.0
 
@@ -150,8 +150,8 @@ def test_correlation_is_pearsons():
     assert correlation(constant, constant) == 1.0
 
 
-@pytest.mark.parametrize("name", ["tolerance", "budget"])
+@pytest.mark.parametrize("name", ["similarity_tolerance", "budget"])
 @pytest.mark.parametrize("value", [-1.0, float("nan")])
 def test_bad_settings_are_refused(name, value):
-    with pytest.raises(UsageError, match=f"--{name}: expected 0 or more"):
+    with pytest.raises(SettingError, match=f"{name}: expected 0 or more"):
         Method(**{name: value})

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.saliency.methods.integrated_gradients import Method, input_gradients
 from xmir_cli.saliency.sample import make_samples, similarity
 
@@ -17,21 +17,21 @@ def test_map_sums_to_what_the_similarity_gains_from_the_baseline(
 ):
     embedder = make_embedder(head=head)
     target, explained = make_samples(embedder, make_inputs(2))
-    explanation = Method(baseline, steps=256)(embedder, target, explained)
+    explanation = Method(baseline, path_steps=256)(embedder, target, explained)
     assert explanation.saliency.abs().sum() > 0.01
     assert explanation.details["completeness_residual"] == pytest.approx(0.0, abs=5e-3)
 
 
 def test_residual_is_the_gain_that_the_map_does_not_hold(embedder, pair):
-    explanation = Method(steps=4)(embedder, *pair)
+    explanation = Method(path_steps=4)(embedder, *pair)
     gained = similarity(*pair) - score(embedder, pair[0], torch.zeros(3, 32, 32))
     missing = gained - float(explanation.saliency.double().sum())
     assert explanation.details["completeness_residual"] == pytest.approx(missing, abs=1e-6)
 
 
 def test_residual_falls_with_more_steps(embedder, pair):
-    coarse = Method(steps=2)(embedder, *pair).details["completeness_residual"]
-    fine = Method(steps=128)(embedder, *pair).details["completeness_residual"]
+    coarse = Method(path_steps=2)(embedder, *pair).details["completeness_residual"]
+    fine = Method(path_steps=128)(embedder, *pair).details["completeness_residual"]
     assert abs(fine) < abs(coarse) / 10
 
 
@@ -52,7 +52,7 @@ def test_map_is_the_midpoint_sum_in_loops(embedder, pair):
         expected += (explained.input * point.grad / 3).sum(dim=0)
     for parameter in embedder.network.parameters():
         parameter.grad = None
-    found = Method(steps=3)(embedder, target, explained)
+    found = Method(path_steps=3)(embedder, target, explained)
     torch.testing.assert_close(found.saliency.double(), expected, atol=1e-6, rtol=1e-4)
     assert found.evaluations == 4
 
@@ -81,5 +81,5 @@ def test_image_that_is_its_own_baseline_has_an_empty_map(embedder, pair):
 
 
 def test_no_steps_are_refused():
-    with pytest.raises(UsageError, match="--steps: expected 1 or more, found 0"):
-        Method(steps=0)
+    with pytest.raises(SettingError, match="path_steps: expected 1 or more, found 0"):
+        Method(path_steps=0)

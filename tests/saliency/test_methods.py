@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.saliency import catalogue, load_method, load_methods, method_names
 from xmir_cli.saliency.sample import Labelled, make_samples
 
-SMALL = {"occlusion": {"window": "8", "stride": "4"}, "rise": {"masks": "40"}}
+SMALL = {"occlusion": {"window_size": "8", "stride": "4"}, "rise": {"masks": "40"}}
 CONTROLS = {"random", "center", "edges", "uniform"}
 ALL = method_names()
 SAMPLED = {"rise"}  # random masks leave noise everywhere; its own test finds the patch
@@ -108,8 +108,10 @@ def test_catalogue_tells_the_defaults_that_the_class_has(name):
 
 
 def test_settings_arrive_in_their_own_types():
-    method = load_method("occlusion", {"window": "9", "fill": "#102030", "clip": "none"})
-    assert (method.window, method.fill, method.clip) == (9, "#102030", "none")
+    method = load_method(
+        "occlusion", {"window_size": "9", "fill": "#102030", "clip_windows": "false"}
+    )
+    assert (method.window_size, method.fill, method.clip_windows) == (9, "#102030", False)
     assert load_method("attention", {"abs": "true"}).abs is True
     assert load_method("center", {"sigma": "0.5"}).sigma == 0.5
 
@@ -117,42 +119,50 @@ def test_settings_arrive_in_their_own_types():
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("occlusion", {"window": "wide"}, "--window: expected a whole number, found wide"),
-        ("occlusion", {"window": "0"}, "--window: expected 1 pixel or more, found 0"),
-        ("occlusion", {"stride": "-1"}, "--stride: expected 1 pixel or more, found -1"),
-        ("occlusion", {"grid": "hex"}, "--grid: expected paper or centered or valid, found hex"),
+        ("occlusion", {"window_size": "wide"}, "window_size: expected a whole number, found wide"),
+        ("occlusion", {"window_size": "0"}, "window_size: expected 1 pixel or more, found 0"),
+        ("occlusion", {"stride": "-1"}, "stride: expected 1 pixel or more, found -1"),
+        ("occlusion", {"grid": "hex"}, "grid: expected paper or centered or valid, found hex"),
         (
             "occlusion",
             {"fill": "red"},
-            "--fill: expected gray, black, mean, blur or #RRGGBB, found red",
+            "fill: expected gray, black, mean, blur or #RRGGBB, found red",
         ),
-        ("attention", {"abs": "maybe"}, "--abs: expected true or false, found maybe"),
-        ("center", {"sigma": "x"}, "--sigma: expected a number, found x"),
-        ("center", {"sigma": "nan"}, "--sigma: expected a number above 0, found nan"),
-        ("center", {"window": "3"}, "center: no setting window"),
-        ("oclusion", {}, "oclusion: no such saliency method"),
+        ("attention", {"abs": "maybe"}, "abs: expected true or false, found maybe"),
+        ("center", {"sigma": "x"}, "sigma: expected a number, found x"),
+        ("center", {"sigma": "nan"}, "sigma: expected a number above 0, found nan"),
+        ("center", {"window_size": "3"}, "window_size: not a setting of center"),
+        ("oclusion", {}, "method: oclusion: no such saliency method"),
     ],
 )
 def test_bad_setting_says_what_is_allowed(name, settings, message):
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(SettingError) as caught:
         load_method(name, settings)
     assert str(caught.value) == message
 
 
 def test_several_methods_take_the_settings_that_each_has():
-    methods = load_methods("occlusion,random,occlusion", {"window": "9", "seed": "4"})
+    methods = load_methods("occlusion,random,occlusion", {"window_size": "9", "seed": "4"})
     assert list(methods) == ["occlusion", "random"]
-    assert methods["occlusion"].window == 9
+    assert methods["occlusion"].window_size == 9
     assert methods["random"].seed == 4
 
 
 def test_setting_that_no_chosen_method_has_is_refused():
-    with pytest.raises(UsageError) as caught:
-        load_methods("activation,attention", {"window": "9"})
-    assert str(caught.value) == "--window: not a setting of activation, attention"
+    with pytest.raises(SettingError) as caught:
+        load_methods("activation,attention", {"window_size": "9"})
+    assert str(caught.value) == "window_size: not a setting of activation, attention"
     assert caught.value.hint == "It is one of occlusion."
 
 
 def test_no_method_is_refused():
-    with pytest.raises(UsageError, match="--method: no method named"):
+    with pytest.raises(SettingError, match="method: no method named"):
         load_methods(",", {})
+
+
+def test_the_name_of_earlier_versions_is_refused_with_todays():
+    for names in ("occlusion", "activation,occlusion"):
+        with pytest.raises(SettingError) as caught:
+            load_methods(names, {"clip": "none"})
+        assert str(caught.value) == "clip: of occlusion it is `clip_windows` now"
+    assert load_methods("activation,occlusion", {"clip": "pair"})["activation"].clip == "pair"

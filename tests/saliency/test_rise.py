@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.saliency.masks import draw_masks
 from xmir_cli.saliency.methods.rise import Method
 from xmir_cli.saliency.sample import make_samples
@@ -90,16 +90,16 @@ def test_largest_value_lies_in_the_only_patch_that_the_network_sees(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"masks": 1}, "--masks: expected 2 or more, found 1"),
-        ({"cells": 0}, "--cells: expected 1 or more, found 0"),
-        ({"probability": 1.0}, "--probability: expected a number between 0 and 1, found 1"),
+        ({"masks": 1}, "masks: expected 2 or more, found 1"),
+        ({"cells": 0}, "cells: expected 1 or more, found 0"),
+        ({"probability": 1.0}, "probability: expected a number between 0 and 1, found 1"),
         (
             {"probability": float("nan")},
-            "--probability: expected a number between 0 and 1, found nan",
+            "probability: expected a number between 0 and 1, found nan",
         ),
     ],
 )
 def test_bad_setting_is_refused(settings, message):
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(SettingError) as caught:
         Method(**settings)
     assert str(caught.value) == message

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import unit
 from xmir_cli.saliency.methods.weight_transfer import MARGIN, Method, anchor_direction, anchors
 from xmir_cli.saliency.sample import Labelled, make_samples
@@ -109,15 +109,15 @@ def test_the_other_image_of_the_pair_does_not_matter(embedder, make_inputs):
 def test_gallery_without_triplets_is_refused(labels, embedder, make_inputs):
     samples = make_samples(embedder, make_inputs(7))
     asked = replace(samples[0], gallery=gallery_of(samples, np.array(labels)))
-    with pytest.raises(UsageError, match="the gallery has no triplets"):
+    with pytest.raises(SettingError, match="the gallery has no triplets"):
         Method()(embedder, samples[1], asked)
 
 
 def test_pair_without_a_gallery_is_refused(embedder, pair):
-    with pytest.raises(UsageError, match="no gallery to borrow from"):
+    with pytest.raises(SettingError, match="no gallery to borrow from"):
         Method()(embedder, *pair)
 
 
 def test_bad_setting_is_refused():
-    with pytest.raises(UsageError, match="--neighbors: expected 1 or more, found 0"):
+    with pytest.raises(SettingError, match="neighbors: expected 1 or more, found 0"):
         Method(0)

@@ -7,15 +7,20 @@ from PIL import Image
 
 from xmir_cli.errors import ItemError
 from xmir_cli.metrics.protocol import Protocol
-from xmir_cli.model.loader import load_embedder, make_spec
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.scoring import pairs
 from xmir_cli.scoring.pairs import PairScorer
 from xmir_cli.scoring.tasks import Pair, Task
+from xmir_cli.wire.schema import read_view
+from xmir_cli.wire.schemas.saliency import Saliency
 
 
 @pytest.fixture
 def embedder(tiny_arch):
-    return load_embedder(make_spec(None, tiny_arch, "random:0", None, None, None, None), "cpu")
+    return load_embedder(
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0")), "cpu"
+    )
 
 
 @pytest.fixture
@@ -23,7 +28,8 @@ def task(embedder, tmp_path):
     Image.new("L", (40, 40), 90).save(tmp_path / "a.png")
     np.save(tmp_path / "map.npy", np.random.default_rng(0).random((32, 32)))
     pair = Pair("a.png", "a.png", embedder.spec)
-    return Task("line 1", {"method": "hand"}, pair, "map.npy", None)
+    record = {"query": "a.png", "retrieved": "a.png", "method": "hand", "saliency": "map.npy"}
+    return Task("line 1", read_view(Saliency, record), pair)
 
 
 def test_a_network_is_loaded_once_for_all_pairs(embedder, task):

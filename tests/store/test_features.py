@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.records import ModelSpec
 from xmir_cli.store import features as module
 from xmir_cli.store.embeddings import Embeddings, read_embeddings, write_embeddings, write_stream
 from xmir_cli.store.features import Features, Spool
+from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("densenet121", "random:0", 4, weights_sha256="ab" * 32)
 SHAPE = (3, 2, 2)

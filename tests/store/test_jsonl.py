@@ -1,18 +1,19 @@
 import io
+import json
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xmir_cli.errors import DataError, ItemError, UsageError
-from xmir_cli.store.jsonl import LINE_LIMIT, open_lines, read_records
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.store.jsonl import LINE_LIMIT, Lines, open_lines, read_records
 
 
 def read(text: str) -> list[tuple[int, object]]:
     return [
         (number, record.reason if isinstance(record, ItemError) else record)
-        for number, record in read_records(io.StringIO(text))
+        for number, record in read_records(Lines(io.StringIO(text)))
     ]
 
 
@@ -49,27 +50,47 @@ def test_a_line_without_end_is_passed_over_in_pieces():
 
 @given(st.text())
 def test_no_text_breaks_the_reader(text: str):
-    for _, record in read_records(io.StringIO(text)):
+    for _, record in read_records(Lines(io.StringIO(text))):
         assert isinstance(record, dict | ItemError)
-
-
-def test_a_terminal_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    monkeypatch.setattr(sys, "stdin", Terminal())
-    with pytest.raises(UsageError, match=r"^saliency waits for records on standard input"):
-        open_lines("-", "saliency")
 
 
 def test_closed_stdin_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(DataError, match=r"^standard input is closed$"):
-        open_lines("-", "saliency")
+        open_lines("-")
 
 
 def test_a_file_of_records_is_opened(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n')
-    with open_lines(str(tmp_path / "a.jsonl"), "saliency") as stream:
+    with open_lines(str(tmp_path / "a.jsonl")) as stream:
         assert [record for _, record in read_records(stream)] == [{"a": 1}]
+
+
+def test_relative_paths_of_a_record_start_at_its_file(tmp_path):
+    (tmp_path / "study/maps").mkdir(parents=True)
+    for name in ("study/maps/a.npy", "study/q.tif", "study/both.png", "both.png", "here.png"):
+        (tmp_path / name).touch()
+    record = {
+        "query": "q.tif#frame=2", "retrieved": "both.png", "saliency": "maps/a.npy",
+        "overlay": None, "negatives": ["q.tif", "here.png"], "contrast": "gone.png",
+        "index": "/elsewhere/a.xmir", "note": "q.tif",
+    }  # fmt: skip
+    (tmp_path / "study/r.jsonl").write_text(json.dumps(record) + "\n")
+    with open_lines("study/r.jsonl") as lines:
+        [(_, found)] = read_records(lines)
+    assert found == {
+        "query": "study/q.tif#frame=2", "retrieved": "study/both.png",
+        "saliency": "study/maps/a.npy", "overlay": None,
+        "negatives": ["study/q.tif", "here.png"], "contrast": "gone.png",
+        "index": "/elsewhere/a.xmir", "note": "q.tif",
+    }  # fmt: skip
+    with open_lines(str(tmp_path / "study/r.jsonl")) as lines:
+        [(_, found)] = read_records(lines)
+    assert found["saliency"] == str(tmp_path / "study/maps/a.npy")
+
+
+def test_relative_paths_in_the_current_folder_stay_as_they_are(tmp_path):
+    (tmp_path / "q.png").touch()
+    (tmp_path / "r.jsonl").write_text('{"query": "q.png"}\n')
+    with open_lines("r.jsonl") as lines:
+        assert [found for _, found in read_records(lines)] == [{"query": "q.png"}]

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from xmir_cli.errors import DataError, ExistsError, ModelError
-from xmir_cli.records import ModelSpec
 from xmir_cli.store.checkpoint import write_tensors
 from xmir_cli.store.runs import (
     Run,
@@ -15,6 +14,7 @@ from xmir_cli.store.runs import (
     write_checkpoint,
     write_state,
 )
+from xmir_cli.wire.model import ModelSpec
 
 ASKED = {"epochs": 3, "seed": 0, "start": {"weights": "random:0"}}
 DONE = ({"epoch": 1, "loss": 0.25}, {"epoch": 2, "loss": 0.125})
@@ -37,7 +37,7 @@ def test_what_was_asked_otherwise_is_named(tmp_path):
 
 def test_fewer_epochs_than_are_done_is_refused(tmp_path):
     write_state(tmp_path / "s", TENSORS, Run(ASKED, DONE))
-    with pytest.raises(DataError, match="2 epochs are done, more than the 1 of --epochs"):
+    with pytest.raises(DataError, match="2 epochs are done, more than the 1 of `epochs`"):
         continue_state(tmp_path / "s", Run({**ASKED, "epochs": 1}))
 
 

@@ -27,13 +27,14 @@ with atheris.instrument_imports(include=["xmir_cli"]):
     from xmir_cli.images.decode import decode_bytes
     from xmir_cli.pages.page import read_entries
     from xmir_cli.pictures.items import Item
-    from xmir_cli.records import ModelSpec, Record
     from xmir_cli.scoring.tasks import read_tasks
     from xmir_cli.store.arrays import read_array, write_array
     from xmir_cli.store.checkpoint import read_tensors, write_tensors
     from xmir_cli.store.embeddings import read_embeddings, write_embeddings
     from xmir_cli.store.jsonl import read_records
     from xmir_cli.store.manifest import read_manifest
+    from xmir_cli.wire.model import ModelSpec
+    from xmir_cli.wire.records import Record
 
 from corpus import images
 
@@ -47,7 +48,7 @@ class _Quiet(Skips):
 
 
 def image(data: bytes) -> None:
-    decode_bytes(data, "a#frame=1")
+    decode_bytes(data, 1)
 
 
 def record(data: bytes) -> None:

@@ -45,7 +45,7 @@ class Case:
 
 EMBED = ("embed", "data/labels.csv", *MODEL, "--batch", 1)
 SALIENCY = ("saliency", "-", *CPU, "--method", "activation,random", "-o", "out/maps")
-CAUSAL = ("causal-metric", "-", *CPU, "--steps", 3, "--curves", "out/curves")
+CAUSAL = ("causal-metric", "-", *CPU, "--curve-steps", 3, "--curves", "out/curves")
 DIFF = ("diff-saliency", "data/labels.csv", *MODEL, "--method", "activation", "-o", "out/diff")
 SANITY = ("sanity-check", "-", *CPU, "--method", "activation", "--plot", "out/sanity.png")
 OLD = ("embed", "data/0000.png", *MODEL)
@@ -61,9 +61,9 @@ CASES = {
         (*EMBED, "--features", "--resume", "-o", "out/e.parquet"),
     ),
     "embed to NumPy over old files": Case(
-        (*EMBED, "--force", "--format", "npy", "-o", "out/e.npy"),
-        (*EMBED, "--force", "--format", "npy", "-o", "out/e.npy"),
-        old=(*OLD, "--format", "npy", "-o", "out/e.npy"),
+        (*EMBED, "--force", "--file-format", "npy", "-o", "out/e.npy"),
+        (*EMBED, "--force", "--file-format", "npy", "-o", "out/e.npy"),
+        old=(*OLD, "--file-format", "npy", "-o", "out/e.npy"),
     ),
     "index": Case(
         ("index", "e.parquet", "--kind", "hnsw", "-o", "out/i.xmir"),

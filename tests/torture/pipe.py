@@ -38,7 +38,7 @@ def pipe(folder: Path, top: int) -> list["subprocess.Popen[bytes]"]:
     query = subprocess.Popen([*XMIR, "query", "--all", "-k", str(top)], **common)
     maps = ("saliency", "--method", "activation", "--device", "cpu", "-o", "maps")
     saliency = subprocess.Popen([*XMIR, *maps], stdin=query.stdout, **common)
-    scores = ("causal-metric", "--steps", "2", "--device", "cpu")
+    scores = ("causal-metric", "--curve-steps", "2", "--device", "cpu")
     causal = subprocess.Popen([*XMIR, *scores], stdin=saliency.stdout, **common)
     for stage in (query, saliency):
         assert stage.stdout is not None

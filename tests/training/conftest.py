@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xmir_cli.images.decode import decode
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder
-from xmir_cli.records import ModelSpec, Preprocessing
+from xmir_cli.pictures.files import read_picture
+from xmir_cli.pictures.view import resize_picture
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.pictures import Pictures
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 
 def draw(folder: Path, per_class: int, seed: int = 0) -> list[Example]:
@@ -43,4 +44,8 @@ def embedder(tiny_arch) -> Embedder:
 
 @pytest.fixture
 def feed(embedder) -> Feed:
-    return Feed(embedder, Pictures(lambda path: embedder.resized(decode(path))), 2)
+    return Feed(
+        embedder,
+        Pictures(lambda path: resize_picture(read_picture(path), embedder.recipe)),
+        2,
+    )

@@ -164,7 +164,7 @@ def test_a_network_without_a_pooled_map_is_refused():
     with pytest.raises(ModelError) as caught:
         check_maps(Network(Architecture(nn.Conv2d(3, 4, 8), 4, head=Token()), None))
     assert str(caught.value) == (
-        "--attention-loss: this network's embedding is not pooled from a feature map "
+        "`attention_loss`: this network's embedding is not pooled from a feature map "
         "(class token or attention pooling)"
     )
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xmir_cli.images.decode import Picture
+from xmir_cli.images.picture import Picture
+from xmir_cli.pictures.view import resize_picture, view_picture
 from xmir_cli.training.augment import Augmentation, augment, random_box
 
 NOTHING = Augmentation(flip=False)
@@ -16,17 +17,17 @@ def picture(width: int = 50, height: int = 36, mode: str = "L") -> Picture:
 
 
 def test_without_augmentation_the_view_is_the_one_of_the_evaluation(embedder):
-    resized = embedder.resized(picture())
-    view = augment(embedder, resized, NOTHING, np.random.default_rng(0))
-    assert np.array_equal(view.pixels, embedder.view(picture()).pixels)
+    resized = resize_picture(picture(), embedder.recipe)
+    view = augment(resized, embedder.recipe, NOTHING, np.random.default_rng(0))
+    assert np.array_equal(view.pixels, view_picture(picture(), embedder.recipe).pixels)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "F"])
 def test_flips_mirror_about_half_of_the_views(embedder, mode):
-    resized = embedder.resized(picture(mode=mode))
-    plain = embedder.view(resized).pixels
+    resized = resize_picture(picture(mode=mode), embedder.recipe)
+    plain = view_picture(resized, embedder.recipe).pixels
     views = [
-        augment(embedder, resized, Augmentation(), np.random.default_rng(seed)).pixels
+        augment(resized, embedder.recipe, Augmentation(), np.random.default_rng(seed)).pixels
         for seed in range(100)
     ]
     flipped = sum(np.array_equal(view, plain[:, ::-1]) for view in views)
@@ -36,11 +37,11 @@ def test_flips_mirror_about_half_of_the_views(embedder, mode):
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "F"])
 def test_random_resized_crops_have_the_size_of_the_input_and_differ(embedder, mode):
-    resized = embedder.resized(picture(mode=mode))
+    resized = resize_picture(picture(mode=mode), embedder.recipe)
     before = resized.pixels.tobytes()
     settings = Augmentation(random_resized_crop=True)
     first, again, other = (
-        augment(embedder, resized, settings, np.random.default_rng(seed)).pixels
+        augment(resized, embedder.recipe, settings, np.random.default_rng(seed)).pixels
         for seed in (1, 1, 2)
     )
     assert first.shape == (32, 32, 3)

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from xmir_cli.errors import DataError, ModelError, UsageError
-from xmir_cli.images.decode import decode
+from xmir_cli.errors import DataError, ModelError, SettingError
 from xmir_cli.model.loader import load_embedder
 from xmir_cli.model.weights import digest
+from xmir_cli.pictures.files import read_picture
+from xmir_cli.pictures.reading import read_image
+from xmir_cli.pictures.view import resize_picture
 from xmir_cli.training import state
 from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.feed import Feed
@@ -23,7 +25,11 @@ SETTINGS = Settings(per_class=4, learning_rate=5e-3)
 
 def new_feed(embedder, jobs=2) -> Feed:
     fresh = load_embedder(embedder.spec, "cpu")
-    return Feed(fresh, Pictures(lambda path: fresh.resized(decode(path))), jobs)
+    return Feed(
+        fresh,
+        Pictures(lambda path: resize_picture(read_picture(path), fresh.recipe)),
+        jobs,
+    )
 
 
 def test_one_step_reduces_the_loss_on_its_batch(feed, examples):
@@ -118,13 +124,17 @@ def test_blocks_open_plain_containers_only():
 
 
 def test_more_frozen_layers_than_there_are_is_refused(feed):
-    with pytest.raises(UsageError, match="--freeze-layers: the network has 4 blocks, found 5"):
+    with pytest.raises(SettingError, match="freeze_layers: the network has 4 blocks, found 5"):
         Trainer(feed, replace(SETTINGS, freeze_layers=5))
 
 
 def test_a_wholly_frozen_network_is_refused(embedder):
     headless = load_embedder(replace(embedder.spec, head=None, weights_sha256=""), "cpu")
-    feed = Feed(headless, Pictures(lambda path: headless.resized(decode(path))), 1)
+    feed = Feed(
+        headless,
+        Pictures(lambda path: resize_picture(read_picture(path), headless.recipe)),
+        1,
+    )
     with pytest.raises(ModelError, match="every weight is frozen"):
         Trainer(feed, replace(SETTINGS, freeze_layers=4))
 
@@ -166,7 +176,7 @@ def test_validation_without_rows_or_without_matches_has_no_numbers(feed, example
 def test_plain_batches_are_the_views_of_the_evaluation(feed, examples):
     batches = list(feed.plain(examples[:5], 2))
     assert [len(batch) for batch in batches] == [2, 2, 1]
-    view = feed.embedder.to_input(feed.embedder.view(decode(examples[4].path)))
+    view = read_image(examples[4].path, feed.embedder.recipe).input
     assert torch.equal(batches[2][0], view)
     assert list(feed.plain([], 2)) == []
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
-from xmir_cli.images.decode import Picture
+from xmir_cli.images.picture import Picture
 from xmir_cli.training.pictures import Pictures
 
 
@@ -17,7 +18,7 @@ class Source:
 
     def __call__(self, path: str) -> Picture:
         if path == "bad":
-            raise ItemError("truncated")
+            raise ItemError(Cause.TRUNCATED, "the file ends early")
         self.asked.append(path)
         values = np.full((4, 5), len(path), dtype=np.uint8)
         return Picture(Image.fromarray(values).convert(self.mode), 5, 4, ())

@@ -65,8 +65,8 @@ def refusal(labels, per_class=16, classes=None) -> tuple[str, str]:
 
 def test_a_class_below_k_is_refused_by_name_and_count():
     assert refusal(["a"] * 20 + ["b"] * 5) == (
-        "class b has 5 images, fewer than the 16 of --per-class",
-        "Lower --per-class to 5, or leave the class out.",
+        "class b has 5 images, fewer than the 16 of `per_class`",
+        "Lower `per_class` to 5, or leave the class out.",
     )
     assert refusal(["a"] * 20 + ["b"])[1] == "Give it more images, or leave the class out."
 
@@ -78,6 +78,6 @@ def test_one_class_or_none_is_refused():
 
 def test_more_classes_a_batch_than_there_are_is_refused():
     assert refusal(["a", "b"], 1, 3)[0] == (
-        "2 classes are there, fewer than the 3 of --classes-per-batch"
+        "2 classes are there, fewer than the 3 of `classes_per_batch`"
     )
     check_classes(["a", "b"], 1, 2)

@@ -10,8 +10,9 @@ from PIL import Image
 from xmir_cli.classes.moments import Moments, normalize
 from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.model.embedder import Embedder, View
+from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
+from xmir_cli.pictures.reading import Reading, read_image
 from xmir_cli.saliency.sample import Method, make_samples
 
 GRID = 32  # side of the maps that are kept for the permutation test: 4 kB an image
@@ -77,12 +78,12 @@ def average_classes(
         item.label: ClassAverage(maps={name: Moments() for name in how.normalizations})
         for item in items
     }
-    for batch in _batches(_views(items, how, skips), how.embedder):
-        inputs = [how.embedder.to_input(view) for _, view in batch]
+    for batch in _batches(_read_all(items, how, skips), how.embedder.batch):
+        inputs = [reading.input for _, reading in batch]
         samples = make_samples(how.embedder, inputs, len(items))
-        for (item, view), sample in zip(batch, samples, strict=True):
+        for (item, reading), sample in zip(batch, samples, strict=True):
             saliency = how.method(how.embedder, sample, sample).saliency.numpy()
-            averages[item.label].add(view.pixels, saliency)
+            averages[item.label].add(reading.view.pixels, saliency)
             if how.keep is not None:
                 averages[item.label].keep(saliency, how.keep)
             advance()
@@ -90,23 +91,23 @@ def average_classes(
     return averages
 
 
-def _views(
+def _read_all(
     items: Sequence[Labelled], how: Averaging, skips: Skips
-) -> Iterator[tuple[Labelled, View]]:
-    def load(item: Labelled) -> View:
-        return how.embedder.view_file(item.path)
+) -> Iterator[tuple[Labelled, Reading]]:
+    def load(item: Labelled) -> Reading:
+        return read_image(item.path, how.embedder.recipe)
 
-    for item, view in zip(items, decode_all(items, load, how.jobs), strict=True):
-        if isinstance(view, ItemError):
-            skips.add(item.path, view.reason)
+    for item, reading in zip(items, decode_all(items, load, how.jobs), strict=True):
+        if isinstance(reading, ItemError):
+            skips.add(item.path, reading)
         else:
-            yield item, view
+            yield item, reading
 
 
 def _batches(
-    views: Iterator[tuple[Labelled, View]], embedder: Embedder
-) -> Iterator[list[tuple[Labelled, View]]]:
-    while batch := list(itertools.islice(views, embedder.batch)):
+    readings: Iterator[tuple[Labelled, Reading]], size: int
+) -> Iterator[list[tuple[Labelled, Reading]]]:
+    while batch := list(itertools.islice(readings, size)):
         yield batch
 
 

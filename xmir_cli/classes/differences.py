@@ -11,17 +11,17 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
 from xmir_cli.classes.averages import ClassAverage
-from xmir_cli.classes.moments import Difference, difference
+from xmir_cli.classes.moments import MapDifference, subtract_means
 from xmir_cli.classes.permutation import corrected_p
-from xmir_cli.records import DIFFERENCE, Record
 from xmir_cli.render.colormap import automatic, scale
 from xmir_cli.render.overlay import Display, overlay
 from xmir_cli.render.panels import SIDE, Panel, Row, figure
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.difference import Difference
 
-FIGURE = "figure.png"
 SIGNIFICANT = 0.05  # corrected over the whole map
 _SIGNED = "blue-red"  # zero in the middle
 _CONTOUR = (20, 20, 20)
@@ -46,10 +46,10 @@ class Averages:
         pixels = np.rint(np.mean(means, axis=0)).clip(0, 255).astype(np.uint8)
         return Image.fromarray(pixels)
 
-    def difference(self, first: str, second: str, normalization: str) -> Difference:
+    def difference(self, first: str, second: str, normalization: str) -> MapDifference:
         """The map of the first class minus that of the second."""
         maps = self.classes[first].maps, self.classes[second].maps
-        return difference(maps[0][normalization], maps[1][normalization])
+        return subtract_means(maps[0][normalization], maps[1][normalization])
 
     @cache  # noqa: B019 # lives as long as the one command
     def chance(self, first: str, second: str) -> np.ndarray | None:
@@ -87,7 +87,7 @@ def write_differences(averages: Averages, folder: Path) -> list[Record]:
     return [_write_difference(averages, folder, pair, largest) for pair in averages.pairs]
 
 
-def write_figure(averages: Averages, folder: Path, title: str) -> Path:
+def write_figure(averages: Averages, path: Path, title: str) -> None:
     """Average images, mean maps and differences in three rows, after figure 6 of the paper."""
     means = [averages.mean(label) for label in averages.classes]
     largest, signed = scale(np.stack(means)), _largest_difference(averages)
@@ -119,9 +119,7 @@ def write_figure(averages: Averages, folder: Path, title: str) -> Path:
             signed,
         ),
     ]
-    path = folder / FIGURE
     _save(figure(rows, max(2, len(captions))), path)
-    return path
 
 
 def _largest_difference(averages: Averages) -> float:
@@ -148,7 +146,7 @@ def _write_difference(
     _save(_draw_difference(averages, pair, largest), picture)
     tested = _write_chance(averages, pair, folder / f"{stem}-p.npy", len(shown.mean))
     return {
-        "schema": DIFFERENCE,
+        "schema": Difference.NAME,
         "class_a": first,
         "class_b": second,
         "n_a": averages.classes[first].count,

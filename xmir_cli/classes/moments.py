@@ -46,14 +46,14 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Difference:
+class MapDifference:
     """Class a minus class b: positive where a is more salient, and how sure that is."""
 
     mean: np.ndarray  # [H, W]
     standard_error: np.ndarray  # [H, W]
 
 
-def difference(first: Moments, second: Moments) -> Difference:
+def subtract_means(first: Moments, second: Moments) -> MapDifference:
     """The mean map of the first class minus that of the second."""
     error: np.ndarray = np.hypot(first.standard_error(), second.standard_error())
-    return Difference(first.mean - second.mean, error)
+    return MapDifference(first.mean - second.mean, error)

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from xmir_cli.errors import DataError, ExistsError
+from xmir_cli.embedding.leftover import folder_of
+from xmir_cli.errors import DataError
 from xmir_cli.pictures.items import Item
-from xmir_cli.records import DECODED, PATIENT_HASH, TAG_COLUMNS, ModelSpec
 from xmir_cli.store.embedding_table import COLUMNS, EMBEDDING, Embeddings
 from xmir_cli.store.embeddings import read_embeddings, write_embeddings
 from xmir_cli.store.features import FEATURES, Spool
 from xmir_cli.store.names import storable
+from xmir_cli.wire.columns import DECODED, PATIENT_HASH, TAG_COLUMNS
+from xmir_cli.wire.model import ModelSpec
 
 _TOLD = (*TAG_COLUMNS, DECODED)
 _OWN = {"id", "path", "sha256", "width", "height", EMBEDDING}
@@ -145,18 +147,3 @@ class Parts:
         for item, vector, number in zip(items, found.vectors, numbers, strict=True):
             row = Row(item["sha256"], item["width"], item["height"], vector, _told(item), number)
             self.rows[item["path"], row.sha256] = row
-
-
-def folder_of(output: Path) -> Path:
-    """Where the parts of an output lie."""
-    return output.with_name(f"{output.name}.parts")
-
-
-def refuse_leftover(output: Path) -> None:
-    """Raise ExistsError when an interrupted run has left parts that would be lost."""
-    folder = folder_of(output)
-    if folder.exists():
-        raise ExistsError(
-            f"{folder}: an interrupted run has left its parts there",
-            "Continue it with --resume, or start again with --force.",
-        )

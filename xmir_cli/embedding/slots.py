@@ -1,6 +1,5 @@
 """Images to embeddings in fixed batches, so that a resumed run gives the same bits."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,10 +11,11 @@ from torch import Tensor
 from xmir_cli.console import show
 from xmir_cli.embedding.parts import Row
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.images.decode import decode_bytes, read_bytes
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
-from xmir_cli.records import DECODED
+from xmir_cli.pictures.files import open_image
+from xmir_cli.pictures.reading import Reading, read_file, read_image
+from xmir_cli.wire.columns import DECODED
 
 BATCHES = 4  # in a slot, so that many processors have something to do
 
@@ -53,13 +53,13 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
     """
 
     def load(path: str) -> Row | _Waiting:
-        data = read_bytes(path)
-        sha256 = hashlib.sha256(data).hexdigest()
-        return known(path, sha256) or _decode(embedder, data, path, sha256)
+        file = open_image(path)
+        return known(path, file.sha256) or _wait(read_file(file, recipe))
 
     def load_anew(path: str) -> Row | _Waiting:
-        data = read_bytes(path)
-        return _decode(embedder, data, path, hashlib.sha256(data).hexdigest())
+        return _wait(read_image(path, recipe))
+
+    recipe = embedder.recipe
 
     loaded = decode_all(paths, load, jobs, size)  # the next slot, while this one is embedded
     for start in range(0, len(paths), size):
@@ -73,14 +73,13 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
             yield [item for item in slot if not isinstance(item, _Waiting)]
 
 
-def _decode(embedder: Embedder, data: bytes, path: str, sha256: str) -> _Waiting:
-    recipe = embedder.spec.preprocessing
-    picture = decode_bytes(data, path, recipe.window, recipe.enough)
+def _wait(reading: Reading) -> _Waiting:
+    picture = reading.picture
     columns = dict(picture.columns)
     if picture.done:
         columns[DECODED] = ", ".join(picture.done)
-    row = Row(sha256, picture.width, picture.height, np.empty(0, np.float32), columns)
-    return _Waiting(row, embedder.to_input(embedder.view(picture)))
+    row = Row(reading.sha256, picture.width, picture.height, np.empty(0, np.float32), columns)
+    return _Waiting(row, reading.input)
 
 
 def _embed(
@@ -99,7 +98,7 @@ def _embed(
             if not np.isfinite(vector).all():
                 raise DataError(
                     f"{show(path)}: the network gave NaN or infinity; nothing was written",
-                    "Try --precision fp32."
+                    "Try `precision` fp32."
                     if embedder.precision != "fp32"
                     else "Are the weights and the preprocessing those of this network?",
                 )

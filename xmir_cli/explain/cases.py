@@ -1,16 +1,17 @@
 """Images loaded for explanation: decoded in parallel, embedded together, each one only once."""
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xmir_cli.errors import ItemError
 from xmir_cli.explain.keep import Keep
-from xmir_cli.images.decode import Picture, decode_bytes, read_bytes
-from xmir_cli.model.embedder import Embedder, View
+from xmir_cli.images.picture import Picture
+from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
-from xmir_cli.pictures.frame import Frame
+from xmir_cli.pictures.files import open_image
+from xmir_cli.pictures.reading import Reading, read_file
+from xmir_cli.pictures.view import Frame
 from xmir_cli.saliency.sample import Sample, make_samples
 
 CACHE = 512 << 20  # bytes of cases kept beside those in use
@@ -18,9 +19,9 @@ CACHE = 512 << 20  # bytes of cases kept beside those in use
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """An image with its file's hash, its original picture, and what the methods see."""
+    """An image with its original picture and what the methods see."""
 
-    sha256: str
+    identity: str
     frame: Frame
     sample: Sample
     picture: Picture | None  # to draw on
@@ -84,16 +85,18 @@ class Cases:
         found: dict[str, Case | ItemError] = {}
         for path, read in zip(lent, decode_all(lent, self._read, self._jobs), strict=True):
             if isinstance(read, ItemError):
-                found[path] = ItemError(f"{read.reason}; the index has its map: try --no-overlay")
-            elif read[0] == lent[path].sha256:
+                found[path] = read.because(
+                    f"{read.detail}; the index has its map: try without overlays"
+                )
+            elif read[0] == lent[path].identity:
                 found[path] = replace(lent[path], picture=read[1])
         return found
 
     def _load_new(self, paths: Sequence[str]) -> dict[str, Case | ItemError]:
         results = decode_all(paths, self._open, self._jobs)
         opened = dict(zip(paths, results, strict=True))
-        usable = {path: each for path, each in opened.items() if isinstance(each, _Opened)}
-        inputs = [self.embedder.to_input(each.view) for each in usable.values()]
+        usable = {path: each for path, each in opened.items() if isinstance(each, Reading)}
+        inputs = [each.input for each in usable.values()]
         self._seen += len(inputs)
         samples = make_samples(self.embedder, inputs, self._seen)
         cases = {
@@ -103,26 +106,24 @@ class Cases:
         errors = {path: each for path, each in opened.items() if isinstance(each, ItemError)}
         return {**cases, **errors}
 
-    def _case(self, opened: "_Opened", sample: Sample) -> Case:
-        sample = replace(sample, roi=opened.view.roi)
+    def _case(self, reading: Reading, sample: Sample) -> Case:
+        frame = reading.view.frame
+        sample = replace(sample, roi=frame.roi)
         if self.keep is not None:
-            sample = replace(sample, memo=self.keep.memo(self.embedder, opened.sha256))
-        frame = Frame(opened.view.roi, opened.view.image_size)
-        return Case(opened.sha256, frame, sample, opened.picture)
+            sample = replace(sample, memo=self.keep.memo(self.embedder, reading.identity))
+        return Case(reading.identity, frame, sample, reading.picture)
 
-    def _open(self, path: str) -> "_Opened":
-        recipe, data = self.embedder.spec.preprocessing, read_bytes(path)
-        picture = decode_bytes(data, path, recipe.window, recipe.enough)
-        view = self.embedder.view(picture)
-        if self.draws and picture.reduction > 1:
-            picture = decode_bytes(data, path, recipe.window)
-        return _Opened(hashlib.sha256(data).hexdigest(), picture, view)
+    def _open(self, path: str) -> Reading:
+        recipe, file = self.embedder.recipe, open_image(path)
+        reading = read_file(file, recipe)
+        if self.draws and reading.picture.reduction > 1:
+            return replace(reading, picture=file.decode(recipe.window))
+        return reading
 
     def _read(self, path: str) -> tuple[str, Picture]:
-        """The hash of a file and its picture."""
-        data = read_bytes(path)
-        picture = decode_bytes(data, path, self.embedder.spec.preprocessing.window)
-        return hashlib.sha256(data).hexdigest(), picture
+        """The identity of an image and its picture."""
+        file = open_image(path)
+        return file.identity, file.decode(self.embedder.recipe.window)
 
     def _forget(self) -> None:
         # sizes are taken anew: methods add to a sample's memo
@@ -131,10 +132,3 @@ class Cases:
         while total > self.limit and len(self._kept) > 1:
             path, _ = self._kept.popitem(last=False)
             total -= sizes[path]
-
-
-@dataclass(frozen=True, eq=False)
-class _Opened:
-    sha256: str
-    picture: Picture
-    view: View

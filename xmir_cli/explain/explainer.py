@@ -13,14 +13,16 @@ from xmir_cli.explain.requests import Request
 from xmir_cli.explain.rivals import Others
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.program.workers import share_out, single_thread
-from xmir_cli.records import SALIENCY, ModelSpec, Record
 from xmir_cli.saliency.sample import Method, from_features, needs_gallery, similarity
+from xmir_cli.wire.checks import check_similarity
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.saliency import Saliency
 
 T = TypeVar("T")
 R = TypeVar("R")
 # a request, its negatives, and the image it is contrasted with
 Asked = tuple[Request, list[str] | ItemError, str | ItemError | None]
-TOLERANCE = 1e-3  # of a similarity computed again
 
 
 class Explainer:
@@ -89,7 +91,7 @@ class Explainer:
         try:
             pair = self._pair(request, _usable(told_apart), _usable(other), found)
             check = similarity(pair.query.sample, pair.retrieved.sample)
-            _check(request, check)
+            check_similarity(request.similarity, check)
         except ItemError as error:
             yield error
             return
@@ -147,8 +149,8 @@ class Explainer:
         return Pair(
             _case(found, request.query),
             _case(found, request.retrieved),
-            tuple(_case(found, path, "--negative ") for path in negatives),
-            None if other is None else _case(found, other, "--contrast "),
+            tuple(_case(found, path, "negative ") for path in negatives),
+            None if other is None else _case(found, other, "contrast "),
             origin_of(request) if lent else None,
         )
 
@@ -158,10 +160,12 @@ class Explainer:
         common: Record = {
             "schema": "",  # stands first, as in every record
             **request.record,
+            "query_identity": pair.query.identity,
+            "retrieved_identity": pair.retrieved.identity,
             "similarity": request.similarity if request.similarity is not None else check,
             "model": _to_json(embedder.spec),
             "similarity_check": check,
-        } | {"schema": SALIENCY}
+        } | {"schema": Saliency.NAME}
         names = names_of(request.query, request.retrieved)
         # the methods of one side come together, as 'xmir causal-metric' takes them
         for explains in ("retrieved",) if request.is_self else self.explains:
@@ -193,19 +197,8 @@ def _usable(found: T | ItemError) -> T:
     return found
 
 
-def _case(found: Mapping[str, Case | ItemError], path: str, flag: str = "") -> Case:
+def _case(found: Mapping[str, Case | ItemError], path: str, kind: str = "") -> Case:
     case = found[path]
     if isinstance(case, ItemError):
-        raise ItemError(f"{case.reason} ({flag}{path})")
+        raise case.because(f"{case.detail} ({kind}{path})")
     return case
-
-
-def _check(request: Request, found: float) -> None:
-    """Raise ItemError when the images are no longer as similar as the record says."""
-    if request.similarity is None:
-        return
-    if abs(found - request.similarity) > TOLERANCE:
-        raise ItemError(
-            f"bad-record: similarity: expected {request.similarity:.4f} as recorded, "
-            f"found {found:.4f}; another file, preprocessing or precision than when it was made"
-        )

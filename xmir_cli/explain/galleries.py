@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError, UsageError
 from xmir_cli.explain.cases import Case
 from xmir_cli.explain.requests import Request
@@ -14,8 +15,7 @@ from xmir_cli.gallery.engines import open_gallery
 from xmir_cli.gallery.protocol import Conditions, Gallery, identity_in
 from xmir_cli.gallery.texts import numbers_of
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.pictures.frame import frame_of
-from xmir_cli.pictures.identity import identity_of
+from xmir_cli.pictures.view import frame_of
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.saliency.sample import Labelled, stored_samples
 from xmir_cli.store.names import restored, typed
@@ -44,7 +44,7 @@ class Origin:
         `images` says which image each path is. The cases have no pictures and no inputs, and are
         for methods that work `from_features`.
         """
-        gallery, recipe = self.gallery, embedder.spec.preprocessing
+        gallery, recipe = self.gallery, embedder.recipe
         if not gallery.has_features or not gallery.model.same_embedding(embedder.spec):
             return {}
         items = zip(images, gallery.by_identity(list(images.values())), strict=True)
@@ -57,8 +57,10 @@ class Origin:
         cases = {}
         for path, row, sample in zip(known, gallery.columns_of(keys), samples, strict=True):
             size = cast("tuple[int, int]", (row["width"], row["height"]))
-            frame, sha256 = frame_of(recipe, *size), str(row["sha256"])
-            cases[path] = Case(sha256, frame, replace(sample, roi=frame.roi), None, stored=True)
+            frame = frame_of(recipe, *size)
+            cases[path] = Case(
+                images[path], frame, replace(sample, roi=frame.roi), None, stored=True
+            )
         return cases
 
     def negatives(self, request: Request, query: Case, count: int) -> list[tuple[str, str | None]]:
@@ -69,15 +71,15 @@ class Origin:
         """
         own = request.record.get("retrieved_label")
         if not isinstance(own, str):
-            raise ItemError("no-negative: retrieved_label: expected a string, found nothing")
-        identity = identity_of(query.sha256, request.query)
-        question = Question(request.query, query.sample.embedding.numpy(), {}, identity)
+            raise ItemError(Cause.NO_NEGATIVE, "retrieved_label: expected a string, found nothing")
+        question = Question(request.query, query.sample.embedding.numpy(), {}, query.identity)
         others = Conditions(differs=(("label", typed(own)),), not_itself=True)
         [hits] = self.gallery.search([question], count, others)
         if len(hits.keys) < count:
             raise ItemError(
-                f"no-negative: {len(hits.keys)} images of {self.gallery.name} have another label "
-                f"than {own}, {count} are needed"
+                Cause.NO_NEGATIVE,
+                f"{len(hits.keys)} images of {self.gallery.name} have another label "
+                f"than {own}, {count} are needed",
             )
         rows = self.gallery.columns_of(hits.keys)
         return [(restored(str(row["path"])), identity_in(row)) for row in rows]
@@ -89,12 +91,12 @@ def origin_at(name: str) -> Origin:
     try:
         return Origin(open_gallery(name))
     except (DataError, UsageError) as error:
-        raise ItemError(f"bad-record: index: {error}") from None
+        raise ItemError(Cause.BAD_RECORD, f"index: {error}") from None
 
 
 def origin_of(request: Request) -> Origin:
     """The index that the record of a request names; raises ItemError when there is none."""
     name = request.record.get("index")
     if not isinstance(name, str):
-        raise ItemError("bad-record: index: expected the path that 'xmir query' writes")
+        raise ItemError(Cause.BAD_RECORD, "index: expected the path that 'xmir query' writes")
     return origin_at(name)

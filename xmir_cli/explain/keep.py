@@ -12,8 +12,8 @@ from torch import Tensor
 from xmir_cli.errors import DataError
 from xmir_cli.explain.provenance import digest, made_of, read_provenance, write_provenance
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.records import Record
 from xmir_cli.store.arrays import read_array, write_small_array
+from xmir_cli.wire.records import Record
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Keep:
     folder: Path
     half: bool = False
 
-    def memo(self, embedder: Embedder, sha256: str) -> "KeptMemo":
-        """The memo of the image of a file with that hash."""
-        return KeptMemo(self, made_of(embedder, {"image_sha256": sha256, "half": self.half}))
+    def memo(self, embedder: Embedder, identity: str) -> "KeptMemo":
+        """The memo of the image with that identity."""
+        return KeptMemo(self, made_of(embedder, {"image_sha256": identity, "half": self.half}))
 
 
 class KeptMemo(MutableMapping[Hashable, Tensor]):

@@ -9,7 +9,7 @@ from xmir_cli.explain.cases import Case
 from xmir_cli.explain.galleries import Origin
 from xmir_cli.explain.provenance import digest, made_of, read_provenance, write_provenance
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.records import Record
+from xmir_cli.pictures.identity import split_name
 from xmir_cli.render.boxes import draw_boxes
 from xmir_cli.render.overlay import Display, overlay
 from xmir_cli.saliency.contrast import contrast
@@ -17,6 +17,7 @@ from xmir_cli.saliency.sample import Explanation, Match, Method, Sample, needs_g
 from xmir_cli.store.arrays import read_array, write_small_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
+from xmir_cli.wire.records import Record
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,13 @@ class Output:
 
 def names_of(query: str, retrieved: str) -> str:
     """The part of a file name that names the two images."""
-    return f"{safe_name(Path(query).stem)}--{safe_name(Path(retrieved).stem)}"
+    return f"{_short_name(query)}--{_short_name(retrieved)}"
+
+
+def _short_name(name: str) -> str:
+    path, frame = split_name(name)
+    stem = Path(path).stem
+    return safe_name(stem if frame is None else f"{stem}-frame-{frame}")
 
 
 def make_map(
@@ -91,7 +98,7 @@ def make_map(
     place, names = output
     settings = _settings(method, pair)
     asked: Record = {"method": name, "settings": settings, "explains": pair.explains}
-    images = {"query_sha256": pair.query.sha256, "retrieved_sha256": pair.retrieved.sha256}
+    images = {"query_sha256": pair.query.identity, "retrieved_sha256": pair.retrieved.identity}
     stored: Record = {"stored_features": pair.stored} if pair.stored else {}
     rounded: Record = {"cache": "float16"} if place.half else {}
     origin = made_of(embedder, {**images, **asked, **stored, **rounded})
@@ -125,9 +132,9 @@ def make_map(
 def _settings(method: Method, pair: Pair) -> Record:
     settings: Record = dict(vars(method))  # a frozen dataclass: its settings and nothing else
     if pair.negatives:
-        settings["negatives"] = [case.sha256 for case in pair.negatives]
+        settings["negatives"] = [case.identity for case in pair.negatives]
     if pair.contrast:
-        settings["contrast"] = pair.contrast.sha256
+        settings["contrast"] = pair.contrast.identity
     if pair.origin and needs_gallery(method):
         settings["gallery"] = pair.origin.digest
     return settings

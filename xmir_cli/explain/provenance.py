@@ -9,9 +9,10 @@ from pathlib import Path
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.records import ModelSpec, Record
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
 
 
 def made_of(embedder: Embedder, asked: Record) -> Record:

@@ -1,4 +1,4 @@
-"""What is to be explained: retrieval records, bare image paths, or a pair named by flags."""
+"""What is to be explained: retrieval records, bare image paths, or a pair that is named."""
 
 import itertools
 import os
@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from xmir_cli.console import Skips
-from xmir_cli.errors import DataError, ItemError, UsageError
-from xmir_cli.records import ModelSpec, Record, number, text
+from xmir_cli.errors import ItemError, SettingError
+from xmir_cli.wire.model import ModelSpec, need_model
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import PATH, key, read_view
+from xmir_cli.wire.schemas.retrieval import Retrieval
 
 
 @dataclass(frozen=True)
@@ -27,23 +30,31 @@ class Request:
         return self.query == self.retrieved
 
 
+@dataclass(frozen=True)
+class ImagePath:
+    """A record that names nothing but an image."""
+
+    record: Record
+    path: str = key(PATH, "the image", needed=True)
+
+
 def read_requests(
     lines: Iterable[tuple[int, Record | ItemError]], given: ModelSpec | None, skips: Skips
 ) -> Iterator[Request]:
     """The requests of numbered lines in order; lines that are none go to `skips`.
 
-    `given` is the network of the flags: it serves bare paths, and says where a record's network
-    lies now. Raises UsageError for a bare path when there is none.
+    `given` is the network that is named: it serves bare paths, and says where a record's network
+    lies now. Raises SettingError for a bare path when there is none.
     """
     for line, record in lines:
         name = f"line {line}"
         if isinstance(record, ItemError):
-            skips.add(name, record.reason)
+            skips.add(name, record)
             continue
         try:
             yield _request(name, record, given)
-        except DataError as error:
-            skips.add(name, f"bad-record: {str(error).removeprefix(f'{name}: ')}")
+        except ItemError as error:
+            skips.add(name, error)
 
 
 def pair_requests(query: str, images: Sequence[str], spec: ModelSpec) -> list[Request]:
@@ -70,20 +81,20 @@ def _group_key(request: Request) -> tuple[ModelSpec, str, object]:
 def _request(name: str, record: Record, given: ModelSpec | None) -> Request:
     if "path" in record and "retrieved" not in record:
         return _self_request(name, record, given)
-    query, retrieved = text(record, "query", name), text(record, "retrieved", name)
-    similarity = number(record, "similarity", name)
-    spec = ModelSpec.from_json(record.get("model"), name)
+    view = read_view(Retrieval, record)
+    spec = need_model(view.model)
     if given is not None:
         spec = replace(spec, architecture=given.architecture, weights=given.weights)
-    return Request(name, record, query, retrieved, spec, similarity)
+    return Request(name, record, view.query, view.retrieved, spec, view.similarity)
 
 
 def _self_request(name: str, record: Record, given: ModelSpec | None) -> Request:
-    path = text(record, "path", name)
+    path = read_view(ImagePath, record).path
     if given is None:
-        raise UsageError(
-            f"{name}: an image path says nothing about the network",
-            "Name it with --model or --arch, or pipe in the records of 'xmir query'.",
+        raise SettingError(
+            "model",
+            f"{name} is an image path, which says nothing about the network",
+            "Name it with `model` or `architecture`, or pipe in the records of 'xmir query'.",
         )
     return Request(name, {**record, **_pair_record(path, path)}, path, path, given)
 

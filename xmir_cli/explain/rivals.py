@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.explain.cases import Case
 from xmir_cli.explain.galleries import origin_of
@@ -47,16 +48,16 @@ class Others:
 
 def _next(rest: Sequence[Request]) -> str | ItemError:
     if len(rest) < 2 or rest[0].is_self:
-        return ItemError("no-contrast: no result of this query comes after it")
+        return ItemError(Cause.NO_CONTRAST, "no result of this query comes after it")
     return rest[1].retrieved
 
 
 def _of_another_label(request: Request, group: Sequence[Request]) -> str | ItemError:
     own = request.record.get("retrieved_label")
     if not isinstance(own, str):
-        return ItemError("no-contrast: retrieved_label: expected a string, found nothing")
+        return ItemError(Cause.NO_CONTRAST, "retrieved_label: expected a string, found nothing")
     for other in group:
         label = other.record.get("retrieved_label")
         if isinstance(label, str) and label != own and other.query == request.query:
             return other.retrieved
-    return ItemError(f"no-contrast: all results of this query are {own}")
+    return ItemError(Cause.NO_CONTRAST, f"all results of this query are {own}")

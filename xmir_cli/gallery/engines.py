@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from xmir_cli.errors import UsageError
-from xmir_cli.records import Record
+from xmir_cli.wire.records import Record
 
 if TYPE_CHECKING:
     from xmir_cli.gallery.protocol import Gallery

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from xmir_cli.gallery.vectors import Floats, Vectors
 from xmir_cli.pictures.identity import identity_of
-from xmir_cli.records import ModelSpec
+from xmir_cli.wire.model import ModelSpec
 
 ItemKey = Hashable
 Columns = Mapping[str, object]  # of one image: id, path, sha256, width, height, label, patient ...

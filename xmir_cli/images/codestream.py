@@ -9,6 +9,7 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.size import check_size
 
@@ -35,7 +36,7 @@ def check_frame(dataset: "FileDataset", index: int, pixel_limit: int) -> None:
         pixels = int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel)
         announced = pixels * int(dataset.BitsAllocated) // 8
         if len(frame) > 2 * announced + 1024:  # runs expand up to 64 times
-            raise ItemError("corrupt: more run-length data than the image can hold")
+            raise ItemError(Cause.CORRUPT, "more run-length data than the image can hold")
         return
     check_scans(frame)
     width, height = frame_size(frame)
@@ -52,7 +53,7 @@ def check_scans(jpeg: bytes) -> None:
     while (found := _MARKER.search(jpeg, place)) and found[1] != b"\xd9":
         scans += found[1] == b"\xda"
         if scans > _SCANS:
-            raise ItemError(f"too-large: more than {_SCANS} scans of one image")
+            raise ItemError(Cause.TOO_LARGE, f"more than {_SCANS} scans of one image")
         place = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2])
 
 

@@ -4,16 +4,20 @@ Greys stay unrounded; colours become 8-bit RGB. Source: DICOM PS3.3, C.7.6.3, C.
 PS3.4, N.2 for the order.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.codestream import check_frame
 from xmir_cli.images.dicom_file import open_dicom
 from xmir_cli.images.dicom_grey import to_grey
 from xmir_cli.images.dicom_tags import columns_of, patient_key
+from xmir_cli.images.picture import Format, Picture, Wanted
 from xmir_cli.images.size import check_size
 
 if TYPE_CHECKING:
@@ -24,45 +28,56 @@ _COLORS = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL
 _PALETTE_LIMIT = 1 << 20  # bytes of a palette: 2^16 entries of 16 bits are 131 072
 
 
-def read_dicom(
-    data: bytes, frame: int | None, window: str, pixel_limit: int
-) -> tuple[Image.Image, list[str], dict[str, str]]:
-    """The picture in a DICOM file, what was done, and its columns.
+def _read(data: bytes, wanted: Wanted) -> Picture:
+    """The picture, what was done, and the columns that its tags tell.
 
-    Args:
-        data: The whole file.
-        frame: From 1; None for the only one.
-        window: As `Preprocessing.window` says it.
-        pixel_limit: More pixels in a frame are refused before they are decoded.
-
-    Raises:
-        ItemError: No pixels, several frames and none named, no decoder, damaged.
+    Raises ItemError: no pixels, several frames and none named, no decoder, damaged.
     """
     dataset = open_dicom(data, with_patient=patient_key() is not None)
+    limit = wanted.pixel_limit
+    with _damage_named(limit):
+        frame = _check(dataset, wanted.frame, limit)
+        raw = _decode(dataset, frame - 1, limit)
+        values, done = _shown(dataset, raw, frame - 1, wanted.window)
+    image = Image.fromarray(values)
+    return Picture(image, *image.size, tuple(done), columns_of(dataset))
+
+
+def _count(data: bytes) -> int:
+    """How many frames a file has."""
+    dataset = open_dicom(data, with_patient=False)
+    with _damage_named(0):
+        return _frames(dataset)
+
+
+@contextmanager
+def _damage_named(pixel_limit: int) -> Iterator[None]:
+    """Whatever goes wrong in the block becomes an ItemError."""
     try:
-        frame = _check(dataset, frame, pixel_limit)
-        raw = _decode(dataset, frame - 1, pixel_limit)
-        values, done = _shown(dataset, raw, frame - 1, window)
+        yield
     except ItemError:
         raise
     except MemoryError:
-        raise ItemError(f"too-large: more than {pixel_limit} pixels") from None
+        raise ItemError(Cause.TOO_LARGE, f"more than {pixel_limit} pixels") from None
     except Exception:  # noqa: BLE001 # a tag of the wrong kind can fail anywhere
-        raise ItemError("corrupt: damaged DICOM file") from None
-    return Image.fromarray(values), done, columns_of(dataset)
+        raise ItemError(Cause.CORRUPT, "damaged DICOM file") from None
+
+
+def _frames(dataset: "FileDataset") -> int:
+    return int(dataset.get("NumberOfFrames") or 1)
 
 
 def _check(dataset: "FileDataset", frame: int | None, pixel_limit: int) -> int:
     """The frame to decode, from 1."""
     if not any(keyword in dataset for keyword in _PIXELS):
-        raise ItemError("no-pixels: a DICOM file without an image")
+        raise ItemError(Cause.NO_PIXELS, "a DICOM file without an image")
     check_size(int(dataset.Columns), int(dataset.Rows), pixel_limit)
-    frames = int(dataset.get("NumberOfFrames") or 1)
+    frames = _frames(dataset)
     if frame is None and frames > 1:
-        raise ItemError(f"multi-frame: {frames} frames; name one: FILE#frame=1")
+        raise ItemError(Cause.MULTI_FRAME, f"{frames} frames; name one: FILE#frame=1")
     chosen = 1 if frame is None else frame
     if not 1 <= chosen <= frames:
-        raise ItemError(f"bad-frame: there is no frame {chosen}, only 1 to {frames}")
+        raise ItemError(Cause.BAD_FRAME, f"there is no frame {chosen}, only 1 to {frames}")
     return chosen
 
 
@@ -76,29 +91,29 @@ def _decode(dataset: "FileDataset", index: int, pixel_limit: int) -> np.ndarray:
         decoder = get_decoder(syntax)
     except NotImplementedError:
         name = syntax.name if syntax.is_transfer_syntax else "an unknown transfer syntax"
-        raise ItemError(f"no-decoder: {name}") from None
+        raise ItemError(Cause.NO_DECODER, f"{name}") from None
     if syntax.is_compressed:
         if not decoder.is_available:
-            raise ItemError(f"no-decoder: {syntax.name}; pip install 'xmir[dicom]'")
+            raise ItemError(Cause.NO_DECODER, f"{syntax.name}; pip install 'xmir[dicom]'")
         check_frame(dataset, index, pixel_limit)
     try:
         return pixel_array(dataset, index=index)
     except (MemoryError, ItemError):
         raise
     except Exception:  # noqa: BLE001 # each codec has its own; their texts may quote the file
-        raise ItemError(_failure(dataset)) from None
+        raise _failure(dataset) from None
 
 
-def _failure(dataset: "FileDataset") -> str:
+def _failure(dataset: "FileDataset") -> ItemError:
     """Truncated or corrupt, as far as the declared length tells."""
     from pydicom.pixels.utils import get_expected_length  # noqa: PLC0415 # an extra
 
     native = not dataset.file_meta.TransferSyntaxUID.is_compressed
     if native and "PixelData" in dataset:
         if len(dataset.PixelData) < get_expected_length(dataset):
-            return "truncated: the file ends early"
-        return "corrupt: damaged DICOM pixels"
-    return f"corrupt: damaged {dataset.file_meta.TransferSyntaxUID.name}"
+            return ItemError(Cause.TRUNCATED, "the file ends early")
+        return ItemError(Cause.CORRUPT, "damaged DICOM pixels")
+    return ItemError(Cause.CORRUPT, f"damaged {dataset.file_meta.TransferSyntaxUID.name}")
 
 
 def _shown(
@@ -112,7 +127,7 @@ def _shown(
         return _to_8_bit(raw, bits), [] if bits == 8 else [f"scaled from {bits} bits"]
     if kind in {"MONOCHROME1", "MONOCHROME2"} and raw.ndim == 2:
         return to_grey(dataset, raw, index, window)
-    raise ItemError("no-decoder: a photometric interpretation that is not known")
+    raise ItemError(Cause.NO_DECODER, "a photometric interpretation that is not known")
 
 
 def _palette(dataset: "FileDataset", raw: np.ndarray) -> np.ndarray:
@@ -122,7 +137,7 @@ def _palette(dataset: "FileDataset", raw: np.ndarray) -> np.ndarray:
         for prefix in ("", "Segmented"):
             table = dataset.get(f"{prefix}{name}PaletteColorLookupTableData") or b""
             if len(table) > _PALETTE_LIMIT:
-                raise ItemError("corrupt: damaged palette")
+                raise ItemError(Cause.CORRUPT, "damaged palette")
     colors = apply_color_lut(raw, dataset)[..., :3]
     bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
     # some write 16 for entries of 8 bits in 16, or the reverse: the values decide
@@ -134,3 +149,10 @@ def _to_8_bit(colors: np.ndarray, bits: int) -> np.ndarray:
         return np.ascontiguousarray(colors)
     scaled = np.rint(colors.astype(np.float64) * (255 / (2.0**bits - 1)))
     return np.clip(scaled, 0, 255).astype(np.uint8)
+
+
+def _recognises(data: bytes) -> bool:
+    return data[128:132] == b"DICM"
+
+
+DICOM = Format("DICOM", (".dcm", ".dicom"), _recognises, _count, _read)

@@ -10,6 +10,7 @@ import warnings
 import zlib
 from typing import TYPE_CHECKING
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def open_dicom(data: bytes, with_patient: bool) -> "FileDataset":
         import pydicom  # noqa: PLC0415 # an extra, and 0.3 s that other images need not pay
         import pydicom.config  # noqa: PLC0415
     except ModuleNotFoundError:
-        raise ItemError("no-decoder: DICOM needs pydicom; pip install 'xmir[dicom]'") from None
+        raise ItemError(
+            Cause.NO_DECODER, "DICOM needs pydicom; pip install 'xmir[dicom]'"
+        ) from None
     _silence()
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     tags = _PIXEL_TAGS + _CARRIED_TAGS + (["PatientID"] if with_patient else [])
@@ -76,7 +79,7 @@ def open_dicom(data: bytes, with_patient: bool) -> "FileDataset":
     try:
         return pydicom.dcmread(io.BytesIO(plain), specific_tags=list(tags))
     except Exception:  # noqa: BLE001 # RecursionError, MemoryError, struct.error and pydicom's own
-        raise ItemError("corrupt: damaged DICOM file") from None
+        raise ItemError(Cause.CORRUPT, "damaged DICOM file") from None
 
 
 def _silence() -> None:
@@ -95,17 +98,17 @@ def _inflate(data: bytes) -> bytes:
     if syntax is None or not head.startswith(_DEFLATED, syntax.end()):
         return data
     if length is None:
-        raise ItemError("corrupt: damaged DICOM file")
+        raise ItemError(Cause.CORRUPT, "damaged DICOM file")
     end = _PREAMBLE + 12 + int.from_bytes(length[1], "little")
     value = _PREAMBLE + syntax.end()
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         rest = inflater.decompress(data[end:], _INFLATED_LIMIT)
     except zlib.error:
-        raise ItemError("corrupt: damaged DICOM file") from None
+        raise ItemError(Cause.CORRUPT, "damaged DICOM file") from None
     if inflater.unconsumed_tail:
-        raise ItemError(f"too-large: inflates to more than {_INFLATED_LIMIT} bytes")
+        raise ItemError(Cause.TOO_LARGE, f"inflates to more than {_INFLATED_LIMIT} bytes")
     if not inflater.eof:
-        raise ItemError("truncated: the file ends early")
+        raise ItemError(Cause.TRUNCATED, "the file ends early")
     plain = _EXPLICIT.ljust(len(_DEFLATED), b"\0")
     return data[:value] + plain + data[value + len(_DEFLATED) : end] + rest

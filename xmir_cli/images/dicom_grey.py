@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.window import Function, Voi, limits, stretched, windowed
 
@@ -24,7 +25,7 @@ def to_grey(
     padding = _padding(dataset, raw)
     values, modality = _to_modality(dataset, raw, index)
     if not np.isfinite(values).all():
-        raise ItemError("bad-values: NaN or infinite pixels")
+        raise ItemError(Cause.BAD_VALUES, "NaN or infinite pixels")
     grey, done = _apply(dataset, values, padding, index, window)
     if modality:
         done.insert(0, modality)
@@ -54,7 +55,7 @@ def _to_modality(dataset: "FileDataset", raw: np.ndarray, index: int) -> tuple[n
         return raw, ""
     slope, intercept = float(item.RescaleSlope), float(item.RescaleIntercept)
     if slope == 0:
-        raise ItemError("bad-values: a rescale slope of 0")
+        raise ItemError(Cause.BAD_VALUES, "a rescale slope of 0")
     if (slope, intercept) == (1, 0):
         return raw, ""
     return raw.astype(np.float32) * np.float32(slope) + np.float32(intercept), "rescaled"

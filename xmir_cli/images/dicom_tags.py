@@ -5,7 +5,7 @@ import hmac
 import os
 from typing import TYPE_CHECKING
 
-from xmir_cli.records import PATIENT_HASH
+from xmir_cli.wire.columns import PATIENT_HASH
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

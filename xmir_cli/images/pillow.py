@@ -5,20 +5,25 @@ Library messages are never passed on: they may quote the file's contents.
 
 import io
 import warnings
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from PIL import ExifTags, Image, ImageFile
 from PIL.MpoImagePlugin import MpoImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.codestream import check_scans
+from xmir_cli.images.integrity import check_png, is_cut
+from xmir_cli.images.picture import Format, Picture, Wanted
 from xmir_cli.images.pixels import to_plain
-from xmir_cli.images.signature import check_png, is_cut
 from xmir_cli.images.size import check_size
 
-_FRAMES_LIMIT = 100  # a TIFF may chain any number of directories
+# a TIFF may chain any number of directories: as many are walked to say that there are several, and
+# to name all of them
+_FRAMES_LIMIT, _COUNT_LIMIT = 100, 10_000
 _FLIPS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -30,53 +35,67 @@ _FLIPS = {
 }
 
 
-def read_with_pillow(
-    data: bytes, kind: str, frame: int | None, pixel_limit: int, enough: int | None = None
-) -> tuple[Image.Image, tuple[int, int], list[str]]:
-    """The upright picture in a file's bytes, its full width and height, and what was done.
+def _reader(kind: str) -> Callable[[bytes, Wanted], Picture]:
+    """The reader of one of Pillow's kinds; no other of its readers is tried.
 
-    Args:
-        data: The whole file.
-        kind: PNG, JPEG or TIFF: no other of Pillow's readers is tried.
-        frame: From 1; None for the first.
-        pixel_limit: More pixels are refused before they are decoded.
-        enough: Pixels of the shorter side that will do; None for all. An upright JPEG that keeps
-            as many is decoded at a half, a quarter or an eighth of its size, sides rounded up.
+    An upright JPEG that keeps `wanted.enough` pixels is decoded at a half, a quarter or an eighth
+    of its size, sides rounded up. Without a frame the first is read.
 
-    Raises:
-        ItemError: Too large, too many scans, cut, damaged, no such frame.
+    It raises ItemError: too large, too many scans, cut, damaged, no such frame.
     """
-    _set_up_pillow(pixel_limit)
-    if kind == "JPEG":
-        check_scans(data)
-    elif kind == "PNG":
-        check_png(data)
+
+    def read(data: bytes, wanted: Wanted) -> Picture:
+        _set_up_pillow(wanted.pixel_limit)
+        if kind == "JPEG":
+            check_scans(data)
+        elif kind == "PNG":
+            check_png(data)
+        with _opened(data, kind, wanted.pixel_limit) as image:
+            if wanted.frame is not None:
+                _seek(image, wanted.frame)
+            check_size(*image.size, wanted.pixel_limit)
+            if wanted.enough is not None and kind == "JPEG" and _orientation(image) == 1:
+                return _decode_reduced(image, wanted.enough)
+            return _decode(image, wanted.frame)
+
+    return read
+
+
+def _counter(kind: str) -> Callable[[bytes], int]:
+    """What counts the pictures in a file of a kind; it raises ItemError for a damaged one."""
+
+    def count(data: bytes) -> int:
+        _set_up_pillow(None)
+        with _opened(data, kind, None) as image:
+            return _count_frames(image, _COUNT_LIMIT)
+
+    return count
+
+
+@contextmanager
+def _opened(data: bytes, kind: str, pixel_limit: int | None) -> Iterator[Image.Image]:
+    """The image that Pillow opens; what it raises, here and in the block, becomes an ItemError."""
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
-            if frame is not None:
-                _seek(image, frame)
-            check_size(*image.size, pixel_limit)
-            if enough is not None and kind == "JPEG" and _orientation(image) == 1:
-                return _decode_reduced(image, enough)
-            plain, done = _decode(image, frame)
-            return plain, plain.size, done
+            yield image
     except ItemError:
         raise
     except (MemoryError, Image.DecompressionBombError):
-        raise ItemError(f"too-large: more than {pixel_limit} pixels") from None
+        raise ItemError(Cause.TOO_LARGE, f"more than {pixel_limit} pixels") from None
     except Exception:  # noqa: BLE001 # Pillow raises OSError, SyntaxError, struct.error and others
-        code = "truncated: the file ends early" if is_cut(data, kind) else "corrupt: damaged file"
-        raise ItemError(code) from None
+        if is_cut(data, kind):
+            raise ItemError(Cause.TRUNCATED, "the file ends early") from None
+        raise ItemError(Cause.CORRUPT, "damaged file") from None
 
 
 def _seek(image: Image.Image, frame: int) -> None:
     try:
         image.seek(frame - 1)
     except EOFError:
-        raise ItemError(f"bad-frame: there is no frame {frame}") from None
+        raise ItemError(Cause.BAD_FRAME, f"there is no frame {frame}") from None
 
 
-def _set_up_pillow(pixel_limit: int) -> None:
+def _set_up_pillow(pixel_limit: int | None) -> None:
     """Process-wide switches, set at each load because any other import may turn them."""
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     Image.MAX_IMAGE_PIXELS = pixel_limit
@@ -84,7 +103,7 @@ def _set_up_pillow(pixel_limit: int) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def _decode(image: Image.Image, frame: int | None) -> tuple[Image.Image, list[str]]:
+def _decode(image: Image.Image, frame: int | None) -> Picture:
     orientation = _orientation(image)
     image.load()
     plain, done = to_plain(image)
@@ -92,22 +111,20 @@ def _decode(image: Image.Image, frame: int | None) -> tuple[Image.Image, list[st
         if not isinstance(image, TiffImageFile):  # Pillow has turned a TIFF while loading it
             plain = plain.transpose(_FLIPS[orientation])
         done.append("exif-rotated")
-    frames = _count_frames(image) if frame is None else 1
+    frames = _count_frames(image, _FRAMES_LIMIT) if frame is None else 1
     if frames > 1:
         done.append(f"first of {frames if frames < _FRAMES_LIMIT else 'many'} frames")
-    return plain, done
+    return Picture(plain, *plain.size, tuple(done))
 
 
-def _decode_reduced(
-    image: Image.Image, enough: int
-) -> tuple[Image.Image, tuple[int, int], list[str]]:
+def _decode_reduced(image: Image.Image, enough: int) -> Picture:
     full = image.size
     image.draft("", (enough, enough))
     image.load()
     plain, done = to_plain(image)
     if plain.size != full:
         done.append(f"jpeg 1/{-(-full[0] // plain.width)}")
-    return plain, full, done
+    return Picture(plain, *full, tuple(done))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -116,14 +133,26 @@ def _orientation(image: Image.Image) -> int:
     return 1
 
 
-def _count_frames(image: Image.Image) -> int:
-    """Frames in the file, counted up to the limit where they have to be walked."""
+def _count_frames(image: Image.Image, limit: int) -> int:
+    """Frames in the file, counted up to a limit where they have to be walked."""
     if isinstance(image, PngImageFile | MpoImageFile):
         return int(image.n_frames)
     frames = 1
     if isinstance(image, TiffImageFile):
         with suppress(Exception):  # the end of the chain, or a damaged second page
-            while frames < _FRAMES_LIMIT:
+            while frames < limit:
                 image.seek(frames)
                 frames += 1
     return frames
+
+
+def _format(kind: str, extensions: tuple[str, ...], *starts: bytes) -> Format:
+    def recognises(data: bytes) -> bool:
+        return data.startswith(starts)
+
+    return Format(kind, extensions, recognises, _counter(kind), _reader(kind), starts)
+
+
+PNG = _format("PNG", (".png",), b"\x89PNG\r\n\x1a\n")
+JPEG = _format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), b"\xff\xd8\xff")
+TIFF = _format("TIFF", (".tif", ".tiff"), b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 
 # The largest value of the scale that deep greys are taken to be on: the first that holds them all.
@@ -34,7 +35,7 @@ def to_plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if image.mode in {"1", "L"}:
         return _bare(image.convert("L")), []
     if image.mode not in _COLOR:
-        raise ItemError(f"no-decoder: pixels of the kind {image.mode}")
+        raise ItemError(Cause.NO_DECODER, f"pixels of the kind {image.mode}")
     return _bare(image.convert("RGB")), ["cmyk"] if image.mode == "CMYK" else []
 
 
@@ -58,7 +59,7 @@ def _over_black(image: Image.Image) -> tuple[Image.Image, list[str]]:
 def _scale(image: Image.Image) -> tuple[Image.Image, list[str]]:
     values = np.asarray(image).astype(np.float32)
     if not np.isfinite(values).all():
-        raise ItemError("bad-values: NaN or infinite pixels")
+        raise ItemError(Cause.BAD_VALUES, "NaN or infinite pixels")
     low, high = float(values.min()), float(values.max())
     fitting = [scale for scale in _SCALES[image.mode] if low >= 0 and high <= scale]
     if fitting:  # a conventional scale

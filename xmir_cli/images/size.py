@@ -1,5 +1,6 @@
 """The sizes that a picture may have, asked before its pixels take any memory."""
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 
 ASPECT_LIMIT = 200  # longer side : shorter side
@@ -9,7 +10,8 @@ def check_size(width: int, height: int, pixel_limit: int) -> None:
     """Raise ItemError for a picture that is too large, too narrow or empty."""
     if width * height > pixel_limit:
         raise ItemError(
-            f"too-large: {width} x {height} pixels, the limit is {pixel_limit} (XMIR_MAX_PIXELS)"
+            Cause.TOO_LARGE,
+            f"{width} x {height} pixels, the limit is {pixel_limit} (XMIR_MAX_PIXELS)",
         )
     if min(width, height) < 1 or max(width, height) > ASPECT_LIMIT * min(width, height):
-        raise ItemError(f"bad-size: {width} x {height} pixels")
+        raise ItemError(Cause.BAD_SIZE, f"{width} x {height} pixels")

@@ -13,11 +13,13 @@ from xmir_cli.main import COMMANDS, app, load_command
 from xmir_cli.manual.command import EXIT_STATUS, command_page
 from xmir_cli.manual.markup import text_page
 from xmir_cli.manual.methods import method_lines
+from xmir_cli.manual.records import cause_lines, schema_lines
 from xmir_cli.manual.roff import terms
 
 # A page beside those of the commands is one row: its name, and the lines for each of the places
 # `<!-- NAME -->` in its text, which is the .md file here with the page's name.
 TEXTS: dict[str, dict[str, Callable[[], Iterator[str]]]] = {
+    "xmir-records.5": {"schemas": schema_lines, "causes": cause_lines},
     "xmir-formats.5": {"exit-status": lambda: terms(EXIT_STATUS)},
     "xmir-methods.7": {"methods": method_lines},
     "xmir-networks.7": {},
@@ -34,10 +36,10 @@ def names() -> list[str]:
 def pages() -> dict[str, str]:
     """The text of every page by its file name."""
     listed = names()
-    made = {"xmir.1": command_page("xmir", get_command(app), COMMANDS, listed)}
+    made = {"xmir.1": command_page("xmir", get_command(app), listed)}
     for name in COMMANDS:
         command = load_command(name)
-        made[f"xmir-{name}.1"] = command_page(f"xmir {name}", command, COMMANDS, listed)
+        made[f"xmir-{name}.1"] = command_page(f"xmir {name}", command, listed)
     for page, places in TEXTS.items():
         topic = page.partition(".")[0].removeprefix("xmir-")
         text = (_FOLDER / f"{topic}.md").read_text(encoding="utf-8")

@@ -1,9 +1,10 @@
 """The page of a command: what it says of itself, its flags, examples and exit codes."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from xmir_cli.commands import commands_by_purpose
 from xmir_cli.manual.examples import examples
 from xmir_cli.manual.roff import heading, paragraph, plain, see_also, terms, verbatim
 
@@ -35,9 +36,7 @@ _ENVIRONMENT = (
 )
 
 
-def command_page(
-    path: str, command: "Command", commands: Mapping[str, str], pages: Iterable[str]
-) -> str:
+def command_page(path: str, command: "Command", pages: Iterable[str]) -> str:
     """The page of the command line's `path`: `xmir`, which lists the commands, or `xmir NAME`."""
     own = f"{path.replace(' ', '-')}.1"
     summary, *story = re.split(r"\n\s*\n", (command.help or "").strip())
@@ -48,12 +47,17 @@ def command_page(
     lines += [".SH DESCRIPTION", *_description([summary, *story])]
     lines += [".SH OPTIONS", *terms(_flags(command, context))]
     if path == "xmir":
-        named = ((f"xmir-{name}(1)", text) for name, text in commands.items())
-        lines += [".SH COMMANDS", *terms(named), ".SH ENVIRONMENT", *terms(_ENVIRONMENT)]
+        lines += [".SH COMMANDS", *_commands(), ".SH ENVIRONMENT", *terms(_ENVIRONMENT)]
     lines += [".SH EXAMPLES", *_examples(path)]
     lines += [".SH EXIT STATUS", *terms(EXIT_STATUS)]
     lines += see_also(page for page in pages if page != own)
     return "\n".join(lines) + "\n"
+
+
+def _commands() -> Iterator[str]:
+    for purpose, group in commands_by_purpose().items():
+        yield f".SS {purpose}"
+        yield from terms((f"xmir-{name}(1)", text) for name, text in group.items())
 
 
 def _context(path: str, command: "Command") -> "Context":

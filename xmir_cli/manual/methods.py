@@ -39,10 +39,11 @@ def _docstrings(name: str) -> tuple[str, list[str]]:
 
 
 def _flag(setting: Setting) -> str:
+    flag = f"--{setting.name.replace('_', '-')}"
     if setting.kind == "bool":
-        return f"{setting.flag}, --no-{setting.flag[2:]}"
+        return f"{flag}, --no-{flag[2:]}"
     values = {"int": "N", "float": "X", "str": "TEXT", "choice": "|".join(setting.choices)}
-    return f"{setting.flag} {values[setting.kind]}"
+    return f"{flag} {values[setting.kind]}"
 
 
 def _meaning(setting: Setting) -> str:

@@ -88,7 +88,7 @@ class Protocol:
     def _fill(self, embedder: Embedder, image: Tensor) -> list[float] | None:
         if self.substrate not in {"gray", "mean"}:
             return None
-        recipe = embedder.spec.preprocessing
+        recipe = embedder.recipe
         mean, std = torch.tensor(recipe.mean), torch.tensor(recipe.std)
         color = self._substrate(image)[:, 0, 0] * std + mean
         return [round(value * 255, 1) for value in color.tolist()]

@@ -1,14 +1,13 @@
-"""The numbers of an evaluation as a record, as rows of a table, and by name for gates."""
+"""The numbers of an evaluation as a record."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from xmir_cli.errors import DataError
 from xmir_cli.metrics.ranking import Integers
 from xmir_cli.metrics.retrieval import NEAR_DUPLICATE, Evaluation, Scores
-from xmir_cli.records import Record
+from xmir_cli.wire.records import Record
 
 
 def numbers(found: Evaluation, group: str, excluded: bool) -> Record:
@@ -49,35 +48,3 @@ def near_duplicates(found: Evaluation, copies: Integers) -> Record:
         "pairs": int(found.near_duplicates.sum()),
         "queries_same_file": int((copies > 0).sum()),
     }
-
-
-def rows(record: Record, group: str) -> Iterator[Record]:
-    """The record as rows: micro, macro, each label, then the same for the other numbers in it.
-
-    `neighbours` says of which numbers a row is, where there are both: with or without those of
-    the query's own group.
-    """
-    parts: dict[str, object] = {"": record}
-    for key, first, second in (
-        (f"excluding_same_{group}", "all", f"other {group}s"),
-        (f"including_same_{group}", f"other {group}s", "all"),
-    ):
-        if key in record:
-            parts = {first: record, second: record[key]}
-    for neighbours, part in parts.items():
-        assert isinstance(part, dict)
-        yield {**part, "over": "micro", "neighbours": neighbours}
-        yield {**part["macro"], "over": "macro", "neighbours": neighbours}
-        for label, means in part["labels"].items():
-            yield {**means, "over": label, "neighbours": neighbours}
-
-
-def flat(record: Mapping[str, object], prefix: str = "") -> dict[str, float]:
-    """Every number of the record by its dotted name."""
-    found: dict[str, float] = {}
-    for key, value in record.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            found[f"{prefix}{key}"] = float(value)
-    return found

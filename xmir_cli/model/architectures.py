@@ -1,25 +1,18 @@
-"""A name becomes an architecture: torchvision's, timm's, or the user's own network."""
+"""A name becomes an architecture; the table of sources says who knows it.
 
-import importlib
-import importlib.util
-import os
-from pathlib import Path
+A new source of networks is a file with a `Source` and a row here.
+"""
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.compiler import compiler_left_out
-from xmir_cli.model.network import Architecture
-from xmir_cli.model.timm_networks import build_timm
-from xmir_cli.model.torchvision_networks import FAMILIES
+from xmir_cli.model.network import Architecture, Source
+from xmir_cli.model.own_networks import OWN, trust
+from xmir_cli.model.timm_networks import TIMM
+from xmir_cli.model.torchvision_networks import TORCHVISION
 
-__all__ = ["Architecture", "build", "trust"]
+__all__ = ["Architecture", "build", "source_of", "trust"]
 
-NETWORKS = "XMIR_NETWORKS"  # folders of code, or modules, that data may name; separated as in PATH
-_named: set[str] = set()  # code that this command line names
-
-
-def trust(name: str) -> None:
-    """Let the user's own code run under this name: the command line says so, not some data."""
-    _named.add(name)
+SOURCES = (TIMM, OWN, TORCHVISION)  # in the order asked: a name of timm's has a colon, too
 
 
 def build(name: str, input_size: int | None = None) -> Architecture:
@@ -28,66 +21,13 @@ def build(name: str, input_size: int | None = None) -> Architecture:
     Raises ModelError when the name means nothing, or the package or file is not there.
     """
     with compiler_left_out():
-        return _build(name, input_size)
+        return source_of(name).build(name, input_size)
 
 
-def _build(name: str, input_size: int | None) -> Architecture:
-    if name.startswith("timm:"):
-        return build_timm(name.removeprefix("timm:"), input_size)
-    if ":" in name:
-        return _own(name)
-    for family, split in FAMILIES.items():
-        if name.startswith(family):
-            return split(name, input_size)
-    raise ModelError(
-        f"{name}: not a known architecture",
-        f"Known are torchvision's {', '.join(f'{family}*' for family in FAMILIES)}; timm:NAME; "
-        "FILE.py:FUNCTION; package.module:FUNCTION.",
-    )
-
-
-def _own(name: str) -> Architecture:
-    place, _, function = name.rpartition(":")
-    if name not in _named and not _is_allowed(place):
-        raise ModelError(
-            f"{name}: this network is code, and data alone do not make xmir run it",
-            f"If it is yours, put its folder (or its module) into ${NETWORKS}.",
-        )
-    module = _load_file(place) if place.endswith(".py") else _load_module(place)
-    if function not in vars(module):
-        raise ModelError(f"{place}: no function named {function}")
-    made = vars(module)[function]()
-    if not isinstance(made, Architecture):
-        raise ModelError(
-            f"{name}: expected an xmir Architecture, found {type(made).__name__}",
-            "The README shows a network of your own.",
-        )
-    return made
-
-
-def _is_allowed(place: str) -> bool:
-    """Whether a file lies in one of the user's folders, or a module is one of theirs or below."""
-    allowed = [entry for entry in os.environ.get(NETWORKS, "").split(os.pathsep) if entry]
-    if place.endswith(".py"):
-        file = os.path.realpath(place)
-        return any(Path(file).is_relative_to(os.path.realpath(entry)) for entry in allowed)
-    return any(f"{place}.".startswith(f"{entry}.") for entry in allowed)
-
-
-def _load_file(place: str) -> object:
-    path = Path(place)
-    if not path.is_file():
-        raise ModelError(f"{place}: no such file")
-    spec = importlib.util.spec_from_file_location(f"xmir_own_{path.stem}", os.path.realpath(path))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _load_module(place: str) -> object:
-    try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        raise ModelError(f"{place}: no module named {error.name}") from None
+def source_of(name: str) -> Source:
+    """Who knows the name; raises ModelError for one that nobody knows."""
+    for source in SOURCES:
+        if source.recognises(name):
+            return source
+    known = "; ".join(source.names for source in (TORCHVISION, TIMM, OWN))
+    raise ModelError(f"{name}: not a known architecture", f"Known are {known}.")

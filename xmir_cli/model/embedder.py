@@ -1,40 +1,26 @@
-"""The loaded network: from a picture to the model space, to feature maps, to the embedding."""
+"""The loaded network: from the model space to feature maps, to the embedding."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from xmir_cli import console
 from xmir_cli.errors import ModelError
-from xmir_cli.images.decode import Picture, decode
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
-from xmir_cli.pictures.frame import crop_corner, frame_of, resized_size
 from xmir_cli.program.compile import compile_program
 from xmir_cli.program.program import Program
 from xmir_cli.program.workers import share_out
-from xmir_cli.records import ModelSpec
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 Features = Callable[[Tensor], Tensor]  # images [B, 3, S, S] -> feature maps [B, C, h, w]
 
+BATCH = 16  # images of a forward pass, where nothing else is asked for
 _MANY = 100  # images of a job from which it pays to make a program of the network first
 PART = 4  # images that a thread passes at once: more are no faster, and take memory
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-SAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-
-
-@dataclass(frozen=True)
-class View:
-    """What the network sees of a picture, and where it lies in the original."""
-
-    pixels: np.ndarray  # [S, S, 3] float32 in 0..255
-    roi: tuple[float, float, float, float]  # left, top, width, height in the original's pixels
-    image_size: tuple[int, int]  # width, height of the original
 
 
 class Embedder:
@@ -45,14 +31,24 @@ class Embedder:
     """
 
     def __init__(
-        self, network: Network, spec: ModelSpec, device: torch.device, precision: str = "fp32"
+        self,
+        network: Network,
+        spec: ModelSpec,
+        device: torch.device,
+        precision: str = "fp32",
+        batch: int = BATCH,
     ) -> None:
         self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
         self.spec, self.device, self.precision = spec, device, precision
         self.dim = network.dim
         self.size = spec.preprocessing.input_size
-        self.batch = 16
+        self.batch = batch
         self._compiled: tuple[int, Program | None] | None = None
+
+    @property
+    def recipe(self) -> Preprocessing:
+        """From a picture to the network's input."""
+        return self.spec.preprocessing
 
     @property
     def program(self) -> Program | None:
@@ -68,37 +64,6 @@ class Embedder:
             compiling = partial(compile_program, self.network.features)
             self._compiled = (version, *share_out(compiling, [self.size]))
         return self._compiled[1]
-
-    def view(self, picture: Picture) -> View:
-        """Resize the shorter side, crop the centre; where that is, `frame_of` says."""
-        small = self.resized(picture)
-        left, top = crop_corner(self.spec.preprocessing, small.width, small.height)
-        # outside the picture, where the crop is larger than it, Pillow fills with zero
-        crop = small.pixels.crop((left, top, left + self.size, top + self.size))
-        frame = frame_of(self.spec.preprocessing, picture.width, picture.height)
-        return View(three_channels(crop), frame.roi, frame.image_size)
-
-    def view_file(self, path: str) -> View:
-        """The view of the picture in a file, decoded as the recipe wants; raises ItemError."""
-        recipe = self.spec.preprocessing
-        return self.view(decode(path, recipe.window, recipe.enough))
-
-    def resized(self, picture: Picture) -> Picture:
-        """The whole picture, its shorter side as long as the recipe wants it before the crop."""
-        recipe, image = self.spec.preprocessing, picture.pixels
-        width, height = resized_size(recipe, picture.width, picture.height)
-        if (width, height) != image.size:
-            seen = (0, 0, picture.width / picture.reduction, picture.height / picture.reduction)
-            image = image.resize((width, height), SAMPLING[recipe.interpolation], seen)
-        return Picture(image, width, height, picture.done)
-
-    def to_input(self, view: View) -> Tensor:
-        """The view in model space: [3, S, S] float32 on the CPU."""
-        recipe = self.spec.preprocessing
-        # NumPy, not torch, whose own threads would get in the way of those that decode
-        mean, std = np.array(recipe.mean, np.float32), np.array(recipe.std, np.float32)
-        values = (view.pixels / np.float32(255) - mean) / std  # [S, S, 3]
-        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
     def forward_features(self, images: Tensor, job: int = 0) -> Tensor:
         """Feature maps [B, C, h, w] on the device, without gradients, of images [B, 3, S, S].
@@ -211,19 +176,13 @@ class Embedder:
         if tried == 1:
             raise ModelError(
                 f"{self.device}: not enough memory for one image of {self.size} pixels",
-                "Use a smaller --input-size, a smaller network, or --device cpu.",
+                "Use a smaller `input_size`, a smaller network, or `device` cpu.",
             )
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         if tried // 2 < self.batch:
             self.batch = tried // 2
             console.note(f"out of memory on {self.device}: batch halved to {self.batch}")
-
-
-def three_channels(image: Image.Image) -> np.ndarray:
-    """The values [H, W, 3] float32 of a grey or colour image."""
-    pixels = np.asarray(image, dtype=np.float32)
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
 def unit(raw: Tensor) -> Tensor:

@@ -116,7 +116,7 @@ class Head(nn.Module):
         if any(isinstance(step, nn.LayerNorm) for step in self.after):
             raise ModelError(
                 "no exact relevance through this network's LayerNorm",
-                "Use --method activation, whose form for it is exact.",
+                "Use `method` activation, whose form for it is exact.",
             )
         probes = torch.cat([torch.zeros_like(pooled)[None], torch.eye(len(pooled)).to(pooled)])
         for step in self.after:
@@ -133,7 +133,7 @@ class OpaqueHead(nn.Module):
         raise ModelError(
             "this network's embedding is no sum over the cells of its feature map "
             "(class token or attention pooling)",
-            "Use --method occlusion, which needs no such form.",
+            "Use `method` occlusion, which needs no such form.",
         )
 
     def cells(self, features: Tensor, bias: bool = True) -> Tensor:  # noqa: ARG002 # as in Head

@@ -8,18 +8,13 @@ from pathlib import Path
 import torch
 
 from xmir_cli import console
-from xmir_cli.errors import ModelError, UsageError
-from xmir_cli.model.architectures import build, trust
-from xmir_cli.model.embedder import Embedder
+from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.model.architectures import build, source_of, trust
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.embedder import BATCH, Embedder
 from xmir_cli.model.network import Architecture, Network
-from xmir_cli.model.weights import (
-    digest,
-    fill,
-    fill_from_timm,
-    fill_from_torchvision,
-    recorded_spec,
-)
-from xmir_cli.records import ModelSpec, Preprocessing, check_window
+from xmir_cli.model.weights import digest, fill, fill_with, recorded_spec
+from xmir_cli.wire.model import ModelSpec, Preprocessing, check_window
 
 DEFAULT_ARCHITECTURE = "densenet121"  # the paper's
 
@@ -37,8 +32,8 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(
-            f"--device: expected auto, cpu, cuda, cuda:N or mps, found {name}"
+        raise SettingError(
+            "device", f"expected auto, cpu, cuda, cuda:N or mps, found {name}"
         ) from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ModelError(f"{name}: no such CUDA device; {torch.cuda.device_count()} are here")
@@ -53,69 +48,67 @@ def _best() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def make_spec(  # noqa: PLR0913 # the flags that describe a model
-    model: str | None,
-    architecture: str | None,
-    weights: str | None,
-    head: int | None,
-    input_size: int | None,
-    mean: str | None,
-    std: str | None,
-    window: str | None = None,
-) -> ModelSpec:
-    """What the flags describe: one of xmir's checkpoints, or an architecture with weights."""
-    if model is not None:
-        if architecture is not None or weights is not None or head is not None:
-            raise UsageError("--model already says the architecture, the weights and the head")
-        spec = recorded_spec(model)
-        if spec is None:
-            raise ModelError(
-                f"{model}: not a checkpoint of xmir",
-                f"Name its network: --arch densenet121 --weights {model}.",
-            )
-        spec = replace(spec, weights=str(Path(model).resolve()))
-    else:
-        name = architecture or DEFAULT_ARCHITECTURE
-        place = weights or "imagenet"
-        known = place == "imagenet" or place.startswith("random:")
-        if name.partition(":")[0].endswith(".py"):
-            name = str(Path(name).resolve())
-        trust(name)
-        spec = ModelSpec(
-            name,
-            place if known else str(Path(place).resolve()),
-            head,
-            build(name, input_size).preprocessing,
-        )
-    recipe = _override(spec.preprocessing, input_size, mean, std)
-    if window is not None:
-        recipe = replace(recipe, window=_window(window))
+def resolve_model(choice: ModelChoice) -> ModelSpec:
+    """The description of the model that is meant; its weights are not read yet.
+
+    Raises:
+        SettingError: Two choices exclude each other, or a value cannot be.
+        ModelError: The file of `choice.model` is no checkpoint of xmir.
+    """
+    spec = _described(choice) if choice.model is None else _recorded(choice)
+    recipe = _override(spec.preprocessing, choice)
     return replace(spec, preprocessing=recipe)
+
+
+def _recorded(choice: ModelChoice) -> ModelSpec:
+    """The model of one of xmir's checkpoints."""
+    assert choice.model is not None
+    if (choice.architecture, choice.weights, choice.head) != (None, None, None):
+        raise SettingError("model", "already says the architecture, the weights and the head")
+    spec = recorded_spec(choice.model)
+    if spec is None:
+        raise ModelError(
+            f"{choice.model}: not a checkpoint of xmir",
+            f"Name its network: `architecture` densenet121 `weights` {choice.model}.",
+        )
+    return replace(spec, weights=str(Path(choice.model).resolve()))
+
+
+def _described(choice: ModelChoice) -> ModelSpec:
+    """An architecture with weights, its preprocessing that of the architecture."""
+    name = choice.architecture or DEFAULT_ARCHITECTURE
+    place = choice.weights or "imagenet"
+    known = place == "imagenet" or place.startswith("random:")
+    if name.partition(":")[0].endswith(".py"):
+        name = str(Path(name).resolve())
+    trust(name)
+    recipe = build(name, choice.input_size).preprocessing
+    return ModelSpec(name, place if known else str(Path(place).resolve()), choice.head, recipe)
+
+
+def _override(recipe: Preprocessing, choice: ModelChoice) -> Preprocessing:
+    if (size := choice.input_size) is not None:
+        resize = round(recipe.resize * size / recipe.input_size)
+        recipe = replace(recipe, input_size=size, resize=resize)
+    if choice.mean is not None:
+        recipe = replace(recipe, mean=_numbers("mean", choice.mean))
+    if choice.std is not None:
+        recipe = replace(recipe, std=_numbers("std", choice.std))
+        if min(recipe.std) <= 0:
+            raise SettingError("std", f"expected numbers above 0, found {choice.std}")
+    if choice.window is not None:
+        recipe = replace(recipe, window=_window(choice.window))
+    return recipe
 
 
 def _window(given: str) -> str:
     try:
         return check_window(given)
     except ValueError as error:
-        raise UsageError(f"--window: {error}, found {given}") from None
+        raise SettingError("window", f"{error}, found {given}") from None
 
 
-def _override(
-    recipe: Preprocessing, input_size: int | None, mean: str | None, std: str | None
-) -> Preprocessing:
-    if input_size is not None:
-        resize = round(recipe.resize * input_size / recipe.input_size)
-        recipe = replace(recipe, input_size=input_size, resize=resize)
-    if mean is not None:
-        recipe = replace(recipe, mean=_numbers("--mean", mean))
-    if std is not None:
-        recipe = replace(recipe, std=_numbers("--std", std))
-        if min(recipe.std) <= 0:
-            raise UsageError(f"--std: expected numbers above 0, found {std}")
-    return recipe
-
-
-def _numbers(flag: str, given: str) -> tuple[float, float, float]:
+def _numbers(name: str, given: str) -> tuple[float, float, float]:
     try:
         values = [float(part) for part in given.split(",")]
     except ValueError:
@@ -123,12 +116,16 @@ def _numbers(flag: str, given: str) -> tuple[float, float, float]:
     if len(values) == 1:
         values *= 3
     if len(values) != 3:
-        raise UsageError(f"{flag}: expected one number or three with commas, found {given}")
+        raise SettingError(name, f"expected one number or three with commas, found {given}")
     return values[0], values[1], values[2]
 
 
-def load_embedder(spec: ModelSpec, device: str = "auto", precision: str = "fp32") -> Embedder:
+def load_embedder(
+    spec: ModelSpec, device: str = "auto", precision: str = "fp32", batch: int = BATCH
+) -> Embedder:
     """Build the network of `spec`, load its weights and check that they are the recorded ones.
+
+    `batch` images are to pass at once.
 
     Raises ModelError when the weights cannot be had, do not fit, or differ from those recorded.
     """
@@ -144,7 +141,7 @@ def load_embedder(spec: ModelSpec, device: str = "auto", precision: str = "fp32"
             f"{spec.weights_sha256[:12]})",
             "Embed and index again with these weights, or pass the recorded ones.",
         )
-    return Embedder(network, replace(spec, weights_sha256=found), place, precision)
+    return Embedder(network, replace(spec, weights_sha256=found), place, precision, batch)
 
 
 def load_network(spec: ModelSpec) -> Network:
@@ -160,18 +157,12 @@ def load_network(spec: ModelSpec) -> Network:
 
 
 def _fill(network: Network, architecture: Architecture, spec: ModelSpec) -> None:
-    if spec.weights != "imagenet":
-        for line in fill(network, architecture.names, spec.weights):
-            console.note(f"{spec.weights}: {line}")
-    elif spec.architecture.startswith("timm:"):
-        fill_from_timm(network, spec.architecture.removeprefix("timm:"))
-    elif ":" in spec.architecture:
-        raise ModelError(
-            f"{spec.architecture}: a network of your own has no imagenet weights",
-            "Pass --weights random:SEED or --weights FILE.",
-        )
-    else:
-        fill_from_torchvision(network, architecture.names, spec.architecture)
+    if spec.weights == "imagenet":
+        state = source_of(spec.architecture).pretrained(spec.architecture)
+        fill_with(network, architecture.names, state, spec.architecture)
+        return
+    for line in fill(network, architecture.names, spec.weights):
+        console.note(f"{spec.weights}: {line}")
 
 
 def _seed(weights: str) -> int | None:
@@ -180,7 +171,7 @@ def _seed(weights: str) -> int | None:
     try:
         return int(weights.removeprefix("random:"))
     except ValueError:
-        raise UsageError(f"--weights: expected random:SEED, found {weights}") from None
+        raise SettingError("weights", f"expected random:SEED, found {weights}") from None
 
 
 def _keep_memory() -> None:

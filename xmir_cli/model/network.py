@@ -1,12 +1,13 @@
 """What every architecture becomes: features, then head."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from xmir_cli.errors import ModelError
 from xmir_cli.model.head import AveragePool, Head, OpaqueHead
-from xmir_cli.records import Preprocessing
+from xmir_cli.wire.model import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,17 @@ class Architecture:
     head: OpaqueHead | None = None
     # prefixes of a library checkpoint's tensor names and where they lie in Network
     names: tuple[tuple[str, str], ...] = (("", "features."),)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where networks come from: torchvision, timm, the user's own code; a row of `SOURCES`."""
+
+    names: str  # how its names look, for people
+    recognises: Callable[[str], bool]  # whether a name is one of them
+    build: Callable[[str, int | None], Architecture]  # of a name for images of so many pixels
+    # the tensors of `--weights imagenet` under the library's names; ModelError when not to be had
+    pretrained: Callable[[str], Mapping[str, Tensor]]
 
 
 class Network(nn.Module):
@@ -63,3 +75,12 @@ def triple(values: Sequence[float]) -> tuple[float, float, float]:
     """Three floats, one a channel."""
     first, second, third = values
     return float(first), float(second), float(third)
+
+
+def download_failed(name: str, error: Exception) -> ModelError:
+    """What to say when a library cannot fetch its ImageNet weights."""
+    return ModelError(
+        f"imagenet weights of {name}: the download failed ({type(error).__name__})",
+        "Fetch the file on a connected machine and pass it as `weights` FILE, "
+        "or start from `weights` random:0.",
+    )

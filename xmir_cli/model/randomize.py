@@ -15,7 +15,7 @@ from torch import nn
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_network
 from xmir_cli.model.network import Network
-from xmir_cli.records import ModelSpec
+from xmir_cli.wire.model import ModelSpec
 
 _MOST = 0.8  # a sequence with this share of the weights is taken apart
 

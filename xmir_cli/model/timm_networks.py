@@ -7,13 +7,16 @@ from torch import Tensor, nn
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import OpaqueHead
-from xmir_cli.model.network import Architecture, triple
+from xmir_cli.model.network import Architecture, Source, download_failed, triple
 from xmir_cli.model.tokens import fold_tokens, unfold_tokens
-from xmir_cli.records import Preprocessing
+from xmir_cli.wire.model import Preprocessing
+
+_PREFIX = "timm:"  # of the names
 
 
-def build_timm(name: str, input_size: int | None) -> Architecture:
-    """The timm network `name`; raises ModelError when timm or the network is not there."""
+def _build(name: str, input_size: int | None) -> Architecture:
+    """The network `timm:NAME`; raises ModelError when timm or the network is not there."""
+    name = name.removeprefix(_PREFIX)
     try:
         import timm
         from timm.data.config import resolve_data_config
@@ -109,3 +112,18 @@ def _timm_head(features: _TimmFeatures, size: int) -> _TimmHead:
         )
     features.train(was_training)
     return head
+
+
+def _pretrained(name: str) -> Mapping[str, Tensor]:
+    """Timm's pretrained weights; raises ModelError when they cannot be had."""
+    import timm
+
+    try:
+        model = timm.create_model(name.removeprefix(_PREFIX), pretrained=True, num_classes=0)
+    except Exception as error:  # noqa: BLE001 # the hub client raises whatever its transport does
+        raise download_failed(name, error) from None
+    state: Mapping[str, Tensor] = model.state_dict()
+    return state
+
+
+TIMM = Source("timm:NAME", lambda name: name.startswith(_PREFIX), _build, _pretrained)

@@ -2,15 +2,16 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import OpaqueHead
-from xmir_cli.model.network import Architecture, triple
+from xmir_cli.model.network import Architecture, Source, download_failed, triple
 from xmir_cli.model.tokens import fold_tokens, unfold_tokens
-from xmir_cli.records import Preprocessing
+from xmir_cli.wire.model import Preprocessing
 
 
 def _library_model(name: str, settings: Mapping[str, int] | None = None) -> nn.Module:
@@ -155,3 +156,35 @@ FAMILIES: dict[str, Callable[[str, int | None], Architecture]] = {
     "convnext": _convnext,
     "vit": _vit,
 }
+
+
+def _recognises(name: str) -> bool:
+    return name.startswith(tuple(FAMILIES))
+
+
+def _build(name: str, input_size: int | None) -> Architecture:
+    return next(split for family, split in FAMILIES.items() if name.startswith(family))(
+        name, input_size
+    )
+
+
+def _pretrained(name: str) -> Mapping[str, Tensor]:
+    """Torchvision's ImageNet weights; raises ModelError when they cannot be had."""
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(name).DEFAULT
+    try:
+        state: Mapping[str, Tensor] = weights.get_state_dict(
+            progress=False, check_hash=True, weights_only=True
+        )
+    except (URLError, OSError, RuntimeError) as error:
+        raise download_failed(name, error) from None
+    return state
+
+
+TORCHVISION = Source(
+    f"torchvision's {', '.join(f'{family}*' for family in FAMILIES)}",
+    _recognises,
+    _build,
+    _pretrained,
+)

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +17,8 @@ from torch import Tensor, nn
 from xmir_cli.errors import ModelError
 from xmir_cli.model.network import Network
 from xmir_cli.model.torch_files import read_torch
-from xmir_cli.records import ModelSpec
 from xmir_cli.store.checkpoint import read_header, read_tensors
+from xmir_cli.wire.model import ModelSpec
 
 _COUNTER = "num_batches_tracked"  # BatchNorm's counter, no weight
 _CHEXNET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
@@ -73,37 +72,11 @@ def fill(network: Network, names: tuple[tuple[str, str], ...], path: str) -> lis
     return notes
 
 
-def fill_from_torchvision(network: Network, names: tuple[tuple[str, str], ...], name: str) -> None:
-    """Load torchvision's ImageNet weights of `name`; raises ModelError when they cannot be had."""
-    from torchvision.models import get_model_weights
-
-    weights = get_model_weights(name).DEFAULT
-    try:
-        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (URLError, OSError, RuntimeError) as error:
-        raise ModelError(
-            f"imagenet weights of {name}: the download failed ({type(error).__name__})",
-            "Fetch the file on a connected machine and pass it as --weights FILE, "
-            "or start from --weights random:0.",
-        ) from None
-    _assign(network, _place(state, network, names)[0], name, optional="head.")
-
-
-def fill_from_timm(network: Network, name: str) -> None:
-    """Load timm's pretrained weights of `name`; raises ModelError when they cannot be had."""
-    import timm
-
-    try:
-        model = timm.create_model(name, pretrained=True, num_classes=0)
-    except Exception as error:  # noqa: BLE001 # the hub client raises whatever its transport does
-        raise ModelError(
-            f"imagenet weights of timm:{name}: the download failed ({type(error).__name__})",
-            "Fetch the file on a connected machine and pass it as --weights FILE, "
-            "or start from --weights random:0.",
-        ) from None
-    prefix = "features.model."
-    state = {f"{prefix}{key}": value for key, value in model.state_dict().items()}
-    _assign(network, state, name, optional="head.")
+def fill_with(
+    network: Network, names: tuple[tuple[str, str], ...], state: Mapping[str, Tensor], source: str
+) -> None:
+    """Load a library's own tensors; raises ModelError when one of the features is missing."""
+    _assign(network, _place(state, network, names)[0], source, optional="head.")
 
 
 def _is_safetensors(file: Path) -> bool:
@@ -130,7 +103,7 @@ def _library_names(found: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list
             renamed[name] = tensor.expand(-1, 3, -1, -1) / 3
             notes.append(
                 f"{name}: one input channel spread over three, exact for grey images; "
-                "TorchXRayVision weights also need --mean 0.5 --std 0.00048828125"
+                "TorchXRayVision weights also need a mean of 0.5, a deviation of 0.00048828125"
             )
     return renamed, notes
 
@@ -186,7 +159,7 @@ def _assign(
         raise ModelError(
             f"{source}: {len(missing)} of {len(wanted)} tensors of the network are missing "
             f"({', '.join(missing[:3])} ...)",
-            "Is --arch the network that the file was made for?",
+            "Is `architecture` the network that the file was made for?",
         )
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:

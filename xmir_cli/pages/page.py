@@ -9,14 +9,17 @@ import numpy as np
 from PIL import Image
 
 from xmir_cli import console
+from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.images.decode import decode
-from xmir_cli.records import Record, box, match_boxes, text, window_of
+from xmir_cli.pictures.files import read_picture
 from xmir_cli.render.boxes import at_size, draw_boxes
 from xmir_cli.render.colormap import automatic, scale
 from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, Bar, Cell
 from xmir_cli.render.overlay import Display, overlay, to_rgb
 from xmir_cli.store.arrays import read_array
+from xmir_cli.wire.records import Record, match_boxes
+from xmir_cli.wire.schema import read_view
+from xmir_cli.wire.schemas.saliency import Saliency
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Look:
 
     alpha: float
     side: int
-    bad: dict[str, str] = field(default_factory=dict)  # path: reason
+    bad: dict[str, ItemError] = field(default_factory=dict)  # by path
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Entry:
     query_boxes: list[list[float]]  # and of the query
     region: list[float] | None  # that the query was asked with
     roi: list[float] | None  # what of the explained image the map covers
-    record: Record
+    view: Saliency
 
     @property
     def files(self) -> list[str]:
@@ -52,7 +55,7 @@ class Entry:
     @property
     def hit(self) -> tuple[str, object]:
         """What records of several methods for one retrieved image share."""
-        return self.retrieved, self.record.get("rank")
+        return self.retrieved, self.view.rank
 
 
 def read_entries(
@@ -62,32 +65,27 @@ def read_entries(
     for number, line in lines:
         where = f"line {number}"
         if isinstance(line, ItemError):
-            skips.add(where, line.reason)
+            skips.add(where, line)
             continue
         try:
-            yield _entry(line, where)
-        except DataError as error:
-            skips.add(where, f"bad-record: {error}")
+            yield _entry(line)
+        except ItemError as error:
+            skips.add(where, error)
 
 
-def _entry(record: Record, where: str) -> Entry:
-    layer = str(record.get("method", ""))
-    explains = "query" if record.get("explains") == "query" else "retrieved"
-    if explains == "query":
-        layer += " (query)"
-    saliency = text(record, "saliency", where) if "saliency" in record else None
-    query, retrieved = text(record, "query", where), text(record, "retrieved", where)
+def _entry(record: Record) -> Entry:
+    view = read_view(Saliency, record)
     return Entry(
-        query,
-        retrieved,
-        layer,
-        saliency,
-        window_of(record, where),
-        match_boxes(record, explains, where),
-        match_boxes(record, "query", where),
-        None if record.get("region") is None else box(record, "region", where),
-        None if record.get("roi") is None else box(record, "roi", where),
-        record,
+        view.query,
+        view.retrieved,
+        view.method + (" (query)" if view.explains == "query" else ""),
+        view.saliency,
+        "auto" if view.model is None else view.model.preprocessing.window,
+        match_boxes(record, view.explains),
+        match_boxes(record, "query"),
+        view.region,
+        view.roi,
+        view,
     )
 
 
@@ -109,7 +107,7 @@ def layers_of(entries: Sequence[Entry], look: Look) -> list[Bar]:
 def row_of(entries: Sequence[Entry], layers: Sequence[Bar], look: Look) -> list[Cell]:
     """The query, then for each retrieved image one cell a layer; an absent one stays empty."""
     first = entries[0]
-    label = str(first.record.get("query_label") or "")
+    label = first.view.query_label or ""
     row = [
         Cell(
             _query_picture(entries, look),
@@ -142,7 +140,7 @@ def _query_picture(entries: Sequence[Entry], look: Look) -> Image.Image | None:
 
 def _overlay(entry: Entry, layer: Bar, look: Look) -> Image.Image | None:
 
-    explained = entry.query if entry.record.get("explains") == "query" else entry.retrieved
+    explained = entry.query if entry.view.explains == "query" else entry.retrieved
     picture, saliency = _picture(explained, entry.window, look), _map(entry, look)
     if picture is None or saliency is None or entry.roi is None:
         return picture
@@ -162,9 +160,9 @@ def _boxed(
 def _picture(path: str, window: str, look: Look) -> Image.Image | None:
 
     try:
-        return to_rgb(decode(path, window).pixels)
+        return to_rgb(read_picture(path, window).pixels)
     except ItemError as error:
-        look.bad[path] = error.reason
+        look.bad[path] = error
         return None
 
 
@@ -177,27 +175,25 @@ def _map(entry: Entry, look: Look) -> np.ndarray | None:
         if saliency.ndim != 2 or not saliency.size:
             raise DataError(f"expected a map, found {saliency.shape}")
     except DataError as error:
-        look.bad[entry.saliency] = f"bad-map: {str(error).removeprefix(f'{entry.saliency}: ')}"
+        fault = str(error).removeprefix(f"{entry.saliency}: ")
+        look.bad[entry.saliency] = ItemError(Cause.BAD_MAP, fault)
         return None
     return saliency
 
 
 def _frame(entry: Entry) -> tuple[int, int, int]:
-
-    match = entry.record.get("match")
-    return UNKNOWN if not isinstance(match, bool) else CORRECT if match else WRONG
+    match = entry.view.match
+    return UNKNOWN if match is None else CORRECT if match else WRONG
 
 
 def _caption(entry: Entry) -> tuple[str, ...]:
-    record = entry.record
-    similarity = record.get("similarity")
-    shown = f"{similarity:.3f}" if isinstance(similarity, float) else ""
-    match = record.get("match")
-    verdict = "" if not isinstance(match, bool) else "correct" if match else "wrong"
-    meta = record.get("meta")
-    name = meta.get("id") if isinstance(meta, dict) else None
+    view = entry.view
+    shown = "" if view.similarity is None else f"{view.similarity:.3f}"
+    verdict = "" if view.match is None else "correct" if view.match else "wrong"
+    rank = "" if view.rank is None else view.rank
+    name = (view.meta or {}).get("id")
     return (
-        f"{record.get('rank', '')}  {shown}  {verdict}".strip(),
-        str(record.get("retrieved_label") or ""),
+        f"{rank}  {shown}  {verdict}".strip(),
+        view.retrieved_label or "",
         str(name or Path(entry.retrieved).name),
     )

@@ -1,19 +1,23 @@
-"""The images a command is given: files, globs, folders, manifests, lists and records on stdin."""
+"""The images a command is given: files, globs, folders, manifests, lists and records on stdin.
+
+Behind each may stand which pictures of the files are meant: `#frame=2`, `#frame=1-40`, `#frame=*`.
+"""
 
 import glob
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xmir_cli.errors import DataError, ItemError, UsageError
-from xmir_cli.records import ARTIFACT, Record
+from xmir_cli.errors import DataError, ItemError, SettingError
+from xmir_cli.images.formats import EXTENSIONS
+from xmir_cli.pictures.files import count_images
+from xmir_cli.pictures.identity import file_of, name_of, split_range
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.manifest import Row, is_manifest, read_manifest
-
-# what is looked for in folders; elsewhere the content decides
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".dcm", ".dicom")
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.artifact import Artifact
 
 
 @dataclass(frozen=True)
@@ -21,34 +25,40 @@ class Item:
     """One image that was asked for; nobody has opened it yet."""
 
     id: str  # the manifest's id, else the path as given
-    path: str  # absolute
+    path: str  # absolute, `#frame=N` behind it where one picture of several is meant
     columns: Mapping[str, str | None]  # label, patient, split and the manifest's other columns
+
+    @property
+    def file(self) -> str:
+        """The file that holds the image."""
+        return file_of(self.path)
 
 
 def list_items(
-    arguments: Sequence[str], null_separated: bool, where: Sequence[str] | None, command: str
+    arguments: Sequence[str], null_separated: bool, where: Sequence[str] | None
 ) -> list[Item]:
     """Every image that the arguments name, in their order; folders and globs sorted.
 
-    A manifest's relative paths start at its folder. Files are not opened, ids not compared.
-    Raises UsageError for a --where that fits no column, DataError when nothing is left.
+    A manifest's relative paths start at its folder. Files are not opened but for `#frame=*`, to
+    count their pictures; ids are not compared.
+    Raises SettingError for a condition that fits no column, DataError when nothing is left.
     """
     wanted = parse_where(where)
     items: list[Item] = []
     for argument in arguments:
-        found = _from_stdin(null_separated, command) if argument == "-" else _expand(argument)
-        items.extend(found)
+        found = _from_stdin(null_separated) if argument == "-" else _expand(argument)
+        items.extend(each for item in found for each in _with_frames(item))
     if not items:
         raise DataError(_nothing(arguments))
     return _select(items, wanted)
 
 
 def parse_where(where: Sequence[str] | None) -> list[tuple[str, str]]:
-    """`["label=normal"]` as `[("label", "normal")]`; raises UsageError when there is no `=`."""
+    """`["label=normal"]` as `[("label", "normal")]`; raises SettingError when there is no `=`."""
     pairs = [condition.partition("=") for condition in where or []]
     for column, equals, value in pairs:
         if not column or not equals:
-            raise UsageError(f"--where: expected COLUMN=VALUE, found {column}{equals}{value}")
+            raise SettingError("where", f"expected COLUMN=VALUE, found {column}{equals}{value}")
     return [(column, value) for column, _, value in pairs]
 
 
@@ -56,7 +66,7 @@ def _select(items: list[Item], wanted: list[tuple[str, str]]) -> list[Item]:
     known = dict.fromkeys(name for item in items for name in ("id", *item.columns))
     for column, _ in wanted:
         if column not in known:
-            raise UsageError(f"--where: no column {column!r}; there are {', '.join(known)}")
+            raise SettingError("where", f"no column {column!r}; there are {', '.join(known)}")
     left = [
         item
         for item in items
@@ -80,12 +90,46 @@ def _expand(argument: str) -> Iterator[Item]:
     if os.path.lexists(argument):
         yield from _expand_literal(argument)
         return
+    place, fragment = _split_fragment(argument)
+    if fragment:
+        for item in _expand(place):
+            yield replace(item, id=item.id + fragment, path=item.path + fragment)
+        return
     if is_manifest(argument) and not glob.has_magic(argument):
         raise DataError(f"{argument}: no such file or directory")
     matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 # Path.glob needs a root
     # a pattern without a match stays, and is skipped as a missing file
     for match in matches or [argument]:
         yield from _expand_literal(match)
+
+
+def _split_fragment(argument: str) -> tuple[str, str]:
+    """What stands before `#frame=`, and the rest."""
+    place, mark, frames = argument.rpartition("#frame=")
+    return (place, mark + frames) if place and frames else (argument, "")
+
+
+def _with_frames(item: Item) -> Iterator[Item]:
+    """The item, or one for each picture that its name asks for."""
+    try:
+        several = None if os.path.lexists(item.path) else split_range(item.path)
+    except ValueError as error:
+        raise DataError(f"{item.id}: frame: {error}") from None
+    if several is None:
+        yield item
+        return
+    path, frames = several
+    name = item.id.removesuffix(item.path.removeprefix(path))
+    for frame in _all_frames(path) if frames is None else frames:
+        yield replace(item, id=name_of(name, frame), path=name_of(path, frame))
+
+
+def _all_frames(path: str) -> range:
+    """Every picture of a file; of one that cannot be read the first, which is then left out."""
+    try:
+        return range(1, count_images(path) + 1)
+    except ItemError:
+        return range(1, 2)
 
 
 def _expand_literal(path: str) -> Iterator[Item]:
@@ -137,8 +181,8 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _from_stdin(null_separated: bool, command: str) -> Iterator[Item]:
-    stream = open_lines("-", command)
+def _from_stdin(null_separated: bool) -> Iterator[Item]:
+    stream = open_lines("-")
     if null_separated:
         for name in sys.stdin.buffer.read().split(b"\0"):
             if name:
@@ -155,7 +199,7 @@ def _from_record(record: Record, number: int) -> Iterator[Item]:
     path = record.get("path")
     if not isinstance(path, str) or not path:
         raise DataError(f"standard input: line {number}: path: expected a string")
-    if record.get("schema") == ARTIFACT:
+    if record.get("schema") == Artifact.NAME:
         yield from _expand_literal(path)
     else:
         row = {name: _cell(value) for name, value in record.items() if _is_scalar(value)}

@@ -4,9 +4,11 @@ from functools import cache
 
 from xmir_cli.gallery.protocol import Gallery, Hits, identity_in
 from xmir_cli.gallery.vectors import products
-from xmir_cli.records import RETRIEVAL, ModelSpec, Record
 from xmir_cli.retrieval.queries import Contribution, Question, Refinement
 from xmir_cli.store.names import restored
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.retrieval import Retrieval
 
 _OWN_KEYS = {"path", "label", "sha256", "width", "height"}  # columns not repeated under `meta`
 
@@ -23,7 +25,7 @@ def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
     model = _to_json(gallery.model)
     return [
         {
-            "schema": RETRIEVAL,
+            "schema": Retrieval.NAME,
             "query": query.name,
             "retrieved": restored(str(row["path"])),
             "query_identity": query.identity,

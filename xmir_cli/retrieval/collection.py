@@ -30,7 +30,7 @@ def matching(images: Embeddings, where: Sequence[tuple[str, str]]) -> Embeddings
     """The rows that have all the values; raises DataError when there is none."""
     allowed = np.ones(len(images.items), dtype=bool)
     for column, value in where:
-        check_column(images.items.column_names, column)
+        check_column(images.items.column_names, column, "where")
         allowed &= equals(images.items[column], typed(value))
     if not allowed.any():
         raise DataError(f"none of {len(allowed)} rows has {' and '.join(map('='.join, where))}")
@@ -46,8 +46,10 @@ def with_label(images: Embeddings) -> Embeddings:
 
 
 def texts(images: Embeddings, column: str) -> list[str | None]:
-    """A column's values as text, None where nothing is there; UsageError without the column."""
-    check_column(images.items.column_names, column)
+    """A column's values as text, None where nothing is there; DataError without the column."""
+    if column not in images.items.column_names:
+        there = ", ".join(images.items.column_names)
+        raise DataError(f"no column {column!r}; there are {there}")
     values: list[str | None] = images.items[column].cast(pa.string()).to_pylist()
     return [value or None for value in values]
 

@@ -1,9 +1,9 @@
-"""What a query may find, as the flags say it."""
+"""What a query may find."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.gallery.protocol import Conditions, Gallery, ItemKey
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.names import typed
@@ -12,7 +12,7 @@ from xmir_cli.store.names import typed
 def make_conditions(
     where: Sequence[tuple[str, str]], exclude_same: str | None, no_self: bool, per: str | None
 ) -> Conditions:
-    """The conditions of the flags; raises UsageError for a `per` that is not as `patient=1`."""
+    """The conditions; raises SettingError for a `per` that is not as `patient=1`."""
     return Conditions(
         equals=tuple((column, typed(value)) for column, value in where),
         not_itself=no_self or exclude_same is not None,
@@ -22,16 +22,18 @@ def make_conditions(
 
 
 def check_columns(gallery: Gallery, conditions: Conditions) -> None:
-    """Raise UsageError for a condition on a column that the items do not have."""
-    limited = [] if conditions.at_most is None else [conditions.at_most[0]]
-    for column in [*(column for column, _ in conditions.equals), *conditions.not_same, *limited]:
-        check_column(gallery.column_names, column)
+    """Raise SettingError for a condition on a column that the items do not have."""
+    named = [("where", column) for column, _ in conditions.equals]
+    named += [("exclude_same", column) for column in conditions.not_same]
+    named += [] if conditions.at_most is None else [("per", conditions.at_most[0])]
+    for setting, column in named:
+        check_column(gallery.column_names, column, setting)
 
 
-def check_column(names: Sequence[str], column: str) -> None:
-    """Raise UsageError, naming the columns there are, when it is none of them."""
+def check_column(names: Sequence[str], column: str, setting: str) -> None:
+    """Raise SettingError, naming the columns there are, when it is none of them."""
     if column not in names:
-        raise UsageError(f"no column {column!r}; there are {', '.join(names)}")
+        raise SettingError(setting, f"no column {column!r}; there are {', '.join(names)}")
 
 
 def leave_out(gallery: Gallery, conditions: Conditions, examples: Sequence[Question]) -> Conditions:
@@ -51,5 +53,5 @@ def _items_of(gallery: Gallery, query: Question) -> Iterator[ItemKey]:
 def _limit(per: str) -> tuple[str, int]:
     column, _, limit = per.rpartition("=")
     if not column or not limit.isdecimal() or int(limit) < 1:
-        raise UsageError(f"--per {per}: expected COLUMN=COUNT", "For example --per patient=1.")
+        raise SettingError("per", "expected COLUMN=COUNT", "For example `per` patient=1.", per)
     return column, int(limit)

@@ -1,6 +1,5 @@
 """Images as queries: the one file of retrieval that runs a network."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xmir_cli.errors import ItemError, ModelError, UsageError
+from xmir_cli.causes import Cause
+from xmir_cli.errors import ItemError, ModelError
 from xmir_cli.gallery.protocol import Columns, Gallery
 from xmir_cli.gallery.vectors import Vectors
-from xmir_cli.images.decode import decode_bytes, read_bytes
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.pictures.batches import decode_all
-from xmir_cli.pictures.identity import identity_of
 from xmir_cli.pictures.items import Item
+from xmir_cli.pictures.reading import read_image
+from xmir_cli.pictures.view import Frame
 from xmir_cli.retrieval.queries import Contribution, ImageOptions, Question, look_up
 from xmir_cli.retrieval.region import Region, cell_shares
 from xmir_cli.store.names import storable
@@ -25,10 +25,10 @@ from xmir_cli.store.names import storable
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    sha256: str  # of the file
+    identity: str  # of the image
+    sha256: str  # of its file
+    frame: Frame
     input: Tensor  # the view in model space [3, S, S]
-    roi: Region  # where the view lies in the picture
-    image_size: tuple[int, int]
 
 
 def ask_images(
@@ -36,25 +36,22 @@ def ask_images(
     embedder: Embedder,
     items: Sequence[Item],
     options: ImageOptions,
-    skip: Callable[[str, str], None],
+    skip: Callable[[str, ItemError], None],
 ) -> Iterator[list[Question]]:
     """Queries in the order of the items, a batch at a time; `skip` is told of unusable ones.
 
     Raises ModelError for a region where the embedding is no sum over the cells of a feature map.
     """
-    recipe = embedder.spec.preprocessing
 
     def load(path: str) -> _Loaded:
-        data = read_bytes(path)
-        picture = decode_bytes(data, path, recipe.window, recipe.enough)
-        view, sha256 = embedder.view(picture), hashlib.sha256(data).hexdigest()
-        return _Loaded(sha256, embedder.to_input(view), view.roi, view.image_size)
+        reading = read_image(path, embedder.recipe)
+        return _Loaded(reading.identity, reading.sha256, reading.view.frame, reading.input)
 
     loaded = decode_all([item.path for item in items], load, options.jobs)
     usable = _without_errors(zip(items, loaded, strict=True), skip)
     while batch := list(islice(usable, embedder.batch)):
         questions = []
-        identities = [identity_of(each.sha256, item.path) for item, each in batch]
+        identities = [each.identity for _, each in batch]
         known = zip(identities, look_up(gallery, identities), strict=True)
         images = torch.stack([each.input for _, each in batch])
         sights = _embed(embedder, images, len(items), options.region is not None)
@@ -65,16 +62,17 @@ def ask_images(
                 _refuse_unfit(vector)
                 questions.append(_narrow(query, cells, each, options.region))
             except ItemError as error:
-                skip(item.id, error.reason)
+                skip(item.id, error)
         if questions:
             yield questions
 
 
 def ask_image(gallery: Gallery, embedder: Embedder, path: str) -> Question:
-    """One image as a query; raises UsageError when it is not to be used."""
+    """One image as a query; raises ItemError when it is not to be used."""
 
-    def refuse(name: str, reason: str) -> None:
-        raise UsageError(f"{name}: neither an id of the index nor a usable image ({reason})")
+    def refuse(name: str, error: ItemError) -> None:
+        del name
+        raise error
 
     item = Item(path, os.path.abspath(path), {})  # noqa: PTH100 # Path.resolve would follow links
     (questions,) = ask_images(gallery, embedder, [item], ImageOptions(1), refuse)
@@ -99,12 +97,12 @@ def _cells(embedder: Embedder, features: Tensor) -> Tensor:
     try:
         return embedder.cells(features[None])[0]
     except ModelError as error:  # whose hint is about maps
-        raise ModelError(f"--region: {error}", "Ask with the whole image, or crop it.") from None
+        raise ModelError(f"`region`: {error}", "Ask with the whole image, or crop it.") from None
 
 
 def _refuse_unfit(vector: Vectors) -> None:
     if not abs((vector**2).sum() - 1) < 1e-3:
-        raise ItemError("bad-vector: its embedding is zero, NaN or infinite")
+        raise ItemError(Cause.BAD_VECTOR, "its embedding is zero, NaN or infinite")
 
 
 def _narrow(
@@ -113,21 +111,21 @@ def _narrow(
     """The query by its region only, which raises ItemError when that holds nothing."""
     if cells is None or region is None:
         return query
-    shares = cell_shares(region, loaded.roi, loaded.image_size, cells.shape[:2])
+    shares = cell_shares(region, loaded.frame.roi, loaded.frame.image_size, cells.shape[:2])
     inside = np.einsum("hw,hwd->d", shares, cells.numpy())
     length = float(np.linalg.norm(inside))
     if length < 1e-12:
-        raise ItemError("region-blank: it adds nothing to the embedding")
+        raise ItemError(Cause.REGION_BLANK, "it adds nothing to the embedding")
     vector = (inside / length).astype(np.float32)
     return replace(query, vector=vector, contribution=Contribution(region, query.vector, length))
 
 
 def _without_errors(
-    pairs: Iterator[tuple[Item, _Loaded | ItemError]], skip: Callable[[str, str], None]
+    pairs: Iterator[tuple[Item, _Loaded | ItemError]], skip: Callable[[str, ItemError], None]
 ) -> Iterator[tuple[Item, _Loaded]]:
     for item, loaded in pairs:
         if isinstance(loaded, ItemError):
-            skip(item.id, loaded.reason)
+            skip(item.id, loaded)
         else:
             yield item, loaded
 

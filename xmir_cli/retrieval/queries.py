@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xmir_cli.errors import DataError, UsageError
+from xmir_cli.causes import Cause
+from xmir_cli.errors import DataError, ItemError, SettingError
 from xmir_cli.gallery.protocol import Columns, Gallery, ItemKey, identity_in
 from xmir_cli.gallery.vectors import Vectors, unit_rows
 from xmir_cli.retrieval.region import Region
@@ -70,7 +71,7 @@ def ask_all(gallery: Gallery) -> Iterator[list[Question]]:
 
 
 def ask_vectors(
-    gallery: Gallery, files: Sequence[str], skip: Callable[[str, str], None]
+    gallery: Gallery, files: Sequence[str], skip: Callable[[str, ItemError], None]
 ) -> Iterator[list[Question]]:
     """The embeddings in .npy files [D] or [N, D] as queries; `skip` is told of unusable rows.
 
@@ -83,13 +84,13 @@ def ask_vectors(
             raise DataError(f"{file}: expected embeddings of {gallery.dim} numbers, {found}")
         vectors, usable = unit_rows(array)
         for row in np.flatnonzero(~usable).tolist():
-            skip(file, f"bad-vector: row {row} is zero, NaN or infinite")
+            skip(file, ItemError(Cause.BAD_VECTOR, f"row {row} is zero, NaN or infinite"))
         questions = [Question(file, vector, {}) for vector in vectors[usable]]
         yield from (questions[i : i + _BLOCK] for i in range(0, len(questions), _BLOCK))
 
 
 def find_ids(gallery: Gallery, ids: Sequence[str]) -> list[ItemKey]:
-    """The items of these ids; raises UsageError with the nearest names for an unknown one."""
+    """The items of these ids; raises SettingError with the names nearest to an unknown one."""
     if not ids:
         return []
     texts = [typed(name) for name in ids]
@@ -98,7 +99,7 @@ def find_ids(gallery: Gallery, ids: Sequence[str]) -> list[ItemKey]:
         if key is None:
             close = _close_ids(gallery, name)
             hint = f"Did you mean {' or '.join(close)}?" if close else ""
-            raise UsageError(f"--id {name}: no such item in {gallery.name}", hint)
+            raise SettingError("ids", f"no such item in {gallery.name}", hint, value=name)
         found.append(key)
     return found
 

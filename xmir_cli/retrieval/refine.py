@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.gallery.vectors import unit_rows
 from xmir_cli.retrieval.queries import Question, Refinement, ask_items
@@ -21,7 +21,7 @@ AWAY = 0.5  # how much the unlike count; at 1 what is like neither would come fi
 def refine(query: Question, like: Sequence[Question], unlike: Sequence[Question]) -> Question:
     """The query moved: the mean of it and the liked, less half the mean of the unlike, at length 1.
 
-    Raises UsageError when that leaves nothing.
+    Raises SettingError when that leaves nothing.
     """
     if not like and not unlike:
         return query
@@ -29,15 +29,22 @@ def refine(query: Question, like: Sequence[Question], unlike: Sequence[Question]
     away = np.mean([example.vector for example in unlike], axis=0) if unlike else 0.0
     moved, usable = unit_rows((towards - AWAY * away)[None])
     if not usable[0]:
-        raise UsageError("--like and --unlike cancel each other out")
+        raise SettingError("like", "it and `unlike` cancel each other out")
     return replace(query, vector=moved[0], refinement=Refinement(like, unlike, query.vector))
 
 
 def find_examples(
-    gallery: Gallery, names: Sequence[str], ask: Callable[[str], Question]
+    gallery: Gallery, names: Sequence[str], ask: Callable[[str], Question], setting: str
 ) -> list[Question]:
-    """Examples by the id of an indexed item or else, through `ask`, by the path of an image."""
+    """Examples by the id of an indexed item or else, through `ask`, by the path of an image.
+
+    Raises SettingError for what is neither.
+    """
     found = []
     for name, key in zip(names, gallery.by_id([typed(name) for name in names]), strict=True):
-        found.extend(next(ask_items(gallery, [key])) if key is not None else [ask(name)])
+        try:
+            found.extend(next(ask_items(gallery, [key])) if key is not None else [ask(name)])
+        except ItemError as error:
+            reason = f"neither an id of the index nor a usable image ({error})"
+            raise SettingError(setting, reason, value=name) from None
     return found

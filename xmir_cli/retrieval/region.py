@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xmir_cli.errors import ItemError, UsageError
+from xmir_cli.causes import Cause
+from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.gallery.vectors import Floats
 
 Region = tuple[float, float, float, float]  # left, top, width, height in the original's pixels
@@ -19,13 +20,13 @@ _REGION = re.compile(",".join([_NUMBER] * 4))
 
 
 def parse_region(text: str) -> Region:
-    """`X,Y,W,H` as a rectangle; raises UsageError when it is none or nothing lies in it."""
+    """`X,Y,W,H` as a rectangle; raises SettingError when it is none or nothing lies in it."""
     match = _REGION.fullmatch(text)
     if match is None:
-        raise UsageError(f"--region: expected X,Y,W,H in pixels of the image, found {text}")
+        raise SettingError("region", f"expected X,Y,W,H in pixels of the image, found {text}")
     left, top, width, height = map(float, match.groups())
     if not (width and height):
-        raise UsageError(f"--region {text}: empty", "Its width and height must be above 0.")
+        raise SettingError("region", "empty", "Its width and height must be above 0.", value=text)
     return left, top, width, height
 
 
@@ -49,7 +50,7 @@ def cell_shares(
     shares = np.outer(rows, columns)
     if not shares.any():
         seen = f"{frame[2]:g} x {frame[3]:g} pixels from {frame[0]:g},{frame[1]:g}"
-        raise ItemError(f"region-not-seen: the network sees {seen}")
+        raise ItemError(Cause.REGION_NOT_SEEN, f"the network sees {seen}")
     return shares
 
 
@@ -59,7 +60,7 @@ def _overlaps(
     """The share of each cell [cells] along one axis; places and lengths in the image's pixels."""
     start, stop = region[0], region[0] + region[1]
     if stop > size:
-        raise ItemError(f"region-outside: reaches {stop:g}, the image ends at {size}")
+        raise ItemError(Cause.REGION_OUTSIDE, f"reaches {stop:g}, the image ends at {size}")
     low = -np.inf if start == 0 else start
     high = np.inf if stop == size else stop
     edges = frame[0] + np.linspace(0, 1, cells + 1) * frame[1]

@@ -8,10 +8,12 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
+from xmir_cli.wire.old_settings import find_new_name
 
 if TYPE_CHECKING:
     from xmir_cli.saliency.sample import Method
@@ -30,11 +32,6 @@ class Setting:
     choices: tuple[str, ...]  # of a choice
     help: str
     default: Value
-
-    @property
-    def flag(self) -> str:
-        """The flag of the commands that sets it."""
-        return f"--{self.name.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
@@ -60,19 +57,29 @@ def catalogue() -> Mapping[str, Entry]:
 def load_methods(names: str, settings: Mapping[str, str]) -> "dict[str, Method]":
     """The methods of a list such as `occlusion,activation`, each with the settings that it has.
 
-    Raises UsageError for an unknown name and for a setting that none of them has.
+    Raises SettingError as `choose_methods`, and for a value that a method refuses.
+    """
+    values = choose_methods(names, settings)  # before torch loads
+    return {name: _build(name, values[name]) for name in values}
+
+
+def choose_methods(names: str, settings: Mapping[str, str]) -> dict[str, dict[str, Value]]:
+    """The methods of a list such as `occlusion,activation` and what is set of each, as values.
+
+    Imports none of them. Raises SettingError for an unknown name, for a setting that none of them
+    has, and for a text that is no value of a setting.
     """
     chosen = list(dict.fromkeys(name for name in names.split(",") if name))
     if not chosen:
-        raise UsageError("--method: no method named", _known())
+        raise SettingError("method", "no method named", _known())
+    for name, (given, text) in product(chosen, settings.items()):
+        if (new := find_new_name(name, given, text)) is not None:
+            raise SettingError(given, f"of {name} it is `{new}` now")
     taken = {setting.name for name in chosen for setting in _find(name).settings}
     for name in settings:
         if name not in taken:
-            raise UsageError(
-                f"--{name.replace('_', '-')}: not a setting of {', '.join(chosen)}", _owners(name)
-            )
-    values = {name: _values(name, _of(name, settings)) for name in chosen}  # before torch loads
-    return {name: _build(name, values[name]) for name in chosen}
+            raise SettingError(name, f"not a setting of {', '.join(chosen)}", _owners(name))
+    return {name: _values(name, _of(name, settings)) for name in chosen}
 
 
 def load_method(name: str, settings: Mapping[str, str]) -> "Method":
@@ -85,7 +92,7 @@ def _values(name: str, settings: Mapping[str, str]) -> dict[str, Value]:
     for given in settings:
         if given not in known:
             allowed = ", ".join(known) or "none"
-            raise UsageError(f"{name}: no setting {given}", f"Its settings: {allowed}.")
+            raise SettingError(given, f"not a setting of {name}", f"Its settings: {allowed}.")
     return {given: parse(known[given], text) for given, text in settings.items()}
 
 
@@ -96,7 +103,7 @@ def _build(name: str, values: Mapping[str, Value]) -> "Method":
 
 
 def parse(setting: Setting, text: str) -> Value:
-    """The value that `text` stands for; raises UsageError naming what is allowed."""
+    """The value that `text` stands for; raises SettingError naming what is allowed."""
     if setting.kind == "choice":
         if text not in setting.choices:
             raise _unfit(setting, " or ".join(setting.choices), text)
@@ -116,13 +123,13 @@ def _number(setting: Setting, text: str) -> int | float:
         raise _unfit(setting, expected, text) from None
 
 
-def _unfit(setting: Setting, expected: str, found: str) -> UsageError:
-    return UsageError(f"{setting.flag}: expected {expected}, found {found}")
+def _unfit(setting: Setting, expected: str, found: str) -> SettingError:
+    return SettingError(setting.name, f"expected {expected}, found {found}")
 
 
 def _find(name: str) -> Entry:
     if name not in catalogue():
-        raise UsageError(f"{name}: no such saliency method", _known())
+        raise SettingError("method", f"{name}: no such saliency method", _known())
     return catalogue()[name]
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xmir_cli.records import Preprocessing
+from xmir_cli.wire.model import Preprocessing
 
 _NAMES = ("gray", "black", "mean", "blur")
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")

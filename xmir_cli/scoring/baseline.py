@@ -6,10 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.records import CAUSAL, Record
 from xmir_cli.scoring.names import MEASURES
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import read_view
+from xmir_cli.wire.schemas.causal import Causal
+from xmir_cli.wire.schemas.saliency import Saliency
 
-Key = tuple[str, str, str, str, int]  # query, retrieved, method, explains, which of equal ones
+# identities of query and retrieved image, method, explains, which of equal ones
+Key = tuple[str, str, str, str, int]
 
 # of another network the numbers are compared: that is what a baseline is for
 _MAY_DIFFER = {"weights_sha256", "fill"}
@@ -19,7 +23,7 @@ _MAY_DIFFER = {"weights_sha256", "fill"}
 class Regression:
     """A number that became worse than the tolerance allows, or cannot be had any more."""
 
-    key: Key
+    name: str  # of the map, for people
     message: str
     size: float  # how much worse; infinite when there is no number
 
@@ -32,15 +36,19 @@ class Baseline:
         self.records: dict[Key, Record] = {}
         keys = Keys()
         for number, line in lines:
-            if isinstance(line, ItemError) or line.get("schema") != CAUSAL:
+            if isinstance(line, ItemError) or line.get("schema") != Causal.NAME:
                 raise DataError(f"{source}: line {number}: expected a record of causal-metric")
-            self.records[keys.of(line)] = line
+            where = f"{source}: line {number}"
+            view = _read_causal(line, where)
+            self.records[keys.of(view, _identities(view, where))] = line
         if not self.records:
             raise DataError(f"{source}: no records to compare with")
         self.left = set(self.records)  # not met in this run yet
 
-    def compare(self, key: Key, now: Record | None, tolerance: float) -> Regression | None:
-        """What became worse since the earlier record of the same key; None when nothing did.
+    def compare(
+        self, key: Key, name: str, now: Record | None, tolerance: float
+    ) -> Regression | None:
+        """What of the map `name` became worse since the earlier record of the same key, or None.
 
         `now` is None when the map could not be scored. Raises DataError when the earlier run had
         other parameters.
@@ -50,13 +58,13 @@ class Baseline:
         if before is None:
             return None
         if now is None:
-            return Regression(key, "could not be scored any more", math.inf)
+            return Regression(name, "could not be scored any more", math.inf)
         self._refuse_other_parameters(before, now)
         worst = max(_losses(before, now), key=lambda loss: loss.size)
         if worst.size <= tolerance:
             return None
         message = f"{worst.measure} {worst.before:.4f} -> {worst.now:.4f}"
-        return Regression(key, message, worst.size)
+        return Regression(name, message, worst.size)
 
     def _refuse_other_parameters(self, before: Record, now: Record) -> None:
         old, new = _parameters(before), _parameters(now)
@@ -64,22 +72,42 @@ class Baseline:
             if old.get(name) != new[name]:
                 raise DataError(
                     f"{self.source}: scored with {name} {old.get(name)}, this run has {new[name]}",
-                    "Compare runs of the same --preset, --steps, --substrate, --order, --ties.",
+                    "Compare runs of the same "
+                    "`preset`, `curve_steps`, `substrate`, `order`, `ties`.",
                 )
 
 
 class Keys:
-    """Names records by what they are about; equal ones are numbered in their order."""
+    """Knows records by what they are about; equal ones are numbered in their order."""
 
     def __init__(self) -> None:
         self._seen: Counter[tuple[str, str, str, str]] = Counter()
 
-    def of(self, record: Record) -> Key:
-        """The key of the next record."""
-        names = ("query", "retrieved", "method", "explains")
-        query, retrieved, method, explains = (str(record.get(name, "")) for name in names)
-        self._seen[query, retrieved, method, explains] += 1
-        return query, retrieved, method, explains, self._seen[query, retrieved, method, explains]
+    def of(self, view: Saliency, identities: tuple[str, str]) -> Key:
+        """The key of the next record; paths have no part in it, for files move.
+
+        `identities` are those of the query and of the retrieved image.
+        """
+        known = (*identities, view.method, view.explains)
+        self._seen[known] += 1
+        return *known, self._seen[known]
+
+
+def _read_causal(record: Record, where: str) -> Causal:
+    try:
+        return read_view(Causal, record)
+    except ItemError as error:
+        raise DataError(f"{where}: {error.reason}") from None
+
+
+def _identities(view: Causal, where: str) -> tuple[str, str]:
+    if view.query_identity is None or view.retrieved_identity is None:
+        raise DataError(
+            f"{where}: query_identity, retrieved_identity: expected the hashes of the images, "
+            "found nothing",
+            "It was made by an earlier xmir: make the baseline again.",
+        )
+    return view.query_identity, view.retrieved_identity
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from xmir_cli.errors import ItemError, UsageError
+from xmir_cli.causes import Cause
+from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.records import ModelSpec
+from xmir_cli.pictures.reading import read_image
 from xmir_cli.saliency import catalogue, load_method
 from xmir_cli.saliency.contrast import contrast
 from xmir_cli.saliency.sample import Sample, make_samples
 from xmir_cli.scoring.names import RANDOM_MODEL
 from xmir_cli.scoring.tasks import Task
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.old_settings import renew_settings
 
 
 class Controls:
@@ -42,22 +45,23 @@ class Controls:
         if RANDOM_MODEL not in self.names:
             return {}
         if task.method not in catalogue():
-            raise ItemError(f"no-control: {task.method or 'nameless'} is no method to repeat")
+            raise ItemError(Cause.NO_CONTROL, f"{task.method or 'nameless'} is no method to repeat")
         spec = replace(task.pair.spec, weights=f"random:{self.seed}", weights_sha256="")
         embedder = self._load(spec)
         try:
             return {RANDOM_MODEL: _again(embedder, task, target, explained)}
-        except UsageError as error:
-            raise ItemError(f"no-control: {error}") from None
+        except SettingError as error:
+            raise ItemError(Cause.NO_CONTROL, f"{error}") from None
 
 
 def _again(embedder: Embedder, task: Task, target: Tensor, explained: Tensor) -> Tensor:
     """The map [S, S] of the task's own method, told apart from the same images as recorded."""
     method = load_method(task.method, _settings(task))
     negatives, rival = _paths(task, "negatives"), _paths(task, "contrast")
-    more = [_read(embedder, path) for path in (*negatives, *rival)]
+    recipe = embedder.recipe
+    more = [read_image(path, recipe).input for path in (*negatives, *rival)]
     samples = make_samples(embedder, [target, explained, *more])
-    query = 1 if task.record.get("explains") == "query" else 0
+    query = 1 if task.view.explains == "query" else 0
     told_apart = tuple(samples[2 : 2 + len(negatives)])
     samples[query] = replace(samples[query], negatives=told_apart)
     if rival:
@@ -73,10 +77,6 @@ def _paths(task: Task, key: str) -> list[str]:
     ]
 
 
-def _read(embedder: Embedder, path: str) -> Tensor:
-    return embedder.to_input(embedder.view_file(path))
-
-
 def _blind(image: Tensor) -> Sample:
     """A sample for methods that never look at features or embeddings."""
     nothing = torch.empty(0)
@@ -87,8 +87,8 @@ def _settings(task: Task) -> dict[str, str]:
     """The recorded settings of the task's method as texts, as if typed."""
     recorded = task.record.get("settings")
     known = {setting.name for setting in catalogue()[task.method].settings}
-    given = recorded.items() if isinstance(recorded, Mapping) else ()
-    return {name: _text(value) for name, value in given if name in known}
+    given = renew_settings(task.method, recorded) if isinstance(recorded, Mapping) else {}
+    return {name: _text(value) for name, value in given.items() if name in known}
 
 
 def _text(value: object) -> str:

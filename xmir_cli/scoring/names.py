@@ -6,6 +6,7 @@ from xmir_cli.errors import UsageError
 from xmir_cli.gates import Gate, parse_gates
 
 MEASURES = ("insertion", "deletion")
+AGREEMENTS = ("spearman", "spearman_abs", "ssim")  # of the maps of two networks
 RANDOM_MODEL = "random-model"
 CONTROLS = ("random", "center", "edges", "uniform", RANDOM_MODEL)
 

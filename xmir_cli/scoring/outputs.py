@@ -7,31 +7,37 @@ from pathlib import Path
 import numpy as np
 
 from xmir_cli.errors import ItemError
-from xmir_cli.records import CAUSAL, Record
 from xmir_cli.render.curves import draw_curves
 from xmir_cli.scoring.pairs import Scored
 from xmir_cli.scoring.tasks import Task
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.causal import Causal
 
 _DIGITS = 7  # what single precision knows of a similarity
 
 
-def outcome(task: Task, scored: Scored | ItemError, curves: Path | None) -> Record | ItemError:
+def outcome(
+    task: Task, scored: Scored | ItemError, identities: tuple[str, str], curves: Path | None
+) -> Record | ItemError:
     """The record of a scored map, its curves written to the folder `curves` when there is one."""
     if isinstance(scored, ItemError):
         return scored
-    record = causal_record(task, scored)
+    record = causal_record(task, scored, identities)
     return record if curves is None else {**record, **save_curves(task, scored, curves)}
 
 
-def causal_record(task: Task, scored: Scored) -> Record:
-    """The map's record with insertion and deletion added."""
+def causal_record(task: Task, scored: Scored, identities: tuple[str, str]) -> Record:
+    """The map's record with insertion and deletion added, and what its images are."""
+    query, retrieved = identities
     insertion, deletion = scored.causal.insertion, scored.causal.deletion
     return {
         **task.record,
-        "schema": CAUSAL,
+        "schema": Causal.NAME,
+        "query_identity": query,
+        "retrieved_identity": retrieved,
         "insertion": _rounded(insertion.auc),
         "deletion": _rounded(deletion.auc),
         **(_controls(scored) if scored.controls else {}),

@@ -5,23 +5,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from xmir_cli import console
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.metrics.causal import Causal
 from xmir_cli.metrics.order import tied_fraction
 from xmir_cli.metrics.protocol import Protocol, score_maps
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.records import ModelSpec
+from xmir_cli.pictures.reading import read_image
 from xmir_cli.scoring.controls import Controls
 from xmir_cli.scoring.tasks import Pair, Task, attempt
 from xmir_cli.store.arrays import read_array
+from xmir_cli.wire.checks import check_similarity
+from xmir_cli.wire.model import ModelSpec
 
-CHECK = 1e-3  # how far a similarity computed again may lie from the recorded one
 _EMBEDDINGS = 1024  # images whose embeddings are kept
 _INPUTS = 16  # images whose pixels are kept
 _PAIRS = 1024  # pairs whose controls' curves are kept
@@ -87,19 +90,30 @@ class PairScorer:
         )
         return [maps if isinstance(maps, ItemError) else next(scored) for maps in found]
 
+    def identify(self, task: Task) -> tuple[str, str]:
+        """The identities of query and retrieved image; empty for one that cannot be read."""
+        embedder = self._load(self.instead or task.pair.spec)
+        found = []
+        for name in (task.view.query, task.view.retrieved):
+            image = attempt(self._read, embedder, name)
+            found.append("" if isinstance(image, ItemError) else image.identity)
+        return found[0], found[1]
+
     def _images(self, embedder: Embedder, pair: Pair) -> "_Images":
-        target, explained = (self._read(embedder, path) for path in (pair.target, pair.explained))
+        target, explained = (
+            self._read(embedder, path).input for path in (pair.target, pair.explained)
+        )
         embedding = self._embed(embedder, pair.target)
         similarity = float(self._embed(embedder, pair.explained) @ embedding)
         return _Images(target, embedding, explained, similarity)
 
     def _embed_image(self, embedder: Embedder, path: str) -> Tensor:
         """The unit embedding [D]."""
-        return embedder.embed(self._read(embedder, path)[None])[0]
+        return embedder.embed(self._read(embedder, path).input[None])[0]
 
     def _embed_all_ends(self, embedder: Embedder, path: str) -> Tensor:
         """The unit embeddings [3, D] of the image and the other ends of its curves."""
-        ends = self.protocol.ends(self._read(embedder, path))
+        ends = self.protocol.ends(self._read(embedder, path).input)
         others = embedder.embed(torch.stack([ends.blurred, ends.substrate]))
         return torch.cat([self._embed(embedder, path)[None], others])
 
@@ -136,7 +150,7 @@ class PairScorer:
         if self._told or embedder.spec.same_embedding(pair.spec):
             return
         self._told = True
-        console.warning("the maps were made with another network than --model, which scores them")
+        console.warning("the maps were made with another network than the one that scores them")
 
 
 @dataclass(frozen=True)
@@ -150,28 +164,31 @@ class _Images:
 def _check(task: Task, embedder: Embedder, images: _Images) -> None:
     """Refuse a record whose images are no longer as similar as it says."""
     comparable = embedder.precision == "fp32" and embedder.spec.same_embedding(task.pair.spec)
-    if not comparable or task.similarity is None:
-        return
-    if abs(images.similarity - task.similarity) > CHECK:
-        raise ItemError(
-            f"changed: the similarity is {images.similarity:.4f}, the record has "
-            f"{task.similarity:.4f}: an image was replaced since"
-        )
+    if comparable:
+        check_similarity(task.view.similarity, images.similarity)
 
 
 def _scored(tied: float, curves: dict[str, Causal], parameters: dict[str, object]) -> Scored:
     causal = curves.pop(_MAP)
     if not math.isfinite(causal.insertion.auc + causal.deletion.auc):
-        raise ItemError("nan: the network gave a similarity that is no number; try fp32")
+        raise ItemError(Cause.NAN, "the network gave a similarity that is no number; try fp32")
     return Scored(causal, curves, tied, parameters)
 
 
-def read_input(embedder: Embedder, path: str) -> Tensor:
-    """The image at `path` as the network sees it, [3, S, S]; raises ItemError naming it."""
+class Input(NamedTuple):
+    """An image as the network sees it."""
+
+    identity: str
+    input: Tensor  # [3, S, S]
+
+
+def read_input(embedder: Embedder, path: str) -> Input:
+    """The image at `path` as the network sees it; raises ItemError naming it."""
     try:
-        return embedder.to_input(embedder.view_file(path))
+        reading = read_image(path, embedder.recipe)
+        return Input(reading.identity, reading.input)
     except ItemError as error:
-        raise ItemError(f"{error.reason} ({path})") from None
+        raise error.because(f"{error.detail} ({path})") from None
 
 
 def read_map(path: str, size: int) -> Tensor:
@@ -179,7 +196,8 @@ def read_map(path: str, size: int) -> Tensor:
     saliency = read_array(Path(path))
     if saliency.shape != (size, size):
         raise ItemError(
-            f"wrong-size: {path}: expected {size} x {size} as the network's input, "
-            f"found {' x '.join(map(str, saliency.shape))}"
+            Cause.WRONG_SIZE,
+            f"{path}: expected {size} x {size} as the network's input, "
+            f"found {' x '.join(map(str, saliency.shape))}",
         )
     return torch.from_numpy(saliency.astype(np.float64))

@@ -1,19 +1,21 @@
 """The verdict over a run: what was scored, what became worse, which gates are not met."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from xmir_cli import console
-from xmir_cli.errors import DataError, ItemError, Status
+from xmir_cli.console import Ending
+from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gates import Gate, check
-from xmir_cli.records import Record
 from xmir_cli.render.junit import Case, junit
 from xmir_cli.scoring.baseline import Baseline, Key, Keys, Regression
 from xmir_cli.scoring.tally import Tally
 from xmir_cli.scoring.tasks import Task
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.saliency import Saliency
 
 _WORST = 5  # regressions named
 
@@ -22,7 +24,7 @@ def read_baseline(source: str | None) -> Baseline | None:
     """The earlier records in the file `source`; raises DataError when it holds others."""
     if source is None:
         return None
-    with open_lines(source, "causal-metric") as stream:
+    with open_lines(source) as stream:
         return Baseline(read_records(stream), source)
 
 
@@ -40,26 +42,32 @@ class Report:
     regressions: list[Regression] = field(default_factory=list)
     _keys: Keys = field(default_factory=Keys)
 
-    def take(self, task: Task, record: Record | ItemError) -> None:
-        """Take the outcome of a task into account: its record, or why there is none."""
+    def take(self, task: Task, identities: tuple[str, str], record: Record | ItemError) -> None:
+        """Take the outcome of a task into account: its record, or why there is none.
+
+        `identities` are those of the query and of the retrieved image.
+        """
         if self.baseline is not None or self.listed:
-            self._compare_and_list(task, record)
+            self._compare_and_list(task, identities, record)
         if isinstance(record, ItemError):
-            self.skips.add(task.name, record.reason)
+            self.skips.add(task.name, record)
         else:
             self.tally.add(record)
 
-    def _compare_and_list(self, task: Task, record: Record | ItemError) -> None:
-        key = self._keys.of(task.record)
+    def _compare_and_list(
+        self, task: Task, identities: tuple[str, str], record: Record | ItemError
+    ) -> None:
+        key = self._keys.of(task.view, identities)
+        name = _name(task.view, key)
         found = None if isinstance(record, ItemError) else record
-        regression = self._compare(key, found)
+        regression = self._compare(key, name, found)
         error = record.reason if isinstance(record, ItemError) else ""
         failure = regression.message if regression is not None and not error else ""
         if self.listed:
-            self.cases.append(Case(task.method, _name(key), failure, error))
+            self.cases.append(Case(task.method, name, failure, error))
 
-    def finish(self, junit_file: Path | None) -> Status:
-        """Say what the user must know about the numbers, write JUnit's XML; the exit code.
+    def finish(self, junit_file: Path | None) -> Ending:
+        """What the user must know about the numbers, and the exit code; writes JUnit's XML.
 
         Raises DataError when nothing was scored, or nothing could be compared.
         """
@@ -70,30 +78,28 @@ class Report:
                 if total
                 else "no records on standard input"
             )
-        self._warn_of_ties()
-        status = self.skips.finish(self.tally.total, "scored")
+        ending = replace(
+            self.skips.finish(self.tally.total, "scored"), warnings=self._warn_of_ties()
+        )
         unmet = [*self._judge_gates(), *self._judge_regressions()]
         if junit_file is not None:
             with atomic_file(junit_file) as file:
                 file.write(junit("xmir causal-metric", self.cases).encode())
-        for line in unmet:
-            console.error(line)
-        return Status.GATE if unmet else status
+        return ending.judged(unmet)
 
-    def _compare(self, key: Key, record: Record | None) -> Regression | None:
+    def _compare(self, key: Key, name: str, record: Record | None) -> Regression | None:
         if self.baseline is None:
             return None
-        regression = self.baseline.compare(key, record, self.tolerance)
+        regression = self.baseline.compare(key, name, record, self.tolerance)
         if regression is not None:
             self.regressions.append(regression)
         return regression
 
-    def _warn_of_ties(self) -> None:
-        if self.tally.tied:
-            console.warning(
-                f"{self.tally.tied} of {self.tally.total} maps have more than 1 % tied pixels; "
-                "the order of ties, not the map, decides part of their numbers"
-            )
+    def _warn_of_ties(self) -> tuple[str, ...]:
+        if not self.tally.tied:
+            return ()
+        found = f"{self.tally.tied} of {self.tally.total} maps have more than 1 % tied pixels"
+        return (f"{found}; the order of ties, not the map, decides part of their numbers",)
 
     def _judge_gates(self) -> list[str]:
         failures = []
@@ -114,7 +120,7 @@ class Report:
         if left:
             console.note(f"{left} of {left + compared} records of {self.baseline.source} not met")
         worst = sorted(self.regressions, key=lambda each: -each.size)
-        lines = [f"worse than before: {_name(each.key)}: {each.message}" for each in worst[:_WORST]]
+        lines = [f"worse than before: {each.name}: {each.message}" for each in worst[:_WORST]]
         if worst:
             lines.append(
                 f"{len(worst)} of {compared} maps are worse than in {self.baseline.source} "
@@ -123,7 +129,8 @@ class Report:
         return lines
 
 
-def _name(key: Key) -> str:
-    query, retrieved, method, explains, count = key
-    name = f"{console.show(query)} -> {console.show(retrieved)} ({method}, {explains})"
+def _name(view: Saliency, key: Key) -> str:
+    """What people call a map."""
+    images = f"{console.show(view.query)} -> {console.show(view.retrieved)}"
+    name, count = f"{images} ({view.method}, {view.explains})", key[-1]
     return name if count == 1 else f"{name} number {count}"

@@ -15,12 +15,11 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.network import Network
 from xmir_cli.model.randomize import Stage, randomized, stages
 from xmir_cli.pictures.batches import decode_all
-from xmir_cli.records import Record
 from xmir_cli.saliency.sample import Method, make_samples
+from xmir_cli.scoring.names import AGREEMENTS
 from xmir_cli.scoring.pairs import read_input
-
-SANITY = "xmir.sanity/1"
-NUMBERS = ("spearman", "spearman_abs", "ssim")
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.sanity import Sanity
 
 Maps = dict[str, list[Floats]]  # method -> one map [H, W] a pair
 
@@ -66,7 +65,7 @@ def randomization_check(
         for name, method in settings.methods.items():
             agreements = found[name] or [agreement(each, each) for each in before[name]]
             record = {
-                "schema": SANITY,
+                "schema": Sanity.NAME,
                 "method": name,
                 "settings": vars(method),
                 "mode": settings.mode,
@@ -95,7 +94,7 @@ def _maps(embedder: Embedder, inputs: Inputs, methods: Mapping[str, Method]) -> 
 def summarize(agreements: Sequence[Agreement]) -> Record:
     """The means and deviations over all maps for which a number is defined; None without any."""
     summary: Record = {"n": len(agreements)}
-    for name in NUMBERS:
+    for name in AGREEMENTS:
         values = np.array([vars(each)[name] for each in agreements])
         values = values[~np.isnan(values)]
         summary[name] = float(values.mean()) if len(values) else None
@@ -123,7 +122,7 @@ def load_inputs(
     Raises DataError when no pair is left.
     """
     paths = list(dict.fromkeys(path for each in requests for path in (each.query, each.retrieved)))
-    loaded = decode_all(paths, lambda path: read_input(embedder, path), jobs)
+    loaded = decode_all(paths, lambda path: read_input(embedder, path).input, jobs)
     found = dict(zip(paths, loaded, strict=True))
     images: dict[str, Tensor] = {}
     pairs: dict[tuple[str, str], None] = {}
@@ -132,7 +131,7 @@ def load_inputs(
         if isinstance(query, ItemError) or isinstance(retrieved, ItemError):
             error = query if isinstance(query, ItemError) else retrieved
             assert isinstance(error, ItemError)
-            skips.add(request.name, error.reason)
+            skips.add(request.name, error)
             continue
         images |= {request.query: query, request.retrieved: retrieved}
         pairs[request.query, request.retrieved] = None

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xmir_cli.metrics.summary import Estimate, estimate
-from xmir_cli.records import Record
 from xmir_cli.scoring.names import MEASURES
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.causal_summary import CausalSummary
 
-SUMMARY = "xmir.causal-summary/1"
 TIED = 0.01  # the fraction of tied pixels from which a map is worth a warning
 
 
@@ -57,7 +57,7 @@ class Tally:
 
     def _row(self, row: _Method) -> Record:
         record: Record = {
-            "schema": SUMMARY,
+            "schema": CausalSummary.NAME,
             "method": row.method,
             "n": len(row.queries),
             "queries": len(set(row.queries)),

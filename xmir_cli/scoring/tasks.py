@@ -5,9 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+from xmir_cli.causes import Cause
 from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.records import ModelSpec, Record, text
+from xmir_cli.wire.model import ModelSpec, need_model
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import read_view
+from xmir_cli.wire.schemas.saliency import Saliency
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,15 +31,24 @@ class Task:
     """One saliency record and what it says about the map to score."""
 
     name: str  # for skip lines: where the record stands
-    record: Record
+    view: Saliency
     pair: Pair
-    saliency: str  # path of the map
-    similarity: float | None  # as the record has it
+
+    @property
+    def record(self) -> Record:
+        """The record as it came."""
+        return self.view.record
+
+    @property
+    def saliency(self) -> str:
+        """The path of the map."""
+        assert self.view.saliency is not None
+        return self.view.saliency
 
     @property
     def method(self) -> str:
         """The name of the saliency method, empty when the record has none."""
-        return str(self.record.get("method", ""))
+        return self.view.method
 
 
 def read_tasks(
@@ -52,7 +65,7 @@ def _tasks(lines: Iterable[tuple[int, Record | ItemError]], skips: Skips) -> Ite
         name = f"line {number}"
         found = line if isinstance(line, ItemError) else attempt(_task, name, line)
         if isinstance(found, ItemError):
-            skips.add(name, found.reason)
+            skips.add(name, found)
         else:
             yield found
 
@@ -64,21 +77,18 @@ def attempt(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Item
     except ItemError as error:
         return error
     except DataError as error:
-        return ItemError(f"bad-input: {error}")
+        return ItemError(Cause.BAD_INPUT, f"{error}")
     except OSError as error:
-        return ItemError(f"unreadable: {error.filename}: {error.strerror}")
+        return ItemError(Cause.UNREADABLE, f"{error.filename}: {error.strerror}")
 
 
 def _task(name: str, record: Record) -> Task:
-    if "saliency" not in record:
-        raise ItemError("no-map: the record names no saliency map; 'xmir saliency' makes them")
-    query, retrieved = text(record, "query", name), text(record, "retrieved", name)
-    spec = ModelSpec.from_json(record.get("model"), name)
-    explains_query = record.get("explains") == "query"
-    pair = Pair(retrieved, query, spec) if explains_query else Pair(query, retrieved, spec)
-    return Task(name, record, pair, text(record, "saliency", name), _similarity(record))
-
-
-def _similarity(record: Record) -> float | None:
-    value = record.get("similarity")
-    return None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    if record.get("saliency") is None:
+        raise ItemError(
+            Cause.NO_MAP, "the record names no saliency map; 'xmir saliency' makes them"
+        )
+    view = read_view(Saliency, record)
+    spec = need_model(view.model)
+    images = (view.query, view.retrieved)
+    target, explained = images[::-1] if view.explains == "query" else images
+    return Task(name, view, Pair(target, explained, spec))

@@ -23,7 +23,7 @@ def refuse_existing(path: Path, force: bool) -> None:
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise DataError(f"{path}: a pipe or device, so it is not replaced")
     if path.exists() and not force:
-        raise ExistsError(f"{path}: exists already", "Replace it with --force.")
+        raise ExistsError(f"{path}: exists already", "Replace it with `force`.")
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
-from xmir_cli.records import Record
 from xmir_cli.store.arrays import read_array
 from xmir_cli.store.checkpoint import METADATA, read_header
 from xmir_cli.store.embedding_readers import read_header as read_promise
@@ -20,6 +19,7 @@ from xmir_cli.store.embeddings import read_embeddings
 from xmir_cli.store.features import FEATURES
 from xmir_cli.store.manifest import is_manifest, read_manifest
 from xmir_cli.store.regular import open_regular
+from xmir_cli.wire.records import Record
 
 _GROUPS = ("label", "split")  # columns whose values are counted
 _GROUPS_SHOWN = 20

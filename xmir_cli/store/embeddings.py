@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xmir_cli.errors import DataError, UsageError
-from xmir_cli.records import ARTIFACT
+from xmir_cli.errors import DataError
 from xmir_cli.store.arrays import write_array_to
 from xmir_cli.store.atomic import atomic_file, on_disk
 from xmir_cli.store.embedding_readers import read_parquet, read_parts, read_stream
 from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, to_table, to_tables
 from xmir_cli.store.regular import open_regular
+from xmir_cli.wire.schemas.artifact import Artifact
 
 __all__ = [
     "Embeddings",
@@ -130,11 +130,6 @@ def _check_finite(source: str, vectors: np.ndarray) -> None:
 def _from_stdin() -> Embeddings:
     if sys.stdin is None:
         raise DataError("standard input is closed")
-    if sys.stdin.isatty():
-        raise UsageError(
-            "embeddings are expected on standard input, which is a terminal",
-            "Pipe them in: xmir embed IMAGES... | xmir index - -o NAME.xmir",
-        )
     stream = sys.stdin.buffer
     start = stream.read(1)
     if not start:
@@ -185,7 +180,7 @@ def _from_receipt(line: bytes, where: str) -> Embeddings:
         record: object = json.loads(line)
     except (ValueError, RecursionError):
         record = None
-    if not isinstance(record, dict) or record.get("schema") != ARTIFACT:
+    if not isinstance(record, dict) or record.get("schema") != Artifact.NAME:
         raise DataError(f"{where}: expected embeddings or the receipt of 'xmir embed'")
     if record.get("kind") != "embeddings" or not isinstance(record.get("path"), str):
         raise DataError(f"{where}: the receipt of {record.get('kind')!r} is not of embeddings")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 
 FEATURES = "feature_map"  # the column: the bytes of one map, row-major
@@ -55,7 +56,9 @@ class Spool:
         with np.errstate(over="ignore"):
             narrow = maps.astype(KIND)
         if not finite(narrow):
-            raise ItemError("bad-features: a value of the feature map is beyond float16 (65504)")
+            raise ItemError(
+                Cause.BAD_FEATURES, "a value of the feature map is beyond float16 (65504)"
+            )
         self._shape = narrow.shape
         self._file.write(narrow.tobytes())
         self._count += 1

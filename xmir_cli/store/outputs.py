@@ -4,9 +4,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from xmir_cli.errors import DataError, UsageError
-from xmir_cli.records import ARTIFACT, Record
+from xmir_cli.errors import DataError, SettingError
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.artifact import Artifact
+
+RECEIPT_COLUMNS = ("kind", "path", "rows", "dim", "skipped")
 
 
 def need_folder(output: Path) -> None:
@@ -15,20 +18,20 @@ def need_folder(output: Path) -> None:
         raise DataError(f"{output.parent}: no such folder")
 
 
-def refuse_input(output: Path, inputs: Iterable[str]) -> None:
-    """Raise UsageError when the output is one of the inputs, under whatever name."""
+def refuse_input(output: Path, inputs: Iterable[str], setting: str = "output") -> None:
+    """Raise SettingError when the output is one of the inputs, under whatever name."""
     if not output.exists():
         return
     status = output.stat()
     if any(_is(path, status) for path in inputs):
-        raise UsageError(f"{output}: is an input, too")
+        raise SettingError(setting, "is an input, too", value=str(output))
 
 
 def receipt(kind: str, path: Path, shape: tuple[int, int], skipped: int) -> Record:
     """The record of an artefact that was made: rows and dimensions, and what was left out."""
     rows, dim = shape
     return {
-        "schema": ARTIFACT,
+        "schema": Artifact.NAME,
         "kind": kind,
         "path": str(path),
         "rows": rows,

@@ -1,4 +1,4 @@
-"""The two files of a training run: the state that --resume continues, and the finished checkpoint.
+"""The two files of a training run: what is continued, and the finished checkpoint.
 
 Both carry, as JSON in the header, what the run was asked to do and what each epoch gave.
 """
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, cast
 
 from xmir_cli import __version__
 from xmir_cli.errors import DataError, ExistsError, ModelError
-from xmir_cli.records import ModelSpec, Record
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.checkpoint import METADATA, read_header, read_tensors, write_tensors
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,11 +68,11 @@ def continue_state(path: Path, run: Run) -> tuple[dict[str, "Tensor"], Run]:
     if changed := before.differences(run):
         raise DataError(
             f"{path}: interrupted with other {', '.join(changed)}",
-            "Repeat its flags to continue it, or start anew with --force.",
+            "Repeat its settings to continue it, or start anew with `force`.",
         )
     if len(before.epochs) > run.wanted:
         raise DataError(
-            f"{path}: {len(before.epochs)} epochs are done, more than the {run.wanted} of --epochs"
+            f"{path}: {len(before.epochs)} epochs are done, more than the {run.wanted} of `epochs`"
         )
     return read_tensors(path)[0], Run(run.asked, before.epochs, before.begun)
 
@@ -85,7 +86,7 @@ def check_finished(output: Path, run: Run) -> None:
     if changed:
         raise ExistsError(
             f"{output}: exists already, trained with other {', '.join(changed)}",
-            "Replace it with --force.",
+            "Replace it with `force`.",
         )
 
 
@@ -100,7 +101,7 @@ def check_output(output: Path, replace_or_resume: bool) -> None:
     if not replace_or_resume and state_path(output).exists():
         raise ExistsError(
             f"{state_path(output)}: a run that was interrupted",
-            "Continue it with --resume, or start anew with --force.",
+            "Continue it with `resume`, or start anew with `force`.",
         )
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from xmir_cli.images.decode import Picture
-from xmir_cli.model.embedder import SAMPLING, Embedder, View, three_channels
+from xmir_cli.images.picture import Picture
+from xmir_cli.pictures.view import SAMPLING, View, three_channels, view_picture
+from xmir_cli.wire.model import Preprocessing
 
 _AREA = (0.08, 1.0)  # of the picture
 _RATIO = (3 / 4, 4 / 3)  # width by height
@@ -25,17 +26,17 @@ class Augmentation:
 
 
 def augment(
-    embedder: Embedder, resized: Picture, augmentation: Augmentation, rng: Generator
+    resized: Picture, recipe: Preprocessing, augmentation: Augmentation, rng: Generator
 ) -> View:
-    """A random view of a picture that `embedder.resized` made; all randomness comes from `rng`."""
-    size = embedder.size
-    view = embedder.view(resized)
+    """A random view of a picture that `resize_picture` made; all randomness comes from `rng`."""
+    size = recipe.input_size
+    view = view_picture(resized, recipe)
     if augmentation.random_resized_crop:
         crop = resized.pixels.crop(random_box(resized.width, resized.height, rng))
-        sampling = SAMPLING[embedder.spec.preprocessing.interpolation]
-        view = View(three_channels(crop.resize((size, size), sampling)), view.roi, view.image_size)
+        enlarged = crop.resize((size, size), SAMPLING[recipe.interpolation])
+        view = View(three_channels(enlarged), view.frame)
     if augmentation.flip and rng.random() < 0.5:
-        view = View(np.ascontiguousarray(view.pixels[:, ::-1]), view.roi, view.image_size)
+        view = View(np.ascontiguousarray(view.pixels[:, ::-1]), view.frame)
     return view
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from xmir_cli.errors import DataError
+from xmir_cli.causes import Cause
+from xmir_cli.errors import DataError, ItemError
 
 TRAIN = "train"
 VALIDATION = ("val", "test")  # the splits that validate when nobody names one, the first there is
@@ -42,7 +43,8 @@ class Division:
 
 
 def labelled(
-    rows: Sequence[tuple[str, str, Mapping[str, str | None]]], leave_out: Callable[[str, str], None]
+    rows: Sequence[tuple[str, str, Mapping[str, str | None]]],
+    leave_out: Callable[[str, ItemError], None],
 ) -> list[Example]:
     """The rows (name, path, other columns) that have a label; the others are left out by name.
 
@@ -52,7 +54,7 @@ def labelled(
     for name, path, columns in rows:
         label = columns.get("label")
         if label is None:
-            leave_out(name, "no-label: nothing in the column label")
+            leave_out(name, ItemError(Cause.NO_LABEL, "nothing in the column label"))
         else:
             found.append(Example(name, path, label, columns.get("patient"), columns.get("split")))
     if not found:
@@ -77,17 +79,17 @@ def divide(examples: Sequence[Example], split: str | None, validate: str | None)
         return Division(list(examples), [], None)
     training = [row for row in examples if row.split == (split or TRAIN)]
     if not training:
-        raise _missing("--split", split or TRAIN, known)
+        raise _missing("split", split or TRAIN, known)
     if validate is not None and validate not in known:
-        raise _missing("--validate", validate, known)
+        raise _missing("validate", validate, known)
     chosen = validate or next((name for name in VALIDATION if name in known), None)
     validation = [row for row in examples if chosen is not None and row.split == chosen]
     return Division(training, validation, chosen)
 
 
-def _missing(flag: str, split: str, known: Sequence[str]) -> DataError:
+def _missing(setting: str, split: str, known: Sequence[str]) -> DataError:
     found = f"the splits are {', '.join(known)}" if known else "there is no split column"
-    return DataError(f"no rows of the split {split}; {found}", f"Name one with {flag}.")
+    return DataError(f"no rows of the split {split}; {found}", f"Name one with `{setting}`.")
 
 
 def contradictions(examples: Sequence[Example]) -> list[Example]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
+from xmir_cli.pictures.view import to_input, view_picture
 from xmir_cli.training.augment import Augmentation, augment
 from xmir_cli.training.examples import Example
 from xmir_cli.training.pictures import Pictures
@@ -19,6 +20,7 @@ class Feed:
 
     def __init__(self, embedder: Embedder, pictures: Pictures, jobs: int | None) -> None:
         self.embedder, self.pictures, self.jobs = embedder, pictures, jobs
+        self.recipe = embedder.recipe
 
     def augmented(
         self,
@@ -35,7 +37,7 @@ class Feed:
         def load(place: int) -> Tensor:
             rng = np.random.default_rng((*seed, place))
             picture = self.pictures(examples[place].path)
-            return self.embedder.to_input(augment(self.embedder, picture, augmentation, rng))
+            return to_input(augment(picture, self.recipe, augmentation, rng), self.recipe)
 
         return self._batches(load, batches, examples)
 
@@ -43,7 +45,8 @@ class Feed:
         """The views of the evaluation [B, 3, S, S] on the device, `batch` at a time, in order."""
 
         def load(place: int) -> Tensor:
-            return self.embedder.to_input(self.embedder.view(self.pictures(examples[place].path)))
+            view = view_picture(self.pictures(examples[place].path), self.recipe)
+            return to_input(view, self.recipe)
 
         places = range(len(examples))
         batches = [places[start : start + batch] for start in places[::batch]]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.network import Network
 
 
@@ -21,11 +21,11 @@ def blocks(features: nn.Module) -> Iterator[nn.Module]:
 def frozen_parts(network: Network, batchnorm: bool, layers: int) -> list[nn.Module]:
     """The first `layers` blocks of the features, and every batch norm if `batchnorm`.
 
-    Raises UsageError when that many blocks are not there.
+    Raises SettingError when that many blocks are not there.
     """
     found = list(blocks(network.features))
     if layers > len(found):
-        raise UsageError(f"--freeze-layers: the network has {len(found)} blocks, found {layers}")
+        raise SettingError("freeze_layers", f"the network has {len(found)} blocks, found {layers}")
     norms = [
         part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
     ]

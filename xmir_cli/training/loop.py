@@ -63,7 +63,7 @@ class Trainer:
         self.network, self.device = self.embedder.network, self.embedder.device
         if self.embedder.precision == "bf16" and not has_bf16(self.device):
             raise ModelError(
-                f"--precision bf16: this device ({self.device}) has no fast bfloat16",
+                f"`precision` bf16: this device ({self.device}) has no fast bfloat16",
                 "Leave it out, or use a CUDA device or a processor with AVX-512 BF16 or AMX.",
             )
         if settings.attention_loss:
@@ -126,14 +126,14 @@ class Trainer:
             total = loss.value + self.settings.attention_loss * mined
             if not total.isfinite():
                 found = float(total.detach())
-                raise ModelError(f"{where}: the loss is {found}", "Lower --learning-rate.")
+                raise ModelError(f"{where}: the loss is {found}", "Lower `learning_rate`.")
             total.backward()
         except RuntimeError as error:  # torch.OutOfMemoryError is one
             if not isinstance(error, torch.OutOfMemoryError) and "allocate mem" not in str(error):
                 raise
             raise ModelError(
                 f"{self.device}: not enough memory for a batch of {len(images)} images",
-                "Lower --per-class or --input-size, or freeze the first layers.",
+                "Lower `per_class` or `input_size`, or freeze the first layers.",
             ) from None
         self.optimizer.step()
         return float(loss.value.detach()), loss.violating, float(mined.detach())

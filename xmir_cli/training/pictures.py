@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 
-from xmir_cli.images.decode import Picture
+from xmir_cli.images.picture import Picture
 
 ROOM = 2 << 30  # bytes
 

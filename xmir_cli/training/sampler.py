@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xmir_cli.errors import DataError, UsageError
+from xmir_cli.errors import DataError, SettingError
 
 
 def epoch_batches(
@@ -39,25 +39,25 @@ def check_classes(labels: Sequence[str], per_class: int, classes: int | None) ->
         raise DataError(f"training needs images of at least two classes, found {found}")
     if classes is not None and classes > len(members):
         raise DataError(
-            f"{len(members)} classes are there, fewer than the {classes} of --classes-per-batch"
+            f"{len(members)} classes are there, fewer than the {classes} of `classes_per_batch`"
         )
     name, smallest = min(
         ((name, len(rows)) for name, rows in members.items()), key=lambda pair: pair[1]
     )
     if smallest < per_class:
-        lower = f"Lower --per-class to {smallest}" if smallest > 1 else "Give it more images"
+        lower = f"Lower `per_class` to {smallest}" if smallest > 1 else "Give it more images"
         raise DataError(
-            f"class {name} has {smallest} images, fewer than the {per_class} of --per-class",
+            f"class {name} has {smallest} images, fewer than the {per_class} of `per_class`",
             f"{lower}, or leave the class out.",
         )
 
 
 def class_count(given: str) -> int | None:
-    """Classes in a batch, None for all; raises UsageError for anything but `all` and numbers."""
+    """Classes in a batch, None for all; raises SettingError for anything but `all` and numbers."""
     if given == "all":
         return None
     if not given.isdecimal() or int(given) < 2:
-        raise UsageError(f"--classes-per-batch: expected all or a number from 2, found {given}")
+        raise SettingError("classes_per_batch", f"expected all or a number from 2, found {given}")
     return int(given)
 
 

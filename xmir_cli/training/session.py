@@ -8,14 +8,16 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from typing import Protocol
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.batches import decode_all
-from xmir_cli.records import EPOCH, Record
 from xmir_cli.training.examples import Division, Example, contradictions
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.loop import Step, Trainer
 from xmir_cli.training.sampler import by_class
 from xmir_cli.training.validation import validate
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.epoch import Epoch
 
 _PASSING = {"schema", "seconds", "images_per_second"}  # they differ from run to run
 
@@ -28,7 +30,7 @@ class Progress(Protocol):
 
 
 Bar = Callable[[str, int], AbstractContextManager[Progress]]  # what is done, of how many
-LeaveOut = Callable[[str, str], None]  # name and reason, which starts with a stable code
+LeaveOut = Callable[[str, ItemError], None]  # name and cause
 
 
 def readable(division: Division, feed: Feed, leave_out: LeaveOut, bar: Bar) -> Division:
@@ -40,7 +42,8 @@ def readable(division: Division, feed: Feed, leave_out: LeaveOut, bar: Bar) -> D
     training = list(_marked(division.training, feed, leave_out, bar))
     twofold = contradictions(training)
     for example in twofold:
-        leave_out(example.name, "two-classes: the same picture has another label elsewhere")
+        error = ItemError(Cause.TWO_CLASSES, "the same picture has another label elsewhere")
+        leave_out(example.name, error)
     left = [example for example in training if example not in twofold]
     if not left:
         count = len(division.training)
@@ -56,7 +59,7 @@ def _marked(
         marks = decode_all([row.path for row in examples], feed.pictures.fingerprint, feed.jobs)
         for example, mark in zip(examples, marks, strict=True):
             if isinstance(mark, ItemError):
-                leave_out(example.name, mark.reason)
+                leave_out(example.name, mark)
             else:
                 yield replace(example, mark=mark)
             progress.advance()
@@ -99,7 +102,7 @@ def train_epochs(
         begun = ()
         attention = outcome.attention_loss
         yield {
-            "schema": EPOCH,
+            "schema": Epoch.NAME,
             "epoch": number,
             "loss": outcome.loss,
             **({} if attention is None else {"attention_loss": attention}),

@@ -12,9 +12,9 @@ from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import GRAPH_PAYS, open_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings, describe
 from xmir_cli.gallery.protocol import Conditions
-from xmir_cli.records import ModelSpec
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.embeddings import Embeddings
+from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
 COLUMNS = {"id": [str(row) for row in range(50)], "split": [None] * 50}

@@ -10,7 +10,7 @@ from xmir_cli.gallery.folder.manifest import (
     read_manifest,
     verify,
 )
-from xmir_cli.records import ModelSpec
+from xmir_cli.wire.model import ModelSpec
 
 MANIFEST = Manifest(
     kind="hnsw",

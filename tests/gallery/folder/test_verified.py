@@ -8,7 +8,7 @@ from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder import verified as checked
 from xmir_cli.gallery.folder.manifest import Manifest, describe
 from xmir_cli.gallery.folder.verified import remember, verify_once
-from xmir_cli.records import ModelSpec
+from xmir_cli.wire.model import ModelSpec
 
 
 @pytest.fixture

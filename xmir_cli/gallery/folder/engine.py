@@ -44,9 +44,10 @@ from xmir_cli.gallery.protocol import (
 )
 from xmir_cli.gallery.texts import rows_sharing
 from xmir_cli.gallery.vectors import Vectors
-from xmir_cli.records import ModelSpec, Record
 from xmir_cli.store.arrays import shape_of
 from xmir_cli.store.features import KIND
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
 
 # queries of one command from which a graph repays being read and checked, whatever the size of the
 # gallery: that costs as much as 80 to 250 queries by exact search (tests/benchmarks/search.py)

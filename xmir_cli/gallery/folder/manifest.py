@@ -9,8 +9,9 @@ from typing import Literal, cast
 
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
-from xmir_cli.records import ModelSpec, Record
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
 
 SCHEMA = "xmir.index/1"
 NAME = "manifest.json"

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.matches import grid_of, strongest_matches
 from xmir_cli.saliency.regions import point_weights
@@ -50,12 +50,12 @@ class Method:
 
     def __post_init__(self) -> None:
         if self.point and not _POINT.fullmatch(self.point):
-            raise UsageError(f"--point: expected X,Y, found {self.point}")
+            raise SettingError("point", f"expected X,Y, found {self.point}")
         if self.matches < 0:
-            raise UsageError(f"--matches: expected 0 or more, found {self.matches}")
+            raise SettingError("matches", f"expected 0 or more, found {self.matches}")
         if self.point and self.matches:
-            raise UsageError(
-                "--matches: pairs of all regions do not go with a single --point", "Leave one out."
+            raise SettingError(
+                "matches", "pairs of all regions do not go with a single `point`", "Leave one out."
             )
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
@@ -94,9 +94,11 @@ class Method:
         weights = point_weights((x, y), target.frame, grid)
         if weights is None:
             left, top, width, height = target.frame
-            raise UsageError(
-                f"--point {self.point}: outside what the network sees of the image",
+            raise SettingError(
+                "point",
+                "outside what the network sees of the image",
                 f"It sees {width:g} x {height:g} pixels from {left:g},{top:g}.",
+                value=self.point,
             )
         return weights
 

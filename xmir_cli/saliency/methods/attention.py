@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.sample import Explanation, Sample
 from xmir_cli.saliency.upsample import upsample
@@ -28,11 +28,11 @@ class Method:
     form: Annotated[
         Literal["pair", "triplet", "quadruplet"],
         "pair: w is nearly 1 and the map nearly independent of the query; triplet and quadruplet "
-        "also weigh by the difference from one or two --negative images",
+        "also weigh by the difference from one or two negative images",
     ] = "pair"
     abs: Annotated[bool, "score the absolute embedding, as x-mir does; matters with a head"] = False
     preset: Annotated[
-        Literal["own", "paper"], "paper: as the X-MIR paper's released code, which means --abs"
+        Literal["own", "paper"], "paper: as the X-MIR paper's released code, which means abs"
     ] = "own"
 
     from_features = True
@@ -41,9 +41,11 @@ class Method:
         anchor = target if target.negatives else explained  # the query carries the negatives
         wanted = _NEGATIVES[self.form]
         if len(anchor.negatives) < wanted:
-            raise UsageError(
-                f"--form {self.form}: expected {wanted} negatives, found {len(anchor.negatives)}",
-                "Name each with --negative IMAGE.",
+            raise SettingError(
+                "form",
+                f"expected {wanted} negatives, found {len(anchor.negatives)}",
+                "Name each with `negatives` IMAGE.",
+                value=self.form,
             )
         weights = channel_weights(target, explained, anchor, anchor.negatives[:wanted])
         grid = attention_map(

@@ -14,7 +14,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.matches import grid_of, strongest_matches
 from xmir_cli.saliency.sample import Explanation, Match, Sample, similarity
@@ -42,7 +42,7 @@ class Method:
     def __post_init__(self) -> None:
         for name, value in (("gamma", self.gamma), ("matches", self.matches)):
             if not value >= 0:
-                raise UsageError(f"--{name}: expected 0 or more, found {value}")
+                raise SettingError(name, f"expected 0 or more, found {value}")
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         other = relevances(embedder, target, self.gamma)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import torch
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.sample import Explanation, Sample
 
@@ -20,7 +20,7 @@ class Method:
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma < float("inf"):
-            raise UsageError(f"--sigma: expected a number above 0, found {self.sigma:g}")
+            raise SettingError("sigma", f"expected a number above 0, found {self.sigma:g}")
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:  # noqa: ARG002 # sees no image
         place = (torch.arange(embedder.size) + 0.5) / embedder.size - 0.5

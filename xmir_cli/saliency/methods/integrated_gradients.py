@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.saliency.fills import fill_image
 from xmir_cli.saliency.sample import Explanation, Sample, similarity
@@ -24,29 +24,31 @@ _BLUR = 0.1  # sigma of the blurred baseline, as a share of the side
 class Method:
     """S(u) = sum over the channels of (x - b) * mean_k ds(b + (k - 1/2)/K (x - b))/dx."""
 
-    baseline: Annotated[
+    path_baseline: Annotated[
         Literal["gray", "black", "blur"],
         "where the way begins: gray (0 in model space), black, or the image blurred",
     ] = "gray"
-    steps: Annotated[int, "points on the way, at the middle of equal parts"] = 32
+    path_steps: Annotated[int, "points on the way, at the middle of equal parts"] = 32
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UsageError(f"--steps: expected 1 or more, found {self.steps}")
+        if self.path_steps < 1:
+            raise SettingError("path_steps", f"expected 1 or more, found {self.path_steps}")
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
-        image, recipe = explained.input, embedder.spec.preprocessing
-        baseline = fill_image(self.baseline, image, recipe, _BLUR * embedder.size)
+        image, recipe = explained.input, embedder.recipe
+        baseline = fill_image(self.path_baseline, image, recipe, _BLUR * embedder.size)
         way = image - baseline
         gradient = torch.zeros_like(image, dtype=torch.float64)
-        for places in ((torch.arange(self.steps) + 0.5) / self.steps).split(embedder.batch):
+        for places in ((torch.arange(self.path_steps) + 0.5) / self.path_steps).split(
+            embedder.batch
+        ):
             points = baseline + places[:, None, None, None] * way
             gradient += input_gradients(embedder, target, points).double().sum(dim=0)
-        saliency = (way * gradient / self.steps).sum(dim=0)
+        saliency = (way * gradient / self.path_steps).sum(dim=0)
         start = embedder.embed(baseline[None])[0].double() @ target.embedding.double()
         gained = similarity(target, explained) - float(start)
         details = {"completeness_residual": gained - float(saliency.sum())}
-        return Explanation(saliency.float(), self.steps + 1, details)
+        return Explanation(saliency.float(), self.path_steps + 1, details)
 
 
 def input_gradients(embedder: Embedder, target: Sample, images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.fills import fill_image, is_fill
 from xmir_cli.saliency.hidden import Hiding, hidden_embeddings
@@ -21,24 +21,23 @@ from xmir_cli.saliency.windows import boxes, coverage_mean
 class Method:
     """S(u) = mean over the windows i that cover u of max(0, d(f_target, f_i) - d(f_target, f))."""
 
-    window: Annotated[int, "side of the hidden square, pixels"] = 24
+    window_size: Annotated[int, "side of the hidden square, pixels"] = 24
     stride: Annotated[int, "pixels from one window to the next"] = 5
     grid: Annotated[
         Literal["paper", "centered", "valid"],
         "where windows start: paper and centered overhang the borders, valid does not",
     ] = "paper"
     distance: Annotated[Literal["euclidean", "cosine"], "between the unit embeddings"] = "euclidean"
-    clip: Annotated[
-        Literal["mask", "none"],
-        "mask: a window that brings the images closer counts 0; none: it counts negative",
-    ] = "mask"
+    clip_windows: Annotated[
+        bool, "a window that brings the images closer counts 0; without, it counts negative"
+    ] = True
     fill: Annotated[
         str, "what hides: gray (0 in model space), black, mean of the image, blur or #RRGGBB"
     ] = "gray"
     incremental: Annotated[
         bool, "compute only what a window changes, where that saves work; the map stays the same"
     ] = True
-    tolerance: Annotated[
+    similarity_tolerance: Annotated[
         float,
         "error in a similarity that is worth the speed, such as 1e-4: changes far from a window "
         "are left out as long as windows computed exactly stay within half of it; 0 is exact",
@@ -51,25 +50,26 @@ class Method:
     ] = 0.0
 
     def __post_init__(self) -> None:
-        for name, value in (("window", self.window), ("stride", self.stride)):
+        for name, value in (("window_size", self.window_size), ("stride", self.stride)):
             if value < 1:
-                raise UsageError(f"--{name}: expected 1 pixel or more, found {value}")
-        for name, number in (("tolerance", self.tolerance), ("budget", self.budget)):
+                raise SettingError(name, f"expected 1 pixel or more, found {value}")
+        seconds, error = self.budget, self.similarity_tolerance
+        for name, number in (("similarity_tolerance", error), ("budget", seconds)):
             if not number >= 0:
-                raise UsageError(f"--{name}: expected 0 or more, found {number}")
+                raise SettingError(name, f"expected 0 or more, found {number}")
         if not is_fill(self.fill):
-            raise UsageError(
-                f"--fill: expected gray, black, mean, blur or #RRGGBB, found {self.fill}"
+            raise SettingError(
+                "fill", f"expected gray, black, mean, blur or #RRGGBB, found {self.fill}"
             )
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
-        windows = boxes(embedder.size, self.window, self.stride, self.grid)
+        windows = boxes(embedder.size, self.window_size, self.stride, self.grid)
         hidden = hidden_embeddings(
             embedder, target, explained, windows, self._hiding(embedder, explained)
         )
         moved = self._distances(target, hidden.embeddings)
         delta = moved - self._distances(target, explained.embedding[None])
-        if self.clip == "mask":
+        if self.clip_windows:
             delta = delta.clamp(min=0)
         saliency = coverage_mean(windows[hidden.rows], delta[hidden.rows], embedder.size)
         details = hidden.details
@@ -92,13 +92,13 @@ class Method:
         return torch.where(nothing, 1.0, euclidean.square() / 2)
 
     def _hiding(self, embedder: Embedder, explained: Sample) -> Hiding:
-        recipe = embedder.spec.preprocessing
+        recipe = embedder.recipe
         return Hiding(
-            ("occlusion", self.window, self.stride, self.grid, self.fill),
-            fill_image(self.fill, explained.input, recipe, self.window / 2),
-            self.window // self.stride,
+            ("occlusion", self.window_size, self.stride, self.grid, self.fill),
+            fill_image(self.fill, explained.input, recipe, self.window_size / 2),
+            self.window_size // self.stride,
             self.incremental,
-            self.tolerance,
+            self.similarity_tolerance,
             self.budget,
         )
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.masks import MaskMoments, Masks, draw_masks
 from xmir_cli.saliency.sample import Explanation, Sample
@@ -33,10 +33,10 @@ class Method:
     def __post_init__(self) -> None:
         for name, value, least in (("masks", self.masks, 2), ("cells", self.cells, 1)):
             if value < least:
-                raise UsageError(f"--{name}: expected {least} or more, found {value}")
+                raise SettingError(name, f"expected {least} or more, found {value}")
         if not 0 < self.probability < 1:
-            raise UsageError(
-                f"--probability: expected a number between 0 and 1, found {self.probability:g}"
+            raise SettingError(
+                "probability", f"expected a number between 0 and 1, found {self.probability:g}"
             )
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:

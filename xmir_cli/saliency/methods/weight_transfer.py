@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.matches import grid_of
 from xmir_cli.saliency.sample import Explanation, Labelled, Sample
@@ -37,7 +37,7 @@ class Method:
 
     def __post_init__(self) -> None:
         if self.neighbors < 1:
-            raise UsageError(f"--neighbors: expected 1 or more, found {self.neighbors}")
+            raise SettingError("neighbors", f"expected 1 or more, found {self.neighbors}")
 
     def __call__(
         self,
@@ -46,9 +46,11 @@ class Method:
         explained: Sample,
     ) -> Explanation:
         if explained.gallery is None:
-            raise UsageError(
-                "--method weight-transfer: no gallery to borrow from",
+            raise SettingError(
+                "method",
+                "no gallery to borrow from",
                 "Only 'xmir saliency' lends one: the index that records of 'xmir query' name.",
+                value="weight-transfer",
             )
         nearest = anchors(explained.gallery, explained.embedding.numpy(), self.neighbors)
         directions = [anchor_direction(explained.gallery, anchor) for anchor in nearest]
@@ -62,14 +64,16 @@ class Method:
 def anchors(gallery: Labelled, embedding: np.ndarray, count: int) -> np.ndarray:
     """The nearest images that have triplets: those of a label that another image has too.
 
-    Nearest first, ties in the gallery's order. Raises UsageError when there is none.
+    Nearest first, ties in the gallery's order. Raises SettingError when there is none.
     """
     sizes = np.bincount(gallery.labels + 1)  # from those without a label on
     able = np.flatnonzero((gallery.labels >= 0) & (sizes[gallery.labels + 1] > 1))
     if not len(able) or np.count_nonzero(sizes[1:]) < 2:
-        raise UsageError(
-            "--method weight-transfer: the gallery has no triplets",
+        raise SettingError(
+            "method",
+            "the gallery has no triplets",
             "Two labels, and two images of one of them, are the least.",
+            value="weight-transfer",
         )
     similarities = gallery.embeddings @ embedding
     nearest: np.ndarray = able[np.argsort(-similarities[able], kind="stable")[:count]]

@@ -1,41 +1,16 @@
-"""What a file is, told by its first bytes, and whether its end is missing."""
+"""Damage that a decoder would not tell: flipped bits in a PNG, and files that lack their end."""
 
 import struct
 import zlib
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 
-_MAGIC = {
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"II+\0": "TIFF",
-    b"MM\0+": "TIFF",
-}
 _PIXEL_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"tRNS"}
-# the first groups of a data set, in either byte order
-_BARE = (b"\x02\0\0\0", b"\x02\0\x10\0", b"\x08\0\x05\0", b"\x08\0\0\0", b"\0\x08\0\x05")
 # TIFF tags of strips and tiles
 _STARTS = (273, 324)
 _LENGTHS = (279, 325)
 _SHORT = 3  # a TIFF type; the other one used for these tags is LONG
-
-
-def kind_of(data: bytes) -> str:
-    """PNG, JPEG, TIFF or DICOM; raises ItemError for anything else."""
-    if not data:
-        raise ItemError("empty: the file has no bytes")
-    if data[128:132] == b"DICM":  # first: the 128 bytes before it may hold a TIFF header
-        return "DICOM"
-    for magic, kind in _MAGIC.items():
-        if data.startswith(magic):
-            return kind
-    if any(magic.startswith(data) for magic in _MAGIC):
-        raise ItemError("truncated: the file ends early")
-    if data.startswith(_BARE):
-        raise ItemError("not-an-image: DICOM without its preamble is not read")
-    raise ItemError("not-an-image: expected PNG, JPEG, TIFF or DICOM")
 
 
 def check_png(data: bytes) -> None:
@@ -52,7 +27,7 @@ def check_png(data: bytes) -> None:
         expected = int.from_bytes(data[end : end + 4])
         body = memoryview(data)[place + 4 : end]
         if kind in _PIXEL_CHUNKS and zlib.crc32(body) != expected:
-            raise ItemError("corrupt: damaged file (checksum)")
+            raise ItemError(Cause.CORRUPT, "damaged file (checksum)")
         place = end + 4
 
 

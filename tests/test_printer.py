@@ -1,0 +1,70 @@
+"""Records on stdout, in every form."""
+
+import contextlib
+import io
+import sys
+
+import pytest
+
+from xmir_cli.errors import DataError
+from xmir_cli.printer import Printer, Shown
+
+EPOCHS = Shown(("epoch", "loss", "violating_fraction"), grows=True, schema="epoch")
+RUN = [
+    {"schema": "epoch", "epoch": 0, "loss": 0.25, "violating_fraction": None},
+    {"schema": "artifact", "path": "out.safetensors"},
+]
+
+
+def printed(form, shown, *records):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True, newline="\n")
+    with contextlib.redirect_stdout(out), Printer(form, shown) as printer:
+        for record in records:
+            printer.write(record)
+    return out.buffer.getvalue().decode()
+
+
+def test_without_a_form_a_pipe_gets_json_lines():
+    assert printed(None, Shown(("a",)), {"a": 1, "b": [2]}) == '{"a": 1, "b": [2]}\n'
+
+
+def test_a_growing_table_has_its_cells_right_aligned_under_their_names(capsys):
+    assert printed("table", EPOCHS, *RUN) == (
+        "  epoch     loss  violating_fraction\n"
+        "      0   0.2500                    \n"
+    )  # fmt: skip
+    assert capsys.readouterr().err == "xmir: note: wrote out.safetensors\n"
+
+
+def test_records_of_another_schema_are_noted_in_tsv_and_csv_too(capsys):
+    assert printed("tsv", EPOCHS, *RUN) == "epoch\tloss\tviolating_fraction\n0\t0.2500\t\n"
+    assert capsys.readouterr().err == "xmir: note: wrote out.safetensors\n"
+
+
+def test_paths_are_those_of_the_records_that_have_one():
+    assert printed("paths", EPOCHS, *RUN) == "out.safetensors\n"
+
+
+def test_a_list_has_a_line_a_key_with_those_of_objects_dotted():
+    record = {"schema": "info", "path": "a", "model": {"head": None, "mean": [0.5, 1]}}
+    assert printed("list", Shown(), record, {"path": "b"}) == (
+        "path        a\nmodel.head\nmodel.mean  0.5, 1\n\npath  b\n\n"
+    )
+
+
+def test_without_columns_a_table_has_those_of_its_rows():
+    shown = Shown(rows=lambda record: [{"over": name, "map": 0.5} for name in record["labels"]])
+    assert printed("csv", shown, {"labels": ["a", "b"]}) == (
+        "over,map\r\na,0.5000\r\nb,0.5000\r\n".replace("\r\n", "\r\n")
+    )
+
+
+def test_no_records_are_the_names_of_the_columns_where_a_program_reads_them():
+    assert printed("tsv", Shown(("a", "b.c"))) == "a\tb.c\n"
+    assert printed("table", Shown(("a", "b.c"))) == ""
+
+
+def test_a_closed_stdout_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(DataError, match=r"^standard output is closed$"):
+        Printer("jsonl", Shown()).write({"a": 1})

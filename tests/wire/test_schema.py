@@ -1,0 +1,91 @@
+"""Records are read as typed views: each fault has one wording, and unknown keys stay."""
+
+import pytest
+
+from xmir_cli.errors import ItemError
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.schema import keys_of, read_view
+from xmir_cli.wire.schemas import all_schemas, path_keys
+from xmir_cli.wire.schemas.causal import Causal
+from xmir_cli.wire.schemas.retrieval import Retrieval
+from xmir_cli.wire.schemas.saliency import Saliency
+
+PAIR = {"query": "q.png", "retrieved": "r.png"}
+
+
+def test_a_view_has_the_values_and_the_whole_record():
+    record = {
+        **PAIR,
+        "rank": 2,
+        "similarity": 1,
+        "mine": [1],
+        "model": ModelSpec("a", "b").to_json(),
+    }
+    view = read_view(Saliency, record)
+    assert (view.query, view.rank, view.similarity, view.explains) == ("q.png", 2, 1, "retrieved")
+    assert view.model == ModelSpec("a", "b")
+    assert view.record is record
+    assert view.match is None
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"query": None}, "query: expected a string, found nothing"),
+        ({"query": 5}, "query: expected a string, found int"),
+        ({"similarity": "high"}, "similarity: expected a number, found str"),
+        ({"similarity": True}, "similarity: expected a number, found bool"),
+        ({"rank": 1.5}, "rank: expected a whole number, found float"),
+        ({"match": "yes"}, "match: expected true or false, found 'yes'"),
+        ({"explains": "Query"}, "explains: expected query or retrieved, found 'Query'"),
+        ({"roi": [0, 0, -1, 5]}, "roi: expected a box of four numbers, found list"),
+        ({"region": [0, 0, 1]}, "region: expected a box of four numbers, found list"),
+        ({"meta": []}, "meta: expected an object, found list"),
+        ({"model": 5}, "model: expected an object, found int"),
+        ({"model": {}}, "model: not the description of a model ('preprocessing')"),
+        ({"negatives": [1]}, "negatives: expected a string or strings, found list"),
+    ],
+)
+@pytest.mark.parametrize("schema", [Saliency, Causal])
+def test_a_fault_has_the_same_words_in_every_stage(schema, change, fault):
+    with pytest.raises(ItemError) as caught:
+        read_view(schema, {**PAIR, **change})
+    assert caught.value.reason == f"bad-record: {fault}"
+
+
+def test_null_counts_as_absent():
+    view = read_view(Saliency, {**PAIR, "query_label": None, "explains": None, "overlay": None})
+    assert (view.query_label, view.explains, view.overlay) == (None, "retrieved", None)
+
+
+def test_every_stage_keeps_the_keys_of_the_one_before():
+    first, second, third = (list(keys_of(each)) for each in (Retrieval, Saliency, Causal))
+    assert second[: len(first)] == first
+    assert third[: len(second)] == second
+
+
+@pytest.mark.parametrize("name", all_schemas())
+def test_the_table_is_whole(name: str):
+    schema = all_schemas()[name]
+    assert name.startswith("xmir.")
+    assert name.endswith("/1")
+    assert schema.WRITTEN_BY
+    assert schema.__doc__
+    for key, own in keys_of(schema).items():
+        assert own.meaning, key
+        assert not own.meaning.endswith("."), key
+
+
+def test_there_are_ten_schemas():
+    assert set(all_schemas()) == {
+        f"xmir.{name}/1"
+        for name in (
+            "artifact", "causal", "causal-summary", "difference", "epoch", "info", "retrieval",
+            "retrieval-metric", "saliency", "sanity",
+        )
+    }  # fmt: skip
+
+
+def test_paths_are_known_by_their_keys():
+    assert {"query", "retrieved", "saliency", "overlay", "index", "negatives"} <= path_keys()
+    assert not path_keys() & {"method", "query_label", "meta", "query_identity"}

@@ -1,0 +1,116 @@
+"""Between the command line and the stories: flags become a description, records become output.
+
+`commands/NAME.py` describes what can be asked: a frozen dataclass, whose fields are the flags and
+whose docstring is the help. `stories/NAME.py` does it: `run(description)` yields records and
+returns how it ends. Nothing heavy is imported before a description stands.
+"""
+
+import functools
+import importlib
+import inspect
+import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from xmir_cli.console import Ending, Records
+from xmir_cli.errors import SettingError, UsageError, XmirError
+from xmir_cli.printer import Printer, Shown
+from xmir_cli.settings import Command, flags_of, method_settings, spell_flag
+from xmir_cli.wire.old_settings import RENAMED
+
+_RENAMED = {  # by command, beside the settings of methods
+    "causal-metric": {"--steps": "--curve-steps"},
+    "embed": {"--format": "--file-format"},
+}
+_NAMED = re.compile("`([a-z_]+)`")  # a setting, in the words of the core
+
+
+class Description(Protocol):
+    """What a command was asked to do."""
+
+    @property
+    def form(self) -> str | None:
+        """How to print the records; None leaves it to where they go."""
+
+    @property
+    def shown(self) -> Shown:
+        """What is printed of a record."""
+
+
+def build_function(name: str) -> Command:
+    """The command `name` as a function of its flags that returns the exit code."""
+    stem = name.replace("-", "_")
+    module = importlib.import_module(f"xmir_cli.commands.{stem}")
+    describe = vars(module)["".join(part.title() for part in name.split("-"))]
+
+    @functools.wraps(describe, updated=())
+    def command(**values: object) -> int:
+        description: Description = describe(**values)
+        story = importlib.import_module(f"xmir_cli.stories.{stem}")  # heavy: no sooner
+        return print_records(story.run(description), description)
+
+    signature = inspect.signature(describe)
+    command.__signature__ = signature  # type: ignore[attr-defined] # read by inspect
+    command.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    return _worded(method_settings(command) if "settings" in signature.parameters else command)
+
+
+def find_new_flag(command: str, old: str, flags: Collection[str]) -> str | None:
+    """What one of a command's flags is called that an earlier version called `old`."""
+    names = {old: new for renamed in RENAMED.values() for old, new in renamed.items()}
+    methods = {spell_flag(name): spell_flag(new) for name, new in names.items()}
+    candidates = (_RENAMED.get(command, {}).get(old), methods.get(old))
+    return next((new for new in candidates if new in flags), None)
+
+
+def print_records(records: Records, description: Description) -> int:
+    """Print records as they come; the exit code once all are printed and the ending is told.
+
+    What goes wrong while one is printed is raised in the story too, where it waits, so that it can
+    keep what is done.
+    """
+    with Printer(description.form, description.shown) as printer:
+        ending = _print_all(records, printer)
+    return ending.tell()
+
+
+def _print_all(records: Records, printer: Printer) -> Ending:
+    while True:
+        try:
+            record = next(records)
+        except StopIteration as end:
+            ending: Ending = end.value
+            return ending
+        try:
+            printer.write(record)
+        except BaseException as error:
+            with suppress(StopIteration):
+                records.throw(error)
+            raise
+
+
+def _worded(command: Command) -> Command:
+    """The same command, whose errors name flags where the core names settings."""
+    flags = flags_of(command)
+
+    @functools.wraps(command)
+    def run(**values: object) -> int:
+        try:
+            return command(**values)
+        except SettingError as error:
+            flag = flags.get(error.name, error.name)
+            where = f"{flag} {error.value}" if error.value else flag
+            message, hint = _spell(error.message, flags), _spell(error.hint, flags)
+            raise UsageError(f"{where}: {message}", hint) from None
+        except XmirError as error:
+            error.args = (_spell(str(error), flags),)
+            error.hint = _spell(error.hint, flags)
+            raise
+
+    return run
+
+
+def _spell(text: str, flags: Mapping[str, str]) -> str:
+    """Text with the flags of the settings that it names; others of them become plain words."""
+    return _NAMED.sub(lambda name: flags.get(name[1], name[1].replace("_", " ")), text)

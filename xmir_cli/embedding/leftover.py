@@ -1,0 +1,20 @@
+"""The folder that an embedding job keeps its rows in until its output is written."""
+
+from pathlib import Path
+
+from xmir_cli.errors import ExistsError
+
+
+def folder_of(output: Path) -> Path:
+    """Where the parts of an output lie."""
+    return output.with_name(f"{output.name}.parts")
+
+
+def refuse_leftover(output: Path) -> None:
+    """Raise ExistsError when an interrupted run has left parts that would be lost."""
+    folder = folder_of(output)
+    if folder.exists():
+        raise ExistsError(
+            f"{folder}: an interrupted run has left its parts there",
+            "Continue it with `resume`, or start again with `force`.",
+        )

@@ -1,0 +1,22 @@
+"""Which model is meant, before anything of it is built."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """One of xmir's checkpoints, or an architecture with weights; None leaves it to the default."""
+
+    model: str | None = None  # path of a checkpoint, which says all but the recipe's overrides
+    architecture: str | None = None
+    weights: str | None = None  # imagenet, random:SEED, or a file
+    head: int | None = None  # size of the linear head to add
+    input_size: int | None = None  # pixels
+    mean: str | None = None  # one number or three with commas, of values in [0, 1]
+    std: str | None = None
+    window: str | None = None  # of grey values
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it says which network, and not only how images are prepared."""
+        return any(each is not None for each in (self.model, self.architecture, self.weights))

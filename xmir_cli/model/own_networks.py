@@ -1,0 +1,83 @@
+"""The user's own networks: `FILE.py:FUNCTION` or `package.module:FUNCTION`, which is code."""
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from xmir_cli.errors import ModelError
+from xmir_cli.model.network import Architecture, Source
+
+NETWORKS = "XMIR_NETWORKS"  # folders of code, or modules, that data may name; separated as in PATH
+_named: set[str] = set()  # code that this command line names
+
+
+def trust(name: str) -> None:
+    """Let the user's own code run under this name: the command line says so, not some data."""
+    _named.add(name)
+
+
+def _build(name: str, input_size: int | None) -> Architecture:
+    """What the function gives; raises ModelError for code that nobody has allowed."""
+    del input_size
+    place, _, function = name.rpartition(":")
+    if name not in _named and not _is_allowed(place):
+        raise ModelError(
+            f"{name}: this network is code, and data alone do not make xmir run it",
+            f"If it is yours, put its folder (or its module) into ${NETWORKS}.",
+        )
+    module = _load_file(place) if place.endswith(".py") else _load_module(place)
+    if function not in vars(module):
+        raise ModelError(f"{place}: no function named {function}")
+    made = vars(module)[function]()
+    if not isinstance(made, Architecture):
+        raise ModelError(
+            f"{name}: expected an xmir Architecture, found {type(made).__name__}",
+            "The README shows a network of your own.",
+        )
+    return made
+
+
+def _is_allowed(place: str) -> bool:
+    """Whether a file lies in one of the user's folders, or a module is one of theirs or below."""
+    allowed = [entry for entry in os.environ.get(NETWORKS, "").split(os.pathsep) if entry]
+    if place.endswith(".py"):
+        file = os.path.realpath(place)
+        return any(Path(file).is_relative_to(os.path.realpath(entry)) for entry in allowed)
+    return any(f"{place}.".startswith(f"{entry}.") for entry in allowed)
+
+
+def _load_file(place: str) -> object:
+    path = Path(place)
+    if not path.is_file():
+        raise ModelError(f"{place}: no such file")
+    spec = importlib.util.spec_from_file_location(f"xmir_own_{path.stem}", os.path.realpath(path))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _load_module(place: str) -> object:
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{place}: no module named {error.name}") from None
+
+
+def _refuse_pretrained(name: str) -> Mapping[str, Tensor]:
+    raise ModelError(
+        f"{name}: a network of your own has no imagenet weights",
+        "Pass `weights` random:SEED or `weights` FILE.",
+    )
+
+
+def _recognises(name: str) -> bool:
+    return ":" in name
+
+
+OWN = Source("FILE.py:FUNCTION; package.module:FUNCTION", _recognises, _build, _refuse_pretrained)

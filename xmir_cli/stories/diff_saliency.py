@@ -1,0 +1,73 @@
+"""Map the regions whose saliency differs between classes."""
+
+from collections.abc import Sequence
+
+from xmir_cli import console
+from xmir_cli.classes.averages import Averaging, Labelled, average_classes
+from xmir_cli.classes.differences import (
+    Averages,
+    write_classes,
+    write_differences,
+    write_figure,
+)
+from xmir_cli.commands.diff_saliency import DiffSaliency
+from xmir_cli.console import Records, Skips
+from xmir_cli.errors import DataError, SettingError
+from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.pictures.items import Item, list_items
+from xmir_cli.saliency import load_methods
+
+__all__ = ["DiffSaliency", "run"]
+
+
+def run(asked: DiffSaliency) -> Records:
+    """One `xmir.difference/1` record a pair of classes, once the figure is drawn."""
+    skips = Skips()
+    ((name, method),) = load_methods(asked.method, asked.settings).items()
+    items = _labelled(list_items(asked.images, asked.null, asked.where), asked.classes)
+    spec = resolve_model(asked.choice)
+    embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
+    asked.output.mkdir(parents=True, exist_ok=True)
+    normalizations = list(dict.fromkeys([asked.normalize, "none"]))
+    tested = asked.normalize if asked.permutations else None
+    how = Averaging(embedder, method, normalizations, tested, asked.jobs)
+    with console.progress("explaining", len(items)) as bar:
+        found = average_classes(items, how, skips, bar.advance)
+    if asked.permutations and min(each.count for each in found.values()) < 2:
+        raise DataError("`permutations`: expected two images or more of every class")
+    averages = Averages(found, asked.normalize, asked.alpha, asked.permutations)
+    write_classes(averages, asked.output)
+    records = write_differences(averages, asked.output)
+    write_figure(averages, asked.figure, f"{name}, normalised {asked.normalize}")
+    for record in records:
+        yield {
+            **record,
+            "method": name,
+            "settings": {**vars(method), "normalize": asked.normalize},
+            "figure": str(asked.figure),
+            "model": embedder.spec.to_json(),
+        }
+    return skips.finish(sum(each.count for each in found.values()), "averaged")
+
+
+def _labelled(items: Sequence[Item], classes: str | None) -> list[Labelled]:
+    """The items of the classes asked for, class after class in that order."""
+    by_label: dict[str, list[Labelled]] = {}
+    for item in items:
+        label = item.columns.get("label")
+        if label:
+            by_label.setdefault(label, []).append(Labelled(item.path, label))
+    if not by_label:
+        raise DataError(
+            "no image has a label", "Name a CSV, TSV or Parquet manifest with a 'label' column."
+        )
+    there = ", ".join(sorted(by_label))
+    wanted = list(dict.fromkeys(classes.split(","))) if classes else sorted(by_label)
+    for label in wanted:
+        if label not in by_label:
+            raise SettingError("classes", f"no image has the label {label}; there are {there}")
+    if len(wanted) < 2:
+        raise SettingError(
+            "classes", f"expected two or more, found {wanted[0]}", f"There: {there}."
+        )
+    return [item for label in wanted for item in by_label[label]]

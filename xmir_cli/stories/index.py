@@ -1,0 +1,32 @@
+"""Build a searchable index of embeddings."""
+
+from xmir_cli import console
+from xmir_cli.causes import Cause
+from xmir_cli.commands.index import Index
+from xmir_cli.console import Records, Skips
+from xmir_cli.errors import ItemError
+from xmir_cli.gallery.folder.build import build_gallery
+from xmir_cli.gallery.folder.manifest import GraphSettings
+from xmir_cli.gallery.vectors import keep_usable
+from xmir_cli.store.embeddings import read_embeddings
+from xmir_cli.store.outputs import receipt
+
+__all__ = ["Index", "run"]
+
+
+def run(asked: Index) -> Records:
+    """One `xmir.artifact/1` record, the receipt of the folder."""
+    embeddings = read_embeddings(asked.source, allow_nan=True)
+    names = embeddings.items["id"].to_pylist()
+    embeddings, left_out = keep_usable(embeddings)
+    skips = Skips()
+    for row in left_out:
+        error = ItemError(Cause.BAD_VECTOR, f"row {row} is zero, NaN or infinite")
+        skips.add(str(names[row]), error)
+    settings = GraphSettings(asked.m, asked.ef_construction, asked.ef, asked.seed)
+    kind = None if asked.kind == "auto" else asked.kind
+    manifest = build_gallery(embeddings, asked.folder, kind, settings)
+    if manifest.recall_at_10 is not None:
+        console.note(f"recall at 10 of the graph against exact search: {manifest.recall_at_10:.4f}")
+    yield receipt("index", asked.folder, (manifest.rows, manifest.dim), skips.total)
+    return skips.finish(manifest.rows, "indexed")

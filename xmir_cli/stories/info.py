@@ -1,0 +1,65 @@
+"""Say what a file is, what is in it and what made it."""
+
+from pathlib import Path
+
+from xmir_cli.causes import Cause
+from xmir_cli.commands.info import ACCEPTED, Info
+from xmir_cli.console import Records, Skips
+from xmir_cli.errors import DataError, ItemError, XmirError
+from xmir_cli.gallery.engines import describe_index, is_index
+from xmir_cli.images.formats import format_of
+from xmir_cli.pictures.files import open_image
+from xmir_cli.store.describe import describe_stored
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.info import Info as InfoRecord
+
+__all__ = ["Info", "run"]
+
+
+def run(asked: Info) -> Records:
+    """One `xmir.info/1` record a file, in order."""
+    skips = Skips()
+    for file in asked.files:
+        try:
+            record = describe(file)
+        except (XmirError, OSError) as error:
+            if len(asked.files) == 1:
+                raise
+            fault = str(error).removeprefix(f"{file}: ")
+            skips.add(file, ItemError(Cause.NOT_USABLE, fault))
+            continue
+        yield record
+    if skips.total == len(asked.files):
+        raise DataError(f"none of {len(asked.files)} files could be used")
+    return skips.finish(len(asked.files) - skips.total, "described")
+
+
+def describe(file: str) -> Record:
+    """What one file or folder is; raises DataError or ModelError for none that xmir knows."""
+    head: Record = {"schema": InfoRecord.NAME, "path": file}
+    if is_index(file):
+        return head | describe_index(file)
+    path = Path(file)
+    found = describe_stored(path) or _image(path)
+    size = {} if path.is_dir() else {"bytes": path.stat().st_size}
+    return head | {"kind": found["kind"]} | size | found
+
+
+def _image(path: Path) -> Record:
+    if path.is_dir():
+        raise DataError(f"{path}: a folder without manifest or parts; expected {ACCEPTED}")
+    try:
+        image = open_image(str(path))
+        picture = image.decode()
+    except ItemError as error:
+        if error.cause is Cause.NOT_AN_IMAGE:
+            raise DataError(f"{path}: unknown; expected {ACCEPTED}") from None
+        raise DataError(f"{path}: {error.reason}") from None
+    return {
+        "kind": "image",
+        "format": format_of(image.data).name,
+        "width": picture.width,
+        "height": picture.height,
+        "mode": picture.pixels.mode,
+        "done": list(picture.done),
+    }

@@ -1,0 +1,60 @@
+"""Draw one page of queries, hits and their overlays."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from xmir_cli import console
+from xmir_cli.commands.montage import Montage
+from xmir_cli.console import Records, Skips
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.pages.page import Entry, Look, layers_of, read_entries, row_of
+from xmir_cli.pictures.identity import file_of
+from xmir_cli.render.montage import montage
+from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.jsonl import open_lines, read_records
+from xmir_cli.store.outputs import refuse_input
+
+__all__ = ["Montage", "run"]
+
+
+def run(asked: Montage) -> Records:
+    """No record: the page is written."""
+    skips, output = Skips(), asked.page
+    with open_lines(asked.records) as stream:
+        entries = list(read_entries(read_records(stream), skips))
+    if not entries:
+        raise DataError("no usable record" if skips.total else "no records on standard input")
+    images = (name for entry in entries for name in (entry.query, entry.retrieved))
+    refuse_input(output, map(file_of, images))
+    look = Look(asked.alpha, asked.side)
+    layers = layers_of(entries, look)
+    with console.progress("drawing", len(entries)) as bar:
+        rows = []
+        for _, group in groupby(entries, key=lambda entry: entry.query):
+            row = list(group)
+            rows.append(row_of(row, layers, look))
+            bar.advance(len(row))
+    done = _count(entries, look.bad, skips)
+    titles = [layer.name for layer in layers] if len(layers) > 1 else []
+    width = max(len(row) for row in rows)
+    header = ["query", *titles * width][:width] if titles else []
+    picture = montage(rows, header, [layer for layer in layers if layer.largest], asked.side)
+    with atomic_file(output) as file:
+        picture.save(file, format=output.suffix[1:].upper())
+    console.note(f"{output}: {len(rows)} queries, {picture.width} x {picture.height} pixels")
+    yield from ()
+    return skips.finish(done, "drawn")
+
+
+def _count(entries: Sequence[Entry], bad: Mapping[str, ItemError], skips: Skips) -> int:
+    """How many records are drawn with all their files; DataError when there is none."""
+    done = 0
+    for entry in entries:
+        path = next((path for path in entry.files if path in bad), None)
+        if path is None:
+            done += 1
+        else:
+            skips.add(path, bad[path])
+    if not done:
+        raise DataError(f"none of {skips.total} records could be drawn; nothing was written")
+    return done

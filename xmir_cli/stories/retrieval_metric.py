@@ -1,0 +1,91 @@
+"""Score rankings by labels: mAP, P@K, MRR and more."""
+
+from xmir_cli import console
+from xmir_cli.commands.retrieval_metric import RetrievalMetric
+from xmir_cli.console import Ending, Records
+from xmir_cli.errors import DataError, SettingError
+from xmir_cli.gates import check
+from xmir_cli.metrics.ranking import Measures
+from xmir_cli.metrics.retrieval import Labelled, evaluate
+from xmir_cli.metrics.retrieval_record import near_duplicates, numbers
+from xmir_cli.metrics.retrieval_rows import flat
+from xmir_cli.pictures.items import parse_where
+from xmir_cli.retrieval.collection import (
+    copies,
+    matching,
+    positions,
+    read_collection,
+    texts,
+    with_label,
+)
+from xmir_cli.retrieval.conditions import check_column
+from xmir_cli.store.embeddings import Embeddings
+
+__all__ = ["RetrievalMetric", "run"]
+
+SCHEMA = "xmir.retrieval-metric/1"
+_PATIENT = "patient"  # the group whose numbers are reported side by side
+_DEFAULT_CUTOFFS = (1, 5, 10)
+
+
+def run(asked: RetrievalMetric) -> Records:
+    """One `xmir.retrieval-metric/1` record."""
+    everything = read_collection(asked.source)
+    chosen = matching(everything, parse_where(asked.where))
+    searched = _searched(asked, everything, chosen)
+    _refuse_other_model(chosen, searched)
+    queries, items = with_label(chosen), with_label(searched)
+    for images in (queries, items) if asked.exclude_same else ():
+        check_column(images.items.column_names, str(asked.exclude_same), "exclude_same")
+    own, group = positions(queries, items), asked.exclude_same or _PATIENT
+    cutoffs = _cutoffs(asked.cutoffs, len(items.items) - asked.is_loo)
+    measures = Measures(cutoffs, asked.map_mode)
+    with console.progress("ranking", len(queries.items)) as bar:
+        found = evaluate(
+            _labelled(queries, group), _labelled(items, group), own, measures, bar.advance
+        )
+    record = {
+        "schema": SCHEMA,
+        "embeddings": asked.source,
+        "gallery": asked.gallery,
+        "protocol": "loo" if asked.is_loo else "query-gallery",
+        "map_mode": asked.map_mode,
+        "exclude_same": asked.exclude_same,
+        "gallery_size": len(items.items),
+        "unlabelled": len(chosen.items) - len(queries.items),
+        **numbers(found, group, asked.exclude_same is not None),
+        "near_duplicates": near_duplicates(found, copies(queries, items, own)),
+        "model": queries.model.to_json(),
+    }
+    yield record
+    return Ending().judged(check(asked.gates, flat(record)))
+
+
+def _searched(asked: RetrievalMetric, everything: Embeddings, chosen: Embeddings) -> Embeddings:
+    if asked.gallery is not None:
+        return read_collection(asked.gallery)
+    return chosen if asked.is_loo else everything
+
+
+def _refuse_other_model(queries: Embeddings, gallery: Embeddings) -> None:
+    if not queries.model.same_embedding(gallery.model):
+        first, second = queries.model, gallery.model
+        raise DataError(
+            "queries and gallery were embedded by different models: "
+            f"{first.architecture} {first.weights_sha256[:12]} and "
+            f"{second.architecture} {second.weights_sha256[:12]}"
+        )
+
+
+def _cutoffs(asked: tuple[int, ...] | None, size: int) -> tuple[int, ...]:
+    """The Ks; those of the default that the gallery is too small for are left out."""
+    if asked is None:
+        return tuple(cutoff for cutoff in _DEFAULT_CUTOFFS if cutoff <= size)
+    if max(asked) > size:
+        raise SettingError("k", f"{max(asked)} is more than the {size} images there are to find")
+    return asked
+
+
+def _labelled(images: Embeddings, group: str) -> Labelled:
+    labels = [label or "" for label in texts(images, "label")]
+    return Labelled(images.vectors, labels, texts(images, group))

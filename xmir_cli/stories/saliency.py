@@ -1,0 +1,90 @@
+"""Map where a retrieved image resembles its query."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xmir_cli import console
+from xmir_cli.commands.saliency import Saliency
+from xmir_cli.console import Ending, Records, Skips
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.explain.cases import Cases
+from xmir_cli.explain.explainer import Explainer
+from xmir_cli.explain.keep import Keep
+from xmir_cli.explain.maps import Output
+from xmir_cli.explain.requests import Request, group_requests, pair_requests, read_requests
+from xmir_cli.explain.rivals import Others
+from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.render.overlay import Display
+from xmir_cli.saliency import load_methods
+from xmir_cli.store.atomic import settle
+from xmir_cli.store.jsonl import open_lines, read_records
+from xmir_cli.wire.model import ModelSpec
+
+__all__ = ["Saliency", "run"]
+
+RANKING = 256  # results of a query that are held together when one is contrasted with another
+
+
+def run(asked: Saliency) -> Records:
+    """One `xmir.saliency/1` record a request, side and method, in order."""
+    skips, done = Skips(), 0
+    explainer = _explainer(asked)
+    limit = asked.batch if asked.contrast is None else RANKING
+    with _requests(asked, skips) as requests, console.progress("explaining", None) as bar:
+        asked.output.mkdir(parents=True, exist_ok=True)
+        for group in group_requests(requests, limit):
+            for request, record in explainer.explain(group):
+                if isinstance(record, ItemError):
+                    skips.add(request.name, record)
+                    continue
+                yield record
+                bar.advance()
+                done += 1
+    _settle(asked.output, asked.cache)
+    return _finish(done, skips)
+
+
+def _explainer(asked: Saliency) -> Explainer:
+    """What makes the maps; it loads a network when the first pair of its records comes."""
+    keep = None if asked.cache is None else Keep(asked.cache, asked.cache_half)
+
+    def load(spec: ModelSpec) -> Cases:
+        embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
+        return Cases(embedder, asked.jobs, keep=keep, draws=asked.overlay)
+
+    rounds = asked.cache is not None and asked.cache_half
+    display = Display(asked.colormap, asked.alpha)
+    return Explainer(
+        load,
+        load_methods(asked.method, asked.settings),
+        ("retrieved", "query") if asked.on == "both" else (asked.on,),
+        Output(asked.output, display, asked.force, asked.overlay, rounds),
+        Others(tuple(asked.negatives or ()), asked.contrast),
+    )
+
+
+@contextmanager
+def _requests(asked: Saliency, skips: Skips) -> Iterator[Iterable[Request]]:
+    """What is to be explained, read as it comes."""
+    given = resolve_model(asked.choice) if asked.choice.is_named else None
+    if asked.query is not None:
+        assert given is not None  # else the description would not stand
+        yield pair_requests(asked.query, asked.images or [], given)
+        return
+    with open_lines(asked.records) as stream:
+        yield read_requests(read_records(stream), given, skips)
+
+
+def _settle(*folders: Path | None) -> None:
+    for folder in folders:
+        if folder is not None and folder.is_dir():
+            settle(folder)
+
+
+def _finish(done: int, skips: Skips) -> Ending:
+    if not done and skips.total:
+        raise DataError(f"none of {skips.total} records could be explained")
+    if not done:
+        raise DataError("no records on standard input")
+    return skips.finish(done, "explained")

@@ -1,0 +1,140 @@
+"""Train an embedding network by deep metric learning."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from xmir_cli import console
+from xmir_cli.commands.train import Train
+from xmir_cli.console import Records, Skips
+from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.model.weights import digest
+from xmir_cli.pictures.files import read_picture
+from xmir_cli.pictures.items import list_items
+from xmir_cli.pictures.view import resize_picture
+from xmir_cli.store.outputs import receipt, refuse_input
+from xmir_cli.store.runs import (
+    Run,
+    check_finished,
+    continue_state,
+    state_path,
+    write_checkpoint,
+    write_state,
+)
+from xmir_cli.training.augment import Augmentation
+from xmir_cli.training.examples import Division, divide, labelled
+from xmir_cli.training.feed import Feed
+from xmir_cli.training.loop import Settings, Trainer
+from xmir_cli.training.pictures import Pictures
+from xmir_cli.training.sampler import check_classes, class_count
+from xmir_cli.training.session import asked as asked_of
+from xmir_cli.training.session import lasting, readable, train_epochs
+from xmir_cli.training.state import restore, take
+from xmir_cli.wire.records import Record
+
+__all__ = ["Train", "run"]
+
+
+def run(asked: Train) -> Records:
+    """One `xmir.epoch/1` record an epoch that is trained, then the receipt of the checkpoint."""
+    settings, skips = _settings(asked), Skips()
+    division = _divide(asked, settings, skips)
+    trainer = _trainer(asked, settings)
+    division = readable(division, trainer.feed, skips.add, console.progress)
+    _check_classes(division, settings)
+    begun = _begun(trainer, division, asked.output, asked.resume)
+    if begun is not None:
+        yield from _fit(trainer, division, asked.output, begun)
+    shape = (len(division.training), trainer.embedder.dim)
+    yield receipt("checkpoint", asked.output.absolute(), shape, skips.total)
+    return skips.finish(len(division.training), "trained on")
+
+
+def _settings(asked: Train) -> Settings:
+    return Settings(
+        epochs=asked.epochs,
+        per_class=asked.per_class,
+        classes_per_batch=class_count(asked.classes_per_batch),
+        margin=asked.margin,
+        attention_loss=asked.attention_loss,
+        learning_rate=asked.learning_rate,
+        augmentation=Augmentation(asked.random_resized_crop, not asked.no_flip),
+        freeze_batchnorm=asked.freeze_batchnorm,
+        freeze_layers=asked.freeze_layers,
+        seed=asked.seed,
+    )
+
+
+def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
+    """The rows to train and to validate on; nobody has opened a picture yet."""
+    items = list_items(asked.images, asked.null, asked.where)
+    refuse_input(asked.output, [*asked.images, *(item.file for item in items)])
+    rows = labelled([(item.id, item.path, item.columns) for item in items], skips.add)
+    division = divide(rows, asked.split, asked.validate)
+    _check_classes(division, settings)
+    if division.validated_on is None:
+        console.note("no split to validate on: no mAP, P@1, P@5")
+    elif asked.validate is None and division.validated_on == "test":
+        console.note("validating on the split test; no epoch is chosen by it, the last is kept")
+    if division.shared_patients:
+        console.warning(
+            f"{division.shared_patients} patients have images in both splits: "
+            "the validation looks better than it is"
+        )
+    return division
+
+
+def _check_classes(division: Division, settings: Settings) -> None:
+    labels = [row.label for row in division.training]
+    check_classes(labels, settings.per_class, settings.classes_per_batch)
+
+
+def _trainer(asked: Train, settings: Settings) -> Trainer:
+    spec = resolve_model(asked.choice)
+    embedder = load_embedder(spec, asked.device, asked.precision)
+    recipe = spec.preprocessing
+    pictures = Pictures(lambda path: resize_picture(read_picture(path, recipe.window), recipe))
+    return Trainer(Feed(embedder, pictures, asked.jobs), settings)
+
+
+def _begun(trainer: Trainer, division: Division, output: Path, resume: bool) -> Run | None:
+    """What is done of the run, whose state is taken up; None when all of it is."""
+    state, run = state_path(output), Run(asked_of(trainer, division))
+    if resume and state.exists():
+        tensors, run = continue_state(state, run)
+        restore(trainer.network, trainer.optimizer, tensors, str(state))
+        part = f" and {len(run.begun)} batches" if run.begun else ""
+        done = f"{len(run.epochs)} of {trainer.settings.epochs} epochs{part}"
+        console.note(f"continuing: {done} are done")
+    elif resume and output.exists():
+        check_finished(output, run)
+        console.note(f"{output}: finished already")
+        return None
+    elif resume:
+        console.note(f"{state}: not there, so nothing is continued")
+    return run
+
+
+def _fit(trainer: Trainer, division: Division, output: Path, run: Run) -> Iterator[Record]:
+    """Train what is left of the run; its state is on the disk before its record is printed."""
+    state = state_path(output)
+    try:
+        epochs = train_epochs(trainer, division, len(run.epochs), run.begun, console.progress)
+        for record in epochs:
+            run = Run(run.asked, (*run.epochs, lasting(record)))
+            write_state(state, take(trainer.network, trainer.optimizer), run)
+            yield record
+    except KeyboardInterrupt:
+        if trainer.number == len(run.epochs) + 1 and trainer.steps and not trainer.torn:
+            run = replace(run, begun=tuple(trainer.steps))
+            write_state(state, take(trainer.network, trainer.optimizer), run)
+        if run.epochs or run.begun:  # else the state that may be there is another run's
+            console.note(f"interrupted; what is done is kept in {state}: continue with --resume")
+        raise
+    spec = replace(
+        trainer.embedder.spec,
+        weights=str(output.absolute()),
+        weights_sha256=digest(trainer.network),
+    )
+    write_checkpoint(output, trainer.network.state_dict(), spec, run)
+    state.unlink(missing_ok=True)

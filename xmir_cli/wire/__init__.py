@@ -1,0 +1,1 @@
+"""What travels between the commands: records, the model behind them, the columns of items."""

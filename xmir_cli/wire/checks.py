@@ -1,0 +1,16 @@
+"""What a record says against what is found again."""
+
+from xmir_cli.causes import Cause
+from xmir_cli.errors import ItemError
+
+TOLERANCE = 1e-3  # of a similarity computed again
+
+
+def check_similarity(recorded: float | None, found: float) -> None:
+    """Raise ItemError when two images are no longer as similar as their record says."""
+    if recorded is not None and abs(found - recorded) > TOLERANCE:
+        raise ItemError(
+            Cause.CHANGED,
+            f"similarity: expected {recorded:.4f} as recorded, found {found:.4f}; another "
+            "file, preprocessing or precision than when it was made",
+        )

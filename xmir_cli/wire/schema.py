@@ -1,0 +1,148 @@
+"""How a record of the wire is described, and read as a typed view that keeps unknown keys.
+
+A schema is a frozen dataclass: a field a key, made by `key`, and `record`, the whole record as it
+came. `read_view` checks each key once, so that the same fault has the same words everywhere.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, ClassVar, Protocol, TypeVar, cast
+
+from xmir_cli.causes import Cause
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import LARGEST, Record
+
+_KEY = "key"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What values a key may have."""
+
+    expected: str  # completes "expected ..."
+    accepts: Callable[[object], bool]
+    is_path: bool = False  # whether it names files, one or a list of them
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key as the table of schemas shows it."""
+
+    kind: Kind
+    meaning: str
+    needed: bool  # a record without it cannot be used
+    when: str  # empty: always there
+
+
+class Schema(Protocol):
+    """A view of one schema."""
+
+    NAME: ClassVar[str]  # `xmir.NAME/1`
+    WRITTEN_BY: ClassVar[str]
+    SHOWN: ClassVar[tuple[str, ...]]  # columns of a table
+
+    @property
+    def record(self) -> Record:
+        """The whole record as it came."""
+
+
+View = TypeVar("View")
+
+
+def key(
+    kind: Kind, meaning: str, *, needed: bool = False, when: str = "", default: object = None
+) -> Any:  # noqa: ANN401 # the field's own annotation tells
+    """A field of a schema; null counts as absent."""
+    own = Key(kind, meaning, needed, when)
+    return field(default=default, metadata={_KEY: own})
+
+
+def keys_of(schema: type[object]) -> dict[str, Key]:
+    """The keys of a schema in their order, those of the stages before first."""
+    return {each.name: each.metadata[_KEY] for each in _fields(schema)}
+
+
+def read_view(schema: type[View], record: Record) -> View:
+    """The record as the schema sees it.
+
+    Raises ItemError with the code `bad-record`, the key, what was expected and what was found.
+    """
+    values: dict[str, object] = {}
+    for each in _fields(schema):
+        own: Key = each.metadata[_KEY]
+        value = record.get(each.name)
+        if value is None and not own.needed:
+            continue
+        if not own.kind.accepts(value):
+            found = name_kind(value, own.kind)
+            raise ItemError(
+                Cause.BAD_RECORD, f"{each.name}: expected {own.kind.expected}, found {found}"
+            )
+        values[each.name] = _read_model(value) if own.kind is MODEL else value
+    return cast("Callable[..., View]", schema)(record=record, **values)
+
+
+def _read_model(value: object) -> ModelSpec:
+    try:
+        return ModelSpec.from_json(value, "record")
+    except DataError as error:
+        raise ItemError(Cause.BAD_RECORD, str(error).removeprefix("record: ")) from None
+
+
+def name_kind(value: object, kind: Kind | None = None) -> str:
+    """What was found in place of what was expected, without quoting more than a word of it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, str) and kind is not None and " or " in kind.expected:
+        return repr(value[:40])
+    return type(value).__name__
+
+
+def _fields(schema: type[object]) -> Iterator[Field[object]]:
+    return (each for each in fields(cast("Any", schema)) if _KEY in each.metadata)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_list_of(accepts: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list | tuple) and all(map(accepts, value))
+
+
+def _is_box(value: object) -> bool:
+    if not isinstance(value, list | tuple) or len(value) != 4:
+        return False
+    return all(_is_number(side) and abs(side) < LARGEST for side in value) and min(value[2:]) >= 0
+
+
+def _is_text_or_texts(value: object) -> bool:
+    return _is_text(value) or _is_list_of(_is_text)(value)
+
+
+def one_of(*values: str) -> Kind:
+    """One of a few words."""
+    return Kind(" or ".join(values), lambda value: value in values)
+
+
+TEXT = Kind("a string", _is_text)
+PATH = Kind("a string", _is_text, is_path=True)
+PATHS = Kind("a string or strings", _is_text_or_texts, is_path=True)
+TEXTS = Kind("strings", _is_list_of(_is_text))
+NUMBER = Kind("a number", _is_number)
+WHOLE = Kind("a whole number", _is_whole)
+NUMBERS = Kind("numbers", _is_list_of(_is_number))
+FLAG = Kind("true or false", lambda value: isinstance(value, bool))
+BOX = Kind("a box of four numbers", _is_box)
+SIZE = Kind("width and height", _is_list_of(_is_number))
+OBJECT = Kind("an object", lambda value: isinstance(value, Mapping))
+MODEL = Kind("an object", lambda value: isinstance(value, Mapping))

@@ -1,0 +1,24 @@
+"""`xmir.artifact/1`: the receipt of a file or folder that was made."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import PATH, TEXT, WHOLE, key
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Artifact:
+    """What a command wrote; the next one takes the receipt in its place."""
+
+    NAME: ClassVar = "xmir.artifact/1"
+    WRITTEN_BY: ClassVar = "embed, index, train"
+    SHOWN: ClassVar = ("kind", "path", "rows", "dim", "skipped")
+
+    record: Record
+    kind: str | None = key(TEXT, "embeddings, vectors, index or checkpoint")
+    path: str | None = key(PATH, "where it lies")
+    rows: int | None = key(WHOLE, "images in it, or trained on")
+    dim: int | None = key(WHOLE, "numbers of an embedding")
+    skipped: int | None = key(WHOLE, "images left out")
+    sha256: str | None = key(TEXT, "of the file; of an index that of its manifest")

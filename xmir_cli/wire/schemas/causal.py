@@ -1,0 +1,40 @@
+"""`xmir.causal/1`: a saliency map scored by insertion and deletion."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.schema import NUMBER, NUMBERS, OBJECT, PATH, WHOLE, key
+from xmir_cli.wire.schemas.saliency import Saliency
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Causal(Saliency):
+    """A saliency record with the areas under its curves."""
+
+    NAME: ClassVar = "xmir.causal/1"
+    WRITTEN_BY: ClassVar = "causal-metric"
+    SHOWN: ClassVar = ("query", "retrieved", "method", "insertion", "deletion", "tied_fraction")
+
+    insertion: float | None = key(NUMBER, "area under the insertion curve")
+    deletion: float | None = key(NUMBER, "area under the deletion curve")
+    insertion_control: dict[str, float] | None = key(
+        OBJECT, "the insertion of each control's map", when="--control"
+    )
+    deletion_control: dict[str, float] | None = key(
+        OBJECT, "the deletion of each control's map", when="--control"
+    )
+    insertion_gain: dict[str, float] | None = key(
+        OBJECT, "how much better than each control the map inserts", when="--control"
+    )
+    deletion_gain: dict[str, float] | None = key(
+        OBJECT, "how much better than each control the map deletes", when="--control"
+    )
+    steps: int | None = key(WHOLE, "steps of a curve")
+    tied_fraction: float | None = key(NUMBER, "share of the pixels that have an equal in the map")
+    insertion_curve: list[float] | None = key(NUMBERS, "similarities, from the blurred image on")
+    deletion_curve: list[float] | None = key(NUMBERS, "similarities, from the whole image on")
+    causal: dict[str, object] | None = key(OBJECT, "the parameters of the scoring")
+    curves: str | None = key(
+        PATH, ".npy [3, steps + 1]: fractions, insertion, deletion", when="--curves"
+    )
+    curves_plot: str | None = key(PATH, "the curves drawn", when="--curves")

@@ -1,0 +1,46 @@
+"""`xmir.causal-summary/1`: the scored maps of one method."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import NUMBER, OBJECT, TEXT, WHOLE, key
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CausalSummary:
+    """Means over the maps of one method and its settings, with bootstrap intervals over queries."""
+
+    NAME: ClassVar = "xmir.causal-summary/1"
+    WRITTEN_BY: ClassVar = "causal-metric --summary"
+    SHOWN: ClassVar = (
+        "method", "n", "insertion", "insertion_sd", "insertion_low", "insertion_high",
+        "deletion", "deletion_sd", "deletion_low", "deletion_high",
+    )  # fmt: skip
+
+    record: Record
+    method: str = key(TEXT, "the saliency method", default="")
+    n: int | None = key(WHOLE, "maps")
+    queries: int | None = key(WHOLE, "different queries")
+    insertion: float | None = key(NUMBER, "mean area under the insertion curve")
+    deletion: float | None = key(NUMBER, "mean area under the deletion curve")
+    insertion_control: dict[str, float] | None = key(
+        OBJECT, "the same of each control", when="--control"
+    )
+    deletion_control: dict[str, float] | None = key(
+        OBJECT, "the same of each control", when="--control"
+    )
+    insertion_gain: dict[str, float] | None = key(
+        OBJECT, "mean gain over each control", when="--control"
+    )
+    deletion_gain: dict[str, float] | None = key(
+        OBJECT, "mean gain over each control", when="--control"
+    )
+    settings: dict[str, object] | None = key(OBJECT, "the method's settings")
+    causal: dict[str, object] | None = key(OBJECT, "the parameters of the scoring")
+
+    OTHERS: ClassVar = {
+        "NUMBER_sd": "the standard deviation of a number",
+        "NUMBER_low": "the lower end of its 95 % interval",
+        "NUMBER_high": "the upper end",
+    }

@@ -1,0 +1,37 @@
+"""`xmir.difference/1`: the regions that tell two classes apart."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import MODEL, NUMBER, OBJECT, PATH, TEXT, WHOLE, key
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Difference:
+    """The mean map of one class minus that of another."""
+
+    NAME: ClassVar = "xmir.difference/1"
+    WRITTEN_BY: ClassVar = "diff-saliency"
+    SHOWN: ClassVar = ("class_a", "class_b", "n_a", "n_b", "overlay")
+
+    record: Record
+    class_a: str | None = key(TEXT, "the class whose map counts positive")
+    class_b: str | None = key(TEXT, "the class whose map is subtracted")
+    n_a: int | None = key(WHOLE, "images of the first class")
+    n_b: int | None = key(WHOLE, "images of the second class")
+    overlay: str | None = key(PATH, "the difference drawn on the mean image of both")
+    saliency: str | None = key(PATH, "the difference: .npy, float32 [H, W]")
+    standard_error: str | None = key(PATH, "its standard error at each pixel")
+    saliency_none: str | None = key(PATH, "the difference of the maps without normalisation")
+    p_values: str | None = key(PATH, "corrected p-values at each pixel", when="--permutations")
+    permutations: int | None = key(WHOLE, "permutations of the labels", when="--permutations")
+    p_min: float | None = key(NUMBER, "the smallest p-value", when="--permutations")
+    significant_share: float | None = key(
+        NUMBER, "share of the map with p < 0.05", when="--permutations"
+    )
+    method: str | None = key(TEXT, "the saliency method")
+    settings: dict[str, object] | None = key(OBJECT, "its settings, and `normalize`")
+    figure: str | None = key(PATH, "the picture of all classes and differences")
+    model: ModelSpec | None = key(MODEL, "the network")

@@ -1,0 +1,33 @@
+"""`xmir.epoch/1`: one epoch of training."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import NUMBER, WHOLE, key
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Epoch:
+    """What an epoch of training gave."""
+
+    NAME: ClassVar = "xmir.epoch/1"
+    WRITTEN_BY: ClassVar = "train"
+    SHOWN: ClassVar = (
+        "epoch", "loss", "violating_fraction", "map", "p_at_1", "p_at_5", "seconds",
+    )  # fmt: skip
+
+    record: Record
+    epoch: int | None = key(WHOLE, "its number, from 1")
+    loss: float | None = key(NUMBER, "mean triplet loss over the batches")
+    attention_loss: float | None = key(
+        NUMBER, "mean attention loss over the batches", when="--attention-loss"
+    )
+    violating_fraction: float | None = key(
+        NUMBER, "share of the triplets that still cost something"
+    )
+    map: float | None = key(NUMBER, "mAP of the validation rows; null without any")
+    p_at_1: float | None = key(NUMBER, "precision at 1 of the validation rows; null without any")
+    p_at_5: float | None = key(NUMBER, "precision at 5 of the validation rows; null without any")
+    seconds: float | None = key(NUMBER, "time of the epoch with its validation")
+    images_per_second: float | None = key(NUMBER, "training images a second")

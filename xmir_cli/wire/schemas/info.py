@@ -1,0 +1,76 @@
+"""`xmir.info/1`: what a file is."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import (
+    MODEL,
+    NUMBER,
+    NUMBERS,
+    OBJECT,
+    PATH,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    key,
+    one_of,
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Info:
+    """What a file is, what is in it and what made it; which keys there are depends on `kind`."""
+
+    NAME: ClassVar = "xmir.info/1"
+    WRITTEN_BY: ClassVar = "info"
+    SHOWN: ClassVar = ("path", "kind", "rows", "dim", "bytes")
+
+    record: Record
+    path: str | None = key(PATH, "the file as it was named")
+    kind: str | None = key(
+        TEXT,
+        "embeddings, index, checkpoint, training state, tensors, saliency, array, manifest or "
+        "image",
+    )
+    bytes: int | None = key(WHOLE, "size of the file", when="not a folder")
+    rows: int | None = key(WHOLE, "images", when="embeddings, index, manifest")
+    dim: int | None = key(WHOLE, "numbers of an embedding", when="embeddings, index")
+    columns: list[str] | None = key(TEXTS, "columns of the items", when="embeddings, manifest")
+    label: dict[str, int] | None = key(OBJECT, "rows by label", when="embeddings, manifest")
+    split: dict[str, int] | None = key(OBJECT, "rows by split", when="embeddings, manifest")
+    model: ModelSpec | None = key(MODEL, "the network", when="embeddings, index, checkpoint")
+    device: str | None = key(TEXT, "where it was embedded", when="embeddings")
+    precision: str | None = key(TEXT, "arithmetic of the network", when="embeddings")
+    torch: str | None = key(TEXT, "version of torch", when="embeddings")
+    patient_key: str | None = key(
+        TEXT, "tells two patient keys apart without telling them", when="embeddings with a key"
+    )
+    features: list[int] | None = key(
+        NUMBERS, "channels, rows and columns of a feature map", when="embeddings or index with maps"
+    )
+    search: str | None = key(one_of("exact", "hnsw"), "how it is searched", when="index")
+    files: dict[str, object] | None = key(OBJECT, "bytes and SHA-256 of each file", when="index")
+    settings: dict[str, object] | None = key(OBJECT, "how the graph was built", when="index")
+    recall_at_10: float | None = key(
+        NUMBER, "of the graph against exact search; null without one", when="index"
+    )
+    version: str | None = key(TEXT, "of xmir that built it", when="index")
+    tensors: int | None = key(WHOLE, "how many", when="checkpoint, tensors")
+    parameters: int | None = key(WHOLE, "numbers in all of them", when="checkpoint, tensors")
+    types: list[str] | None = key(TEXTS, "kinds of numbers", when="checkpoint, tensors")
+    training: dict[str, object] | None = key(
+        OBJECT, "what the run was asked and what each epoch gave", when="checkpoint"
+    )
+    shape: list[int] | None = key(NUMBERS, "of the array", when="array, saliency")
+    type: str | None = key(TEXT, "of its numbers", when="array, saliency")
+    minimum: float | None = key(NUMBER, "of its numbers", when="array, saliency")
+    maximum: float | None = key(NUMBER, "of its numbers", when="array, saliency")
+    mean: float | None = key(NUMBER, "of its numbers", when="array, saliency")
+    made_by: dict[str, object] | None = key(OBJECT, "what made the map", when="saliency")
+    format: str | None = key(TEXT, "PNG, JPEG, TIFF, DICOM", when="image")
+    width: int | None = key(WHOLE, "pixels", when="image")
+    height: int | None = key(WHOLE, "pixels", when="image")
+    mode: str | None = key(TEXT, "L, RGB or F", when="image")
+    done: list[str] | None = key(TEXTS, "what had to be done to the picture", when="image")

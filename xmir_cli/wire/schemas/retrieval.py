@@ -1,0 +1,57 @@
+"""`xmir.retrieval/1`: one hit of a query."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import BOX, FLAG, MODEL, NUMBER, OBJECT, PATH, TEXT, TEXTS, WHOLE, key
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Retrieval:
+    """One retrieved image of a query, the nearest with rank 1."""
+
+    NAME: ClassVar = "xmir.retrieval/1"
+    WRITTEN_BY: ClassVar = "query"
+    SHOWN: ClassVar = ("rank", "similarity", "meta.id", "retrieved_label", "match", "query")
+
+    record: Record
+    query: str = key(PATH, "the query: an image, or the file of --vector", needed=True)
+    retrieved: str = key(PATH, "the retrieved image", needed=True)
+    query_identity: str | None = key(
+        TEXT,
+        "SHA-256 of the query's file, #frame=N behind it for another picture than the first",
+        when="the query is an image",
+    )
+    retrieved_identity: str | None = key(TEXT, "the same of the retrieved image")
+    rank: int | None = key(WHOLE, "its place among the query's hits, from 1")
+    similarity: float | None = key(NUMBER, "cosine of the two embeddings, in [-1, 1]")
+    relevance: float | None = key(
+        NUMBER,
+        "what the hits are ordered by: the similarity to where the examples moved the query, or "
+        "what the region adds to the similarity",
+        when="--like, --unlike or --region",
+    )
+    like: list[str] | None = key(
+        TEXTS, "what the query was moved towards", when="--like or --unlike"
+    )
+    unlike: list[str] | None = key(
+        TEXTS, "what the query was moved away from", when="--like or --unlike"
+    )
+    region: list[float] | None = key(
+        BOX, "left, top, width, height of the query's part, pixels of the file", when="--region"
+    )
+    share: float | None = key(
+        NUMBER,
+        "the relevance divided by the similarity; null unless that is positive",
+        when="--region",
+    )
+    query_label: str | None = key(TEXT, "the query's label; null where it is not known")
+    retrieved_label: str | None = key(TEXT, "the retrieved image's label; null where there is none")
+    match: bool | None = key(FLAG, "whether the labels are equal; null where one is missing")
+    index: str | None = key(PATH, "the index that was asked")
+    model: ModelSpec | None = key(MODEL, "the network, its weights' hash and its preprocessing")
+    meta: dict[str, object] | None = key(
+        OBJECT, "the other columns of the retrieved image: id, patient, split and more"
+    )

@@ -1,0 +1,45 @@
+"""`xmir.retrieval-metric/1`: how good the rankings of a set are."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import MODEL, NUMBER, OBJECT, PATH, TEXT, WHOLE, key, one_of
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RetrievalMetric:
+    """The numbers of one evaluation: means over queries, `macro` and by label below."""
+
+    NAME: ClassVar = "xmir.retrieval-metric/1"
+    WRITTEN_BY: ClassVar = "retrieval-metric"
+    SHOWN: ClassVar = ("over", "neighbours", "queries", "map", "p_at_1", "p_at_5")
+
+    record: Record
+    embeddings: str | None = key(PATH, "what was evaluated")
+    gallery: str | None = key(PATH, "the searched set; null where it is the same")
+    protocol: str | None = key(one_of("loo", "query-gallery"), "who asks whom")
+    map_mode: str | None = key(one_of("standard", "x-mir"), "how average precision is taken")
+    exclude_same: str | None = key(TEXT, "the column of --exclude-same")
+    gallery_size: int | None = key(WHOLE, "images that can be found")
+    unlabelled: int | None = key(WHOLE, "queries left out because they have no label")
+    queries: int | None = key(WHOLE, "queries that the means are over")
+    dropped: int | None = key(WHOLE, "queries without any relevant image")
+    map: float | None = key(NUMBER, "mean average precision")
+    mrr: float | None = key(NUMBER, "mean reciprocal rank of the first relevant image")
+    r_precision: float | None = key(NUMBER, "precision at R, the number of relevant images")
+    map_at_r: float | None = key(NUMBER, "mean average precision at R")
+    macro: dict[str, float] | None = key(OBJECT, "means of the labels' means")
+    labels: dict[str, object] | None = key(OBJECT, "the same numbers by label")
+    near_duplicates: dict[str, object] | None = key(
+        OBJECT, "how many queries have an item that is nearly the same, or the same image"
+    )
+    model: ModelSpec | None = key(MODEL, "the network of the embeddings")
+
+    OTHERS: ClassVar = {
+        "p_at_K": "precision among the K nearest",
+        "recall_at_K": "whether any of the K nearest is relevant",
+        "excluding_same_COLUMN": "the same numbers without neighbours of the same value",
+        "including_same_COLUMN": "the same numbers with them",
+    }

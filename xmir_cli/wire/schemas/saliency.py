@@ -1,0 +1,38 @@
+"""`xmir.saliency/1`: one saliency map of a pair."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.schema import BOX, NUMBER, OBJECT, PATH, PATHS, SIZE, TEXT, WHOLE, key, one_of
+from xmir_cli.wire.schemas.retrieval import Retrieval
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Saliency(Retrieval):
+    """A retrieval record with one map of one of its images; a bare path is a pair with itself."""
+
+    NAME: ClassVar = "xmir.saliency/1"
+    WRITTEN_BY: ClassVar = "saliency"
+    SHOWN: ClassVar = ("query", "retrieved", "method", "explains", "similarity_check", "overlay")
+
+    path: str | None = key(PATH, "the image, as it came", when="a bare path is explained")
+    similarity_check: float | None = key(NUMBER, "the similarity computed again")
+    method: str = key(TEXT, "the saliency method", default="")
+    settings: dict[str, object] | None = key(OBJECT, "the method's settings, defaults included")
+    explains: str = key(
+        one_of("query", "retrieved"), "which image the map explains", default="retrieved"
+    )
+    saliency: str | None = key(PATH, "the map: .npy, float32 [H, W], raw and signed")
+    overlay: str | None = key(PATH, "the map drawn on the original image; null with --no-overlay")
+    roi: list[float] | None = key(
+        BOX, "left, top, width, height of what the map covers, pixels of the original"
+    )
+    image_size: list[int] | None = key(SIZE, "width and height of the original")
+    evaluations: int | None = key(WHOLE, "images that passed the network for this map")
+    details: dict[str, object] | None = key(
+        OBJECT, "what the method says of its map: errors, residuals, matches"
+    )
+    negatives: list[str] | None = key(
+        PATHS, "images that the pair is told apart from", when="--negative"
+    )
+    contrast: str | None = key(PATH, "the image whose map is subtracted", when="--contrast")
