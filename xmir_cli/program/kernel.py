@@ -1,4 +1,4 @@
-"""How a sliding window moves over a map, and which cells see which."""
+"""Kernels: how a window slides over a map, which cells it reads and which cells read them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ PerAxis = tuple[int, int]  # vertical, horizontal
 
 @dataclass(frozen=True)
 class Kernel:
-    """How a sliding window moves over a map; vertical, then horizontal."""
+    """How a window slides over a map."""
 
     size: PerAxis
     stride: PerAxis
@@ -18,11 +18,11 @@ class Kernel:
 
     @property
     def is_point(self) -> bool:
-        """Each cell of the result sees the one cell at its own place."""
+        """Whether each cell of the result reads only the cell at its own place."""
         return self.size == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
 
     def reach(self, box: Box | None, size: Size) -> Box | None:
-        """The windows that touch a box, clipped to a result of the given size."""
+        """The cells of a result of the given size whose windows touch the box."""
         if box is None:
             return None
         low, high = [], []
@@ -36,7 +36,7 @@ class Kernel:
         return (low[0], low[1], high[0], high[1])
 
     def find_field(self, box: Box) -> Box:
-        """The receptive field of a box of the result; cells outside the map are padding."""
+        """The cells that a box of the result reads; those outside the map are padding."""
         low, high = [], []
         for axis in (0, 1):
             stride, padding = self.stride[axis], self.padding[axis]
@@ -47,5 +47,5 @@ class Kernel:
 
 
 def find_gaps(outer: Box, inner: Box) -> list[int]:
-    """What lies between two boxes: left, right, top, bottom."""
+    """How far the outer box is from the inner one: left, right, top, bottom."""
     return [inner[1] - outer[1], outer[3] - inner[3], inner[0] - outer[0], outer[2] - inner[2]]

@@ -1,7 +1,7 @@
-"""Threads that compute side by side, each with one processor.
+"""Threads that compute side by side, each on one processor.
 
-torch lets go of Python's lock while it computes. Threads of its own inside one operation wait for
-each other at its end: with another process on a processor everything waits for the slowest.
+torch releases Python's lock while it computes. Its own threads inside one operation would wait for
+each other at the operation's end: if another process takes a processor, all wait for the slowest.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,29 +16,30 @@ Result = TypeVar("Result")
 
 
 def share_out(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """What `work` makes of each part, in their order, without gradients.
+    """The results of `work` for each part, in their order, without gradients.
 
     There are as many threads as torch would use inside one operation (OMP_NUM_THREADS, else the
-    processors). Each part is done by one thread alone, so the results do not depend on how many.
+    number of processors). One thread alone does a part, so the number of threads does not change
+    the results.
     """
 
-    def alone(part: Part) -> Result:
-        with torch.no_grad():  # which every thread has to say for itself
+    def do_alone(part: Part) -> Result:
+        with torch.no_grad():  # it holds for one thread only
             return work(part)
 
     threads = torch.get_num_threads()
-    if threads == 1:  # also within a part
-        return [alone(part) for part in parts]
+    if threads == 1:  # also inside a part
+        return [do_alone(part) for part in parts]
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(alone, parts))
+            return list(pool.map(do_alone, parts))
     finally:
         torch.set_num_threads(threads)
 
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """For work in steps so small that threads, within them or beside, wait more than they help."""
+    """Let torch use one thread: for steps so small that several threads only wait."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
