@@ -118,15 +118,15 @@ def test_the_networks_of_torchvision_and_timm_need_no_compiler_until_it_is_used(
 def test_whatever_else_is_asked_of_the_compiler_is_the_compilers_own():
     script = (
         "import torch\n"
-        "from xmir_cli.model.compiler import compiler_left_out\n"
-        "with compiler_left_out():\n"
+        "from xmir_cli.workarounds.torch.compiler import leave_compiler_out\n"
+        "with leave_compiler_out():\n"
         "    mark = torch.compiler.disable(lambda number: -number)\n"
         "    import torch._dynamo as stand_in\n"
         "    config = stand_in.config\n"
         "import torch._dynamo\n"
         "assert config is torch._dynamo.config\n"
         "assert mark(-1) == 1\n"
-        "with compiler_left_out():\n"
+        "with leave_compiler_out():\n"
         "    assert stand_in is not torch._dynamo\n"
     )
     assert _loaded(script, "torch._dynamo") == ["torch._dynamo"]

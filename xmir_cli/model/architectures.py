@@ -4,11 +4,11 @@ A new source of networks is a file with a `Source` and a row here.
 """
 
 from xmir_cli.errors import ModelError
-from xmir_cli.model.compiler import compiler_left_out
 from xmir_cli.model.network import Architecture, Source
 from xmir_cli.model.own_networks import OWN, trust
 from xmir_cli.model.timm_networks import TIMM
 from xmir_cli.model.torchvision_networks import TORCHVISION
+from xmir_cli.workarounds.torch.compiler import leave_compiler_out
 
 __all__ = ["Architecture", "build", "source_of", "trust"]
 
@@ -20,7 +20,7 @@ def build(name: str, input_size: int | None = None) -> Architecture:
 
     Raises ModelError when the name means nothing, or the package or file is not there.
     """
-    with compiler_left_out():
+    with leave_compiler_out():
         return source_of(name).build(name, input_size)
 
 
