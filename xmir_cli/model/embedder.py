@@ -14,6 +14,7 @@ from xmir_cli.program.compile import compile_program
 from xmir_cli.program.program import Program
 from xmir_cli.program.workers import share_out
 from xmir_cli.wire.model import ModelSpec, Preprocessing
+from xmir_cli.workarounds.torch.tensors import count_changes
 
 Features = Callable[[Tensor], Tensor]  # images [B, 3, S, S] -> feature maps [B, C, h, w]
 
@@ -59,10 +60,11 @@ class Embedder:
         if self.device.type != "cpu" or self.precision != "fp32":
             return None
         state = self.network.features.state_dict().values()
-        version = sum(tensor._version for tensor in state)  # grows when a weight is changed
+        version = count_changes(state)
         if self._compiled is None or self._compiled[0] != version:
             compiling = partial(compile_program, self.network.features)
-            self._compiled = (version, *share_out(compiling, [self.size]))
+            (program,) = share_out(compiling, [self.size])
+            self._compiled = (version, program)
         return self._compiled[1]
 
     def forward_features(self, images: Tensor, job: int = 0) -> Tensor:

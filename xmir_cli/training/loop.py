@@ -18,6 +18,7 @@ from xmir_cli.training.feed import Feed
 from xmir_cli.training.freeze import frozen_parts, train_except
 from xmir_cli.training.losses import MARGIN, Loss, triplet_loss
 from xmir_cli.training.sampler import by_class, epoch_batches
+from xmir_cli.workarounds.torch.processor import has_bfloat16
 
 Step = tuple[float, float, float]  # triplet loss, violating fraction, attention loss of a batch
 
@@ -156,4 +157,4 @@ def has_bf16(device: torch.device) -> bool:
     """Whether bfloat16 runs in hardware: emulated it is several times slower than float32."""
     if device.type != "cpu":
         return device.type == "cuda"
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return has_bfloat16()
