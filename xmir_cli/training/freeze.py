@@ -7,6 +7,8 @@ from torch import nn
 from xmir_cli.errors import SettingError
 from xmir_cli.model.network import Network
 
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 def blocks(features: nn.Module) -> Iterator[nn.Module]:
     """The parts with weights in the order of the network; plain containers are opened."""
@@ -26,9 +28,7 @@ def frozen_parts(network: Network, batchnorm: bool, layers: int) -> list[nn.Modu
     found = list(blocks(network.features))
     if layers > len(found):
         raise SettingError("freeze_layers", f"the network has {len(found)} blocks, found {layers}")
-    norms = [
-        part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
-    ]
+    norms = [part for part in network.modules() if isinstance(part, _NORMS)]
     return [*found[:layers], *(norms if batchnorm else [])]
 
 
