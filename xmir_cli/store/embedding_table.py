@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
-from xmir_cli.store.arrow import leave_pandas_out
 from xmir_cli.store.features import (
     KIND,
     Features,
@@ -20,6 +19,7 @@ from xmir_cli.store.features import (
     shape_text,
 )
 from xmir_cli.wire.model import ModelSpec
+from xmir_cli.workarounds.pyarrow import leave_pandas_out
 
 leave_pandas_out()  # every command that reads or writes tables imports this file
 
