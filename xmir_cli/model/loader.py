@@ -1,7 +1,5 @@
 """The one place where a network is built, filled with weights and put on a device."""
 
-import ctypes
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from xmir_cli.model.embedder import BATCH, Embedder
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.weights import digest, fill, fill_with, recorded_spec
 from xmir_cli.wire.model import ModelSpec, Preprocessing, check_window
+from xmir_cli.workarounds.glibc import keep_freed_memory
 
 DEFAULT_ARCHITECTURE = "densenet121"  # the paper's
 
@@ -129,7 +128,7 @@ def load_embedder(
 
     Raises ModelError when the weights cannot be had, do not fit, or differ from those recorded.
     """
-    _keep_memory()
+    keep_freed_memory()
     place = pick_device(device)
     torch.backends.cuda.matmul.allow_tf32 = False  # similarities must agree with the CPU's
     torch.backends.cudnn.allow_tf32 = False
@@ -172,17 +171,3 @@ def _seed(weights: str) -> int | None:
         return int(weights.removeprefix("random:"))
     except ValueError:
         raise SettingError("weights", f"expected random:SEED, found {weights}") from None
-
-
-def _keep_memory() -> None:
-    """Ask glibc to reuse freed blocks: fresh pages for every batch cost up to half the time."""
-    if sys.platform != "linux":
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except AttributeError:  # a C library without it
-        return
-    trim_threshold, mmap_threshold, arena_max = -1, -3, -8
-    mallopt(arena_max, 1)  # arenas of threads give their pages back all the same
-    mallopt(mmap_threshold, 1 << 30)
-    mallopt(trim_threshold, (1 << 31) - 1)
