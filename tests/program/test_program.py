@@ -187,8 +187,20 @@ def _padded_with_nothing(maps):
     return functional.conv2d(torch.relu(maps), POINT[:, :4]) + padded
 
 
+def _copied_and_overwritten(maps):
+    mean = maps.mean(dim=(2, 3), keepdim=True)
+    copy = torch.as_strided(mean, mean.shape, mean.stride())
+    return maps * torch.relu(copy) + mean
+
+
 @pytest.mark.parametrize(
-    "step", [_with_a_dead_branch, _padded_and_overwritten, _padded_with_nothing]
+    "step",
+    [
+        _with_a_dead_branch,
+        _padded_and_overwritten,
+        _padded_with_nothing,
+        _copied_and_overwritten,
+    ],
 )
 def test_memory_is_not_taken_while_another_needs_it(step):
     features = Steps(step)

@@ -133,7 +133,7 @@ def _lower_copy(node: Node, *_: object, **__: object) -> Layer:
     _require_one_input(node)
     _require(source.size == node.size and source.channels == node.channels, "a view")
     _require(prod(node.size) == 1, "a view")
-    return Pointwise("copy", _return_unchanged, _return_unchanged)
+    return Pointwise("copy", torch.clone, _return_unchanged)
 
 
 def _return_unchanged(maps: Tensor) -> Tensor:
