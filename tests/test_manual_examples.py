@@ -169,6 +169,15 @@ def test_every_shell_line_of_the_other_pages_works(text, prepared, tmp_path, mon
     run(text, allowed=(0, Status.SKIPPED))
 
 
+def test_the_network_in_the_manual_is_one(prepared, monkeypatch, tmp_path):
+    text = (Path(manual.__file__).parent / "networks.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(code)
+    words = ["embed", prepared / "new.png", "--arch", "net.py:network", "--weights", "random:0"]
+    assert main.execute([*map(str, words), "-o", "new.parquet"]) == 0
+
+
 def pairs(text: str) -> Iterator[tuple[str, str]]:
     return itertools.pairwise(text.split())
 

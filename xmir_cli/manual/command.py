@@ -15,7 +15,7 @@ EXIT_STATUS = (
     ("0", "Done."),
     ("1", "A bug. Please report it with its traceback."),
     ("2", "The command line asks for something that cannot be."),
-    ("3", "Done, but some inputs were skipped. Each is named on standard error."),
+    ("3", "Done, but inputs were skipped. Standard error names the first 20 and counts all."),
     ("4", "A gate was not met (`--min`, `--max`, `--baseline`). The output is still written."),
     ("5", "The data cannot be used."),
     ("6", "The model, its weights or the device cannot be used."),
