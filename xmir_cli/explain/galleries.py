@@ -1,7 +1,7 @@
 """The indexes that records come from: what a pair is told apart from, and who lends weights."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import cast
 
@@ -12,7 +12,7 @@ from xmir_cli.errors import DataError, ItemError, UsageError
 from xmir_cli.explain.cases import Case
 from xmir_cli.explain.requests import Request
 from xmir_cli.gallery.engines import open_gallery
-from xmir_cli.gallery.protocol import Conditions, Gallery, identity_in
+from xmir_cli.gallery.protocol import Columns, Conditions, Gallery, ItemKey, identity_in
 from xmir_cli.gallery.texts import numbers_of
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.view import frame_of
@@ -26,6 +26,7 @@ class Origin:
     """The index that a record came from."""
 
     gallery: Gallery
+    _met: dict[str, "_Kept | None"] = field(default_factory=dict)  # by identity
 
     @property
     def digest(self) -> str:
@@ -47,21 +48,28 @@ class Origin:
         gallery, recipe = self.gallery, embedder.recipe
         if not gallery.has_features or not gallery.model.same_embedding(embedder.spec):
             return {}
-        items = zip(images, gallery.by_identity(list(images.values())), strict=True)
-        known = {path: keys[0] for path, keys in items if keys}
+        self._meet([identity for identity in images.values() if identity not in self._met])
+        met = {path: self._met[identity] for path, identity in images.items()}
+        known = {path: item for path, item in met.items() if item is not None}
         if not known:
             return {}
-        keys = list(known.values())
+        keys = [item.key for item in known.values()]
         maps, vectors = gallery.features_of(keys), gallery.vectors_of(keys)
         samples = stored_samples(embedder, torch.from_numpy(maps), torch.from_numpy(vectors))
         cases = {}
-        for path, row, sample in zip(known, gallery.columns_of(keys), samples, strict=True):
-            size = cast("tuple[int, int]", (row["width"], row["height"]))
-            frame = frame_of(recipe, *size)
-            cases[path] = Case(
-                images[path], frame, replace(sample, roi=frame.roi), None, stored=True
-            )
+        for (path, item), sample in zip(known.items(), samples, strict=True):
+            frame = frame_of(recipe, *item.size)
+            sample = replace(sample, roi=frame.roi)
+            cases[path] = Case(images[path], frame, sample, None, stored=True)
         return cases
+
+    def _meet(self, identities: Sequence[str]) -> None:
+        """Look these images up, for good: the hits of one query are hits of others, too."""
+        found = self.gallery.by_identity(identities) if identities else []
+        firsts = [keys[0] for keys in found if keys]
+        rows = iter(self.gallery.columns_of(firsts) if firsts else [])
+        for identity, keys in zip(identities, found, strict=True):
+            self._met[identity] = _kept(keys[0], next(rows)) if keys else None
 
     def negatives(self, request: Request, query: Case, count: int) -> list[tuple[str, str | None]]:
         """The images most like the query whose label is not the retrieved image's.
@@ -83,6 +91,18 @@ class Origin:
             )
         rows = self.gallery.columns_of(hits.keys)
         return [(restored(str(row["path"])), identity_in(row)) for row in rows]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """An item of an index, and what of it a case needs beside its maps."""
+
+    key: ItemKey
+    size: tuple[int, int]  # of the picture
+
+
+def _kept(key: ItemKey, row: Columns) -> _Kept:
+    return _Kept(key, str(row["sha256"]), cast("tuple[int, int]", (row["width"], row["height"])))
 
 
 @cache

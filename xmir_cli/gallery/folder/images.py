@@ -30,7 +30,7 @@ class Images:
         files = [None if name is None else split_name(name)[0] for name in identities]
         found = self._look_up(files) if often else rows_sharing(self._items["sha256"], files)
         hashes, paths = self._items["sha256"], self._items["path"]
-        rows = np.unique(np.concatenate(found)).tolist() if found else []
+        rows = {row for each in found for row in each.tolist()}
         # few, so they are looked at one by one
         images = {row: identity_of(hashes[row].as_py(), paths[row].as_py()) for row in rows}
         return [
