@@ -26,7 +26,7 @@ class Origin:
     """The index that a record came from."""
 
     gallery: Gallery
-    _met: dict[str, "_Kept | None"] = field(default_factory=dict)  # by identity
+    _seen: dict[str, "_Lendable | None"] = field(default_factory=dict)  # by identity
 
     @property
     def digest(self) -> str:
@@ -48,9 +48,9 @@ class Origin:
         gallery, recipe = self.gallery, embedder.recipe
         if not gallery.has_features or not gallery.model.same_embedding(embedder.spec):
             return {}
-        self._meet([identity for identity in images.values() if identity not in self._met])
-        met = {path: self._met[identity] for path, identity in images.items()}
-        known = {path: item for path, item in met.items() if item is not None}
+        self._look_up([identity for identity in images.values() if identity not in self._seen])
+        found = {path: self._seen[identity] for path, identity in images.items()}
+        known = {path: item for path, item in found.items() if item is not None}
         if not known:
             return {}
         keys = [item.key for item in known.values()]
@@ -63,13 +63,13 @@ class Origin:
             cases[path] = Case(images[path], frame, sample, None, stored=True)
         return cases
 
-    def _meet(self, identities: Sequence[str]) -> None:
+    def _look_up(self, identities: Sequence[str]) -> None:
         """Look these images up, for good: the hits of one query are hits of others, too."""
         found = self.gallery.by_identity(identities) if identities else []
         firsts = [keys[0] for keys in found if keys]
         rows = iter(self.gallery.columns_of(firsts) if firsts else [])
         for identity, keys in zip(identities, found, strict=True):
-            self._met[identity] = _kept(keys[0], next(rows)) if keys else None
+            self._seen[identity] = _lendable(keys[0], next(rows)) if keys else None
 
     def negatives(self, request: Request, query: Case, count: int) -> list[tuple[str, str | None]]:
         """The images most like the query whose label is not the retrieved image's.
@@ -94,15 +94,15 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Lendable:
     """An item of an index, and what of it a case needs beside its maps."""
 
     key: ItemKey
     size: tuple[int, int]  # of the picture
 
 
-def _kept(key: ItemKey, row: Columns) -> _Kept:
-    return _Kept(key, str(row["sha256"]), cast("tuple[int, int]", (row["width"], row["height"])))
+def _lendable(key: ItemKey, row: Columns) -> _Lendable:
+    return _Lendable(key, cast("tuple[int, int]", (row["width"], row["height"])))
 
 
 @cache

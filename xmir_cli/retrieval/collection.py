@@ -26,7 +26,7 @@ def read_collection(source: str) -> Embeddings:
     return keep_usable(read_embeddings(source))[0]
 
 
-def matching(images: Embeddings, where: Sequence[tuple[str, str]]) -> Embeddings:
+def select_rows(images: Embeddings, where: Sequence[tuple[str, str]]) -> Embeddings:
     """The rows that have all the values; raises DataError when there is none."""
     allowed = np.ones(len(images.items), dtype=bool)
     for column, value in where:

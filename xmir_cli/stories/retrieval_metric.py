@@ -12,7 +12,7 @@ from xmir_cli.metrics.retrieval_rows import flat
 from xmir_cli.pictures.items import parse_where
 from xmir_cli.retrieval.collection import (
     copies,
-    matching,
+    select_rows,
     positions,
     read_collection,
     texts,
@@ -31,7 +31,7 @@ _DEFAULT_CUTOFFS = (1, 5, 10)
 def run(asked: RetrievalMetric) -> Records:
     """One `xmir.retrieval-metric/1` record."""
     everything = read_collection(asked.source)
-    chosen = matching(everything, parse_where(asked.where))
+    chosen = select_rows(everything, parse_where(asked.where))
     searched = _searched(asked, everything, chosen)
     _refuse_other_model(chosen, searched)
     queries, items = with_label(chosen), with_label(searched)
