@@ -78,7 +78,7 @@ def by_network(embedder: Embedder, query: Tensor, hits: list[Tensor]) -> Tensor:
 
 
 def build(embedder: Embedder, samples: list[Sample], folder: Path) -> tuple[str, list[str]]:
-    """An index of these images, and the paths it knows them by."""
+    """An index of these images, and the paths it knows them by, which stand for hashes, too."""
     spool, names = Spool(folder), [f"/{number:04}.png" for number in range(len(samples))]
     for sample in samples:
         spool.add(sample.features.numpy())
@@ -91,7 +91,8 @@ def build(embedder: Embedder, samples: list[Sample], folder: Path) -> tuple[str,
 
 
 def by_index(embedder: Embedder, index: str, names: list[str]) -> Tensor:
-    target, *others = [case.sample for case in origin_at(index).lend(embedder, names).values()]
+    known = origin_at(index).lend(embedder, {name: name for name in names})
+    target, *others = [case.sample for case in known.values()]
     with single_thread():
         return torch.stack([METHOD(embedder, target, other).saliency for other in others])
 
@@ -101,8 +102,13 @@ def written(embedder: Embedder, index: str, names: list[str], folder: Path) -> T
     cases = Cases(embedder, draws=False)
     explainer = Explainer(lambda _: cases, {"gradcam": METHOD}, ["retrieved"], output)
     query, *hits = names
-    record = {"index": index, "query": query}
-    group = [Request(hit, {**record, "retrieved": hit}, query, hit, embedder.spec) for hit in hits]
+    record = {"index": index, "query": query, "query_identity": query}
+    group = [
+        Request(
+            hit, {**record, "retrieved": hit, "retrieved_identity": hit}, query, hit, embedder.spec
+        )
+        for hit in hits
+    ]
     found = [record for _, record in explainer.explain(group)]
     return torch.stack([torch.from_numpy(np.load(str(each["saliency"]))) for each in found])
 
