@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xmir_cli.gallery.engines import absolute, describe_index, is_index, open_gallery
+from xmir_cli.gallery.engines import describe_index, is_index, make_absolute, open_gallery
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.protocol import Conditions, identity_in
@@ -29,7 +29,7 @@ ODD = ["'; DROP TABLE x; --", 'say "é"', "\\x41", "100%_", "日本", " "]
 def _folder(kind):
     def build(embeddings, place):
         build_gallery(embeddings, Path(f"{place}.xmir"), kind, GraphSettings())
-        return absolute(f"{place}.xmir")
+        return make_absolute(f"{place}.xmir")
 
     return build
 

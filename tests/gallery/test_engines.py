@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from xmir_cli.errors import UsageError
-from xmir_cli.gallery.engines import absolute, folder_of, is_index, is_url, open_gallery
+from xmir_cli.gallery.engines import folder_of, is_index, is_url, make_absolute, open_gallery
 
 TOLD = "xmir: error: redis://...: unknown kind of index; expected a folder NAME.xmir\n"
 
@@ -24,7 +24,7 @@ TOLD = "xmir: error: redis://...: unknown kind of index; expected a folder NAME.
 )
 def test_paths_and_urls_are_told_apart_by_their_names(name, url):
     assert is_url(name) is url
-    assert absolute(name) == (name if url else str(Path(name).absolute()))
+    assert make_absolute(name) == (name if url else str(Path(name).absolute()))
 
 
 def test_what_no_engine_knows_is_said_without_its_secrets():

@@ -1,1 +1,1 @@
-"""Galleries: indexes that are searched. `folder/` is the engine of indexes in a folder."""
+"""Galleries: what commands know of them (`protocol.py`), and what keeps them (`engines.py`)."""

@@ -57,7 +57,7 @@ def is_url(name: str) -> bool:
     return _URL.match(name) is not None
 
 
-def absolute(name: str) -> str:
+def make_absolute(name: str) -> str:
     """The name of the same index from wherever it is asked for."""
     return name if is_url(name) else str(Path(name).absolute())
 

@@ -9,7 +9,7 @@ from xmir_cli import console
 from xmir_cli.commands.query import Query
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.engines import absolute, open_gallery
+from xmir_cli.gallery.engines import make_absolute, open_gallery
 from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.pictures.items import Item, list_items, parse_where
 from xmir_cli.retrieval.answers import answer
@@ -35,7 +35,7 @@ def run(query: Query) -> Records:
     """One `xmir.retrieval/1` record a hit, nearest first, in the order of the queries."""
     region = None if query.region is None else parse_region(query.region)
     weights = None if query.model is None else str(query.model.absolute())
-    gallery = open_gallery(absolute(query.gallery), weights)
+    gallery = open_gallery(make_absolute(query.gallery), weights)
     ask = _Network(gallery, query)
     likes = find_examples(gallery, query.like or [], ask.image, "like")
     unlikes = find_examples(gallery, query.unlike or [], ask.image, "unlike")
