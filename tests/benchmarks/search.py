@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from timing import Times, arguments, chart, need, rounds, table
 
 from xmir_cli.gallery.folder.build import build_gallery
-from xmir_cli.gallery.folder.engine import GRAPH_PAYS, open_gallery
+from xmir_cli.gallery.folder.engine import open_gallery
+from xmir_cli.gallery.folder.gallery import GRAPH_PAYS
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.gallery.vectors import Vectors

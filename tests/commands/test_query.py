@@ -127,7 +127,7 @@ def test_items_of_nobody_are_not_of_the_same_patient_but_the_query_is_itself(xmi
 
 @pytest.mark.usefixtures("index")
 def test_an_approximate_index_answers_the_same(xmir, monkeypatch):
-    monkeypatch.setattr("xmir_cli.gallery.folder.engine.GRAPH_PAYS", 1)
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_PAYS", 1)
     exact = xmir("query", "--all", "--index", "e.xmir").records()
     assert xmir("index", "e.parquet", "-o", "g.xmir", "--kind", "hnsw").code == 0
     for flags in (["--top", "2"], [], ["--top", "9"], ["--where", "site=x"]):
@@ -143,9 +143,9 @@ def test_all_queries_of_a_command_count_towards_the_graph(xmir, monkeypatch):
     Path("g.xmir/graph.hnsw").write_bytes(b"damaged")
     np.save("q.npy", _vectors()[:2])
     flags = ["--index", "g.xmir", "--id", "a", "--id", "b", "--vector", "q.npy", "--all"]
-    monkeypatch.setattr("xmir_cli.gallery.folder.engine.GRAPH_PAYS", 10)
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_PAYS", 10)
     assert xmir("query", *flags, "--top", "1").code == 0
-    monkeypatch.setattr("xmir_cli.gallery.folder.engine.GRAPH_PAYS", 9)
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_PAYS", 9)
     assert "graph.hnsw: damaged index" in xmir("query", *flags, "--top", "1").stderr
 
 
@@ -237,7 +237,7 @@ def test_a_limit_must_name_a_column_and_a_count(xmir, per):
 
 @pytest.mark.usefixtures("index")
 def test_a_limit_looks_as_deep_as_it_must(xmir, monkeypatch):
-    monkeypatch.setattr("xmir_cli.gallery.folder.engine.GRAPH_PAYS", 1)
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_PAYS", 1)
     angles = np.linspace(0, 0.5, 100)
     items = pa.table(
         {

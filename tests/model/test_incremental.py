@@ -7,8 +7,8 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import AveragePool, GeMPool, MaxPool
 from xmir_cli.model.incremental import embed_hidden, make_base, program_if_cheaper
 from xmir_cli.model.network import Architecture, Network
-from xmir_cli.wire.model import ModelSpec, Preprocessing
 from xmir_cli.saliency.windows import GRIDS, boxes
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 SIZE = 64
 

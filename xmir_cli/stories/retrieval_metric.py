@@ -12,9 +12,9 @@ from xmir_cli.metrics.retrieval_rows import flat
 from xmir_cli.pictures.items import parse_where
 from xmir_cli.retrieval.collection import (
     copies,
-    select_rows,
     positions,
     read_collection,
+    select_rows,
     texts,
     with_label,
 )

@@ -9,7 +9,8 @@ import pytest
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder import manifest
 from xmir_cli.gallery.folder.build import build_gallery
-from xmir_cli.gallery.folder.engine import GRAPH_PAYS, open_gallery
+from xmir_cli.gallery.folder.engine import open_gallery
+from xmir_cli.gallery.folder.gallery import GRAPH_PAYS
 from xmir_cli.gallery.folder.manifest import GraphSettings, describe
 from xmir_cli.gallery.protocol import Conditions
 from xmir_cli.retrieval.queries import Question

@@ -1,194 +1,25 @@
-"""An index in a folder NAME.xmir: vectors, items, maps and perhaps a graph, mapped from the disk.
+"""The engine of indexes in a folder NAME.xmir: vectors, items, maps and perhaps a graph."""
 
-Its keys are the numbers of rows.
-"""
-
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache, partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
-from xmir_cli.errors import DataError, is_starved
-from xmir_cli.gallery.folder import exact
-from xmir_cli.gallery.folder.conditions import Selection, exclude, rows_of, select
-from xmir_cli.gallery.folder.exact import Neighbours, Scope
-from xmir_cli.gallery.folder.images import Images
+from xmir_cli.errors import DataError
+from xmir_cli.gallery.folder.gallery import FolderGallery, map_array
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.folder.manifest import (
     AGAIN,
     FEATURES,
-    GRAPH,
     ITEMS,
     NAME,
     VECTORS,
-    Manifest,
     read_manifest,
     verify,
 )
 from xmir_cli.gallery.folder.verified import verify_once
-from xmir_cli.gallery.protocol import (
-    EVERYTHING,
-    Chunk,
-    Columns,
-    Conditions,
-    Hits,
-    ItemKey,
-    Query,
-)
-from xmir_cli.gallery.texts import rows_sharing
-from xmir_cli.gallery.vectors import Vectors
-from xmir_cli.store.arrays import shape_of
-from xmir_cli.store.features import KIND
-from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
-
-# queries of one command from which a graph repays being read and checked, whatever the size of the
-# gallery: that costs as much as 80 to 250 queries by exact search (tests/benchmarks/search.py)
-GRAPH_PAYS = 256
-_SELECTIONS = 4  # that are held, of a byte a row
-
-
-class Searcher(Protocol):
-    """A faster way to the nearest of a gallery's vectors."""
-
-    def search(self, vectors: Vectors, queries: Vectors, k: int) -> list[Neighbours]:
-        """The k nearest rows of each query [B, D]; k is at most half of the gallery."""
-
-
-@dataclass(frozen=True)
-class FolderGallery:
-    """An opened index: unit vectors [N, D] mapped from the disk, and their items [N]."""
-
-    name: str
-    manifest: Manifest
-    vectors: Vectors
-    items: Items
-
-    @cached_property
-    def digest(self) -> str:
-        """Names the files and their content."""
-        files = sorted(self.manifest.files.items())
-        return hashlib.sha256(json.dumps(files).encode()).hexdigest()
-
-    @property
-    def model(self) -> ModelSpec:
-        """What the images were embedded by."""
-        return self.manifest.model
-
-    @property
-    def dim(self) -> int:
-        """The length D of the vectors."""
-        return self.manifest.dim
-
-    @property
-    def column_names(self) -> Sequence[str]:
-        """The columns of the items."""
-        return self.items.column_names
-
-    @property
-    def has_features(self) -> bool:
-        """Whether there is a file of feature maps."""
-        return FEATURES in self.manifest.files
-
-    def __len__(self) -> int:
-        return self.manifest.rows
-
-    def search(
-        self,
-        queries: Sequence[Query],
-        k: int,
-        conditions: Conditions = EVERYTHING,
-        job: int = 1,
-    ) -> list[Hits]:
-        """The k nearest items, by a graph where there is one and it pays."""
-        vectors = np.stack([query.vector for query in queries])
-        selection = self._select(conditions)
-        excluded = exclude(self.items, self._images, conditions, queries)
-        scope = Scope(selection.allowed, excluded)
-        search = partial(self._nearest, vectors, scope, job)
-        most = selection.most
-        found = search(k) if most is None else most.nearest(search, k)
-        return [Hits(near.rows.tolist(), near.similarities) for near in found]
-
-    def by_id(self, ids: Sequence[str]) -> list[ItemKey | None]:
-        """The row of each id."""
-        found = rows_sharing(self.items["id"], ids)
-        return [int(rows[0]) if len(rows) else None for rows in found]
-
-    def by_path(self, paths: Sequence[str]) -> list[list[ItemKey]]:
-        """The rows of each path."""
-        return [rows.tolist() for rows in rows_sharing(self.items["path"], paths)]
-
-    def by_identity(self, identities: Sequence[str]) -> list[list[ItemKey]]:
-        """The rows that are each image."""
-        return [rows.tolist() for rows in self._images.rows_of(identities, often=True)]
-
-    def vectors_of(self, keys: Sequence[ItemKey]) -> Vectors:
-        """The unit vectors [n, D] of rows."""
-        return np.asarray(self.vectors[rows_of(keys)])
-
-    def columns_of(self, keys: Sequence[ItemKey]) -> list[Columns]:
-        """All that is known of rows."""
-        found: list[Columns] = self.items.take(rows_of(keys)).to_pylist()
-        return found
-
-    def features_of(self, keys: Sequence[ItemKey]) -> NDArray[np.float16]:
-        """The feature maps [n, C, h, w] of rows."""
-        return np.asarray(self._features[rows_of(keys)])
-
-    def iterate(self, size: int, names: Sequence[str] | None = None) -> Iterator[Chunk]:
-        """All rows, `size` at a time; the vectors stay where they are mapped."""
-        for start in range(0, len(self), size):
-            rows = range(start, min(start + size, len(self)))
-            yield Chunk(rows, self.vectors[rows.start : rows.stop], self._columns(rows, names))
-
-    def _columns(self, rows: range, names: Sequence[str] | None) -> pa.Table:
-        if names is not None:
-            return pa.table({name: self.items[name][rows.start : rows.stop] for name in names})
-        return self.items.table() if len(rows) == len(self) else self.items.take(rows)
-
-    def _nearest(self, vectors: Vectors, scope: Scope, job: int, k: int) -> list[Neighbours]:
-        """The k nearest rows of each query [B, D], fewer where the scope leaves fewer."""
-        narrowed = scope.allowed is not None or any(len(rows) for rows in scope.excluded)
-        few = job < GRAPH_PAYS
-        if few or narrowed or k > len(self.vectors) // 2 or self.graph is None:
-            return exact.search(self.vectors, vectors, k, scope)
-        return self.graph.search(self.vectors, vectors, k)
-
-    @cached_property
-    def graph(self) -> Searcher | None:
-        """A faster way for many queries, when the index has one."""
-        settings = self.manifest.settings
-        if settings is None:
-            return None
-        # here, for exact indexes need no hnswlib
-        from xmir_cli.gallery.folder.hnsw import load  # noqa: PLC0415
-
-        path = verify_once(Path(self.name), GRAPH, self.manifest)
-        return load(path, self.manifest.rows, self.manifest.dim, settings)
-
-    @cached_property
-    def _features(self) -> NDArray[np.float16]:
-        """The feature maps [N, C, h, w], mapped."""
-        maps = _map(verify_once(Path(self.name), FEATURES, self.manifest))
-        if maps.dtype != KIND or maps.ndim != 4 or len(maps) != self.manifest.rows:
-            raise DataError(f"{self.name}: damaged index (sizes differ)", AGAIN)
-        return maps
-
-    @cached_property
-    def _images(self) -> Images:
-        return Images(self.items)
-
-    @cached_property
-    def _select(self) -> Callable[[Conditions], Selection]:
-        return lru_cache(_SELECTIONS)(partial(select, self.items))
+from xmir_cli.store.arrays import shape_of
 
 
 def open_gallery(name: str, weights: str | None = None) -> FolderGallery:
@@ -200,7 +31,7 @@ def open_gallery(name: str, weights: str | None = None) -> FolderGallery:
     folder = Path(name)
     manifest = read_manifest(folder)
     places = [verify_once(folder, file, manifest) for file in (VECTORS, ITEMS)]
-    vectors = _map(places[0])
+    vectors = map_array(places[0])
     items = Items(places[1])
     found = (vectors.dtype, *vectors.shape, len(items))
     if found != (np.float32, manifest.rows, manifest.dim, manifest.rows):
@@ -226,14 +57,3 @@ def describe_index(name: str) -> Record:
         del manifest[key]
     shape = {"features": shape_of(folder / FEATURES)[1:]} if FEATURES in found.files else {}
     return {"kind": "index", "search": manifest.pop("kind"), **manifest, **shape}
-
-
-def _map(path: Path) -> np.ndarray:
-    """The array in a file, mapped from the disk."""
-    try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (EOFError, OSError, ValueError) as error:
-        if is_starved(error):
-            raise MemoryError from None
-        raise DataError(f"{path.parent}: damaged index (not to be read)", AGAIN) from None
-    return array
