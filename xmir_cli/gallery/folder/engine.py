@@ -18,8 +18,8 @@ from xmir_cli.gallery.folder.manifest import (
     verify,
 )
 from xmir_cli.gallery.folder.verified import verify_once
-from xmir_cli.wire.records import Record
 from xmir_cli.store.arrays import shape_of
+from xmir_cli.wire.records import Record
 
 
 def open_gallery(name: str, weights: str | None = None) -> FolderGallery:
