@@ -43,8 +43,10 @@ class ModelSpec:
     weights_sha256: str = ""  # over the loaded tensors: names, shapes, values
 
     def to_json(self) -> Record:
-        """The spec as plain data for metadata, manifests and records."""
-        return asdict(self)
+        """The spec as plain data, as JSON has it, for metadata, manifests and records."""
+        recipe = asdict(self.preprocessing)
+        plain = {name: list(x) if isinstance(x, tuple) else x for name, x in recipe.items()}
+        return {**asdict(self), "preprocessing": plain}
 
     @staticmethod
     def from_json(data: object, where: str) -> "ModelSpec":
