@@ -2,7 +2,7 @@
 
 code  meaning
 0     done
-1     a bug (traceback)
+1     a bug (traceback; one line for the file of a saliency method)
 2     usage
 3     done, some inputs skipped
 4     a gate was not met (the output is still written)
@@ -68,6 +68,12 @@ class SettingError(XmirError):
     def __init__(self, name: str, message: str, hint: str = "", value: str = "") -> None:
         super().__init__(" ".join(part for part in (name, value) if part) + f": {message}", hint)
         self.name, self.message, self.value = name, message, value
+
+
+class MethodError(XmirError):
+    """The file of a saliency method does not say what help and flags are made of: a bug in it."""
+
+    code = 1
 
 
 class DataError(XmirError):

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from typer.models import ParameterInfo
 
-from xmir_cli.saliency import Entry, Setting, catalogue
+from xmir_cli.saliency import catalogue
+from xmir_cli.saliency.source import Entry, Setting
 
 Command = Callable[..., int]
 

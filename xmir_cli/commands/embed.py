@@ -13,6 +13,7 @@ from xmir_cli.errors import DataError, UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
+from xmir_cli.saliency import feature_methods
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import RECEIPT_COLUMNS, need_folder
 
@@ -60,8 +61,8 @@ class Embed:
         typer.Option(
             "--features",
             help="Also keep each image's last feature map, so that 'xmir saliency' makes maps "
-            "of activation, attention, gradcam, bilrp and weight-transfer without the network. "
-            "float16; 100 kB an image with densenet121.",
+            f"of {', '.join(feature_methods())} without the network. float16; 100 kB an image "
+            "with densenet121.",
         ),
     ] = False
     fast_decode: Annotated[

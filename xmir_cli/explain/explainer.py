@@ -13,7 +13,8 @@ from xmir_cli.explain.requests import Request
 from xmir_cli.explain.rivals import Others
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.program.workers import share_out, single_thread
-from xmir_cli.saliency.sample import Method, from_features, needs_gallery, similarity
+from xmir_cli.saliency import catalogue
+from xmir_cli.saliency.sample import Method, similarity
 from xmir_cli.wire.checks import check_similarity
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
@@ -81,7 +82,7 @@ class Explainer:
     @cached_property
     def _light(self) -> bool:
         """Whether no method needs inputs or forward passes."""
-        return all(map(from_features, self.methods.values()))
+        return all(catalogue()[name].from_features for name in self.methods)
 
     def _answer(
         self, embedder: Embedder, asked: Asked, found: Mapping[str, Case | ItemError]
@@ -145,7 +146,8 @@ class Explainer:
         found: Mapping[str, Case | ItemError],
     ) -> Pair:
         """The images of a request; raises ItemError when one is missing."""
-        lent = "index" in request.record and any(map(needs_gallery, self.methods.values()))
+        needed = any(catalogue()[name].need_gallery for name in self.methods)
+        lent = needed and "index" in request.record
         return Pair(
             _case(found, request.query),
             _case(found, request.retrieved),

@@ -12,8 +12,9 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.identity import split_name
 from xmir_cli.render.boxes import draw_boxes
 from xmir_cli.render.overlay import Display, overlay
+from xmir_cli.saliency import catalogue
 from xmir_cli.saliency.contrast import contrast
-from xmir_cli.saliency.sample import Explanation, Match, Method, Sample, needs_gallery
+from xmir_cli.saliency.sample import Explanation, Match, Method, Sample
 from xmir_cli.store.arrays import read_array, write_small_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
@@ -96,7 +97,7 @@ def make_map(
     there already and made of the same is not computed again.
     """
     place, names = output
-    settings = _settings(method, pair)
+    settings = _settings(name, method, pair)
     asked: Record = {"method": name, "settings": settings, "explains": pair.explains}
     images = {"query_sha256": pair.query.identity, "retrieved_sha256": pair.retrieved.identity}
     stored: Record = {"stored_features": pair.stored} if pair.stored else {}
@@ -129,13 +130,13 @@ def make_map(
     }
 
 
-def _settings(method: Method, pair: Pair) -> Record:
+def _settings(name: str, method: Method, pair: Pair) -> Record:
     settings: Record = dict(vars(method))  # a frozen dataclass: its settings and nothing else
     if pair.negatives:
         settings["negatives"] = [case.identity for case in pair.negatives]
     if pair.contrast:
         settings["contrast"] = pair.contrast.identity
-    if pair.origin and needs_gallery(method):
+    if pair.origin and catalogue()[name].need_gallery:
         settings["gallery"] = pair.origin.digest
     return settings
 

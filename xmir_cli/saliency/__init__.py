@@ -3,44 +3,21 @@
 The catalogue is read from the source text, so that help and argument errors need no torch.
 """
 
-import ast
 import importlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmir_cli.errors import SettingError
+from xmir_cli.saliency.source import Entry, Setting, Value, read_entry, refuse_two_kinds
 from xmir_cli.wire.old_settings import find_new_name
 
 if TYPE_CHECKING:
     from xmir_cli.saliency.sample import Method
 
-Value = int | float | str | bool
-
 _FOLDER = Path(__file__).parent / "methods"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One parameter of a method: `name: Annotated[kind, "help"] = default` in its class."""
-
-    name: str
-    kind: str  # int | float | str | bool | choice
-    choices: tuple[str, ...]  # of a choice
-    help: str
-    default: Value
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A method as the help shows it."""
-
-    name: str
-    summary: str
-    settings: tuple[Setting, ...]
 
 
 def method_names() -> list[str]:
@@ -50,8 +27,18 @@ def method_names() -> list[str]:
 
 @cache
 def catalogue() -> Mapping[str, Entry]:
-    """What every method is called, does and can be set to; imports none of them."""
-    return {name: _entry(name) for name in method_names()}
+    """What every method is called, does and can be set to; imports none of them.
+
+    Raises MethodError for a file that does not say it, naming the line.
+    """
+    entries = {name: read_entry(name, _FOLDER / f"{_stem(name)}.py") for name in method_names()}
+    refuse_two_kinds(list(entries.values()))
+    return entries
+
+
+def feature_methods() -> list[str]:
+    """The methods that need an image's last feature map alone."""
+    return [entry.name for entry in catalogue().values() if entry.from_features]
 
 
 def load_methods(names: str, settings: Mapping[str, str]) -> "dict[str, Method]":
@@ -151,33 +138,6 @@ def _owners(setting: str) -> str:
     return f"It is one of {', '.join(owners)}."
 
 
-def _entry(name: str) -> Entry:
-    tree = ast.parse((_FOLDER / f"{_stem(name)}.py").read_text(encoding="utf-8"))
-    body: Sequence[ast.stmt] = next(
-        node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Method"
-    )
-    fields = [_setting(node) for node in body if isinstance(node, ast.AnnAssign)]
-    summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
-    return Entry(name, summary, tuple(fields))
-
-
 def _stem(name: str) -> str:
     """The file of a method: its name in the flags has hyphens, a module's underscores."""
     return name.replace("-", "_")
-
-
-def _setting(node: ast.AnnAssign) -> Setting:
-    annotated = node.annotation
-    assert isinstance(node.target, ast.Name)
-    assert isinstance(annotated, ast.Subscript)
-    assert isinstance(annotated.slice, ast.Tuple)
-    assert node.value is not None
-    kind, text = annotated.slice.elts
-    choices: tuple[str, ...] = ()
-    if isinstance(kind, ast.Subscript):  # Literal["a", "b"]
-        listed: Sequence[str] = ast.literal_eval(kind.slice)
-        choices = tuple(listed)
-    name = "choice" if choices else ast.unparse(kind)
-    return Setting(
-        node.target.id, name, choices, ast.literal_eval(text), ast.literal_eval(node.value)
-    )

@@ -83,16 +83,6 @@ class Method(Protocol):
         """
 
 
-def needs_gallery(method: Method) -> bool:
-    """Whether a method says, by `need_gallery = True`, that its samples must carry a gallery."""
-    return bool(getattr(method, "need_gallery", False))
-
-
-def from_features(method: Method) -> bool:
-    """Whether a method says, by `from_features = True`, that it asks for no inputs and passes."""
-    return bool(getattr(method, "from_features", False))
-
-
 def similarity(first: Sample, second: Sample) -> float:
     """The cosine of the two embeddings, summed in float64."""
     return float(first.embedding.double() @ second.embedding.double())
