@@ -8,7 +8,7 @@ from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.saliency import hidden
-from xmir_cli.saliency.hidden import coarse_to_fine, hidden_embeddings, largest_error
+from xmir_cli.saliency.hidden import find_largest_error, hidden_embeddings, split_coarse_to_fine
 from xmir_cli.saliency.methods.occlusion import Method, correlation
 from xmir_cli.saliency.sample import make_samples
 from xmir_cli.saliency.windows import boxes
@@ -51,7 +51,7 @@ def test_error_stays_within_the_tolerance_and_is_stated(tolerance, deep, samples
     target, _, explained = samples()
     exact = embeddings(deep, target, explained)
     found = embeddings(deep, target, explained, similarity_tolerance=tolerance)
-    error = largest_error(found.embeddings - exact.embeddings, target)
+    error = find_largest_error(found.embeddings - exact.embeddings, target)
     assert error <= tolerance
     assert found.details["error"] <= tolerance / 2
     assert "error" not in exact.details
@@ -81,7 +81,7 @@ def test_later_target_that_the_probes_fail_starts_anew(deep, samples):
     again = embeddings(deep, first, explained, similarity_tolerance=1e-2)
     assert torch.equal(again.embeddings, rough.embeddings)
     embeddings(deep, second, explained, similarity_tolerance=1e-2)
-    assert largest_error(explained.memo[key][count:-1], second) <= 1e-2
+    assert find_largest_error(explained.memo[key][count:-1], second) <= 1e-2
 
 
 def test_tolerance_of_a_network_without_a_program_is_exact(deep, samples, monkeypatch):
@@ -94,7 +94,7 @@ def test_tolerance_of_a_network_without_a_program_is_exact(deep, samples, monkey
 def test_coarse_to_fine_takes_every_window_once_and_the_coarse_grid_first():
     windows = boxes(64, 8, 2, "valid")  # 29 x 29
     rows = torch.arange(len(windows))
-    parts = coarse_to_fine(windows, rows, 4)
+    parts = split_coarse_to_fine(windows, rows, 4)
     assert torch.cat(parts).sort().values.tolist() == rows.tolist()
     first = windows[parts[0]]
     assert len(first) == 8 * 8
@@ -102,7 +102,7 @@ def test_coarse_to_fine_takes_every_window_once_and_the_coarse_grid_first():
     sizes = list(itertools.accumulate(len(part) for part in parts))
     assert sizes[-1] == 29 * 29
     assert 15 * 15 in sizes  # every second place is complete before the finest starts
-    assert coarse_to_fine(windows, rows[:0], 4) == []
+    assert split_coarse_to_fine(windows, rows[:0], 4) == []
 
 
 def test_budget_that_is_over_leaves_the_coarse_grid_and_covers_the_image(

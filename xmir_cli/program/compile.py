@@ -37,6 +37,7 @@ def compile_program(features: nn.Module, size: int) -> Program | None:
 
 def _make_steps(nodes: Sequence[Node]) -> list[Step]:
     numbers = {id(node): number for number, node in enumerate(nodes)}
+    # a later reader replaces an earlier one
     last_readers = {id(source): node for node in nodes for source in node.inputs}
     return [
         _make_step(node, node.layer, numbers, last_readers)

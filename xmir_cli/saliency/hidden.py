@@ -1,4 +1,4 @@
-"""Embeddings of an image with each of many windows hidden: computed once, as exact as asked for."""
+"""Embeddings of an image with each of many windows hidden, computed once and kept."""
 
 import time
 from collections.abc import Hashable, Iterator
@@ -26,19 +26,19 @@ _CHUNK = 64  # windows computed between two looks at the clock
 
 @dataclass(frozen=True)
 class Hiding:
-    """What hides the windows, and how much trouble is taken."""
+    """What hides the windows, how exactly the embeddings are computed, and for how long."""
 
     name: tuple[Hashable, ...]  # of windows and fill, among all ways to hide parts of one image
     fill: Tensor  # [3, S, S] in model space
-    coarsest: int  # of the grid's steps, the largest that leaves no pixel uncovered
+    coarsest: int  # the grid's largest step with which every pixel is still covered
     incremental: bool
-    tolerance: float  # of a similarity; 0 is exact up to rounding
-    budget: float  # seconds; 0 has no end
+    tolerance: float  # the largest error of a similarity; 0 is exact up to rounding
+    budget: float  # seconds; 0 is without a limit
 
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """Unit embeddings [N, D], and the rows that were computed, in that order: all, in time."""
+    """Unit embeddings [N, D], and the computed rows in their order: all, if time suffices."""
 
     embeddings: Tensor
     rows: Tensor
@@ -52,9 +52,10 @@ def hidden_embeddings(
     """The embeddings with each window [N, 4] hidden, remembered in the explained image's memo.
 
     They do not depend on the target: one computation serves every query, both directions and
-    self-similarity. A window that hides what equals its fill changes nothing and costs nothing.
-    With a tolerance the target decides how far around a window changes are followed: probes, also
-    remembered, tell the error in its similarity, and a later target that they fail starts anew.
+    self-similarity. A window whose pixels equal the fill changes nothing and costs nothing.
+    With a tolerance, the target decides how far around a window changes are followed. Probes, which
+    are remembered, too, give the error in its similarity. If it is too large for a later target,
+    the embeddings are computed again.
     """
     start = time.monotonic()
     changed = box_sums((explained.input != how.fill).any(dim=0), windows) > 0
@@ -63,7 +64,7 @@ def hidden_embeddings(
     everything = torch.arange(len(windows))
     if key in explained.memo:  # the last row says whether it was incremental
         known, errors, way = explained.memo[key].tensor_split([len(windows), -1])
-        error = largest_error(errors, target)
+        error = find_largest_error(errors, target)
         if error <= how.tolerance:
             details = {"incremental": float(way[0, 0])}
             details |= {"error": error} if how.tolerance else {}
@@ -77,7 +78,7 @@ def hidden_embeddings(
         margin, errors = choose_margin(embedder, pictures, shown, base, (target, how.tolerance))
     embeddings = explained.embedding.repeat(len(windows), 1)
     rows = [(~changed).nonzero()[:, 0]]
-    for part in _in_time(changed.nonzero()[:, 0], windows, how, start):
+    for part in _split_in_time(changed.nonzero()[:, 0], windows, how, start):
         embeddings[part] = embed_hidden(embedder, pictures, windows[part], base, margin)
         rows.append(part)
     order = torch.cat(rows)
@@ -86,7 +87,7 @@ def hidden_embeddings(
         explained.memo[key] = torch.cat([embeddings, errors, way])
         # as it is kept, so that later targets see the same
         embeddings, errors, _ = explained.memo[key].tensor_split([len(windows), -1])
-    details |= {"error": largest_error(errors, target)} if how.tolerance else {}
+    details |= {"error": find_largest_error(errors, target)} if how.tolerance else {}
     return Hidden(embeddings, order, len(order) - len(rows[0]), details)
 
 
@@ -99,8 +100,10 @@ def choose_margin(
 ) -> tuple[int | None, Tensor]:
     """The smallest margin whose error in the similarity to a target is well within a tolerance.
 
-    Probes spread over the windows are computed exactly and with a few margins. None where no margin
-    will do or save work, and the probes' errors [P, D].
+    Probes, spread over the windows, are computed exactly and with a few margins.
+
+    Returns:
+        The margin, None if none is exact enough and useful; the probes' errors [P, D].
     """
     target, tolerance = wanted
     blocks = windows.split(max(1, len(windows) // (4 * 4)))
@@ -112,25 +115,25 @@ def choose_margin(
     while low < high:
         middle = (low + high) // 2
         found = embed_hidden(embedder, pictures, probes, base, margins[middle]) - exact
-        if largest_error(found, target) * _SAFETY <= tolerance:
+        if find_largest_error(found, target) * _SAFETY <= tolerance:
             chosen, errors, high = margins[middle], found, middle
         else:
             low = middle + 1
     return chosen, errors
 
 
-def largest_error(errors: Tensor, target: Sample) -> float:
-    """The largest error in the similarity to the target of embeddings that are off by [P, D]."""
+def find_largest_error(errors: Tensor, target: Sample) -> float:
+    """The largest error in the similarity to the target, given the embeddings' errors [P, D]."""
     return float((errors.double() @ target.embedding.double()).abs().max()) if len(errors) else 0.0
 
 
-def _in_time(rows: Tensor, windows: Tensor, how: Hiding, start: float) -> Iterator[Tensor]:
-    """The rows in parts: all at once, or from coarse to fine until the next would be too late."""
+def _split_in_time(rows: Tensor, windows: Tensor, how: Hiding, start: float) -> Iterator[Tensor]:
+    """The rows in parts: all at once; with a budget from coarse to fine, until it is spent."""
     if not how.budget:
         yield rows
         return
     begun, done = time.monotonic(), 0
-    for part in coarse_to_fine(windows, rows, how.coarsest):
+    for part in split_coarse_to_fine(windows, rows, how.coarsest):
         now = time.monotonic()
         if done and now + (now - begun) / done * len(part) > start + how.budget:
             return
@@ -138,10 +141,11 @@ def _in_time(rows: Tensor, windows: Tensor, how: Hiding, start: float) -> Iterat
         done += len(part)
 
 
-def coarse_to_fine(windows: Tensor, rows: Tensor, coarsest: int) -> list[Tensor]:
-    """`rows` of windows on a grid in parts: every `coarsest`-th place each way, then finer ones.
+def split_coarse_to_fine(windows: Tensor, rows: Tensor, coarsest: int) -> list[Tensor]:
+    """The rows of windows on a grid in parts: every `coarsest`-th place each way, then finer ones.
 
-    The first part is the whole coarse grid; the others are bands of it in a fixed, mixed order.
+    The first part is the coarse grid. The places of a finer grid follow in bands, in a mixed order
+    that is always the same.
     """
     down = windows[rows][:, [0, 2]].unique(dim=0, return_inverse=True)[1]
     across = windows[rows][:, [1, 3]].unique(dim=0, return_inverse=True)[1]
