@@ -44,7 +44,7 @@ def test_the_page_of_methods_holds_every_method_with_its_formula_its_source_and_
 
 def test_every_text_beside_the_package_is_a_page():
     texts = {path.stem for path in (ROOT / "xmir_cli" / "manual").glob("*.md")} - {"examples"}
-    assert texts == {page.partition(".")[0].removeprefix("xmir-") for page in manual.TEXTS}
+    assert texts == {page.partition(".")[0].removeprefix("xmir-") for page in manual.TEXT_PAGES}
 
 
 def test_the_markup_of_texts():

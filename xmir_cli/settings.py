@@ -9,7 +9,7 @@ import typer
 from typer.models import ParameterInfo
 
 from xmir_cli.saliency import catalogue
-from xmir_cli.saliency.source import Entry, Setting
+from xmir_cli.saliency.source import MethodEntry, Setting
 
 Command = Callable[..., int]
 
@@ -65,7 +65,7 @@ def spell_flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _owners(entries: Mapping[str, Entry]) -> dict[str, list[tuple[str, Setting]]]:
+def _owners(entries: Mapping[str, MethodEntry]) -> dict[str, list[tuple[str, Setting]]]:
     owners: dict[str, list[tuple[str, Setting]]] = {}
     for entry in entries.values():
         for setting in entry.settings:

@@ -23,7 +23,7 @@ from torchvision.transforms import v2
 
 from xmir_cli.embedding.slots import BATCHES, embed_slots
 from xmir_cli.errors import ItemError
-from xmir_cli.model.architectures import build
+from xmir_cli.model.architectures import build_architecture
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
@@ -127,7 +127,7 @@ def ours(embedder: Embedder, paths: list[str]) -> np.ndarray:
 
 def serve(pipe: Connection, name: str, size: int, weights: dict[str, Tensor]) -> None:
     """The plain script where nobody has touched malloc: embeddings for lists of paths."""
-    network = Network(build(name, size), None).eval()
+    network = Network(build_architecture(name, size), None).eval()
     network.load_state_dict(weights)
     while (paths := pipe.recv()) is not None:
         pipe.send(plain(network, Files(paths, size)).numpy())

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from xmir_cli.gallery.folder.manifest import read_manifest
+from xmir_cli.gallery.folder.manifest import read_index_manifest
 from xmir_cli.model.loader import load_embedder
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.view import to_input
@@ -34,7 +34,7 @@ def make_index(xmir):
         done = xmir("embed", *(f"{n}.png" for n in "abcde"), *flags, *heads, "-o", "e.parquet")
         assert (done.code, done.stderr) == (0, "")
         assert xmir("index", "e.parquet", "-o", "e.xmir").code == 0
-        return read_manifest(Path("e.xmir")).model
+        return read_index_manifest(Path("e.xmir")).model
 
     return make
 

@@ -13,7 +13,7 @@ from PIL import Image
 from xmir_cli import console, main
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, resolve_model
-from xmir_cli.store.checkpoint import read_header, read_tensors
+from xmir_cli.store.checkpoint import read_tensors, read_tensors_header
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.training import feed
 
@@ -125,7 +125,7 @@ def test_training_prints_a_record_an_epoch_and_a_receipt(train, data):
 def test_the_checkpoint_says_how_to_load_it_and_what_made_it(train, data, tiny_arch):
     train("--head", 8, "--input-size", 24)
     output = data.parent / "out.safetensors"
-    metadata = read_header(output)["__metadata__"]
+    metadata = read_tensors_header(output)["__metadata__"]
     assert metadata["xmir.schema"] == "xmir.checkpoint/1"
     spec = json.loads(metadata["xmir.model"])
     assert (spec["architecture"], spec["weights"], spec["head"]) == (tiny_arch, str(output), 8)
@@ -189,7 +189,7 @@ def test_without_attention_loss_the_run_is_the_one_from_before_there_was_any(tra
     output = data.parent / "out.safetensors"
     records = train().records()
     before = output.read_bytes()
-    asked = json.loads(read_header(output)["__metadata__"]["xmir.training"])["asked"]
+    asked = json.loads(read_tensors_header(output)["__metadata__"]["xmir.training"])["asked"]
     assert "attention_loss" not in asked
     assert [list(record) for record in records[:-1]] == [KEYS] * 2
     train("--attention-loss", 0, "--force")
@@ -201,7 +201,7 @@ def test_the_attention_loss_is_recorded_beside_the_triplet_loss(train, data):
     assert list(first) == [*KEYS[:3], "attention_loss", *KEYS[3:]]
     assert first["attention_loss"] > 0
     training = json.loads(
-        read_header(data.parent / "out.safetensors")["__metadata__"]["xmir.training"]
+        read_tensors_header(data.parent / "out.safetensors")["__metadata__"]["xmir.training"]
     )
     assert training["asked"]["attention_loss"] == 0.5
     assert training["epochs"][1]["attention_loss"] == second["attention_loss"]

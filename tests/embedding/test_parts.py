@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xmir_cli.embedding import parts as module
-from xmir_cli.embedding.leftover import folder_of, refuse_leftover
-from xmir_cli.embedding.parts import Parts, Row, to_embeddings
+from xmir_cli.embedding.leftover import parts_folder, refuse_leftover
+from xmir_cli.embedding.parts import EmbeddedRow, Parts, to_embeddings
 from xmir_cli.errors import ExistsError
 from xmir_cli.pictures.items import Item
 from xmir_cli.store.embeddings import write_embeddings
@@ -15,11 +15,11 @@ MODEL = ModelSpec("densenet121", "random:0", weights_sha256="ab")
 MADE = {"precision": "fp32"}
 
 
-def rows(*names: str) -> list[tuple[Item, Row]]:
+def rows(*names: str) -> list[tuple[Item, EmbeddedRow]]:
     return [
         (
             Item(name, f"/data/{name}", {"label": "x", "width": "theirs", "age": "7"}),
-            Row(f"hash of {name}", 4, 3, np.full(2, number, np.float32)),
+            EmbeddedRow(f"hash of {name}", 4, 3, np.full(2, number, np.float32)),
         )
         for number, name in enumerate(names)
     ]
@@ -55,18 +55,18 @@ def test_rows_are_kept_on_the_disk_and_taken_up_again(monkeypatch: pytest.Monkey
     assert later.known("/data/b", "hash of b").vector.tolist() == [1, 1]
     assert later.known("/data/b", "another hash") is None
     later.add(rows("a", "b", "c"))  # only c is new
-    assert sorted(path.name for path in folder_of(Path("a.parquet")).iterdir()) == [
+    assert sorted(path.name for path in parts_folder(Path("a.parquet")).iterdir()) == [
         "part-000000.parquet",
         "part-000001.parquet",
     ]
     assert parts().recall() == 3
     later.remove()
-    assert not folder_of(Path("a.parquet")).exists()
+    assert not parts_folder(Path("a.parquet")).exists()
 
 
 def test_short_runs_write_no_parts():
     parts().add(rows("a"))
-    assert not folder_of(Path("a.parquet")).exists()
+    assert not parts_folder(Path("a.parquet")).exists()
 
 
 def test_rows_of_other_models_or_arithmetic_are_not_taken():
@@ -86,6 +86,6 @@ def test_without_an_output_nothing_is_kept(monkeypatch: pytest.MonkeyPatch):
 
 def test_parts_of_an_interrupted_run_are_not_lost_silently():
     refuse_leftover(Path("a.parquet"))
-    folder_of(Path("a.parquet")).mkdir()
+    parts_folder(Path("a.parquet")).mkdir()
     with pytest.raises(ExistsError, match=r"a\.parquet\.parts: an interrupted run"):
         refuse_leftover(Path("a.parquet"))

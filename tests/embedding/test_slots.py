@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from xmir_cli.embedding.parts import Row
+from xmir_cli.embedding.parts import EmbeddedRow
 from xmir_cli.embedding.slots import embed_slots
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.model.loader import load_embedder
 from xmir_cli.wire.model import ModelSpec, Preprocessing
 
-KNOWN = Row("known", 1, 1, np.zeros(16, np.float32))
+KNOWN = EmbeddedRow("known", 1, 1, np.zeros(16, np.float32))
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_rows_equal_embedding_each_image_alone(embedder, paths: list[str]):
     slots = list(embed_slots(embedder, paths, 2, nothing, 2))
     assert [len(slot) for slot in slots] == [2, 2, 1]
     for path, row in zip(paths, [row for slot in slots for row in slot], strict=True):
-        assert isinstance(row, Row)
+        assert isinstance(row, EmbeddedRow)
         from xmir_cli.pictures.reading import read_image
 
         image = read_image(path, embedder.recipe).input
@@ -51,9 +51,9 @@ def test_rows_equal_embedding_each_image_alone(embedder, paths: list[str]):
 def test_errors_stand_in_their_place(embedder, paths: list[str]):
     Path(paths[1]).write_bytes(b"")
     (first, second) = embed_slots(embedder, paths[:4], 2, nothing, 2)
-    assert isinstance(first[0], Row)
+    assert isinstance(first[0], EmbeddedRow)
     assert isinstance(first[1], ItemError)
-    assert all(isinstance(row, Row) for row in second)
+    assert all(isinstance(row, EmbeddedRow) for row in second)
     Path(paths[0]).unlink()
     (first,) = embed_slots(embedder, paths[:2], 2, nothing, 2)
     assert [row.reason.split(":")[0] for row in first] == ["missing", "empty"]

@@ -171,9 +171,9 @@ def test_more_hits_than_there_are_and_vectors_of_another_length(xmir):
 @pytest.mark.usefixtures("world")
 def test_an_index_of_other_weights_is_refused(xmir, tiny_arch: str):
     manifest = Path("a.xmir/manifest.json")
-    from xmir_cli.gallery.folder.manifest import read_manifest
+    from xmir_cli.gallery.folder.manifest import read_index_manifest
 
-    found = read_manifest(Path("a.xmir"))
+    found = read_index_manifest(Path("a.xmir"))
     other = replace(found, model=replace(found.model, weights="random:1"))
     manifest.write_text(json.dumps(other.to_json()))
     result = xmir("query", "-i", "a.xmir", "d/0.png", "--device", "cpu")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from xmir_cli.errors import UsageError
-from xmir_cli.gallery.engines import folder_of, is_index, is_url, make_absolute, open_gallery
+from xmir_cli.gallery.engines import index_folder, is_index, is_url, make_absolute, open_gallery
 
 TOLD = "xmir: error: redis://...: unknown kind of index; expected a folder NAME.xmir\n"
 
@@ -28,7 +28,7 @@ def test_paths_and_urls_are_told_apart_by_their_names(name, url):
 
 
 def test_what_no_engine_knows_is_said_without_its_secrets():
-    for ask in (open_gallery, is_index, folder_of):
+    for ask in (open_gallery, is_index, index_folder):
         with pytest.raises(UsageError, match=r"^redis://\.\.\.: unknown kind of index; ") as found:
             ask("redis://me:secret@host")
         assert "secret" not in str(found.value)

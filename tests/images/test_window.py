@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xmir_cli.images.window import Function, Voi, limits, stretched, windowed
+from xmir_cli.images.window import Function, Voi, apply_window, find_limits, stretch
 
 
 def by_the_standard(x: float, c: float, w: float, function: Function) -> float:
@@ -30,19 +30,19 @@ def by_the_standard(x: float, c: float, w: float, function: Function) -> float:
 )
 def test_windows_are_those_of_the_standard(values, center, width, function):
     expected = [by_the_standard(x, center, width, function) for x in values]
-    found = windowed(np.array(values), Voi(center, width, function))
+    found = apply_window(np.array(values), Voi(center, width, function))
     assert found.dtype == np.float32
     assert np.allclose(found, expected, atol=0.01)
 
 
 def test_a_lung_window_by_hand():
     # centre -600, width 1500: black up to -1350, white above 149
-    found = windowed(np.array([-2000, -1350, -600.5, 149, 3000]), Voi(-600, 1500))
+    found = apply_window(np.array([-2000, -1350, -600.5, 149, 3000]), Voi(-600, 1500))
     assert found.tolist() == pytest.approx([0, 0, 127.5, 255, 255])
 
 
 def test_a_width_of_one_is_a_threshold():
-    assert windowed(np.array([9, 10, 11]), Voi(10, 1)).tolist() == [0, 255, 255]
+    assert apply_window(np.array([9, 10, 11]), Voi(10, 1)).tolist() == [0, 255, 255]
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_widths_that_the_standard_forbids_are_not_usable(voi):
 
 
 def test_stretching_puts_the_limits_at_black_and_white():
-    assert stretched(np.array([-5, 0, 5, 10, 20]), 0, 10).tolist() == [0, 0, 127.5, 255, 255]
-    assert stretched(np.array([3, 3]), 3, 3).tolist() == [0, 0]
+    assert stretch(np.array([-5, 0, 5, 10, 20]), 0, 10).tolist() == [0, 0, 127.5, 255, 255]
+    assert stretch(np.array([3, 3]), 3, 3).tolist() == [0, 0]
 
 
 def test_limits_are_percentiles():
     values = np.arange(101)
-    assert limits(values) == (0, 100)
-    assert limits(values, 5, 90) == (5, 90)
-    assert limits(np.array([])) == (0, 0)
+    assert find_limits(values) == (0, 100)
+    assert find_limits(values, 5, 90) == (5, 90)
+    assert find_limits(np.array([])) == (0, 0)

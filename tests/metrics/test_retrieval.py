@@ -4,7 +4,7 @@ from sklearn.metrics import average_precision_score
 
 from xmir_cli.metrics import retrieval
 from xmir_cli.metrics.ranking import Measures
-from xmir_cli.metrics.retrieval import Labelled, Scores, evaluate, leave_one_out
+from xmir_cli.metrics.retrieval import LabelledVectors, Scores, evaluate, leave_one_out
 
 MEASURES = Measures((1, 3))
 
@@ -20,7 +20,7 @@ def _random(count, classes=3, dim=8, seed=0, patients=None):
     groups = [None] * count
     if patients is not None:
         groups = [f"p{n}" if n else None for n in generator.integers(0, patients, count)]
-    return Labelled(_unit(generator.normal(size=(count, dim))), labels, groups)
+    return LabelledVectors(_unit(generator.normal(size=(count, dim))), labels, groups)
 
 
 def _naive(queries, gallery, own, cutoffs, same_group_counts=True):
@@ -85,7 +85,7 @@ def test_average_precision_equals_scikit_learns_where_scores_are_distinct():
 
 
 def test_clusters_far_apart_have_all_ones():
-    images = Labelled(
+    images = LabelledVectors(
         _unit(np.repeat(np.eye(3), 4, axis=0)), ["a"] * 4 + ["b"] * 4 + ["c"] * 4, [None] * 12
     )
     found = leave_one_out(images, MEASURES).scores
@@ -94,7 +94,7 @@ def test_clusters_far_apart_have_all_ones():
 
 def test_the_released_evaluator_reaches_its_ceiling_on_300_images():
     labels = [name for name in "abc" for _ in range(100)]
-    images = Labelled(_unit(np.repeat(np.eye(3), 100, axis=0)), labels, [None] * 300)
+    images = LabelledVectors(_unit(np.repeat(np.eye(3), 100, axis=0)), labels, [None] * 300)
     found = leave_one_out(images, Measures((1,), "x-mir")).scores.micro()
     assert found["map"] == pytest.approx(0.993322, abs=5e-7)
     assert found["p_at_1"] == 1
@@ -103,8 +103,8 @@ def test_the_released_evaluator_reaches_its_ceiling_on_300_images():
 def test_equal_images_rank_in_gallery_order():
     # 200 equal rows: only the gallery order decides, whatever the matrix product's last bit
     vectors = _unit(np.tile(np.random.default_rng(0).normal(size=(1, 37)), (201, 1)))
-    gallery = Labelled(vectors[:200], ["no"] * 100 + ["yes"] + ["no"] * 99, [None] * 200)
-    query = Labelled(vectors[200:], ["yes"], [None])
+    gallery = LabelledVectors(vectors[:200], ["no"] * 100 + ["yes"] + ["no"] * 99, [None] * 200)
+    query = LabelledVectors(vectors[200:], ["yes"], [None])
     found = evaluate(query, gallery, np.array([-1]), MEASURES).scores.micro()
     assert found["mrr"] == 1 / 101
 
@@ -123,7 +123,9 @@ def test_the_size_of_a_block_changes_nothing(monkeypatch):
 def test_a_rotation_changes_nothing():
     images = _random(40)
     rotation = np.linalg.qr(np.random.default_rng(3).normal(size=(8, 8)))[0]
-    turned = Labelled((images.vectors @ rotation).astype(np.float32), images.labels, images.groups)
+    turned = LabelledVectors(
+        (images.vectors @ rotation).astype(np.float32), images.labels, images.groups
+    )
     expected = leave_one_out(images, MEASURES).scores.values
     np.testing.assert_allclose(leave_one_out(turned, MEASURES).scores.values, expected, atol=1e-12)
 
@@ -131,7 +133,9 @@ def test_a_rotation_changes_nothing():
 def test_images_of_the_same_patient_can_be_left_out():
     # each image's twin is of the same patient; without it the nearest is of the other class
     vectors = _unit([[1, 0], [1, 0.01], [1, 0.5], [1, 0.51], [0, 1], [0, 1]])
-    images = Labelled(vectors, ["a", "a", "b", "b", "a", "b"], ["p", "p", "q", "q", None, None])
+    images = LabelledVectors(
+        vectors, ["a", "a", "b", "b", "a", "b"], ["p", "p", "q", "q", None, None]
+    )
     found = leave_one_out(images, MEASURES)
     assert found.scores.values[:4, 1].tolist() == [1, 1, 1, 1]
     assert found.other_groups.values[:4, 1].tolist() == [0, 0, 0, 0]
@@ -143,7 +147,7 @@ def test_without_groups_there_is_nothing_to_leave_out():
 
 def test_near_duplicates_are_counted_without_the_query_itself():
     vectors = _unit([[1, 0], [1, 0], [1, 0.001], [0, 1], [1, 1]])
-    images = Labelled(vectors, ["a"] * 5, [None] * 5)
+    images = LabelledVectors(vectors, ["a"] * 5, [None] * 5)
     assert leave_one_out(images, MEASURES).near_duplicates.tolist() == [2, 2, 2, 0, 0]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from xmir_cli.metrics.sanity import agreement, scaled, spearman, ssim
+from xmir_cli.metrics.sanity import agreement, scale_to_one, spearman, ssim
 
 
 def a_map(seed, size=20):
@@ -58,12 +58,12 @@ def naive_ssim(x, y):
 
 
 def test_ssim_equals_the_formula_in_every_window():
-    first, second = scaled(a_map(0, 16)), scaled(a_map(0, 16) + 0.5 * a_map(1, 16))
+    first, second = scale_to_one(a_map(0, 16)), scale_to_one(a_map(0, 16) + 0.5 * a_map(1, 16))
     assert ssim(first, second) == pytest.approx(naive_ssim(first, second), abs=1e-10)
 
 
 def test_scaling_leaves_nothing_but_shape():
-    assert scaled(a_map(0)).min() == 0
-    assert scaled(a_map(0)).max() == 1
-    np.testing.assert_allclose(scaled(5 * a_map(0) - 3), scaled(a_map(0)), atol=1e-12)
-    assert not scaled(np.full((3, 3), 7.0)).any()
+    assert scale_to_one(a_map(0)).min() == 0
+    assert scale_to_one(a_map(0)).max() == 1
+    np.testing.assert_allclose(scale_to_one(5 * a_map(0) - 3), scale_to_one(a_map(0)), atol=1e-12)
+    assert not scale_to_one(np.full((3, 3), 7.0)).any()

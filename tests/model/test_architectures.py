@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from xmir_cli.errors import ModelError
-from xmir_cli.model.architectures import build, trust
+from xmir_cli.model.architectures import build_architecture, trust
 from xmir_cli.model.network import Network
 from xmir_cli.model.weights import _place
 
@@ -36,7 +36,7 @@ def library_and_ours(name: str, size: int) -> tuple[nn.Module, Network]:
         if isinstance(module, nn.LayerNorm):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.5, 0.5)
-    architecture = build(name, size)
+    architecture = build_architecture(name, size)
     ours = Network(architecture, None).eval()
     placed, _ = _place(library.state_dict(), ours, architecture.names)
     ours.load_state_dict({**ours.state_dict(), **placed})
@@ -63,7 +63,7 @@ def test_features_and_head_equal_the_librarys_own_forward(name):
 
 @pytest.mark.parametrize("name", [name for name in SIZES if not name.startswith("vit")])
 def test_the_cells_sum_to_the_raw_embedding(name):
-    ours = Network(build(name, SIZES[name]), 12).eval()
+    ours = Network(build_architecture(name, SIZES[name]), 12).eval()
     with torch.no_grad():
         features = ours.features(torch.randn(2, 3, SIZES[name], SIZES[name]))
         total = ours.head.cells(features).sum(dim=1)
@@ -71,7 +71,7 @@ def test_the_cells_sum_to_the_raw_embedding(name):
 
 
 def test_a_class_token_has_no_exact_cells():
-    ours = Network(build("vit_b_16", 64), None).eval()
+    ours = Network(build_architecture("vit_b_16", 64), None).eval()
     with torch.no_grad():
         features = ours.features(torch.randn(1, 3, 64, 64))
     assert features.shape[2:] == (4, 4)
@@ -88,7 +88,7 @@ def test_timm_networks_equal_timms_own_embedding(name):
     torch.manual_seed(0)
     library = timm.create_model(name, pretrained=False, num_classes=0).eval()
     size = 224 if "224" in name else 64
-    architecture = build(f"timm:{name}", size)
+    architecture = build_architecture(f"timm:{name}", size)
     ours = Network(architecture, None).eval()
     placed, dropped = _place(library.state_dict(), ours, architecture.names)
     assert not dropped
@@ -113,13 +113,13 @@ def test_timm_networks_equal_timms_own_embedding(name):
 def test_an_unknown_name_says_what_is_known(name, message):
     trust(name)
     with pytest.raises(ModelError, match=message):
-        build(name)
+        build_architecture(name)
 
 
 def test_a_function_that_returns_something_else_is_refused():
     trust("builtins:dict")
     with pytest.raises(ModelError, match="expected an xmir Architecture, found dict"):
-        build("builtins:dict")
+        build_architecture("builtins:dict")
 
 
 @pytest.fixture
@@ -142,18 +142,18 @@ def test_code_that_only_data_name_does_not_run(code):
     file, trace = code
     for name in (f"{file}:network", "os:abort", "xmir_cli.main:run"):
         with pytest.raises(ModelError, match="data alone do not make xmir run it"):
-            build(name)
+            build_architecture(name)
     assert not trace.exists()
 
 
 def test_code_runs_once_it_is_named_or_lies_where_the_user_keeps_it(code, monkeypatch):
     file, trace = code
     trust(f"{file}:network")
-    assert build(f"{file}:network").channels == 4
+    assert build_architecture(f"{file}:network").channels == 4
     monkeypatch.setenv("XMIR_NETWORKS", f"/nowhere:{file.parent}")
-    assert build(f"{file.parent}/../folder/net.py:network").channels == 4
+    assert build_architecture(f"{file.parent}/../folder/net.py:network").channels == 4
     with pytest.raises(ModelError, match="no function named other"):
-        build(f"{file}:other")
+        build_architecture(f"{file}:other")
     assert trace.exists()
 
 
@@ -161,10 +161,10 @@ def test_code_runs_once_it_is_named_or_lies_where_the_user_keeps_it(code, monkey
 def test_module_may_be_allowed_by_name(allowed, monkeypatch):
     monkeypatch.setenv("XMIR_NETWORKS", allowed)
     with pytest.raises(ModelError, match="no function named nothing"):
-        build("os.path:nothing")
+        build_architecture("os.path:nothing")
     for name in ("osmosis:nothing", "subprocess:run"):
         with pytest.raises(ModelError, match="data alone"):
-            build(name)
+            build_architecture(name)
 
 
 def test_link_out_of_the_users_folder_is_not_in_it(code, tmp_path, monkeypatch):
@@ -174,5 +174,5 @@ def test_link_out_of_the_users_folder_is_not_in_it(code, tmp_path, monkeypatch):
     (mine / "net.py").symlink_to(file)
     monkeypatch.setenv("XMIR_NETWORKS", str(mine))
     with pytest.raises(ModelError, match="data alone"):
-        build(f"{mine / 'net.py'}:network")
+        build_architecture(f"{mine / 'net.py'}:network")
     assert not trace.exists()

@@ -11,7 +11,7 @@ from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.images.decode import decode_bytes
 from xmir_cli.images.picture import Picture
 from xmir_cli.model import loader
-from xmir_cli.model.architectures import build
+from xmir_cli.model.architectures import build_architecture
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.model.loader import load_embedder, pick_device, resolve_model
@@ -154,7 +154,7 @@ def vgg():
 def test_many_images_embed_as_the_network_itself_embeds_them(name):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = Network(vgg() if name == "vgg" else build(name, 64), None)
+        network = Network(vgg() if name == "vgg" else build_architecture(name, 64), None)
         images = torch.randn(16, 3, 64, 64)
     spec = ModelSpec(name, "random:0", None, Preprocessing(64, 64))
     embedder = Embedder(network, spec, torch.device("cpu"))

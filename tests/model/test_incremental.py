@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from xmir_cli.model.architectures import build
+from xmir_cli.model.architectures import build_architecture
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import AveragePool, GeMPool, MaxPool
 from xmir_cli.model.incremental import embed_hidden, make_base, program_if_cheaper
@@ -134,7 +134,7 @@ def test_windows_as_large_as_the_image_pass_whole():
 
 
 def test_squeeze_and_excitation_from_the_start_passes_whole():
-    features = build("efficientnet_b0").features
+    features = build_architecture("efficientnet_b0").features
     embedder = embedder_of(features, 1280, SIZE)
     assert program_if_cheaper(embedder, boxes(SIZE, 16, 16, "valid")) is None
 

@@ -3,7 +3,7 @@ import torch
 
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, load_network, resolve_model
-from xmir_cli.model.randomize import blocks, fresh, randomized, stages
+from xmir_cli.model.randomize import list_blocks, load_fresh, randomize, stages
 from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 
@@ -21,9 +21,9 @@ def changed(first, second):
 
 
 def test_every_tensor_belongs_to_exactly_one_block(trained):
-    names = [name for block in blocks(trained.network) for name in block.tensors]
+    names = [name for block in list_blocks(trained.network) for name in block.tensors]
     assert sorted(names) == sorted(trained.network.state_dict())
-    assert [block.name for block in blocks(trained.network)] == [
+    assert [block.name for block in list_blocks(trained.network)] == [
         "features.0+features.1",
         "features.3+features.4",
         "head",
@@ -42,12 +42,12 @@ BLOCKS = {
 @pytest.mark.parametrize("architecture", BLOCKS)
 def test_blocks_are_the_stages_of_the_network(architecture):
     network = load_network(ModelSpec(architecture, "random:0", 4, Preprocessing()))
-    assert " ".join(block.name for block in blocks(network)) == BLOCKS[architecture]
+    assert " ".join(block.name for block in list_blocks(network)) == BLOCKS[architecture]
 
 
 def test_a_network_without_head_has_no_head_block(tiny_arch):
     spec = resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0"))
-    assert [block.name for block in blocks(load_network(spec))][-1] == "features.3+features.4"
+    assert [block.name for block in list_blocks(load_network(spec))][-1] == "features.3+features.4"
 
 
 def test_cascading_goes_from_the_output_to_the_input(trained):
@@ -65,11 +65,11 @@ def test_full_is_none_and_all(trained):
 
 
 def test_an_independent_stage_changes_its_block_alone_and_the_trained_network_never(trained):
-    donor = fresh(trained.spec, 5)
+    donor = load_fresh(trained.spec, 5)
     before = {name: tensor.clone() for name, tensor in trained.network.state_dict().items()}
     for stage in stages(trained.network, "independent")[1:-1]:
         (block,) = stage.blocks
-        made = randomized(trained, donor, stage)
+        made = randomize(trained, donor, stage)
         differing = changed(trained.network, made.network)
         assert differing
         assert differing <= set(block.tensors)
@@ -78,8 +78,8 @@ def test_an_independent_stage_changes_its_block_alone_and_the_trained_network_ne
 
 
 def test_the_last_stage_is_the_constructors_network(trained):
-    donor = fresh(trained.spec, 5)
-    made = randomized(trained, donor, stages(trained.network, "cascading")[-1])
+    donor = load_fresh(trained.spec, 5)
+    made = randomize(trained, donor, stages(trained.network, "cascading")[-1])
     assert not changed(donor, made.network)
     again = load_embedder(
         resolve_model(
@@ -92,6 +92,6 @@ def test_the_last_stage_is_the_constructors_network(trained):
 
 
 def test_fresh_batch_norm_forgets_its_statistics(trained):
-    state = fresh(trained.spec, 1).state_dict()
+    state = load_fresh(trained.spec, 1).state_dict()
     assert torch.equal(state["features.1.running_var"], torch.ones(8))
     assert torch.equal(state["features.1.running_mean"], torch.zeros(8))

@@ -11,7 +11,7 @@ from xmir_cli.errors import ModelError
 from xmir_cli.model import weights
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, load_network, resolve_model
-from xmir_cli.model.weights import digest, fill
+from xmir_cli.model.weights import fill, hash_weights
 from xmir_cli.store.checkpoint import write_tensors
 from xmir_cli.wire.model import ModelSpec
 
@@ -145,7 +145,7 @@ def test_xmirs_own_checkpoint_says_what_it_is(tiny_arch, tmp_path):
     write_tensors(path, made.network.state_dict(), metadata)
     again = resolve_model(ModelChoice(model=str(path)))
     assert again == replace(made.spec, weights=str(path))
-    assert digest(load_embedder(again, "cpu").network) == made.spec.weights_sha256
+    assert hash_weights(load_embedder(again, "cpu").network) == made.spec.weights_sha256
 
 
 def test_other_weights_than_the_recorded_ones_are_refused(tiny_arch):
@@ -156,7 +156,8 @@ def test_other_weights_than_the_recorded_ones_are_refused(tiny_arch):
 
 def test_random_weights_follow_their_seed(tiny_arch):
     one, same, other = (
-        digest(load_network(spec(f"random:{seed}", architecture=tiny_arch))) for seed in (1, 1, 2)
+        hash_weights(load_network(spec(f"random:{seed}", architecture=tiny_arch)))
+        for seed in (1, 1, 2)
     )
     assert one == same != other
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from xmir_cli.model.architectures import build
+from xmir_cli.model.architectures import build_architecture
 from xmir_cli.program.compile import compile_program
 
 SIZE = 64
@@ -56,7 +56,7 @@ def relative(found, expected):
 @torch.no_grad()
 @pytest.mark.parametrize("name", FAMILIES)
 def test_changed_part_of_a_known_network_gives_what_the_whole_image_gives(name):
-    features = lively(build(TIMM.get(name, name)).features)
+    features = lively(build_architecture(TIMM.get(name, name)).features)
     program = compile_program(features, SIZE)
     assert program is not None
     image = torch.randn(3, SIZE, SIZE)
@@ -72,7 +72,7 @@ def test_changed_part_of_a_known_network_gives_what_the_whole_image_gives(name):
 
 
 def test_tiny_network_of_the_users_own_is_followed(tiny_arch):
-    features = lively(build(tiny_arch).features)
+    features = lively(build_architecture(tiny_arch).features)
     program = compile_program(features, 32)
     assert program is not None
     image = torch.randn(1, 3, 32, 32)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xmir_cli.render.colormap import COLORMAPS, automatic, colors, is_diverging, scale
+from xmir_cli.render.colormap import COLORMAPS, choose_colormap, colors, is_diverging, scale
 
 # relative luminance, for "brighter is more"
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
@@ -42,8 +42,8 @@ def test_colours_keep_the_shape_of_the_values():
 
 
 def test_signed_maps_are_drawn_diverging_and_others_sequential():
-    assert automatic(np.array([-0.1, 1.0])) == "blue-red"
-    assert automatic(np.array([0.0, 1.0])) == "inferno"
+    assert choose_colormap(np.array([-0.1, 1.0])) == "blue-red"
+    assert choose_colormap(np.array([0.0, 1.0])) == "inferno"
 
 
 def test_scale_is_the_largest_absolute_value_and_never_zero():

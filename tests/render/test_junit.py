@@ -1,13 +1,13 @@
 from xml.etree import ElementTree
 
-from xmir_cli.render.junit import Case, junit
+from xmir_cli.render.junit import JunitCase, junit
 
 
 def test_the_xml_counts_and_names_its_cases():
     cases = [
-        Case("m", "good"),
-        Case("m", "bad", failure="0.1 < 0.2"),
-        Case("n", "no", error="gone"),
+        JunitCase("m", "good"),
+        JunitCase("m", "bad", failure="0.1 < 0.2"),
+        JunitCase("n", "no", error="gone"),
     ]
     assert junit("suite", cases) == (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -24,7 +24,7 @@ def test_the_xml_counts_and_names_its_cases():
 
 def test_no_name_breaks_out_of_its_attribute():
     evil = "\"/><x y='1'>&\x1b]0;\x00\ud800"
-    text = junit(evil, [Case(evil, evil, failure=evil)])
+    text = junit(evil, [JunitCase(evil, evil, failure=evil)])
     root = ElementTree.fromstring(text.encode())  # noqa: S314 # our own
     (case,) = root[0]
     assert (case.tag, case.get("name"), len(case)) == (

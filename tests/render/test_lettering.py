@@ -1,15 +1,15 @@
 """Long names never leave their place."""
 
-from xmir_cli.render.lettering import font, shortened
+from xmir_cli.render.lettering import font, shorten
 
 
 def test_a_name_that_fits_stays_as_it_is():
-    assert shortened("chest.png", font(12), 200) == "chest.png"
+    assert shorten("chest.png", font(12), 200) == "chest.png"
 
 
 def test_a_long_name_keeps_its_ends_and_fits():
     face = font(12)
-    short = shortened("a-very-long-name-of-a-picture-0001.png", face, 100)
+    short = shorten("a-very-long-name-of-a-picture-0001.png", face, 100)
     assert face.getlength(short) <= 100
     assert short[0] == "a"
     assert short.endswith("png")
@@ -17,4 +17,4 @@ def test_a_long_name_keeps_its_ends_and_fits():
 
 
 def test_no_room_at_all_leaves_the_dots():
-    assert shortened("abcdef", font(12), 1) == "…"
+    assert shorten("abcdef", font(12), 1) == "…"

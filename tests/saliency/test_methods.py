@@ -8,7 +8,7 @@ import torch
 
 from xmir_cli.errors import SettingError
 from xmir_cli.saliency import catalogue, load_method, load_methods, method_names
-from xmir_cli.saliency.sample import Labelled, make_samples
+from xmir_cli.saliency.sample import LabelledGallery, make_samples
 
 SMALL = {"occlusion": {"window_size": "8", "stride": "4"}, "rise": {"masks": "40"}}
 CONTROLS = {"random", "center", "edges", "uniform"}
@@ -27,7 +27,7 @@ def samples(embedder, inputs):
     own = np.stack([sample.embedding.numpy() for sample in found])
     others = np.eye(own.shape[1], dtype=np.float32)[:3]
     labels = np.array([0] * len(own) + [0, 1, 1])
-    gallery = Labelled(np.concatenate([own, others]), labels)
+    gallery = LabelledGallery(np.concatenate([own, others]), labels)
     return [replace(sample, gallery=gallery) for sample in found]
 
 

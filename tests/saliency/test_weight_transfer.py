@@ -7,13 +7,13 @@ import torch
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import unit
 from xmir_cli.saliency.methods.weight_transfer import MARGIN, Method, anchor_direction, anchors
-from xmir_cli.saliency.sample import Labelled, make_samples
+from xmir_cli.saliency.sample import LabelledGallery, make_samples
 
 LABELS = np.array([0, 0, 0, 1, 1, 2, -1])
 
 
 def gallery_of(samples, labels=LABELS):
-    return Labelled(np.stack([sample.embedding.numpy() for sample in samples]), labels)
+    return LabelledGallery(np.stack([sample.embedding.numpy() for sample in samples]), labels)
 
 
 def triplet_costs(gallery, anchor, raw):
@@ -33,7 +33,7 @@ def test_direction_is_minus_the_gradient_of_the_violating_triplets(anchor):
     generator = np.random.default_rng(anchor)
     vectors = generator.normal(size=(7, 5))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    gallery = Labelled(vectors, LABELS)
+    gallery = LabelledGallery(vectors, LABELS)
     raw = torch.from_numpy(vectors[anchor]).double().requires_grad_()
     costs = [cost for cost in triplet_costs(gallery, anchor, raw) if cost.item() > 0]
     assert 0 < len(costs) < len(triplet_costs(gallery, anchor, raw))
@@ -45,7 +45,7 @@ def test_direction_is_minus_the_gradient_of_the_violating_triplets(anchor):
 
 def test_where_no_triplet_violates_all_of_them_count():
     vectors = np.array([[1, 0, 0], [0.9, 0.436, 0], [-1, 0, 0], [0, 0, 1]], dtype=np.float32)
-    gallery = Labelled(vectors, np.array([0, 0, 1, 1]))
+    gallery = LabelledGallery(vectors, np.array([0, 0, 1, 1]))
     raw = torch.from_numpy(vectors[0]).double().requires_grad_()
     costs = triplet_costs(gallery, 0, raw)
     assert max(cost.item() for cost in costs) < 0

@@ -11,9 +11,9 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.scoring import pairs
 from xmir_cli.scoring.pairs import PairScorer
-from xmir_cli.scoring.tasks import Pair, Task
+from xmir_cli.scoring.tasks import TargetPair, Task
 from xmir_cli.wire.schema import read_view
-from xmir_cli.wire.schemas.saliency import Saliency
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def embedder(tiny_arch):
 def task(embedder, tmp_path):
     Image.new("L", (40, 40), 90).save(tmp_path / "a.png")
     np.save(tmp_path / "map.npy", np.random.default_rng(0).random((32, 32)))
-    pair = Pair("a.png", "a.png", embedder.spec)
+    pair = TargetPair("a.png", "a.png", embedder.spec)
     record = {"query": "a.png", "retrieved": "a.png", "method": "hand", "saliency": "map.npy"}
-    return Task("line 1", read_view(Saliency, record), pair)
+    return Task("line 1", read_view(SaliencyRecord, record), pair)
 
 
 def test_a_network_is_loaded_once_for_all_pairs(embedder, task):
@@ -89,7 +89,7 @@ def test_every_image_and_every_end_is_embedded_once(embedder, task, monkeypatch)
     scorer = PairScorer(Protocol(steps=4), (), lambda _: embedder)
     spec = embedder.spec
     there, back, other = (
-        [replace(task, pair=Pair(*names, spec))] * count
+        [replace(task, pair=TargetPair(*names, spec))] * count
         for names, count in [
             (("a.png", "b.png"), 2),
             (("b.png", "a.png"), 1),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, safe_open, save_file
 
 from xmir_cli.errors import ModelError
-from xmir_cli.store.checkpoint import read_header, read_tensors, write_tensors
+from xmir_cli.store.checkpoint import read_tensors, read_tensors_header, write_tensors
 
 KINDS = [
     torch.float32,
@@ -79,7 +79,7 @@ def test_views_are_stored_as_they_look(tmp_path: Path):
 
 def test_header_tells_shapes_without_reading_tensors(tmp_path: Path):
     write_tensors(tmp_path / "a", {"w": torch.zeros(2, 3)}, {"k": "v"})
-    assert read_header(tmp_path / "a") == {
+    assert read_tensors_header(tmp_path / "a") == {
         "__metadata__": {"k": "v"},
         "w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
     }
@@ -124,7 +124,7 @@ def test_forged_headers_are_refused(tmp_path: Path, header: object, data: bytes)
 def test_tensors_must_fill_the_file(tmp_path: Path, data: bytes):
     path = raw(tmp_path / "a", {"w": ENTRY}, data)
     with pytest.raises(ModelError, match=rf"expected 8 bytes of tensors, found {len(data)}"):
-        read_header(path)
+        read_tensors_header(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"1234567", b"\xff" * 20, b"PK\x03\x04" + bytes(60)])

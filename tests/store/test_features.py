@@ -12,7 +12,7 @@ import pytest
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.store import features as module
 from xmir_cli.store.embeddings import Embeddings, read_embeddings, write_embeddings, write_stream
-from xmir_cli.store.features import Features, Spool
+from xmir_cli.store.features import FeatureMaps, Spool
 from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("densenet121", "random:0", 4, weights_sha256="ab" * 32)
@@ -23,7 +23,7 @@ def maps(rows: int) -> np.ndarray:
     return np.random.default_rng(rows).normal(size=(rows, *SHAPE)).astype(np.float16)
 
 
-def all_of(features: Features | None) -> np.ndarray:
+def all_of(features: FeatureMaps | None) -> np.ndarray:
     assert features is not None
     return np.concatenate(list(features.blocks()))
 
@@ -70,7 +70,7 @@ def test_a_value_beyond_float16_is_refused_and_a_large_one_is_not():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 65504.0, -65504.0, 0.0, 6e-8])
 def test_finite_is_numpys(value: float):
     given = np.array([1, value, 2], np.float16)
-    assert module.finite(given) == np.isfinite(given).all()
+    assert module.is_finite(given) == np.isfinite(given).all()
 
 
 def test_only_some_rows():

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.store.manifest import is_manifest, read_manifest
+from xmir_cli.store.manifest import is_manifest, read_table
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -15,7 +15,7 @@ def written(path: Path, content: str | bytes) -> Path:
 
 def refused(path: Path) -> str:
     with pytest.raises(DataError) as caught:
-        read_manifest(path)
+        read_table(path)
     return str(caught.value).removeprefix(f"{path}: ")
 
 
@@ -32,7 +32,7 @@ def test_tables_are_known_by_their_extension():
 @pytest.mark.parametrize(("name", "separator"), [("a.csv", ","), ("a.tsv", "\t")])
 def test_text_tables_give_text_and_none_for_empty(tmp_path: Path, name: str, separator: str):
     text = "path,label,age\na.png,covid-19,\n\nb.png,,007\n".replace(",", separator)
-    assert read_manifest(written(tmp_path / name, text)) == [
+    assert read_table(written(tmp_path / name, text)) == [
         {"path": "a.png", "label": "covid-19", "age": None},
         {"path": "b.png", "label": None, "age": "007"},
     ]
@@ -40,7 +40,7 @@ def test_text_tables_give_text_and_none_for_empty(tmp_path: Path, name: str, sep
 
 def test_quotes_newlines_and_marks_of_other_programs_are_understood(tmp_path: Path):
     data = b'\xef\xbb\xbfpath,note\r\n"a,b.png","two\nlines"\r\n\xff.png,x\r\n'
-    rows = read_manifest(written(tmp_path / "a.csv", data))
+    rows = read_table(written(tmp_path / "a.csv", data))
     assert rows == [
         {"path": "a,b.png", "note": "two\nlines"},
         {"path": "\udcff.png", "note": "x"},
@@ -58,7 +58,7 @@ def test_parquet_gives_the_same_rows_and_leaves_computed_columns_out(tmp_path: P
         }
     )
     pq.write_table(table, tmp_path / "a.parquet")
-    assert read_manifest(tmp_path / "a.parquet") == [
+    assert read_table(tmp_path / "a.parquet") == [
         {"path": "a.png", "label": "x", "age": "7"},
         {"path": "b.png", "label": None, "age": "8"},
     ]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xmir_cli.store.names import restored, storable
+from xmir_cli.store.names import escape_name, restore_name
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ from xmir_cli.store.names import restored, storable
     ],
 )
 def test_only_what_is_no_utf8_or_looks_like_it_is_escaped(text: str, stored: str):
-    assert storable(text) == stored
-    assert restored(stored) == text
+    assert escape_name(text) == stored
+    assert restore_name(stored) == text
 
 
 @given(st.binary() | st.text("\\xf80a\xff").map(os.fsencode))
 def test_every_file_name_comes_back(name: bytes):
-    stored = storable(os.fsdecode(name))
+    stored = escape_name(os.fsdecode(name))
     assert stored.encode("utf-8", "strict") is not None
-    assert os.fsencode(restored(stored)) == name
+    assert os.fsencode(restore_name(stored)) == name

@@ -21,7 +21,7 @@ import torch
 
 with atheris.instrument_imports(include=["xmir_cli"]):
     from xmir_cli.console import Skips
-    from xmir_cli.embedding.parts import Row, to_embeddings
+    from xmir_cli.embedding.parts import EmbeddedRow, to_embeddings
     from xmir_cli.errors import XmirError
     from xmir_cli.explain.requests import read_requests
     from xmir_cli.images.decode import decode_bytes
@@ -32,7 +32,7 @@ with atheris.instrument_imports(include=["xmir_cli"]):
     from xmir_cli.store.checkpoint import read_tensors, write_tensors
     from xmir_cli.store.embeddings import read_embeddings, write_embeddings
     from xmir_cli.store.jsonl import read_records
-    from xmir_cli.store.manifest import read_manifest
+    from xmir_cli.store.manifest import read_table
     from xmir_cli.wire.model import ModelSpec
     from xmir_cli.wire.records import Record
 
@@ -75,7 +75,7 @@ TARGETS = {
     "array": _file("a.npy", read_array),
     "tensors": _file("a.safetensors", read_tensors),
     "table": _file("a.parquet", lambda path: read_embeddings(str(path))),
-    "manifest": _file("a.csv", read_manifest),
+    "manifest": _file("a.csv", read_table),
 }
 
 
@@ -98,7 +98,7 @@ def _seeds(name: str) -> Iterator[bytes]:
             write_tensors(path, {"a": torch.ones(2, 3)}, {"xmir.schema": "x"})
         else:
             item = Item("a", "/a.png", {})
-            row = Row("0" * 64, 4, 4, np.ones(4, np.float32))
+            row = EmbeddedRow("0" * 64, 4, 4, np.ones(4, np.float32))
             write_embeddings(path, to_embeddings([(item, row)], [], SPEC, {}))
         yield path.read_bytes()
 

@@ -13,7 +13,7 @@ from xmir_cli.errors import ModelError
 from xmir_cli.model.head import OpaqueHead
 from xmir_cli.model.loader import load_embedder
 from xmir_cli.model.network import Architecture, Network
-from xmir_cli.model.weights import digest
+from xmir_cli.model.weights import hash_weights
 from xmir_cli.saliency.methods.attention import Method
 from xmir_cli.saliency.sample import make_samples
 from xmir_cli.saliency.upsample import upsample
@@ -23,7 +23,7 @@ from xmir_cli.training.attention import (
     attention_maps,
     check_maps,
     draw_triplets,
-    scaled,
+    scale_to_one,
 )
 from xmir_cli.training.loop import Settings, Trainer
 from xmir_cli.training.losses import triplet_loss
@@ -101,7 +101,7 @@ def test_gradients_reach_every_weight_and_flow_through_the_maps(network, images,
     unnoticed = {"features.0.bias", "features.3.bias"}  # the batch norm after it takes it away
     assert {name for name, value in whole.items() if value.abs().max() < 1e-6} <= unnoticed
     module = sys.modules[attention_loss.__module__]
-    monkeypatch.setattr(module, "scaled", lambda maps: scaled(maps).detach())
+    monkeypatch.setattr(module, "scale_to_one", lambda maps: scale_to_one(maps).detach())
     for name, cut in gradients().items():
         if name not in {*unnoticed, "head.after.0.bias"}:
             assert (whole[name] - cut).norm() > 0.01 * whole[name].norm(), name
@@ -125,7 +125,7 @@ def test_frozen_features_still_train_the_head(network, images):
 
 def test_maps_are_scaled_from_0_to_1_and_a_flat_one_is_0():
     maps = torch.tensor([[[2.0, 4.0], [3.0, 6.0]], [[5.0, 5.0], [5.0, 5.0]]])
-    assert scaled(maps).tolist() == [[[0, 0.5], [0.25, 1]], [[0, 0], [0, 0]]]
+    assert scale_to_one(maps).tolist() == [[[0, 0.5], [0.25, 1]], [[0, 0], [0, 0]]]
 
 
 def test_equal_images_cost_nothing_and_have_finite_gradients(network, images):
@@ -175,7 +175,7 @@ def test_training_with_it_repeats_and_differs_from_training_without(feed, exampl
         feed.embedder = load_embedder(spec, "cpu")
         trainer = Trainer(feed, Settings(per_class=4, learning_rate=5e-3, attention_loss=gamma))
         outcomes.append(trainer.epoch(1, examples))
-        digests.append(digest(trainer.network))
+        digests.append(hash_weights(trainer.network))
     assert digests[0] != digests[1] == digests[2]
     assert outcomes[0].attention_loss is None
     assert 0 < outcomes[1].attention_loss == outcomes[2].attention_loss

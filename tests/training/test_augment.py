@@ -6,7 +6,7 @@ from PIL import Image
 
 from xmir_cli.images.picture import Picture
 from xmir_cli.pictures.view import resize_picture, view_picture
-from xmir_cli.training.augment import Augmentation, augment, random_box
+from xmir_cli.training.augment import Augmentation, augment, draw_crop
 
 NOTHING = Augmentation(flip=False)
 
@@ -54,7 +54,7 @@ def test_random_resized_crops_have_the_size_of_the_input_and_differ(embedder, mo
 def test_boxes_lie_inside_and_keep_area_and_shape():
     rng = np.random.default_rng(0)
     for _ in range(500):
-        left, top, right, bottom = random_box(256, 300, rng)
+        left, top, right, bottom = draw_crop(256, 300, rng)
         assert 0 <= left < right <= 256
         assert 0 <= top < bottom <= 300
         wide, high = right - left, bottom - top
@@ -64,7 +64,7 @@ def test_boxes_lie_inside_and_keep_area_and_shape():
 
 def test_boxes_reach_every_border_and_both_ends_of_the_area():
     rng = np.random.default_rng(0)
-    boxes = [random_box(64, 64, rng) for _ in range(3000)]
+    boxes = [draw_crop(64, 64, rng) for _ in range(3000)]
     areas = [(right - left) * (bottom - top) / 64**2 for left, top, right, bottom in boxes]
     assert min(areas) < 0.1
     assert max(areas) > 0.9
@@ -77,7 +77,7 @@ def test_boxes_reach_every_border_and_both_ends_of_the_area():
     [(1000, 30, (480, 0, 520, 30)), (30, 1000, (0, 480, 30, 520)), (1, 1, (0, 0, 1, 1))],
 )
 def test_a_very_long_picture_gives_its_middle(width, height, box):
-    boxes = {random_box(width, height, np.random.default_rng(seed)) for seed in range(20)}
+    boxes = {draw_crop(width, height, np.random.default_rng(seed)) for seed in range(20)}
     assert box in boxes
 
 
@@ -89,7 +89,7 @@ def test_boxes_have_the_spread_of_torchvisions():
     image, rng = torch.zeros(1, 256, 320), np.random.default_rng(0)
     get = transforms.RandomResizedCrop.get_params
     theirs = np.array([get(image, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)])
-    ours = np.array([random_box(320, 256, rng) for _ in range(4000)])
+    ours = np.array([draw_crop(320, 256, rng) for _ in range(4000)])
     ours = np.stack([ours[:, 1], ours[:, 0], ours[:, 3] - ours[:, 1], ours[:, 2] - ours[:, 0]], 1)
     assert np.allclose(ours.mean(axis=0), theirs.mean(axis=0), atol=4)
     assert np.allclose(ours.std(axis=0), theirs.std(axis=0), atol=4)

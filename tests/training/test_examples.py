@@ -3,7 +3,7 @@
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.training.examples import Example, contradictions, divide
+from xmir_cli.training.examples import Example, divide, find_contradictions
 
 
 def rows(*splits: str | None) -> list[Example]:
@@ -60,5 +60,5 @@ def test_patients_on_both_sides_are_counted():
 
 def test_copies_with_different_labels_contradict_each_other():
     marked = [Example(n, n, label, mark=mark) for n, label, mark in ("ax1", "by1", "cx2", "dx2")]
-    assert names(contradictions(marked)) == ["a", "b"]
-    assert contradictions(marked[1:]) == []
+    assert names(find_contradictions(marked)) == ["a", "b"]
+    assert find_contradictions(marked[1:]) == []

@@ -7,14 +7,14 @@ import torch
 
 from xmir_cli.errors import DataError, ModelError, SettingError
 from xmir_cli.model.loader import load_embedder
-from xmir_cli.model.weights import digest
+from xmir_cli.model.weights import hash_weights
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.view import resize_picture
 from xmir_cli.training import state
 from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.freeze import blocks
+from xmir_cli.training.freeze import list_freezable
 from xmir_cli.training.loop import Settings, Trainer, has_bf16
 from xmir_cli.training.losses import triplet_loss
 from xmir_cli.training.pictures import Pictures
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_threads(embedder, exa
     for jobs, seed in ((1, 0), (3, 0), (1, 1)):
         trainer = Trainer(new_feed(embedder, jobs), replace(SETTINGS, seed=seed))
         trainer.epoch(1, examples)
-        weights.append(digest(trainer.network))
+        weights.append(hash_weights(trainer.network))
     assert weights[0] == weights[1] != weights[2]
 
 
@@ -70,7 +70,7 @@ def test_a_restored_state_continues_to_the_same_weights(embedder, examples):
     resumed = Trainer(new_feed(embedder), SETTINGS)
     state.restore(resumed.network, resumed.optimizer, taken, "here")
     resumed.epoch(2, examples)
-    assert digest(resumed.network) == digest(whole.network)
+    assert hash_weights(resumed.network) == hash_weights(whole.network)
 
 
 def test_the_state_of_another_network_is_refused(feed):
@@ -119,8 +119,8 @@ def test_frozen_batch_norms_keep_weights_and_statistics(feed, examples):
 def test_blocks_open_plain_containers_only():
     inner = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.ReLU(), torch.nn.Linear(1, 1))
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), inner)
-    assert list(blocks(network)) == [network[0], inner[0], inner[2]]
-    assert list(blocks(torch.nn.Sequential(network))) == [network[0], inner[0], inner[2]]
+    assert list(list_freezable(network)) == [network[0], inner[0], inner[2]]
+    assert list(list_freezable(torch.nn.Sequential(network))) == [network[0], inner[0], inner[2]]
 
 
 def test_more_frozen_layers_than_there_are_is_refused(feed):

@@ -6,9 +6,9 @@ from xmir_cli.errors import ItemError
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.schema import keys_of, read_view
 from xmir_cli.wire.schemas import all_schemas, path_keys
-from xmir_cli.wire.schemas.causal import Causal
-from xmir_cli.wire.schemas.retrieval import Retrieval
-from xmir_cli.wire.schemas.saliency import Saliency
+from xmir_cli.wire.schemas.causal import CausalRecord
+from xmir_cli.wire.schemas.retrieval import RetrievalRecord
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 PAIR = {"query": "q.png", "retrieved": "r.png"}
 
@@ -21,7 +21,7 @@ def test_a_view_has_the_values_and_the_whole_record():
         "mine": [1],
         "model": ModelSpec("a", "b").to_json(),
     }
-    view = read_view(Saliency, record)
+    view = read_view(SaliencyRecord, record)
     assert (view.query, view.rank, view.similarity, view.explains) == ("q.png", 2, 1, "retrieved")
     assert view.model == ModelSpec("a", "b")
     assert view.record is record
@@ -46,7 +46,7 @@ def test_a_view_has_the_values_and_the_whole_record():
         ({"negatives": [1]}, "negatives: expected a string or strings, found list"),
     ],
 )
-@pytest.mark.parametrize("schema", [Saliency, Causal])
+@pytest.mark.parametrize("schema", [SaliencyRecord, CausalRecord])
 def test_a_fault_has_the_same_words_in_every_stage(schema, change, fault):
     with pytest.raises(ItemError) as caught:
         read_view(schema, {**PAIR, **change})
@@ -54,12 +54,16 @@ def test_a_fault_has_the_same_words_in_every_stage(schema, change, fault):
 
 
 def test_null_counts_as_absent():
-    view = read_view(Saliency, {**PAIR, "query_label": None, "explains": None, "overlay": None})
+    view = read_view(
+        SaliencyRecord, {**PAIR, "query_label": None, "explains": None, "overlay": None}
+    )
     assert (view.query_label, view.explains, view.overlay) == (None, "retrieved", None)
 
 
 def test_every_stage_keeps_the_keys_of_the_one_before():
-    first, second, third = (list(keys_of(each)) for each in (Retrieval, Saliency, Causal))
+    first, second, third = (
+        list(keys_of(each)) for each in (RetrievalRecord, SaliencyRecord, CausalRecord)
+    )
     assert second[: len(first)] == first
     assert third[: len(second)] == second
 

@@ -19,7 +19,7 @@ GRID = 32  # side of the maps that are kept for the permutation test: 4 kB an im
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledImage:
     """An image file and its class."""
 
     path: str
@@ -67,7 +67,7 @@ class Averaging:
 
 
 def average_classes(
-    items: Sequence[Labelled], how: Averaging, skips: Skips, advance: Callable[[], None]
+    items: Sequence[LabelledImage], how: Averaging, skips: Skips, advance: Callable[[], None]
 ) -> dict[str, ClassAverage]:
     """The averages of every class among the items; what cannot be read goes to `skips`.
 
@@ -92,9 +92,9 @@ def average_classes(
 
 
 def _read_all(
-    items: Sequence[Labelled], how: Averaging, skips: Skips
-) -> Iterator[tuple[Labelled, Reading]]:
-    def load(item: Labelled) -> Reading:
+    items: Sequence[LabelledImage], how: Averaging, skips: Skips
+) -> Iterator[tuple[LabelledImage, Reading]]:
+    def load(item: LabelledImage) -> Reading:
         return read_image(item.path, how.embedder.recipe)
 
     for item, reading in zip(items, decode_all(items, load, how.jobs), strict=True):
@@ -105,8 +105,8 @@ def _read_all(
 
 
 def _batches(
-    readings: Iterator[tuple[Labelled, Reading]], size: int
-) -> Iterator[list[tuple[Labelled, Reading]]]:
+    readings: Iterator[tuple[LabelledImage, Reading]], size: int
+) -> Iterator[list[tuple[LabelledImage, Reading]]]:
     while batch := list(itertools.islice(readings, size)):
         yield batch
 

@@ -13,14 +13,14 @@ from PIL import Image, ImageChops, ImageFilter
 from xmir_cli.classes.averages import ClassAverage
 from xmir_cli.classes.moments import MapDifference, subtract_means
 from xmir_cli.classes.permutation import corrected_p
-from xmir_cli.render.colormap import automatic, scale
+from xmir_cli.render.colormap import choose_colormap, scale
 from xmir_cli.render.overlay import Display, overlay
-from xmir_cli.render.panels import SIDE, Panel, Row, figure
+from xmir_cli.render.panels import SIDE, Panel, PanelRow, figure
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.difference import Difference
+from xmir_cli.wire.schemas.difference import DifferenceRecord
 
 SIGNIFICANT = 0.05  # corrected over the whole map
 _SIGNED = "blue-red"  # zero in the middle
@@ -77,7 +77,7 @@ def write_classes(averages: Averages, folder: Path) -> None:
         error = moments.standard_error().astype(np.float32)
         write_array(folder / f"mean-{name}-error.npy", error)
         _save(averages.picture(label), folder / f"average-{name}.png")
-        drawn = _drawn(averages, moments.mean, [label], automatic(moments.mean), largest)
+        drawn = _drawn(averages, moments.mean, [label], choose_colormap(moments.mean), largest)
         _save(drawn, folder / f"mean-{name}.png")
 
 
@@ -91,15 +91,15 @@ def write_figure(averages: Averages, path: Path, title: str) -> None:
     """Average images, mean maps and differences in three rows, after figure 6 of the paper."""
     means = [averages.mean(label) for label in averages.classes]
     largest, signed = scale(np.stack(means)), _largest_difference(averages)
-    name = automatic(np.stack(means))
+    name = choose_colormap(np.stack(means))
     counts = [f"{label} (n = {each.count})" for label, each in averages.classes.items()]
     captions = dict(zip(averages.classes, counts, strict=True))
     rows = [
-        Row(
+        PanelRow(
             "Average image",
             [Panel(captions[label], averages.picture(label)) for label in captions],
         ),
-        Row(
+        PanelRow(
             f"Mean self-similarity saliency: {title}",
             [
                 Panel(label, _drawn(averages, averages.mean(label), [label], name, largest))
@@ -108,7 +108,7 @@ def write_figure(averages: Averages, path: Path, title: str) -> None:
             name,
             largest,
         ),
-        Row(
+        PanelRow(
             "Difference of the means: red where the first class is more salient, blue the second"
             + (f"; p < {SIGNIFICANT} inside the lines" if averages.permutations else ""),
             [
@@ -146,7 +146,7 @@ def _write_difference(
     _save(_draw_difference(averages, pair, largest), picture)
     tested = _write_chance(averages, pair, folder / f"{stem}-p.npy", len(shown.mean))
     return {
-        "schema": Difference.NAME,
+        "schema": DifferenceRecord.NAME,
         "class_a": first,
         "class_b": second,
         "n_a": averages.classes[first].count,

@@ -8,7 +8,7 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.engines import folder_of, is_index
+from xmir_cli.gallery.engines import index_folder, is_index
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.printer import Shown
 from xmir_cli.store.atomic import refuse_existing
@@ -60,7 +60,7 @@ class Index:
     @property
     def folder(self) -> Path:
         """Where the index goes."""
-        return folder_of(self.output)
+        return index_folder(self.output)
 
     @property
     def shown(self) -> Shown:

@@ -5,14 +5,14 @@ from pathlib import Path
 from xmir_cli.errors import ExistsError
 
 
-def folder_of(output: Path) -> Path:
+def parts_folder(output: Path) -> Path:
     """Where the parts of an output lie."""
     return output.with_name(f"{output.name}.parts")
 
 
 def refuse_leftover(output: Path) -> None:
     """Raise ExistsError when an interrupted run has left parts that would be lost."""
-    folder = folder_of(output)
+    folder = parts_folder(output)
     if folder.exists():
         raise ExistsError(
             f"{folder}: an interrupted run has left its parts there",

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from xmir_cli.embedding.leftover import folder_of
+from xmir_cli.embedding.leftover import parts_folder
 from xmir_cli.errors import DataError
 from xmir_cli.pictures.items import Item
 from xmir_cli.store.embedding_table import COLUMNS, EMBEDDING, Embeddings
 from xmir_cli.store.embeddings import read_embeddings, write_embeddings
-from xmir_cli.store.features import FEATURES, Spool
-from xmir_cli.store.names import storable
+from xmir_cli.store.features import FEATURE_COLUMN, Spool
+from xmir_cli.store.names import escape_name
 from xmir_cli.wire.columns import DECODED, PATIENT_HASH, TAG_COLUMNS
 from xmir_cli.wire.model import ModelSpec
 
@@ -26,7 +26,7 @@ PART_SECONDS = 10.0  # of work that a killed run may lose
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class EmbeddedRow:
     """An image that was embedded."""
 
     sha256: str  # of the file
@@ -38,7 +38,7 @@ class Row:
 
 
 def to_embeddings(
-    rows: Sequence[tuple[Item, Row]],
+    rows: Sequence[tuple[Item, EmbeddedRow]],
     columns: Sequence[str],
     model: ModelSpec,
     made: Mapping[str, str],
@@ -47,11 +47,11 @@ def to_embeddings(
     """The table of embedded images: the columns of the contract, then the manifest's others."""
     told = [name for name in _TOLD if any(name in row.columns for _, row in rows)]
     names = dict.fromkeys(["label", "patient", "split", *columns, *told])
-    own = _OWN if spool is None else _OWN | {FEATURES}
+    own = _OWN if spool is None else _OWN | {FEATURE_COLUMN}
     carried = [name for name in names if name not in own]
     table: dict[str, list[str | None] | list[str] | list[int]] = {
-        "id": [storable(item.id) for item, _ in rows],
-        "path": [storable(item.path) for item, _ in rows],
+        "id": [escape_name(item.id) for item, _ in rows],
+        "path": [escape_name(item.path) for item, _ in rows],
         "sha256": [row.sha256 for _, row in rows],
         "width": [row.width for _, row in rows],
         "height": [row.height for _, row in rows],
@@ -59,7 +59,9 @@ def to_embeddings(
     for name in carried:
         # the manifest knows better than the file
         values = [item.columns.get(name) or row.columns.get(name) for item, row in rows]
-        table[storable(name)] = [None if value is None else storable(value) for value in values]
+        table[escape_name(name)] = [
+            None if value is None else escape_name(value) for value in values
+        ]
     items = pa.table(
         {name: pa.array(values, COLUMNS.get(name, pa.string())) for name, values in table.items()}
     )
@@ -95,15 +97,15 @@ class Parts:
         self.spool = Spool(output and output.parent) if features else None
         self.keep = None if self.spool is None else self.spool.add
         self.output, self.columns, self.model, self.made = output, columns, model, made
-        self.rows: dict[tuple[str, str], Row] = {}
-        self.fresh: list[tuple[Item, Row]] = []
+        self.rows: dict[tuple[str, str], EmbeddedRow] = {}
+        self.fresh: list[tuple[Item, EmbeddedRow]] = []
         self.written = time.monotonic()
         self.number = 0
 
     def recall(self) -> int:
         """Take up the rows of the output and of the parts that this model made; how many."""
         assert self.output is not None
-        parts = sorted(folder_of(self.output).glob("part-*.parquet"))
+        parts = sorted(parts_folder(self.output).glob("part-*.parquet"))
         for path in [self.output, *parts]:
             with suppress(DataError):  # not there, or damaged: made again
                 found = read_embeddings(str(path))
@@ -112,28 +114,28 @@ class Parts:
         self.number = len(parts)
         return len(self.rows)
 
-    def known(self, path: str, sha256: str) -> Row | None:
+    def known(self, path: str, sha256: str) -> EmbeddedRow | None:
         """The row of a file with these contents at this place, if an earlier run made it."""
-        return self.rows.get((storable(path), sha256))
+        return self.rows.get((escape_name(path), sha256))
 
-    def add(self, rows: Sequence[tuple[Item, Row]]) -> None:
+    def add(self, rows: Sequence[tuple[Item, EmbeddedRow]]) -> None:
         """Remember rows, the new ones on the disk from time to time."""
         self.fresh.extend(row for row in rows if self.known(row[0].path, row[1].sha256) is None)
         due = time.monotonic() - self.written >= PART_SECONDS
         if self.fresh and due and self.output is not None:
-            folder = folder_of(self.output)
+            folder = parts_folder(self.output)
             folder.mkdir(exist_ok=True)
             write_embeddings(folder / f"part-{self.number:06}.parquet", self.table(self.fresh))
             self.fresh, self.number, self.written = [], self.number + 1, time.monotonic()
 
-    def table(self, rows: Sequence[tuple[Item, Row]]) -> Embeddings:
+    def table(self, rows: Sequence[tuple[Item, EmbeddedRow]]) -> Embeddings:
         """Rows as a table of embeddings."""
         return to_embeddings(rows, self.columns, self.model, self.made, self.spool)
 
     def remove(self) -> None:
         """The output is written, or everything is made again: the parts are of no more use."""
         if self.output is not None:
-            shutil.rmtree(folder_of(self.output), ignore_errors=True)
+            shutil.rmtree(parts_folder(self.output), ignore_errors=True)
 
     def _take(self, found: Embeddings) -> None:
         own = ["path", "sha256", "width", "height"]
@@ -145,5 +147,7 @@ class Parts:
                 return
             numbers = [self.spool.add(maps) for block in found.features.blocks() for maps in block]
         for item, vector, number in zip(items, found.vectors, numbers, strict=True):
-            row = Row(item["sha256"], item["width"], item["height"], vector, _told(item), number)
+            row = EmbeddedRow(
+                item["sha256"], item["width"], item["height"], vector, _told(item), number
+            )
             self.rows[item["path"], row.sha256] = row

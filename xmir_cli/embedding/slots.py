@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from xmir_cli.console import show
-from xmir_cli.embedding.parts import Row
+from xmir_cli.embedding.parts import EmbeddedRow
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
@@ -19,15 +19,17 @@ from xmir_cli.wire.columns import DECODED
 
 BATCHES = 4  # in a slot, so that many processors have something to do
 
-Keep = Callable[[np.ndarray], int]  # takes a feature map [C, h, w] and gives its number
-Known = Callable[[str, str], Row | None]  # the row of a path with this SHA-256, if there is one
+KeepMap = Callable[[np.ndarray], int]  # takes a feature map [C, h, w] and gives its number
+KnownRow = Callable[
+    [str, str], EmbeddedRow | None
+]  # the row of a path with this SHA-256, if there is one
 
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
     """A decoded image that the network has not seen yet."""
 
-    row: Row  # its vector still empty
+    row: EmbeddedRow  # its vector still empty
     image: Tensor  # [3, S, S] in model space
 
 
@@ -35,10 +37,10 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
     embedder: Embedder,
     paths: Sequence[str],
     size: int,
-    known: Known,
+    known: KnownRow,
     jobs: int | None,
-    keep: Keep | None = None,
-) -> Iterator[list[Row | ItemError]]:
+    keep: KeepMap | None = None,
+) -> Iterator[list[EmbeddedRow | ItemError]]:
     """The rows of each `size` paths in order, errors in the place of images that cannot be used.
 
     The bits of an embedding depend on what shares its batch, and on whether the job is a large one
@@ -52,11 +54,11 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
         DataError: The network gave NaN or infinity, for the image that is named.
     """
 
-    def load(path: str) -> Row | _Waiting:
+    def load(path: str) -> EmbeddedRow | _Waiting:
         file = open_image(path)
         return known(path, file.sha256) or _wait(read_file(file, recipe))
 
-    def load_anew(path: str) -> Row | _Waiting:
+    def load_anew(path: str) -> EmbeddedRow | _Waiting:
         return _wait(read_image(path, recipe))
 
     recipe = embedder.recipe
@@ -66,7 +68,7 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
         slot = list(islice(loaded, size))
         here = paths[start : start + size]
         if any(isinstance(item, _Waiting) for item in slot):
-            if any(isinstance(item, Row) for item in slot):
+            if any(isinstance(item, EmbeddedRow) for item in slot):
                 slot = list(decode_all(here, load_anew, jobs))
             yield _embed(embedder, here, slot, len(paths), keep)
         else:
@@ -78,20 +80,22 @@ def _wait(reading: Reading) -> _Waiting:
     columns = dict(picture.columns)
     if picture.done:
         columns[DECODED] = ", ".join(picture.done)
-    row = Row(reading.sha256, picture.width, picture.height, np.empty(0, np.float32), columns)
+    row = EmbeddedRow(
+        reading.sha256, picture.width, picture.height, np.empty(0, np.float32), columns
+    )
     return _Waiting(row, reading.input)
 
 
 def _embed(
     embedder: Embedder,
     paths: Sequence[str],
-    slot: Sequence[Row | _Waiting | ItemError],
+    slot: Sequence[EmbeddedRow | _Waiting | ItemError],
     job: int,
-    keep: Keep | None,
-) -> list[Row | ItemError]:
+    keep: KeepMap | None,
+) -> list[EmbeddedRow | ItemError]:
     images = [item.image for item in slot if isinstance(item, _Waiting)]
     made = _made(embedder, torch.stack(images), job, keep) if images else iter(())
-    done: list[Row | ItemError] = []
+    done: list[EmbeddedRow | ItemError] = []
     for path, item in zip(paths, slot, strict=True):
         if isinstance(item, _Waiting):
             vector, maps = next(made)
@@ -109,7 +113,7 @@ def _embed(
 
 
 def _made(
-    embedder: Embedder, images: Tensor, job: int, keep: Keep | None
+    embedder: Embedder, images: Tensor, job: int, keep: KeepMap | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """The vector of each image, and its feature map where one is to be kept."""
     if keep is None:
@@ -118,7 +122,9 @@ def _made(
     return zip(vectors.numpy(), maps.numpy(), strict=True)
 
 
-def _whole(row: Row, maps: np.ndarray | None, keep: Keep | None) -> Row | ItemError:
+def _whole(
+    row: EmbeddedRow, maps: np.ndarray | None, keep: KeepMap | None
+) -> EmbeddedRow | ItemError:
     if keep is None or maps is None:
         return row
     try:

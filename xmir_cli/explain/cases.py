@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xmir_cli.errors import ItemError
-from xmir_cli.explain.keep import Keep
+from xmir_cli.explain.keep import MemoFolder
 from xmir_cli.images.picture import Picture
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
@@ -47,7 +47,7 @@ class Cases:
         embedder: Embedder,
         jobs: int | None = None,
         limit: int = CACHE,
-        keep: Keep | None = None,
+        keep: MemoFolder | None = None,
         draws: bool = True,
     ) -> None:
         self.embedder = embedder

@@ -8,7 +8,7 @@ from typing import TypeVar
 from xmir_cli.errors import ItemError
 from xmir_cli.explain.cases import Case, Cases, Lender
 from xmir_cli.explain.galleries import origin_of
-from xmir_cli.explain.maps import Output, Pair, make_map, names_of
+from xmir_cli.explain.maps import LoadedPair, Output, make_map, names_of
 from xmir_cli.explain.requests import Request
 from xmir_cli.explain.rivals import Others
 from xmir_cli.model.embedder import Embedder
@@ -18,7 +18,7 @@ from xmir_cli.saliency.sample import Method, similarity
 from xmir_cli.wire.checks import check_similarity
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.saliency import Saliency
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -144,11 +144,11 @@ class Explainer:
         negatives: list[str],
         other: str | None,
         found: Mapping[str, Case | ItemError],
-    ) -> Pair:
+    ) -> LoadedPair:
         """The images of a request; raises ItemError when one is missing."""
         needed = any(catalogue()[name].need_gallery for name in self.methods)
         lent = needed and "index" in request.record
-        return Pair(
+        return LoadedPair(
             _case(found, request.query),
             _case(found, request.retrieved),
             tuple(_case(found, path, "negative ") for path in negatives),
@@ -157,7 +157,7 @@ class Explainer:
         )
 
     def _records(
-        self, embedder: Embedder, request: Request, pair: Pair, check: float
+        self, embedder: Embedder, request: Request, pair: LoadedPair, check: float
     ) -> Iterator[Record]:
         common: Record = {
             "schema": "",  # stands first, as in every record
@@ -167,7 +167,7 @@ class Explainer:
             "similarity": request.similarity if request.similarity is not None else check,
             "model": _to_json(embedder.spec),
             "similarity_check": check,
-        } | {"schema": Saliency.NAME}
+        } | {"schema": SaliencyRecord.NAME}
         names = names_of(request.query, request.retrieved)
         # the methods of one side come together, as 'xmir causal-metric' takes them
         for explains in ("retrieved",) if request.is_self else self.explains:

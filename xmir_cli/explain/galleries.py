@@ -17,8 +17,8 @@ from xmir_cli.gallery.texts import numbers_of
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.view import frame_of
 from xmir_cli.retrieval.queries import Question
-from xmir_cli.saliency.sample import Labelled, stored_samples
-from xmir_cli.store.names import restored, typed
+from xmir_cli.saliency.sample import LabelledGallery, make_stored_samples
+from xmir_cli.store.names import escape_typed, restore_name
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Origin:
         return self.gallery.digest
 
     @cached_property
-    def labelled(self) -> Labelled:
+    def labelled(self) -> LabelledGallery:
         """Its embeddings and labels, as methods take them."""
         (everything,) = self.gallery.iterate(len(self.gallery), ["label"])
-        return Labelled(everything.vectors, numbers_of(everything.columns["label"]))
+        return LabelledGallery(everything.vectors, numbers_of(everything.columns["label"]))
 
     def lend(self, embedder: Embedder, images: Mapping[str, str]) -> dict[str, Case]:
         """The cases of those images that are items here with feature maps; their files may be gone.
@@ -55,7 +55,7 @@ class Origin:
             return {}
         keys = [item.key for item in known.values()]
         maps, vectors = gallery.features_of(keys), gallery.vectors_of(keys)
-        samples = stored_samples(embedder, torch.from_numpy(maps), torch.from_numpy(vectors))
+        samples = make_stored_samples(embedder, torch.from_numpy(maps), torch.from_numpy(vectors))
         cases = {}
         for (path, item), sample in zip(known.items(), samples, strict=True):
             frame = frame_of(recipe, *item.size)
@@ -81,7 +81,7 @@ class Origin:
         if not isinstance(own, str):
             raise ItemError(Cause.NO_NEGATIVE, "retrieved_label: expected a string, found nothing")
         question = Question(request.query, query.sample.embedding.numpy(), {}, query.identity)
-        others = Conditions(differs=(("label", typed(own)),), not_itself=True)
+        others = Conditions(differs=(("label", escape_typed(own)),), not_itself=True)
         [hits] = self.gallery.search([question], count, others)
         if len(hits.keys) < count:
             raise ItemError(
@@ -90,7 +90,7 @@ class Origin:
                 f"than {own}, {count} are needed",
             )
         rows = self.gallery.columns_of(hits.keys)
-        return [(restored(str(row["path"])), identity_in(row)) for row in rows]
+        return [(restore_name(str(row["path"])), identity_in(row)) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from xmir_cli.errors import DataError
-from xmir_cli.explain.provenance import digest, made_of, read_provenance, write_provenance
+from xmir_cli.explain.provenance import hash_origin, made_of, read_provenance, write_provenance
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.store.arrays import read_array, write_small_array
 from xmir_cli.wire.records import Record
 
 
 @dataclass(frozen=True)
-class Keep:
+class MemoFolder:
     """A folder in which the memos of images outlive the command, at full or half precision."""
 
     folder: Path
@@ -34,7 +34,7 @@ class KeptMemo(MutableMapping[Hashable, Tensor]):
     A file that is damaged or made of something else counts as not there and is made again.
     """
 
-    def __init__(self, keep: Keep, origin: Record) -> None:
+    def __init__(self, keep: MemoFolder, origin: Record) -> None:
         self._keep, self._origin = keep, origin
         self._held: dict[Hashable, Tensor] = {}
 
@@ -72,4 +72,4 @@ class KeptMemo(MutableMapping[Hashable, Tensor]):
 
     def _place(self, key: Hashable) -> tuple[Record, Path]:
         origin: Record = {**self._origin, "key": json.loads(json.dumps(key))}
-        return origin, self._keep.folder / f"{digest(origin)}.npy"
+        return origin, self._keep.folder / f"{hash_origin(origin)}.npy"

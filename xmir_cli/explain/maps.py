@@ -7,7 +7,7 @@ import numpy as np
 
 from xmir_cli.explain.cases import Case
 from xmir_cli.explain.galleries import Origin
-from xmir_cli.explain.provenance import digest, made_of, read_provenance, write_provenance
+from xmir_cli.explain.provenance import hash_origin, made_of, read_provenance, write_provenance
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.identity import split_name
 from xmir_cli.render.boxes import draw_boxes
@@ -22,7 +22,7 @@ from xmir_cli.wire.records import Record
 
 
 @dataclass(frozen=True)
-class Pair:
+class LoadedPair:
     """Two loaded images; `explains` names the one that gets the map."""
 
     query: Case
@@ -89,7 +89,7 @@ def _short_name(name: str) -> str:
 
 
 def make_map(
-    embedder: Embedder, pair: Pair, name: str, method: Method, output: tuple[Output, str]
+    embedder: Embedder, pair: LoadedPair, name: str, method: Method, output: tuple[Output, str]
 ) -> Record:
     """The keys that one map adds to its record; its files are there when this returns.
 
@@ -103,7 +103,7 @@ def make_map(
     stored: Record = {"stored_features": pair.stored} if pair.stored else {}
     rounded: Record = {"cache": "float16"} if place.half else {}
     origin = made_of(embedder, {**images, **asked, **stored, **rounded})
-    stem = f"{names}--{name}-{digest(origin)}"
+    stem = f"{names}--{name}-{hash_origin(origin)}"
     array, provenance = place.path(stem, ".npy"), place.path(stem, ".json")
     known = None if place.force else read_provenance(provenance, origin, array)
     if known is None:
@@ -130,7 +130,7 @@ def make_map(
     }
 
 
-def _settings(name: str, method: Method, pair: Pair) -> Record:
+def _settings(name: str, method: Method, pair: LoadedPair) -> Record:
     settings: Record = dict(vars(method))  # a frozen dataclass: its settings and nothing else
     if pair.negatives:
         settings["negatives"] = [case.identity for case in pair.negatives]
@@ -141,7 +141,7 @@ def _settings(name: str, method: Method, pair: Pair) -> Record:
     return settings
 
 
-def _explain(embedder: Embedder, pair: Pair, method: Method) -> Explanation:
+def _explain(embedder: Embedder, pair: LoadedPair, method: Method) -> Explanation:
     target, explained = pair.samples()
     if pair.contrast is None:
         return method(embedder, target, explained)
@@ -162,7 +162,7 @@ def _regions(match: Match, explains: str) -> Record:
     return {"query": query, "retrieved": retrieved, "share": match.share}
 
 
-def _draw(place: Output, stem: str, pair: Pair, saliency: np.ndarray, found: Record) -> None:
+def _draw(place: Output, stem: str, pair: LoadedPair, saliency: np.ndarray, found: Record) -> None:
     case = pair.explained
     assert case.picture is not None
     picture = overlay(case.picture.pixels, saliency, case.frame.roi, place.display)

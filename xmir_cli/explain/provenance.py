@@ -35,7 +35,7 @@ def _network(spec: ModelSpec) -> Record:
     }
 
 
-def digest(origin: Record) -> str:
+def hash_origin(origin: Record) -> str:
     """16 hexadecimal digits for a file name."""
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
 

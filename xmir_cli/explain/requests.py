@@ -10,7 +10,7 @@ from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.wire.model import ModelSpec, need_model
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import PATH, key, read_view
-from xmir_cli.wire.schemas.retrieval import Retrieval
+from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _group_key(request: Request) -> tuple[ModelSpec, str, object]:
 def _request(name: str, record: Record, given: ModelSpec | None) -> Request:
     if "path" in record and "retrieved" not in record:
         return _self_request(name, record, given)
-    view = read_view(Retrieval, record)
+    view = read_view(RetrievalRecord, record)
     spec = need_model(view.model)
     if given is not None:
         spec = replace(spec, architecture=given.architecture, weights=given.weights)

@@ -80,7 +80,7 @@ def describe_index(name: str) -> Record:
     return _engine(name).describe_index(name)
 
 
-def folder_of(name: str) -> Path:
+def index_folder(name: str) -> Path:
     """The folder of an index that is to be built; UsageError for a URL, for none builds there."""
     if is_url(name):
         raise _unknown(name)

@@ -24,7 +24,7 @@ ItemKey = Hashable
 Columns = Mapping[str, object]  # of one image: id, path, sha256, width, height, label, patient ...
 
 
-class Query(Protocol):
+class SearchQuery(Protocol):
     """What is asked with: its unit vector, and what is known of it."""
 
     @property
@@ -104,7 +104,7 @@ class Gallery(Protocol):
 
     def search(
         self,
-        queries: Sequence[Query],
+        queries: Sequence[SearchQuery],
         k: int,
         conditions: Conditions = EVERYTHING,
         job: int = 1,

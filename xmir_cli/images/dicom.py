@@ -17,7 +17,7 @@ from xmir_cli.images.codestream import check_frame
 from xmir_cli.images.dicom_file import open_dicom
 from xmir_cli.images.dicom_grey import to_grey
 from xmir_cli.images.dicom_tags import columns_of, patient_key
-from xmir_cli.images.picture import Format, Picture, Wanted
+from xmir_cli.images.picture import ImageFormat, Picture, Wanted
 from xmir_cli.images.size import check_size
 
 if TYPE_CHECKING:
@@ -155,4 +155,4 @@ def _recognises(data: bytes) -> bool:
     return data[128:132] == b"DICM"
 
 
-DICOM = Format("DICOM", (".dcm", ".dicom"), _recognises, _count, _read)
+DICOM = ImageFormat("DICOM", (".dcm", ".dicom"), _recognises, _count, _read)

@@ -7,7 +7,7 @@ import numpy as np
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
-from xmir_cli.images.window import Function, Voi, limits, stretched, windowed
+from xmir_cli.images.window import Function, Voi, apply_window, find_limits, stretch
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileDataset
@@ -71,14 +71,14 @@ def _apply(
         window = "minmax"
     image = values[~padding]
     if window == "minmax":
-        low, high = limits(image)
+        low, high = find_limits(image)
     elif window.startswith("p"):
         first, second = (float(part) for part in window[1:].split(","))
-        low, high = limits(image, first, second)
+        low, high = find_limits(image, first, second)
     else:
         center, width = (float(part) for part in window.split(","))
-        return windowed(values, Voi(center, width)), [f"window {center:g},{width:g}"]
-    return stretched(values, low, high), [f"window {low:g}..{high:g}"]
+        return apply_window(values, Voi(center, width)), [f"window {center:g},{width:g}"]
+    return stretch(values, low, high), [f"window {low:g}..{high:g}"]
 
 
 def _as_the_file_says(
@@ -88,14 +88,14 @@ def _as_the_file_says(
     if dataset.get("VOILUTSequence"):
         item = dataset.VOILUTSequence[0]
         bits = int(item.LUTDescriptor[2])
-        return stretched(_looked_up(dataset, item, values), 0, 2**bits - 1), ["VOI table"]
+        return stretch(_looked_up(dataset, item, values), 0, 2**bits - 1), ["VOI table"]
     voi = _voi(dataset, index)
     if voi is not None:
         function = "" if voi.function == "LINEAR" else f" {voi.function}"
-        return windowed(values, voi), [f"window {voi.center:g},{voi.width:g}{function}"]
+        return apply_window(values, voi), [f"window {voi.center:g},{voi.width:g}{function}"]
     bits = int(dataset.get("BitsStored") or 64)
     if bits <= 8 and values.dtype == np.uint8:
-        return stretched(values, 0, 2**bits - 1), []
+        return stretch(values, 0, 2**bits - 1), []
     return None
 
 

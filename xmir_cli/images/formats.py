@@ -1,24 +1,24 @@
 """The table of image formats, and which of them a file has: by content, not by extension.
 
-A new format is a file with a `Format` and a row here.
+A new format is a file with a `ImageFormat` and a row here.
 """
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.dicom import DICOM
-from xmir_cli.images.picture import Format
+from xmir_cli.images.picture import ImageFormat
 from xmir_cli.images.pillow import JPEG, PNG, TIFF
 
 # in the order asked: the 128 bytes before DICOM's mark may hold a TIFF header
 FORMATS = (DICOM, PNG, JPEG, TIFF)
-NAMES = ", ".join(each.name for each in (PNG, JPEG, TIFF)) + f" or {DICOM.name}"
+FORMAT_NAMES = ", ".join(each.name for each in (PNG, JPEG, TIFF)) + f" or {DICOM.name}"
 EXTENSIONS = tuple(end for each in (PNG, JPEG, TIFF, DICOM) for end in each.extensions)
 
 # the first groups of a DICOM data set without its preamble, in either byte order
 _BARE = (b"\x02\0\0\0", b"\x02\0\x10\0", b"\x08\0\x05\0", b"\x08\0\0\0", b"\0\x08\0\x05")
 
 
-def format_of(data: bytes) -> Format:
+def format_of(data: bytes) -> ImageFormat:
     """The format of a file's bytes; raises ItemError for none of the table's."""
     if not data:
         raise ItemError(Cause.EMPTY, "the file has no bytes")
@@ -29,4 +29,4 @@ def format_of(data: bytes) -> Format:
         raise ItemError(Cause.TRUNCATED, "the file ends early")
     if data.startswith(_BARE):
         raise ItemError(Cause.NOT_AN_IMAGE, "DICOM without its preamble is not read")
-    raise ItemError(Cause.NOT_AN_IMAGE, f"expected {NAMES}")
+    raise ItemError(Cause.NOT_AN_IMAGE, f"expected {FORMAT_NAMES}")

@@ -33,7 +33,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Format:
+class ImageFormat:
     """How files of one kind are known and read; a row of `formats.FORMATS`.
 
     Each function takes the whole file. `count` and `read` raise ItemError for a damaged one.

@@ -17,7 +17,7 @@ from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.codestream import check_scans
 from xmir_cli.images.integrity import check_png, is_cut
-from xmir_cli.images.picture import Format, Picture, Wanted
+from xmir_cli.images.picture import ImageFormat, Picture, Wanted
 from xmir_cli.images.pixels import to_plain
 from xmir_cli.images.size import check_size
 
@@ -146,11 +146,11 @@ def _count_frames(image: Image.Image, limit: int) -> int:
     return frames
 
 
-def _format(kind: str, extensions: tuple[str, ...], *starts: bytes) -> Format:
+def _format(kind: str, extensions: tuple[str, ...], *starts: bytes) -> ImageFormat:
     def recognises(data: bytes) -> bool:
         return data.startswith(starts)
 
-    return Format(kind, extensions, recognises, _counter(kind), _reader(kind), starts)
+    return ImageFormat(kind, extensions, recognises, _counter(kind), _reader(kind), starts)
 
 
 PNG = _format("PNG", (".png",), b"\x89PNG\r\n\x1a\n")

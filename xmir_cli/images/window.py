@@ -26,7 +26,7 @@ class Voi:
         return bool(finite and (self.width >= 1 if self.function == "LINEAR" else self.width > 0))
 
 
-def windowed(values: np.ndarray, voi: Voi) -> np.ndarray:
+def apply_window(values: np.ndarray, voi: Voi) -> np.ndarray:
     """Values [H, W] as float32 in 0..255 after a usable window."""
     if voi.function == "SIGMOID":
         exponent = np.clip(-4 * (values - voi.center) / voi.width, -80, 80)
@@ -37,10 +37,10 @@ def windowed(values: np.ndarray, voi: Voi) -> np.ndarray:
     low, high = center - width / 2, center + width / 2
     if width == 0:
         return np.where(values > low, np.float32(255), np.float32(0))
-    return stretched(values, low, high)
+    return stretch(values, low, high)
 
 
-def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Values [H, W] as float32 with `low` at 0 and `high` at 255; all 0 when they are equal."""
     if not high > low:
         return np.zeros(values.shape, np.float32)
@@ -48,7 +48,7 @@ def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip(scaled, 0, 255, out=scaled)
 
 
-def limits(values: np.ndarray, low: float = 0, high: float = 100) -> tuple[float, float]:
+def find_limits(values: np.ndarray, low: float = 0, high: float = 100) -> tuple[float, float]:
     """Two percentiles of the values [N], by default the smallest and the largest; 0, 0 of none."""
     if not values.size:
         return 0.0, 0.0

@@ -18,7 +18,7 @@ from xmir_cli.manual.roff import terms
 
 # A page beside those of the commands is one row: its name, and the lines for each of the places
 # `<!-- NAME -->` in its text, which is the .md file here with the page's name.
-TEXTS: dict[str, dict[str, Callable[[], Iterator[str]]]] = {
+TEXT_PAGES: dict[str, dict[str, Callable[[], Iterator[str]]]] = {
     "xmir-records.5": {"schemas": schema_lines, "causes": cause_lines},
     "xmir-formats.5": {"exit-status": lambda: terms(EXIT_STATUS)},
     "xmir-methods.7": {"methods": method_lines},
@@ -30,7 +30,7 @@ _FOLDER = Path(__file__).parent
 
 def names() -> list[str]:
     """The file names of all pages, in the order in which pages refer to them."""
-    return ["xmir.1", *(f"xmir-{name}.1" for name in COMMANDS), *TEXTS]
+    return ["xmir.1", *(f"xmir-{name}.1" for name in COMMANDS), *TEXT_PAGES]
 
 
 def pages() -> dict[str, str]:
@@ -40,7 +40,7 @@ def pages() -> dict[str, str]:
     for name in COMMANDS:
         command = load_command(name)
         made[f"xmir-{name}.1"] = command_page(f"xmir {name}", command, listed)
-    for page, places in TEXTS.items():
+    for page, places in TEXT_PAGES.items():
         topic = page.partition(".")[0].removeprefix("xmir-")
         text = (_FOLDER / f"{topic}.md").read_text(encoding="utf-8")
         made[page] = text_page(page, text, {name: make() for name, make in places.items()}, listed)

@@ -4,14 +4,14 @@ import re
 from functools import cache
 from pathlib import Path
 
-Example = tuple[str, str]
+CommandExample = tuple[str, str]
 
 _TEXT = Path(__file__).with_name("examples.md")
 _EXAMPLE = re.compile(r"^(\S[^\n]*)\n\n```sh\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 
 
 @cache
-def examples() -> dict[str, list[Example]]:
+def examples() -> dict[str, list[CommandExample]]:
     """The sentences and shell lines of each command, such as `xmir query`, in their order."""
     parts = _TEXT.read_text(encoding="utf-8").split("\n## ")[1:]
     named = (part.partition("\n") for part in parts)

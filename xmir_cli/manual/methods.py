@@ -7,7 +7,8 @@ from pathlib import Path
 
 from xmir_cli import saliency
 from xmir_cli.manual.roff import paragraph, plain, terms, verbatim
-from xmir_cli.saliency import Entry, Setting, catalogue
+from xmir_cli.saliency import catalogue
+from xmir_cli.saliency.source import MethodEntry, Setting
 
 _FOLDER = Path(saliency.__file__).parent / "methods"
 
@@ -19,7 +20,7 @@ def method_lines() -> Iterator[str]:
         yield from _method(entry)
 
 
-def _method(entry: Entry) -> Iterator[str]:
+def _method(entry: MethodEntry) -> Iterator[str]:
     formula, notes = _docstrings(entry.name)
     yield from paragraph(entry.summary)
     yield from verbatim(formula)

@@ -45,7 +45,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Causal:
+class CausalCurves:
     """Both curves of one map."""
 
     insertion: Curve
@@ -65,7 +65,7 @@ def causal_curves(  # noqa: PLR0913 # what is scored, and how
     ranks: Sequence[Tensor],
     step: int,
     batch: int = 64,
-) -> list[Causal]:
+) -> list[CausalCurves]:
     """Insertion and deletion of several maps of one image; all steps of all maps share batches.
 
     Args:
@@ -85,7 +85,7 @@ def causal_curves(  # noqa: PLR0913 # what is scored, and how
     between = points[:, :, 1:-1]
     for places, images in _steps(ends, ranks, step, between.shape, batch):
         between[tuple(places)] = _scores(similarity(images))
-    return [Causal(Curve(along, both[0]), Curve(along, both[1])) for both in points]
+    return [CausalCurves(Curve(along, both[0]), Curve(along, both[1])) for both in points]
 
 
 def _scores(similarities: Tensor) -> Floats:

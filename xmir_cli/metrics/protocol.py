@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from xmir_cli.metrics.blur import blur, folded_gaussian
-from xmir_cli.metrics.causal import Causal, Ends, causal_curves
+from xmir_cli.metrics.causal import CausalCurves, Ends, causal_curves
 from xmir_cli.metrics.order import pixel_ranks
 from xmir_cli.model.embedder import Embedder
 
 Preset = Literal["paper", "rise"]
-Padding = Literal["zero", "reflect"]
+BlurPadding = Literal["zero", "reflect"]
 Substrate = Literal["gray", "blur", "mean", "noise"]
 Order = Literal["morf", "lerf"]
 Ties = Literal["row", "random"]
@@ -30,7 +30,7 @@ class Protocol:
     """The settings of insertion and deletion; the defaults are the paper's."""
 
     preset: Preset = "paper"
-    blur_padding: Padding = "zero"
+    blur_padding: BlurPadding = "zero"
     substrate: Substrate = "gray"  # what deleted pixels become; gray is zero in model space
     order: Order = "morf"  # most relevant first, or least relevant first
     ties: Ties = "row"
@@ -101,7 +101,7 @@ def score_maps(  # noqa: PLR0913 # a pair, its maps, and how they are scored
     saliency: Sequence[Tensor],
     protocol: Protocol,
     scored: int = 0,
-) -> list[Causal]:
+) -> list[CausalCurves]:
     """Insertion and deletion of several maps of one pair, in shared batches.
 
     Args:

@@ -16,7 +16,7 @@ _BLOCK = 1 << 20  # similarities held at a time
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledVectors:
     """Unit vectors [N, D] with their labels [N] and groups [N] (patients; None is in no group)."""
 
     vectors: NDArray[np.float32]
@@ -74,15 +74,15 @@ class Evaluation:
 
 
 def leave_one_out(
-    images: Labelled, measures: Measures, advance: Callable[[int], None] = lambda _: None
+    images: LabelledVectors, measures: Measures, advance: Callable[[int], None] = lambda _: None
 ) -> Evaluation:
     """Every image is the query once and all others are its gallery; see `evaluate`."""
     return evaluate(images, images, np.arange(len(images.labels)), measures, advance)
 
 
 def evaluate(
-    queries: Labelled,
-    gallery: Labelled,
+    queries: LabelledVectors,
+    gallery: LabelledVectors,
     own: Integers,
     measures: Measures,
     advance: Callable[[int], None] = lambda _: None,

@@ -10,7 +10,7 @@ from xmir_cli.metrics.retrieval import NEAR_DUPLICATE, Evaluation, Scores
 from xmir_cli.wire.records import Record
 
 
-def numbers(found: Evaluation, group: str, excluded: bool) -> Record:
+def list_numbers(found: Evaluation, group: str, excluded: bool) -> Record:
     """The chosen numbers at the top; those without (and with) the group's own items below.
 
     Raises DataError when no query has a relevant image.

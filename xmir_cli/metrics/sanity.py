@@ -31,7 +31,7 @@ def agreement(first: Floats, second: Floats) -> Agreement:
     return Agreement(
         spearman(first, second),
         spearman(np.abs(first), np.abs(second)),
-        ssim(scaled(first), scaled(second)),
+        ssim(scale_to_one(first), scale_to_one(second)),
     )
 
 
@@ -49,7 +49,7 @@ def _average_ranks(values: Floats) -> Floats:
     return np.asarray((last - (counts - 1) / 2)[places], dtype=np.float64)
 
 
-def scaled(values: Floats) -> Floats:
+def scale_to_one(values: Floats) -> Floats:
     """Values moved and scaled to [0, 1]; constant ones become 0."""
     low, high = values.min(), values.max()
     return (values - low) / (high - low) if high > low else np.zeros_like(values)

@@ -10,12 +10,12 @@ from xmir_cli.model.timm_networks import TIMM
 from xmir_cli.model.torchvision_networks import TORCHVISION
 from xmir_cli.workarounds.torch.compiler import leave_compiler_out
 
-__all__ = ["Architecture", "build", "source_of", "trust"]
+__all__ = ["Architecture", "build_architecture", "source_of", "trust"]
 
 SOURCES = (TIMM, OWN, TORCHVISION)  # in the order asked: a name of timm's has a colon, too
 
 
-def build(name: str, input_size: int | None = None) -> Architecture:
+def build_architecture(name: str, input_size: int | None = None) -> Architecture:
     """The architecture `name` with freshly initialised weights.
 
     Raises ModelError when the name means nothing, or the package or file is not there.

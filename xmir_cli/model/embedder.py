@@ -16,7 +16,7 @@ from xmir_cli.program.workers import share_out
 from xmir_cli.wire.model import ModelSpec, Preprocessing
 from xmir_cli.workarounds.torch.tensors import count_changes
 
-Features = Callable[[Tensor], Tensor]  # images [B, 3, S, S] -> feature maps [B, C, h, w]
+FeatureFunction = Callable[[Tensor], Tensor]  # images [B, 3, S, S] -> feature maps [B, C, h, w]
 
 BATCH = 16  # images of a forward pass, where nothing else is asked for
 _MANY = 100  # images of a job from which it pays to make a program of the network first
@@ -124,7 +124,7 @@ class Embedder:
         both = self._in_batches(step, images)
         return both[:, : self.dim], both[:, self.dim :].unflatten(1, shapes.pop())
 
-    def _features(self, count: int) -> Features:
+    def _features(self, count: int) -> FeatureFunction:
         """The fastest way to the feature maps of `count` images."""
         program = self.program if count >= _MANY else None
         return self._plain_features if program is None else program.run
@@ -138,7 +138,7 @@ class Embedder:
             narrow: Tensor = self.network.features(images)
         return narrow.float()
 
-    def _in_batches(self, step: Features, images: Tensor) -> Tensor:
+    def _in_batches(self, step: FeatureFunction, images: Tensor) -> Tensor:
         """What the step makes of all images; on the CPU the parts depend on their number alone."""
         if not len(images):
             return torch.empty(0, self.dim)
@@ -147,7 +147,7 @@ class Embedder:
         size = min(PART, -(-len(images) // 2))
         return torch.cat(share_out(partial(self._one_by_one, step), images.split(size)))
 
-    def _one_by_one(self, step: Features, images: Tensor) -> Tensor:
+    def _one_by_one(self, step: FeatureFunction, images: Tensor) -> Tensor:
         """What the step makes of one batch after the other."""
         done: list[Tensor] = []
         start = 0
@@ -161,7 +161,7 @@ class Embedder:
                 start += len(made)
         return torch.cat(done)
 
-    def _try(self, step: Features, images: Tensor) -> Tensor | None:
+    def _try(self, step: FeatureFunction, images: Tensor) -> Tensor | None:
         """The result, or None when memory ran out; nothing of the failed pass is kept alive."""
         try:
             with torch.no_grad():

@@ -7,11 +7,11 @@ import torch
 
 from xmir_cli import console
 from xmir_cli.errors import ModelError, SettingError
-from xmir_cli.model.architectures import build, source_of, trust
+from xmir_cli.model.architectures import build_architecture, source_of, trust
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import BATCH, Embedder
 from xmir_cli.model.network import Architecture, Network
-from xmir_cli.model.weights import digest, fill, fill_with, recorded_spec
+from xmir_cli.model.weights import fill, fill_with, hash_weights, read_recorded_spec
 from xmir_cli.wire.model import ModelSpec, Preprocessing, check_window
 from xmir_cli.workarounds.glibc import keep_freed_memory
 
@@ -64,7 +64,7 @@ def _recorded(choice: ModelChoice) -> ModelSpec:
     assert choice.model is not None
     if (choice.architecture, choice.weights, choice.head) != (None, None, None):
         raise SettingError("model", "already says the architecture, the weights and the head")
-    spec = recorded_spec(choice.model)
+    spec = read_recorded_spec(choice.model)
     if spec is None:
         raise ModelError(
             f"{choice.model}: not a checkpoint of xmir",
@@ -81,7 +81,7 @@ def _described(choice: ModelChoice) -> ModelSpec:
     if name.partition(":")[0].endswith(".py"):
         name = str(Path(name).resolve())
     trust(name)
-    recipe = build(name, choice.input_size).preprocessing
+    recipe = build_architecture(name, choice.input_size).preprocessing
     return ModelSpec(name, place if known else str(Path(place).resolve()), choice.head, recipe)
 
 
@@ -133,7 +133,7 @@ def load_embedder(
     torch.backends.cuda.matmul.allow_tf32 = False  # similarities must agree with the CPU's
     torch.backends.cudnn.allow_tf32 = False
     network = load_network(spec)
-    found = digest(network)
+    found = hash_weights(network)
     if spec.weights_sha256 and spec.weights_sha256 != found:
         raise ModelError(
             f"{spec.weights}: not the recorded weights ({found[:12]} is not "
@@ -148,7 +148,7 @@ def load_network(spec: ModelSpec) -> Network:
     seed = _seed(spec.weights)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed or 0)  # also the head's, where a checkpoint brings none
-        architecture = build(spec.architecture, spec.preprocessing.input_size)
+        architecture = build_architecture(spec.architecture, spec.preprocessing.input_size)
         network = Network(architecture, spec.head)
     if seed is None:
         _fill(network, architecture, spec)

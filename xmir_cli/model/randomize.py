@@ -42,7 +42,7 @@ def stages(network: Network, mode: str) -> list[Stage]:
     `cascading` randomises one more block at a time from the output to the input, `independent` one
     at a time with all others as trained; `full` has no stage between.
     """
-    parts = blocks(network)
+    parts = list_blocks(network)
     backwards = parts[::-1]
     between = {
         "full": [],
@@ -55,7 +55,7 @@ def stages(network: Network, mode: str) -> list[Stage]:
     return [Stage("none", ()), *between, Stage("all", tuple(parts))]
 
 
-def blocks(network: Network) -> list[Block]:
+def list_blocks(network: Network) -> list[Block]:
     """The blocks in the order of the data: dense blocks, stages, encoder layers, the head."""
     state = list(network.state_dict())
     found = [
@@ -66,12 +66,12 @@ def blocks(network: Network) -> list[Block]:
     return [block for block in [*found, head] if block.tensors]
 
 
-def fresh(spec: ModelSpec, seed: int) -> Network:
+def load_fresh(spec: ModelSpec, seed: int) -> Network:
     """The same network with all weights as constructed under the seed."""
     return load_network(replace(spec, weights=f"random:{seed}", weights_sha256=""))
 
 
-def randomized(trained: Embedder, donor: Network, stage: Stage) -> Embedder:
+def randomize(trained: Embedder, donor: Network, stage: Stage) -> Embedder:
     """A copy of the embedder whose blocks of the stage are the donor's; the trained one stays."""
     network = copy.deepcopy(trained.network)
     state, fresh_state = network.state_dict(), donor.state_dict()

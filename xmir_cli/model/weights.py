@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from xmir_cli.errors import ModelError
 from xmir_cli.model.network import Network
 from xmir_cli.model.torch_files import read_torch
-from xmir_cli.store.checkpoint import read_header, read_tensors
+from xmir_cli.store.checkpoint import read_tensors, read_tensors_header
 from xmir_cli.wire.model import ModelSpec
 
 _COUNTER = "num_batches_tracked"  # BatchNorm's counter, no weight
 _CHEXNET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
 
 
-def digest(network: nn.Module) -> str:
+def hash_weights(network: nn.Module) -> str:
     """SHA-256 over the names, types, shapes and values of a network's tensors, in name order."""
     total = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
@@ -35,14 +35,14 @@ def digest(network: nn.Module) -> str:
     return total.hexdigest()
 
 
-def recorded_spec(path: str) -> ModelSpec | None:
+def read_recorded_spec(path: str) -> ModelSpec | None:
     """The ModelSpec in the header of one of xmir's own checkpoints, None for a foreign file."""
     file = Path(path)
     if not file.is_file():
         raise ModelError(f"{path}: no such checkpoint")
     if not _is_safetensors(file):
         return None
-    metadata = read_header(file).get("__metadata__")
+    metadata = read_tensors_header(file).get("__metadata__")
     if not isinstance(metadata, Mapping) or "xmir.model" not in metadata:
         return None
     try:
@@ -59,7 +59,7 @@ def fill(network: Network, names: tuple[tuple[str, str], ...], path: str) -> lis
     when a tensor of the features is missing, does not fit or holds NaN.
     """
     file = Path(path)
-    if recorded_spec(path) is not None:
+    if read_recorded_spec(path) is not None:
         _assign(network, read_tensors(file)[0], path)
         return []
     found = read_tensors(file)[0] if _is_safetensors(file) else read_torch(file)

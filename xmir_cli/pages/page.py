@@ -13,13 +13,13 @@ from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.render.boxes import at_size, draw_boxes
-from xmir_cli.render.colormap import automatic, scale
-from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, Bar, Cell
+from xmir_cli.render.colormap import choose_colormap, scale
+from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, Cell, ColorBar
 from xmir_cli.render.overlay import Display, overlay, to_rgb
 from xmir_cli.store.arrays import read_array
 from xmir_cli.wire.records import Record, match_boxes
 from xmir_cli.wire.schema import read_view
-from xmir_cli.wire.schemas.saliency import Saliency
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PageEntry:
     """One record as the page needs it."""
 
     query: str
@@ -44,7 +44,7 @@ class Entry:
     query_boxes: list[list[float]]  # and of the query
     region: list[float] | None  # that the query was asked with
     roi: list[float] | None  # what of the explained image the map covers
-    view: Saliency
+    view: SaliencyRecord
 
     @property
     def files(self) -> list[str]:
@@ -60,7 +60,7 @@ class Entry:
 
 def read_entries(
     lines: Iterable[tuple[int, Record | ItemError]], skips: console.Skips
-) -> Iterator[Entry]:
+) -> Iterator[PageEntry]:
     """The records that can be drawn, in order; the other lines go to `skips`."""
     for number, line in lines:
         where = f"line {number}"
@@ -73,9 +73,9 @@ def read_entries(
             skips.add(where, error)
 
 
-def _entry(record: Record) -> Entry:
-    view = read_view(Saliency, record)
-    return Entry(
+def _entry(record: Record) -> PageEntry:
+    view = read_view(SaliencyRecord, record)
+    return PageEntry(
         view.query,
         view.retrieved,
         view.method + (" (query)" if view.explains == "query" else ""),
@@ -89,22 +89,22 @@ def _entry(record: Record) -> Entry:
     )
 
 
-def layers_of(entries: Sequence[Entry], look: Look) -> list[Bar]:
+def layers_of(entries: Sequence[PageEntry], look: Look) -> list[ColorBar]:
     """The methods in order of appearance, each with the largest absolute value of its maps."""
-    layers: dict[str, Bar] = {}
+    layers: dict[str, ColorBar] = {}
     for entry in entries:
-        bar = layers.get(entry.layer, Bar(entry.layer, "inferno", 0.0))
+        bar = layers.get(entry.layer, ColorBar(entry.layer, "inferno", 0.0))
         saliency = _map(entry, look)
         if saliency is not None:
-            signed = "blue-red" in {bar.colormap, automatic(saliency)}
-            bar = Bar(
+            signed = "blue-red" in {bar.colormap, choose_colormap(saliency)}
+            bar = ColorBar(
                 bar.name, "blue-red" if signed else "inferno", max(bar.largest, scale(saliency))
             )
         layers[entry.layer] = bar
     return list(layers.values())
 
 
-def row_of(entries: Sequence[Entry], layers: Sequence[Bar], look: Look) -> list[Cell]:
+def row_of(entries: Sequence[PageEntry], layers: Sequence[ColorBar], look: Look) -> list[Cell]:
     """The query, then for each retrieved image one cell a layer; an absent one stays empty."""
     first = entries[0]
     label = first.view.query_label or ""
@@ -127,7 +127,7 @@ def row_of(entries: Sequence[Entry], layers: Sequence[Bar], look: Look) -> list[
     return row
 
 
-def _query_picture(entries: Sequence[Entry], look: Look) -> Image.Image | None:
+def _query_picture(entries: Sequence[PageEntry], look: Look) -> Image.Image | None:
     """The query with the region it was asked with, or with its side of its only hit's matches."""
     first = entries[0]
     picture = _picture(first.query, first.window, look)
@@ -138,7 +138,7 @@ def _query_picture(entries: Sequence[Entry], look: Look) -> Image.Image | None:
     return _boxed(picture, matched[0] if alone else [], look)
 
 
-def _overlay(entry: Entry, layer: Bar, look: Look) -> Image.Image | None:
+def _overlay(entry: PageEntry, layer: ColorBar, look: Look) -> Image.Image | None:
 
     explained = entry.query if entry.view.explains == "query" else entry.retrieved
     picture, saliency = _picture(explained, entry.window, look), _map(entry, look)
@@ -166,7 +166,7 @@ def _picture(path: str, window: str, look: Look) -> Image.Image | None:
         return None
 
 
-def _map(entry: Entry, look: Look) -> np.ndarray | None:
+def _map(entry: PageEntry, look: Look) -> np.ndarray | None:
     """The map of a record [H, W], if it has one that can be read."""
     if entry.saliency is None:
         return None
@@ -181,12 +181,12 @@ def _map(entry: Entry, look: Look) -> np.ndarray | None:
     return saliency
 
 
-def _frame(entry: Entry) -> tuple[int, int, int]:
+def _frame(entry: PageEntry) -> tuple[int, int, int]:
     match = entry.view.match
     return UNKNOWN if match is None else CORRECT if match else WRONG
 
 
-def _caption(entry: Entry) -> tuple[str, ...]:
+def _caption(entry: PageEntry) -> tuple[str, ...]:
     view = entry.view
     shown = "" if view.similarity is None else f"{view.similarity:.3f}"
     verdict = "" if view.match is None else "correct" if view.match else "wrong"

@@ -9,15 +9,15 @@ from typing import TypeVar
 
 from xmir_cli.errors import ItemError
 
-Source = TypeVar("Source")
+Given = TypeVar("Given")
 Loaded = TypeVar("Loaded")
 
 _AHEAD = 32  # results that wait to be taken: about two batches
 
 
 def decode_all(
-    sources: Iterable[Source],
-    load: Callable[[Source], Loaded],
+    sources: Iterable[Given],
+    load: Callable[[Given], Loaded],
     jobs: int | None,
     ahead: int = _AHEAD,
 ) -> Iterator[Loaded | ItemError]:

@@ -15,9 +15,9 @@ from xmir_cli.images.formats import EXTENSIONS
 from xmir_cli.pictures.files import count_images
 from xmir_cli.pictures.identity import file_of, name_of, split_range
 from xmir_cli.store.jsonl import open_lines, read_records
-from xmir_cli.store.manifest import Row, is_manifest, read_manifest
+from xmir_cli.store.manifest import ManifestRow, is_manifest, read_table
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.artifact import Artifact
+from xmir_cli.wire.schemas.artifact import ArtifactRecord
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _expand_literal(path: str) -> Iterator[Item]:
             yield _item(file)
     elif is_manifest(path):
         folder = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 # no symlinks followed
-        for row in read_manifest(Path(path)):
+        for row in read_table(Path(path)):
             yield _item_of_row(row, folder)
     else:
         yield _item(path)
@@ -148,7 +148,7 @@ def _item(path: str) -> Item:
     return Item(path, os.path.abspath(path), {})  # noqa: PTH100 # Path.resolve would follow links
 
 
-def _item_of_row(row: Row, folder: str) -> Item:
+def _item_of_row(row: ManifestRow, folder: str) -> Item:
     path = row["path"] or ""
     columns = {name: value for name, value in row.items() if name not in {"path", "id"}}
     return Item(row.get("id") or path, os.path.normpath(Path(folder) / path), columns)
@@ -199,7 +199,7 @@ def _from_record(record: Record, number: int) -> Iterator[Item]:
     path = record.get("path")
     if not isinstance(path, str) or not path:
         raise DataError(f"standard input: line {number}: path: expected a string")
-    if record.get("schema") == Artifact.NAME:
+    if record.get("schema") == ArtifactRecord.NAME:
         yield from _expand_literal(path)
     else:
         row = {name: _cell(value) for name, value in record.items() if _is_scalar(value)}

@@ -21,7 +21,7 @@ def is_diverging(name: str) -> bool:
     return name == _DIVERGING
 
 
-def automatic(saliency: np.ndarray) -> str:
+def choose_colormap(saliency: np.ndarray) -> str:
     """The diverging map for values of both signs, else the sequential one."""
     return _DIVERGING if saliency.size and float(saliency.min()) < 0 else "inferno"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from xmir_cli.render.lettering import font, shortened
+from xmir_cli.render.lettering import font, shorten
 
 _SIDE, _LEFT, _TOP, _RIGHT, _BOTTOM = 360, 52, 64, 20, 48  # pixels
 _SCALE = 4  # drawn larger, then reduced: smooth lines
@@ -12,10 +12,10 @@ _SCALE = 4  # drawn larger, then reduced: smooth lines
 INSERTION, DELETION = (0, 114, 178), (213, 94, 0)
 _TEXT, _GRID = (40, 40, 40), (222, 222, 222)
 
-Curve = tuple[Sequence[float], Sequence[float], float]  # fractions, similarities, area
+DrawnCurve = tuple[Sequence[float], Sequence[float], float]  # fractions, similarities, area
 
 
-def draw_curves(title: str, insertion: Curve, deletion: Curve) -> Image.Image:
+def draw_curves(title: str, insertion: DrawnCurve, deletion: DrawnCurve) -> Image.Image:
     """Both curves over the fraction of pixels, each with its area; similarity from 0 to 1."""
     size = (_LEFT + _SIDE + _RIGHT, _TOP + _SIDE + _BOTTOM)
     large = Image.new("RGB", (size[0] * _SCALE, size[1] * _SCALE), "white")
@@ -39,7 +39,7 @@ def _place(x: float, y: float) -> tuple[float, float]:
 
 def _write(draw: ImageDraw.ImageDraw, title: str, insertion: float, deletion: float) -> None:
     face, small = font(14), font(11)
-    draw.text((_LEFT, 12), shortened(title, face, _SIDE), _TEXT, face)
+    draw.text((_LEFT, 12), shorten(title, face, _SIDE), _TEXT, face)
     draw.text((_LEFT, 36), f"insertion {insertion:.3f}", INSERTION, face)
     draw.text((_LEFT + _SIDE // 2, 36), f"deletion {deletion:.3f}", DELETION, face)
     for tick in range(6):

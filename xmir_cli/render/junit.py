@@ -10,7 +10,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 @dataclass(frozen=True)
-class Case:
+class JunitCase:
     """One check: passed, unless `failure` or `error` says why not."""
 
     group: str
@@ -19,7 +19,7 @@ class Case:
     error: str = ""  # it could not run
 
 
-def junit(suite: str, cases: Sequence[Case]) -> str:
+def junit(suite: str, cases: Sequence[JunitCase]) -> str:
     """The XML of a suite of cases, everything in it escaped."""
     failures = sum(bool(case.failure) for case in cases)
     errors = sum(bool(case.error) for case in cases)
@@ -35,7 +35,7 @@ def junit(suite: str, cases: Sequence[Case]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _case(case: Case) -> str:
+def _case(case: JunitCase) -> str:
     head = f"<testcase classname={_attribute(case.group)} name={_attribute(case.name)}"
     kind, message = ("error", case.error) if case.error else ("failure", case.failure)
     if not message:

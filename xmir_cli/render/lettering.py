@@ -10,7 +10,7 @@ def font(size: int) -> Font:
     return ImageFont.load_default(size)
 
 
-def shortened(text: str, face: Font, width: float) -> str:
+def shorten(text: str, face: Font, width: float) -> str:
     """`text`, its middle left out where it would be wider than `width` pixels."""
     if face.getlength(text) <= width:
         return text

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from xmir_cli.render.colormap import colors, is_diverging
-from xmir_cli.render.lettering import font, shortened
+from xmir_cli.render.lettering import font, shorten
 
 # of Okabe and Ito's palette: told apart also by colour-blind readers, and the captions say it too
 QUERY, CORRECT, WRONG, UNKNOWN = (0, 114, 178), (0, 158, 115), (213, 94, 0), (150, 150, 150)
@@ -27,7 +27,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Bar:
+class ColorBar:
     """What the colours of one method stand for."""
 
     name: str
@@ -36,7 +36,7 @@ class Bar:
 
 
 def montage(
-    rows: Sequence[Sequence[Cell]], header: Sequence[str], bars: Sequence[Bar], side: int
+    rows: Sequence[Sequence[Cell]], header: Sequence[str], bars: Sequence[ColorBar], side: int
 ) -> Image.Image:
     """One page: `header` over the columns, `rows` of cells `side` pixels wide, then the bars."""
     size = max(11, side // 16)
@@ -55,7 +55,7 @@ def montage(
     face = font(size)
     for column, title in enumerate(header):
         middle = _GAP + column * cell_width + (cell_width - _GAP) / 2
-        draw.text((middle, _GAP), shortened(title, face, cell_width), _INK, face, anchor="ma")
+        draw.text((middle, _GAP), shorten(title, face, cell_width), _INK, face, anchor="ma")
     for index, row in enumerate(rows):
         for column, cell in enumerate(row):
             place = (_GAP + column * cell_width, top + index * cell_height)
@@ -65,7 +65,7 @@ def montage(
     return page
 
 
-def fitted(picture: Image.Image, side: int) -> Image.Image:
+def fit_picture(picture: Image.Image, side: int) -> Image.Image:
     """The picture within `side` x `side` pixels at its own aspect, on black."""
     scale = side / max(picture.size)
     small = picture.resize(
@@ -84,14 +84,14 @@ def _draw_cell(page: Image.Image, place: tuple[int, int], cell: Cell, side: int,
     outer = side + 2 * _BORDER
     draw = ImageDraw.Draw(page)
     draw.rectangle((left, top, left + outer - 1, top + outer - 1), fill=cell.frame)
-    page.paste(fitted(cell.picture, side), (left + _BORDER, top + _BORDER))
+    page.paste(fit_picture(cell.picture, side), (left + _BORDER, top + _BORDER))
     face = font(size)
     for number, line in enumerate(cell.lines):
         y = top + outer + round((number + 0.1) * size * _LINE)
-        draw.text((left, y), shortened(line, face, outer), _INK, face)
+        draw.text((left, y), shorten(line, face, outer), _INK, face)
 
 
-def _draw_bars(page: Image.Image, bars: Sequence[Bar], top: int, size: int) -> None:
+def _draw_bars(page: Image.Image, bars: Sequence[ColorBar], top: int, size: int) -> None:
     """Colour bars side by side, each with its name and the values at its ends."""
     face = font(size)
     width = (page.width - _GAP) // len(bars) - _GAP
@@ -100,7 +100,7 @@ def _draw_bars(page: Image.Image, bars: Sequence[Bar], top: int, size: int) -> N
         low = -1.0 if is_diverging(bar.colormap) else 0.0
         strip = colors(np.linspace(low, 1, width)[None].repeat(size, axis=0), bar.colormap)
         draw = ImageDraw.Draw(page)
-        draw.text((left, top), shortened(bar.name, face, width), _INK, face)
+        draw.text((left, top), shorten(bar.name, face, width), _INK, face)
         page.paste(Image.fromarray(strip), (left, top + round(size * _LINE)))
         below = top + round(2.2 * size * _LINE)
         draw.text((left, below), f"{low * bar.largest:.3g}", _INK, face)

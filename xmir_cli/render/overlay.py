@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from xmir_cli.render.colormap import COLORMAPS, automatic, colors, is_diverging, scale
+from xmir_cli.render.colormap import COLORMAPS, choose_colormap, colors, is_diverging, scale
 
 _FRAME = (200, 200, 200)
 _ALPHA_START = 0.15  # share of full colour below which the picture shines through undisturbed
@@ -22,7 +22,7 @@ class Display:
 
     def for_map(self, saliency: np.ndarray) -> str:
         """The colormap of this map."""
-        return self.colormap if self.colormap in COLORMAPS else automatic(saliency)
+        return self.colormap if self.colormap in COLORMAPS else choose_colormap(saliency)
 
 
 def overlay(

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from xmir_cli.render.colormap import colors, is_diverging
-from xmir_cli.render.lettering import font, shortened
+from xmir_cli.render.lettering import font, shorten
 
 SIDE = 288  # pixels of a picture
 _GAP = 16
@@ -27,7 +27,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Row:
+class PanelRow:
     """Panels that share a title and, when they show numbers, their colours and limits."""
 
     title: str
@@ -36,7 +36,7 @@ class Row:
     largest: float = 1.0  # what full colour stands for
 
 
-def figure(rows: Sequence[Row], columns: int) -> Image.Image:
+def figure(rows: Sequence[PanelRow], columns: int) -> Image.Image:
     """All rows on white paper, `columns` panels wide; longer rows continue below."""
     width = _GAP + columns * (SIDE + _GAP) + _SCALE
     heights = [_height(row, columns) for row in rows]
@@ -48,29 +48,29 @@ def figure(rows: Sequence[Row], columns: int) -> Image.Image:
     return page
 
 
-def _height(row: Row, columns: int) -> int:
+def _height(row: PanelRow, columns: int) -> int:
     lines = -(-len(row.panels) // columns)
     return _LINE + lines * (SIDE + _LINE) + _GAP
 
 
-def _draw_row(page: Image.Image, row: Row, columns: int, top: int) -> None:
+def _draw_row(page: Image.Image, row: PanelRow, columns: int, top: int) -> None:
     draw = ImageDraw.Draw(page)
     face = font(_TEXT)
-    title = shortened(row.title, face, page.width - 2 * _GAP)
+    title = shorten(row.title, face, page.width - 2 * _GAP)
     draw.text((_GAP, top), title, fill=_INK, font=font(_TEXT), stroke_width=0)
     top += _LINE
     for index, panel in enumerate(row.panels):
         line, column = divmod(index, columns)
         left, above = _GAP + column * (SIDE + _GAP), top + line * (SIDE + _LINE)
         page.paste(panel.picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS), (left, above))
-        caption = shortened(panel.caption, face, SIDE)
+        caption = shorten(panel.caption, face, SIDE)
         place = (left + (SIDE - face.getlength(caption)) / 2, above + SIDE + 3)
         draw.text(place, caption, fill=_INK, font=face)
     if row.colormap:
         _draw_bar(page, row, (_GAP + columns * (SIDE + _GAP), top))
 
 
-def _draw_bar(page: Image.Image, row: Row, place: tuple[int, int]) -> None:
+def _draw_bar(page: Image.Image, row: PanelRow, place: tuple[int, int]) -> None:
     """The colours from the lowest value (bottom) to the largest, with its numbers."""
     left, top = place
     low = -1.0 if is_diverging(row.colormap) else 0.0

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
-from xmir_cli.render.lettering import font, shortened
+from xmir_cli.render.lettering import font, shorten
 
 # Okabe and Ito's palette: told apart also by colour-blind readers
 PALETTE = (
@@ -80,10 +80,10 @@ def _write(
     y = _place(0, threshold)[1] / _SCALE
     draw.text((right, y), f"threshold {threshold:g}", _LIMIT, small, anchor="lm")
     for row, (method, color) in enumerate(zip(methods, _colors(len(methods)), strict=True)):
-        draw.text((right, _TOP + 20 * row), shortened(method, face, _LEGEND - 30), color, face)
+        draw.text((right, _TOP + 20 * row), shorten(method, face, _LEGEND - 30), color, face)
     for position, stage in enumerate(stages):
         x = _place(position, 0)[0] / _SCALE
-        _write_upright(picture, (x, _TOP + _HEIGHT + 8), shortened(stage, small, _BOTTOM - 16))
+        _write_upright(picture, (x, _TOP + _HEIGHT + 8), shorten(stage, small, _BOTTOM - 16))
 
 
 def _write_upright(picture: Image.Image, top: tuple[float, float], text: str) -> None:

@@ -5,10 +5,10 @@ from functools import cache
 from xmir_cli.gallery.protocol import Gallery, Hits, identity_in
 from xmir_cli.gallery.vectors import products
 from xmir_cli.retrieval.queries import Contribution, Question, Refinement
-from xmir_cli.store.names import restored
+from xmir_cli.store.names import restore_name
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.retrieval import Retrieval
+from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 
 _OWN_KEYS = {"path", "label", "sha256", "width", "height"}  # columns not repeated under `meta`
 
@@ -25,9 +25,9 @@ def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
     model = _to_json(gallery.model)
     return [
         {
-            "schema": Retrieval.NAME,
+            "schema": RetrievalRecord.NAME,
             "query": query.name,
-            "retrieved": restored(str(row["path"])),
+            "retrieved": restore_name(str(row["path"])),
             "query_identity": query.identity,
             "retrieved_identity": identity_in(row),
             "rank": rank,

@@ -14,7 +14,7 @@ from xmir_cli.gallery.vectors import Booleans, Integers, keep_usable
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.retrieval.conditions import check_column
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
-from xmir_cli.store.names import typed
+from xmir_cli.store.names import escape_typed
 
 
 def read_collection(source: str) -> Embeddings:
@@ -31,7 +31,7 @@ def select_rows(images: Embeddings, where: Sequence[tuple[str, str]]) -> Embeddi
     allowed = np.ones(len(images.items), dtype=bool)
     for column, value in where:
         check_column(images.items.column_names, column, "where")
-        allowed &= equals(images.items[column], typed(value))
+        allowed &= equals(images.items[column], escape_typed(value))
     if not allowed.any():
         raise DataError(f"none of {len(allowed)} rows has {' and '.join(map('='.join, where))}")
     return _only(images, allowed)
@@ -39,13 +39,13 @@ def select_rows(images: Embeddings, where: Sequence[tuple[str, str]]) -> Embeddi
 
 def with_label(images: Embeddings) -> Embeddings:
     """The rows whose label is known; raises DataError when there is none."""
-    known = np.array([label is not None for label in texts(images, "label")], dtype=bool)
+    known = np.array([label is not None for label in read_texts(images, "label")], dtype=bool)
     if not known.any():
         raise DataError(f"none of {len(known)} rows has a label")
     return _only(images, known)
 
 
-def texts(images: Embeddings, column: str) -> list[str | None]:
+def read_texts(images: Embeddings, column: str) -> list[str | None]:
     """A column's values as text, None where nothing is there; DataError without the column."""
     if column not in images.items.column_names:
         there = ", ".join(images.items.column_names)
@@ -54,13 +54,13 @@ def texts(images: Embeddings, column: str) -> list[str | None]:
     return [value or None for value in values]
 
 
-def positions(queries: Embeddings, gallery: Embeddings) -> Integers:
+def find_positions(queries: Embeddings, gallery: Embeddings) -> Integers:
     """Where each query stands in the gallery [Q]: the same id and image; -1 if it is not there."""
     places = {key: place for place, key in enumerate(_keys(gallery))}
     return np.array([places.get(key, -1) for key in _keys(queries)], dtype=np.int64)
 
 
-def copies(queries: Embeddings, gallery: Embeddings, own: Integers) -> Integers:
+def count_copies(queries: Embeddings, gallery: Embeddings, own: Integers) -> Integers:
     """How many other items of the gallery are the same image as each query [Q]."""
     counts = Counter(_identities(gallery))
     found = [counts[name] if name else 0 for name in _identities(queries)]
@@ -68,11 +68,11 @@ def copies(queries: Embeddings, gallery: Embeddings, own: Integers) -> Integers:
 
 
 def _keys(images: Embeddings) -> list[tuple[str | None, str | None]]:
-    return list(zip(texts(images, "id"), _identities(images), strict=True))
+    return list(zip(read_texts(images, "id"), _identities(images), strict=True))
 
 
 def _identities(images: Embeddings) -> list[str | None]:
-    hashes, paths = texts(images, "sha256"), texts(images, "path")
+    hashes, paths = read_texts(images, "sha256"), read_texts(images, "path")
     return [
         identity_of(sha256, path or "") if sha256 else None
         for sha256, path in zip(hashes, paths, strict=True)

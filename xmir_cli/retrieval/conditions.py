@@ -6,7 +6,7 @@ from dataclasses import replace
 from xmir_cli.errors import SettingError
 from xmir_cli.gallery.protocol import Conditions, Gallery, ItemKey
 from xmir_cli.retrieval.queries import Question
-from xmir_cli.store.names import typed
+from xmir_cli.store.names import escape_typed
 
 
 def make_conditions(
@@ -14,7 +14,7 @@ def make_conditions(
 ) -> Conditions:
     """The conditions; raises SettingError for a `per` that is not as `patient=1`."""
     return Conditions(
-        equals=tuple((column, typed(value)) for column, value in where),
+        equals=tuple((column, escape_typed(value)) for column, value in where),
         not_itself=no_self or exclude_same is not None,
         not_same=() if exclude_same is None else (exclude_same,),
         at_most=None if per is None else _limit(per),

@@ -20,7 +20,7 @@ from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.view import Frame
 from xmir_cli.retrieval.queries import Contribution, ImageOptions, Question, look_up
 from xmir_cli.retrieval.region import Region, cell_shares
-from xmir_cli.store.names import storable
+from xmir_cli.store.names import escape_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,4 +142,4 @@ def _own_columns(item: Item, sha256: str) -> Columns:
     if _name(item) == item.path:
         own["id"] = item.id
     own |= {"path": item.path, "sha256": sha256}
-    return {key: storable(value) for key, value in own.items()}
+    return {key: escape_name(value) for key, value in own.items()}

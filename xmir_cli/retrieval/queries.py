@@ -13,7 +13,7 @@ from xmir_cli.gallery.protocol import Columns, Gallery, ItemKey, identity_in
 from xmir_cli.gallery.vectors import Vectors, unit_rows
 from xmir_cli.retrieval.region import Region
 from xmir_cli.store.arrays import read_array
-from xmir_cli.store.names import restored, typed
+from xmir_cli.store.names import escape_typed, restore_name
 
 _BLOCK = 256  # queries searched at a time where no network sets the pace
 _NAMES = 50_000  # ids that are looked through for one like a mistyped one, in a second
@@ -93,7 +93,7 @@ def find_ids(gallery: Gallery, ids: Sequence[str]) -> list[ItemKey]:
     """The items of these ids; raises SettingError with the names nearest to an unknown one."""
     if not ids:
         return []
-    texts = [typed(name) for name in ids]
+    texts = [escape_typed(name) for name in ids]
     found = []
     for name, key in zip(texts, gallery.by_id(texts), strict=True):
         if key is None:
@@ -114,7 +114,7 @@ def look_up(gallery: Gallery, identities: Sequence[str]) -> list[Columns]:
 
 def _questions(vectors: Vectors, rows: Sequence[Columns]) -> list[Question]:
     return [
-        Question(restored(str(row["path"])), np.asarray(vector), row, identity_in(row))
+        Question(restore_name(str(row["path"])), np.asarray(vector), row, identity_in(row))
         for vector, row in zip(vectors, rows, strict=True)
     ]
 

@@ -13,7 +13,7 @@ from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.gallery.vectors import unit_rows
 from xmir_cli.retrieval.queries import Question, Refinement, ask_items
-from xmir_cli.store.names import typed
+from xmir_cli.store.names import escape_typed
 
 AWAY = 0.5  # how much the unlike count; at 1 what is like neither would come first
 
@@ -41,7 +41,7 @@ def find_examples(
     Raises SettingError for what is neither.
     """
     found = []
-    for name, key in zip(names, gallery.by_id([typed(name) for name in names]), strict=True):
+    for name, key in zip(names, gallery.by_id([escape_typed(name) for name in names]), strict=True):
         try:
             found.extend(next(ask_items(gallery, [key])) if key is not None else [ask(name)])
         except ItemError as error:

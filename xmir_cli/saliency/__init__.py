@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmir_cli.errors import SettingError
-from xmir_cli.saliency.source import Entry, Setting, Value, read_entry, refuse_two_kinds
+from xmir_cli.saliency.source import MethodEntry, Setting, Value, read_entry, refuse_two_kinds
 from xmir_cli.wire.old_settings import find_new_name
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def method_names() -> list[str]:
 
 
 @cache
-def catalogue() -> Mapping[str, Entry]:
+def catalogue() -> Mapping[str, MethodEntry]:
     """What every method is called, does and can be set to; imports none of them.
 
     Raises MethodError for a file that does not say it, naming the line.
@@ -114,7 +114,7 @@ def _unfit(setting: Setting, expected: str, found: str) -> SettingError:
     return SettingError(setting.name, f"expected {expected}, found {found}")
 
 
-def _find(name: str) -> Entry:
+def _find(name: str) -> MethodEntry:
     if name not in catalogue():
         raise SettingError("method", f"{name}: no such saliency method", _known())
     return catalogue()[name]

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-Box = tuple[float, float, float, float]  # left, top, width, height in the original's pixels
+Rectangle = tuple[float, float, float, float]  # left, top, width, height in the original's pixels
 Grid = tuple[int, int]  # rows and columns of cells
 
 
-def point_weights(point: tuple[float, float], frame: Box, grid: Grid) -> Tensor | None:
+def point_weights(point: tuple[float, float], frame: Rectangle, grid: Grid) -> Tensor | None:
     """Bilinear weights [h * w] of the cells around a pixel (x, y), which sum to 1.
 
     `frame` is what the network sees of the picture; None for a pixel outside. Between the border
@@ -23,7 +23,7 @@ def point_weights(point: tuple[float, float], frame: Box, grid: Grid) -> Tensor 
     return torch.outer(rows, columns).flatten()
 
 
-def cell_box(cell: int, frame: Box, grid: Grid) -> Box:
+def cell_box(cell: int, frame: Rectangle, grid: Grid) -> Rectangle:
     """The part of the picture under a cell, counted row by row."""
     left, top, width, height = frame
     row, column = divmod(cell, grid[1])

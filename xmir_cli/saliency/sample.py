@@ -10,11 +10,11 @@ from torch import Tensor
 
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.program.workers import single_thread
-from xmir_cli.saliency.regions import Box
+from xmir_cli.saliency.regions import Rectangle
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class LabelledGallery:
     """A gallery's unit embeddings and labels, which may be mapped from the disk."""
 
     embeddings: np.ndarray  # [N, D] float32
@@ -33,14 +33,18 @@ class Sample:
     raw: Tensor  # [D] before the normalisation, float32 on the CPU
     embedding: Tensor  # [D] unit, float32 on the CPU
     negatives: "tuple[Sample, ...]" = ()
-    gallery: Labelled | None = None  # where the pair was found, for methods that `need_gallery`
-    roi: Box | None = None  # where the input lies in the original picture; None: it is the picture
+    gallery: LabelledGallery | None = (
+        None  # where the pair was found, for methods that `need_gallery`
+    )
+    roi: Rectangle | None = (
+        None  # where the input lies in the original picture; None: it is the picture
+    )
     memo: MutableMapping[Hashable, Tensor] = field(
         default_factory=dict
     )  # such as perturbed embeddings
 
     @property
-    def frame(self) -> Box:
+    def frame(self) -> Rectangle:
         """What the network sees, in pixels of the original picture."""
         if self.roi is not None:
             return self.roi
@@ -58,8 +62,8 @@ class Sample:
 class Match:
     """A region of either image, in pixels of its original, and what their pair contributes."""
 
-    target: Box
-    explained: Box
+    target: Rectangle
+    explained: Rectangle
     share: float  # of the similarity
 
 
@@ -105,7 +109,7 @@ def make_samples(embedder: Embedder, inputs: Sequence[Tensor], job: int = 0) -> 
     ]
 
 
-def stored_samples(embedder: Embedder, features: Tensor, embeddings: Tensor) -> list[Sample]:
+def make_stored_samples(embedder: Embedder, features: Tensor, embeddings: Tensor) -> list[Sample]:
     """Samples without inputs, of stored feature maps [N, C, h, w] and unit embeddings [N, D].
 
     They are for methods that work `from_features`. Only the head runs.

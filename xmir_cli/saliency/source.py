@@ -45,7 +45,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Entry:
+class MethodEntry:
     """A method as the help shows it and as the explainer must know it."""
 
     name: str
@@ -56,7 +56,7 @@ class Entry:
     need_gallery: bool = False  # its samples must carry a gallery
 
 
-def read_entry(name: str, path: Path) -> Entry:
+def read_entry(name: str, path: Path) -> MethodEntry:
     """The method `name` of a file; raises MethodError for one that says it in another way."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ def read_entry(name: str, path: Path) -> Entry:
     settings = tuple(_setting(node, path) for node in body if isinstance(node, ast.AnnAssign))
     marks = dict(_mark(node, path) for node in body if isinstance(node, ast.Assign))
     summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
-    return Entry(
+    return MethodEntry(
         name,
         path,
         summary,
@@ -76,9 +76,9 @@ def read_entry(name: str, path: Path) -> Entry:
     )
 
 
-def refuse_two_kinds(entries: Sequence[Entry]) -> None:
+def refuse_two_kinds(entries: Sequence[MethodEntry]) -> None:
     """Raise MethodError when two methods share a setting's name but not what it may be."""
-    first: dict[str, tuple[Entry, Setting]] = {}
+    first: dict[str, tuple[MethodEntry, Setting]] = {}
     for entry in entries:
         for setting in entry.settings:
             other, known = first.setdefault(setting.name, (entry, setting))

@@ -9,11 +9,11 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.scoring.names import MEASURES
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
-from xmir_cli.wire.schemas.causal import Causal
-from xmir_cli.wire.schemas.saliency import Saliency
+from xmir_cli.wire.schemas.causal import CausalRecord
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 # identities of query and retrieved image, method, explains, which of equal ones
-Key = tuple[str, str, str, str, int]
+MapKey = tuple[str, str, str, str, int]
 
 # of another network the numbers are compared: that is what a baseline is for
 _MAY_DIFFER = {"weights_sha256", "fill"}
@@ -33,10 +33,10 @@ class Baseline:
 
     def __init__(self, lines: Iterable[tuple[int, Record | ItemError]], source: str) -> None:
         self.source = source
-        self.records: dict[Key, Record] = {}
+        self.records: dict[MapKey, Record] = {}
         keys = Keys()
         for number, line in lines:
-            if isinstance(line, ItemError) or line.get("schema") != Causal.NAME:
+            if isinstance(line, ItemError) or line.get("schema") != CausalRecord.NAME:
                 raise DataError(f"{source}: line {number}: expected a record of causal-metric")
             where = f"{source}: line {number}"
             view = _read_causal(line, where)
@@ -46,7 +46,7 @@ class Baseline:
         self.left = set(self.records)  # not met in this run yet
 
     def compare(
-        self, key: Key, name: str, now: Record | None, tolerance: float
+        self, key: MapKey, name: str, now: Record | None, tolerance: float
     ) -> Regression | None:
         """What of the map `name` became worse since the earlier record of the same key, or None.
 
@@ -83,7 +83,7 @@ class Keys:
     def __init__(self) -> None:
         self._seen: Counter[tuple[str, str, str, str]] = Counter()
 
-    def of(self, view: Saliency, identities: tuple[str, str]) -> Key:
+    def of(self, view: SaliencyRecord, identities: tuple[str, str]) -> MapKey:
         """The key of the next record; paths have no part in it, for files move.
 
         `identities` are those of the query and of the retrieved image.
@@ -93,14 +93,14 @@ class Keys:
         return *known, self._seen[known]
 
 
-def _read_causal(record: Record, where: str) -> Causal:
+def _read_causal(record: Record, where: str) -> CausalRecord:
     try:
-        return read_view(Causal, record)
+        return read_view(CausalRecord, record)
     except ItemError as error:
         raise DataError(f"{where}: {error.reason}") from None
 
 
-def _identities(view: Causal, where: str) -> tuple[str, str]:
+def _identities(view: CausalRecord, where: str) -> tuple[str, str]:
     if view.query_identity is None or view.retrieved_identity is None:
         raise DataError(
             f"{where}: query_identity, retrieved_identity: expected the hashes of the images, "

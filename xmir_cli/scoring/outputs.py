@@ -14,7 +14,7 @@ from xmir_cli.store.arrays import write_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.causal import Causal
+from xmir_cli.wire.schemas.causal import CausalRecord
 
 _DIGITS = 7  # what single precision knows of a similarity
 
@@ -35,7 +35,7 @@ def causal_record(task: Task, scored: Scored, identities: tuple[str, str]) -> Re
     insertion, deletion = scored.causal.insertion, scored.causal.deletion
     return {
         **task.record,
-        "schema": Causal.NAME,
+        "schema": CausalRecord.NAME,
         "query_identity": query,
         "retrieved_identity": retrieved,
         "insertion": _rounded(insertion.auc),

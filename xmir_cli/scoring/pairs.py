@@ -14,13 +14,13 @@ from torch import Tensor
 from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
-from xmir_cli.metrics.causal import Causal
+from xmir_cli.metrics.causal import CausalCurves
 from xmir_cli.metrics.order import tied_fraction
 from xmir_cli.metrics.protocol import Protocol, score_maps
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.scoring.controls import Controls
-from xmir_cli.scoring.tasks import Pair, Task, attempt
+from xmir_cli.scoring.tasks import TargetPair, Task, attempt
 from xmir_cli.store.arrays import read_array
 from xmir_cli.wire.checks import check_similarity
 from xmir_cli.wire.model import ModelSpec
@@ -30,15 +30,15 @@ _INPUTS = 16  # images whose pixels are kept
 _PAIRS = 1024  # pairs whose controls' curves are kept
 _MAP = "map"  # the task's own map, among those of its controls
 
-Maps = Mapping[str, Tensor]  # name -> map [S, S]
+MapsByName = Mapping[str, Tensor]  # name -> map [S, S]
 
 
 @dataclass(frozen=True)
 class Scored:
     """A map with its curves, those of its controls, and everything they rest on."""
 
-    causal: Causal
-    controls: dict[str, Causal]
+    causal: CausalCurves
+    controls: dict[str, CausalCurves]
     tied_fraction: float
     parameters: dict[str, object]
 
@@ -65,7 +65,9 @@ class PairScorer:
         self._read = lru_cache(_INPUTS)(read_input)
         self._embed = lru_cache(_EMBEDDINGS)(self._embed_image)
         self._embed_ends = lru_cache(_EMBEDDINGS)(self._embed_all_ends)
-        self._common: dict[Pair, dict[str, Causal]] = {}  # curves of the controls of a pair
+        self._common: dict[
+            TargetPair, dict[str, CausalCurves]
+        ] = {}  # curves of the controls of a pair
         self._scored = 0  # maps
         self._told = False
 
@@ -99,7 +101,7 @@ class PairScorer:
             found.append("" if isinstance(image, ItemError) else image.identity)
         return found[0], found[1]
 
-    def _images(self, embedder: Embedder, pair: Pair) -> "_Images":
+    def _images(self, embedder: Embedder, pair: TargetPair) -> "_Images":
         target, explained = (
             self._read(embedder, path).input for path in (pair.target, pair.explained)
         )
@@ -117,15 +119,15 @@ class PairScorer:
         others = embedder.embed(torch.stack([ends.blurred, ends.substrate]))
         return torch.cat([self._embed(embedder, path)[None], others])
 
-    def _maps(self, task: Task, embedder: Embedder, images: "_Images") -> Maps:
+    def _maps(self, task: Task, embedder: Embedder, images: "_Images") -> MapsByName:
         """The map of a task and its own controls."""
         _check(task, embedder, images)
         saliency = read_map(task.saliency, embedder.size)
         return {_MAP: saliency, **self._controls.own(task, images.target, images.explained)}
 
     def _curves(
-        self, embedder: Embedder, pair: Pair, images: "_Images", own: Sequence[Maps]
-    ) -> list[dict[str, Causal]]:
+        self, embedder: Embedder, pair: TargetPair, images: "_Images", own: Sequence[MapsByName]
+    ) -> list[dict[str, CausalCurves]]:
         """The curves of each task's own maps, and last those of the pair's controls."""
         known = self._common.get(pair)
         shared = {} if known else self._controls.shared(embedder, images.target, images.explained)
@@ -146,7 +148,7 @@ class PairScorer:
             del self._common[next(iter(self._common))]
         return [*made, self._common[pair]]
 
-    def _warn_of_another_network(self, embedder: Embedder, pair: Pair) -> None:
+    def _warn_of_another_network(self, embedder: Embedder, pair: TargetPair) -> None:
         if self._told or embedder.spec.same_embedding(pair.spec):
             return
         self._told = True
@@ -168,7 +170,7 @@ def _check(task: Task, embedder: Embedder, images: _Images) -> None:
         check_similarity(task.view.similarity, images.similarity)
 
 
-def _scored(tied: float, curves: dict[str, Causal], parameters: dict[str, object]) -> Scored:
+def _scored(tied: float, curves: dict[str, CausalCurves], parameters: dict[str, object]) -> Scored:
     causal = curves.pop(_MAP)
     if not math.isfinite(causal.insertion.auc + causal.deletion.auc):
         raise ItemError(Cause.NAN, "the network gave a similarity that is no number; try fp32")

@@ -8,14 +8,14 @@ from xmir_cli import console
 from xmir_cli.console import Ending
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gates import Gate, check
-from xmir_cli.render.junit import Case, junit
-from xmir_cli.scoring.baseline import Baseline, Key, Keys, Regression
+from xmir_cli.render.junit import JunitCase, junit
+from xmir_cli.scoring.baseline import Baseline, Keys, MapKey, Regression
 from xmir_cli.scoring.tally import Tally
 from xmir_cli.scoring.tasks import Task
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.saliency import Saliency
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 _WORST = 5  # regressions named
 
@@ -38,7 +38,7 @@ class Report:
     baseline: Baseline | None
     tolerance: float
     listed: bool = False  # whether every record becomes a case of the JUnit file
-    cases: list[Case] = field(default_factory=list)
+    cases: list[JunitCase] = field(default_factory=list)
     regressions: list[Regression] = field(default_factory=list)
     _keys: Keys = field(default_factory=Keys)
 
@@ -64,7 +64,7 @@ class Report:
         error = record.reason if isinstance(record, ItemError) else ""
         failure = regression.message if regression is not None and not error else ""
         if self.listed:
-            self.cases.append(Case(task.method, name, failure, error))
+            self.cases.append(JunitCase(task.method, name, failure, error))
 
     def finish(self, junit_file: Path | None) -> Ending:
         """What the user must know about the numbers, and the exit code; writes JUnit's XML.
@@ -87,7 +87,7 @@ class Report:
                 file.write(junit("xmir causal-metric", self.cases).encode())
         return ending.judged(unmet)
 
-    def _compare(self, key: Key, name: str, record: Record | None) -> Regression | None:
+    def _compare(self, key: MapKey, name: str, record: Record | None) -> Regression | None:
         if self.baseline is None:
             return None
         regression = self.baseline.compare(key, name, record, self.tolerance)
@@ -106,7 +106,9 @@ class Report:
         for method, means in self.tally.means():
             for gate in self.gates:
                 (failure,) = check([gate], means) or [""]
-                self.cases.append(Case(method, f"{gate.flag} {gate.name}={gate.bound:g}", failure))
+                self.cases.append(
+                    JunitCase(method, f"{gate.flag} {gate.name}={gate.bound:g}", failure)
+                )
                 failures += [f"{method}: {failure}"] if failure else []
         return failures
 
@@ -129,7 +131,7 @@ class Report:
         return lines
 
 
-def _name(view: Saliency, key: Key) -> str:
+def _name(view: SaliencyRecord, key: MapKey) -> str:
     """What people call a map."""
     images = f"{console.show(view.query)} -> {console.show(view.retrieved)}"
     name, count = f"{images} ({view.method}, {view.explains})", key[-1]

@@ -13,15 +13,15 @@ from xmir_cli.explain.requests import Request
 from xmir_cli.metrics.sanity import Agreement, Floats, agreement
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.network import Network
-from xmir_cli.model.randomize import Stage, randomized, stages
+from xmir_cli.model.randomize import Stage, randomize, stages
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.saliency.sample import Method, make_samples
 from xmir_cli.scoring.names import AGREEMENTS
 from xmir_cli.scoring.pairs import read_input
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.sanity import Sanity
+from xmir_cli.wire.schemas.sanity import SanityRecord
 
-Maps = dict[str, list[Floats]]  # method -> one map [H, W] a pair
+MapsByMethod = dict[str, list[Floats]]  # method -> one map [H, W] a pair
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ def randomization_check(
     for position, stage in enumerate(stages(trained.network, settings.mode)):
         found: dict[str, list[Agreement]] = {name: [] for name in settings.methods}
         for donor in donors if stage.blocks else ():
-            after = _maps(randomized(trained, donor, stage), inputs, settings.methods)
+            after = _maps(randomize(trained, donor, stage), inputs, settings.methods)
             for name in settings.methods:
                 found[name] += map(agreement, before[name], after[name])
             advance()
         for name, method in settings.methods.items():
             agreements = found[name] or [agreement(each, each) for each in before[name]]
             record = {
-                "schema": Sanity.NAME,
+                "schema": SanityRecord.NAME,
                 "method": name,
                 "settings": vars(method),
                 "mode": settings.mode,
@@ -79,7 +79,7 @@ def randomization_check(
             yield {**record, **_verdict(record, stage, settings.threshold)}
 
 
-def _maps(embedder: Embedder, inputs: Inputs, methods: Mapping[str, Method]) -> Maps:
+def _maps(embedder: Embedder, inputs: Inputs, methods: Mapping[str, Method]) -> MapsByMethod:
     made = make_samples(embedder, list(inputs.images.values()))
     samples = dict(zip(inputs.images, made, strict=True))
     return {

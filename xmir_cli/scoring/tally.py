@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from xmir_cli.metrics.summary import Estimate, estimate
 from xmir_cli.scoring.names import MEASURES
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.causal_summary import CausalSummary
+from xmir_cli.wire.schemas.causal_summary import CausalSummaryRecord
 
 TIED = 0.01  # the fraction of tied pixels from which a map is worth a warning
 
@@ -38,7 +38,7 @@ class Tally:
         key = json.dumps([method, settings], sort_keys=True)
         row = self._methods.setdefault(key, _Method(method, settings, record["causal"]))
         row.queries.append(sys.intern(str(record["query"])))  # of many records
-        for name, value in numbers(record).items():
+        for name, value in read_numbers(record).items():
             row.values.setdefault(name, array("d")).append(value)
         tied = record["tied_fraction"]
         self.tied += isinstance(tied, float) and tied > TIED
@@ -57,7 +57,7 @@ class Tally:
 
     def _row(self, row: _Method) -> Record:
         record: Record = {
-            "schema": CausalSummary.NAME,
+            "schema": CausalSummaryRecord.NAME,
             "method": row.method,
             "n": len(row.queries),
             "queries": len(set(row.queries)),
@@ -81,7 +81,7 @@ def _put(record: Record, name: str, found: Estimate) -> None:
             record[key] = value
 
 
-def numbers(record: Mapping[str, object]) -> dict[str, float]:
+def read_numbers(record: Mapping[str, object]) -> dict[str, float]:
     """The numbers of a record of causal-metric, those of controls as `insertion_gain.random`."""
     found: dict[str, float] = {}
     for measure in MEASURES:

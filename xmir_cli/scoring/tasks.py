@@ -11,14 +11,14 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.wire.model import ModelSpec, need_model
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
-from xmir_cli.wire.schemas.saliency import Saliency
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Pair:
+class TargetPair:
     """An image that is explained, the one whose embedding stays fixed, and the network."""
 
     target: str  # path
@@ -31,8 +31,8 @@ class Task:
     """One saliency record and what it says about the map to score."""
 
     name: str  # for skip lines: where the record stands
-    view: Saliency
-    pair: Pair
+    view: SaliencyRecord
+    pair: TargetPair
 
     @property
     def record(self) -> Record:
@@ -87,8 +87,8 @@ def _task(name: str, record: Record) -> Task:
         raise ItemError(
             Cause.NO_MAP, "the record names no saliency map; 'xmir saliency' makes them"
         )
-    view = read_view(Saliency, record)
+    view = read_view(SaliencyRecord, record)
     spec = need_model(view.model)
     images = (view.query, view.retrieved)
     target, explained = images[::-1] if view.explains == "query" else images
-    return Task(name, view, Pair(target, explained, spec))
+    return Task(name, view, TargetPair(target, explained, spec))

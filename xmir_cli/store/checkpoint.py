@@ -77,7 +77,7 @@ def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, str]]
     return tensors, cast("dict[str, str]", header.get(METADATA, {}))
 
 
-def read_header(path: Path) -> dict[str, object]:
+def read_tensors_header(path: Path) -> dict[str, object]:
     """The checked header: `{name: {dtype, shape, data_offsets}}`, `__metadata__`; no torch."""
     with _open(path) as file:
         return _header(file, path)

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
 from xmir_cli.store.arrays import read_array
-from xmir_cli.store.checkpoint import METADATA, read_header
-from xmir_cli.store.embedding_readers import read_header as read_promise
-from xmir_cli.store.embedding_table import EMBEDDING, SCHEMA, Embeddings
+from xmir_cli.store.checkpoint import METADATA, read_tensors_header
+from xmir_cli.store.embedding_readers import read_embeddings_header
+from xmir_cli.store.embedding_table import EMBEDDING, EMBEDDINGS_SCHEMA, Embeddings
 from xmir_cli.store.embeddings import read_embeddings
-from xmir_cli.store.features import FEATURES
-from xmir_cli.store.manifest import is_manifest, read_manifest
+from xmir_cli.store.features import FEATURE_COLUMN
+from xmir_cli.store.manifest import is_manifest, read_table
 from xmir_cli.store.regular import open_regular
 from xmir_cli.wire.records import Record
 
@@ -49,11 +49,11 @@ def describe_stored(path: Path) -> Record | None:
 def _parquet(path: Path) -> Record:
     try:
         schema = pq.read_schema(path)
-        if (schema.metadata or {}).get(b"xmir.schema") != SCHEMA.encode() or (
+        if (schema.metadata or {}).get(b"xmir.schema") != EMBEDDINGS_SCHEMA.encode() or (
             EMBEDDING not in schema.names
         ):
             return _manifest(path)
-        header = read_promise(path)
+        header = read_embeddings_header(path)
         items = pq.read_table(
             path,
             columns=[name for name in _GROUPS if name in schema.names],
@@ -65,7 +65,7 @@ def _parquet(path: Path) -> Record:
         "kind": "embeddings",
         "rows": header.rows,
         "dim": header.dim,
-        "columns": [name for name in schema.names if name not in (EMBEDDING, FEATURES)],
+        "columns": [name for name in schema.names if name not in (EMBEDDING, FEATURE_COLUMN)],
         **{name: _counts(items[name].to_pylist()) for name in items.column_names},
         "model": header.model.to_json(),
         **header.made,
@@ -92,7 +92,7 @@ def _of_embeddings(found: Embeddings) -> Record:
 
 
 def _manifest(path: Path) -> Record:
-    rows = read_manifest(path)
+    rows = read_table(path)
     columns = list(rows[0]) if rows else []
     counts = {name: _counts(row[name] for row in rows) for name in _GROUPS if name in columns}
     return {"kind": "manifest", "rows": len(rows), "columns": columns, **counts}
@@ -114,7 +114,7 @@ def _array(path: Path) -> Record:
 
 
 def _tensors(path: Path) -> Record:
-    header = read_header(path)
+    header = read_tensors_header(path)
     metadata = cast("dict[str, str]", header.pop(METADATA, {}))
     entries = cast("list[Mapping[str, object]]", list(header.values()))
     record: Record = {

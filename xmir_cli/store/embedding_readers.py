@@ -19,7 +19,7 @@ from xmir_cli.store.embedding_table import (
     check_schema,
     copy_vectors,
 )
-from xmir_cli.store.features import FEATURES, Features, Shape, Spool, maps_of
+from xmir_cli.store.features import FEATURE_COLUMN, FeatureMaps, Shape, Spool, maps_of
 from xmir_cli.store.regular import open_regular
 
 _ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
@@ -32,7 +32,7 @@ def read_parquet(path: Path) -> Embeddings:
             # a flipped bit in a page goes unnoticed without the checksums
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
             header = _check_size(path, file, parquet)
-            own = {EMBEDDING, FEATURES} if header.features else {EMBEDDING}
+            own = {EMBEDDING, FEATURE_COLUMN} if header.features else {EMBEDDING}
             columns = [name for name in parquet.schema_arrow.names if name not in own]
             items = parquet.read(columns=columns, use_threads=False).replace_schema_metadata(None)
             check_items(str(path), items)
@@ -48,21 +48,23 @@ def read_parquet(path: Path) -> Embeddings:
     return Embeddings(items, vectors, header.model, header.made, features)
 
 
-def _features(path: Path, shape: Shape) -> Features:
+def _features(path: Path, shape: Shape) -> FeatureMaps:
     def blocks() -> Iterator[np.ndarray]:
         with open_regular(path) as file:
             try:
                 parquet = pq.ParquetFile(file, page_checksum_verification=True)
                 for group in range(parquet.num_row_groups):
-                    part = parquet.read_row_group(group, columns=[FEATURES], use_threads=False)
-                    yield maps_of(str(path), part[FEATURES], shape)
+                    part = parquet.read_row_group(
+                        group, columns=[FEATURE_COLUMN], use_threads=False
+                    )
+                    yield maps_of(str(path), part[FEATURE_COLUMN], shape)
             except _ERRORS:
                 raise DataError(f"{path}: damaged or not a Parquet file") from None
 
-    return Features(shape, blocks)
+    return FeatureMaps(shape, blocks)
 
 
-def read_header(path: Path) -> Header:
+def read_embeddings_header(path: Path) -> Header:
     """What a Parquet file of embeddings promises, read from its footer alone."""
     with open_regular(path) as file:
         try:
@@ -104,12 +106,12 @@ def _shape(embeddings: Embeddings) -> Shape | None:
     return None if embeddings.features is None else embeddings.features.shape
 
 
-def _joined(parts: Sequence[Embeddings]) -> Features | None:
+def _joined(parts: Sequence[Embeddings]) -> FeatureMaps | None:
     """The maps of parts that all have them, one part after the other."""
     each = [part.features for part in parts if part.features is not None]
     if not each:
         return None
-    return Features(
+    return FeatureMaps(
         each[0].shape, lambda: itertools.chain.from_iterable(maps.blocks() for maps in each)
     )
 
@@ -120,7 +122,7 @@ def read_stream(where: str, stream: BinaryIO) -> Embeddings:
         reader = pa.ipc.open_stream(stream)
         header = check_schema(where, reader.schema)
         items, vectors, spool = [], [], Spool()
-        own = [EMBEDDING] if header.features is None else [EMBEDDING, FEATURES]
+        own = [EMBEDDING] if header.features is None else [EMBEDDING, FEATURE_COLUMN]
         for batch in reader:
             batch.validate(full=True)
             part = np.empty((len(batch), header.dim), np.float32)
@@ -128,7 +130,7 @@ def read_stream(where: str, stream: BinaryIO) -> Embeddings:
             vectors.append(part)
             items.append(batch.drop_columns(own))
             if header.features is not None:
-                for maps in maps_of(where, batch.column(FEATURES), header.features):
+                for maps in maps_of(where, batch.column(FEATURE_COLUMN), header.features):
                     spool.add(maps)
         table = pa.Table.from_batches(items, _without(reader.schema, own))
     except _ERRORS:

@@ -12,7 +12,7 @@ from xmir_cli import __version__
 from xmir_cli.errors import DataError
 from xmir_cli.store.features import (
     KIND,
-    Features,
+    FeatureMaps,
     Shape,
     column_of,
     parse_shape,
@@ -23,7 +23,7 @@ from xmir_cli.workarounds.pyarrow import leave_pandas_out
 
 leave_pandas_out()  # every command that reads or writes tables imports this file
 
-SCHEMA = "xmir.embeddings/1"
+EMBEDDINGS_SCHEMA = "xmir.embeddings/1"
 EMBEDDING = "embedding"
 COLUMNS = {
     "id": pa.string(),
@@ -46,7 +46,7 @@ class Embeddings:
     vectors: np.ndarray  # [N, D] float32, C-contiguous
     model: ModelSpec
     made: Mapping[str, str] = field(default_factory=dict)  # precision and the like, as metadata
-    features: Features | None = None  # the last feature maps, for a table that has them
+    features: FeatureMaps | None = None  # the last feature maps, for a table that has them
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def to_table(embeddings: Embeddings) -> pa.Table:
     values = pa.array(np.ascontiguousarray(embeddings.vectors, np.float32).reshape(-1))
     vectors = pa.FixedSizeListArray.from_arrays(values, type=kind)
     own = {
-        "schema": SCHEMA,
+        "schema": EMBEDDINGS_SCHEMA,
         "version": __version__,
         "rows": str(rows),
         "model": json.dumps(embeddings.model.to_json(), sort_keys=True),
@@ -104,9 +104,9 @@ def check_schema(where: str, schema: pa.Schema) -> Header:
         for key, value in (schema.metadata or {}).items()
         if key.startswith(b"xmir.")
     }
-    if metadata.pop("schema", None) != SCHEMA:
+    if metadata.pop("schema", None) != EMBEDDINGS_SCHEMA:
         raise DataError(
-            f"{where}: no embeddings of xmir (no {SCHEMA} in its metadata)",
+            f"{where}: no embeddings of xmir (no {EMBEDDINGS_SCHEMA} in its metadata)",
             "Make them with 'xmir embed'.",
         )
     if len(set(schema.names)) < len(schema.names):

@@ -21,7 +21,7 @@ from xmir_cli.store.atomic import atomic_file, on_disk
 from xmir_cli.store.embedding_readers import read_parquet, read_parts, read_stream
 from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, to_table, to_tables
 from xmir_cli.store.regular import open_regular
-from xmir_cli.wire.schemas.artifact import Artifact
+from xmir_cli.wire.schemas.artifact import ArtifactRecord
 
 __all__ = [
     "Embeddings",
@@ -180,7 +180,7 @@ def _from_receipt(line: bytes, where: str) -> Embeddings:
         record: object = json.loads(line)
     except (ValueError, RecursionError):
         record = None
-    if not isinstance(record, dict) or record.get("schema") != Artifact.NAME:
+    if not isinstance(record, dict) or record.get("schema") != ArtifactRecord.NAME:
         raise DataError(f"{where}: expected embeddings or the receipt of 'xmir embed'")
     if record.get("kind") != "embeddings" or not isinstance(record.get("path"), str):
         raise DataError(f"{where}: the receipt of {record.get('kind')!r} is not of embeddings")

@@ -13,20 +13,20 @@ import pyarrow as pa
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 
-FEATURES = "feature_map"  # the column: the bytes of one map, row-major
+FEATURE_COLUMN = "feature_map"  # the column: the bytes of one map, row-major
 KIND = np.dtype("<f2")
 Shape = tuple[int, int, int]  # channels, rows, columns
 _BLOCK = 64 << 20  # bytes held at once
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureMaps:
     """The feature maps [N, C, h, w] of a table's rows, in blocks that come as often as asked."""
 
     shape: Shape
     blocks: Callable[[], Iterator[np.ndarray]]  # [n, C, h, w] float16, n as it comes
 
-    def only(self, wanted: np.ndarray) -> "Features":
+    def only(self, wanted: np.ndarray) -> "FeatureMaps":
         """The maps of the rows that are true in `wanted` [N]."""
 
         def blocks() -> Iterator[np.ndarray]:
@@ -35,7 +35,7 @@ class Features:
                 yield block[wanted[start : start + len(block)]]
                 start += len(block)
 
-        return Features(self.shape, blocks)
+        return FeatureMaps(self.shape, blocks)
 
 
 class Spool:
@@ -55,7 +55,7 @@ class Spool:
         """
         with np.errstate(over="ignore"):
             narrow = maps.astype(KIND)
-        if not finite(narrow):
+        if not is_finite(narrow):
             raise ItemError(
                 Cause.BAD_FEATURES, "a value of the feature map is beyond float16 (65504)"
             )
@@ -64,7 +64,7 @@ class Spool:
         self._count += 1
         return self._count - 1
 
-    def take(self, numbers: Sequence[int]) -> Features:
+    def take(self, numbers: Sequence[int]) -> FeatureMaps:
         """The maps of these numbers, in their order."""
         self._file.flush()
         assert self._shape is not None
@@ -76,9 +76,9 @@ class Spool:
             for start in range(0, len(numbers), many):
                 yield stored[numbers[start : start + many]]
 
-        return Features(shape, blocks)
+        return FeatureMaps(shape, blocks)
 
-    def all(self) -> Features:
+    def all(self) -> FeatureMaps:
         """All maps as they were added."""
         return self.take(range(self._count))
 
@@ -93,7 +93,7 @@ def column_of(maps: np.ndarray) -> tuple[pa.Field, pa.Array]:
     kind = pa.binary(math.prod(maps.shape[1:]) * KIND.itemsize)
     data = pa.py_buffer(np.ascontiguousarray(maps, KIND))
     column = pa.FixedSizeBinaryArray.from_buffers(kind, len(maps), [None, data])
-    return pa.field(FEATURES, kind, nullable=False), column
+    return pa.field(FEATURE_COLUMN, kind, nullable=False), column
 
 
 def maps_of(where: str, column: pa.ChunkedArray | pa.Array, shape: Shape) -> np.ndarray:
@@ -101,16 +101,16 @@ def maps_of(where: str, column: pa.ChunkedArray | pa.Array, shape: Shape) -> np.
     values = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
     size = math.prod(shape) * KIND.itemsize
     if values.null_count or values.type != pa.binary(size):
-        raise DataError(f"{where}: column {FEATURES}: missing feature maps")
+        raise DataError(f"{where}: column {FEATURE_COLUMN}: missing feature maps")
     start, length = values.offset * size, len(values) * size
     data = values.buffers()[1].slice(start, length)
     maps = np.frombuffer(data, KIND).reshape(-1, *shape)
-    if not finite(maps):
-        raise DataError(f"{where}: column {FEATURES}: NaN or infinity")
+    if not is_finite(maps):
+        raise DataError(f"{where}: column {FEATURE_COLUMN}: NaN or infinity")
     return maps
 
 
-def finite(maps: np.ndarray) -> bool:
+def is_finite(maps: np.ndarray) -> bool:
     """Whether no number of float16 is NaN or infinite; several times as fast as np.isfinite."""
     exponent = np.uint16(0x7C00)
     return not ((maps.view("<u2") & exponent) == exponent).any()

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
-from xmir_cli.store.names import restored
+from xmir_cli.store.names import restore_name
 from xmir_cli.store.regular import open_regular
 
-Row = dict[str, str | None]
+ManifestRow = dict[str, str | None]
 
 _LIMIT = 256 << 20  # bytes of a text manifest
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -23,7 +23,7 @@ def is_manifest(name: str) -> bool:
     return Path(name).suffix.lower() in {*_DELIMITERS, ".parquet"}
 
 
-def read_manifest(path: Path) -> list[Row]:
+def read_table(path: Path) -> list[ManifestRow]:
     """The rows of a manifest; each has a `path`.
 
     Raises DataError, naming the line, for a file that is no table with a `path` column.
@@ -41,7 +41,7 @@ def read_manifest(path: Path) -> list[Row]:
             raise DataError(f"{path}: not a table ({error})") from None
 
 
-def _text_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
+def _text_rows(path: Path, lines: Iterable[str]) -> Iterator[ManifestRow]:
     reader = csv.reader(lines, delimiter=_DELIMITERS[path.suffix.lower()])
     header = [name.strip() for name in next(reader, [])]
     _check_columns(path, header)
@@ -52,13 +52,13 @@ def _text_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
             raise DataError(
                 f"{path}: line {reader.line_num}: expected {len(header)} values, found {len(cells)}"
             )
-        row: Row = {name: cell or None for name, cell in zip(header, cells, strict=True)}
+        row: ManifestRow = {name: cell or None for name, cell in zip(header, cells, strict=True)}
         if row["path"] is None:
             raise DataError(f"{path}: line {reader.line_num}: path: expected a file, found nothing")
         yield row
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _parquet_rows(path: Path) -> Iterator[ManifestRow]:
     with open_regular(path) as file:
         try:
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
@@ -72,7 +72,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
             raise DataError(f"{path}: not a readable Parquet file") from None
 
 
-def _batch_rows(path: Path, batch: pa.RecordBatch) -> Iterator[Row]:
+def _batch_rows(path: Path, batch: pa.RecordBatch) -> Iterator[ManifestRow]:
     columns = []
     for field, column in zip(batch.schema, batch.columns, strict=True):
         try:
@@ -86,8 +86,8 @@ def _batch_rows(path: Path, batch: pa.RecordBatch) -> Iterator[Row]:
         yield row
 
 
-def _restored(row: Row) -> Row:
-    return {name: value and restored(value) for name, value in row.items()}
+def _restored(row: ManifestRow) -> ManifestRow:
+    return {name: value and restore_name(value) for name, value in row.items()}
 
 
 def _check_columns(path: Path, names: list[str]) -> None:

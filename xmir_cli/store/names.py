@@ -8,8 +8,8 @@ import re
 _ESCAPE = re.compile(r"\\(?:\\|x([89a-f][0-9a-f]))")
 
 
-def storable(text: str) -> str:
-    r"""Text that fits into a table; `restored` gives it back.
+def escape_name(text: str) -> str:
+    r"""Text that fits into a table; `restore_name` gives it back.
 
     Bytes that are no UTF-8 become `\xNN`. Backslashes are doubled there, and where the text would
     be taken for such a one; all other text stays as it is.
@@ -23,17 +23,17 @@ def storable(text: str) -> str:
     return raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
 
 
-def restored(text: str) -> str:
-    """The text of which `storable` made this."""
+def restore_name(text: str) -> str:
+    """The text of which `escape_name` made this."""
     return _restore(text) if "\\" in text else text
 
 
-def typed(text: str) -> str:
+def escape_typed(text: str) -> str:
     """What was typed as a table may hold it: as it is, or escaped when it is no UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        return storable(text)
+        return escape_name(text)
     return text
 
 

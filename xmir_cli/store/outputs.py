@@ -7,7 +7,7 @@ from pathlib import Path
 from xmir_cli.errors import DataError, SettingError
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.artifact import Artifact
+from xmir_cli.wire.schemas.artifact import ArtifactRecord
 
 RECEIPT_COLUMNS = ("kind", "path", "rows", "dim", "skipped")
 
@@ -31,7 +31,7 @@ def receipt(kind: str, path: Path, shape: tuple[int, int], skipped: int) -> Reco
     """The record of an artefact that was made: rows and dimensions, and what was left out."""
     rows, dim = shape
     return {
-        "schema": Artifact.NAME,
+        "schema": ArtifactRecord.NAME,
         "kind": kind,
         "path": str(path),
         "rows": rows,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from xmir_cli import __version__
 from xmir_cli.errors import DataError, ExistsError, ModelError
 from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.checkpoint import METADATA, read_header, read_tensors, write_tensors
+from xmir_cli.store.checkpoint import METADATA, read_tensors, read_tensors_header, write_tensors
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 
@@ -120,7 +120,7 @@ def write_checkpoint(
 
 def read_run(path: Path, schema: str) -> Run:
     """The run in a file's header; raises ModelError when the file is not of this schema."""
-    metadata = cast("dict[str, str]", read_header(path).get(METADATA, {}))
+    metadata = cast("dict[str, str]", read_tensors_header(path).get(METADATA, {}))
     if metadata.get("xmir.schema") != schema:
         found = metadata.get("xmir.schema", "none")
         raise ModelError(f"{path}: expected a file of the schema {schema}, found {found}")

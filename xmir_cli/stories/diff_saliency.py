@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from xmir_cli import console
-from xmir_cli.classes.averages import Averaging, Labelled, average_classes
+from xmir_cli.classes.averages import Averaging, LabelledImage, average_classes
 from xmir_cli.classes.differences import (
     Averages,
     write_classes,
@@ -50,13 +50,13 @@ def run(asked: DiffSaliency) -> Records:
     return skips.finish(sum(each.count for each in found.values()), "averaged")
 
 
-def _labelled(items: Sequence[Item], classes: str | None) -> list[Labelled]:
+def _labelled(items: Sequence[Item], classes: str | None) -> list[LabelledImage]:
     """The items of the classes asked for, class after class in that order."""
-    by_label: dict[str, list[Labelled]] = {}
+    by_label: dict[str, list[LabelledImage]] = {}
     for item in items:
         label = item.columns.get("label")
         if label:
-            by_label.setdefault(label, []).append(Labelled(item.path, label))
+            by_label.setdefault(label, []).append(LabelledImage(item.path, label))
     if not by_label:
         raise DataError(
             "no image has a label", "Name a CSV, TSV or Parquet manifest with a 'label' column."

@@ -10,7 +10,7 @@ from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
-from xmir_cli.embedding.parts import Parts, Row
+from xmir_cli.embedding.parts import EmbeddedRow, Parts
 from xmir_cli.embedding.slots import BATCHES, embed_slots
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.images.dicom_tags import key_mark
@@ -89,9 +89,9 @@ def _parts(asked: Embed, items: Sequence[Item], embedder: Embedder) -> Parts:
 
 def _embed(
     embedder: Embedder, items: Sequence[Item], parts: Parts, jobs: int | None, skips: Skips
-) -> list[tuple[Item, Row]]:
+) -> list[tuple[Item, EmbeddedRow]]:
     """Items with their rows, in order, without those that could not be used."""
-    rows: list[tuple[Item, Row]] = []
+    rows: list[tuple[Item, EmbeddedRow]] = []
     todo = iter(items)
     paths = [item.path for item in items]
     with console.progress("embedding", len(items)) as progress:

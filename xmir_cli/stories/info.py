@@ -11,7 +11,7 @@ from xmir_cli.images.formats import format_of
 from xmir_cli.pictures.files import open_image
 from xmir_cli.store.describe import describe_stored
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.info import Info as InfoRecord
+from xmir_cli.wire.schemas.info import InfoRecord
 
 __all__ = ["Info", "run"]
 

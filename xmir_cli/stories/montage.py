@@ -7,7 +7,7 @@ from xmir_cli import console
 from xmir_cli.commands.montage import Montage
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.pages.page import Entry, Look, layers_of, read_entries, row_of
+from xmir_cli.pages.page import Look, PageEntry, layers_of, read_entries, row_of
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.render.montage import montage
 from xmir_cli.store.atomic import atomic_file
@@ -46,7 +46,7 @@ def run(asked: Montage) -> Records:
     return skips.finish(done, "drawn")
 
 
-def _count(entries: Sequence[Entry], bad: Mapping[str, ItemError], skips: Skips) -> int:
+def _count(entries: Sequence[PageEntry], bad: Mapping[str, ItemError], skips: Skips) -> int:
     """How many records are drawn with all their files; DataError when there is none."""
     done = 0
     for entry in entries:

@@ -6,16 +6,16 @@ from xmir_cli.console import Ending, Records
 from xmir_cli.errors import DataError, SettingError
 from xmir_cli.gates import check
 from xmir_cli.metrics.ranking import Measures
-from xmir_cli.metrics.retrieval import Labelled, evaluate
-from xmir_cli.metrics.retrieval_record import near_duplicates, numbers
+from xmir_cli.metrics.retrieval import LabelledVectors, evaluate
+from xmir_cli.metrics.retrieval_record import list_numbers, near_duplicates
 from xmir_cli.metrics.retrieval_rows import flat
 from xmir_cli.pictures.items import parse_where
 from xmir_cli.retrieval.collection import (
-    copies,
-    positions,
+    count_copies,
+    find_positions,
     read_collection,
+    read_texts,
     select_rows,
-    texts,
     with_label,
 )
 from xmir_cli.retrieval.conditions import check_column
@@ -37,7 +37,7 @@ def run(asked: RetrievalMetric) -> Records:
     queries, items = with_label(chosen), with_label(searched)
     for images in (queries, items) if asked.exclude_same else ():
         check_column(images.items.column_names, str(asked.exclude_same), "exclude_same")
-    own, group = positions(queries, items), asked.exclude_same or _PATIENT
+    own, group = find_positions(queries, items), asked.exclude_same or _PATIENT
     cutoffs = _cutoffs(asked.cutoffs, len(items.items) - asked.is_loo)
     measures = Measures(cutoffs, asked.map_mode)
     with console.progress("ranking", len(queries.items)) as bar:
@@ -53,8 +53,8 @@ def run(asked: RetrievalMetric) -> Records:
         "exclude_same": asked.exclude_same,
         "gallery_size": len(items.items),
         "unlabelled": len(chosen.items) - len(queries.items),
-        **numbers(found, group, asked.exclude_same is not None),
-        "near_duplicates": near_duplicates(found, copies(queries, items, own)),
+        **list_numbers(found, group, asked.exclude_same is not None),
+        "near_duplicates": near_duplicates(found, count_copies(queries, items, own)),
         "model": queries.model.to_json(),
     }
     yield record
@@ -86,6 +86,6 @@ def _cutoffs(asked: tuple[int, ...] | None, size: int) -> tuple[int, ...]:
     return asked
 
 
-def _labelled(images: Embeddings, group: str) -> Labelled:
-    labels = [label or "" for label in texts(images, "label")]
-    return Labelled(images.vectors, labels, texts(images, group))
+def _labelled(images: Embeddings, group: str) -> LabelledVectors:
+    labels = [label or "" for label in read_texts(images, "label")]
+    return LabelledVectors(images.vectors, labels, read_texts(images, group))

@@ -10,7 +10,7 @@ from xmir_cli.console import Ending, Records, Skips
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.explain.cases import Cases
 from xmir_cli.explain.explainer import Explainer
-from xmir_cli.explain.keep import Keep
+from xmir_cli.explain.keep import MemoFolder
 from xmir_cli.explain.maps import Output
 from xmir_cli.explain.requests import Request, group_requests, pair_requests, read_requests
 from xmir_cli.explain.rivals import Others
@@ -47,7 +47,7 @@ def run(asked: Saliency) -> Records:
 
 def _explainer(asked: Saliency) -> Explainer:
     """What makes the maps; it loads a network when the first pair of its records comes."""
-    keep = None if asked.cache is None else Keep(asked.cache, asked.cache_half)
+    keep = None if asked.cache is None else MemoFolder(asked.cache, asked.cache_half)
 
     def load(spec: ModelSpec) -> Cases:
         embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)

@@ -11,7 +11,7 @@ from xmir_cli.explain.requests import Request, read_requests
 from xmir_cli.gates import Gate, check
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, resolve_model
-from xmir_cli.model.randomize import fresh, stages
+from xmir_cli.model.randomize import load_fresh, stages
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.render.sanity import draw_sanity
 from xmir_cli.saliency import load_methods
@@ -32,7 +32,7 @@ def run(asked: SanityCheck) -> Records:
     checked = Check(load_methods(asked.method, asked.settings), asked.mode, asked.threshold)
     embedder = load_embedder(requests[0].spec, asked.device, asked.precision, asked.batch)
     inputs = load_inputs(embedder, requests, skips, asked.jobs)
-    donors = [fresh(embedder.spec, number) for number in asked.seed_numbers]
+    donors = [load_fresh(embedder.spec, number) for number in asked.seed_numbers]
     found = []
     with console.progress("randomising", len(stages(embedder.network, asked.mode))) as bar:
         for record in randomization_check(embedder, inputs, checked, donors, bar.advance):

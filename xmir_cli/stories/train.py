@@ -8,7 +8,7 @@ from xmir_cli import console
 from xmir_cli.commands.train import Train
 from xmir_cli.console import Records, Skips
 from xmir_cli.model.loader import load_embedder, resolve_model
-from xmir_cli.model.weights import digest
+from xmir_cli.model.weights import hash_weights
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.items import list_items
 from xmir_cli.pictures.view import resize_picture
@@ -22,59 +22,58 @@ from xmir_cli.store.runs import (
     write_state,
 )
 from xmir_cli.training.augment import Augmentation
-from xmir_cli.training.examples import Division, divide, labelled
+from xmir_cli.training.examples import Division, divide, keep_labelled
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.loop import Settings, Trainer
 from xmir_cli.training.pictures import Pictures
 from xmir_cli.training.sampler import check_classes, class_count
-from xmir_cli.training.session import asked as asked_of
-from xmir_cli.training.session import lasting, readable, train_epochs
+from xmir_cli.training.session import describe_run, keep_lasting, keep_readable, train_epochs
 from xmir_cli.training.state import restore, take
 from xmir_cli.wire.records import Record
 
 __all__ = ["Train", "run"]
 
 
-def run(asked: Train) -> Records:
+def run(describe_run: Train) -> Records:
     """One `xmir.epoch/1` record an epoch that is trained, then the receipt of the checkpoint."""
-    settings, skips = _settings(asked), Skips()
-    division = _divide(asked, settings, skips)
-    trainer = _trainer(asked, settings)
-    division = readable(division, trainer.feed, skips.add, console.progress)
+    settings, skips = _settings(describe_run), Skips()
+    division = _divide(describe_run, settings, skips)
+    trainer = _trainer(describe_run, settings)
+    division = keep_readable(division, trainer.feed, skips.add, console.progress)
     _check_classes(division, settings)
-    begun = _begun(trainer, division, asked.output, asked.resume)
+    begun = _begun(trainer, division, describe_run.output, describe_run.resume)
     if begun is not None:
-        yield from _fit(trainer, division, asked.output, begun)
+        yield from _fit(trainer, division, describe_run.output, begun)
     shape = (len(division.training), trainer.embedder.dim)
-    yield receipt("checkpoint", asked.output.absolute(), shape, skips.total)
+    yield receipt("checkpoint", describe_run.output.absolute(), shape, skips.total)
     return skips.finish(len(division.training), "trained on")
 
 
-def _settings(asked: Train) -> Settings:
+def _settings(describe_run: Train) -> Settings:
     return Settings(
-        epochs=asked.epochs,
-        per_class=asked.per_class,
-        classes_per_batch=class_count(asked.classes_per_batch),
-        margin=asked.margin,
-        attention_loss=asked.attention_loss,
-        learning_rate=asked.learning_rate,
-        augmentation=Augmentation(asked.random_resized_crop, not asked.no_flip),
-        freeze_batchnorm=asked.freeze_batchnorm,
-        freeze_layers=asked.freeze_layers,
-        seed=asked.seed,
+        epochs=describe_run.epochs,
+        per_class=describe_run.per_class,
+        classes_per_batch=class_count(describe_run.classes_per_batch),
+        margin=describe_run.margin,
+        attention_loss=describe_run.attention_loss,
+        learning_rate=describe_run.learning_rate,
+        augmentation=Augmentation(describe_run.random_resized_crop, not describe_run.no_flip),
+        freeze_batchnorm=describe_run.freeze_batchnorm,
+        freeze_layers=describe_run.freeze_layers,
+        seed=describe_run.seed,
     )
 
 
-def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
+def _divide(describe_run: Train, settings: Settings, skips: Skips) -> Division:
     """The rows to train and to validate on; nobody has opened a picture yet."""
-    items = list_items(asked.images, asked.null, asked.where)
-    refuse_input(asked.output, [*asked.images, *(item.file for item in items)])
-    rows = labelled([(item.id, item.path, item.columns) for item in items], skips.add)
-    division = divide(rows, asked.split, asked.validate)
+    items = list_items(describe_run.images, describe_run.null, describe_run.where)
+    refuse_input(describe_run.output, [*describe_run.images, *(item.file for item in items)])
+    rows = keep_labelled([(item.id, item.path, item.columns) for item in items], skips.add)
+    division = divide(rows, describe_run.split, describe_run.validate)
     _check_classes(division, settings)
     if division.validated_on is None:
         console.note("no split to validate on: no mAP, P@1, P@5")
-    elif asked.validate is None and division.validated_on == "test":
+    elif describe_run.validate is None and division.validated_on == "test":
         console.note("validating on the split test; no epoch is chosen by it, the last is kept")
     if division.shared_patients:
         console.warning(
@@ -89,17 +88,17 @@ def _check_classes(division: Division, settings: Settings) -> None:
     check_classes(labels, settings.per_class, settings.classes_per_batch)
 
 
-def _trainer(asked: Train, settings: Settings) -> Trainer:
-    spec = resolve_model(asked.choice)
-    embedder = load_embedder(spec, asked.device, asked.precision)
+def _trainer(describe_run: Train, settings: Settings) -> Trainer:
+    spec = resolve_model(describe_run.choice)
+    embedder = load_embedder(spec, describe_run.device, describe_run.precision)
     recipe = spec.preprocessing
     pictures = Pictures(lambda path: resize_picture(read_picture(path, recipe.window), recipe))
-    return Trainer(Feed(embedder, pictures, asked.jobs), settings)
+    return Trainer(Feed(embedder, pictures, describe_run.jobs), settings)
 
 
 def _begun(trainer: Trainer, division: Division, output: Path, resume: bool) -> Run | None:
     """What is done of the run, whose state is taken up; None when all of it is."""
-    state, run = state_path(output), Run(asked_of(trainer, division))
+    state, run = state_path(output), Run(describe_run(trainer, division))
     if resume and state.exists():
         tensors, run = continue_state(state, run)
         restore(trainer.network, trainer.optimizer, tensors, str(state))
@@ -121,7 +120,7 @@ def _fit(trainer: Trainer, division: Division, output: Path, run: Run) -> Iterat
     try:
         epochs = train_epochs(trainer, division, len(run.epochs), run.begun, console.progress)
         for record in epochs:
-            run = Run(run.asked, (*run.epochs, lasting(record)))
+            run = Run(run.asked, (*run.epochs, keep_lasting(record)))
             write_state(state, take(trainer.network, trainer.optimizer), run)
             yield record
     except KeyboardInterrupt:
@@ -134,7 +133,7 @@ def _fit(trainer: Trainer, division: Division, output: Path, run: Run) -> Iterat
     spec = replace(
         trainer.embedder.spec,
         weights=str(output.absolute()),
-        weights_sha256=digest(trainer.network),
+        weights_sha256=hash_weights(trainer.network),
     )
     write_checkpoint(output, trainer.network.state_dict(), spec, run)
     state.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ _AREA = (0.08, 1.0)  # of the picture
 _RATIO = (3 / 4, 4 / 3)  # width by height
 _TRIES = 10
 
-Box = tuple[int, int, int, int]  # left, top, right, bottom
+Crop = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def augment(
     size = recipe.input_size
     view = view_picture(resized, recipe)
     if augmentation.random_resized_crop:
-        crop = resized.pixels.crop(random_box(resized.width, resized.height, rng))
+        crop = resized.pixels.crop(draw_crop(resized.width, resized.height, rng))
         enlarged = crop.resize((size, size), SAMPLING[recipe.interpolation])
         view = View(three_channels(enlarged), view.frame)
     if augmentation.flip and rng.random() < 0.5:
@@ -40,7 +40,7 @@ def augment(
     return view
 
 
-def random_box(width: int, height: int, rng: Generator) -> Box:
+def draw_crop(width: int, height: int, rng: Generator) -> Crop:
     """A crop of random area, shape and place (8 % to all of it, 3:4 to 4:3); Inception's.
 
     Ten tries, then the largest central box whose shape is allowed. Source: Szegedy et al., CVPR

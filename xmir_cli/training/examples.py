@@ -42,7 +42,7 @@ class Division:
         return len(set.intersection(*sides) - {None})
 
 
-def labelled(
+def keep_labelled(
     rows: Sequence[tuple[str, str, Mapping[str, str | None]]],
     leave_out: Callable[[str, ItemError], None],
 ) -> list[Example]:
@@ -92,7 +92,7 @@ def _missing(setting: str, split: str, known: Sequence[str]) -> DataError:
     return DataError(f"no rows of the split {split}; {found}", f"Name one with `{setting}`.")
 
 
-def contradictions(examples: Sequence[Example]) -> list[Example]:
+def find_contradictions(examples: Sequence[Example]) -> list[Example]:
     """The pictures that stand in two classes: a copy of each is labelled otherwise."""
     labels: dict[str, set[str]] = {}
     for example in examples:

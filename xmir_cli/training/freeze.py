@@ -10,12 +10,12 @@ from xmir_cli.model.network import Network
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
-def blocks(features: nn.Module) -> Iterator[nn.Module]:
+def list_freezable(features: nn.Module) -> Iterator[nn.Module]:
     """The parts with weights in the order of the network; plain containers are opened."""
     children = list(features.children())
     for child in children:
         if type(child) is nn.Sequential or len(children) == 1:
-            yield from blocks(child)
+            yield from list_freezable(child)
         elif any(True for _ in child.parameters()):
             yield child
 
@@ -25,7 +25,7 @@ def frozen_parts(network: Network, batchnorm: bool, layers: int) -> list[nn.Modu
 
     Raises SettingError when that many blocks are not there.
     """
-    found = list(blocks(network.features))
+    found = list(list_freezable(network.features))
     if layers > len(found):
         raise SettingError("freeze_layers", f"the network has {len(found)} blocks, found {layers}")
     norms = [part for part in network.modules() if isinstance(part, _NORMS)]

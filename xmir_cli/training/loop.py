@@ -20,7 +20,9 @@ from xmir_cli.training.losses import MARGIN, Loss, triplet_loss
 from xmir_cli.training.sampler import by_class, epoch_batches
 from xmir_cli.workarounds.torch.processor import has_bfloat16
 
-Step = tuple[float, float, float]  # triplet loss, violating fraction, attention loss of a batch
+BatchNumbers = tuple[
+    float, float, float
+]  # triplet loss, violating fraction, attention loss of a batch
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,14 @@ class Trainer:
         if not trained:
             raise ModelError("every weight is frozen; there is nothing to train")
         self.optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
-        self.number, self.steps, self.torn = 0, list[Step](), False
+        self.number, self.steps, self.torn = 0, list[BatchNumbers](), False
 
     def epoch(
         self,
         number: int,
         examples: Sequence[Example],
         advance: Callable[[int], None] = lambda _: None,
-        begun: Sequence[Step] = (),
+        begun: Sequence[BatchNumbers] = (),
     ) -> Outcome:
         """Train one epoch, `number` counted from 1; `advance` is told how many more are done.
 
@@ -116,7 +118,7 @@ class Trainer:
 
     def step(
         self, images: Tensor, labels: Tensor, where: str, triplets: Tensor | None = None
-    ) -> Step:
+    ) -> BatchNumbers:
         """One update on images [B, 3, S, S]: triplet loss before it, violating fraction, attention.
 
         `triplets` [T, 3] are the positions on which the attention loss is taken, None for nowhere.

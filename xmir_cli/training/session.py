@@ -11,13 +11,13 @@ from typing import Protocol
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.batches import decode_all
-from xmir_cli.training.examples import Division, Example, contradictions
+from xmir_cli.training.examples import Division, Example, find_contradictions
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.loop import Step, Trainer
+from xmir_cli.training.loop import BatchNumbers, Trainer
 from xmir_cli.training.sampler import by_class
 from xmir_cli.training.validation import validate
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schemas.epoch import Epoch
+from xmir_cli.wire.schemas.epoch import EpochRecord
 
 _PASSING = {"schema", "seconds", "images_per_second"}  # they differ from run to run
 
@@ -29,18 +29,20 @@ class Progress(Protocol):
         """Say that `count` more are done."""
 
 
-Bar = Callable[[str, int], AbstractContextManager[Progress]]  # what is done, of how many
+ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]  # what is done, of how many
 LeaveOut = Callable[[str, ItemError], None]  # name and cause
 
 
-def readable(division: Division, feed: Feed, leave_out: LeaveOut, bar: Bar) -> Division:
+def keep_readable(
+    division: Division, feed: Feed, leave_out: LeaveOut, bar: ShowProgress
+) -> Division:
     """The rows whose pictures can be read, marked by content; they stay in memory if they fit.
 
     Training pictures that stand in two classes are left out as well. Raises DataError when
     nothing is left to train on.
     """
     training = list(_marked(division.training, feed, leave_out, bar))
-    twofold = contradictions(training)
+    twofold = find_contradictions(training)
     for example in twofold:
         error = ItemError(Cause.TWO_CLASSES, "the same picture has another label elsewhere")
         leave_out(example.name, error)
@@ -53,7 +55,7 @@ def readable(division: Division, feed: Feed, leave_out: LeaveOut, bar: Bar) -> D
 
 
 def _marked(
-    examples: Sequence[Example], feed: Feed, leave_out: LeaveOut, bar: Bar
+    examples: Sequence[Example], feed: Feed, leave_out: LeaveOut, bar: ShowProgress
 ) -> Iterator[Example]:
     with bar("reading images", len(examples)) as progress:
         marks = decode_all([row.path for row in examples], feed.pictures.fingerprint, feed.jobs)
@@ -65,7 +67,7 @@ def _marked(
             progress.advance()
 
 
-def asked(trainer: Trainer, division: Division) -> Record:
+def describe_run(trainer: Trainer, division: Division) -> Record:
     """All that decides the result of a run, as plain data."""
     embedder = trainer.embedder
     rows = [[(row.label, row.mark) for row in rows] for rows in division.sides]
@@ -88,8 +90,8 @@ def train_epochs(
     trainer: Trainer,
     division: Division,
     done: int,
-    begun: Sequence[Step],
-    bar: Bar,
+    begun: Sequence[BatchNumbers],
+    bar: ShowProgress,
 ) -> Iterator[Record]:
     """Train what is left after `done` epochs; a record (`xmir.epoch/1`) as each one ends.
 
@@ -102,7 +104,7 @@ def train_epochs(
         begun = ()
         attention = outcome.attention_loss
         yield {
-            "schema": Epoch.NAME,
+            "schema": EpochRecord.NAME,
             "epoch": number,
             "loss": outcome.loss,
             **({} if attention is None else {"attention_loss": attention}),
@@ -113,6 +115,6 @@ def train_epochs(
         }
 
 
-def lasting(record: Record) -> Record:
+def keep_lasting(record: Record) -> Record:
     """What of an epoch's record is kept with the weights: equal for equal runs."""
     return {key: value for key, value in record.items() if key not in _PASSING}

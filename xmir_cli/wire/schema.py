@@ -47,7 +47,7 @@ class Schema(Protocol):
         """The whole record as it came."""
 
 
-View = TypeVar("View")
+AnyView = TypeVar("AnyView")
 
 
 def key(
@@ -63,7 +63,7 @@ def keys_of(schema: type[object]) -> dict[str, Key]:
     return {each.name: each.metadata[_KEY] for each in _fields(schema)}
 
 
-def read_view(schema: type[View], record: Record) -> View:
+def read_view(schema: type[AnyView], record: Record) -> AnyView:
     """The record as the schema sees it.
 
     Raises ItemError with the code `bad-record`, the key, what was expected and what was found.
@@ -80,7 +80,7 @@ def read_view(schema: type[View], record: Record) -> View:
                 Cause.BAD_RECORD, f"{each.name}: expected {own.kind.expected}, found {found}"
             )
         values[each.name] = _read_model(value) if own.kind is MODEL else value
-    return cast("Callable[..., View]", schema)(record=record, **values)
+    return cast("Callable[..., AnyView]", schema)(record=record, **values)
 
 
 def _read_model(value: object) -> ModelSpec:

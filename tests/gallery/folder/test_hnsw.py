@@ -8,7 +8,7 @@ import pytest
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder import hnsw
 from xmir_cli.gallery.folder.exact import Scope, search
-from xmir_cli.gallery.folder.hnsw import Graph, build, load, recall, save
+from xmir_cli.gallery.folder.hnsw import Graph, build_graph, load_graph, measure_recall, save_graph
 from xmir_cli.gallery.folder.manifest import GraphSettings
 
 SETTINGS = GraphSettings()
@@ -23,7 +23,7 @@ def vectors():
 
 @pytest.fixture(scope="module")
 def graph(vectors):
-    return build(vectors, SETTINGS)
+    return build_graph(vectors, SETTINGS)
 
 
 def test_the_graph_finds_nearly_all_that_exact_search_finds(vectors, graph):
@@ -34,7 +34,7 @@ def test_the_graph_finds_nearly_all_that_exact_search_finds(vectors, graph):
         for a, b in zip(truth, found, strict=True)
     ]
     assert np.mean(shares) > 0.99
-    assert recall(graph, vectors) > 0.99
+    assert measure_recall(graph, vectors) > 0.99
 
 
 def test_similarities_are_those_of_exact_search(vectors, graph):
@@ -49,8 +49,8 @@ def test_more_than_the_graph_can_reach_is_answered_exactly(vectors, graph):
 
 
 def test_a_saved_graph_answers_the_same(tmp_path, vectors, graph):
-    save(graph, tmp_path / "graph.hnsw")
-    loaded = load(tmp_path / "graph.hnsw", 500, 16, SETTINGS)
+    save_graph(graph, tmp_path / "graph.hnsw")
+    loaded = load_graph(tmp_path / "graph.hnsw", 500, 16, SETTINGS)
     for a, b in zip(
         loaded.search(vectors, vectors[:9], 5), graph.search(vectors, vectors[:9], 5), strict=True
     ):
@@ -59,15 +59,15 @@ def test_a_saved_graph_answers_the_same(tmp_path, vectors, graph):
 
 def test_the_same_vectors_give_the_same_bytes(tmp_path, vectors):
     for name in ("a", "b"):
-        save(build(vectors, SETTINGS), tmp_path / name)
+        save_graph(build_graph(vectors, SETTINGS), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_folder_names_that_are_not_utf8_are_no_trouble(tmp_path, graph):
     folder = tmp_path / os.fsdecode(b"\xff\n\x1b")
     folder.mkdir()
-    save(graph, folder / "graph.hnsw")
-    assert load(folder / "graph.hnsw", 500, 16, SETTINGS).index.get_current_count() == 500
+    save_graph(graph, folder / "graph.hnsw")
+    assert load_graph(folder / "graph.hnsw", 500, 16, SETTINGS).index.get_current_count() == 500
 
 
 def test_a_write_that_is_cut_short_is_an_error(tmp_path):
@@ -79,7 +79,7 @@ def test_a_write_that_is_cut_short_is_an_error(tmp_path):
             Path(path).write_bytes(b"x" * 40)
 
     with pytest.raises(DataError, match="expected 100 bytes, found 40"):
-        save(Graph(Cut(), SETTINGS), tmp_path / "graph.hnsw")
+        save_graph(Graph(Cut(), SETTINGS), tmp_path / "graph.hnsw")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="posix_fallocate")
@@ -89,27 +89,27 @@ def test_a_disk_without_room_is_an_error_before_anything_is_written(tmp_path):
             return 1 << 60
 
     with pytest.raises(OSError, match=r"large|space"):
-        save(Graph(Huge(), SETTINGS), tmp_path / "graph.hnsw")
+        save_graph(Graph(Huge(), SETTINGS), tmp_path / "graph.hnsw")
 
 
 def test_a_graph_of_another_size_is_refused(tmp_path, graph):
-    save(graph, tmp_path / "graph.hnsw")
+    save_graph(graph, tmp_path / "graph.hnsw")
     with pytest.raises(DataError, match="expected 499 items, found 500"):
-        load(tmp_path / "graph.hnsw", 499, 16, SETTINGS)
+        load_graph(tmp_path / "graph.hnsw", 499, 16, SETTINGS)
 
 
 def test_recall_of_a_graph_that_finds_nothing_near_is_low(vectors):
     poor = GraphSettings(m=2, ef_construction=2, ef=1)
-    assert recall(build(vectors, poor), vectors) < 0.9
+    assert measure_recall(build_graph(vectors, poor), vectors) < 0.9
 
 
 def test_equally_near_items_count_as_found():
     same = np.tile(np.array([[1, 0]], dtype=np.float32), (40, 1))
-    assert recall(build(same, SETTINGS), same) == 1
+    assert measure_recall(build_graph(same, SETTINGS), same) == 1
     assert hnsw.RECALL_AT == 10
 
 
 def test_what_is_no_graph_is_refused(tmp_path):
     (tmp_path / "graph.hnsw").write_bytes(b"no graph" * 20)
     with pytest.raises(DataError, match="not a graph of hnswlib"):
-        load(tmp_path / "graph.hnsw", 500, 16, SETTINGS)
+        load_graph(tmp_path / "graph.hnsw", 500, 16, SETTINGS)

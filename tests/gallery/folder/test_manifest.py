@@ -7,7 +7,7 @@ from xmir_cli.gallery.folder.manifest import (
     GraphSettings,
     Manifest,
     describe,
-    read_manifest,
+    read_index_manifest,
     verify,
 )
 from xmir_cli.wire.model import ModelSpec
@@ -29,15 +29,15 @@ def _write(folder, data):
 
 def test_a_manifest_reads_back_as_it_was(tmp_path):
     _write(tmp_path, MANIFEST.to_json())
-    assert read_manifest(tmp_path) == MANIFEST
+    assert read_index_manifest(tmp_path) == MANIFEST
 
 
 def test_a_folder_without_one_is_not_an_index(tmp_path):
     with pytest.raises(DataError, match="not an xmir index"):
-        read_manifest(tmp_path)
+        read_index_manifest(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="not an xmir index"):
-        read_manifest(tmp_path / "file")
+        read_index_manifest(tmp_path / "file")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_folder_without_one_is_not_an_index(tmp_path):
 def test_anything_else_of_that_name_is_refused(tmp_path, text):
     _write(tmp_path, text)
     with pytest.raises(DataError, match=r"manifest\.json"):
-        read_manifest(tmp_path)
+        read_index_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x81])
@@ -67,7 +67,7 @@ def test_any_changed_byte_is_found(tmp_path, flip):
         changed[place] ^= flip
         (tmp_path / "manifest.json").write_bytes(changed)
         try:
-            found = read_manifest(tmp_path)
+            found = read_index_manifest(tmp_path)
         except DataError:
             continue
         assert found == MANIFEST  # white space between the values

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from xmir_cli.gallery.folder.items import write_items
 from xmir_cli.gallery.folder.manifest import (
-    FEATURES,
+    FEATURES_FILE,
     GRAPH,
     ITEMS,
     NAME,
     VECTORS,
     GraphSettings,
-    Kind,
     Manifest,
+    SearchKind,
     describe,
 )
 from xmir_cli.gallery.folder.verified import remember
@@ -26,16 +26,16 @@ EXACT_BELOW = 1_000_000  # rows; up to there a graph takes longer to build than 
 
 
 def build_gallery(
-    embeddings: Embeddings, path: Path, kind: Kind | None, settings: GraphSettings
+    embeddings: Embeddings, path: Path, kind: SearchKind | None, settings: GraphSettings
 ) -> Manifest:
     """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows."""
     rows = len(embeddings.vectors)
-    chosen: Kind = kind or ("exact" if rows < EXACT_BELOW else "hnsw")
+    chosen: SearchKind = kind or ("exact" if rows < EXACT_BELOW else "hnsw")
     with atomic_folder(path) as folder:
         write_array(folder / VECTORS, embeddings.vectors)
         write_items(folder / ITEMS, embeddings.items)
         if maps := embeddings.features:
-            write_blocks(folder / FEATURES, (rows, *maps.shape), KIND, maps.blocks())
+            write_blocks(folder / FEATURES_FILE, (rows, *maps.shape), KIND, maps.blocks())
         recall = _build_graph(embeddings, folder, settings) if chosen == "hnsw" else None
         hashed = time.time_ns()
         manifest = Manifest(
@@ -55,8 +55,8 @@ def build_gallery(
 def _build_graph(embeddings: Embeddings, folder: Path, settings: GraphSettings) -> float:
     """Write the graph and measure the recall of what can be read again."""
     # here, for exact indexes need no hnswlib
-    from xmir_cli.gallery.folder.hnsw import build, load, recall, save  # noqa: PLC0415
+    from xmir_cli.gallery.folder.hnsw import build_graph, load_graph, measure_recall, save_graph  # noqa: PLC0415
 
-    save(build(embeddings.vectors, settings), folder / GRAPH)
+    save_graph(build_graph(embeddings.vectors, settings), folder / GRAPH)
     rows, dim = embeddings.vectors.shape
-    return recall(load(folder / GRAPH, rows, dim, settings), embeddings.vectors)
+    return measure_recall(load_graph(folder / GRAPH, rows, dim, settings), embeddings.vectors)

@@ -9,7 +9,7 @@ import numpy as np
 from xmir_cli.gallery.folder.exact import Neighbours
 from xmir_cli.gallery.folder.images import Images
 from xmir_cli.gallery.folder.items import Items
-from xmir_cli.gallery.protocol import Conditions, Query
+from xmir_cli.gallery.protocol import Conditions, SearchQuery
 from xmir_cli.gallery.texts import differs, equals, numbers_of, rows_sharing
 from xmir_cli.gallery.vectors import Booleans, Integers
 
@@ -70,7 +70,7 @@ def select(items: Items, conditions: Conditions) -> Selection:
 
 
 def exclude(
-    items: Items, images: Images, conditions: Conditions, queries: Sequence[Query]
+    items: Items, images: Images, conditions: Conditions, queries: Sequence[SearchQuery]
 ) -> list[Integers]:
     """For each query the rows that it may not find, whatever others may."""
     columns = [*(("id", "path") if conditions.not_itself else ()), *conditions.not_same]

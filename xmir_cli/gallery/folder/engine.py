@@ -10,11 +10,11 @@ from xmir_cli.gallery.folder.gallery import FolderGallery, map_array
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.folder.manifest import (
     AGAIN,
-    FEATURES,
+    FEATURES_FILE,
     ITEMS,
     NAME,
     VECTORS,
-    read_manifest,
+    read_index_manifest,
     verify,
 )
 from xmir_cli.gallery.folder.verified import verify_once
@@ -29,7 +29,7 @@ def open_gallery(name: str, weights: str | None = None) -> FolderGallery:
     its files tell; the graph's when it is opened.
     """
     folder = Path(name)
-    manifest = read_manifest(folder)
+    manifest = read_index_manifest(folder)
     places = [verify_once(folder, file, manifest) for file in (VECTORS, ITEMS)]
     vectors = map_array(places[0])
     items = Items(places[1])
@@ -49,11 +49,13 @@ def is_index(name: str) -> bool:
 def describe_index(name: str) -> Record:
     """What an index says of itself, every byte of it compared with the checksums."""
     folder = Path(name)
-    found = read_manifest(folder)
+    found = read_index_manifest(folder)
     for file in found.files:
         verify(folder, file, found)
     manifest = found.to_json()
     for key in ("schema", "checksum"):
         del manifest[key]
-    shape = {"features": shape_of(folder / FEATURES)[1:]} if FEATURES in found.files else {}
+    shape = (
+        {"features": shape_of(folder / FEATURES_FILE)[1:]} if FEATURES_FILE in found.files else {}
+    )
     return {"kind": "index", "search": manifest.pop("kind"), **manifest, **shape}

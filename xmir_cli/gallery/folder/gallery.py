@@ -20,7 +20,7 @@ from xmir_cli.gallery.folder.images import Images
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.folder.manifest import (
     AGAIN,
-    FEATURES,
+    FEATURES_FILE,
     GRAPH,
     Manifest,
 )
@@ -32,7 +32,7 @@ from xmir_cli.gallery.protocol import (
     Conditions,
     Hits,
     ItemKey,
-    Query,
+    SearchQuery,
 )
 from xmir_cli.gallery.texts import rows_sharing
 from xmir_cli.gallery.vectors import Vectors
@@ -85,14 +85,14 @@ class FolderGallery:
     @property
     def has_features(self) -> bool:
         """Whether there is a file of feature maps."""
-        return FEATURES in self.manifest.files
+        return FEATURES_FILE in self.manifest.files
 
     def __len__(self) -> int:
         return self.manifest.rows
 
     def search(
         self,
-        queries: Sequence[Query],
+        queries: Sequence[SearchQuery],
         k: int,
         conditions: Conditions = EVERYTHING,
         job: int = 1,
@@ -159,15 +159,15 @@ class FolderGallery:
         if settings is None:
             return None
         # here, for exact indexes need no hnswlib
-        from xmir_cli.gallery.folder.hnsw import load  # noqa: PLC0415
+        from xmir_cli.gallery.folder.hnsw import load_graph  # noqa: PLC0415
 
         path = verify_once(Path(self.name), GRAPH, self.manifest)
-        return load(path, self.manifest.rows, self.manifest.dim, settings)
+        return load_graph(path, self.manifest.rows, self.manifest.dim, settings)
 
     @cached_property
     def _features(self) -> NDArray[np.float16]:
         """The feature maps [N, C, h, w], mapped."""
-        maps = map_array(verify_once(Path(self.name), FEATURES, self.manifest))
+        maps = map_array(verify_once(Path(self.name), FEATURES_FILE, self.manifest))
         if maps.dtype != KIND or maps.ndim != 4 or len(maps) != self.manifest.rows:
             raise DataError(f"{self.name}: damaged index (sizes differ)", AGAIN)
         return maps

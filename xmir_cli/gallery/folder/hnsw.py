@@ -45,7 +45,7 @@ class Graph:
         return rank_each(vectors, queries, candidates.astype(np.int64), k)
 
 
-def build(vectors: Vectors, settings: GraphSettings) -> Graph:
+def build_graph(vectors: Vectors, settings: GraphSettings) -> Graph:
     """The graph of finite unit vectors [N, D]; one thread, so that it is the same every time."""
     index = hnswlib.Index("ip", vectors.shape[1])
     index.init_index(
@@ -58,7 +58,7 @@ def build(vectors: Vectors, settings: GraphSettings) -> Graph:
     return Graph(index, settings)
 
 
-def save(graph: Graph, path: Path) -> None:
+def save_graph(graph: Graph, path: Path) -> None:
     """Write the graph; raises OSError or DataError when it is not there whole afterwards."""
     size = int(graph.index.index_file_size())
     with path.open("xb") as file:
@@ -70,7 +70,7 @@ def save(graph: Graph, path: Path) -> None:
         raise DataError(f"{path}: expected {size} bytes, found {path.stat().st_size}; disk full?")
 
 
-def load(path: Path, rows: int, dim: int, settings: GraphSettings) -> Graph:
+def load_graph(path: Path, rows: int, dim: int, settings: GraphSettings) -> Graph:
     """Read a graph whose bytes have been verified; hnswlib crashes on damaged ones."""
     index = hnswlib.Index("ip", dim)
     with _plain_folder(path.parent) as folder:
@@ -83,7 +83,7 @@ def load(path: Path, rows: int, dim: int, settings: GraphSettings) -> Graph:
     return Graph(index, settings)
 
 
-def recall(graph: Graph, vectors: Vectors) -> float:
+def measure_recall(graph: Graph, vectors: Vectors) -> float:
     """The share of the exact 10 nearest that the graph finds, for a seeded sample of the items."""
     generator = np.random.default_rng(graph.settings.seed)
     chosen = np.sort(generator.permutation(len(vectors))[:_SAMPLE])

@@ -13,12 +13,12 @@ from xmir_cli.store.hashes import sha256_file
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 
-SCHEMA = "xmir.index/1"
+INDEX_SCHEMA = "xmir.index/1"
 NAME = "manifest.json"
 VECTORS, ITEMS, GRAPH = "vectors.npy", "items.parquet", "graph.hnsw"
-FEATURES = "features.npy"  # of its files, where the embeddings came with feature maps
+FEATURES_FILE = "features.npy"  # of its files, where the embeddings came with feature maps
 AGAIN = "Build it again with 'xmir index'."
-Kind = Literal["exact", "hnsw"]
+SearchKind = Literal["exact", "hnsw"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class GraphSettings:
 class Manifest:
     """One index: its size, its model, how it was built and what its files are."""
 
-    kind: Kind
+    kind: SearchKind
     rows: int
     dim: int
     model: ModelSpec
@@ -46,7 +46,7 @@ class Manifest:
     def to_json(self) -> Record:
         """The manifest as plain data; `checksum` is over all the rest."""
         data: Record = {
-            "schema": SCHEMA,
+            "schema": INDEX_SCHEMA,
             "kind": self.kind,
             "rows": self.rows,
             "dim": self.dim,
@@ -62,7 +62,7 @@ class Manifest:
         return {**data, "checksum": _checksum(data)}
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_index_manifest(folder: Path) -> Manifest:
     """The manifest of the index `folder`; raises DataError when there is none or it is damaged."""
     try:
         text = (folder / NAME).read_bytes()
@@ -73,8 +73,10 @@ def read_manifest(folder: Path) -> Manifest:
         checksum = data.pop("checksum")
     except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
         raise DataError(f"{folder / NAME}: not the manifest of an xmir index", AGAIN) from None
-    if data.get("schema") != SCHEMA:
-        raise DataError(f"{folder / NAME}: schema: expected {SCHEMA}, found {data.get('schema')!r}")
+    if data.get("schema") != INDEX_SCHEMA:
+        raise DataError(
+            f"{folder / NAME}: schema: expected {INDEX_SCHEMA}, found {data.get('schema')!r}"
+        )
     if checksum != _checksum(data):
         raise DataError(f"{folder / NAME}: damaged index (checksum)", AGAIN)
     try:
@@ -103,7 +105,7 @@ def _parse(data: Mapping[str, object], where: str) -> Manifest:
     settings = cast("dict[str, int]", data["settings"])
     recall = cast("float | None", data["recall_at_10"])
     return Manifest(
-        kind=cast("Kind", data["kind"]),
+        kind=cast("SearchKind", data["kind"]),
         rows=cast("int", data["rows"]),
         dim=cast("int", data["dim"]),
         model=ModelSpec.from_json(data["model"], where),

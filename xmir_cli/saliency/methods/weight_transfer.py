@@ -19,7 +19,7 @@ import torch
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.matches import grid_of
-from xmir_cli.saliency.sample import Explanation, Labelled, Sample
+from xmir_cli.saliency.sample import Explanation, LabelledGallery, Sample
 from xmir_cli.saliency.upsample import upsample
 
 MARGIN = 0.2  # of the triplets that count, as in training
@@ -61,7 +61,7 @@ class Method:
         return Explanation(upsample(grid, embedder.size), 0)
 
 
-def anchors(gallery: Labelled, embedding: np.ndarray, count: int) -> np.ndarray:
+def anchors(gallery: LabelledGallery, embedding: np.ndarray, count: int) -> np.ndarray:
     """The nearest images that have triplets: those of a label that another image has too.
 
     Nearest first, ties in the gallery's order. Raises SettingError when there is none.
@@ -80,7 +80,7 @@ def anchors(gallery: Labelled, embedding: np.ndarray, count: int) -> np.ndarray:
     return nearest
 
 
-def anchor_direction(gallery: Labelled, anchor: int) -> np.ndarray:
+def anchor_direction(gallery: LabelledGallery, anchor: int) -> np.ndarray:
     """Where an anchor's triplets want its embedding to go: minus the gradient of their loss, [D].
 
     L = the mean of d(a, p) - d(a, n) + margin over the triplets that violate it, or over all of

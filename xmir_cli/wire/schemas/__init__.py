@@ -15,7 +15,8 @@ def all_schemas() -> dict[str, type[Schema]]:
     found: dict[str, type[Schema]] = {}
     for path in sorted(_FOLDER.glob("[a-z]*.py")):
         module = importlib.import_module(f"{__name__}.{path.stem}")
-        view: type[Schema] = vars(module)["".join(part.title() for part in path.stem.split("_"))]
+        name = "".join(part.title() for part in path.stem.split("_"))
+        view: type[Schema] = vars(module)[f"{name}Record"]
         found[view.NAME] = view
     return found
 

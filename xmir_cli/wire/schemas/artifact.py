@@ -8,7 +8,7 @@ from xmir_cli.wire.schema import PATH, TEXT, WHOLE, key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Artifact:
+class ArtifactRecord:
     """What a command wrote; the next one takes the receipt in its place."""
 
     NAME: ClassVar = "xmir.artifact/1"

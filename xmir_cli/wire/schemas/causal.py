@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xmir_cli.wire.schema import NUMBER, NUMBERS, OBJECT, PATH, WHOLE, key
-from xmir_cli.wire.schemas.saliency import Saliency
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Causal(Saliency):
+class CausalRecord(SaliencyRecord):
     """A saliency record with the areas under its curves."""
 
     NAME: ClassVar = "xmir.causal/1"

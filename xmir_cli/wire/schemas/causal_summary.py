@@ -8,7 +8,7 @@ from xmir_cli.wire.schema import NUMBER, OBJECT, TEXT, WHOLE, key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CausalSummary:
+class CausalSummaryRecord:
     """Means over the maps of one method and its settings, with bootstrap intervals over queries."""
 
     NAME: ClassVar = "xmir.causal-summary/1"

@@ -9,7 +9,7 @@ from xmir_cli.wire.schema import MODEL, NUMBER, OBJECT, PATH, TEXT, WHOLE, key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Difference:
+class DifferenceRecord:
     """The mean map of one class minus that of another."""
 
     NAME: ClassVar = "xmir.difference/1"

@@ -8,7 +8,7 @@ from xmir_cli.wire.schema import NUMBER, WHOLE, key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Epoch:
+class EpochRecord:
     """What an epoch of training gave."""
 
     NAME: ClassVar = "xmir.epoch/1"

@@ -20,7 +20,7 @@ from xmir_cli.wire.schema import (
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Info:
+class InfoRecord:
     """What a file is, what is in it and what made it; which keys there are depends on `kind`."""
 
     NAME: ClassVar = "xmir.info/1"

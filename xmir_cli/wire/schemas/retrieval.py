@@ -9,7 +9,7 @@ from xmir_cli.wire.schema import BOX, FLAG, MODEL, NUMBER, OBJECT, PATH, TEXT, T
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Retrieval:
+class RetrievalRecord:
     """One retrieved image of a query, the nearest with rank 1."""
 
     NAME: ClassVar = "xmir.retrieval/1"

@@ -9,7 +9,7 @@ from xmir_cli.wire.schema import MODEL, NUMBER, OBJECT, PATH, TEXT, WHOLE, key, 
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RetrievalMetric:
+class RetrievalMetricRecord:
     """The numbers of one evaluation: means over queries, `macro` and by label below."""
 
     NAME: ClassVar = "xmir.retrieval-metric/1"

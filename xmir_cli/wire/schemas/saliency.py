@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xmir_cli.wire.schema import BOX, NUMBER, OBJECT, PATH, PATHS, SIZE, TEXT, WHOLE, key, one_of
-from xmir_cli.wire.schemas.retrieval import Retrieval
+from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Saliency(Retrieval):
+class SaliencyRecord(RetrievalRecord):
     """A retrieval record with one map of one of its images; a bare path is a pair with itself."""
 
     NAME: ClassVar = "xmir.saliency/1"

@@ -8,7 +8,7 @@ from xmir_cli.wire.schema import NUMBER, OBJECT, TEXT, TEXTS, WHOLE, key, one_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Sanity:
+class SanityRecord:
     """One method at one stage of the randomisation, over all pairs and seeds."""
 
     NAME: ClassVar = "xmir.sanity/1"
