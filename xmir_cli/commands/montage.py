@@ -21,9 +21,6 @@ class Montage:
     agree and vermilion where they do not. Records of several saliency methods stand side by side.
     Overlays of one method share one scale, which the colour bar below gives. Matches are numbered
     boxes; of a query's only hit also on the query. A --region of a query is framed there.
-
-    \b
-    xmir query q/*.png --top 3 | xmir saliency | xmir montage -o figure4.png
     """
 
     records: options.Records = "-"

@@ -36,7 +36,7 @@ def _build(name: str, input_size: int | None) -> Architecture:
     if not isinstance(made, Architecture):
         raise ModelError(
             f"{name}: expected an xmir Architecture, found {type(made).__name__}",
-            "The README shows a network of your own.",
+            "The manual page xmir-networks shows a network of your own.",
         )
     return made
 
