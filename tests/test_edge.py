@@ -10,13 +10,24 @@ import xmir_cli
 from xmir_cli import edge
 from xmir_cli.console import Ending
 from xmir_cli.errors import DataError, SettingError, Status, UsageError
+from xmir_cli.flags import flags_of
 from xmir_cli.main import COMMANDS
 from xmir_cli.printer import Shown
-from xmir_cli.settings import flags_of
 
 PACKAGE = Path(xmir_cli.__file__).parent
 # what makes, reads and words flags; gates and their names are the flags --min and --max
-EDGE = {"main", "edge", "manual", "commands", "options", "settings", "inputs", "gates"}
+EDGE = {
+    "main",
+    "edge",
+    "manual",
+    "commands",
+    "options",
+    "settings",
+    "inputs",
+    "flags",
+    "completion",
+    "gates",
+}
 SPOKEN = {
     "scoring/names.py": "the names in --min, --max and --control, for the descriptions",
     "stories/train.py": "the note of an interrupted run says how to continue",

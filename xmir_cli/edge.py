@@ -15,8 +15,8 @@ from typing import Protocol
 
 from xmir_cli.console import Ending, Records
 from xmir_cli.errors import SettingError, UsageError, XmirError
+from xmir_cli.flags import Command, flags_of, spell_flag
 from xmir_cli.printer import Printer, Shown
-from xmir_cli.settings import Command, flags_of, method_settings, spell_flag
 from xmir_cli.wire.old_settings import RENAMED
 
 _RENAMED = {  # by command, beside the settings of methods
@@ -53,7 +53,13 @@ def build_function(name: str) -> Command:
     signature = inspect.signature(describe)
     command.__signature__ = signature  # type: ignore[attr-defined] # read by inspect
     command.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
-    return _worded(method_settings(command) if "settings" in signature.parameters else command)
+    return _worded(_with_settings(command) if "settings" in signature.parameters else command)
+
+
+def _with_settings(command: Command) -> Command:
+    from xmir_cli.settings import method_settings  # reads the methods' files
+
+    return method_settings(command)
 
 
 def find_new_flag(command: str, old: str, flags: Collection[str]) -> str | None:

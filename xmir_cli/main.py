@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -13,7 +13,6 @@ from typer.main import get_command
 
 from xmir_cli import __version__, console
 from xmir_cli.commands import commands_by_purpose
-from xmir_cli.edge import build_function, find_new_flag
 from xmir_cli.errors import XmirError, is_starved
 from xmir_cli.quiet import libraries_silenced
 from xmir_cli.signals import die_of, end_tidily
@@ -80,6 +79,8 @@ class _LazyGroup(typer.core.TyperGroup):
 
 def load_command(name: str) -> "Command":
     """The command `name`, built from its description."""
+    from xmir_cli.edge import build_function  # what the front page need not load
+
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name)(build_function(name))
     built = get_command(single)
@@ -148,7 +149,8 @@ def _flush(status: int) -> int:
 def execute(arguments: Sequence[str] | None) -> int:
     """Run the command line; one line on stderr for every error the user can mend."""
     try:
-        result = app(arguments, prog_name="xmir", standalone_mode=False)
+        with _words_joined():
+            result = app(arguments, prog_name="xmir", standalone_mode=False)
     except XmirError as error:
         console.error(str(error), error.hint)
         return error.code
@@ -170,6 +172,15 @@ def execute(arguments: Sequence[str] | None) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _words_joined() -> AbstractContextManager[None]:
+    """What a shell asks for when it completes is put as it was typed."""
+    if "_XMIR_COMPLETE" not in os.environ:
+        return nullcontext()
+    from xmir_cli.completion import bash_words_joined  # as above
+
+    return bash_words_joined()
+
+
 def _usage_error(error: Exception) -> int:
     format_message = error.format_message  # type: ignore[attr-defined] # vendored type
     context = getattr(error, "ctx", None)
@@ -189,6 +200,8 @@ def _usage_error(error: Exception) -> int:
 
 def _new_name(error: Exception, context: "Context | None") -> str | None:
     """What is said of a flag that has another name now."""
+    from xmir_cli.edge import find_new_flag  # as above
+
     if context is None:
         return None
     old = str(error.option_name)  # type: ignore[attr-defined] # vendored type

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from xmir_cli.completion import complete_architectures, complete_methods, complete_where
+
 Images = Annotated[
     list[str],
     typer.Argument(
@@ -19,7 +21,10 @@ NullSeparated = Annotated[
 Where = Annotated[
     list[str] | None,
     typer.Option(
-        "--where", metavar="COLUMN=VALUE", help="Keep only rows with this value; repeat for more."
+        "--where",
+        metavar="COLUMN=VALUE",
+        help="Keep only rows with this value; repeat for more.",
+        autocompletion=complete_where,
     ),
 ]
 Model = Annotated[
@@ -38,6 +43,7 @@ Architecture = Annotated[
         metavar="NAME",
         help="densenet121, resnet50, efficientnet_b0, convnext_tiny, mobilenet_v3_small, vit_b_16 "
         "... of torchvision; timm:NAME; FILE.py:FUNCTION or package.module:FUNCTION for your own.",
+        autocompletion=complete_architectures,
     ),
 ]
 Weights = Annotated[
@@ -98,7 +104,13 @@ Records = Annotated[
     str, typer.Argument(metavar="RECORDS", help="JSONL records; - is standard input.")
 ]
 Methods = Annotated[
-    str, typer.Option("--method", metavar="NAME[,NAME...]", help="One or several, in order.")
+    str,
+    typer.Option(
+        "--method",
+        metavar="NAME[,NAME...]",
+        help="One or several, in order.",
+        autocompletion=complete_methods,
+    ),
 ]
 Gates = Annotated[
     list[str] | None,

@@ -2,18 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from typer.models import ParameterInfo
 
+from xmir_cli.flags import METHODS, Command, flag_of, spell_flag
 from xmir_cli.saliency import catalogue
 from xmir_cli.saliency.source import MethodEntry, Setting
-
-Command = Callable[..., int]
-
-_PREFIX = "setting_"  # of their parameters, whose names a command may have for its own
 
 
 def method_settings(command: Command) -> Command:
@@ -26,43 +22,19 @@ def method_settings(command: Command) -> Command:
 
     @functools.wraps(command)
     def run(**values: object) -> int:
-        typed = {name: values.pop(f"{_PREFIX}{name}", None) for name in owners}
+        typed = {name: values.pop(f"{METHODS}{name}", None) for name in owners}
         settings = {name: _text(value) for name, value in typed.items() if value is not None}
         return command(**values, settings=settings)
 
     signature = inspect.signature(command, eval_str=True)
     own = [each for name, each in signature.parameters.items() if name != "settings"]
     flags = [_parameter(name, of) for name, of in owners.items()]
-    shared = set(map(_flag, own)) & set(map(_flag, flags))
+    shared = set(map(flag_of, own)) & set(map(flag_of, flags))
     assert not shared, f"a setting has the name of a flag: {shared}"
     parameters = [*own, *flags]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined] # read by inspect
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
-
-
-def flags_of(command: Command) -> dict[str, str]:
-    """How the command line spells a setting: `--learning-rate` for `learning_rate`.
-
-    The name of a method's setting means that one, not a parameter of the command.
-    """
-    parameters = inspect.signature(command).parameters.values()
-    return {each.name.removeprefix(_PREFIX): _flag(each) for each in parameters}
-
-
-def _flag(parameter: inspect.Parameter) -> str:
-    for info in getattr(parameter.annotation, "__metadata__", ()):
-        if isinstance(info, ParameterInfo):
-            # typer keeps the first spelling where a default would stand without Annotated
-            spelled = [str(each) for each in (info.default, *(info.param_decls or ()))]
-            flags = [each.partition("/")[0] for each in spelled if each.startswith("--")]
-            return flags[0] if flags else str(info.metavar)
-    return spell_flag(parameter.name)
-
-
-def spell_flag(name: str) -> str:
-    """How a setting is spelled that says nothing else."""
-    return f"--{name.replace('_', '-')}"
 
 
 def _owners(entries: Mapping[str, MethodEntry]) -> dict[str, list[tuple[str, Setting]]]:
@@ -83,7 +55,7 @@ def _parameter(name: str, owners: list[tuple[str, Setting]]) -> inspect.Paramete
         kind = str | None
         option = typer.Option(flag, metavar=_metavar(setting), help=text)
     return inspect.Parameter(
-        f"{_PREFIX}{name}",
+        f"{METHODS}{name}",
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[kind, option],

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from xmir_cli import options
+from xmir_cli.completion import complete_methods
 from xmir_cli.errors import UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
@@ -36,7 +37,13 @@ class DiffSaliency:
         ),
     ] = None
     method: Annotated[
-        str, typer.Option("--method", metavar="NAME", help="Of the self-similarity maps.")
+        str,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="Of the self-similarity maps.",
+            autocompletion=complete_methods,
+        ),
     ] = "activation"
     normalize: Annotated[
         Literal["l1", "none", "max"],

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from xmir_cli import options
+from xmir_cli.completion import complete_ids
 from xmir_cli.errors import UsageError
 from xmir_cli.inputs import find_index, refuse_stdin
 from xmir_cli.printer import Shown
@@ -48,7 +49,12 @@ class Query:
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many for each query.")] = 5
     ids: Annotated[
         list[str] | None,
-        typer.Option("--id", metavar="ID", help="Ask with an indexed item; may be repeated."),
+        typer.Option(
+            "--id",
+            metavar="ID",
+            help="Ask with an indexed item; may be repeated.",
+            autocompletion=complete_ids,
+        ),
     ] = None
     vectors: Annotated[
         list[str] | None,
