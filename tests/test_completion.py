@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xmir_cli.model.names import TORCHVISION, torchvision_names
+from xmir_cli.model.names import TORCHVISION_FAMILIES, torchvision_names
 from xmir_cli.saliency import method_names
 
 XMIR = [sys.executable, "-m", "xmir_cli"]
@@ -65,9 +65,9 @@ def test_the_names_are_those_that_torchvision_has_and_xmir_splits():
 
     from xmir_cli.model.torchvision_networks import FAMILIES
 
-    assert tuple(FAMILIES) == TORCHVISION
+    assert tuple(FAMILIES) == TORCHVISION_FAMILIES
     known = models.list_models(module=models)
-    assert torchvision_names() == [name for name in known if name.startswith(TORCHVISION)]
+    assert torchvision_names() == [name for name in known if name.startswith(TORCHVISION_FAMILIES)]
 
 
 @pytest.mark.usefixtures("items")

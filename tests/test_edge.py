@@ -30,6 +30,7 @@ EDGE = {
 }
 SPOKEN = {
     "scoring/names.py": "the names in --min, --max and --control, for the descriptions",
+    "workarounds/__init__.py": "what xmir --help must not import",
     "stories/train.py": "the note of an interrupted run says how to continue",
 }
 
@@ -47,10 +48,12 @@ def test_the_core_speaks_no_flags():
         place = path.relative_to(PACKAGE)
         if place.parts[0].removesuffix(".py") in EDGE or place.as_posix() in SPOKEN:
             continue
+        if place.is_relative_to("wire/schemas"):  # the manual says with which flags keys are there
+            continue
         found += [
             f"{place}:{line}: {flag}"
             for line, text in _texts(path)
-            for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)
+            for flag in re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*(?![\w-])", text)
         ]
     assert found == []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from xmir_cli import manual
+from xmir_cli.flags import spell_flag
 from xmir_cli.manual.markup import text_page
 from xmir_cli.saliency import catalogue
 
@@ -39,7 +40,7 @@ def test_the_page_of_methods_holds_every_method_with_its_formula_its_source_and_
         assert ".nf\n" in part
         assert "Source: " in part or entry.summary.startswith("Control: ")
         for setting in entry.settings:
-            assert f"\\fB{setting.flag}" in part
+            assert f"\\fB{spell_flag(setting.name)}" in part
 
 
 def test_every_text_beside_the_package_is_a_page():

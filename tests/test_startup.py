@@ -96,7 +96,7 @@ def _loaded(script: str, *names: str) -> list[str]:
 
 def test_a_network_of_ones_own_needs_neither_torchvision_nor_the_compiler(tiny_arch):
     script = (
-        "from xmir_cli.model.architectures import build\n"
+        "from xmir_cli.model.architectures import build_architecture as build\n"
         "from xmir_cli.program.trace import trace\n"
         f"assert trace(build({tiny_arch!r}).features.eval(), 32)"  # as occlusion does
     )
@@ -106,7 +106,7 @@ def test_a_network_of_ones_own_needs_neither_torchvision_nor_the_compiler(tiny_a
 def test_the_networks_of_torchvision_and_timm_need_no_compiler_until_it_is_used():
     script = (
         "import sys\n"
-        "from xmir_cli.model.architectures import build\n"
+        "from xmir_cli.model.architectures import build_architecture as build\n"
         "build('resnet18'), build('timm:resnet10t')\n"
         "assert 'torch._dynamo' not in sys.modules\n"
         "from torchvision.ops import roi_align as module\n"

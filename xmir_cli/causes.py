@@ -1,6 +1,6 @@
 """Why an input is left out: the stable first word of its skip line, counted at the end of a run.
 
-Scripts may rely on these words; `xmir embed --skips` writes them as `code`.
+Scripts may rely on these words.
 """
 
 from enum import StrEnum

@@ -3,12 +3,12 @@
 import json
 import pickle
 from dataclasses import replace
+from urllib.error import URLError
 
 import pytest
 import torch
 
 from xmir_cli.errors import ModelError
-from xmir_cli.model import weights
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, load_network, resolve_model
 from xmir_cli.model.weights import fill, hash_weights
@@ -164,7 +164,7 @@ def test_random_weights_follow_their_seed(tiny_arch):
 
 def test_an_unreachable_hub_is_told_with_the_way_out(monkeypatch):
     def refuse(*_: object, **__: object):
-        raise weights.URLError("no route")
+        raise URLError("no route")
 
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", refuse)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)

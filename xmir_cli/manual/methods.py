@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xmir_cli import saliency
+from xmir_cli.flags import spell_flag
 from xmir_cli.manual.roff import paragraph, plain, terms, verbatim
 from xmir_cli.saliency import catalogue
 from xmir_cli.saliency.source import MethodEntry, Setting
@@ -40,7 +41,7 @@ def _docstrings(name: str) -> tuple[str, list[str]]:
 
 
 def _flag(setting: Setting) -> str:
-    flag = f"--{setting.name.replace('_', '-')}"
+    flag = spell_flag(setting.name)
     if setting.kind == "bool":
         return f"{flag}, --no-{flag[2:]}"
     values = {"int": "N", "float": "X", "str": "TEXT", "choice": "|".join(setting.choices)}

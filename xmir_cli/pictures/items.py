@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xmir_cli.errors import DataError, ItemError, SettingError
-from xmir_cli.images.formats import EXTENSIONS
-from xmir_cli.pictures.files import count_images
 from xmir_cli.pictures.identity import file_of, name_of, split_range
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.manifest import ManifestRow, is_manifest, read_table
@@ -80,10 +78,16 @@ def _select(items: list[Item], wanted: list[tuple[str, str]]) -> list[Item]:
     return left
 
 
+def _extensions() -> tuple[str, ...]:
+    from xmir_cli.images.formats import EXTENSIONS  # noqa: PLC0415 # Pillow; ids need no image
+
+    return EXTENSIONS
+
+
 def _nothing(arguments: Sequence[str]) -> str:
     if "-" in arguments:
         return "no records on standard input"
-    return f"{', '.join(arguments)}: no images there ({' '.join(EXTENSIONS)})"
+    return f"{', '.join(arguments)}: no images there ({' '.join(_extensions())})"
 
 
 def _expand(argument: str) -> Iterator[Item]:
@@ -126,6 +130,8 @@ def _with_frames(item: Item) -> Iterator[Item]:
 
 def _all_frames(path: str) -> range:
     """Every picture of a file; of one that cannot be read the first, which is then left out."""
+    from xmir_cli.pictures.files import count_images  # noqa: PLC0415 # as above
+
     try:
         return range(1, count_images(path) + 1)
     except ItemError:
@@ -170,7 +176,7 @@ def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
             continue
         if _is_folder(entry):
             yield from _walk(entry.path, seen)
-        elif entry.name.lower().endswith(EXTENSIONS):
+        elif entry.name.lower().endswith(_extensions()):
             yield entry.path
 
 
