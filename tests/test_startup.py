@@ -1,16 +1,25 @@
-"""Help, versions and mistakes answer at once: no heavy library is imported for them."""
+"""Help, versions and mistakes answer at once: no heavy library is imported for them.
+
+What they may import is computed: whatever stands at the top of the modules that describe commands,
+and at the top of what those import, in turn.
+"""
 
 import ast
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import xmir_cli
 from xmir_cli.main import COMMANDS, load_command
 
+PACKAGE = Path(xmir_cli.__file__).parent
 HEAVY = {"torch", "torchvision", "numpy", "pyarrow", "PIL", "hnswlib", "rich", "timm", "pydantic"}
+LIGHT = ["__main__", "main", "edge", "options", "settings", "completion", "flags", "inputs"]
 
 PROBE = """
 import sys
@@ -20,6 +29,64 @@ heavy = {name.split('.')[0] for name in sys.modules} & %r
 print(sorted(heavy), file=sys.stderr)
 sys.exit(code)
 """
+
+
+def _imports(path: Path) -> set[str]:
+    """The modules that a file imports when it is imported itself."""
+    found: set[str] = set()
+
+    def visit(body: list[ast.stmt]) -> None:
+        for node in body:
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                visit(node.orelse)
+            elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                for name in ("body", "orelse", "finalbody", "handlers"):
+                    visit(getattr(node, name, []))
+
+    visit(ast.parse(path.read_text(encoding="utf-8")).body)
+    return found
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module of xmir; of a name in one, nothing."""
+    stem = PACKAGE.parent.joinpath(*module.split("."))
+    return next((f for f in (stem.with_suffix(".py"), stem / "__init__.py") if f.is_file()), None)
+
+
+def _heavy_ways(module: str, before: tuple[str, ...], seen: set[str]) -> Iterator[str]:
+    """The ways by which a module comes to import something heavy."""
+    way = (*before, module)
+    parts = module.split(".")
+    if parts[0] in HEAVY:
+        yield " > ".join(way)
+    if parts[0] != "xmir_cli" or module in seen:
+        return
+    seen.add(module)
+    if len(parts) > 1:  # a package before its modules, and a module before a name in it
+        yield from _heavy_ways(".".join(parts[:-1]), before, seen)
+    file = _file(module)
+    for each in sorted(_imports(file)) if file else ():
+        yield from _heavy_ways(each, way, seen)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [*LIGHT, *(f"commands.{path.stem}" for path in (PACKAGE / "commands").glob("*.py"))],
+)
+def test_what_describes_commands_never_comes_to_import_anything_heavy(module):
+    assert list(_heavy_ways(f"xmir_cli.{module}", (), set())) == []
+
+
+def test_a_story_comes_to_it_by_a_way_that_is_told():
+    ways = list(_heavy_ways("xmir_cli.stories.index", (), set()))
+    assert (
+        ways[0]
+        == "xmir_cli.stories.index > xmir_cli.gallery.folder.build > xmir_cli.gallery.folder.items > numpy"
+    )
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

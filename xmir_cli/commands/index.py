@@ -52,7 +52,7 @@ class Index:
 
     def __post_init__(self) -> None:
         refuse_existing(self.folder, self.force)
-        if self.folder.exists() and not is_index(self.output):
+        if self.folder.exists() and not is_index(str(self.output)):
             raise DataError(f"{self.folder}: not an index, so it is not replaced")
         need_folder(self.folder)
         refuse_embeddings(self.source)
@@ -60,7 +60,7 @@ class Index:
     @property
     def folder(self) -> Path:
         """Where the index goes."""
-        return index_folder(self.output)
+        return index_folder(str(self.output))
 
     @property
     def shown(self) -> Shown:

@@ -129,7 +129,7 @@ class Query:
     @property
     def gallery(self) -> str:
         """The name of the index."""
-        return find_index(self.index)
+        return str(find_index(self.index))
 
     @property
     def shown(self) -> Shown:
