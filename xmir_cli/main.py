@@ -16,9 +16,10 @@ from xmir_cli.commands import commands_by_purpose
 from xmir_cli.errors import XmirError, is_starved
 from xmir_cli.quiet import libraries_silenced
 from xmir_cli.signals import die_of, end_tidily
+from xmir_cli.workarounds.typer import find_click_error
 
 if TYPE_CHECKING:
-    from typer._click import Command, Context, HelpFormatter
+    from xmir_cli.workarounds.typer import Command, Context, HelpFormatter
 
 # every command with its summary
 COMMANDS = {
@@ -28,8 +29,7 @@ COMMANDS = {
 MESSAGE_LIMIT = 300  # characters of a usage error
 
 
-# typer vendors its click, so the class is reached through typer's own
-_ClickException: type[Exception] = typer.BadParameter.__mro__[2]
+_ClickException = find_click_error()
 
 
 class _ReaderGoneError(Exception):

@@ -8,8 +8,8 @@ from xmir_cli.commands import commands_by_purpose
 from xmir_cli.manual.examples import examples
 from xmir_cli.manual.roff import heading, paragraph, plain, see_also, terms, verbatim
 
-if TYPE_CHECKING:  # typer vendors its click and exports no type of it
-    from typer._click import Command, Context
+if TYPE_CHECKING:
+    from xmir_cli.workarounds.typer import Command, Context
 
 EXIT_STATUS = (
     ("0", "Done."),
