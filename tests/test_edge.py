@@ -29,9 +29,8 @@ EDGE = {
     "gates",
 }
 SPOKEN = {
-    "scoring/names.py": "the names in --min, --max and --control, for the descriptions",
-    "workarounds/__init__.py": "what xmir --help must not import",
-    "stories/train.py": "the note of an interrupted run says how to continue",
+    "stories/train.py",  # the note of an interrupted run says how to continue
+    "workarounds/__init__.py",  # what xmir --help must not import
 }
 
 

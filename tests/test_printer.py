@@ -54,7 +54,7 @@ def test_a_list_has_a_line_a_key_with_those_of_objects_dotted():
 
 def test_without_columns_a_table_has_those_of_its_rows():
     shown = Shown(rows=lambda record: [{"over": name, "map": 0.5} for name in record["labels"]])
-    assert printed("csv", shown, {"labels": ["a", "b"]}) == ("over,map\na,0.5000\nb,0.5000\n")
+    assert printed("csv", shown, {"labels": ["a", "b"]}) == "over,map\na,0.5000\nb,0.5000\n"
 
 
 def test_no_records_are_the_names_of_the_columns_where_a_program_reads_them():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import pytest
 import typer
 
+from xmir_cli.errors import MethodError
 from xmir_cli.saliency import catalogue
 from xmir_cli.settings import method_settings
 
@@ -57,5 +58,5 @@ def test_setting_named_like_a_flag_of_the_command_is_a_bug():
     def clashing(window_size: int = 3, *, settings: Mapping[str, str]) -> int:
         return window_size + len(settings)
 
-    with pytest.raises(AssertionError, match="a setting has the name of a flag"):
+    with pytest.raises(MethodError, match="window_size: the command has a flag"):
         method_settings(clashing)

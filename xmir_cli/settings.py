@@ -2,11 +2,12 @@
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 import typer
 
+from xmir_cli.errors import MethodError
 from xmir_cli.flags import METHODS, Command, flag_of, spell_flag
 from xmir_cli.saliency import catalogue
 from xmir_cli.saliency.source import MethodEntry, Setting
@@ -19,6 +20,9 @@ def method_settings(command: Command) -> Command:
     `settings` is a mapping from names to texts for `load_methods`.
     """
     owners = _owners(catalogue())
+    signature = inspect.signature(command, eval_str=True)
+    own = [each for name, each in signature.parameters.items() if name != "settings"]
+    _refuse_shared(set(map(flag_of, own)))
 
     @functools.wraps(command)
     def run(**values: object) -> int:
@@ -26,15 +30,19 @@ def method_settings(command: Command) -> Command:
         settings = {name: _text(value) for name, value in typed.items() if value is not None}
         return command(**values, settings=settings)
 
-    signature = inspect.signature(command, eval_str=True)
-    own = [each for name, each in signature.parameters.items() if name != "settings"]
-    flags = [_parameter(name, of) for name, of in owners.items()]
-    shared = set(map(flag_of, own)) & set(map(flag_of, flags))
-    assert not shared, f"a setting has the name of a flag: {shared}"
-    parameters = [*own, *flags]
+    parameters = [*own, *(_parameter(name, of) for name, of in owners.items())]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined] # read by inspect
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _refuse_shared(flags: Collection[str]) -> None:
+    """Raise MethodError when a method's setting has the name of one of the command's flags."""
+    for entry in catalogue().values():
+        for setting in entry.settings:
+            if (flag := spell_flag(setting.name)) in flags:
+                where = f"{entry.path}: line {setting.line}"
+                raise MethodError(f"{where}: {setting.name}: the command has a flag {flag} already")
 
 
 def _owners(entries: Mapping[str, MethodEntry]) -> dict[str, list[tuple[str, Setting]]]:

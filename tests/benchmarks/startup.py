@@ -55,7 +55,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "import torchvision": [sys.executable, "-c", "import torchvision"],
     "build densenet121": [
         *(sys.executable, "-c"),
-        "from xmir_cli.model.architectures import build; build('densenet121')",
+        "from xmir_cli.model import architectures as a; a.build_architecture('densenet121')",
     ],
 }
 

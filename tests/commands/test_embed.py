@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from xmir_cli.embedding import parts as parts_module
-from xmir_cli.embedding import slots
 from xmir_cli.store.embeddings import read_embeddings
+from xmir_cli.stories import embed as story
 
 
 def picture(path: Path, seed: int, size: tuple[int, int] = (40, 36)) -> None:
@@ -38,7 +38,7 @@ def images(tmp_path: Path) -> Path:
 @pytest.fixture
 def embed(xmir, tiny_arch: str, monkeypatch: pytest.MonkeyPatch):
     """Run with slots of two images."""
-    monkeypatch.setattr(slots, "BATCHES", 1)
+    monkeypatch.setattr(story, "BATCHES", 1)
 
     def run(*arguments: object, **options: object):
         model = ("--arch", tiny_arch, "--weights", "random:0", "--device", "cpu", "--batch", 2)
@@ -370,9 +370,9 @@ def test_full_disks_and_gone_readers(
 SLOW = """
 import sys, time
 from xmir_cli import main
-from xmir_cli.embedding import slots
+from xmir_cli.stories import embed
 from xmir_cli.embedding import parts
-slots.BATCHES = 1
+embed.BATCHES = 1
 parts.PART_SECONDS = 0.0
 add = parts.Parts.add
 def slowly(self, rows):

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,10 +45,6 @@ def to_embeddings(
     spool: Spool | None = None,
 ) -> Embeddings:
     """The table of embedded images: the columns of the contract, then the manifest's others."""
-    told = [name for name in _TOLD if any(name in row.columns for _, row in rows)]
-    names = dict.fromkeys(["label", "patient", "split", *columns, *told])
-    own = _OWN if spool is None else _OWN | {FEATURE_COLUMN}
-    carried = [name for name in names if name not in own]
     table: dict[str, list[str | None] | list[str] | list[int]] = {
         "id": [escape_name(item.id) for item, _ in rows],
         "path": [escape_name(item.path) for item, _ in rows],
@@ -56,7 +52,7 @@ def to_embeddings(
         "width": [row.width for _, row in rows],
         "height": [row.height for _, row in rows],
     }
-    for name in carried:
+    for name in _carried(rows, columns, spool is not None):
         # the manifest knows better than the file
         values = [item.columns.get(name) or row.columns.get(name) for item, row in rows]
         table[escape_name(name)] = [
@@ -69,6 +65,16 @@ def to_embeddings(
     numbers = [row.features for _, row in rows if row.features is not None]
     features = None if spool is None else spool.take(numbers)
     return Embeddings(items, vectors, model, made, features)
+
+
+def _carried(
+    rows: Sequence[tuple[Item, EmbeddedRow]], columns: Sequence[str], features: bool
+) -> Iterator[str]:
+    """The columns beside the table's own: the contract's, the manifest's, the files'."""
+    told = [name for name in _TOLD if any(name in row.columns for _, row in rows)]
+    own = _OWN | {FEATURE_COLUMN} if features else _OWN
+    names = dict.fromkeys(["label", "patient", "split", *columns, *told])
+    return (name for name in names if name not in own)
 
 
 def _told(columns: Mapping[str, str | None]) -> dict[str, str]:

@@ -79,11 +79,8 @@ def randomize(trained: Embedder, donor: Network, stage: Stage) -> Embedder:
         for name in block.tensors:
             state[name] = fresh_state[name]
     network.load_state_dict(state)
-    embedder = Embedder(
-        network, replace(trained.spec, weights_sha256=""), trained.device, trained.precision
-    )
-    embedder.batch = trained.batch
-    return embedder
+    spec = replace(trained.spec, weights_sha256="")
+    return Embedder(network, spec, trained.device, trained.precision, trained.batch)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.gates import Gate, parse_gates
 
 MEASURES = ("insertion", "deletion")
@@ -12,11 +12,11 @@ CONTROLS = ("random", "center", "edges", "uniform", RANDOM_MODEL)
 
 
 def parse_controls(names: str) -> tuple[str, ...]:
-    """The controls of a list such as `random,center`; raises UsageError for an unknown one."""
+    """The controls of a list such as `random,center`; raises SettingError for an unknown one."""
     found = tuple(dict.fromkeys(name for name in names.split(",") if name))
     for name in found:
         if name not in CONTROLS:
-            raise UsageError(f"--control {name}: expected some of {', '.join(CONTROLS)}")
+            raise SettingError("control", f"expected some of {', '.join(CONTROLS)}", value=name)
     return found
 
 
