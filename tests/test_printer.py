@@ -57,6 +57,13 @@ def test_without_columns_a_table_has_those_of_its_rows():
     assert printed("csv", shown, {"labels": ["a", "b"]}) == "over,map\na,0.5000\nb,0.5000\n"
 
 
+def test_columns_of_objects_are_named_by_their_ends_unless_two_end_alike():
+    record = {"meta": {"id": "x"}, "insertion_gain": {"center": 1}, "deletion_gain": {"center": 2}}
+    columns = ("meta.id", "insertion_gain.center", "deletion_gain.center")
+    header = printed("table", Shown(columns), record).splitlines()[0].split()
+    assert header == ["id", "insertion_gain.center", "deletion_gain.center"]
+
+
 def test_no_records_are_the_names_of_the_columns_where_a_program_reads_them():
     assert printed("tsv", Shown(("a", "b.c"))) == "a\tb.c\n"
     assert printed("table", Shown(("a", "b.c"))) == ""

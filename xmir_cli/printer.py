@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -125,12 +126,20 @@ class Printer:
         from rich.text import Text
 
         table = Table(box=None, header_style="bold", pad_edge=False)
+        ends = Counter(_last_part(column) for column in self.columns)
         for index, column in enumerate(self.columns):
             numeric = all(_is_number(row[index]) for row in self.rows if row[index])
-            table.add_column(column.split(".")[-1], justify="right" if numeric else "left")
+            end = _last_part(column)
+            header = end if ends[end] == 1 else column
+            table.add_column(header, justify="right" if numeric else "left")
         for row in self.rows:
             table.add_row(*(Text(show(cell)) for cell in row))
         Console(markup=False, highlight=False).print(table)
+
+
+def _last_part(column: str) -> str:
+    """What a column of an object is called where no other is called the same."""
+    return column.rpartition(".")[2]
 
 
 def _is_terminal() -> bool:

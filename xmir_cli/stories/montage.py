@@ -41,7 +41,8 @@ def run(asked: Montage) -> Records:
     picture = montage(rows, header, [layer for layer in layers if layer.largest], asked.side)
     with atomic_file(output) as file:
         picture.save(file, format=output.suffix[1:].upper())
-    console.note(f"{output}: {len(rows)} queries, {picture.width} x {picture.height} pixels")
+    queries = "1 query" if len(rows) == 1 else f"{len(rows)} queries"
+    console.note(f"{output}: {queries}, {picture.width} x {picture.height} pixels")
     yield from ()
     return skips.finish(done, "drawn")
 
