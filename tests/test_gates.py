@@ -39,5 +39,17 @@ def test_nan_and_missing_numbers_fail():
     assert check(parse_gates(["map=0"], ["map=1", "mrr=1"]), {"map": math.nan}) == [
         "gate --min map=0: found nan",
         "gate --max map=1: found nan",
-        "gate --max mrr=1: no such number among map",
+        "gate --max mrr=1: no such number; there are map",
+    ]
+
+
+def test_a_number_that_is_missing_is_told_with_those_of_a_like_name_or_the_plain_ones():
+    numbers = {"map": 0.5, "labels.a.map": 0.5, "labels.a.mrr": 0.5, "queries": 4}
+    assert check(parse_gates(["mAP=0", "labels.b.mrr=0", "f1=0"], None), numbers) == [
+        "gate --min mAP=0: no such number; did you mean map?",
+        "gate --min labels.b.mrr=0: no such number; did you mean labels.a.mrr or labels.a.map?",
+        "gate --min f1=0: no such number; there are map, queries",
+    ]
+    assert check(parse_gates(["f1=0"], None), {}) == [
+        "gate --min f1=0: no such number; there are none"
     ]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from xmir_cli.errors import UsageError
 
@@ -19,8 +20,8 @@ class Gate:
         """What is wrong, in one line; a number that is missing or NaN fails."""
         value = numbers.get(self.name)
         if value is None:
-            known = ", ".join(sorted(numbers)) or "no numbers"
-            return f"gate {self.flag} {self.name}={self.bound:g}: no such number among {known}"
+            told = f"gate {self.flag} {self.name}={self.bound:g}: no such number"
+            return f"{told}; {_say_known(self.name, numbers)}"
         met = value >= self.bound if self.flag == "--min" else value <= self.bound
         return None if met else f"gate {self.flag} {self.name}={self.bound:g}: found {value:.6g}"
 
@@ -35,6 +36,15 @@ def check(gates: Sequence[Gate], numbers: Mapping[str, float]) -> list[str]:
     """The gates that are not met, one line each, in the order given."""
     failures = (gate.failure(numbers) for gate in gates)
     return [failure for failure in failures if failure is not None]
+
+
+def _say_known(name: str, numbers: Mapping[str, float]) -> str:
+    """The numbers whose names look like this one, else those that are not parts of another."""
+    close = get_close_matches(name.lower(), numbers, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    whole = sorted(each for each in numbers if "." not in each) or sorted(numbers)
+    return f"there are {', '.join(whole)}" if whole else "there are none"
 
 
 def _parse(text: str, flag: str) -> Gate:

@@ -172,7 +172,7 @@ def test_gates_fail_with_code_4_after_the_output(xmir):
     first, second, third = result.stderr.splitlines()
     assert first == "xmir: error: gate --min labels.b.map=0.9: found 0.666667"
     assert second.startswith(
-        "xmir: error: gate --min excluding_same_patient.map=0: no such number among"
+        "xmir: error: gate --min excluding_same_patient.map=0: no such number; "
     )
     assert third == "xmir: error: gate --max p_at_1=0.7: found 0.75"
     assert xmir("retrieval-metric", "e.parquet", "--min", "map=0.8").code == 0
