@@ -254,7 +254,7 @@ def test_a_frame_is_named_after_the_file(tmp_path: Path):
     assert pixels(picture).max() == 20
     assert picture.done == ()
     for number in (0, 4):
-        with pytest.raises(ItemError, match="bad-frame"):
+        with pytest.raises(ItemError, match=f"bad-frame: there is no frame {number}, only 1 to 3$"):
             read_picture(f"{tmp_path}/a.tif#frame={number}")
 
 

@@ -92,7 +92,8 @@ def _seek(image: Image.Image, frame: int) -> None:
     try:
         image.seek(frame - 1)
     except EOFError:
-        raise ItemError(Cause.BAD_FRAME, f"there is no frame {frame}") from None
+        frames = _count_frames(image, _COUNT_LIMIT)
+        raise ItemError(Cause.BAD_FRAME, f"there is no frame {frame}, only 1 to {frames}") from None
 
 
 def _set_up_pillow(pixel_limit: int | None) -> None:
