@@ -179,6 +179,24 @@ def test_an_image_tells_what_will_be_done_to_it(xmir):
     }
 
 
+def test_one_of_the_images_in_a_file_is_named_as_everywhere(xmir):
+    pages = [Image.new("L", (8, 6), 10), Image.new("RGB", (4, 3))]
+    pages[0].save("a.tif", save_all=True, append_images=pages[1:])
+    assert info(xmir, "a.tif")["done"] == ["first of 2 frames"]
+    record = info(xmir, "a.tif#frame=2")
+    assert {key: record[key] for key in ("path", "width", "mode", "done")} == {
+        "path": "a.tif#frame=2",
+        "width": 4,
+        "mode": "RGB",
+        "done": [],
+    }
+    result = xmir("info", "a.tif#frame=3")
+    assert (result.code, result.stderr) == (
+        5,
+        "xmir: error: a.tif#frame=3: bad-frame: there is no frame 3, only 1 to 2\n",
+    )
+
+
 @pytest.mark.parametrize("content", [b"hello", b"\x80\x04pickle", b"PK\x03\x04"])
 def test_unknown_files_are_told_what_is_known(xmir, content: bytes):
     Path("a.bin").write_bytes(content)

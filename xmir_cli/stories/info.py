@@ -1,5 +1,6 @@
 """Say what a file is, what is in it and what made it."""
 
+import os
 from pathlib import Path
 
 from xmir_cli.causes import Cause
@@ -9,6 +10,7 @@ from xmir_cli.errors import DataError, ItemError, XmirError
 from xmir_cli.gallery.engines import describe_index, is_index
 from xmir_cli.images.formats import format_of
 from xmir_cli.pictures.files import open_image
+from xmir_cli.pictures.identity import file_of
 from xmir_cli.store.describe import describe_stored
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.info import InfoRecord
@@ -35,28 +37,35 @@ def run(asked: Info) -> Records:
 
 
 def describe(file: str) -> Record:
-    """What one file or folder is; raises DataError or ModelError for none that xmir knows."""
+    """What a file, an image in one, or a folder is.
+
+    Raises DataError or ModelError for one that xmir does not know.
+    """
     head: Record = {"schema": InfoRecord.NAME, "path": file}
     if is_index(file):
         return head | describe_index(file)
+    if not os.path.lexists(file) and file_of(file) != file:
+        return head | _image(file)
     path = Path(file)
-    found = describe_stored(path) or _image(path)
-    size = {} if path.is_dir() else {"bytes": path.stat().st_size}
-    return head | {"kind": found["kind"]} | size | found
-
-
-def _image(path: Path) -> Record:
+    if found := describe_stored(path):
+        size = {} if path.is_dir() else {"bytes": path.stat().st_size}
+        return head | {"kind": found["kind"]} | size | found
     if path.is_dir():
         raise DataError(f"{path}: a folder without manifest or parts; expected {ACCEPTED}")
+    return head | _image(file)
+
+
+def _image(name: str) -> Record:
     try:
-        image = open_image(str(path))
+        image = open_image(name)
         picture = image.decode()
     except ItemError as error:
         if error.cause is Cause.NOT_AN_IMAGE:
-            raise DataError(f"{path}: unknown; expected {ACCEPTED}") from None
-        raise DataError(f"{path}: {error.reason}") from None
+            raise DataError(f"{name}: unknown; expected {ACCEPTED}") from None
+        raise DataError(f"{name}: {error.reason}") from None
     return {
         "kind": "image",
+        "bytes": len(image.data),
         "format": format_of(image.data).name,
         "width": picture.width,
         "height": picture.height,
