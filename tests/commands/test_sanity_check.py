@@ -15,7 +15,7 @@ def record(tiny_arch, tmp_path):
         pixels = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{seed}.png")
     spec = load_embedder(
-        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0", head=8)), "cpu"
+        resolve_model(ModelChoice(architecture=tiny_arch, weights="random:7", head=8)), "cpu"
     ).spec
     return {
         "schema": "xmir.retrieval/1",
@@ -29,6 +29,18 @@ def record(tiny_arch, tmp_path):
 
 def lines(*records):
     return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def test_a_seed_that_gives_the_network_itself_is_refused(xmir, record):
+    result = xmir("sanity-check", "--seeds", "3,7", stdin=lines(record))
+    assert (result.code, result.stdout, result.stderr.splitlines()) == (
+        2,
+        "",
+        [
+            "xmir: error: --seeds 7: the network has these weights already",
+            "xmir: hint: Name another seed.",
+        ],
+    )
 
 
 def test_every_stage_of_every_method_makes_a_record(xmir, record):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
+from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_network
 from xmir_cli.model.network import Network
@@ -67,7 +68,13 @@ def list_blocks(network: Network) -> list[Block]:
 
 
 def load_fresh(spec: ModelSpec, seed: int) -> Network:
-    """The same network with all weights as constructed under the seed."""
+    """The same network with all weights as constructed under the seed.
+
+    Raises SettingError for a seed that gives the network's own weights.
+    """
+    if spec.weights == f"random:{seed}":
+        message = "the network has these weights already"
+        raise SettingError("seeds", message, "Name another seed.", value=str(seed))
     return load_network(replace(spec, weights=f"random:{seed}", weights_sha256=""))
 
 
