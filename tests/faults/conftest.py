@@ -82,7 +82,9 @@ def calls(tiny_arch: str) -> dict[str, Call]:
         "causal-metric": Call(
             ("causal-metric", "-", "--curve-steps", "2", *CPU), maps, ("--curves", "new")
         ),
-        "sanity-check": Call(("sanity-check", "-", *method, *CPU), found, ("--plot", "new.png")),
+        "sanity-check": Call(
+            ("sanity-check", "-", *method, "--seeds", "1", *CPU), found, ("--plot", "new.png")
+        ),
         "montage": Call(("montage", "-"), maps, ("-o", "new.png")),
         "train": Call(("train", "d/labels.csv", *model, *TRAIN), "", ("-o", "new.safetensors")),
         "diff-saliency": Call(

@@ -12,7 +12,7 @@ CPU = ("--device", "cpu")
 MAPS = ("saliency", "-", "--method", "activation", "-o", "new", *CPU)
 SCORES = ("causal-metric", "-", "--curve-steps", "2", *CPU)
 PAGE = ("montage", "-", "-f", "-o", "page.png")
-SANITY = ("sanity-check", "-", "--method", "activation", *CPU)
+SANITY = ("sanity-check", "-", "--method", "activation", "--seeds", "1", *CPU)
 CANARY = "CANARYPHI"
 
 LINES = {

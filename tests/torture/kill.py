@@ -47,7 +47,17 @@ EMBED = ("embed", "data/labels.csv", *MODEL, "--batch", 1)
 SALIENCY = ("saliency", "-", *CPU, "--method", "activation,random", "-o", "out/maps")
 CAUSAL = ("causal-metric", "-", *CPU, "--curve-steps", 3, "--curves", "out/curves")
 DIFF = ("diff-saliency", "data/labels.csv", *MODEL, "--method", "activation", "-o", "out/diff")
-SANITY = ("sanity-check", "-", *CPU, "--method", "activation", "--plot", "out/sanity.png")
+SANITY = (
+    "sanity-check",
+    "-",
+    *CPU,
+    "--method",
+    "activation",
+    "--seeds",
+    "1",
+    "--plot",
+    "out/sanity.png",
+)
 OLD = ("embed", "data/0000.png", *MODEL)
 CASES = {
     "embed": Case((*EMBED, "-o", "out/e.parquet"), (*EMBED, "--resume", "-o", "out/e.parquet")),
