@@ -96,7 +96,15 @@ def name_kind(value: object, kind: Kind | None = None) -> str:
         return "nothing"
     if isinstance(value, str) and kind is not None and " or " in kind.expected:
         return repr(value[:40])
-    return type(value).__name__
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value:.6g}"
+    return "a string" if isinstance(value, str) else _name_container(value)
+
+
+def _name_container(value: object) -> str:
+    return "a list" if isinstance(value, list | tuple) else "an object"
 
 
 def _fields(schema: type[object]) -> Iterator[Field[object]]:
@@ -125,6 +133,10 @@ def _is_box(value: object) -> bool:
     return all(_is_number(side) and abs(side) < LARGEST for side in value) and min(value[2:]) >= 0
 
 
+def _is_size(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
+
+
 def _is_text_or_texts(value: object) -> bool:
     return _is_text(value) or _is_list_of(_is_text)(value)
 
@@ -143,6 +155,6 @@ WHOLE = Kind("a whole number", _is_whole)
 NUMBERS = Kind("numbers", _is_list_of(_is_number))
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 BOX = Kind("a box of four numbers", _is_box)
-SIZE = Kind("width and height", _is_list_of(_is_number))
+SIZE = Kind("width and height", _is_size)
 OBJECT = Kind("an object", lambda value: isinstance(value, Mapping))
 MODEL = Kind("an object", lambda value: isinstance(value, Mapping))
