@@ -223,7 +223,7 @@ def test_a_gate_on_an_unknown_number_is_refused_before_any_work(xmir):
     ("change", "reason"),
     [
         ({"saliency": None}, "no-map: the record names no saliency map"),
-        ({"query": 5}, "bad-record: query: expected a string, found int"),
+        ({"query": 5}, "bad-record: query: expected a string, found 5"),
         (
             {"model": {}},
             "bad-record: model: not the description of a model ('preprocessing')",

@@ -208,7 +208,7 @@ def test_bad_lines_are_named_by_their_number(xmir, retrievals):
     assert result.stderr.splitlines()[:4] == [
         "xmir: warning: skipped line 2: bad-record: not a JSON object",
         "xmir: warning: skipped line 3: bad-record: retrieved: expected a string, found nothing",
-        "xmir: warning: skipped line 4: bad-record: similarity: expected a number, found str",
+        "xmir: warning: skipped line 4: bad-record: similarity: expected a number, found a string",
         "xmir: warning: skipped line 5: missing: no such file (/gone.png)",
     ]
 

@@ -144,8 +144,8 @@ def test_a_file_that_changed_is_read_anew_where_it_is_drawn_on(xmir, seen):
     records = query(xmir, "with", "--id", "a.png")
     picture("a", 77, SIZES[0])
     found = xmir("saliency", "--method", "activation", stdin=records)
-    assert (found.code, seen) == (3, [1])
-    assert "changed: similarity" in found.stderr
+    assert (found.code, seen) == (5, [1])
+    assert "changed: another image" in found.stderr
 
 
 @pytest.mark.usefixtures("indexes")

@@ -91,6 +91,7 @@ class Explainer:
         request, told_apart, other = asked
         try:
             pair = self._pair(request, _usable(told_apart), _usable(other), found)
+            request.check_identities(pair.query.identity, pair.retrieved.identity)
             check = similarity(pair.query.sample, pair.retrieved.sample)
             check_similarity(request.similarity, check)
         except ItemError as error:
@@ -181,16 +182,15 @@ _to_json = cache(ModelSpec.to_json)
 
 def _identities(group: Sequence[Request]) -> dict[str, str]:
     """Which images the paths of the requests are, where their records say so."""
-    found = {}
-    for request in group:
-        for path, key in (
-            (request.query, "query_identity"),
-            (request.retrieved, "retrieved_identity"),
-        ):
-            identity = request.record.get(key)
-            if isinstance(identity, str):
-                found[path] = identity
-    return found
+    known = (
+        named
+        for request in group
+        for named in (
+            (request.query, request.query_identity),
+            (request.retrieved, request.retrieved_identity),
+        )
+    )
+    return {path: identity for path, identity in known if identity is not None}
 
 
 def _usable(found: T | ItemError) -> T:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from xmir_cli.console import Skips
 from xmir_cli.errors import ItemError, SettingError
+from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.model import ModelSpec, need_model
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import PATH, key, read_view
-from xmir_cli.wire.schemas.retrieval import RetrievalRecord
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,20 @@ class Request:
     retrieved: str  # path
     spec: ModelSpec
     similarity: float | None = None  # as recorded
+    query_identity: str | None = None  # as recorded
+    retrieved_identity: str | None = None  # as recorded
 
     @property
     def is_self(self) -> bool:
         """Whether an image is compared with itself."""
+        if self.query_identity is not None and self.retrieved_identity is not None:
+            return self.query_identity == self.retrieved_identity
         return self.query == self.retrieved
+
+    def check_identities(self, query: str, retrieved: str) -> None:
+        """Raise ItemError unless the images are those that the record is about."""
+        check_identity(self.query_identity, query, self.query)
+        check_identity(self.retrieved_identity, retrieved, self.retrieved)
 
 
 @dataclass(frozen=True)
@@ -81,11 +91,20 @@ def _group_key(request: Request) -> tuple[ModelSpec, str, object]:
 def _request(name: str, record: Record, given: ModelSpec | None) -> Request:
     if "path" in record and "retrieved" not in record:
         return _self_request(name, record, given)
-    view = read_view(RetrievalRecord, record)
+    view = read_view(SaliencyRecord, record)  # a retrieval record is one without a map
     spec = need_model(view.model)
     if given is not None:
         spec = replace(spec, architecture=given.architecture, weights=given.weights)
-    return Request(name, record, view.query, view.retrieved, spec, view.similarity)
+    return Request(
+        name,
+        record,
+        view.query,
+        view.retrieved,
+        spec,
+        view.similarity,
+        view.query_identity,
+        view.retrieved_identity,
+    )
 
 
 def _self_request(name: str, record: Record, given: ModelSpec | None) -> Request:

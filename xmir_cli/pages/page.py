@@ -11,12 +11,13 @@ from PIL import Image
 from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.pictures.files import read_picture
+from xmir_cli.pictures.files import open_image
 from xmir_cli.render.boxes import at_size, draw_boxes
 from xmir_cli.render.colormap import choose_colormap, scale
 from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, Cell, ColorBar
 from xmir_cli.render.overlay import Display, overlay, to_rgb
 from xmir_cli.store.arrays import read_array
+from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.records import Record, match_boxes
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
@@ -130,7 +131,7 @@ def row_of(entries: Sequence[PageEntry], layers: Sequence[ColorBar], look: Look)
 def _query_picture(entries: Sequence[PageEntry], look: Look) -> Image.Image | None:
     """The query with the region it was asked with, or with its side of its only hit's matches."""
     first = entries[0]
-    picture = _picture(first.query, first.window, look)
+    picture = _picture(first.query, first.view.query_identity, first.window, look)
     if first.region is not None:
         return _boxed(picture, [first.region], look, numbered=False)
     matched = [entry.query_boxes for entry in entries if entry.query_boxes]
@@ -140,8 +141,13 @@ def _query_picture(entries: Sequence[PageEntry], look: Look) -> Image.Image | No
 
 def _overlay(entry: PageEntry, layer: ColorBar, look: Look) -> Image.Image | None:
 
-    explained = entry.query if entry.view.explains == "query" else entry.retrieved
-    picture, saliency = _picture(explained, entry.window, look), _map(entry, look)
+    view = entry.view
+    explained = (
+        (entry.query, view.query_identity)
+        if view.explains == "query"
+        else (entry.retrieved, view.retrieved_identity)
+    )
+    picture, saliency = _picture(*explained, entry.window, look), _map(entry, look)
     if picture is None or saliency is None or entry.roi is None:
         return picture
     display = Display(layer.colormap, look.alpha)
@@ -157,10 +163,12 @@ def _boxed(
     return draw_boxes(*at_size(picture, boxes, look.side), numbered=numbered)
 
 
-def _picture(path: str, window: str, look: Look) -> Image.Image | None:
-
+def _picture(path: str, identity: str | None, window: str, look: Look) -> Image.Image | None:
+    """The image at a path, if it can be read and is the one that is meant."""
     try:
-        return to_rgb(read_picture(path, window).pixels)
+        file = open_image(path)
+        check_identity(identity, file.identity, path)
+        return to_rgb(file.decode(window).pixels)
     except ItemError as error:
         look.bad[path] = error
         return None

@@ -22,7 +22,7 @@ from xmir_cli.pictures.reading import read_image
 from xmir_cli.scoring.controls import Controls
 from xmir_cli.scoring.tasks import TargetPair, Task, attempt
 from xmir_cli.store.arrays import read_array
-from xmir_cli.wire.checks import check_similarity
+from xmir_cli.wire.checks import check_identity, check_similarity
 from xmir_cli.wire.model import ModelSpec
 
 _EMBEDDINGS = 1024  # images whose embeddings are kept
@@ -93,12 +93,15 @@ class PairScorer:
         return [maps if isinstance(maps, ItemError) else next(scored) for maps in found]
 
     def identify(self, task: Task) -> tuple[str, str]:
-        """The identities of query and retrieved image; empty for one that cannot be read."""
+        """The identities of query and retrieved image.
+
+        Those of the record, else of the files; empty for a file that cannot be read.
+        """
         embedder = self._load(self.instead or task.pair.spec)
         found = []
-        for name in (task.view.query, task.view.retrieved):
-            image = attempt(self._read, embedder, name)
-            found.append("" if isinstance(image, ItemError) else image.identity)
+        for name, recorded in _named(task):
+            image = None if recorded else attempt(self._read, embedder, name)
+            found.append(image.identity if isinstance(image, Input) else recorded or "")
         return found[0], found[1]
 
     def _images(self, embedder: Embedder, pair: TargetPair) -> "_Images":
@@ -121,6 +124,8 @@ class PairScorer:
 
     def _maps(self, task: Task, embedder: Embedder, images: "_Images") -> MapsByName:
         """The map of a task and its own controls."""
+        for name, recorded in _named(task):
+            check_identity(recorded, self._read(embedder, name).identity, name)
         _check(task, embedder, images)
         saliency = read_map(task.saliency, embedder.size)
         return {_MAP: saliency, **self._controls.own(task, images.target, images.explained)}
@@ -161,6 +166,12 @@ class _Images:
     embedding: Tensor  # of the target, unit, [D]
     explained: Tensor  # [3, S, S]
     similarity: float
+
+
+def _named(task: Task) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
+    """The paths of query and retrieved image, each with its identity as recorded."""
+    view = task.view
+    return (view.query, view.query_identity), (view.retrieved, view.retrieved_identity)
 
 
 def _check(task: Task, embedder: Embedder, images: _Images) -> None:

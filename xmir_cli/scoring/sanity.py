@@ -17,7 +17,7 @@ from xmir_cli.model.randomize import Stage, randomize, stages
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.saliency.sample import Method, make_samples
 from xmir_cli.scoring.names import AGREEMENTS
-from xmir_cli.scoring.pairs import read_input
+from xmir_cli.scoring.pairs import Input, read_input
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.sanity import SanityRecord
 
@@ -114,6 +114,12 @@ def _verdict(record: Record, stage: Stage, threshold: float) -> Record:
     return {"verdict": "pass" if max(sizes) <= threshold else "fail", "threshold": threshold}
 
 
+def _usable(found: Input | ItemError) -> Input:
+    if isinstance(found, ItemError):
+        raise found
+    return found
+
+
 def load_inputs(
     embedder: Embedder, requests: Sequence[Request], skips: Skips, jobs: int | None
 ) -> Inputs:
@@ -122,18 +128,18 @@ def load_inputs(
     Raises DataError when no pair is left.
     """
     paths = list(dict.fromkeys(path for each in requests for path in (each.query, each.retrieved)))
-    loaded = decode_all(paths, lambda path: read_input(embedder, path).input, jobs)
+    loaded = decode_all(paths, lambda path: read_input(embedder, path), jobs)
     found = dict(zip(paths, loaded, strict=True))
     images: dict[str, Tensor] = {}
     pairs: dict[tuple[str, str], None] = {}
     for request in requests:
-        query, retrieved = found[request.query], found[request.retrieved]
-        if isinstance(query, ItemError) or isinstance(retrieved, ItemError):
-            error = query if isinstance(query, ItemError) else retrieved
-            assert isinstance(error, ItemError)
+        try:
+            query, retrieved = (_usable(found[path]) for path in (request.query, request.retrieved))
+            request.check_identities(query.identity, retrieved.identity)
+        except ItemError as error:
             skips.add(request.name, error)
             continue
-        images |= {request.query: query, request.retrieved: retrieved}
+        images |= {request.query: query.input, request.retrieved: retrieved.input}
         pairs[request.query, request.retrieved] = None
     if not pairs:
         raise DataError(f"none of {skips.total} records could be checked")

@@ -6,6 +6,12 @@ from xmir_cli.errors import ItemError
 TOLERANCE = 1e-3  # of a similarity computed again
 
 
+def check_identity(recorded: str | None, found: str, name: str) -> None:
+    """Raise ItemError when the image `name` is no longer the one that its record is about."""
+    if recorded is not None and recorded != found:
+        raise ItemError(Cause.CHANGED, f"another image than when the record was made ({name})")
+
+
 def check_similarity(recorded: float | None, found: float) -> None:
     """Raise ItemError when two images are no longer as similar as their record says."""
     if recorded is not None and abs(found - recorded) > TOLERANCE:
