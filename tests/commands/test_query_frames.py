@@ -162,3 +162,19 @@ def test_an_index_lends_each_frame_its_own_map(xmir):
         assert np.abs(one - other).max() <= 2e-3 * np.abs(other).max()
         provenance = json.loads(Path(lent["saliency"]).with_suffix(".json").read_text())
         assert provenance["made_of"]["stored_features"] == ["query", "retrieved"]
+
+
+def test_a_file_that_is_really_called_so_finds_itself(xmir, tiny_arch):
+    draw(0).save("odd.png")
+    Path("odd.png").rename("odd.png#frame=2")
+    draw(1).save("other.png")
+    Path("m.csv").write_text("path,label\nodd.png#frame=2,odd\nother.png,other\n")
+    network = ("--arch", tiny_arch, "--weights", "random:0")
+    assert xmir("embed", "m.csv", *network, "-o", "o.parquet").code == 0
+    assert xmir("index", "o.parquet", "-o", "o.xmir").code == 0
+    result = xmir("query", "odd.png#frame=2", "-i", "o.xmir", "--top", 1)
+    (record,) = result.records()
+    assert record["query_label"] == record["retrieved_label"] == "odd"
+    assert record["query_identity"] == record["retrieved_identity"]
+    assert ids(xmir("query", "odd.png#frame=2", "-i", "o.xmir", "--no-self")) == ["other.png"]
+    assert xmir("saliency", "--method", "activation", stdin=result.stdout).code == 0

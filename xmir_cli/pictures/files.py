@@ -50,12 +50,12 @@ def read_picture(name: str, window: str = "auto", enough: int | None = None) -> 
 def open_image(name: str) -> ImageFile:
     """The file of the image `name`, read whole and hashed; never waits for a pipe.
 
-    A file that really has a name with `#frame=` in it is taken as it is. Raises ItemError.
+    A file that really has a name with `#frame=N` at its end is taken as it is; its identity has
+    the fragment all the same, for what keeps images by name cannot see the file. Raises ItemError.
     """
     path, frame = (name, None) if os.path.lexists(name) else split_name(name)
     sha256, data = _read_file(path) if frame is None else _LAST.read(path)
-    identity = sha256 if frame is None else identity_of(sha256, name)
-    return ImageFile(identity, sha256, data, frame)
+    return ImageFile(identity_of(sha256, name), sha256, data, frame)
 
 
 def count_images(path: str) -> int:
