@@ -60,6 +60,12 @@ def test_closed_stdin_is_said(monkeypatch: pytest.MonkeyPatch):
         open_lines("-")
 
 
+def test_a_stand_in_for_stdin_is_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"path": "a.png"}\n'))
+    with open_lines("-") as lines:
+        assert list(read_records(lines)) == [(1, {"path": "a.png"})]
+
+
 def test_a_file_of_records_is_opened(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n')
     with open_lines(str(tmp_path / "a.jsonl")) as stream:

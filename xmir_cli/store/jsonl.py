@@ -1,5 +1,6 @@
 """Reading the wire: JSON objects a line, or bare image paths."""
 
+import io
 import json
 import math
 import os
@@ -39,7 +40,8 @@ def open_lines(source: str) -> Lines:
         return Lines(stream, os.path.dirname(source))  # noqa: PTH120 # "" for the current one
     if sys.stdin is None:
         raise DataError("standard input is closed")
-    sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr] # a TextIOWrapper at run time
+    if isinstance(sys.stdin, io.TextIOWrapper):  # else a stand-in for it, from Python
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     return Lines(sys.stdin)
 
 
