@@ -20,7 +20,10 @@ __all__ = ["CausalMetric", "run"]
 
 
 def run(asked: CausalMetric) -> Records:
-    """One `xmir.causal/1` record a map, in order, or one `xmir.causal-summary/1` a method."""
+    """One `xmir.causal/1` record a map, in order, or one `xmir.causal-summary/1` a method.
+
+    `asked.records` names a file of JSON lines, one record a line.
+    """
     protocol = Protocol(
         asked.preset,
         asked.blur_padding,

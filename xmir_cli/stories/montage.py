@@ -18,7 +18,10 @@ __all__ = ["Montage", "run"]
 
 
 def run(asked: Montage) -> Records:
-    """No record: the page is written."""
+    """No record: the page is written.
+
+    `asked.records` names a file of JSON lines, one record a line.
+    """
     skips, output = Skips(), asked.page
     with open_lines(asked.records) as stream:
         entries = list(read_entries(read_records(stream), skips))

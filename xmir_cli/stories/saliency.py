@@ -27,7 +27,10 @@ RANKING = 256  # results of a query that are held together when one is contraste
 
 
 def run(asked: Saliency) -> Records:
-    """One `xmir.saliency/1` record a request, side and method, in order."""
+    """One `xmir.saliency/1` record a request, side and method, in order.
+
+    `asked.records` names a file of JSON lines, one record a line.
+    """
     skips, done = Skips(), 0
     explainer = _explainer(asked)
     limit = asked.batch if asked.contrast is None else RANKING

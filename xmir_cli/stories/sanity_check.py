@@ -26,7 +26,10 @@ __all__ = ["SanityCheck", "run"]
 
 
 def run(asked: SanityCheck) -> Records:
-    """One `xmir.sanity/1` record a method and stage, from the trained network on."""
+    """One `xmir.sanity/1` record a method and stage, from the trained network on.
+
+    `asked.records` names a file of JSON lines, one record a line.
+    """
     skips = Skips()
     requests = _requests(asked, skips)
     checked = Check(load_methods(asked.method, asked.settings), asked.mode, asked.threshold)
