@@ -1,7 +1,9 @@
 """The stories are the Python API: typed, lazy, and the same as the commands."""
 
+import io
 import json
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from PIL import Image
 
 import xmir_cli
 from xmir_cli.console import Ending
-from xmir_cli.errors import DataError, ExistsError, Status, UsageError
+from xmir_cli.errors import DataError, ExistsError, SettingError, Status, UsageError
 from xmir_cli.main import COMMANDS
 from xmir_cli.stories import causal_metric, embed, index, query, saliency
 
@@ -80,6 +82,14 @@ def test_a_description_refuses_what_cannot_be():
     Path("there.parquet").touch()
     with pytest.raises(ExistsError, match="exists already"):
         embed.Embed(images=["a.png"], output=Path("there.parquet"))
+
+
+def test_embeddings_are_not_made_for_a_stand_in_of_stdout_that_takes_no_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    with pytest.raises(SettingError, match=r"^output: expected a file"):
+        embed.Embed(images=["a.png"])
 
 
 def test_errors_of_a_story_are_raised():

@@ -9,7 +9,7 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.embedding.leftover import refuse_leftover
-from xmir_cli.errors import DataError, UsageError
+from xmir_cli.errors import DataError, SettingError, UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
@@ -111,6 +111,8 @@ class Embed:
             raise UsageError(f"{wanted} needs an output: -o FILE")
         if sys.stdout is None:
             raise DataError("standard output is closed")
+        if not hasattr(sys.stdout, "buffer"):  # a stand-in for it, such as a notebook's
+            raise SettingError("output", "expected a file, for standard output takes no bytes")
         if sys.stdout.isatty():
             raise UsageError(
                 "embeddings are no text for a terminal",

@@ -26,7 +26,10 @@ __all__ = ["Embed", "run"]
 
 
 def run(asked: Embed) -> Records:
-    """One `xmir.artifact/1` record, the receipt of the file; none of a stream."""
+    """One `xmir.artifact/1` record, the receipt of the file.
+
+    Without an output there is no record: the embeddings are written to standard output.
+    """
     skips, file = Skips(), asked.file
     listed = list_items(asked.images, asked.null, asked.where)
     items = _without_duplicates(listed, skips)
