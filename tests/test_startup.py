@@ -19,7 +19,17 @@ from xmir_cli.main import COMMANDS, load_command
 
 PACKAGE = Path(xmir_cli.__file__).parent
 HEAVY = {"torch", "torchvision", "numpy", "pyarrow", "PIL", "hnswlib", "rich", "timm", "pydantic"}
-LIGHT = ["__main__", "main", "edge", "options", "settings", "completion", "flags", "inputs"]
+LIGHT = [
+    "__main__",
+    "main",
+    "edge",
+    "options",
+    "settings",
+    "completion",
+    "flags",
+    "inputs",
+    "values",
+]
 
 PROBE = """
 import sys

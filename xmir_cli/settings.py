@@ -11,6 +11,7 @@ from xmir_cli.errors import MethodError
 from xmir_cli.flags import METHODS, Command, flag_of, spell_flag
 from xmir_cli.saliency import catalogue
 from xmir_cli.saliency.source import MethodEntry, Setting
+from xmir_cli.values import spell_value
 
 
 def method_settings(command: Command) -> Command:
@@ -27,7 +28,7 @@ def method_settings(command: Command) -> Command:
     @functools.wraps(command)
     def run(**values: object) -> int:
         typed = {name: values.pop(f"{METHODS}{name}", None) for name in owners}
-        settings = {name: _text(value) for name, value in typed.items() if value is not None}
+        settings = {name: spell_value(value) for name, value in typed.items() if value is not None}
         return command(**values, settings=settings)
 
     parameters = [*own, *(_parameter(name, of) for name, of in owners.items())]
@@ -79,7 +80,3 @@ def _default(setting: Setting) -> str:
     if isinstance(setting.default, bool):
         return "on" if setting.default else "off"
     return str(setting.default)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

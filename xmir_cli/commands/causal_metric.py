@@ -12,6 +12,7 @@ from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
 from xmir_cli.scoring.names import MEASURES, parse_causal_gates, parse_controls
 from xmir_cli.store.atomic import refuse_existing
+from xmir_cli.values import check_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,7 @@ class CausalMetric:
     form: options.Format = None
 
     def __post_init__(self) -> None:
+        check_values(self)
         if self.junit is not None:
             refuse_existing(self.junit, self.force)
         parse_causal_gates(self.minimum, self.maximum, parse_controls(self.control))

@@ -15,6 +15,7 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods
 from xmir_cli.store.atomic import refuse_existing
+from xmir_cli.values import check_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,7 @@ class DiffSaliency:
     settings: Mapping[str, str] = field(default_factory=dict)  # of the method, as typed
 
     def __post_init__(self) -> None:
+        check_values(self)
         if len(choose_methods(self.method, self.settings)) > 1:
             raise UsageError(f"--method: expected one method, found {self.method}")
         refuse_existing(self.figure, self.force)

@@ -16,6 +16,7 @@ from xmir_cli.printer import Shown
 from xmir_cli.saliency import feature_methods
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import RECEIPT_COLUMNS, need_folder
+from xmir_cli.values import check_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ class Embed:
     shown: ClassVar[Shown] = Shown(RECEIPT_COLUMNS)
 
     def __post_init__(self) -> None:
+        check_values(self)
         if self.file is None:
             self._refuse_pipe()
         else:

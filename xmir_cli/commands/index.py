@@ -13,6 +13,7 @@ from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.printer import Shown
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import RECEIPT_COLUMNS, need_folder
+from xmir_cli.values import check_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class Index:
     form: options.Format = None
 
     def __post_init__(self) -> None:
+        check_values(self)
         refuse_existing(self.folder, self.force)
         if self.folder.exists() and not is_index(str(self.output)):
             raise DataError(f"{self.folder}: not an index, so it is not replaced")

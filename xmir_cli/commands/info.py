@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from xmir_cli.printer import Shown
+from xmir_cli.values import check_values
 
 ACCEPTED = (
     "embeddings (Parquet, Arrow, a folder of parts), an index (NAME.xmir), a checkpoint "
@@ -25,6 +26,9 @@ class Info:
         Literal["list", "jsonl"] | None,
         typer.Option("--format", help="[default: list on a terminal, jsonl in a pipe]"),
     ] = None
+
+    def __post_init__(self) -> None:
+        check_values(self)
 
     @property
     def shown(self) -> Shown:

@@ -11,6 +11,7 @@ from xmir_cli.completion import complete_ids
 from xmir_cli.errors import UsageError
 from xmir_cli.inputs import find_index, refuse_stdin
 from xmir_cli.printer import Shown
+from xmir_cli.values import check_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +117,7 @@ class Query:
     form: options.Format = None
 
     def __post_init__(self) -> None:
+        check_values(self)
         others = self.ids or self.vectors or self.everything or self.like
         if not (self.images or others):
             raise UsageError("nothing to ask with", "Name images, --id, --vector, --all or --like.")

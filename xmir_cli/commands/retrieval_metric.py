@@ -11,6 +11,7 @@ from xmir_cli.gates import Gate, parse_gates
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.metrics.retrieval_rows import rows
 from xmir_cli.printer import Shown
+from xmir_cli.values import check_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ class RetrievalMetric:
     form: options.Format = None
 
     def __post_init__(self) -> None:
+        check_values(self)
         parse_gates(self.minimum, self.maximum)
         self._refuse_protocol()
         _ = self.cutoffs

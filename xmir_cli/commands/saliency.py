@@ -13,6 +13,7 @@ from xmir_cli.inputs import refuse_records
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods
+from xmir_cli.values import check_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +100,7 @@ class Saliency:
     settings: Mapping[str, str] = field(default_factory=dict)  # of the methods, as typed
 
     def __post_init__(self) -> None:
+        check_values(self)
         choose_methods(self.method, self.settings)
         self._refuse_pair()
         self._refuse_contrast()

@@ -15,6 +15,7 @@ from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods
 from xmir_cli.scoring.names import AGREEMENTS
 from xmir_cli.store.atomic import refuse_existing
+from xmir_cli.values import check_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class SanityCheck:
     settings: Mapping[str, str] = field(default_factory=dict)  # of the methods, as typed
 
     def __post_init__(self) -> None:
+        check_values(self)
         if self.plot is not None:
             refuse_existing(self.plot, self.force)
         for gate in self.gates:

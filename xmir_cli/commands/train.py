@@ -11,6 +11,7 @@ from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.store.runs import check_output
+from xmir_cli.values import check_values
 from xmir_cli.wire.records import EPOCH
 
 
@@ -96,6 +97,7 @@ class Train:
     form: options.Format = None
 
     def __post_init__(self) -> None:
+        check_values(self)
         check_output(self.output, self.resume or self.force)
         refuse_stdin(self.images, "train")
 

@@ -1,0 +1,95 @@
+"""The values of a description, checked and converted as its annotations say.
+
+On the command line typer does this too; from Python nothing else does.
+"""
+
+import math
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from numbers import Integral, Real
+from pathlib import Path, PurePath
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Literal, Union, cast, get_args, get_origin
+
+from typer.models import ParameterInfo
+
+from xmir_cli.errors import SettingError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_KINDS: dict[object, tuple[str, tuple[type, ...]]] = {  # what it is called, what is taken for it
+    bool: ("True or False", (bool,)),
+    int: ("a whole number", (Integral,)),
+    float: ("a number", (Real,)),
+    str: ("text", (str, PurePath)),
+    Path: ("a path", (str, PurePath)),
+}
+
+
+def check_values(description: "DataclassInstance") -> None:
+    """Give every field the value that its annotation wants; a path and its text stand for another.
+
+    Raises SettingError for a value of another type, out of range, or that is none of the choices.
+    """
+    for each in fields(description):
+        value = getattr(description, each.name)
+        notes = getattr(each.type, "__metadata__", ())
+        kind, optional = _parts(get_args(each.type)[0] if notes else each.type)
+        if value is None and optional:
+            continue
+        try:
+            fitting = _fit(kind, value)
+            for note in notes:
+                _refuse_beyond(note, fitting)
+        except ValueError as error:
+            raise SettingError(
+                each.name, f"expected {error}, found {reprlib.repr(value)}"
+            ) from None
+        object.__setattr__(description, each.name, fitting)  # it is frozen
+
+
+def spell_value(value: object) -> str:
+    """A method's setting as it would be typed."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parts(kind: object) -> tuple[object, bool]:
+    """A type without its None, and whether it had one."""
+    if get_origin(kind) not in (Union, UnionType):
+        return kind, False
+    return next(each for each in get_args(kind) if each is not NoneType), True
+
+
+def _fit(kind: object, value: object) -> object:
+    """The value as the kind; raises ValueError with what is expected."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        _expect(value in inner, f"one of {', '.join(inner)}")
+        return value
+    if origin is list:
+        _expect(isinstance(value, list | tuple), "a list")
+        return [_fit(inner[0], each) for each in cast("Sequence[object]", value)]
+    if origin is Mapping:
+        _expect(isinstance(value, Mapping), "a mapping")
+        given = cast("Mapping[str, object]", value)
+        return {name: spell_value(each) for name, each in given.items()}
+    expected, accepted = _KINDS[kind]
+    _expect(isinstance(value, accepted) and isinstance(value, bool) == (kind is bool), expected)
+    return cast("type", kind)(value)
+
+
+def _refuse_beyond(note: object, value: object) -> None:
+    """Raise ValueError for a number outside the range of a flag; not a number is outside of all."""
+    if not isinstance(note, ParameterInfo) or not isinstance(value, int | float):
+        return
+    low, high = note.min, note.max
+    if low is not None:
+        wanted = f"{low} or more" if high is None else f"{low} to {high}"
+        _expect(low <= value <= (math.inf if high is None else high), wanted)
+
+
+def _expect(fits: bool, what: str) -> None:
+    if not fits:
+        raise ValueError(what)
