@@ -1,6 +1,7 @@
 """The stories from Python: what a command does, without its command line."""
 
 import importlib
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,9 @@ def test_every_story_offers_its_description_and_run(name):
     described = "".join(part.title() for part in name.split("-"))
     assert story.__all__ == [described, "run"]
     assert vars(story)[described].__module__ == f"xmir_cli.commands.{name.replace('-', '_')}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_a_story_is_asked_hides_nothing_of_its_module(name):
+    story = importlib.import_module(f"xmir_cli.stories.{name.replace('-', '_')}")
+    assert not inspect.signature(story.run).parameters.keys() & vars(story).keys()

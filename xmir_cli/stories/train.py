@@ -34,46 +34,46 @@ from xmir_cli.wire.records import Record
 __all__ = ["Train", "run"]
 
 
-def run(describe_run: Train) -> Records:
+def run(asked: Train) -> Records:
     """One `xmir.epoch/1` record an epoch that is trained, then the receipt of the checkpoint."""
-    settings, skips = _settings(describe_run), Skips()
-    division = _divide(describe_run, settings, skips)
-    trainer = _trainer(describe_run, settings)
+    settings, skips = _settings(asked), Skips()
+    division = _divide(asked, settings, skips)
+    trainer = _trainer(asked, settings)
     division = keep_readable(division, trainer.feed, skips.add, console.progress)
     _check_classes(division, settings)
-    begun = _begun(trainer, division, describe_run.output, describe_run.resume)
+    begun = _begun(trainer, division, asked.output, asked.resume)
     if begun is not None:
-        yield from _fit(trainer, division, describe_run.output, begun)
+        yield from _fit(trainer, division, asked.output, begun)
     shape = (len(division.training), trainer.embedder.dim)
-    yield receipt("checkpoint", describe_run.output.absolute(), shape, skips.total)
+    yield receipt("checkpoint", asked.output.absolute(), shape, skips.total)
     return skips.finish(len(division.training), "trained on")
 
 
-def _settings(describe_run: Train) -> Settings:
+def _settings(asked: Train) -> Settings:
     return Settings(
-        epochs=describe_run.epochs,
-        per_class=describe_run.per_class,
-        classes_per_batch=class_count(describe_run.classes_per_batch),
-        margin=describe_run.margin,
-        attention_loss=describe_run.attention_loss,
-        learning_rate=describe_run.learning_rate,
-        augmentation=Augmentation(describe_run.random_resized_crop, not describe_run.no_flip),
-        freeze_batchnorm=describe_run.freeze_batchnorm,
-        freeze_layers=describe_run.freeze_layers,
-        seed=describe_run.seed,
+        epochs=asked.epochs,
+        per_class=asked.per_class,
+        classes_per_batch=class_count(asked.classes_per_batch),
+        margin=asked.margin,
+        attention_loss=asked.attention_loss,
+        learning_rate=asked.learning_rate,
+        augmentation=Augmentation(asked.random_resized_crop, not asked.no_flip),
+        freeze_batchnorm=asked.freeze_batchnorm,
+        freeze_layers=asked.freeze_layers,
+        seed=asked.seed,
     )
 
 
-def _divide(describe_run: Train, settings: Settings, skips: Skips) -> Division:
+def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
     """The rows to train and to validate on; nobody has opened a picture yet."""
-    items = list_items(describe_run.images, describe_run.null, describe_run.where)
-    refuse_input(describe_run.output, [*describe_run.images, *(item.file for item in items)])
+    items = list_items(asked.images, asked.null, asked.where)
+    refuse_input(asked.output, [*asked.images, *(item.file for item in items)])
     rows = keep_labelled([(item.id, item.path, item.columns) for item in items], skips.add)
-    division = divide(rows, describe_run.split, describe_run.validate)
+    division = divide(rows, asked.split, asked.validate)
     _check_classes(division, settings)
     if division.validated_on is None:
         console.note("no split to validate on: no mAP, P@1, P@5")
-    elif describe_run.validate is None and division.validated_on == "test":
+    elif asked.validate is None and division.validated_on == "test":
         console.note("validating on the split test; no epoch is chosen by it, the last is kept")
     if division.shared_patients:
         console.warning(
@@ -88,12 +88,12 @@ def _check_classes(division: Division, settings: Settings) -> None:
     check_classes(labels, settings.per_class, settings.classes_per_batch)
 
 
-def _trainer(describe_run: Train, settings: Settings) -> Trainer:
-    spec = resolve_model(describe_run.choice)
-    embedder = load_embedder(spec, describe_run.device, describe_run.precision)
+def _trainer(asked: Train, settings: Settings) -> Trainer:
+    spec = resolve_model(asked.choice)
+    embedder = load_embedder(spec, asked.device, asked.precision)
     recipe = spec.preprocessing
     pictures = Pictures(lambda path: resize_picture(read_picture(path, recipe.window), recipe))
-    return Trainer(Feed(embedder, pictures, describe_run.jobs), settings)
+    return Trainer(Feed(embedder, pictures, asked.jobs), settings)
 
 
 def _begun(trainer: Trainer, division: Division, output: Path, resume: bool) -> Run | None:
