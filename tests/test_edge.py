@@ -117,6 +117,12 @@ def test_what_a_command_cannot_set_is_named_in_words(raised):
     )
 
 
+def test_a_hint_names_no_setting_that_the_command_cannot_set(raised):
+    hint = "Use `like`. Name it with `weights` or `model`, or pipe it in. Lower `top` or `head`."
+    assert raised(DataError("no", hint)) == ("no", "Name it with --weights, or pipe it in.")
+    assert raised(DataError("no", "Use `like` a.png.")) == ("no", "")
+
+
 class Asked:
     form = "table"
     shown = Shown(("a",))

@@ -24,6 +24,8 @@ _RENAMED = {  # by command, beside the settings of methods
     "embed": {"--format": "--file-format"},
 }
 _NAMED = re.compile("`([a-z_]+)`")  # a setting, in the words of the core
+_CHOICE = re.compile(" or `([a-z_]+)`")  # one that would do as well
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.?]) ")
 
 
 class Description(Protocol):
@@ -107,11 +109,11 @@ def _worded(command: Command) -> Command:
         except SettingError as error:
             flag = flags.get(error.name, error.name)
             where = f"{flag} {error.value}" if error.value else flag
-            message, hint = _spell(error.message, flags), _spell(error.hint, flags)
+            message, hint = _spell(error.message, flags), _advise(error.hint, flags)
             raise UsageError(f"{where}: {message}", hint) from None
         except XmirError as error:
             error.args = (_spell(str(error), flags),)
-            error.hint = _spell(error.hint, flags)
+            error.hint = _advise(error.hint, flags)
             raise
 
     return run
@@ -120,3 +122,12 @@ def _worded(command: Command) -> Command:
 def _spell(text: str, flags: Mapping[str, str]) -> str:
     """Text with the flags of the settings that it names; others of them become plain words."""
     return _NAMED.sub(lambda name: flags.get(name[1], name[1].replace("_", " ")), text)
+
+
+def _advise(hint: str, flags: Mapping[str, str]) -> str:
+    """A hint in flags, without sentences and choices that the command has no flag for."""
+    possible = _CHOICE.sub(lambda name: name[0] if name[1] in flags else "", hint)
+    sentences = _BETWEEN_SENTENCES.split(possible)
+    return _spell(
+        " ".join(each for each in sentences if flags.keys() >= set(_NAMED.findall(each))), flags
+    )

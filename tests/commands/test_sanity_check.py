@@ -43,6 +43,14 @@ def test_a_seed_that_gives_the_network_itself_is_refused(xmir, record):
     )
 
 
+def test_an_image_path_needs_a_network_that_this_command_can_name(xmir):
+    result = xmir("sanity-check", stdin="0.png\n")
+    assert result.code == 2
+    assert result.stderr.splitlines()[1] == (
+        "xmir: hint: Name it with --model, or pipe in the records of 'xmir query'."
+    )
+
+
 def test_every_stage_of_every_method_makes_a_record(xmir, record):
     flags = ("--method", "activation,edges")
     result = xmir("sanity-check", *flags, stdin=lines(record))

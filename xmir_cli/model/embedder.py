@@ -178,7 +178,7 @@ class Embedder:
         if tried == 1:
             raise ModelError(
                 f"{self.device}: not enough memory for one image of {self.size} pixels",
-                "Use a smaller `input_size`, a smaller network, or `device` cpu.",
+                "Use a smaller network or `device` cpu. A smaller `input_size` needs less, too.",
             )
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
