@@ -66,6 +66,14 @@ def test_no_field_takes_a_value_of_another_kind(name):
         ("saliency", "output", 3, "expected a path, found 3"),
         ("saliency", "records", [{}] * 9, "expected text, found [{}, {}, {}, {}, {}, {}, ...]"),
         ("train", "margin", float("nan"), "expected 0 or more, found nan"),
+        (
+            "causal-metric",
+            "control",
+            "foo",
+            "expected some of random, center, edges, uniform, random-model",
+        ),
+        ("causal-metric", "minimum", ["map=1"], "no such number"),
+        ("causal-metric", "maximum", ["map=1"], "no such number"),
         ("index", "m", 513, "expected 2 to 512, found 513"),
     ],
 )

@@ -16,6 +16,11 @@ class Gate:
     bound: float
     flag: str  # --min | --max
 
+    @property
+    def setting(self) -> str:
+        """The setting of a description that it came by."""
+        return "minimum" if self.flag == "--min" else "maximum"
+
     def failure(self, numbers: Mapping[str, float]) -> str | None:
         """What is wrong, in one line; a number that is missing or NaN fails."""
         value = numbers.get(self.name)

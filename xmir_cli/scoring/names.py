@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from xmir_cli.errors import SettingError, UsageError
+from xmir_cli.errors import SettingError
 from xmir_cli.gates import Gate, parse_gates
 
 MEASURES = ("insertion", "deletion")
@@ -29,13 +29,15 @@ def number_names(controls: Sequence[str]) -> list[str]:
 def parse_causal_gates(
     minimum: Sequence[str] | None, maximum: Sequence[str] | None, controls: Sequence[str]
 ) -> list[Gate]:
-    """The gates of the flags; raises UsageError for a number that this run does not have."""
+    """The gates; raises SettingError for a number that this run does not have."""
     gates = parse_gates(minimum, maximum)
     names = number_names(controls)
     for gate in gates:
         if gate.name not in names:
-            raise UsageError(
-                f"{gate.flag} {gate.name}={gate.bound:g}: no such number",
+            raise SettingError(
+                gate.setting,
+                "no such number",
                 f"There are {', '.join(names)}.",
+                f"{gate.name}={gate.bound:g}",
             )
     return gates
