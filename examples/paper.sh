@@ -109,7 +109,7 @@ explanation() {
     split -a 4 -l $((20 * TOP * methods)) "$folder/maps.jsonl" "$folder/parts/maps-"
     for part in "$folder"/parts/maps-????; do
         keep "$folder/parts/causal-${part##*-}.jsonl" \
-            xmir causal-metric "$part" --preset paper --curve-steps "$STEPS" --control "$CONTROLS" \
+            xmir causal-metric "$part" --blur paper --curve-steps "$STEPS" --control "$CONTROLS" \
             --seed "$seed" --device "$DEVICE" --batch "$BATCH" --format jsonl
     done
     keep "$folder/causal.jsonl" cat "$folder"/parts/causal-????.jsonl

@@ -20,7 +20,7 @@ from xmir_cli.printer import Printer, Shown
 from xmir_cli.wire.old_settings import RENAMED
 
 _RENAMED = {  # by command, beside the settings of methods
-    "causal-metric": {"--steps": "--curve-steps"},
+    "causal-metric": {"--steps": "--curve-steps", "--preset": "--blur"},
     "embed": {"--format": "--file-format"},
 }
 _NAMED = re.compile("`([a-z_]+)`")  # a setting, in the words of the core

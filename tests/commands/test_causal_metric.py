@@ -89,7 +89,7 @@ def test_every_record_gets_its_areas_and_curves(xmir, make_record, embedder, pai
 def test_the_parameters_of_the_paper_are_in_the_record(xmir, make_record, embedder):
     (found,) = xmir("causal-metric", stdin=lines(make_record())).records()
     assert found["causal"] == {
-        "preset": "paper",
+        "blur": "paper",
         "blur_kernel": 51,
         "blur_sigma": pytest.approx(50**0.5),
         "blur_padding": "zero",
@@ -105,9 +105,7 @@ def test_the_parameters_of_the_paper_are_in_the_record(xmir, make_record, embedd
 
 def test_the_record_has_the_numbers_of_the_core_functions(xmir, make_record, embedder, pair):
     saliency = np.random.default_rng(3).random((SIDE, SIDE), dtype=np.float32)
-    (found,) = xmir(
-        "causal-metric", "--preset", "rise", stdin=lines(make_record(saliency))
-    ).records()
+    (found,) = xmir("causal-metric", "--blur", "rise", stdin=lines(make_record(saliency))).records()
     target = embedder.embed(input_of(embedder, pair[0])[None])[0]
     protocol = Protocol("rise")
     ends = protocol.ends(input_of(embedder, pair[1]))
@@ -343,6 +341,21 @@ def test_a_record_of_earlier_versions_is_repeated_as_it_was_made(xmir, pair, tin
     assert abs(other["insertion_gain"]["random-model"]) > 1e-6
 
 
+def test_an_attention_map_of_an_earlier_version_is_repeated(xmir, pair, tiny_arch):
+    network = ("--arch", tiny_arch, "--weights", "random:3", "--device", "cpu")
+    Image.open(pair[0]).transpose(Image.Transpose.ROTATE_90).save("negative.png")
+    asked = ("--query", pair[0], "--image", pair[1], "--negative", "negative.png")
+    settings = ("--method", "attention", "--tuple", "triplet", "--variant", "paper")
+    (made,) = xmir("saliency", *asked, *network, *settings).records()
+    assert (made["settings"]["tuple"], made["settings"]["variant"]) == ("triplet", "paper")
+    old = {"form": "triplet", "abs": False, "preset": "paper"}
+    scored = ("causal-metric", "--control", "random-model", "--seed", "3")
+    (found,) = xmir(*scored, stdin=lines({**made, "settings": old})).records()
+    assert found["insertion_gain"] == {"random-model": pytest.approx(0, abs=1e-6)}
+    (other,) = xmir(*scored, stdin=lines({**made, "settings": {}})).records()
+    assert abs(other["insertion_gain"]["random-model"]) > 1e-6
+
+
 def test_a_map_of_no_known_method_has_no_random_model_control(xmir, make_record):
     result = xmir("causal-metric", "--control", "random-model", stdin=lines(make_record()))
     assert result.code == 5
@@ -454,11 +467,20 @@ def test_records_missing_from_this_run_are_counted(xmir, earlier):
 
 def test_a_baseline_of_other_parameters_is_refused(xmir, earlier):
     stdin = earlier()
-    result = xmir("causal-metric", "--baseline", "before.jsonl", "--preset", "rise", stdin=stdin)
+    result = xmir("causal-metric", "--baseline", "before.jsonl", "--blur", "rise", stdin=stdin)
     assert result.code == 5
     assert result.stderr.startswith(
-        "xmir: error: before.jsonl: scored with preset paper, this run has rise\n"
+        "xmir: error: before.jsonl: scored with blur paper, this run has rise\n"
     )
+
+
+def test_a_baseline_names_the_blur_as_earlier_versions_did(xmir, earlier):
+    stdin = earlier()
+    before = Path("before.jsonl")
+    before.write_text(before.read_text().replace('"blur": "paper"', '"preset": "paper"'))
+    assert xmir("causal-metric", "--baseline", "before.jsonl", stdin=stdin).code == 0
+    result = xmir("causal-metric", "--baseline", "before.jsonl", "--blur", "rise", stdin=stdin)
+    assert "scored with blur paper, this run has rise" in result.stderr
 
 
 def test_a_baseline_of_other_maps_is_refused(xmir, earlier, make_record):

@@ -143,7 +143,7 @@ def test_frames_are_no_copies_of_each_other(xmir):
 def test_a_frame_of_another_label_is_a_negative(xmir):
     own = xmir("query", FRAMES[0], "--top", "1").stdout
     ranks = xmir("query", FRAMES[0], "--no-self").records()
-    flags = ("--method", "attention", "--form", "quadruplet", *["--negative", "auto"] * 2)
+    flags = ("--method", "attention", "--tuple", "quadruplet", *["--negative", "auto"] * 2)
     found = xmir("saliency", *flags, stdin=own)
     assert found.code == 0, found.stderr
     assert found.records()[0]["negatives"] == [record["retrieved"] for record in ranks[:2]]

@@ -228,7 +228,7 @@ def test_nothing_usable_is_an_error(xmir, network):
 def test_triplet_contrasts_with_the_negative(xmir, images, network):
     pair = ("--query", images[0], "--image", images[1], *network, "--method", "attention")
     [plain] = xmir("saliency", *pair).records()
-    result = xmir("saliency", *pair, "--form", "triplet", "--negative", images[3])
+    result = xmir("saliency", *pair, "--tuple", "triplet", "--negative", images[3])
     [contrasted] = result.records()
     assert contrasted["saliency"] != plain["saliency"]
     assert contrasted["details"]["weight_spread"] > plain["details"]["weight_spread"]
@@ -266,16 +266,16 @@ def test_bare_path_needs_a_network(xmir):
 
 def test_triplet_without_negative_is_refused(xmir, images, network):
     result = xmir(
-        "saliency", *network, "--method", "attention", "--form", "triplet",
+        "saliency", *network, "--method", "attention", "--tuple", "triplet",
         "--query", images[0], "--image", images[1],
     )  # fmt: skip
     assert result.code == 2
-    assert "--form triplet: expected 1 negatives, found 0" in result.stderr
+    assert "--tuple triplet: expected 1 negatives, found 0" in result.stderr
 
 
 def test_unreadable_negative_is_named(xmir, images, network):
     result = xmir(
-        "saliency", *network, "--method", "attention", "--form", "triplet",
+        "saliency", *network, "--method", "attention", "--tuple", "triplet",
         "--negative", "gone.png", "--query", images[0], "--image", images[1],
     )  # fmt: skip
     assert result.code == 5

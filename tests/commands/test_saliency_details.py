@@ -141,7 +141,7 @@ def test_point_is_a_pixel_of_the_query_on_disk(xmir, ranking):
             "--contrast: a --point of one image is nowhere in another",
         ),
         (
-            "--method attention --form triplet --negative a.png",
+            "--method attention --tuple triplet --negative a.png",
             "--contrast: a contrast has no negatives",
         ),
     ],

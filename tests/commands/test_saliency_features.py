@@ -158,7 +158,7 @@ def test_beside_a_method_that_needs_pixels_all_come_from_the_network(xmir, seen)
 
 @pytest.mark.usefixtures("indexes")
 def test_negatives_and_contrasts_come_from_the_index_too(xmir, seen):
-    triplet = ("saliency", "--method", "attention", "--form", "triplet", "--negative", "auto")
+    triplet = ("saliency", "--method", "attention", "--tuple", "triplet", "--negative", "auto")
     contrast = ("saliency", "--method", "activation", "--contrast", "next", "--on", "query")
     for flags, named in ((triplet, "negatives"), (contrast, "contrast")):
         result = xmir(*flags, stdin=query(xmir, "with", "--all", "--no-self"))

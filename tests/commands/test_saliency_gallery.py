@@ -49,7 +49,7 @@ def of_label(records, label):
     return [record for record in records if record["retrieved_label"] == label]
 
 
-TRIPLET = ("saliency", "--method", "attention", "--form", "triplet", "--negative", "auto")
+TRIPLET = ("saliency", "--method", "attention", "--tuple", "triplet", "--negative", "auto")
 
 
 def test_auto_negative_is_the_best_ranked_of_another_label(xmir, records):
@@ -71,7 +71,7 @@ def test_auto_negative_makes_the_map_of_the_same_image_named(xmir, records):
 def test_auto_twice_is_the_best_two_and_goes_with_a_named_one(xmir, records):
     line = jsonl(of_label(records, "flu")[:1])
     normal = [record["retrieved"] for record in of_label(records, "normal")]
-    flags = ("saliency", "--method", "attention", "--form", "quadruplet")
+    flags = ("saliency", "--method", "attention", "--tuple", "quadruplet")
     twice = xmir(*flags, "--negative", "auto", "--negative", "auto", stdin=line).records()
     assert twice[0]["negatives"] == normal
     mixed = xmir(*flags, "--negative", "f.png", "--negative", "auto", stdin=line).records()
@@ -94,7 +94,7 @@ def test_auto_negative_without_labels_or_index_skips_the_record(xmir, records):
 def test_too_few_of_another_label_is_said(xmir, records):
     flags = [part for _ in range(3) for part in ("--negative", "auto")]
     line = jsonl(of_label(records, "flu")[:1])
-    result = xmir("saliency", "--method", "attention", "--form", "triplet", *flags, stdin=line)
+    result = xmir("saliency", "--method", "attention", "--tuple", "triplet", *flags, stdin=line)
     assert result.code == 5
     assert "have another label than flu, 3 are needed" in result.stderr
 

@@ -72,7 +72,7 @@ def test_weights_of_a_pair_do_not_care_who_is_explained(pair):
 
 def test_negative_that_equals_the_anchor_leaves_nothing(embedder, pair):
     target = replace(pair[0], negatives=(pair[0],))
-    assert not Method(form="triplet")(embedder, target, pair[1]).saliency.any()
+    assert not Method(tuple="triplet")(embedder, target, pair[1]).saliency.any()
 
 
 def test_triplet_multiplies_the_difference_of_anchor_and_negative(embedder, make_inputs):
@@ -82,13 +82,13 @@ def test_triplet_multiplies_the_difference_of_anchor_and_negative(embedder, make
         query.embedding - negative.embedding
     ).abs()
     for target, explained in ((anchored, retrieved), (retrieved, anchored)):
-        found = Method(form="triplet")(embedder, target, explained)
+        found = Method(tuple="triplet")(embedder, target, explained)
         assert found.details["weight_spread"] == pytest.approx(weight_spread(weights), rel=1e-6)
 
 
 def test_order_of_two_negatives_does_not_matter(embedder, make_inputs):
     query, retrieved, one, other = make_samples(embedder, make_inputs(4))
-    method = Method(form="quadruplet")
+    method = Method(tuple="quadruplet")
     straight = method(embedder, replace(query, negatives=(one, other)), retrieved).saliency
     turned = method(embedder, replace(query, negatives=(other, one)), retrieved).saliency
     torch.testing.assert_close(turned, straight)
@@ -103,8 +103,8 @@ def test_pair_form_ignores_negatives(embedder, make_inputs):
 
 def test_triplet_without_a_negative_is_refused(embedder, pair):
     with pytest.raises(SettingError) as caught:
-        Method(form="triplet")(embedder, *pair)
-    assert str(caught.value) == "form triplet: expected 1 negatives, found 0"
+        Method(tuple="triplet")(embedder, *pair)
+    assert str(caught.value) == "tuple triplet: expected 1 negatives, found 0"
 
 
 def test_map_scales_with_the_explained_images_features(embedder, pair):
@@ -126,13 +126,13 @@ def test_spread_of_weights_all_zero_is_zero():
     assert weight_spread(torch.tensor([1.0, 3.0])) == pytest.approx(2**0.5 / 2)
 
 
-def test_preset_paper_scores_the_absolute_embedding(make_embedder, make_inputs):
+def test_variant_paper_scores_the_absolute_embedding(make_embedder, make_inputs):
     embedder = make_embedder(head=4)
     target, explained = make_samples(embedder, make_inputs(2))
     assert bool((explained.raw < 0).any())
     plain, absolute, paper = (
         Method(**settings)(embedder, target, explained).saliency
-        for settings in ({}, {"abs": True}, {"preset": "paper"})
+        for settings in ({}, {"abs": True}, {"variant": "paper"})
     )
     assert torch.equal(paper, absolute)
     assert not torch.equal(paper, plain)

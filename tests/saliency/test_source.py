@@ -96,8 +96,8 @@ import nothing_of_that_name"""
             "8: neighbors: expected int as in weight_transfer.py, found float",
         ),
         (
-            'preset: Annotated[Literal["own", "theirs"], "whose"] = "own"',
-            "6: preset: expected own|paper as in attention.py, found own|theirs",
+            'variant: Annotated[Literal["own", "theirs"], "whose"] = "own"',
+            "6: variant: expected own|paper as in attention.py, found own|theirs",
         ),
     ],
 )

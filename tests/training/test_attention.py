@@ -83,7 +83,7 @@ def test_the_maps_are_those_of_the_saliency_method(embedder, images):
     anchor = replace(anchor, negatives=(negative,))
     features = torch.stack([anchor.features, positive.features, negative.features])
     maps = attention_maps(embedder.network.head, features).detach()
-    method = Method(form="triplet")
+    method = Method(tuple="triplet")
     for explained, other, grid in ((positive, anchor, maps[1]), (anchor, positive, maps[0])):
         expected = method(embedder, other, explained).saliency
         torch.testing.assert_close(upsample(grid, 32), expected, atol=1e-6, rtol=1e-5)

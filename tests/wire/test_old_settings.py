@@ -19,6 +19,11 @@ def test_old_names_and_values_become_those_of_today():
         "path_baseline": "blur",
         "path_steps": 9,
     }
+    assert renew_settings("attention", {"form": "triplet", "abs": True, "preset": "paper"}) == {
+        "tuple": "triplet",
+        "abs": True,
+        "variant": "paper",
+    }
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ class CausalMetric:
             help="Score with this checkpoint instead of the one that the maps were made with.",
         ),
     ] = None
-    preset: Annotated[
+    blur: Annotated[
         Literal["paper", "rise"],
-        typer.Option("--preset", help="Blur of 51 pixels, sigma 7.07 (paper) or 11 and 5 (rise)."),
+        typer.Option("--blur", help="Blur of 51 pixels, sigma 7.07 (paper) or 11 and 5 (rise)."),
     ] = "paper"
     curve_steps: Annotated[
         int | None,

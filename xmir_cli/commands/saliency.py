@@ -47,7 +47,7 @@ class Saliency:
         typer.Option(
             "--negative",
             metavar="IMAGE|auto",
-            help="What the query is to be told apart from, for --form triplet; twice for "
+            help="What the query is to be told apart from, for --tuple triplet; twice for "
             "quadruplet. auto is the index's best image of another label.",
         ),
     ] = None
@@ -112,9 +112,9 @@ class Saliency:
             raise UsageError("--query and --image name a pair together", "Give both.")
         if self.query is not None and not self.choice.is_named:
             raise UsageError("--query: which network?", "Name it with --model or --arch.")
-        if self.negatives and self.settings.get("form", "pair") == "pair":
+        if self.negatives and self.settings.get("tuple", "pair") == "pair":
             raise UsageError(
-                "--negative: a pair has no negatives", "Ask for --method attention --form triplet."
+                "--negative: a pair has no negatives", "Ask for --method attention --tuple triplet."
             )
 
     def _refuse_contrast(self) -> None:

@@ -13,13 +13,13 @@ from xmir_cli.metrics.causal import CausalCurves, Ends, causal_curves
 from xmir_cli.metrics.order import pixel_ranks
 from xmir_cli.model.embedder import Embedder
 
-Preset = Literal["paper", "rise"]
+Blur = Literal["paper", "rise"]
 BlurPadding = Literal["zero", "reflect"]
 Substrate = Literal["gray", "blur", "mean", "noise"]
 Order = Literal["morf", "lerf"]
 Ties = Literal["row", "random"]
 
-BLURS: Mapping[Preset, tuple[int, float]] = {  # kernel in pixels, sigma of the folded Gaussian
+BLURS: Mapping[Blur, tuple[int, float]] = {  # kernel in pixels, sigma of the folded Gaussian
     "paper": (51, math.sqrt(50)),
     "rise": (11, 5.0),
 }
@@ -29,7 +29,7 @@ BLURS: Mapping[Preset, tuple[int, float]] = {  # kernel in pixels, sigma of the 
 class Protocol:
     """The settings of insertion and deletion; the defaults are the paper's."""
 
-    preset: Preset = "paper"
+    blur: Blur = "paper"
     blur_padding: BlurPadding = "zero"
     substrate: Substrate = "gray"  # what deleted pixels become; gray is zero in model space
     order: Order = "morf"  # most relevant first, or least relevant first
@@ -51,7 +51,7 @@ class Protocol:
 
     def ends(self, image: Tensor) -> Ends:
         """Where the curves of the image [3, H, W] begin and end."""
-        kernel = folded_gaussian(*BLURS[self.preset])
+        kernel = folded_gaussian(*BLURS[self.blur])
         blurred = blur(image, kernel, self.blur_padding == "reflect")
         if self.substrate == "blur":
             return Ends(image, blurred, blurred)
@@ -70,9 +70,9 @@ class Protocol:
 
     def describe(self, embedder: Embedder, image: Tensor) -> dict[str, object]:
         """Every parameter as plain data; the fill colour in 8 bit, None when it is no colour."""
-        kernel, sigma = BLURS[self.preset]
+        kernel, sigma = BLURS[self.blur]
         return {
-            "preset": self.preset,
+            "blur": self.blur,
             "blur_kernel": kernel,
             "blur_sigma": sigma,
             "blur_padding": self.blur_padding,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.scoring.names import MEASURES
+from xmir_cli.wire.old_settings import renew_protocol
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.causal import CausalRecord
@@ -72,8 +73,7 @@ class Baseline:
             if old.get(name) != new[name]:
                 raise DataError(
                     f"{self.source}: scored with {name} {old.get(name)}, this run has {new[name]}",
-                    "Compare runs of the same "
-                    "`preset`, `curve_steps`, `substrate`, `order`, `ties`.",
+                    "Compare runs of the same `blur`, `curve_steps`, `substrate`, `order`, `ties`.",
                 )
 
 
@@ -135,5 +135,5 @@ def _number(value: object) -> float:
 
 def _parameters(record: Record) -> dict[str, object]:
     found = record.get("causal")
-    items = found.items() if isinstance(found, Mapping) else ()
-    return {name: value for name, value in items if name not in _MAY_DIFFER}
+    known = renew_protocol(found) if isinstance(found, Mapping) else {}
+    return {name: value for name, value in known.items() if name not in _MAY_DIFFER}

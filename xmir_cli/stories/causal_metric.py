@@ -25,7 +25,7 @@ def run(asked: CausalMetric) -> Records:
     `asked.records` names a file of JSON lines, one record a line.
     """
     protocol = Protocol(
-        asked.preset,
+        asked.blur,
         asked.blur_padding,
         asked.substrate,
         asked.order,

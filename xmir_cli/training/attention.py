@@ -80,7 +80,7 @@ def attention_maps(head: nn.Module, features: Tensor) -> Tensor:
         w = (1 - |f_a - f_p|) * |f_a - f_n|  of unit embeddings, a constant
         M = ReLU(sum_c alpha_c A_c),  alpha_c = mean over the cells of d(sum_k w_k e_k) / dA_c
 
-    as the saliency method attention draws them in its form triplet. Gradients flow through A and
+    as the saliency method attention draws them for a triplet. Gradients flow through A and
     through alpha.
     """
     features = features.requires_grad_()  # also where all layers before the head are frozen

@@ -1,4 +1,4 @@
-"""Settings of saliency methods under the names that earlier versions gave them.
+"""Settings under the names that earlier versions gave them.
 
 Records carry them: one that was written then means the same today.
 """
@@ -12,7 +12,9 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
         "clip": "clip_windows",
     },
     "integrated-gradients": {"baseline": "path_baseline", "steps": "path_steps"},
+    "attention": {"form": "tuple", "preset": "variant"},
 }
+_PROTOCOL: Mapping[str, str] = {"preset": "blur"}  # of causal-metric
 _VALUES: Mapping[str, Mapping[object, bool]] = {"clip_windows": {"mask": True, "none": False}}
 
 
@@ -24,6 +26,11 @@ def renew_settings(method: str, recorded: Mapping[str, object]) -> dict[str, obj
         new = names.get(name, name)
         renewed[new] = value if new == name else _VALUES.get(new, {}).get(value, value)
     return renewed
+
+
+def renew_protocol(recorded: Mapping[str, object]) -> dict[str, object]:
+    """How a record of causal-metric was scored, under the names of today."""
+    return {_PROTOCOL.get(name, name): value for name, value in recorded.items()}
 
 
 def find_new_name(method: str, name: str, text: str) -> str | None:

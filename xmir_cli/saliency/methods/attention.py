@@ -25,13 +25,13 @@ _NEGATIVES = {"pair": 0, "triplet": 1, "quadruplet": 2}
 class Method:
     """M = ReLU(sum_c alpha_c A_c), alpha_c = mean over the cells of d(sum_k w_k e_k)/dA_c."""
 
-    form: Annotated[
+    tuple: Annotated[
         Literal["pair", "triplet", "quadruplet"],
         "pair: w is nearly 1 and the map nearly independent of the query; triplet and quadruplet "
         "also weigh by the difference from one or two negative images",
     ] = "pair"
     abs: Annotated[bool, "score the absolute embedding, as x-mir does; matters with a head"] = False
-    preset: Annotated[
+    variant: Annotated[
         Literal["own", "paper"], "paper: as the X-MIR paper's released code, which means abs"
     ] = "own"
 
@@ -39,17 +39,17 @@ class Method:
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         anchor = target if target.negatives else explained  # the query carries the negatives
-        wanted = _NEGATIVES[self.form]
+        wanted = _NEGATIVES[self.tuple]
         if len(anchor.negatives) < wanted:
             raise SettingError(
-                "form",
+                "tuple",
                 f"expected {wanted} negatives, found {len(anchor.negatives)}",
                 "Name each with `negatives` IMAGE.",
-                value=self.form,
+                value=self.tuple,
             )
         weights = channel_weights(target, explained, anchor, anchor.negatives[:wanted])
         grid = attention_map(
-            embedder, weights, explained.features, self.abs or self.preset == "paper"
+            embedder, weights, explained.features, self.abs or self.variant == "paper"
         )
         return Explanation(
             upsample(grid, embedder.size), 0, {"weight_spread": weight_spread(weights)}
