@@ -1,7 +1,10 @@
 """Records are read as typed views: each fault has one wording, and unknown keys stay."""
 
+from pathlib import Path
+
 import pytest
 
+import xmir_cli
 from xmir_cli.errors import ItemError
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.schema import keys_of, read_view
@@ -78,6 +81,14 @@ def test_the_table_is_whole(name: str):
     for key, own in keys_of(schema).items():
         assert own.meaning, key
         assert not own.meaning.endswith("."), key
+
+
+@pytest.mark.parametrize("name", all_schemas())
+def test_a_schema_says_its_name_and_nobody_else_does(name: str):
+    sources = Path(xmir_cli.__file__).parent.rglob("*.py")
+    said = [path.name for path in sources if f'"{name}"' in path.read_text()]
+    stem = name.removeprefix("xmir.").removesuffix("/1").replace("-", "_")
+    assert said == [f"{stem}.py"]
 
 
 def test_there_are_ten_schemas():

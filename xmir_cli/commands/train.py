@@ -12,7 +12,7 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.store.runs import check_output
 from xmir_cli.values import check_values
-from xmir_cli.wire.records import EPOCH
+from xmir_cli.wire.schemas.epoch import EpochRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,4 +121,4 @@ class Train:
         mined = ["attention_loss"] if self.attention_loss else []
         validated = ["map", "p_at_1", "p_at_5"]
         columns = ["epoch", "loss", *mined, "violating_fraction", *validated, "seconds"]
-        return Shown(columns, grows=True, schema=EPOCH)
+        return Shown(columns, grows=True, schema=EpochRecord.NAME)

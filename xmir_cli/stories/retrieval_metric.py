@@ -20,10 +20,10 @@ from xmir_cli.retrieval.collection import (
 )
 from xmir_cli.retrieval.conditions import check_column
 from xmir_cli.store.embeddings import Embeddings
+from xmir_cli.wire.schemas.retrieval_metric import RetrievalMetricRecord
 
 __all__ = ["RetrievalMetric", "run"]
 
-SCHEMA = "xmir.retrieval-metric/1"
 _PATIENT = "patient"  # the group whose numbers are reported side by side
 _DEFAULT_CUTOFFS = (1, 5, 10)
 
@@ -45,7 +45,7 @@ def run(asked: RetrievalMetric) -> Records:
             _labelled(queries, group), _labelled(items, group), own, measures, bar.advance
         )
     record = {
-        "schema": SCHEMA,
+        "schema": RetrievalMetricRecord.NAME,
         "embeddings": asked.source,
         "gallery": asked.gallery,
         "protocol": "loo" if asked.is_loo else "query-gallery",

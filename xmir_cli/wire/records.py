@@ -7,13 +7,6 @@ from xmir_cli.errors import ItemError
 
 Record = dict[str, object]
 
-RETRIEVAL = "xmir.retrieval/1"
-SALIENCY = "xmir.saliency/1"
-CAUSAL = "xmir.causal/1"
-DIFFERENCE = "xmir.difference/1"
-EPOCH = "xmir.epoch/1"
-ARTIFACT = "xmir.artifact/1"
-
 LARGEST = 1e6  # pixels of a side
 
 

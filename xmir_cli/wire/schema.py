@@ -40,7 +40,6 @@ class Schema(Protocol):
 
     NAME: ClassVar[str]  # `xmir.NAME/1`
     WRITTEN_BY: ClassVar[str]
-    SHOWN: ClassVar[tuple[str, ...]]  # columns of a table
 
     @property
     def record(self) -> Record:

@@ -13,7 +13,6 @@ class ArtifactRecord:
 
     NAME: ClassVar = "xmir.artifact/1"
     WRITTEN_BY: ClassVar = "embed, index, train"
-    SHOWN: ClassVar = ("kind", "path", "rows", "dim", "skipped")
 
     record: Record
     kind: str | None = key(TEXT, "embeddings, vectors, index or checkpoint")

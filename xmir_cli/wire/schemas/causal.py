@@ -13,7 +13,6 @@ class CausalRecord(SaliencyRecord):
 
     NAME: ClassVar = "xmir.causal/1"
     WRITTEN_BY: ClassVar = "causal-metric"
-    SHOWN: ClassVar = ("query", "retrieved", "method", "insertion", "deletion", "tied_fraction")
 
     insertion: float | None = key(NUMBER, "area under the insertion curve")
     deletion: float | None = key(NUMBER, "area under the deletion curve")

@@ -13,10 +13,6 @@ class CausalSummaryRecord:
 
     NAME: ClassVar = "xmir.causal-summary/1"
     WRITTEN_BY: ClassVar = "causal-metric --summary"
-    SHOWN: ClassVar = (
-        "method", "n", "insertion", "insertion_sd", "insertion_low", "insertion_high",
-        "deletion", "deletion_sd", "deletion_low", "deletion_high",
-    )  # fmt: skip
 
     record: Record
     method: str = key(TEXT, "the saliency method", default="")

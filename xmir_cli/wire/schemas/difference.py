@@ -14,7 +14,6 @@ class DifferenceRecord:
 
     NAME: ClassVar = "xmir.difference/1"
     WRITTEN_BY: ClassVar = "diff-saliency"
-    SHOWN: ClassVar = ("class_a", "class_b", "n_a", "n_b", "overlay")
 
     record: Record
     class_a: str | None = key(TEXT, "the class whose map counts positive")

@@ -13,9 +13,6 @@ class EpochRecord:
 
     NAME: ClassVar = "xmir.epoch/1"
     WRITTEN_BY: ClassVar = "train"
-    SHOWN: ClassVar = (
-        "epoch", "loss", "violating_fraction", "map", "p_at_1", "p_at_5", "seconds",
-    )  # fmt: skip
 
     record: Record
     epoch: int | None = key(WHOLE, "its number, from 1")

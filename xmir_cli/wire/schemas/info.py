@@ -25,7 +25,6 @@ class InfoRecord:
 
     NAME: ClassVar = "xmir.info/1"
     WRITTEN_BY: ClassVar = "info"
-    SHOWN: ClassVar = ("path", "kind", "rows", "dim", "bytes")
 
     record: Record
     path: str | None = key(PATH, "the file as it was named")

@@ -14,7 +14,6 @@ class RetrievalRecord:
 
     NAME: ClassVar = "xmir.retrieval/1"
     WRITTEN_BY: ClassVar = "query"
-    SHOWN: ClassVar = ("rank", "similarity", "meta.id", "retrieved_label", "match", "query")
 
     record: Record
     query: str = key(PATH, "the query: an image, or the file of --vector", needed=True)

@@ -14,7 +14,6 @@ class RetrievalMetricRecord:
 
     NAME: ClassVar = "xmir.retrieval-metric/1"
     WRITTEN_BY: ClassVar = "retrieval-metric"
-    SHOWN: ClassVar = ("over", "neighbours", "queries", "map", "p_at_1", "p_at_5")
 
     record: Record
     embeddings: str | None = key(PATH, "what was evaluated")

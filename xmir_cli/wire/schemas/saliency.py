@@ -13,7 +13,6 @@ class SaliencyRecord(RetrievalRecord):
 
     NAME: ClassVar = "xmir.saliency/1"
     WRITTEN_BY: ClassVar = "saliency"
-    SHOWN: ClassVar = ("query", "retrieved", "method", "explains", "similarity_check", "overlay")
 
     path: str | None = key(PATH, "the image, as it came", when="a bare path is explained")
     similarity_check: float | None = key(NUMBER, "the similarity computed again")

@@ -13,9 +13,6 @@ class SanityRecord:
 
     NAME: ClassVar = "xmir.sanity/1"
     WRITTEN_BY: ClassVar = "sanity-check"
-    SHOWN: ClassVar = (
-        "method", "position", "stage", "n", "spearman", "spearman_abs", "ssim", "verdict",
-    )  # fmt: skip
 
     record: Record
     method: str | None = key(TEXT, "the saliency method")
