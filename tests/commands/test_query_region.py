@@ -69,7 +69,7 @@ def test_relevance_is_the_sum_over_the_cells_in_the_region(xmir, make_index):
 
     embedder = load_embedder(spec, "cpu")
     view = read_image("a.png", embedder.recipe).view
-    left, top, width, height = view.frame.roi
+    left, top, width, height = view.crop.roi
     with torch.no_grad():
         features = embedder.forward_features(to_input(view, embedder.recipe)[None])
         cells = embedder.cells(features)[0].double() / embedder.project(features).norm()

@@ -58,7 +58,7 @@ def test_case_knows_its_files_hash_its_original_and_its_view(embedder, paths):
     case = Cases(embedder).load(paths)["b.png"]
     assert case.identity == hashlib.sha256(Path("b.png").read_bytes()).hexdigest()
     assert case.picture.pixels.size == (24, 20)
-    assert case.frame.image_size == (24, 20)
+    assert case.crop.image_size == (24, 20)
     own = to_input(view_picture(case.picture, embedder.recipe), embedder.recipe)
     assert torch.equal(case.sample.input, own)
 

@@ -59,15 +59,15 @@ def test_a_picture_of_fewer_pixels_is_seen_in_the_same_place(embedder, size):
     whole, part = decode_bytes(file.getvalue()), decode_bytes(file.getvalue(), enough=60)
     assert (whole.reduction, part.reduction) == (1, 4)
     small, large = view_picture(part, embedder.recipe), view_picture(whole, embedder.recipe)
-    assert small.frame == large.frame
+    assert small.crop == large.crop
     assert np.abs(small.pixels - large.pixels).max() < 3
 
 
 def test_the_roi_is_the_crops_place_in_the_original(embedder):
     view = view_picture(picture(80, 160), embedder.recipe)
     # 80 x 160 becomes 40 x 80, its middle 32 x 32 starts at (4, 24); one pixel there is two here
-    assert view.frame.roi == (8, 48, 64, 64)
-    assert view.frame.image_size == (80, 160)
+    assert view.crop.roi == (8, 48, 64, 64)
+    assert view.crop.image_size == (80, 160)
 
 
 def test_deep_greyscale_keeps_its_steps(embedder):

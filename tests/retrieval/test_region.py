@@ -10,29 +10,29 @@ CROP = (5.0, 0.0, 30.0, 30.0)  # the middle of the picture
 PADDED = (-4.0, -9.0, 48.0, 48.0)  # a crop larger than the picture
 
 
-def _naive(region, frame, grid):
-    """Overlap over area, cell by cell; the picture's border reaches to the frame's."""
+def _naive(region, crop, grid):
+    """Overlap over area, cell by cell; the picture's border reaches to the crop's."""
     left, top, width, height = region
     right = left + width if left + width < SIZE[0] else 1e6
     bottom = top + height if top + height < SIZE[1] else 1e6
     left, top = left or -1e6, top or -1e6
     found = np.zeros(grid)
-    across, down = frame[2] / grid[1], frame[3] / grid[0]
+    across, down = crop[2] / grid[1], crop[3] / grid[0]
     for row in range(grid[0]):
         for column in range(grid[1]):
-            x, y = frame[0] + column * across, frame[1] + row * down
+            x, y = crop[0] + column * across, crop[1] + row * down
             wide = min(x + across, right) - max(x, left)
             high = min(y + down, bottom) - max(y, top)
             found[row, column] = max(wide, 0) * max(high, 0) / (across * down)
     return found
 
 
-@pytest.mark.parametrize("frame", [WHOLE, CROP, PADDED])
+@pytest.mark.parametrize("crop", [WHOLE, CROP, PADDED])
 @pytest.mark.parametrize("grid", [(7, 7), (3, 5), (1, 1)])
-def test_shares_are_the_overlaps_of_a_naive_loop(frame, grid):
+def test_shares_are_the_overlaps_of_a_naive_loop(crop, grid):
     for region in [WHOLE, (10, 7, 12, 9), (0, 0, 11.5, 30), (33, 20, 7, 10), (12.25, 0, 0.5, 1)]:
-        found = cell_shares(region, frame, SIZE, grid)
-        np.testing.assert_allclose(found, _naive(region, frame, grid), atol=1e-12)
+        found = cell_shares(region, crop, SIZE, grid)
+        np.testing.assert_allclose(found, _naive(region, crop, grid), atol=1e-12)
 
 
 def test_a_cell_half_inside_counts_half():
@@ -42,13 +42,13 @@ def test_a_cell_half_inside_counts_half():
     assert shares.tolist() == [[0.25, 0.25, 0, 0], [0, 0, 0, 0]]
 
 
-@pytest.mark.parametrize("frame", [WHOLE, CROP, PADDED])
-def test_the_whole_picture_has_all_of_every_cell_and_its_halves_add_up(frame):
+@pytest.mark.parametrize("crop", [WHOLE, CROP, PADDED])
+def test_the_whole_picture_has_all_of_every_cell_and_its_halves_add_up(crop):
     grid = (7, 7)
-    assert (cell_shares(WHOLE, frame, SIZE, grid) == 1).all()
+    assert (cell_shares(WHOLE, crop, SIZE, grid) == 1).all()
     for cut in (13, 20.75):
         sides = [(0, 0, cut, 30), (cut, 0, 40 - cut, 30)]
-        total = sum(cell_shares(side, frame, SIZE, grid) for side in sides)
+        total = sum(cell_shares(side, crop, SIZE, grid) for side in sides)
         np.testing.assert_allclose(total, 1, atol=1e-12)
 
 

@@ -152,7 +152,7 @@ def test_point_map_weighs_the_rows_of_the_matrix(bias, clip, make_embedder, make
     embedder = make_embedder(head=4)
     target, explained = make_samples(embedder, make_inputs(2))
     pairs = matrix(embedder, target, explained, bias == "spread")
-    expected = point_weights((13, 6), target.frame, (8, 8)) @ (
+    expected = point_weights((13, 6), target.crop, (8, 8)) @ (
         pairs.clamp(min=0) if clip == "pair" else pairs
     )
     found = Method(bias, clip, point="13,6")._grid(embedder, target, explained)

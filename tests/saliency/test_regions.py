@@ -31,12 +31,12 @@ def test_weights_are_the_bilinear_upsampling_of_each_cell(grid):
 
 def test_weights_of_all_pixels_count_every_cell_alike():
     # so the point maps of all pixels average to the map of the whole image over n
-    frame = (0.0, 0.0, 8.0, 12.0)
-    total = sum(point_weights((x, y), frame, (3, 4)) for y in range(12) for x in range(8))
+    crop = (0.0, 0.0, 8.0, 12.0)
+    total = sum(point_weights((x, y), crop, (3, 4)) for y in range(12) for x in range(8))
     torch.testing.assert_close(total / 96, torch.full((12,), 1 / 12))
 
 
-def test_frame_moves_and_scales_the_point():
+def test_crop_moves_and_scales_the_point():
     moved = point_weights((100 + 2 * 9 + 0.5, 50 + 3 * 21 + 1), (100, 50, 64, 96), (4, 4))
     torch.testing.assert_close(moved, point_weights((9, 21), FRAME, (4, 4)))
 
@@ -46,7 +46,7 @@ def test_pixel_that_the_network_does_not_see_has_no_weights(point):
     assert point_weights(point, FRAME, (4, 4)) is None
 
 
-def test_boxes_of_the_cells_tile_the_frame():
+def test_boxes_of_the_cells_tile_the_crop():
     boxes = [cell_box(cell, (10, 20, 40, 60), (3, 4)) for cell in range(12)]
     assert boxes[0] == (10, 20, 10, 20)
     assert boxes[6] == (30, 40, 10, 20)

@@ -11,7 +11,7 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.pictures.files import open_image
 from xmir_cli.pictures.reading import Reading, read_file
-from xmir_cli.pictures.view import Frame
+from xmir_cli.pictures.view import Crop
 from xmir_cli.saliency.sample import Sample, make_samples
 
 CACHE = 512 << 20  # bytes of cases kept beside those in use
@@ -22,7 +22,7 @@ class Case:
     """An image with its original picture and what the methods see."""
 
     identity: str
-    frame: Frame
+    crop: Crop
     sample: Sample
     picture: Picture | None  # to draw on
     stored: bool = False  # whether an index lent its feature map, and the network saw nothing
@@ -107,11 +107,11 @@ class Cases:
         return {**cases, **errors}
 
     def _case(self, reading: Reading, sample: Sample) -> Case:
-        frame = reading.view.frame
-        sample = replace(sample, roi=frame.roi)
+        crop = reading.view.crop
+        sample = replace(sample, roi=crop.roi)
         if self.keep is not None:
             sample = replace(sample, memo=self.keep.memo(self.embedder, reading.identity))
-        return Case(reading.identity, frame, sample, reading.picture)
+        return Case(reading.identity, crop, sample, reading.picture)
 
     def _open(self, path: str) -> Reading:
         recipe, file = self.embedder.recipe, open_image(path)

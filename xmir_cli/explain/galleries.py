@@ -15,7 +15,7 @@ from xmir_cli.gallery.engines import open_gallery
 from xmir_cli.gallery.protocol import Columns, Conditions, Gallery, ItemKey, identity_in
 from xmir_cli.gallery.texts import numbers_of
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.pictures.view import frame_of
+from xmir_cli.pictures.view import find_crop
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.saliency.sample import LabelledGallery, make_stored_samples
 from xmir_cli.store.names import escape_typed, restore_name
@@ -58,9 +58,9 @@ class Origin:
         samples = make_stored_samples(embedder, torch.from_numpy(maps), torch.from_numpy(vectors))
         cases = {}
         for (path, item), sample in zip(known.items(), samples, strict=True):
-            frame = frame_of(recipe, *item.size)
-            sample = replace(sample, roi=frame.roi)
-            cases[path] = Case(images[path], frame, sample, None, stored=True)
+            crop = find_crop(recipe, *item.size)
+            sample = replace(sample, roi=crop.roi)
+            cases[path] = Case(images[path], crop, sample, None, stored=True)
         return cases
 
     def _look_up(self, identities: Sequence[str]) -> None:

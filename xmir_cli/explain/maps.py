@@ -123,8 +123,8 @@ def make_map(
         **asked,
         "saliency": str(array),
         "overlay": str(place.overlay_path(stem)) if place.draws else None,
-        "roi": list(pair.explained.frame.roi),
-        "image_size": list(pair.explained.frame.image_size),
+        "roi": list(pair.explained.crop.roi),
+        "image_size": list(pair.explained.crop.image_size),
         "evaluations": known["evaluations"],
         "details": known["details"],
     }
@@ -165,7 +165,7 @@ def _regions(match: Match, explains: str) -> Record:
 def _draw(place: Output, stem: str, pair: LoadedPair, saliency: np.ndarray, found: Record) -> None:
     case = pair.explained
     assert case.picture is not None
-    picture = overlay(case.picture.pixels, saliency, case.frame.roi, place.display)
+    picture = overlay(case.picture.pixels, saliency, case.crop.roi, place.display)
     details = found["details"]
     assert isinstance(details, dict)
     boxes = [match[pair.explains] for match in details.get("matches", [])]

@@ -14,7 +14,7 @@ SAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 
 
 @dataclass(frozen=True)
-class Frame:
+class Crop:
     """Where the view of a picture of a known size lies."""
 
     roi: tuple[float, float, float, float]  # left, top, width, height in the original's pixels
@@ -26,16 +26,16 @@ class View:
     """The pixels of the crop, and where it lies in the original."""
 
     pixels: np.ndarray  # [S, S, 3] float32 in 0..255
-    frame: Frame
+    crop: Crop
 
 
 def view_picture(picture: Picture, recipe: Preprocessing) -> View:
-    """Resize the shorter side, crop the centre; where that is, `frame_of` says."""
+    """Resize the shorter side, crop the centre; where that is, `find_crop` says."""
     small, side = resize_picture(picture, recipe), recipe.input_size
     left, top = crop_corner(recipe, small.width, small.height)
     # outside the picture, where the crop is larger than it, Pillow fills with zero
     crop = small.pixels.crop((left, top, left + side, top + side))
-    return View(three_channels(crop), frame_of(recipe, picture.width, picture.height))
+    return View(three_channels(crop), find_crop(recipe, picture.width, picture.height))
 
 
 def resize_picture(picture: Picture, recipe: Preprocessing) -> Picture:
@@ -73,11 +73,11 @@ def crop_corner(recipe: Preprocessing, width: int, height: int) -> tuple[int, in
     return round((width - recipe.input_size) / 2), round((height - recipe.input_size) / 2)
 
 
-def frame_of(recipe: Preprocessing, width: int, height: int) -> Frame:
-    """The frame in a picture of that size, as it is displayed."""
+def find_crop(recipe: Preprocessing, width: int, height: int) -> Crop:
+    """The crop in a picture of that size, as it is displayed."""
     small = resized_size(recipe, width, height)
     left, top = crop_corner(recipe, *small)
     x_scale, y_scale = width / small[0], height / small[1]
     side = recipe.input_size
     roi = (left * x_scale, top * y_scale, side * x_scale, side * y_scale)
-    return Frame(roi, (width, height))
+    return Crop(roi, (width, height))

@@ -42,9 +42,9 @@ def scale_to_cells(box: Box, pixels: int, size: Size, margin: int) -> Box:
     )
 
 
-def shift_into(box: Box, frame: Box) -> Box:
-    """The box in the coordinates of a frame that contains it."""
-    top, left = frame[:2]
+def shift_into(box: Box, outer: Box) -> Box:
+    """The box in the coordinates of an outer one that contains it."""
+    top, left = outer[:2]
     return (box[0] - top, box[1] - left, box[2] - top, box[3] - left)
 
 

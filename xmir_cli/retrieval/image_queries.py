@@ -17,7 +17,7 @@ from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.pictures.items import Item
 from xmir_cli.pictures.reading import read_image
-from xmir_cli.pictures.view import Frame
+from xmir_cli.pictures.view import Crop
 from xmir_cli.retrieval.queries import Contribution, ImageOptions, Question, look_up
 from xmir_cli.retrieval.region import Region, cell_shares
 from xmir_cli.store.names import escape_name
@@ -27,7 +27,7 @@ from xmir_cli.store.names import escape_name
 class _Loaded:
     identity: str  # of the image
     sha256: str  # of its file
-    frame: Frame
+    crop: Crop
     input: Tensor  # the view in model space [3, S, S]
 
 
@@ -45,7 +45,7 @@ def ask_images(
 
     def load(path: str) -> _Loaded:
         reading = read_image(path, embedder.recipe)
-        return _Loaded(reading.identity, reading.sha256, reading.view.frame, reading.input)
+        return _Loaded(reading.identity, reading.sha256, reading.view.crop, reading.input)
 
     loaded = decode_all([item.path for item in items], load, options.jobs)
     usable = _without_errors(zip(items, loaded, strict=True), skip)
@@ -111,7 +111,7 @@ def _narrow(
     """The query by its region only, which raises ItemError when that holds nothing."""
     if cells is None or region is None:
         return query
-    shares = cell_shares(region, loaded.frame.roi, loaded.frame.image_size, cells.shape[:2])
+    shares = cell_shares(region, loaded.crop.roi, loaded.crop.image_size, cells.shape[:2])
     inside = np.einsum("hw,hwd->d", shares, cells.numpy())
     length = float(np.linalg.norm(inside))
     if length < 1e-12:

@@ -31,11 +31,11 @@ def parse_region(text: str) -> Region:
 
 
 def cell_shares(
-    region: Region, frame: Region, image_size: tuple[int, int], grid: Sequence[int]
+    region: Region, crop: Region, image_size: tuple[int, int], grid: Sequence[int]
 ) -> Floats:
     """How much of each cell lies in the region, 0 to 1: [h, w].
 
-    The cells tile the `frame`, what the network sees of the image. What it sees beyond the image's
+    The cells tile the `crop`, what the network sees of the image. What it sees beyond the image's
     borders, where the crop is larger, goes with the border: the whole image has every cell.
 
     Raises ItemError when the region is not within the image or the network sees nothing of it.
@@ -43,19 +43,19 @@ def cell_shares(
     sides = [
         _overlaps((start, length), (begin, extent), size, cells)
         for start, length, begin, extent, size, cells in zip(
-            region[:2], region[2:], frame[:2], frame[2:], image_size, grid[::-1], strict=True
+            region[:2], region[2:], crop[:2], crop[2:], image_size, grid[::-1], strict=True
         )
     ]
     columns, rows = sides
     shares = np.outer(rows, columns)
     if not shares.any():
-        seen = f"{frame[2]:g} x {frame[3]:g} pixels from {frame[0]:g},{frame[1]:g}"
+        seen = f"{crop[2]:g} x {crop[3]:g} pixels from {crop[0]:g},{crop[1]:g}"
         raise ItemError(Cause.REGION_NOT_SEEN, f"the network sees {seen}")
     return shares
 
 
 def _overlaps(
-    region: tuple[float, float], frame: tuple[float, float], size: int, cells: int
+    region: tuple[float, float], crop: tuple[float, float], size: int, cells: int
 ) -> Floats:
     """The share of each cell [cells] along one axis; places and lengths in the image's pixels."""
     start, stop = region[0], region[0] + region[1]
@@ -63,6 +63,6 @@ def _overlaps(
         raise ItemError(Cause.REGION_OUTSIDE, f"reaches {stop:g}, the image ends at {size}")
     low = -np.inf if start == 0 else start
     high = np.inf if stop == size else stop
-    edges = frame[0] + np.linspace(0, 1, cells + 1) * frame[1]
+    edges = crop[0] + np.linspace(0, 1, cells + 1) * crop[1]
     inside = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
     return np.asarray(np.clip(inside, 0, None) / np.diff(edges))

@@ -17,8 +17,8 @@ def strongest_matches(
     grids = (grid_of(target), grid_of(explained))
     return tuple(
         Match(
-            cell_box(first, target.frame, grids[0]),
-            cell_box(second, explained.frame, grids[1]),
+            cell_box(first, target.crop, grids[0]),
+            cell_box(second, explained.crop, grids[1]),
             float(pairs[first, second]),
         )
         for first, second in strongest_pairs(pairs, grids, count)

@@ -7,14 +7,14 @@ Rectangle = tuple[float, float, float, float]  # left, top, width, height in the
 Grid = tuple[int, int]  # rows and columns of cells
 
 
-def point_weights(point: tuple[float, float], frame: Rectangle, grid: Grid) -> Tensor | None:
+def point_weights(point: tuple[float, float], crop: Rectangle, grid: Grid) -> Tensor | None:
     """Bilinear weights [h * w] of the cells around a pixel (x, y), which sum to 1.
 
-    `frame` is what the network sees of the picture; None for a pixel outside. Between the border
+    `crop` is what the network sees of the picture; None for a pixel outside. Between the border
     and the middle of the outermost cell the cell counts alone, as in Zhu et al. 2021.
     """
     sides = []
-    for place, start, length, cells in zip(point, frame[:2], frame[2:], grid[::-1], strict=True):
+    for place, start, length, cells in zip(point, crop[:2], crop[2:], grid[::-1], strict=True):
         share = (place + 0.5 - start) / length
         if not 0 <= share < 1:
             return None
@@ -23,9 +23,9 @@ def point_weights(point: tuple[float, float], frame: Rectangle, grid: Grid) -> T
     return torch.outer(rows, columns).flatten()
 
 
-def cell_box(cell: int, frame: Rectangle, grid: Grid) -> Rectangle:
+def cell_box(cell: int, crop: Rectangle, grid: Grid) -> Rectangle:
     """The part of the picture under a cell, counted row by row."""
-    left, top, width, height = frame
+    left, top, width, height = crop
     row, column = divmod(cell, grid[1])
     side_x, side_y = width / grid[1], height / grid[0]
     return (left + column * side_x, top + row * side_y, side_x, side_y)

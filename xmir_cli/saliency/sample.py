@@ -44,7 +44,7 @@ class Sample:
     )  # such as perturbed embeddings
 
     @property
-    def frame(self) -> Rectangle:
+    def crop(self) -> Rectangle:
         """What the network sees, in pixels of the original picture."""
         if self.roi is not None:
             return self.roi

@@ -14,7 +14,7 @@ _AREA = (0.08, 1.0)  # of the picture
 _RATIO = (3 / 4, 4 / 3)  # width by height
 _TRIES = 10
 
-Crop = tuple[int, int, int, int]  # left, top, right, bottom
+_Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ def augment(
     if augmentation.random_resized_crop:
         crop = resized.pixels.crop(draw_crop(resized.width, resized.height, rng))
         enlarged = crop.resize((size, size), SAMPLING[recipe.interpolation])
-        view = View(three_channels(enlarged), view.frame)
+        view = View(three_channels(enlarged), view.crop)
     if augmentation.flip and rng.random() < 0.5:
-        view = View(np.ascontiguousarray(view.pixels[:, ::-1]), view.frame)
+        view = View(np.ascontiguousarray(view.pixels[:, ::-1]), view.crop)
     return view
 
 
-def draw_crop(width: int, height: int, rng: Generator) -> Crop:
+def draw_crop(width: int, height: int, rng: Generator) -> _Box:
     """A crop of random area, shape and place (8 % to all of it, 3:4 to 4:3); Inception's.
 
     Ten tries, then the largest central box whose shape is allowed. Source: Szegedy et al., CVPR

@@ -91,9 +91,9 @@ class Method:
         if not self.point:
             return torch.ones(grid[0] * grid[1])
         x, y = (float(place) for place in self.point.split(","))
-        weights = point_weights((x, y), target.frame, grid)
+        weights = point_weights((x, y), target.crop, grid)
         if weights is None:
-            left, top, width, height = target.frame
+            left, top, width, height = target.crop
             raise SettingError(
                 "point",
                 "outside what the network sees of the image",
