@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from xmir_cli.errors import ItemError
 from xmir_cli.explain.cases import Case, Cases, Lender
+from xmir_cli.explain.comparisons import Comparisons
 from xmir_cli.explain.galleries import origin_of
 from xmir_cli.explain.maps import LoadedPair, Output, make_map, names_of
 from xmir_cli.explain.requests import Request
-from xmir_cli.explain.rivals import Others
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.program.workers import share_out, single_thread
 from xmir_cli.saliency import catalogue
@@ -35,10 +35,10 @@ class Explainer:
         methods: Mapping[str, Method],
         explains: Sequence[str],
         output: Output,
-        others: Others = Others(),  # noqa: B008 # frozen
+        comparisons: Comparisons = Comparisons(),  # noqa: B008 # frozen
     ) -> None:
         self.methods, self.explains, self.output = methods, explains, output
-        self.others = others
+        self.comparisons = comparisons
         self._load = load
         self._loaded: tuple[ModelSpec, Cases] | None = None
 
@@ -48,12 +48,12 @@ class Explainer:
         Raises ModelError when the network is not the recorded one.
         """
         cases = self._cases(group[0].spec)
-        against = self.others.contrasts(group)
+        against = self.comparisons.find_contrasts(group)
         named = [path for path in against if isinstance(path, str)]
         paths = [path for request in group for path in (request.query, request.retrieved)]
         identities = _identities(group)
         lender = self._lender(group[0], identities)
-        found = cases.load([*self.others.named_negatives(), *named, *paths], lender)
+        found = cases.load([*self.comparisons.list_named_negatives(), *named, *paths], lender)
         negatives = [self._negatives(request, found, identities) for request in group]
         more = [path for each in negatives if isinstance(each, list) for path in each]
         found.update(cases.load((path for path in more if path not in found), lender))
@@ -133,7 +133,7 @@ class Explainer:
     ) -> list[str] | ItemError:
         """The paths of its negatives; which images they are joins the `identities`."""
         try:
-            chosen = self.others.negatives_of(request, _case(found, request.query))
+            chosen = self.comparisons.find_negatives(request, _case(found, request.query))
         except ItemError as error:
             return error
         identities.update({path: identity for path, identity in chosen if identity is not None})

@@ -9,11 +9,11 @@ from xmir_cli.commands.saliency import Saliency
 from xmir_cli.console import Ending, Records, Skips
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.explain.cases import Cases
+from xmir_cli.explain.comparisons import Comparisons
 from xmir_cli.explain.explainer import Explainer
 from xmir_cli.explain.keep import MemoFolder
 from xmir_cli.explain.maps import Output
 from xmir_cli.explain.requests import Request, group_requests, pair_requests, read_requests
-from xmir_cli.explain.rivals import Others
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.render.overlay import Display
 from xmir_cli.saliency import load_methods
@@ -63,7 +63,7 @@ def _explainer(asked: Saliency) -> Explainer:
         load_methods(asked.method, asked.settings),
         ("retrieved", "query") if asked.on == "both" else (asked.on,),
         Output(asked.output, display, asked.force, asked.overlay, rounds),
-        Others(tuple(asked.negatives or ()), asked.contrast),
+        Comparisons(tuple(asked.negatives or ()), asked.contrast),
     )
 
 

@@ -14,17 +14,17 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class Others:
+class Comparisons:
     """Which images a pair is told apart from."""
 
     negatives: tuple[str, ...] = ()  # paths, or auto
     contrast: str | None = None  # next, label or a path
 
-    def named_negatives(self) -> list[str]:
+    def list_named_negatives(self) -> list[str]:
         """The negatives that are the same for all."""
         return [name for name in self.negatives if name != AUTO]
 
-    def negatives_of(self, request: Request, query: Case) -> list[tuple[str, str | None]]:
+    def find_negatives(self, request: Request, query: Case) -> list[tuple[str, str | None]]:
         """The paths of a request's negatives: in place of each auto the next best of its index.
 
         With them come the identities of those from the index. Raises ItemError where it has none.
@@ -33,7 +33,7 @@ class Others:
         best = iter(origin_of(request).negatives(request, query, count) if count else ())
         return [next(best) if name == AUTO else (name, None) for name in self.negatives]
 
-    def contrasts(self, group: Sequence[Request]) -> list[str | ItemError | None]:
+    def find_contrasts(self, group: Sequence[Request]) -> list[str | ItemError | None]:
         """For each result of a query, best first, the path of the image it is contrasted with.
 
         next: the result that comes after it; label: the best result of another label. None without

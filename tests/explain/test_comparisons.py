@@ -1,6 +1,6 @@
 from xmir_cli.errors import ItemError
+from xmir_cli.explain.comparisons import Comparisons
 from xmir_cli.explain.requests import Request
-from xmir_cli.explain.rivals import Others
 from xmir_cli.wire.model import ModelSpec
 
 SPEC = ModelSpec("toy", "random:0")
@@ -18,15 +18,15 @@ def reasons(found):
 
 
 def test_no_contrast_is_none_for_each():
-    assert Others().contrasts(results("a", "b")) == [None, None]
+    assert Comparisons().find_contrasts(results("a", "b")) == [None, None]
 
 
 def test_named_image_serves_every_result():
-    assert Others(contrast="x.png").contrasts(results("a", None)) == ["x.png", "x.png"]
+    assert Comparisons(contrast="x.png").find_contrasts(results("a", None)) == ["x.png", "x.png"]
 
 
 def test_next_is_the_result_after_it_and_the_last_has_none():
-    assert reasons(Others(contrast="next").contrasts(results("a", "a", "b"))) == [
+    assert reasons(Comparisons(contrast="next").find_contrasts(results("a", "a", "b"))) == [
         "1.png",
         "2.png",
         "no-contrast: no result of this query comes after it",
@@ -35,12 +35,14 @@ def test_next_is_the_result_after_it_and_the_last_has_none():
 
 def test_images_compared_with_themselves_have_no_next():
     group = [Request("line", {}, name, name, SPEC) for name in ("a.png", "b.png")]
-    assert all(isinstance(each, ItemError) for each in Others(contrast="next").contrasts(group))
+    assert all(
+        isinstance(each, ItemError) for each in Comparisons(contrast="next").find_contrasts(group)
+    )
 
 
 def test_label_is_the_best_result_of_another_label():
     group = results("a", "a", "b", None, "c")
-    assert reasons(Others(contrast="label").contrasts(group)) == [
+    assert reasons(Comparisons(contrast="label").find_contrasts(group)) == [
         "2.png",
         "2.png",
         "0.png",
@@ -51,6 +53,6 @@ def test_label_is_the_best_result_of_another_label():
 
 def test_label_without_another_says_so():
     assert (
-        reasons(Others(contrast="label").contrasts(results("a", "a", None)))[:2]
+        reasons(Comparisons(contrast="label").find_contrasts(results("a", "a", None)))[:2]
         == ["no-contrast: all results of this query are a"] * 2
     )
