@@ -52,8 +52,8 @@ def test_rows_are_kept_on_the_disk_and_taken_up_again(monkeypatch: pytest.Monkey
     parts().add(rows("a", "b"))
     later = parts()
     assert later.recall() == 2
-    assert later.known("/data/b", "hash of b").vector.tolist() == [1, 1]
-    assert later.known("/data/b", "another hash") is None
+    assert later.find("/data/b", "hash of b").vector.tolist() == [1, 1]
+    assert later.find("/data/b", "another hash") is None
     later.add(rows("a", "b", "c"))  # only c is new
     assert sorted(path.name for path in parts_folder(Path("a.parquet")).iterdir()) == [
         "part-000000.parquet",

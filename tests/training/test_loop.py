@@ -34,7 +34,7 @@ def new_feed(embedder, jobs=2) -> Feed:
 
 def test_one_step_reduces_the_loss_on_its_batch(feed, examples):
     trainer = Trainer(feed, SETTINGS)
-    images = next(iter(feed.plain(examples, 20)))
+    images = next(iter(feed.load_plain(examples, 20)))
     labels = torch.tensor([0, 1] * 10)
     before, *_ = trainer.step(images, labels, "here")
     after, *_ = trainer.step(images, labels, "here")
@@ -174,17 +174,17 @@ def test_validation_without_rows_or_without_matches_has_no_numbers(feed, example
 
 
 def test_plain_batches_are_the_views_of_the_evaluation(feed, examples):
-    batches = list(feed.plain(examples[:5], 2))
+    batches = list(feed.load_plain(examples[:5], 2))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     view = read_image(examples[4].path, feed.embedder.recipe).input
     assert torch.equal(batches[2][0], view)
-    assert list(feed.plain([], 2)) == []
+    assert list(feed.load_plain([], 2)) == []
 
 
 def test_the_loss_of_an_epoch_is_that_of_its_batches(feed, examples):
     """One batch of everything without augmentation: the mean is that batch's own loss."""
     settings = replace(SETTINGS, per_class=10, augmentation=Augmentation(flip=False))
-    images = next(iter(feed.plain(examples, 20)))
+    images = next(iter(feed.load_plain(examples, 20)))
     feed.embedder.network.train()
     expected = triplet_loss(feed.embedder.network(images), torch.tensor([0, 1] * 10)).value.item()
     outcome = Trainer(new_feed(feed.embedder), settings).epoch(1, examples)

@@ -120,13 +120,13 @@ class Parts:
         self.number = len(parts)
         return len(self.rows)
 
-    def known(self, path: str, sha256: str) -> EmbeddedRow | None:
+    def find(self, path: str, sha256: str) -> EmbeddedRow | None:
         """The row of a file with these contents at this place, if an earlier run made it."""
         return self.rows.get((escape_name(path), sha256))
 
     def add(self, rows: Sequence[tuple[Item, EmbeddedRow]]) -> None:
         """Remember rows, the new ones on the disk from time to time."""
-        self.fresh.extend(row for row in rows if self.known(row[0].path, row[1].sha256) is None)
+        self.fresh.extend(row for row in rows if self.find(row[0].path, row[1].sha256) is None)
         due = time.monotonic() - self.written >= PART_SECONDS
         if self.fresh and due and self.output is not None:
             folder = parts_folder(self.output)

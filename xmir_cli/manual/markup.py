@@ -8,7 +8,7 @@ colon is a term and its meaning. `<!-- NAME -->` is where lines made elsewhere b
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from xmir_cli.manual.roff import heading, marked, paragraph, see_also, terms, verbatim
+from xmir_cli.manual.roff import heading, mark_up, paragraph, see_also, terms, verbatim
 
 _BLOCK = re.compile(r"```\w*\n(?P<code>.*?)\n```|(?P<text>\S.*?)(?=\n\n|\Z)", re.DOTALL)
 _TERM = re.compile(r"((?:`[^`]+`(?:, )?)+): (.+)", re.DOTALL)
@@ -32,9 +32,9 @@ def _block(found: re.Match[str], made: Mapping[str, Iterable[str]]) -> Iterator[
     elif place := _PLACE.fullmatch(text):
         yield from made[place[1]]
     elif text.startswith("## "):
-        yield f".SH {marked(text[3:].upper())}"
+        yield f".SH {mark_up(text[3:].upper())}"
     elif text.startswith("### "):
-        yield f".SS {marked(text[4:])}"
+        yield f".SS {mark_up(text[4:])}"
     elif text.startswith("- "):
         yield from _items(text)
     else:
@@ -46,4 +46,4 @@ def _items(text: str) -> Iterator[str]:
         if term := _TERM.fullmatch(item):
             yield from terms([(term[1].replace("`", ""), term[2])])
         else:
-            yield from (".IP \\(bu 2", marked(item))
+            yield from (".IP \\(bu 2", mark_up(item))

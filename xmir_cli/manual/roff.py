@@ -18,13 +18,13 @@ def heading(page: str, summary: str) -> list[str]:
 
 def paragraph(text: str) -> list[str]:
     """A paragraph, its `code` bold."""
-    return [".PP", marked(text)]
+    return [".PP", mark_up(text)]
 
 
 def terms(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
     """A list of terms, each with what it means."""
     for term, meaning in pairs:
-        yield from (".TP", f"\\fB{plain(term)}\\fR", marked(meaning))
+        yield from (".TP", f"\\fB{plain(term)}\\fR", mark_up(meaning))
 
 
 def verbatim(text: str) -> list[str]:
@@ -44,6 +44,6 @@ def plain(text: str) -> str:
     return f"\\&{escaped}" if escaped[:1] in {".", "'"} else escaped
 
 
-def marked(text: str) -> str:
+def mark_up(text: str) -> str:
     """Text on one line, for troff fills lines itself; its `code` bold."""
     return _CODE.sub(r"\\fB\1\\fR", plain(" ".join(text.split())))

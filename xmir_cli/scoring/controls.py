@@ -31,7 +31,9 @@ class Controls:
     ) -> None:
         self.names, self.seed, self._load = names, seed, load
 
-    def shared(self, embedder: Embedder, target: Tensor, explained: Tensor) -> dict[str, Tensor]:
+    def make_shared(
+        self, embedder: Embedder, target: Tensor, explained: Tensor
+    ) -> dict[str, Tensor]:
         """Maps [S, S] that serve all methods of one pair of inputs [3, S, S]."""
         maps = {}
         for name in self.names:
@@ -40,7 +42,7 @@ class Controls:
                 maps[name] = method(embedder, _blind(target), _blind(explained)).saliency
         return maps
 
-    def own(self, task: Task, target: Tensor, explained: Tensor) -> dict[str, Tensor]:
+    def make_own(self, task: Task, target: Tensor, explained: Tensor) -> dict[str, Tensor]:
         """Maps [S, S] that belong to one task: its own method's, of a random network."""
         if RANDOM_MODEL not in self.names:
             return {}

@@ -128,14 +128,16 @@ class PairScorer:
             check_identity(recorded, self._read(embedder, name).identity, name)
         _check(task, embedder, images)
         saliency = read_map(task.saliency, embedder.size)
-        return {_MAP: saliency, **self._controls.own(task, images.target, images.explained)}
+        return {_MAP: saliency, **self._controls.make_own(task, images.target, images.explained)}
 
     def _curves(
         self, embedder: Embedder, pair: TargetPair, images: "_Images", own: Sequence[MapsByName]
     ) -> list[dict[str, CausalCurves]]:
         """The curves of each task's own maps, and last those of the pair's controls."""
         known = self._common.get(pair)
-        shared = {} if known else self._controls.shared(embedder, images.target, images.explained)
+        shared = (
+            {} if known else self._controls.make_shared(embedder, images.target, images.explained)
+        )
         groups = [*own, shared]
         flat = [saliency for maps in groups for saliency in maps.values()]
         explained = (

@@ -99,7 +99,7 @@ def _embed(
     paths = [item.path for item in items]
     with console.progress("embedding", len(items)) as progress:
         size = BATCHES * embedder.batch
-        for slot in embed_slots(embedder, paths, size, parts.known, jobs, parts.keep):
+        for slot in embed_slots(embedder, paths, size, parts.find, jobs, parts.keep):
             start = len(rows)
             for row, item in zip(slot, todo, strict=False):  # todo is longer, and goes on
                 if isinstance(row, ItemError):

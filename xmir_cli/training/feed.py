@@ -22,7 +22,7 @@ class Feed:
         self.embedder, self.pictures, self.jobs = embedder, pictures, jobs
         self.recipe = embedder.recipe
 
-    def augmented(
+    def load_augmented(
         self,
         batches: Sequence[Sequence[int]],
         examples: Sequence[Example],
@@ -41,7 +41,7 @@ class Feed:
 
         return self._batches(load, batches, examples)
 
-    def plain(self, examples: Sequence[Example], batch: int) -> Iterator[Tensor]:
+    def load_plain(self, examples: Sequence[Example], batch: int) -> Iterator[Tensor]:
         """The views of the evaluation [B, 3, S, S] on the device, `batch` at a time, in order."""
 
         def load(place: int) -> Tensor:

@@ -100,7 +100,7 @@ class Trainer:
         self.number, self.steps = number, list(begun)
         train_except(self.network, self.frozen)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            views = self.feed.augmented(left, examples, settings.augmentation, seed)
+            views = self.feed.load_augmented(left, examples, settings.augmentation, seed)
             for place, (batch, images) in enumerate(zip(left, views, strict=True), len(begun)):
                 rng = np.random.default_rng((*seed, place, 1))
                 torch.manual_seed(int(rng.integers(2**62)))  # for dropout

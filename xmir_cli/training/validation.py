@@ -18,7 +18,7 @@ def validate(feed: Feed, examples: Sequence[Example]) -> dict[str, float | None]
     if not examples:
         return dict.fromkeys(VALIDATION_NUMBERS)
     feed.embedder.network.eval()
-    batches = feed.plain(examples, feed.embedder.batch)
+    batches = feed.load_plain(examples, feed.embedder.batch)
     vectors = [feed.embedder.embed(images, len(examples)) for images in batches]
     labels = [example.label for example in examples]
     images = LabelledVectors(torch.cat(vectors).numpy(), labels, [None] * len(labels))
