@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from xmir_cli.errors import ItemError, Status
 from xmir_cli.wire.records import Record
@@ -121,13 +120,6 @@ class Skips:
         return Ending(Status.SKIPPED, (f"{done} {verb}, {self.total} skipped ({parts})",))
 
 
-class Progress(Protocol):
-    """What a loop tells about its progress."""
-
-    def advance(self, count: int = 1) -> None:
-        """Say that `count` more are done."""
-
-
 class _Silent:
     def advance(self, count: int = 1) -> None:
         """Nobody is looking."""
@@ -194,7 +186,7 @@ class _RichBar:
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Iterator[Progress]:
+def progress(what: str, total: int | None) -> Iterator[_Silent | _Bar]:
     """A bar with count, rate and end on stderr; nothing when stderr is not a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield _Silent()

@@ -13,8 +13,7 @@ from typing import Self
 
 from xmir_cli.console import note, show
 from xmir_cli.errors import DataError
-
-Record = Mapping[str, object]
+from xmir_cli.wire.records import Record
 
 
 @dataclass(frozen=True)

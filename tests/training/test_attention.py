@@ -23,7 +23,7 @@ from xmir_cli.training.attention import (
     attention_maps,
     check_maps,
     draw_triplets,
-    scale_to_one,
+    scale_maps,
 )
 from xmir_cli.training.loop import Settings, Trainer
 from xmir_cli.training.losses import triplet_loss
@@ -101,7 +101,7 @@ def test_gradients_reach_every_weight_and_flow_through_the_maps(network, images,
     unnoticed = {"features.0.bias", "features.3.bias"}  # the batch norm after it takes it away
     assert {name for name, value in whole.items() if value.abs().max() < 1e-6} <= unnoticed
     module = sys.modules[attention_loss.__module__]
-    monkeypatch.setattr(module, "scale_to_one", lambda maps: scale_to_one(maps).detach())
+    monkeypatch.setattr(module, "scale_maps", lambda maps: scale_maps(maps).detach())
     for name, cut in gradients().items():
         if name not in {*unnoticed, "head.after.0.bias"}:
             assert (whole[name] - cut).norm() > 0.01 * whole[name].norm(), name
@@ -125,7 +125,7 @@ def test_frozen_features_still_train_the_head(network, images):
 
 def test_maps_are_scaled_from_0_to_1_and_a_flat_one_is_0():
     maps = torch.tensor([[[2.0, 4.0], [3.0, 6.0]], [[5.0, 5.0], [5.0, 5.0]]])
-    assert scale_to_one(maps).tolist() == [[[0, 0.5], [0.25, 1]], [[0, 0], [0, 0]]]
+    assert scale_maps(maps).tolist() == [[[0, 0.5], [0.25, 1]], [[0, 0], [0, 0]]]
 
 
 def test_equal_images_cost_nothing_and_have_finite_gradients(network, images):

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xmir_cli.gallery.vectors import Floats, Vectors
+from xmir_cli.arrays import Floats
+from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.wire.model import ModelSpec
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xmir_cli.gallery.vectors import Booleans, Integers
+from xmir_cli.arrays import Booleans, Integers
 
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
 

@@ -7,13 +7,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xmir_cli.arrays import Booleans, Floats
 from xmir_cli.errors import DataError
 from xmir_cli.store.embedding_table import Embeddings
 
 Vectors = NDArray[np.float32]
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
 
 
 def unit_rows(vectors: NDArray[np.floating]) -> tuple[Vectors, Booleans]:

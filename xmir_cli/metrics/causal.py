@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from xmir_cli.arrays import Floats, Integers
+
 Scorer = Callable[[Tensor], Tensor]  # images [N, 3, H, W] -> similarities [N]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _scores(similarities: Tensor) -> Floats:
 
 def _steps(
     ends: Ends, ranks: Sequence[Tensor], step: int, shape: tuple[int, ...], batch: int
-) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+) -> Iterator[tuple[Integers, Tensor]]:
     """Batches of images [B, 3, H, W] with their places (map, curve, point) in `shape`, [3, B].
 
     A pixel is replaced at step t when its rank is below t * step: no image depends on another one.

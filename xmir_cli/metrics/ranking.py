@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
+from xmir_cli.arrays import Booleans, Floats, Integers
+
 Mode = Literal["standard", "x-mir"]
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xmir_cli.metrics.ranking import Booleans, Floats, Integers, Measures, Ranking, score
+from xmir_cli.arrays import Booleans, Floats, Integers
+from xmir_cli.metrics.ranking import Measures, Ranking, score
 
 NEAR_DUPLICATE = 0.999  # similarity above which two images count as nearly the same
 _BLOCK = 1 << 20  # similarities held at a time

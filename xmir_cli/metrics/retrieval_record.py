@@ -4,8 +4,8 @@ from collections import Counter
 
 import numpy as np
 
+from xmir_cli.arrays import Integers
 from xmir_cli.errors import DataError
-from xmir_cli.metrics.ranking import Integers
 from xmir_cli.metrics.retrieval import NEAR_DUPLICATE, Evaluation, Scores
 from xmir_cli.wire.records import Record
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
-Floats = NDArray[np.float64]
+from xmir_cli.arrays import Floats
 
 _WINDOW = 7  # pixels
 _C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from xmir_cli.arrays import Booleans, Integers
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.engines import is_index, open_gallery
 from xmir_cli.gallery.texts import equals
-from xmir_cli.gallery.vectors import Booleans, Integers, keep_usable
+from xmir_cli.gallery.vectors import keep_usable
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.retrieval.conditions import check_column
 from xmir_cli.store.embeddings import Embeddings, read_embeddings

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from xmir_cli.arrays import Floats
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError, SettingError
-from xmir_cli.gallery.vectors import Floats
 
 Region = tuple[float, float, float, float]  # left, top, width, height in the original's pixels
 

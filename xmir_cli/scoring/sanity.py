@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from xmir_cli.arrays import Floats
 from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.explain.requests import Request
-from xmir_cli.metrics.sanity import Agreement, Floats, agreement
+from xmir_cli.metrics.sanity import Agreement, agreement
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.network import Network
 from xmir_cli.model.randomize import Stage, randomize, stages

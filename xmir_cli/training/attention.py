@@ -65,7 +65,7 @@ def attention_loss(network: Network, images: Tensor, features: Tensor, triplets:
     members = triplets.flatten()  # [3T]
     maps = attention_maps(network.head, features.index_select(0, members).float())
     large = functional.interpolate(
-        scale_to_one(maps)[:, None], size=images.shape[2:], mode="bilinear", align_corners=False
+        scale_maps(maps)[:, None], size=images.shape[2:], mode="bilinear", align_corners=False
     )
     seen = torch.sigmoid(SHARPNESS * (large - THRESHOLD))  # [3T, 1, S, S]
     masked = images.index_select(0, members) * (1 - seen)
@@ -93,7 +93,7 @@ def attention_maps(head: nn.Module, features: Tensor) -> Tensor:
     return (alpha * features).sum(dim=1).relu()
 
 
-def scale_to_one(maps: Tensor) -> Tensor:
+def scale_maps(maps: Tensor) -> Tensor:
     """Each map [h, w] of [N, h, w] from 0 to 1; one that is the same everywhere becomes 0."""
     low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
     return (maps - low) / (high - low).clamp(min=1e-12)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xmir_cli.arrays import Booleans, Integers
 from xmir_cli.gallery.folder.exact import Neighbours
 from xmir_cli.gallery.folder.images import Images
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.protocol import Conditions, SearchQuery
 from xmir_cli.gallery.texts import differs, equals, numbers_of, rows_sharing
-from xmir_cli.gallery.vectors import Booleans, Integers
 
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xmir_cli.gallery.vectors import Booleans, Floats, Integers, Vectors, products
+from xmir_cli.arrays import Booleans, Floats, Integers
+from xmir_cli.gallery.vectors import Vectors, products
 
 _SIMILARITIES = 1 << 23  # held at a time, 32 MB
 _RUN = 64  # neighbouring similarities of which the largest is looked at first

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from xmir_cli.arrays import Integers
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.texts import rows_sharing
-from xmir_cli.gallery.vectors import Integers
 from xmir_cli.pictures.identity import identity_of, split_name
 
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
