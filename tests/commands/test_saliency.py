@@ -270,7 +270,7 @@ def test_triplet_without_negative_is_refused(xmir, images, network):
         "--query", images[0], "--image", images[1],
     )  # fmt: skip
     assert result.code == 2
-    assert "--tuple triplet: expected 1 negatives, found 0" in result.stderr
+    assert "--tuple triplet: expected 1 negative, found 0" in result.stderr
 
 
 def test_unreadable_negative_is_named(xmir, images, network):

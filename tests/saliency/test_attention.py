@@ -101,10 +101,13 @@ def test_pair_form_ignores_negatives(embedder, make_inputs):
     assert torch.equal(with_negative, plain)
 
 
-def test_triplet_without_a_negative_is_refused(embedder, pair):
+@pytest.mark.parametrize(
+    ("wanted", "expected"), [("triplet", "1 negative"), ("quadruplet", "2 negatives")]
+)
+def test_too_few_negatives_are_refused(embedder, pair, wanted: str, expected: str):
     with pytest.raises(SettingError) as caught:
-        Method(tuple="triplet")(embedder, *pair)
-    assert str(caught.value) == "tuple triplet: expected 1 negatives, found 0"
+        Method(tuple=wanted)(embedder, *pair)
+    assert str(caught.value) == f"tuple {wanted}: expected {expected}, found 0"
 
 
 def test_map_scales_with_the_explained_images_features(embedder, pair):

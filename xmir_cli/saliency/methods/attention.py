@@ -41,9 +41,10 @@ class Method:
         anchor = target if target.negatives else explained  # the query carries the negatives
         wanted = _NEGATIVES[self.tuple]
         if len(anchor.negatives) < wanted:
+            noun = "negative" if wanted == 1 else "negatives"
             raise SettingError(
                 "tuple",
-                f"expected {wanted} negatives, found {len(anchor.negatives)}",
+                f"expected {wanted} {noun}, found {len(anchor.negatives)}",
                 "Name each with `negatives` IMAGE.",
                 value=self.tuple,
             )
