@@ -197,3 +197,44 @@ def test_pages_show_the_frames(xmir, file: str, index: str):
     pictures_only = slice(0, 224)  # captions below differ
     assert shown.shape[1] == expected.shape[1]
     assert np.array_equal(shown[pictures_only], expected[pictures_only])
+
+
+def shown(result) -> list[str]:
+    assert result.code == 0, result.stderr
+    return [Path(record["retrieved"]).name for record in result.records()]
+
+
+def test_one_name_asks_saliency_for_several_frames(xmir, file: str, network: list[str]):
+    ask = ["saliency", *network, "--method", "activation", "-o", "maps"]
+    frames = [name_of(file, number) for number in (1, 2, 3)]
+    made = xmir(*ask, stdin=f"{file}#frame=*\n1.png")
+    assert shown(made) == [record["path"] for record in made.records()] == [*frames, "1.png"]
+    bad = xmir(*ask, stdin=f"1.png\n{file}#frame=3-2")
+    assert bad.code == 3
+    assert "skipped line 2: bad-frame: frame: expected FIRST-LAST" in bad.stderr
+    pair = xmir(*ask, "--query", "1.png", "--image", f"{file}#frame=2-3", "--image", "2.png")
+    assert shown(pair) == [*frames[1:], "2.png"]
+    bad = xmir(*ask, "--query", "1.png", "--image", f"{file}#frame=0-2")
+    assert (bad.code, "--image" in bad.stderr) == (2, True)
+
+
+def test_frames_may_be_negatives(xmir, file: str, network: list[str]):
+    ask = ["saliency", *network, "--method", "attention", "--tuple", "quadruplet", "-o", "maps"]
+    pair = ["--query", "1.png", "--image", "2.png"]
+    (one,) = xmir(*ask, *pair, "--negative", f"{file}#frame=1-2").records()
+    apart = ["--negative", name_of(file, 1), "--negative", name_of(file, 2)]
+    (other,) = xmir(*ask, *pair, *apart).records()
+    assert one == other
+
+
+@pytest.mark.parametrize("flag", ["--query", "--contrast"])
+def test_one_image_is_not_several(xmir, file: str, network: list[str], flag: str):
+    pair = {"--query": "1.png", "--image": "2.png", flag: f"{file}#frame=*"}
+    words = [word for each in pair.items() for word in each]
+    done = xmir("saliency", *network, "--method", "activation", "-o", "maps", *words)
+    assert done.code == 2
+    reason = "the name stands for 3 pictures, and one is needed"
+    assert f"{flag} {file}#frame=*: {reason}" in done.stderr
+    pair[flag] = f"{file}#frame=2-2"
+    words = [word for each in pair.items() for word in each]
+    assert xmir("saliency", *network, "--method", "activation", "-o", "maps", *words).code == 0

@@ -92,6 +92,18 @@ def test_examples_that_are_frames_leave_out_themselves_alone(xmir):
 
 
 @pytest.mark.usefixtures("index")
+def test_examples_may_be_several_frames_by_one_name(xmir):
+    shutil.copy("t.tif", "copy.tif")
+    for place in ("t.tif", "copy.tif"):  # indexed or not
+        for flag in ("--like", "--unlike"):
+            one = xmir("query", ALONE, flag, f"{place}#frame=1-2")
+            each = xmir("query", ALONE, flag, f"{place}#frame=1", flag, f"{place}#frame=2")
+            assert (one.code, one.records()) == (0, each.records())
+    bad = xmir("query", ALONE, "--like", "t.tif#frame=2-1")
+    assert (bad.code, "--like t.tif#frame=2-1: frame: expected" in bad.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("index")
 def test_records_say_which_images_they_are_of(xmir):
     shutil.copy("t.tif", "copy.tif")
     file = hash_of("t.tif")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from xmir_cli.console import Skips
 from xmir_cli.errors import ItemError, SettingError
+from xmir_cli.pictures.items import expand_frames
 from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.model import ModelSpec, need_model
 from xmir_cli.wire.records import Record
@@ -62,7 +63,7 @@ def read_requests(
             skips.add(name, record)
             continue
         try:
-            yield _request(name, record, given)
+            yield from _requests(name, record, given)
         except ItemError as error:
             skips.add(name, error)
 
@@ -88,14 +89,15 @@ def _group_key(request: Request) -> tuple[ModelSpec, str, object]:
     return request.spec, "" if request.is_self else request.query, request.record.get("index")
 
 
-def _request(name: str, record: Record, given: ModelSpec | None) -> Request:
+def _requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Request]:
     if "path" in record and "retrieved" not in record:
-        return _self_request(name, record, given)
+        yield from _self_requests(name, record, given)
+        return
     view = read_view(SaliencyRecord, record)  # a retrieval record is one without a map
     spec = need_model(view.model)
     if given is not None:
         spec = replace(spec, architecture=given.architecture, weights=given.weights)
-    return Request(
+    yield Request(
         name,
         record,
         view.query,
@@ -107,15 +109,18 @@ def _request(name: str, record: Record, given: ModelSpec | None) -> Request:
     )
 
 
-def _self_request(name: str, record: Record, given: ModelSpec | None) -> Request:
-    path = read_view(ImagePath, record).path
+def _self_requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Request]:
+    """One request for each picture that the path asks for."""
+    named = read_view(ImagePath, record).path
     if given is None:
         raise SettingError(
             "model",
             f"{name} is an image path, which says nothing about the network",
             "Name it with `model` or `architecture`, or pipe in the records of 'xmir query'.",
         )
-    return Request(name, {**record, **_pair_record(path, path)}, path, path, given)
+    for path in expand_frames(named):
+        asked = {**record, "path": path, **_pair_record(path, path)}
+        yield Request(name, asked, path, path, given)
 
 
 def _pair_record(query: str, retrieved: str) -> Record:

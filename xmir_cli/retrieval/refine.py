@@ -12,6 +12,7 @@ import numpy as np
 from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.gallery.vectors import unit_rows
+from xmir_cli.pictures.items import expand_setting
 from xmir_cli.retrieval.queries import Question, Refinement, ask_items
 from xmir_cli.store.names import escape_typed
 
@@ -38,9 +39,9 @@ def find_examples(
 ) -> list[Question]:
     """Examples by the id of an indexed item or else, through `ask`, by the path of an image.
 
-    Raises SettingError for what is neither.
+    A name may ask for several pictures of a file. Raises SettingError for what is neither.
     """
-    found = []
+    found, names = [], expand_setting(setting, names)
     for name, key in zip(names, gallery.by_id([escape_typed(name) for name in names]), strict=True):
         try:
             found.extend(next(ask_items(gallery, [key])) if key is not None else [ask(name)])

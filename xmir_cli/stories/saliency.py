@@ -15,6 +15,7 @@ from xmir_cli.explain.keep import MemoFolder
 from xmir_cli.explain.maps import Output
 from xmir_cli.explain.requests import Request, group_requests, pair_requests, read_requests
 from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.pictures.items import expand_setting, need_one
 from xmir_cli.render.overlay import Display
 from xmir_cli.saliency import load_methods
 from xmir_cli.store.atomic import settle
@@ -63,8 +64,14 @@ def _explainer(asked: Saliency) -> Explainer:
         load_methods(asked.method, asked.settings),
         ("retrieved", "query") if asked.on == "both" else (asked.on,),
         Output(asked.output, display, asked.force, asked.overlay, rounds),
-        Comparisons(tuple(asked.negatives or ()), asked.contrast),
+        _comparisons(asked),
     )
+
+
+def _comparisons(asked: Saliency) -> Comparisons:
+    negatives = expand_setting("negatives", asked.negatives or [])
+    contrast = None if asked.contrast is None else need_one("contrast", asked.contrast)
+    return Comparisons(tuple(negatives), contrast)
 
 
 @contextmanager
@@ -73,7 +80,8 @@ def _requests(asked: Saliency, skips: Skips) -> Iterator[Iterable[Request]]:
     given = resolve_model(asked.choice) if asked.choice.is_named else None
     if asked.query is not None:
         assert given is not None  # else the description would not stand
-        yield pair_requests(asked.query, asked.images or [], given)
+        query, images = need_one("query", asked.query), expand_setting("images", asked.images or [])
+        yield pair_requests(query, images, given)
         return
     with open_lines(asked.records) as stream:
         yield read_requests(read_records(stream), given, skips)
