@@ -186,6 +186,15 @@ def test_a_manifest_and_a_list_may_ask_for_frames(stdin):
     assert ids("-") == ["a.tif#frame=1", "a.tif#frame=2"]
 
 
+def test_frames_asked_of_a_manifest_are_those_of_rows_that_name_none():
+    frames("a.tif", 2)
+    touch("b.tif#frame=1")  # a file of that name
+    rows = ["a.tif", "a.tif#frame=2", "a.tif#frame=1-2", "b.tif#frame=1"]
+    Path("m.csv").write_text("\n".join(["path", *rows]))
+    first, second = "a.tif#frame=1", "a.tif#frame=2"
+    assert ids("m.csv#frame=*") == [first, second, second, first, second, "b.tif#frame=1#frame=1"]
+
+
 def test_a_file_that_cannot_be_read_is_left_to_the_reader():
     Path("a.tif").write_bytes(b"II*\0")
     assert ids("a.tif#frame=*", "gone.tif#frame=*") == ["a.tif#frame=1", "gone.tif#frame=1"]

@@ -132,8 +132,7 @@ def _expand(argument: str) -> Iterator[Item]:
         return
     place, fragment = _split_fragment(argument)
     if fragment:
-        for item in _expand(place):
-            yield replace(item, id=item.id + fragment, path=item.path + fragment)
+        yield from (_with_fragment(item, fragment) for item in _expand(place))
         return
     if is_manifest(argument) and not glob.has_magic(argument):
         raise DataError(f"{argument}: no such file or directory")
@@ -141,6 +140,13 @@ def _expand(argument: str) -> Iterator[Item]:
     # a pattern without a match stays, and is skipped as a missing file
     for match in matches or [argument]:
         yield from _expand_literal(match)
+
+
+def _with_fragment(item: Item, fragment: str) -> Item:
+    """The item with a fragment behind it; a row that names its own pictures keeps them."""
+    if _split_fragment(item.path)[1] and not os.path.lexists(item.path):
+        return item
+    return replace(item, id=item.id + fragment, path=item.path + fragment)
 
 
 def _split_fragment(argument: str) -> tuple[str, str]:
