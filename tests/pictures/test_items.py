@@ -144,7 +144,7 @@ def test_nothing_is_an_error(stdin):
     with pytest.raises(DataError, match=r"^no records on standard input$"):
         items("-")
     Path("empty").mkdir()
-    with pytest.raises(DataError, match=r"^empty: no images there \(\.png"):
+    with pytest.raises(DataError, match=r"^empty: no images there \(\..* \.png"):
         items("empty")
 
 

@@ -1,6 +1,6 @@
 """The table of image formats, and which of them a file has: by content, not by extension.
 
-A new format is a file with a `ImageFormat` and a row here.
+A new format is a file with an `ImageFormat` and a row here.
 """
 
 from xmir_cli.causes import Cause
@@ -11,8 +11,6 @@ from xmir_cli.images.pillow import JPEG, PNG, TIFF
 
 # in the order asked: the 128 bytes before DICOM's mark may hold a TIFF header
 FORMATS = (DICOM, PNG, JPEG, TIFF)
-FORMAT_NAMES = ", ".join(each.name for each in (PNG, JPEG, TIFF)) + f" or {DICOM.name}"
-EXTENSIONS = tuple(end for each in (PNG, JPEG, TIFF, DICOM) for end in each.extensions)
 
 # the first groups of a DICOM data set without its preamble, in either byte order
 _BARE = (b"\x02\0\0\0", b"\x02\0\x10\0", b"\x08\0\x05\0", b"\x08\0\0\0", b"\0\x08\0\x05")
@@ -29,4 +27,10 @@ def format_of(data: bytes) -> ImageFormat:
         raise ItemError(Cause.TRUNCATED, "the file ends early")
     if data.startswith(_BARE):
         raise ItemError(Cause.NOT_AN_IMAGE, "DICOM without its preamble is not read")
-    raise ItemError(Cause.NOT_AN_IMAGE, f"expected {FORMAT_NAMES}")
+    *names, last = (each.name for each in FORMATS)
+    raise ItemError(Cause.NOT_AN_IMAGE, f"expected {', '.join(names)} or {last}")
+
+
+def extensions() -> tuple[str, ...]:
+    """How names of images end, by which a folder is searched."""
+    return tuple(end for each in FORMATS for end in each.extensions)

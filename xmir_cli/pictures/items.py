@@ -115,9 +115,9 @@ def _select(items: list[Item], wanted: list[tuple[str, str]]) -> list[Item]:
 
 
 def _extensions() -> tuple[str, ...]:
-    from xmir_cli.images.formats import EXTENSIONS  # noqa: PLC0415 # Pillow; ids need no image
+    from xmir_cli.images.formats import extensions  # noqa: PLC0415 # Pillow; ids need no image
 
-    return EXTENSIONS
+    return extensions()
 
 
 def _nothing(arguments: Sequence[str]) -> str:
