@@ -238,3 +238,14 @@ def test_one_image_is_not_several(xmir, file: str, network: list[str], flag: str
     pair[flag] = f"{file}#frame=2-2"
     words = [word for each in pair.items() for word in each]
     assert xmir("saliency", *network, "--method", "activation", "-o", "maps", *words).code == 0
+
+
+def test_info_tells_how_many_pictures_a_file_has(xmir, file: str):
+    (record,) = xmir("info", name_of(file, 2)).records()
+    assert record["pictures"] == 3
+    whole = xmir("info", file)
+    if file == "a.tif":
+        assert whole.records()[0]["pictures"] == 3
+    else:  # as `embed` says
+        assert (whole.code, whole.stdout) == (5, "")
+        assert "multi-frame: 3 frames; name one: FILE#frame=1" in whole.stderr

@@ -172,6 +172,7 @@ def test_an_image_tells_what_will_be_done_to_it(xmir):
         "kind": "image",
         "bytes": 0,
         "format": "PNG",
+        "pictures": 1,
         "width": 6,
         "height": 4,
         "mode": "F",
@@ -184,8 +185,9 @@ def test_one_of_the_images_in_a_file_is_named_as_everywhere(xmir):
     pages[0].save("a.tif", save_all=True, append_images=pages[1:])
     assert info(xmir, "a.tif")["done"] == ["first of 2 frames"]
     record = info(xmir, "a.tif#frame=2")
-    assert {key: record[key] for key in ("path", "width", "mode", "done")} == {
+    assert {key: record[key] for key in ("path", "pictures", "width", "mode", "done")} == {
         "path": "a.tif#frame=2",
+        "pictures": 2,
         "width": 4,
         "mode": "RGB",
         "done": [],

@@ -8,6 +8,7 @@ from xmir_cli.commands.info import ACCEPTED, Info
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, ItemError, XmirError
 from xmir_cli.gallery.engines import describe_index, is_index
+from xmir_cli.images.decode import count_pictures
 from xmir_cli.images.formats import format_of
 from xmir_cli.pictures.files import open_image
 from xmir_cli.pictures.identity import file_of
@@ -58,7 +59,7 @@ def describe(file: str) -> Record:
 def _image(name: str) -> Record:
     try:
         image = open_image(name)
-        picture = image.decode()
+        picture, pictures = image.decode(), count_pictures(image.data)
     except ItemError as error:
         if error.cause is Cause.NOT_AN_IMAGE:
             raise DataError(f"{name}: unknown; expected {ACCEPTED}") from None
@@ -67,6 +68,7 @@ def _image(name: str) -> Record:
         "kind": "image",
         "bytes": len(image.data),
         "format": format_of(image.data).name,
+        "pictures": pictures,
         "width": picture.width,
         "height": picture.height,
         "mode": picture.pixels.mode,

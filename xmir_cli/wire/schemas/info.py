@@ -69,6 +69,7 @@ class InfoRecord:
     mean: float | None = key(NUMBER, "of its numbers", when="array, saliency")
     made_by: dict[str, object] | None = key(OBJECT, "what made the map", when="saliency")
     format: str | None = key(TEXT, "of the file, such as PNG", when="image")
+    pictures: int | None = key(WHOLE, "how many the file holds", when="image")
     width: int | None = key(WHOLE, "pixels", when="image")
     height: int | None = key(WHOLE, "pixels", when="image")
     mode: str | None = key(TEXT, "L, RGB or F", when="image")
