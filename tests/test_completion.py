@@ -4,12 +4,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from xmir_cli.completion import complete_architectures
+from xmir_cli.model import sources
+from xmir_cli.model.architectures import build_architecture
 from xmir_cli.model.names import TORCHVISION_FAMILIES, torchvision_names
+from xmir_cli.model.sources import Source, known_names
 from xmir_cli.saliency import method_names
 
 XMIR = [sys.executable, "-m", "xmir_cli"]
@@ -58,6 +63,15 @@ def test_architectures_are_torchvisions_and_the_way_to_timms():
         *("densenet121", "densenet161", "densenet169"),
     ]
     assert complete("train", "--arch", "t") == ["timm:"]
+
+
+def test_a_source_of_networks_is_one_row(monkeypatch):
+    hub = SimpleNamespace(build=lambda name, _: f"built {name}")
+    row = Source("hub:NAME", lambda name: name.startswith("hub:"), lambda: ["hub:"], lambda: hub)
+    monkeypatch.setattr(sources, "SOURCES", (row, *sources.SOURCES))
+    assert complete_architectures("hu") == ["hub:"]
+    assert known_names().startswith("hub:NAME; torchvision's densenet*")
+    assert build_architecture("hub:x") == "built hub:x"
 
 
 def test_the_names_are_those_that_torchvision_has_and_xmir_splits():
@@ -140,7 +154,7 @@ def test_bash_itself():
 
 def test_completion_imports_neither_torch_nor_torchvision():
     script = (
-        "import sys\nfrom xmir_cli.model.names import torchvision_names\ntorchvision_names()\n"
+        "import sys\nfrom xmir_cli.model.sources import offered_names\noffered_names()\n"
         "print([name for name in sys.modules if name.startswith('torch')])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -36,11 +36,10 @@ def complete_methods(incomplete: str) -> list[str]:
 
 
 def complete_architectures(incomplete: str) -> list[str]:
-    """Torchvision's networks, and how the names of timm's begin."""
-    from xmir_cli.model.names import torchvision_names
+    """The names of networks, and how those begin that no list has."""
+    from xmir_cli.model.sources import offered_names
 
-    names = [*torchvision_names(), "timm:"]
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in offered_names() if name.startswith(incomplete)]
 
 
 def complete_ids(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from xmir_cli.completion import complete_architectures, complete_methods, complete_where
+from xmir_cli.model.sources import known_names
 
 Images = Annotated[
     list[str],
@@ -41,8 +42,7 @@ Architecture = Annotated[
     typer.Option(
         "--arch",
         metavar="NAME",
-        help="densenet121, resnet50, efficientnet_b0, convnext_tiny, mobilenet_v3_small, vit_b_16 "
-        "... of torchvision; timm:NAME; FILE.py:FUNCTION or package.module:FUNCTION for your own.",
+        help=f"The network: {known_names()}.",
         autocompletion=complete_architectures,
     ),
 ]

@@ -1,6 +1,6 @@
 """What every architecture becomes: features, then head."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -27,17 +27,6 @@ class Architecture:
     head: OpaqueHead | None = None
     # prefixes of a library checkpoint's tensor names and where they lie in Network
     names: tuple[tuple[str, str], ...] = (("", "features."),)
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where networks come from: torchvision, timm, the user's own code; a row of `SOURCES`."""
-
-    names: str  # how its names look, for people
-    recognises: Callable[[str], bool]  # whether a name is one of them
-    build: Callable[[str, int | None], Architecture]  # of a name for images of so many pixels
-    # the tensors of `--weights imagenet` under the library's names; ModelError when not to be had
-    pretrained: Callable[[str], Mapping[str, Tensor]]
 
 
 class Network(nn.Module):

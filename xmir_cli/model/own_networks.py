@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from xmir_cli.errors import ModelError
-from xmir_cli.model.network import Architecture, Source
+from xmir_cli.model.network import Architecture
 
 NETWORKS = "XMIR_NETWORKS"  # folders of code, or modules, that data may name; separated as in PATH
 _named: set[str] = set()  # code that this command line names
@@ -20,7 +20,7 @@ def trust(name: str) -> None:
     _named.add(name)
 
 
-def _build(name: str, input_size: int | None) -> Architecture:
+def build(name: str, input_size: int | None) -> Architecture:
     """What the function gives; raises ModelError for code that nobody has allowed."""
     del input_size
     place, _, function = name.rpartition(":")
@@ -69,15 +69,9 @@ def _load_module(place: str) -> object:
         raise ModelError(f"{place}: no module named {error.name}") from None
 
 
-def _refuse_pretrained(name: str) -> Mapping[str, Tensor]:
+def pretrained(name: str) -> Mapping[str, Tensor]:
+    """Raises ModelError: code has no weights."""
     raise ModelError(
         f"{name}: a network of your own has no imagenet weights",
         "Pass `weights` random:SEED or `weights` FILE.",
     )
-
-
-def _recognises(name: str) -> bool:
-    return ":" in name
-
-
-OWN = Source("FILE.py:FUNCTION; package.module:FUNCTION", _recognises, _build, _refuse_pretrained)

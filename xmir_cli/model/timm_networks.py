@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import OpaqueHead
-from xmir_cli.model.network import Architecture, Source, download_failed, triple
+from xmir_cli.model.network import Architecture, download_failed, triple
 from xmir_cli.model.tokens import fold_tokens, unfold_tokens
 from xmir_cli.wire.model import Preprocessing
 
 _PREFIX = "timm:"  # of the names
 
 
-def _build(name: str, input_size: int | None) -> Architecture:
+def build(name: str, input_size: int | None) -> Architecture:
     """The network `timm:NAME`; raises ModelError when timm or the network is not there."""
     name = name.removeprefix(_PREFIX)
     try:
@@ -114,7 +114,7 @@ def _timm_head(features: _TimmFeatures, size: int) -> _TimmHead:
     return head
 
 
-def _pretrained(name: str) -> Mapping[str, Tensor]:
+def pretrained(name: str) -> Mapping[str, Tensor]:
     """Timm's pretrained weights; raises ModelError when they cannot be had."""
     import timm
 
@@ -124,6 +124,3 @@ def _pretrained(name: str) -> Mapping[str, Tensor]:
         raise download_failed(name, error) from None
     state: Mapping[str, Tensor] = model.state_dict()
     return state
-
-
-TIMM = Source("timm:NAME", lambda name: name.startswith(_PREFIX), _build, _pretrained)

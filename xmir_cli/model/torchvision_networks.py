@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import OpaqueHead
-from xmir_cli.model.network import Architecture, Source, download_failed, triple
+from xmir_cli.model.network import Architecture, download_failed, triple
 from xmir_cli.model.tokens import fold_tokens, unfold_tokens
 from xmir_cli.wire.model import Preprocessing
 
@@ -158,17 +158,14 @@ FAMILIES: dict[str, Callable[[str, int | None], Architecture]] = {
 }
 
 
-def _recognises(name: str) -> bool:
-    return name.startswith(tuple(FAMILIES))
-
-
-def _build(name: str, input_size: int | None) -> Architecture:
+def build(name: str, input_size: int | None) -> Architecture:
+    """The network; raises ModelError when torchvision has none of that name."""
     return next(split for family, split in FAMILIES.items() if name.startswith(family))(
         name, input_size
     )
 
 
-def _pretrained(name: str) -> Mapping[str, Tensor]:
+def pretrained(name: str) -> Mapping[str, Tensor]:
     """Torchvision's ImageNet weights; raises ModelError when they cannot be had."""
     from torchvision.models import get_model_weights
 
@@ -180,11 +177,3 @@ def _pretrained(name: str) -> Mapping[str, Tensor]:
     except (URLError, OSError, RuntimeError) as error:
         raise download_failed(name, error) from None
     return state
-
-
-TORCHVISION = Source(
-    f"torchvision's {', '.join(f'{family}*' for family in FAMILIES)}",
-    _recognises,
-    _build,
-    _pretrained,
-)

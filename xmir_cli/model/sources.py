@@ -1,0 +1,91 @@
+"""The sources of networks, by the names of the networks that they have.
+
+A shell completes these names and a help text tells them, so nothing heavy is imported here. A new
+source is a file with what `SourceFile` asks for, and a row.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from xmir_cli.errors import ModelError
+from xmir_cli.model.names import TORCHVISION_FAMILIES, torchvision_names
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xmir_cli.model.network import Architecture
+
+
+class SourceFile(Protocol):
+    """What a source's file has."""
+
+    def build(self, name: str, input_size: int | None) -> "Architecture":
+        """The network of that name for images of so many pixels; or ModelError."""
+
+    def pretrained(self, name: str) -> "Mapping[str, Tensor]":
+        """The weights `imagenet` under the library's names; or ModelError."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where networks come from: torchvision, timm, the user's own code."""
+
+    names: str  # how its names look, for people
+    recognises: Callable[[str], bool]  # whether a name is one of them
+    offered: Callable[[], list[str]]  # its names, or how they begin, for a shell to complete
+    file: Callable[[], SourceFile]
+
+
+# a source's file is imported when it is needed, for it imports torch
+def _torchvision() -> SourceFile:
+    from xmir_cli.model import torchvision_networks  # noqa: PLC0415
+
+    return torchvision_networks
+
+
+def _timm() -> SourceFile:
+    from xmir_cli.model import timm_networks  # noqa: PLC0415
+
+    return timm_networks
+
+
+def _own() -> SourceFile:
+    from xmir_cli.model import own_networks  # noqa: PLC0415
+
+    return own_networks
+
+
+SOURCES = (  # in the order asked: every name with a colon may be one's own
+    Source(
+        f"torchvision's {', '.join(f'{family}*' for family in TORCHVISION_FAMILIES)}",
+        lambda name: name.startswith(TORCHVISION_FAMILIES) and ":" not in name,
+        torchvision_names,
+        _torchvision,
+    ),
+    Source("timm:NAME", lambda name: name.startswith("timm:"), lambda: ["timm:"], _timm),
+    Source(
+        "FILE.py:FUNCTION or package.module:FUNCTION for your own",
+        lambda name: ":" in name,
+        list,
+        _own,
+    ),
+)
+
+
+def source_of(name: str) -> SourceFile:
+    """Who knows the name; raises ModelError for one that nobody knows."""
+    for source in SOURCES:
+        if source.recognises(name):
+            return source.file()
+    raise ModelError(f"{name}: not a known architecture", f"Known are {known_names()}.")
+
+
+def known_names() -> str:
+    """How the names of all sources look, for people."""
+    return "; ".join(source.names for source in SOURCES)
+
+
+def offered_names() -> list[str]:
+    """What a shell completes: names, and how names begin."""
+    return [name for source in SOURCES for name in source.offered()]
