@@ -38,6 +38,7 @@ def complete(*words: str, joint: str = "\n") -> list[str]:
 def items():
     """An index as far as completion looks, and a manifest."""
     Path("cxr.xmir").mkdir()
+    Path("cxr.xmir/manifest.json").touch()
     table = {
         "id": ["a1", "a2", "b"],
         "label": ["covid-19", "normal", None],

@@ -7,10 +7,11 @@ only where it is asked for.
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -62,45 +63,68 @@ def _starting(values: Iterable[str], start: str) -> list[str]:
     return [value for value in values if value.startswith(start)][:LIMIT]
 
 
-def _table(ctx: typer.Context) -> Path | None:
+class _Table(NamedTuple):
+    """What is asked of a text table, a Parquet file or an index."""
+
+    columns: Callable[[], list[str]]
+    values: Callable[[str], list[str]]  # of a column, each once
+
+
+def _table(ctx: typer.Context) -> _Table | None:
     """The table of a command: its index, or the first of its inputs that is one."""
-    known, found = ctx.params, list[Path]()
+    known, names = ctx.params, list[str]()
     if "index" in known:
         with suppress(XmirError):
-            found.append(Path(find_index(known["index"])))
+            names.append(find_index(known["index"]))
     # before a flag without its value the inputs are no parameters yet
-    inputs = [known.get("source"), *(known.get("images") or ()), *ctx.args]
-    found += [Path(name) for name in inputs if name]
-    tables = (path / "items.parquet" if path.is_dir() else path for path in found)
-    return next((path for path in tables if path.suffix in {".parquet", *_DELIMITERS}), None)
+    names += [known.get("source") or "", *(known.get("images") or ()), *ctx.args]
+    return next((table for name in names if name and (table := _table_of(name))), None)
 
 
-def _columns(table: Path | None) -> list[str]:
-    with _readable():
-        if table is not None and table.suffix in _DELIMITERS:
-            with _text_rows(table) as rows:
-                return [name.strip() for name in rows.fieldnames or ()]
-        if table is not None:
-            import pyarrow.parquet as parquet
+def _table_of(name: str) -> _Table | None:
+    path = Path(name)
+    if path.suffix in _DELIMITERS:
+        return _Table(partial(_text_columns, path), partial(_text_values, path))
+    if path.suffix == ".parquet" and path.is_file():
+        from xmir_cli.store import parquet_columns as parquet
 
-            schema = parquet.read_schema(table)
-            return [field.name for field in schema if str(field.type) in {"string", "large_string"}]
-    return []
+        return _Table(partial(parquet.text_columns, path), partial(parquet.column_values, path))
+    from xmir_cli.gallery import engines
+
+    with suppress(OSError, ValueError, XmirError):
+        if engines.is_index(name):
+            return _Table(partial(engines.text_columns, name), partial(engines.column_values, name))
+    return None
 
 
-def _values(table: Path | None, column: str) -> list[str]:
-    """The values of a column, each once; those of a large text table would take too long."""
-    with _readable():
-        if table is not None and table.suffix in _DELIMITERS:
-            with _text_rows(table) as rows:
-                small = table.stat().st_size <= _LARGEST
-                return sorted({row[column] for row in rows if row[column]}) if small else []
-        if table is not None:
-            import pyarrow.parquet as parquet
+def _columns(table: _Table | None) -> list[str]:
+    return [] if table is None else _or_nothing(table.columns)
 
-            found = parquet.read_table(table, columns=[column])[column].unique().to_pylist()
-            return sorted(str(value) for value in found if value)
-    return []
+
+def _values(table: _Table | None, column: str) -> list[str]:
+    return [] if table is None else _or_nothing(partial(table.values, column))
+
+
+def _or_nothing(ask: Callable[[], list[str]]) -> list[str]:
+    """What is asked, or nothing of a table that is not there or is none."""
+    from csv import Error
+
+    try:
+        return ask()
+    except (OSError, ValueError, KeyError, Error, XmirError):
+        return []
+
+
+def _text_columns(path: Path) -> list[str]:
+    with _text_rows(path) as rows:
+        return [name.strip() for name in rows.fieldnames or ()]
+
+
+def _text_values(path: Path, column: str) -> list[str]:
+    """The values of a column, each once; those of a large table would take too long."""
+    with _text_rows(path) as rows:
+        small = path.stat().st_size <= _LARGEST
+        return sorted({row[column] for row in rows if row[column]}) if small else []
 
 
 @contextmanager
@@ -109,15 +133,6 @@ def _text_rows(table: Path) -> "Iterator[DictReader[str]]":
 
     with table.open(encoding="utf-8-sig", newline="") as file:
         yield DictReader(file, delimiter=_DELIMITERS[table.suffix])
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """Leave the block quietly when the table is not there or is none."""
-    from csv import Error
-
-    with suppress(OSError, ValueError, KeyError, Error):
-        yield
 
 
 @contextmanager

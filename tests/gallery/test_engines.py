@@ -1,9 +1,22 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
+from xmir_cli.completion import complete_ids, complete_where
 from xmir_cli.errors import UsageError
-from xmir_cli.gallery.engines import index_folder, is_index, is_url, make_absolute, open_gallery
+from xmir_cli.gallery import engines
+from xmir_cli.gallery.engines import (
+    Engine,
+    is_index,
+    is_url,
+    make_absolute,
+    open_gallery,
+    refuse_output,
+    text_columns,
+)
+from xmir_cli.gallery.protocol import Built
 
 TOLD = "xmir: error: redis://...: unknown kind of index; expected a folder NAME.xmir\n"
 
@@ -28,7 +41,7 @@ def test_paths_and_urls_are_told_apart_by_their_names(name, url):
 
 
 def test_what_no_engine_knows_is_said_without_its_secrets():
-    for ask in (open_gallery, is_index, index_folder):
+    for ask in (open_gallery, is_index, text_columns, lambda name: refuse_output(name, force=True)):
         with pytest.raises(UsageError, match=r"^redis://\.\.\.: unknown kind of index; ") as found:
             ask("redis://me:secret@host")
         assert "secret" not in str(found.value)
@@ -49,3 +62,46 @@ def test_an_unknown_kind_of_index_is_one_plain_line(xmir, monkeypatch):
     result = xmir("query", "--id", "a")
     assert (result.code, result.stdout, result.stderr) == (2, "", TOLD)
     assert not list(Path().iterdir())
+
+
+class Shelf:
+    """An engine that keeps the ids of its indexes in this process."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, list[str]] = {}
+
+    def is_index(self, name: str) -> bool:
+        return name in self.ids
+
+    def text_columns(self, name: str) -> list[str]:
+        return ["id"] * (name in self.ids)
+
+    def column_values(self, name: str, column: str) -> list[str]:
+        assert column == "id"
+        return self.ids[name]
+
+    def refuse_output(self, name: str, force: bool) -> None:
+        assert force
+        assert name not in self.ids
+
+    def build_index(self, name, embeddings, kind, settings) -> Built:
+        assert (kind, settings.m) == (None, 16)
+        self.ids[name] = embeddings.items["id"].to_pylist()
+        return Built(*embeddings.vectors.shape, "00ff", None)
+
+
+def test_an_engine_of_the_table_builds_and_completes(xmir, tiny_arch, monkeypatch):
+    shelf = Shelf()
+    row = Engine("shelf://NAME", lambda name: name.startswith("shelf://"), lambda: shelf)
+    monkeypatch.setattr(engines, "ENGINES", (row, *engines.ENGINES))
+    for name in ("a.png", "b.png"):
+        Image.new("L", (32, 32), 99).save(name)
+    network = ("--arch", tiny_arch, "--weights", "random:0")
+    assert xmir("embed", "a.png", "b.png", *network, "-o", "e.parquet").code == 0
+    (record,) = xmir("index", "e.parquet", "-o", "shelf://x", "--force").records()
+    assert (record["path"], record["rows"], record["sha256"]) == ("shelf://x", 2, "00ff")
+    context = SimpleNamespace(params={"index": "shelf://x"}, args=[])
+    assert complete_ids(context, "") == ["a.png", "b.png"]
+    assert complete_where(context, "i") == ["id=a.png", "id=b.png"]
+    context = SimpleNamespace(params={"index": "unknown://x"}, args=["shelf://x"])
+    assert complete_ids(context, "b") == ["b.png"]

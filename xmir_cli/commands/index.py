@@ -1,18 +1,15 @@
 """Build: build a searchable index of embeddings."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from xmir_cli import options
-from xmir_cli.errors import DataError
-from xmir_cli.gallery.engines import index_folder, is_index
+from xmir_cli.gallery.engines import refuse_output
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.printer import Shown
-from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.outputs import RECEIPT_COLUMNS, need_folder
+from xmir_cli.store.outputs import RECEIPT_COLUMNS
 from xmir_cli.values import check_values
 
 
@@ -53,16 +50,8 @@ class Index:
 
     def __post_init__(self) -> None:
         check_values(self)
-        refuse_existing(self.folder, self.force)
-        if self.folder.exists() and not is_index(str(self.output)):
-            raise DataError(f"{self.folder}: not an index, so it is not replaced")
-        need_folder(self.folder)
+        refuse_output(str(self.output), self.force)
         refuse_embeddings(self.source)
-
-    @property
-    def folder(self) -> Path:
-        """Where the index goes."""
-        return index_folder(str(self.output))
 
     @property
     def shown(self) -> Shown:

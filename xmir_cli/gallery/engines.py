@@ -15,7 +15,8 @@ from xmir_cli.errors import UsageError
 from xmir_cli.wire.records import Record
 
 if TYPE_CHECKING:
-    from xmir_cli.gallery.protocol import Gallery
+    from xmir_cli.gallery.protocol import Built, Gallery, GraphSettings, SearchKind
+    from xmir_cli.store.embedding_table import Embeddings
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -31,6 +32,24 @@ class EngineFile(Protocol):
 
     def describe_index(self, name: str) -> Record:
         """What 'xmir info' says of an index once it was checked."""
+
+    def text_columns(self, name: str) -> list[str]:
+        """The columns of an index's items that hold texts; at once, for a shell completes them."""
+
+    def column_values(self, name: str, column: str) -> list[str]:
+        """The values of a column, each once; at once, too."""
+
+    def refuse_output(self, name: str, force: bool) -> None:
+        """Raise ExistsError or DataError where no index may be built, and none replaced."""
+
+    def build_index(
+        self,
+        name: str,
+        embeddings: "Embeddings",
+        kind: "SearchKind | None",
+        settings: "GraphSettings",
+    ) -> "Built":
+        """Build an index of unit vectors, whole or not at all; of kind None the engine chooses."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +99,26 @@ def describe_index(name: str) -> Record:
     return _engine(name).describe_index(name)
 
 
-def index_folder(name: str) -> Path:
-    """The folder of an index that is to be built; UsageError for a URL, for none builds there."""
-    if is_url(name):
-        raise _unknown(name)
-    return Path(name)
+def text_columns(name: str) -> list[str]:
+    """The columns of its items that hold texts; raises UsageError as `open_gallery`."""
+    return _engine(name).text_columns(name)
+
+
+def column_values(name: str, column: str) -> list[str]:
+    """The values of a column of its items, each once; raises UsageError as `open_gallery`."""
+    return _engine(name).column_values(name, column)
+
+
+def refuse_output(name: str, force: bool) -> None:
+    """Raise ExistsError or DataError where no index may be built, else as `open_gallery`."""
+    _engine(name).refuse_output(name, force)
+
+
+def build_index(
+    name: str, embeddings: "Embeddings", kind: "SearchKind | None", settings: "GraphSettings"
+) -> "Built":
+    """Build an index of unit vectors, whole or not at all; of kind None the engine chooses."""
+    return _engine(name).build_index(name, embeddings, kind, settings)
 
 
 def _engine(name: str) -> EngineFile:

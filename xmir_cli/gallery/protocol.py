@@ -10,7 +10,7 @@ another.
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from xmir_cli.pictures.identity import identity_of
 from xmir_cli.wire.model import ModelSpec
 
 ItemKey = Hashable
+SearchKind = Literal["exact", "hnsw"]
 Columns = Mapping[str, object]  # of one image: id, path, sha256, width, height, label, patient ...
 
 
@@ -71,6 +72,26 @@ class Chunk:
     keys: Sequence[ItemKey]
     vectors: Vectors  # [n, D]
     columns: pa.Table  # [n]
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """How the graph is built and searched."""
+
+    m: int = 16  # links of a node
+    ef_construction: int = 200  # candidates kept while building
+    ef: int = 64  # candidates kept while searching
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Built:
+    """An index that was built."""
+
+    rows: int
+    dim: int
+    sha256: str  # of what the index says of itself
+    recall_at_10: float | None  # of a graph against exact search
 
 
 class Gallery(Protocol):

@@ -27,8 +27,13 @@ def refuse_input(output: Path, inputs: Iterable[str], setting: str = "output") -
         raise SettingError(setting, "is an input, too", value=str(output))
 
 
-def receipt(kind: str, path: Path, shape: tuple[int, int], skipped: int) -> Record:
-    """The record of an artefact that was made: rows and dimensions, and what was left out."""
+def receipt(
+    kind: str, path: str | Path, shape: tuple[int, int], skipped: int, sha256: str | None = None
+) -> Record:
+    """The record of an artefact that was made: rows and dimensions, and what was left out.
+
+    Without its hash the artefact is a file, or a folder with a manifest.
+    """
     rows, dim = shape
     return {
         "schema": ArtifactRecord.NAME,
@@ -37,8 +42,13 @@ def receipt(kind: str, path: Path, shape: tuple[int, int], skipped: int) -> Reco
         "rows": rows,
         "dim": dim,
         "skipped": skipped,
-        "sha256": sha256_file(path / "manifest.json" if path.is_dir() else path),
+        "sha256": sha256 or sha256_file(_told_by(Path(path))),
     }
+
+
+def _told_by(path: Path) -> Path:
+    """The file that says what an artefact is."""
+    return path / "manifest.json" if path.is_dir() else path
 
 
 def _is(path: str, status: os.stat_result) -> bool:

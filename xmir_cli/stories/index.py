@@ -5,8 +5,8 @@ from xmir_cli.causes import Cause
 from xmir_cli.commands.index import Index
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import ItemError
-from xmir_cli.gallery.folder.build import build_gallery
-from xmir_cli.gallery.folder.manifest import GraphSettings
+from xmir_cli.gallery.engines import build_index
+from xmir_cli.gallery.protocol import GraphSettings
 from xmir_cli.gallery.vectors import keep_usable
 from xmir_cli.store.embeddings import read_embeddings
 from xmir_cli.store.outputs import receipt
@@ -25,8 +25,8 @@ def run(asked: Index) -> Records:
         skips.add(str(names[row]), error)
     settings = GraphSettings(asked.m, asked.ef_construction, asked.ef, asked.seed)
     kind = None if asked.kind == "auto" else asked.kind
-    manifest = build_gallery(embeddings, asked.folder, kind, settings)
-    if manifest.recall_at_10 is not None:
-        console.note(f"recall at 10 of the graph against exact search: {manifest.recall_at_10:.4f}")
-    yield receipt("index", asked.folder, (manifest.rows, manifest.dim), skips.total)
-    return skips.finish(manifest.rows, "indexed")
+    made = build_index(str(asked.output), embeddings, kind, settings)
+    if made.recall_at_10 is not None:
+        console.note(f"recall at 10 of the graph against exact search: {made.recall_at_10:.4f}")
+    yield receipt("index", asked.output, (made.rows, made.dim), skips.total, made.sha256)
+    return skips.finish(made.rows, "indexed")

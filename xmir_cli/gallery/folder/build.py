@@ -11,12 +11,11 @@ from xmir_cli.gallery.folder.manifest import (
     ITEMS,
     NAME,
     VECTORS,
-    GraphSettings,
     Manifest,
-    SearchKind,
     describe,
 )
 from xmir_cli.gallery.folder.verified import remember
+from xmir_cli.gallery.protocol import GraphSettings, SearchKind
 from xmir_cli.store.arrays import write_array, write_blocks
 from xmir_cli.store.atomic import atomic_folder
 from xmir_cli.store.embedding_table import Embeddings

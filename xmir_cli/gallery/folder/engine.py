@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from xmir_cli.errors import DataError
+from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.gallery import FolderGallery, map_array
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.folder.manifest import (
@@ -18,7 +19,13 @@ from xmir_cli.gallery.folder.manifest import (
     verify,
 )
 from xmir_cli.gallery.folder.verified import verify_once
+from xmir_cli.gallery.protocol import Built, GraphSettings, SearchKind
+from xmir_cli.store import parquet_columns
 from xmir_cli.store.arrays import shape_of
+from xmir_cli.store.atomic import refuse_existing
+from xmir_cli.store.embedding_table import Embeddings
+from xmir_cli.store.hashes import sha256_file
+from xmir_cli.store.outputs import need_folder
 from xmir_cli.wire.records import Record
 
 
@@ -44,6 +51,33 @@ def open_gallery(name: str, weights: str | None = None) -> FolderGallery:
 def is_index(name: str) -> bool:
     """Whether a folder says that it is an index."""
     return (Path(name) / NAME).is_file()
+
+
+def text_columns(name: str) -> list[str]:
+    """The columns of the items that hold texts; nothing is compared with the checksums."""
+    return parquet_columns.text_columns(Path(name) / ITEMS)
+
+
+def column_values(name: str, column: str) -> list[str]:
+    """The values of a column, each once; nothing is compared with the checksums."""
+    return parquet_columns.column_values(Path(name) / ITEMS, column)
+
+
+def refuse_output(name: str, force: bool) -> None:
+    """Raise ExistsError or DataError where no index may be built, as `refuse_existing` does."""
+    folder = Path(name)
+    refuse_existing(folder, force)
+    if folder.exists() and not is_index(name):
+        raise DataError(f"{folder}: not an index, so it is not replaced")
+    need_folder(folder)
+
+
+def build_index(
+    name: str, embeddings: Embeddings, kind: SearchKind | None, settings: GraphSettings
+) -> Built:
+    """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows."""
+    made = build_gallery(embeddings, Path(name), kind, settings)
+    return Built(made.rows, made.dim, sha256_file(Path(name) / NAME), made.recall_at_10)
 
 
 def describe_index(name: str) -> Record:

@@ -21,7 +21,7 @@ import numpy as np
 from xmir_cli.arrays import Integers
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder.exact import Neighbours, Scope, rank_each, search
-from xmir_cli.gallery.folder.manifest import GraphSettings
+from xmir_cli.gallery.protocol import GraphSettings
 from xmir_cli.gallery.vectors import Vectors
 
 _SAMPLE = 200  # queries by which recall is measured

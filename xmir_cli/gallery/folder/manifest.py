@@ -5,10 +5,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
+from xmir_cli.gallery.protocol import GraphSettings, SearchKind
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
@@ -18,17 +19,6 @@ NAME = "manifest.json"
 VECTORS, ITEMS, GRAPH = "vectors.npy", "items.parquet", "graph.hnsw"
 FEATURES_FILE = "features.npy"  # of its files, where the embeddings came with feature maps
 AGAIN = "Build it again with 'xmir index'."
-SearchKind = Literal["exact", "hnsw"]
-
-
-@dataclass(frozen=True)
-class GraphSettings:
-    """How the graph is built and searched."""
-
-    m: int = 16  # links of a node
-    ef_construction: int = 200  # candidates kept while building
-    ef: int = 64  # candidates kept while searching
-    seed: int = 0
 
 
 @dataclass(frozen=True)
