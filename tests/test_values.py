@@ -63,6 +63,8 @@ def test_no_field_takes_a_value_of_another_kind(name):
         ("saliency", "on", "foo", "expected one of retrieved, query, both, found 'foo'"),
         ("saliency", "alpha", 1.5, "expected 0 to 1, found 1.5"),
         ("saliency", "settings", ["a"], "expected a mapping, found ['a']"),
+        ("saliency", "settings", {1: 2}, "expected texts as names, found {1: 2}"),
+        ("train", "seed", 2**80, "expected 0 to 4294967295, found 1208925819614629174706176"),
         ("saliency", "output", 3, "expected a path, found 3"),
         ("saliency", "records", [{}] * 9, "expected text, found [{}, {}, {}, {}, {}, {}, ...]"),
         ("train", "margin", float("nan"), "expected 0 or more, found nan"),

@@ -99,7 +99,9 @@ Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing 
 Resume = Annotated[
     bool, typer.Option("--resume", help="Continue an interrupted run; keep what is done.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.")
+]
 Records = Annotated[
     str, typer.Argument(metavar="RECORDS", help="JSONL records; - is standard input.")
 ]

@@ -66,7 +66,7 @@ def _fit(kind: object, value: object) -> object:
     """The value as the kind; raises ValueError with what is expected."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal:
-        _expect(value in inner, f"one of {', '.join(inner)}")
+        _expect(isinstance(value, str) and value in inner, f"one of {', '.join(inner)}")
         return value
     if origin is list:
         _expect(isinstance(value, list | tuple), "a list")
@@ -74,6 +74,7 @@ def _fit(kind: object, value: object) -> object:
     if origin is Mapping:
         _expect(isinstance(value, Mapping), "a mapping")
         given = cast("Mapping[str, object]", value)
+        _expect(all(isinstance(name, str) for name in given), "texts as names")
         return {name: spell_value(each) for name, each in given.items()}
     expected, accepted = _KINDS[kind]
     _expect(isinstance(value, accepted) and isinstance(value, bool) == (kind is bool), expected)

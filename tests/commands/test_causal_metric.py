@@ -189,6 +189,13 @@ def test_one_method_with_two_settings_makes_two_rows(xmir, make_record):
     assert [row["insertion_sd"] for row in rows] == [None, None]
 
 
+def test_settings_under_their_old_names_are_the_same_in_a_summary(xmir, make_record):
+    names = ({"window": 8, "clip": "mask"}, {"window_size": 8, "clip_windows": True})
+    records = [make_record(method="occlusion", settings=settings) for settings in names]
+    (row,) = xmir("causal-metric", "--summary", stdin=lines(*records)).records()
+    assert (row["n"], row["settings"]) == (2, {"window_size": 8, "clip_windows": True})
+
+
 def test_a_gate_fails_the_run_after_the_output(xmir, make_record):
     stdin = lines(make_record(method="a"), make_record(method="b"))
     result = xmir("causal-metric", "--summary", "--min", "insertion=2", stdin=stdin)

@@ -89,6 +89,16 @@ def test_a_baseline_is_not_met_when_an_image_is_lost_or_changed(xmir, maps: str,
     assert "could not be scored any more" in result.stderr
 
 
+@pytest.mark.parametrize("empty", [{"negatives": [""]}, {"contrast": [""]}, {"query": [""]}])
+def test_an_empty_path_in_a_list_does_not_end_the_run(xmir, maps: str, empty):
+    first, second = maps.splitlines()
+    Path("sub").mkdir()
+    Path("sub/s.jsonl").write_text(json.dumps(json.loads(first) | empty) + "\n" + second + "\n")
+    result = xmir("causal-metric", "sub/s.jsonl", "--curve-steps", "4")
+    assert result.code in {0, 3}
+    assert json.loads(second)["retrieved"] in {each["retrieved"] for each in result.records()}
+
+
 def test_records_among_their_maps_move_with_them(xmir, maps: str):
     Path("maps/s.jsonl").write_text(maps)
     Path("maps").rename("moved")

@@ -192,6 +192,7 @@ def test_one_of_the_images_in_a_file_is_named_as_everywhere(xmir):
         "mode": "RGB",
         "done": [],
     }
+    assert [each["width"] for each in xmir("info", "a.tif#frame=*").records()] == [8, 4]
     result = xmir("info", "a.tif#frame=3")
     assert (result.code, result.stderr) == (
         5,

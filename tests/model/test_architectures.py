@@ -108,6 +108,8 @@ def test_timm_networks_equal_timms_own_embedding(name):
         ("nowhere.py:network", "no such file"),
         ("no_such_package.at_all:network", "no module named no_such_package"),
         ("json:dumps_not", "no function named dumps_not"),
+        (":network", "expected FILE.py:FUNCTION or package.module:FUNCTION"),
+        ("json:", "expected FILE.py:FUNCTION or package.module:FUNCTION"),
     ],
 )
 def test_an_unknown_name_says_what_is_known(name, message):

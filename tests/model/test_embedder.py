@@ -224,8 +224,10 @@ def test_preprocessing_flags_override_the_networks_own(tiny_arch):
         resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0", mean="a,b"))
     with pytest.raises(SettingError, match="std: expected numbers above 0"):
         resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0", std="0"))
-    with pytest.raises(SettingError, match="expected random:SEED"):
-        load_embedder(resolve_model(ModelChoice(architecture=tiny_arch, weights="random:x")), "cpu")
+    for seed in ("x", 2**63):
+        choice = ModelChoice(architecture=tiny_arch, weights=f"random:{seed}")
+        with pytest.raises(SettingError, match="expected random:SEED"):
+            load_embedder(resolve_model(choice), "cpu")
 
 
 def test_the_papers_network_is_the_default():

@@ -168,6 +168,9 @@ def _seed(weights: str) -> int | None:
     if not weights.startswith("random:"):
         return None
     try:
-        return int(weights.removeprefix("random:"))
+        seed = int(weights.removeprefix("random:"))
+        if abs(seed) < 2**63:  # what torch's generator takes
+            return seed
+        raise ValueError
     except ValueError:
         raise SettingError("weights", f"expected random:SEED, found {weights}") from None

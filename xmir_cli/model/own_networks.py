@@ -29,6 +29,8 @@ def build(name: str, input_size: int | None) -> Architecture:
             f"{name}: this network is code, and data alone do not make xmir run it",
             f"If it is yours, put its folder (or its module) into ${NETWORKS}.",
         )
+    if not place or not function:
+        raise ModelError(f"{name}: expected FILE.py:FUNCTION or package.module:FUNCTION")
     module = _load_file(place) if place.endswith(".py") else _load_module(place)
     if function not in vars(module):
         raise ModelError(f"{place}: no function named {function}")

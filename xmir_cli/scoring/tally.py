@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from xmir_cli.metrics.summary import Estimate, estimate
 from xmir_cli.scoring.names import MEASURES
+from xmir_cli.wire.old_settings import renew_settings
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.causal_summary import CausalSummaryRecord
 
@@ -35,6 +36,8 @@ class Tally:
     def add(self, record: Record) -> None:
         """Take one record of causal-metric into account."""
         method, settings = str(record.get("method", "")), record.get("settings")
+        if isinstance(settings, Mapping):
+            settings = renew_settings(method, settings)
         key = json.dumps([method, settings], sort_keys=True)
         row = self._methods.setdefault(key, _Method(method, settings, record["causal"]))
         row.queries.append(sys.intern(str(record["query"])))  # of many records

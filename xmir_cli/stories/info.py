@@ -12,6 +12,7 @@ from xmir_cli.images.decode import count_pictures
 from xmir_cli.images.formats import format_of
 from xmir_cli.pictures.files import open_image
 from xmir_cli.pictures.identity import file_of
+from xmir_cli.pictures.items import expand_setting
 from xmir_cli.store.describe import describe_stored
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.info import InfoRecord
@@ -22,19 +23,20 @@ __all__ = ["Info", "run"]
 def run(asked: Info) -> Records:
     """One `xmir.info/1` record a file, in order."""
     skips = Skips()
-    for file in asked.files:
+    files = expand_setting("files", asked.files)
+    for file in files:
         try:
             record = describe(file)
         except (XmirError, OSError) as error:
-            if len(asked.files) == 1:
+            if len(files) == 1:
                 raise
             fault = str(error).removeprefix(f"{file}: ")
             skips.add(file, ItemError(Cause.NOT_USABLE, fault))
             continue
         yield record
-    if skips.total == len(asked.files):
-        raise DataError(f"none of {len(asked.files)} files could be used")
-    return skips.finish(len(asked.files) - skips.total, "described")
+    if skips.total == len(files):
+        raise DataError(f"none of {len(files)} files could be used")
+    return skips.finish(len(files) - skips.total, "described")
 
 
 def describe(file: str) -> Record:

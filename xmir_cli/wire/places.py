@@ -33,6 +33,8 @@ def _localize(value: object, folder: str) -> object:
     if not isinstance(value, str) or os.path.isabs(value):  # noqa: PTH117 # any text may stand here
         return value
     parts = [part for part in value.split("/") if part]
+    if not parts:
+        return value
     ends = (os.path.join(folder, *parts[start:]) for start in range(len(parts)))  # noqa: PTH118 # as above
     candidates = [next(ends), value, *ends]
     return next((path for path in candidates if _is_there(path)), value)
