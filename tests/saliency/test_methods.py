@@ -120,6 +120,11 @@ def test_settings_arrive_in_their_own_types():
     ("name", "settings", "message"),
     [
         ("occlusion", {"window_size": "wide"}, "window_size: expected a whole number, found wide"),
+        (
+            "rise",
+            {"seed": "9" * 20},
+            f"seed: expected a whole number below {2**63}, found {'9' * 20}",
+        ),
         ("occlusion", {"window_size": "0"}, "window_size: expected 1 pixel or more, found 0"),
         ("occlusion", {"stride": "-1"}, "stride: expected 1 pixel or more, found -1"),
         ("occlusion", {"grid": "hex"}, "grid: expected paper or centered or valid, found hex"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xmir_cli.saliency.sample import Method
 
 _FOLDER = Path(__file__).parent / "methods"
+_LARGEST = 2**63  # beyond whole numbers that torch takes
 
 
 def method_names() -> list[str]:
@@ -103,10 +104,14 @@ def parse(setting: Setting, text: str) -> Value:
 
 
 def _number(setting: Setting, text: str) -> int | float:
+    expected = "a whole number" if setting.kind == "int" else "a number"
     try:
-        return int(text) if setting.kind == "int" else float(text)
+        number = int(text) if setting.kind == "int" else float(text)
+        if isinstance(number, float) or abs(number) < _LARGEST:
+            return number
+        expected = f"{expected} below {_LARGEST}"
+        raise ValueError
     except ValueError:
-        expected = "a whole number" if setting.kind == "int" else "a number"
         raise _unfit(setting, expected, text) from None
 
 
