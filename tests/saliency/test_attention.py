@@ -110,6 +110,12 @@ def test_too_few_negatives_are_refused(embedder, pair, wanted: str, expected: st
     assert str(caught.value) == f"tuple {wanted}: expected {expected}, found 0"
 
 
+def test_more_negatives_than_a_tuple_has_are_refused(embedder, make_inputs):
+    query, retrieved, one, other = make_samples(embedder, make_inputs(4))
+    with pytest.raises(SettingError, match="expected 1 negative, found 2"):
+        Method(tuple="triplet")(embedder, replace(query, negatives=(one, other)), retrieved)
+
+
 def test_map_scales_with_the_explained_images_features(embedder, pair):
     target, explained = pair
     louder = Sample(explained.input, 3 * explained.features, 3 * explained.raw, explained.embedding)

@@ -40,12 +40,12 @@ class Method:
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         anchor = target if target.negatives else explained  # the query carries the negatives
         wanted = _NEGATIVES[self.tuple]
-        if len(anchor.negatives) < wanted:
+        if wanted and len(anchor.negatives) != wanted:  # more would be named and not used
             noun = "negative" if wanted == 1 else "negatives"
             raise SettingError(
                 "tuple",
                 f"expected {wanted} {noun}, found {len(anchor.negatives)}",
-                "Name each with `negatives` IMAGE.",
+                "Name so many with `negatives` IMAGE.",
                 value=self.tuple,
             )
         weights = channel_weights(target, explained, anchor, anchor.negatives[:wanted])
