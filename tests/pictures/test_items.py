@@ -195,6 +195,12 @@ def test_frames_asked_of_a_manifest_are_those_of_rows_that_name_none():
     assert ids("m.csv#frame=*") == [first, second, second, first, second, "b.tif#frame=1#frame=1"]
 
 
+def test_two_fragments_behind_one_name_are_refused():
+    touch("a.tif")
+    with pytest.raises(DataError, match=r"^a.tif#frame=1#frame=2: expected one #frame=, found sev"):
+        items("a.tif#frame=1#frame=2")
+
+
 def test_a_file_that_cannot_be_read_is_left_to_the_reader():
     Path("a.tif").write_bytes(b"II*\0")
     assert ids("a.tif#frame=*", "gone.tif#frame=*") == ["a.tif#frame=1", "gone.tif#frame=1"]

@@ -132,6 +132,8 @@ def _expand(argument: str) -> Iterator[Item]:
         return
     place, fragment = _split_fragment(argument)
     if fragment:
+        if _split_fragment(place)[1] and not os.path.lexists(place):
+            raise DataError(f"{argument}: expected one #frame=, found several")
         yield from (_with_fragment(item, fragment) for item in _expand(place))
         return
     if is_manifest(argument) and not glob.has_magic(argument):
