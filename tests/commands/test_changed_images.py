@@ -66,6 +66,19 @@ def test_another_network_that_scores_does_not_excuse_another_image(xmir, maps: s
     assert "changed: another image" in result.stderr
 
 
+def test_a_control_is_told_apart_from_the_recorded_negative_alone(xmir, maps: str, tiny_arch: str):
+    assert maps
+    network = ("--arch", tiny_arch, "--weights", "random:0", "--device", "cpu")
+    asked = ("--query", "a.png", "--image", "b.png", "--negative", "c.png")
+    made = xmir("saliency", *network, "--method", "attention", "--tuple", "triplet", *asked).stdout
+    score = ("causal-metric", "--curve-steps", "4", "--control", "random-model", "--seed", "1")
+    assert xmir(*score, stdin=made).code == 0
+    touch_one_pixel("c.png")
+    result = xmir(*score, stdin=made)
+    assert result.code == 5
+    assert "changed: another image than when the record was made (c.png)" in result.stderr
+
+
 def test_another_image_beside_the_records_is_not_taken_for_the_recorded_one(xmir, maps: str):
     draw("sub/b.png", 9)
     records = [json.loads(line) for line in maps.splitlines()]

@@ -6,6 +6,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from xmir_cli.saliency.contrast import contrast
 from xmir_cli.saliency.sample import Sample, make_samples
 from xmir_cli.scoring.names import RANDOM_MODEL
 from xmir_cli.scoring.tasks import Task
+from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.old_settings import renew_settings
 
@@ -59,10 +61,8 @@ class Controls:
 def _again(embedder: Embedder, task: Task, target: Tensor, explained: Tensor) -> Tensor:
     """The map [S, S] of the task's own method, told apart from the same images as recorded."""
     method = load_method(task.method, _settings(task))
-    negatives, rival = _paths(task, "negatives"), _paths(task, "contrast")
-    recipe = embedder.recipe
-    more = [read_image(path, recipe).input for path in (*negatives, *rival)]
-    samples = make_samples(embedder, [target, explained, *more])
+    negatives, rival = (_read(task, key, embedder) for key in ("negatives", "contrast"))
+    samples = make_samples(embedder, [target, explained, *negatives, *rival])
     query = 1 if task.view.explains == "query" else 0
     told_apart = tuple(samples[2 : 2 + len(negatives)])
     samples[query] = replace(samples[query], negatives=told_apart)
@@ -71,11 +71,25 @@ def _again(embedder: Embedder, task: Task, target: Tensor, explained: Tensor) ->
     return method(embedder, samples[0], samples[1]).saliency
 
 
-def _paths(task: Task, key: str) -> list[str]:
-    """The images that the record names under a key: one, several or none."""
-    named = task.record.get(key)
+def _read(task: Task, key: str, embedder: Embedder) -> list[Tensor]:
+    """The images [3, S, S] that the record names under a key: one, several or none.
+
+    Raises ItemError for one that is not there or not the recorded one.
+    """
+    settings = task.record.get("settings")
+    known = _texts(settings.get(key)) if isinstance(settings, Mapping) else []
+    inputs = []
+    paths = _texts(task.record.get(key))
+    for path, identity in zip_longest(paths, known[: len(paths)]):
+        reading = read_image(path, embedder.recipe)
+        check_identity(identity, reading.identity, path)
+        inputs.append(reading.input)
+    return inputs
+
+
+def _texts(named: object) -> list[str]:
     return [
-        path for path in (named if isinstance(named, list) else [named]) if isinstance(path, str)
+        each for each in (named if isinstance(named, list) else [named]) if isinstance(each, str)
     ]
 
 
