@@ -15,8 +15,11 @@ code  meaning
 
 import errno
 from enum import IntEnum
+from typing import TypeVar
 
 from xmir_cli.causes import Cause
+
+Found = TypeVar("Found")
 
 # how Python, torch, Arrow and the loader of libraries say that there was no memory
 _STARVED = (
@@ -111,6 +114,13 @@ class ItemError(XmirError):
     def because(self, detail: str) -> "ItemError":
         """The same cause with another detail."""
         return ItemError(self.cause, detail)
+
+
+def need_usable(found: Found | ItemError) -> Found:
+    """What was found; raises it when it is the ItemError of an input that cannot be used."""
+    if isinstance(found, ItemError):
+        raise found
+    return found
 
 
 def is_starved(error: BaseException) -> bool:

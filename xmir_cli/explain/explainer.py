@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache, cached_property
 from typing import TypeVar
 
-from xmir_cli.errors import ItemError
+from xmir_cli.errors import ItemError, need_usable
 from xmir_cli.explain.cases import Case, Cases, Lender
 from xmir_cli.explain.comparisons import Comparisons
 from xmir_cli.explain.galleries import origin_of
@@ -90,7 +90,7 @@ class Explainer:
         """One record a method and side, or why there is none."""
         request, told_apart, other = asked
         try:
-            pair = self._pair(request, _usable(told_apart), _usable(other), found)
+            pair = self._pair(request, need_usable(told_apart), need_usable(other), found)
             request.check_identities(pair.query.identity, pair.retrieved.identity)
             check = similarity(pair.query.sample, pair.retrieved.sample)
             check_similarity(request.similarity, check)
@@ -191,12 +191,6 @@ def _identities(group: Sequence[Request]) -> dict[str, str]:
         )
     )
     return {path: identity for path, identity in known if identity is not None}
-
-
-def _usable(found: T | ItemError) -> T:
-    if isinstance(found, ItemError):
-        raise found
-    return found
 
 
 def _case(found: Mapping[str, Case | ItemError], path: str, kind: str = "") -> Case:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from xmir_cli.arrays import Floats
 from xmir_cli.console import Skips
-from xmir_cli.errors import DataError, ItemError
+from xmir_cli.errors import DataError, ItemError, need_usable
 from xmir_cli.explain.requests import Request
 from xmir_cli.metrics.sanity import Agreement, agreement
 from xmir_cli.model.embedder import Embedder
@@ -18,7 +18,7 @@ from xmir_cli.model.randomize import Stage, randomize, stages
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.saliency.sample import Method, make_samples
 from xmir_cli.scoring.names import AGREEMENTS
-from xmir_cli.scoring.pairs import Input, read_input
+from xmir_cli.scoring.pairs import read_input
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.sanity import SanityRecord
 
@@ -115,12 +115,6 @@ def _verdict(record: Record, stage: Stage, threshold: float) -> Record:
     return {"verdict": "pass" if max(sizes) <= threshold else "fail", "threshold": threshold}
 
 
-def _usable(found: Input | ItemError) -> Input:
-    if isinstance(found, ItemError):
-        raise found
-    return found
-
-
 def load_inputs(
     embedder: Embedder, requests: Sequence[Request], skips: Skips, jobs: int | None
 ) -> Inputs:
@@ -135,7 +129,9 @@ def load_inputs(
     pairs: dict[tuple[str, str], None] = {}
     for request in requests:
         try:
-            query, retrieved = (_usable(found[path]) for path in (request.query, request.retrieved))
+            query, retrieved = (
+                need_usable(found[path]) for path in (request.query, request.retrieved)
+            )
             request.check_identities(query.identity, retrieved.identity)
         except ItemError as error:
             skips.add(request.name, error)
