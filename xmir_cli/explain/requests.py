@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from xmir_cli.console import Skips
 from xmir_cli.errors import ItemError, SettingError
-from xmir_cli.pictures.items import expand_frames
+from xmir_cli.pictures.frames import expand_frames
 from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.model import ModelSpec, need_model
 from xmir_cli.wire.records import Record

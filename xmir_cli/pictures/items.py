@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError, SettingError
-from xmir_cli.pictures.identity import file_of, name_of, split_range
+from xmir_cli.pictures.frames import expand_frames
+from xmir_cli.pictures.identity import file_of
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.manifest import ManifestRow, is_manifest, read_table
 from xmir_cli.wire.records import Record
@@ -50,41 +50,6 @@ def list_items(
     if not items:
         raise DataError(_nothing(arguments))
     return _select(items, wanted)
-
-
-def expand_frames(name: str) -> list[str]:
-    """The name of an image, or one for each picture that `#frame=` behind it asks for.
-
-    Raises ItemError for a range that runs backwards, starts at 0 or is too long.
-    """
-    try:
-        several = None if os.path.lexists(name) else split_range(name)
-    except ValueError as error:
-        raise ItemError(Cause.BAD_FRAME, f"frame: {error}") from None
-    if several is None:
-        return [name]
-    path, frames = several
-    return [name_of(path, frame) for frame in (_all_frames(path) if frames is None else frames)]
-
-
-def expand_setting(setting: str, names: Sequence[str]) -> list[str]:
-    """The same for all names of a setting; raises SettingError for a range that cannot be."""
-    found = []
-    for name in names:
-        try:
-            found += expand_frames(name)
-        except ItemError as error:
-            raise SettingError(setting, error.detail, value=name) from None
-    return found
-
-
-def need_one(setting: str, name: str) -> str:
-    """The only image of a name; raises SettingError when it stands for several pictures."""
-    found = expand_setting(setting, [name])
-    if len(found) > 1:
-        reason = f"the name stands for {len(found)} pictures, and one is needed"
-        raise SettingError(setting, reason, f"Name one: {found[0]}", value=name)
-    return found[0]
 
 
 def parse_where(where: Sequence[str] | None) -> list[tuple[str, str]]:
@@ -170,16 +135,6 @@ def _with_frames(item: Item) -> Iterator[Item]:
     name = item.id.removesuffix(item.path.removeprefix(path))
     for each in names:
         yield replace(item, id=name + each.removeprefix(path), path=each)
-
-
-def _all_frames(path: str) -> range:
-    """Every picture of a file; of one that cannot be read the first, which is then left out."""
-    from xmir_cli.pictures.files import count_images  # noqa: PLC0415 # as above
-
-    try:
-        return range(1, count_images(path) + 1)
-    except ItemError:
-        return range(1, 2)
 
 
 def _expand_literal(path: str) -> Iterator[Item]:

@@ -12,7 +12,7 @@ import numpy as np
 from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.gallery.vectors import unit_rows
-from xmir_cli.pictures.items import expand_setting
+from xmir_cli.pictures.frames import expand_setting
 from xmir_cli.retrieval.queries import Question, Refinement, ask_items
 from xmir_cli.store.names import escape_typed
 

@@ -11,8 +11,8 @@ from xmir_cli.gallery.engines import describe_index, is_index
 from xmir_cli.images.decode import count_pictures
 from xmir_cli.images.formats import format_of
 from xmir_cli.pictures.files import open_image
+from xmir_cli.pictures.frames import expand_setting
 from xmir_cli.pictures.identity import file_of
-from xmir_cli.pictures.items import expand_setting
 from xmir_cli.store.describe import describe_stored
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.info import InfoRecord

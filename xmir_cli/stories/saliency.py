@@ -15,7 +15,7 @@ from xmir_cli.explain.keep import MemoFolder
 from xmir_cli.explain.maps import Output
 from xmir_cli.explain.requests import Request, group_requests, pair_requests, read_requests
 from xmir_cli.model.loader import load_embedder, resolve_model
-from xmir_cli.pictures.items import expand_setting, need_one
+from xmir_cli.pictures.frames import expand_setting, need_one
 from xmir_cli.render.overlay import Display
 from xmir_cli.saliency import load_methods
 from xmir_cli.store.atomic import settle
