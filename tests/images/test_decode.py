@@ -35,7 +35,7 @@ def pixels(picture: Picture) -> np.ndarray:
 
 def code(data: bytes, frame: int | None = None) -> str:
     with pytest.raises(ItemError) as caught:
-        decode_bytes(data, frame)
+        decode_bytes(data, "" if frame is None else f"#frame={frame}")
     assert ": " in caught.value.reason
     return caught.value.reason.split(":")[0]
 

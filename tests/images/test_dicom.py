@@ -85,7 +85,7 @@ def saved(dataset: Dataset) -> bytes:
 
 def reason(data: bytes, frame: int | None = None) -> str:
     with pytest.raises(ItemError) as caught:
-        decode_bytes(data, frame)
+        decode_bytes(data, "" if frame is None else f"#frame={frame}")
     return caught.value.reason
 
 
@@ -157,7 +157,7 @@ def test_monochrome1_is_inverted_after_the_window():
     ],
 )
 def test_the_window_asked_for_is_used(window, expected):
-    shown = grey(decode_bytes(saved(made(VALUES, WindowCenter=1, WindowWidth=1)), None, window))
+    shown = grey(decode_bytes(saved(made(VALUES, WindowCenter=1, WindowWidth=1)), "", window))
     limits = {"minmax": 4095, "p0,80": 400}
     if window in limits:
         expected = np.clip(np.array(expected) * 255 / limits[window], 0, 255)
@@ -240,7 +240,7 @@ def test_frames_are_named_and_have_their_own_windows():
     dataset = made(frames, NumberOfFrames=3, PerFrameFunctionalGroupsSequence=groups)
     data = saved(dataset)
     assert reason(data) == "multi-frame: 3 frames; name one: FILE#frame=1"
-    assert decode_bytes(data, 2).done == ("window 200,100",)
+    assert decode_bytes(data, "#frame=2").done == ("window 200,100",)
     assert reason(data, 4).startswith("bad-frame")
     assert reason(data, 0).startswith("bad-frame")
 

@@ -48,7 +48,7 @@ class _Quiet(Skips):
 
 
 def image(data: bytes) -> None:
-    decode_bytes(data, 1)
+    decode_bytes(data, "#frame=1")
 
 
 def record(data: bytes) -> None:

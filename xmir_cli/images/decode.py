@@ -8,16 +8,19 @@ from xmir_cli.images.formats import format_of
 from xmir_cli.images.picture import Picture, Wanted
 
 PIXEL_LIMIT = 89_478_485  # Pillow's own limit against decompression bombs
+_FRAME = re.compile(r"#frame=([0-9]{1,9})\Z")
 
 
 def decode_bytes(
-    data: bytes, frame: int | None = None, window: str = "auto", enough: int | None = None
+    data: bytes, name: str = "", window: str = "auto", enough: int | None = None
 ) -> Picture:
-    """The picture in a file's bytes, of several the one with that number, from 1.
+    """The picture in a file's bytes, of several the one that `#frame=N` ends the name with, from 1.
 
     `window` and `enough` are as `Preprocessing` says them, for DICOM and for JPEG. Raises ItemError
     with a stable code when there is no picture.
     """
+    asked = _FRAME.search(name)
+    frame = None if asked is None else int(asked[1])
     return format_of(data).read(data, Wanted(frame, window, enough, _pixel_limit()))
 
 
