@@ -34,6 +34,7 @@ class Cause(StrEnum):
     BAD_SIZE = "bad-size", "a side of no pixels, or one 200 times as long as the other"
     BAD_VALUES = "bad-values", "the pixels are no finite numbers"
     NO_DECODER = "no-decoder", "nothing installed here decodes it"
+    MISSING_TAG = "missing-tag", "a tag without which the pixels mean nothing is not there"
     NO_PIXELS = "no-pixels", "a DICOM file without an image"
     MULTI_FRAME = "multi-frame", "several frames and none named: FILE#frame=1"
     BAD_FRAME = "bad-frame", "the file has no such frame"
