@@ -59,6 +59,24 @@ Head = Annotated[
 InputSize = Annotated[
     int | None, typer.Option("--input-size", min=8, help="Side of the network's input, pixels.")
 ]
+Resize = Annotated[
+    int | None,
+    typer.Option(
+        "--resize",
+        min=8,
+        help="Pixels of the picture's shorter side (--view crop), longer (pad) or both (squash) "
+        "before the square of --input-size is cut from its centre. Travels with the model. "
+        "[default: the network's; for pad and squash --input-size]",
+    ),
+]
+View = Annotated[
+    Literal["crop", "pad", "squash"] | None,
+    typer.Option(
+        "--view",
+        help="What the network sees of a picture: the square in its centre, the whole with black "
+        "beside it, or the whole pressed into a square. Travels with the model. [default: crop]",
+    ),
+]
 Mean = Annotated[
     str | None,
     typer.Option("--mean", metavar="R,G,B", help="Normalisation mean of values in [0, 1]."),

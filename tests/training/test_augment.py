@@ -1,11 +1,14 @@
 """Random views: where they may lie, what decides them, what they must not change."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from xmir_cli.images.picture import Picture
 from xmir_cli.pictures.view import resize_picture, view_picture
+from xmir_cli.training import augment as augmenting
 from xmir_cli.training.augment import Augmentation, augment, draw_crop
 
 NOTHING = Augmentation(flip=False)
@@ -49,6 +52,19 @@ def test_random_resized_crops_have_the_size_of_the_input_and_differ(embedder, mo
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert resized.pixels.tobytes() == before
+
+
+def test_a_padded_view_is_augmented_from_the_square_that_the_network_sees(embedder, monkeypatch):
+    recipe = replace(embedder.recipe, resize=32, view="pad")
+    whole = []
+    monkeypatch.setattr(
+        augmenting, "draw_crop", lambda *size: whole.append(size[:2]) or (0, 0, *size[:2])
+    )
+    for width, height in ((50, 36), (36, 50)):
+        resized = resize_picture(picture(width, height), recipe)
+        view = augment(resized, recipe, Augmentation(True, False), np.random.default_rng(0))
+        assert np.array_equal(view.pixels, view_picture(picture(width, height), recipe).pixels)
+    assert whole == [(32, 32), (32, 32)]
 
 
 def test_boxes_lie_inside_and_keep_area_and_shape():

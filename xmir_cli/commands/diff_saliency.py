@@ -70,6 +70,8 @@ class DiffSaliency:
     weights: options.Weights = None
     head: options.Head = None
     input_size: options.InputSize = None
+    resize: options.Resize = None
+    view: options.View = None
     mean: options.Mean = None
     std: options.Std = None
     output: options.OutputFolder = Path("diff-saliency")
@@ -105,6 +107,8 @@ class DiffSaliency:
             self.input_size,
             self.mean,
             self.std,
+            resize=self.resize,
+            view=self.view,
         )
 
     @property

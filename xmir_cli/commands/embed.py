@@ -36,6 +36,8 @@ class Embed:
     weights: options.Weights = None
     head: options.Head = None
     input_size: options.InputSize = None
+    resize: options.Resize = None
+    view: options.View = None
     mean: options.Mean = None
     std: options.Std = None
     window: options.Window = None
@@ -147,4 +149,6 @@ class Embed:
             self.mean,
             self.std,
             self.window,
+            resize=self.resize,
+            view=self.view,
         )

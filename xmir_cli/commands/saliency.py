@@ -65,6 +65,8 @@ class Saliency:
     weights: options.Weights = None
     head: options.Head = None
     input_size: options.InputSize = None
+    resize: options.Resize = None
+    view: options.View = None
     mean: options.Mean = None
     std: options.Std = None
     output: options.OutputFolder = Path("saliency")
@@ -138,6 +140,8 @@ class Saliency:
             self.input_size,
             self.mean,
             self.std,
+            resize=self.resize,
+            view=self.view,
         )
 
     @property

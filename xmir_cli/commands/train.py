@@ -80,6 +80,8 @@ class Train:
     where: options.Where = None
     null: options.NullSeparated = False
     input_size: options.InputSize = None
+    resize: options.Resize = None
+    view: options.View = None
     mean: options.Mean = None
     std: options.Std = None
     window: options.Window = None
@@ -113,6 +115,8 @@ class Train:
             self.mean,
             self.std,
             self.window,
+            resize=self.resize,
+            view=self.view,
         )
 
     @property

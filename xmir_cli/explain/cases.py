@@ -108,7 +108,7 @@ class Cases:
 
     def _case(self, reading: Reading, sample: Sample) -> Case:
         crop = reading.view.crop
-        sample = replace(sample, roi=crop.roi)
+        sample = replace(sample, roi=crop.roi, picture=crop.image_size)
         if self.keep is not None:
             sample = replace(sample, memo=self.keep.memo(self.embedder, reading.identity))
         return Case(reading.identity, crop, sample, reading.picture)

@@ -59,7 +59,7 @@ class Origin:
         cases = {}
         for (path, item), sample in zip(known.items(), samples, strict=True):
             crop = find_crop(recipe, *item.size)
-            sample = replace(sample, roi=crop.roi)
+            sample = replace(sample, roi=crop.roi, picture=crop.image_size)
             cases[path] = Case(images[path], crop, sample, None, stored=True)
         return cases
 

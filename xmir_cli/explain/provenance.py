@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def _network(spec: ModelSpec) -> Record:
         "architecture": spec.architecture,
         "weights_sha256": spec.weights_sha256,
         "head": spec.head,
-        "preprocessing": asdict(spec.preprocessing),
+        "preprocessing": spec.to_json()["preprocessing"],
     }
 
 

@@ -15,6 +15,8 @@ class ModelChoice:
     mean: str | None = None  # one number or three with commas, of values in [0, 1]
     std: str | None = None
     window: str | None = None  # of grey values
+    resize: int | None = None  # pixels
+    view: str | None = None  # crop, pad or squash
 
     @property
     def is_named(self) -> bool:

@@ -86,9 +86,7 @@ def _described(choice: ModelChoice) -> ModelSpec:
 
 
 def _override(recipe: Preprocessing, choice: ModelChoice) -> Preprocessing:
-    if (size := choice.input_size) is not None:
-        resize = round(recipe.resize * size / recipe.input_size)
-        recipe = replace(recipe, input_size=size, resize=resize)
+    recipe = _resized(recipe, choice)
     if choice.mean is not None:
         recipe = replace(recipe, mean=_numbers("mean", choice.mean))
     if choice.std is not None:
@@ -98,6 +96,22 @@ def _override(recipe: Preprocessing, choice: ModelChoice) -> Preprocessing:
     if choice.window is not None:
         recipe = replace(recipe, window=_window(choice.window))
     return recipe
+
+
+def _resized(recipe: Preprocessing, choice: ModelChoice) -> Preprocessing:
+    """The recipe with the sizes and the view of the choice.
+
+    Without a resize it keeps its proportion to the input; a view of the whole picture takes the
+    place of the crop's margin.
+    """
+    size = recipe.input_size if choice.input_size is None else choice.input_size
+    resize, view = round(recipe.resize * size / recipe.input_size), recipe.view
+    if choice.view is not None and choice.view != view:
+        view = choice.view
+        resize = resize if view == "crop" else size
+    if choice.resize is not None:
+        resize = choice.resize
+    return replace(recipe, input_size=size, resize=resize, view=view)
 
 
 def _window(given: str) -> str:

@@ -7,7 +7,13 @@ import numpy as np
 from numpy.random import Generator
 
 from xmir_cli.images.picture import Picture
-from xmir_cli.pictures.view import SAMPLING, View, three_channels, view_picture
+from xmir_cli.pictures.view import (
+    SAMPLING,
+    View,
+    square_picture,
+    three_channels,
+    view_picture,
+)
 from xmir_cli.wire.model import Preprocessing
 
 _AREA = (0.08, 1.0)  # of the picture
@@ -32,7 +38,8 @@ def augment(
     size = recipe.input_size
     view = view_picture(resized, recipe)
     if augmentation.random_resized_crop:
-        crop = resized.pixels.crop(draw_crop(resized.width, resized.height, rng))
+        whole = square_picture(resized) if recipe.view == "pad" else resized.pixels
+        crop = whole.crop(draw_crop(*whole.size, rng))
         enlarged = crop.resize((size, size), SAMPLING[recipe.interpolation])
         view = View(three_channels(enlarged), view.crop)
     if augmentation.flip and rng.random() < 0.5:

@@ -11,20 +11,26 @@ from xmir_cli.wire.records import Record
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 JPEGS = ("full", "reduced")
+VIEWS = ("crop", "pad", "squash")
 SPARE = 2  # reduced pictures are still so many times as large as what they are resized to
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a picture to the model space: resize, crop the centre, scale to [0, 1], normalise."""
+    """From a picture to the model space: resize, crop the centre, scale to [0, 1], normalise.
 
-    input_size: int = 224  # pixels, side of the square crop
-    resize: int = 256  # pixels, the shorter side before the crop
+    `view` says which side `resize` is: crop, the shorter; pad, the longer, so that the whole is
+    seen with black beside it; squash, both, whatever the picture's shape.
+    """
+
+    input_size: int = 224  # pixels, side of the square that the network sees
+    resize: int = 256  # pixels, a side of the picture before the square is cut from its centre
     interpolation: str = "bilinear"  # bilinear | bicubic
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of values in [0, 1]
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     window: str = "auto"  # of DICOM greys: auto | minmax | CENTRE,WIDTH | pLOW,HIGH
     jpeg: str = "full"  # full | reduced: decoded at a part of its size where that will do
+    view: str = "crop"  # crop | pad | squash
 
     @property
     def enough(self) -> int | None:
@@ -45,6 +51,8 @@ class ModelSpec:
     def to_json(self) -> Record:
         """The spec as plain data, as JSON has it, for metadata, manifests and records."""
         recipe = asdict(self.preprocessing)
+        if self.preprocessing.view == "crop":  # as before there was a choice, byte by byte
+            del recipe["view"]
         plain = {name: list(x) if isinstance(x, tuple) else x for name, x in recipe.items()}
         return {**asdict(self), "preprocessing": plain}
 
@@ -62,9 +70,10 @@ class ModelSpec:
                 interpolation=_one_of(parts["interpolation"], INTERPOLATIONS),
                 mean=_triple(parts["mean"]),
                 std=_triple(parts["std"]),
-                # once there was none of these two
+                # once there was none of these
                 window=check_window(str(parts.get("window", "auto"))),
                 jpeg=_one_of(parts.get("jpeg", "full"), JPEGS),
+                view=_one_of(parts.get("view", "crop"), VIEWS),
             )
             head = data["head"]
             return ModelSpec(
