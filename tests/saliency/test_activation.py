@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -113,6 +114,38 @@ def test_dropped_bias_with_pairs_clipped_uses_no_bias_on_either_side(make_embedd
     expected = matrix(embedder, target, explained, bias=False).clamp(min=0).sum(dim=0)
     found = Method(bias="drop", clip="pair")._grid(embedder, target, explained)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
+
+
+def naive_pairs(embedder, target, explained, bias):
+    """D of section 3.1 for average pooling and an affine head, one pair of cells at a time."""
+    layer = embedder.network.head.after[0]
+    weight, constant = (part.detach().double().numpy() for part in (layer.weight, layer.bias))
+    spread = {"target": bias != "drop", "explained": bias == "spread"}
+    parts = {}
+    for name, sample in (("target", target), ("explained", explained)):
+        columns = sample.features.flatten(1).T.double().numpy()
+        cells = [weight @ column + constant * spread[name] for column in columns]
+        parts[name] = np.array(cells) / len(columns) / float(sample.raw.double().norm())
+    return np.array([[a @ b for b in parts["explained"]] for a in parts["target"]])
+
+
+@pytest.mark.parametrize("bias", ["spread", "separate", "drop"])
+def test_every_bias_is_the_naive_sum_whatever_is_clipped_or_matched(
+    bias, make_embedder, make_inputs
+):
+    embedder = make_embedder(head=4)
+    target, explained = make_samples(embedder, make_inputs(2))
+    naive = naive_pairs(embedder, target, explained, bias)
+    expected = {
+        "none": naive.sum(axis=0),
+        "cell": naive.sum(axis=0).clip(min=0),
+        "pair": naive.clip(min=0).sum(axis=0),
+    }
+    for clip, shares in expected.items():
+        found = Method(bias, clip)._grid(embedder, target, explained)
+        np.testing.assert_allclose(found, shares, atol=1e-6, rtol=1e-4)
+    (best,) = Method(bias, matches=1)(embedder, target, explained).matches
+    assert best.share == pytest.approx(naive.max(), rel=1e-4)
 
 
 def test_average_pooling_gives_the_classic_formula(make_embedder, make_inputs):

@@ -105,7 +105,7 @@ class Method:
     def _pairs(self, embedder: Embedder, target: Sample, explained: Sample) -> Tensor:
         """What each pair of cells adds to the similarity: [n, n] on the CPU, rows the target's."""
         own = scaled_cells(embedder, explained, self.bias == "spread")
-        other = scaled_cells(embedder, target, self.bias == "spread")
+        other = scaled_cells(embedder, target, self.bias != "drop")
         pairs = (other @ own.T).cpu()
         return pairs.clamp(min=0) if self.clip == "pair" else pairs
 
