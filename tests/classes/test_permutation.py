@@ -53,6 +53,31 @@ def test_the_same_maps_give_the_same_values_and_swapping_classes_keeps_them_near
     assert np.abs(corrected_p(first, second, 999) - corrected_p(second, first, 999)).max() < 0.1
 
 
+def test_a_pixel_that_separates_the_classes_without_spread_is_the_surest_of_all():
+    first, second = maps(7, 8), maps(8, 8)
+    first[:, 2], second[:, 2] = 0.3, 0.1
+    p = corrected_p(first, second, 199)
+    assert p[2] == p.min() == 1 / 200
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-6, 3e-3, 1e6])
+def test_the_unit_of_the_maps_does_not_matter(unit):
+    first, second = maps(9, 8, 1.0), maps(10, 9)
+    first[:, 2], second[:, 2] = 0.3, 0.1
+    found = corrected_p(unit * first, unit * second, 199)
+    assert np.array_equal(found, corrected_p(first, second, 199))
+    assert np.array_equal(corrected_p(first + 1000, second + 1000, 199), found)
+
+
+def test_a_unit_with_both_labels_only_swaps():
+    """Four patients, all with both labels: 16 ways, of which two separate as the labels do."""
+    first, second = np.full((4, 1), 1.0), np.zeros((4, 1))
+    pairs = [(0, 2), (1, 1), (2, 0), (3, 3)]
+    swapped = corrected_p(first, second, 4000, pairs)
+    assert swapped[0] == pytest.approx(2 / 16, abs=0.02)
+    assert corrected_p(first, second, 4000)[0] == pytest.approx(2 / 70, abs=0.02)
+
+
 def test_pixels_without_spread_never_differ():
     first, second = np.zeros((4, 3)), np.zeros((5, 3))
     assert (corrected_p(first, second, 50) == 1).all()

@@ -184,6 +184,7 @@ def test_a_difference_beyond_chance_is_tested_and_outlined(diff):
     rows = write_images("left", range(8)) + write_images("right", range(8, 16))
     result = diff(write_manifest(rows), "--permutations", 199, "-o", "out")
     assert result.code == 0, result.stderr
+    assert "no patient is known: the permutations take images for independent" in result.stderr
     (record,) = result.records()
     chance = array(record, "p_values")
     assert chance.shape == (32, 32)
@@ -201,3 +202,17 @@ def test_a_test_needs_two_images_of_every_class(diff, rows):
     result = diff(write_manifest(rows), "--permutations", 9, "-o", "out")
     assert result.code == 5
     assert "two images or more of every class" in result.stderr
+
+
+def test_a_test_needs_two_patients_of_every_class_where_they_are_known(diff, rows):
+    text = "path,label,patient\n"
+    text += "".join(
+        f"{path},{label},{label[0]}{place % 2}\n" for place, (path, label) in enumerate(rows[:4])
+    )
+    Path("patients.csv").write_text(text + f"{rows[4][0]},right,r1\n")
+    (record,) = diff("patients.csv", "-o", "out").records()
+    assert (record["n_a"], record["n_b"]) == (3, 2)
+    assert (record["patients_a"], record["patients_b"]) == (2, 1)
+    result = diff("patients.csv", "--permutations", 9, "-o", "tested")
+    assert result.code == 5
+    assert "two patients or more of every class" in result.stderr

@@ -20,33 +20,56 @@ GRID = 32  # side of the maps that are kept for the permutation test: 4 kB an im
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image file and its class."""
+    """An image file, its class, and the patient where a manifest tells."""
 
     path: str
     label: str
+    patient: str | None = None
 
 
 @dataclass(frozen=True)
 class ClassAverage:
     """The images of a class and their self-similarity maps, summed up.
 
-    Nothing else is kept but, for the permutation test, the maps on a coarse grid.
+    Nothing else is kept but who the patients are and, for the permutation test, the maps on a
+    coarse grid.
     """
 
     image: Moments = field(default_factory=Moments)  # of the views, [S, S, 3] in 0..255
     maps: dict[str, Moments] = field(default_factory=dict)  # by normalisation
     coarse: list[np.ndarray] = field(default_factory=list)  # [GRID * GRID] float32 each
+    patients: list[str | None] = field(default_factory=list)  # of each image
 
     @property
     def count(self) -> int:
         """How many images there were."""
         return self.image.count
 
-    def add(self, pixels: np.ndarray, saliency: np.ndarray) -> None:
-        """Take one image and its map into account, under every normalisation."""
+    @property
+    def units(self) -> list[tuple[str, str | int]]:
+        """What each image counts for: its patient, or itself where nobody knows whose it is."""
+        return [
+            ("image", place) if patient is None else ("patient", patient)
+            for place, patient in enumerate(self.patients)
+        ]
+
+    def unit_means(self) -> tuple[list[tuple[str, str | int]], np.ndarray]:
+        """The units, and the mean of each one's kept maps, [U, GRID * GRID]."""
+        places: dict[tuple[str, str | int], int] = {}
+        rows = np.array([places.setdefault(unit, len(places)) for unit in self.units])
+        sums = np.zeros((len(places), len(self.coarse[0])))
+        np.add.at(sums, rows, np.stack(self.coarse))
+        return list(places), sums / np.bincount(rows)[:, None]
+
+    def add(self, pixels: np.ndarray, saliency: np.ndarray, patient: str | None = None) -> None:
+        """Take one image and its map into account, under every normalisation.
+
+        Images of one patient come one after another.
+        """
+        self.patients.append(patient)
         self.image.add(pixels.astype(np.float64))
         for how, moments in self.maps.items():
-            moments.add(normalize(saliency, how))
+            moments.add(normalize(saliency, how), patient)
 
     def keep(self, saliency: np.ndarray, how: str) -> None:
         """Keep one map on a grid of at most GRID x GRID cells, averaged within the cells."""
@@ -83,7 +106,8 @@ def average_classes(
         samples = make_samples(how.embedder, inputs, len(items))
         for (item, reading), sample in zip(batch, samples, strict=True):
             saliency = how.method(how.embedder, sample, sample).saliency.numpy()
-            averages[item.label].add(reading.view.pixels, saliency)
+            patient = item.patient or reading.picture.columns.get("patient") or None
+            averages[item.label].add(reading.view.pixels, saliency, patient)
             if how.keep is not None:
                 averages[item.label].keep(saliency, how.keep)
             advance()

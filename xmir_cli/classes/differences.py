@@ -56,10 +56,26 @@ class Averages:
         """The corrected p-values of the difference on the coarse grid, None without a test."""
         if not self.permutations:
             return None
-        maps = [np.stack(self.classes[label].coarse) for label in (first, second)]
-        values = corrected_p(maps[0], maps[1], self.permutations)
+        (units, maps), (others, other_maps) = (
+            self.classes[label].unit_means() for label in (first, second)
+        )
+        both = [
+            (units.index(unit), place)
+            for place, unit in enumerate(others)
+            if unit[0] == "patient" and unit in units
+        ]
+        values = corrected_p(maps, other_maps, self.permutations, both)
         side = math.isqrt(len(values))
         return values.reshape(side, side)
+
+    @property
+    def knows_patients(self) -> bool:
+        """Whether it is known of any image whose it is."""
+        return any(any(each.patients) for each in self.classes.values())
+
+    def units(self, label: str) -> int:
+        """How many independent units a class has: patients where they are known, else images."""
+        return len(set(self.classes[label].units))
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -92,8 +108,7 @@ def write_figure(averages: Averages, path: Path, title: str) -> None:
     means = [averages.mean(label) for label in averages.classes]
     largest, signed = scale(np.stack(means)), _largest_difference(averages)
     name = choose_colormap(np.stack(means))
-    counts = [f"{label} (n = {each.count})" for label, each in averages.classes.items()]
-    captions = dict(zip(averages.classes, counts, strict=True))
+    captions = {label: f"{label} ({_count(averages, label)})" for label in averages.classes}
     rows = [
         PanelRow(
             "Average image",
@@ -120,6 +135,11 @@ def write_figure(averages: Averages, path: Path, title: str) -> None:
         ),
     ]
     _save(figure(rows, max(2, len(captions))), path)
+
+
+def _count(averages: Averages, label: str) -> str:
+    patients = f", {averages.units(label)} patients" if averages.knows_patients else ""
+    return f"n = {averages.classes[label].count}{patients}"
 
 
 def _largest_difference(averages: Averages) -> float:
@@ -151,10 +171,17 @@ def _write_difference(
         "class_b": second,
         "n_a": averages.classes[first].count,
         "n_b": averages.classes[second].count,
+        **_patients(averages, pair),
         "overlay": str(picture),
         **{key: str(path) for key, (path, _) in files.items()},
         **tested,
     }
+
+
+def _patients(averages: Averages, pair: tuple[str, str]) -> Record:
+    if not averages.knows_patients:
+        return {}
+    return dict(zip(("patients_a", "patients_b"), map(averages.units, pair), strict=True))
 
 
 def _write_chance(averages: Averages, pair: tuple[str, str], path: Path, side: int) -> Record:

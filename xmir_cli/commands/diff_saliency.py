@@ -24,7 +24,8 @@ class DiffSaliency:
 
     Averages the self-similarity maps of every class, takes the signed differences of the averages
     and draws all of them, beside the average image of every class, in figure.png. One record a pair
-    of classes. Needs a manifest with a 'label' column.
+    of classes. Needs a manifest with a 'label' column; a 'patient' column tells which images are
+    not independent.
     """
 
     images: options.Images
@@ -60,7 +61,8 @@ class DiffSaliency:
             "--permutations",
             min=0,
             help="Test each difference against this many permutations of the labels, corrected "
-            "over the whole map; 0 does not. 1000 is usual. Lines enclose p < 0.05.",
+            "over the whole map; 0 does not. 1000 is usual. Lines enclose p < 0.05. Where patients "
+            "are known, they are what is permuted, by the mean of their maps.",
         ),
     ] = 0
     where: options.Where = None

@@ -33,9 +33,12 @@ def run(asked: DiffSaliency) -> Records:
     how = Averaging(embedder, method, normalizations, tested, asked.jobs)
     with console.progress("explaining", len(items)) as bar:
         found = average_classes(items, how, skips, bar.advance)
-    if asked.permutations and min(each.count for each in found.values()) < 2:
-        raise DataError("`permutations`: expected two images or more of every class")
     averages = Averages(found, asked.normalize, asked.alpha, asked.permutations)
+    if asked.permutations and min(map(averages.units, found)) < 2:
+        unit = "patients" if averages.knows_patients else "images"
+        raise DataError(f"`permutations`: expected two {unit} or more of every class")
+    if asked.permutations and not averages.knows_patients:
+        console.note("no patient is known: the permutations take images for independent")
     write_classes(averages, asked.output)
     records = write_differences(averages, asked.output)
     write_figure(averages, asked.figure, f"{name}, normalised {asked.normalize}")
@@ -51,12 +54,13 @@ def run(asked: DiffSaliency) -> Records:
 
 
 def _labelled(items: Sequence[Item], classes: str | None) -> list[LabelledImage]:
-    """The items of the classes asked for, class after class in that order."""
+    """The items of the classes asked for, class after class in that order, patient by patient."""
     by_label: dict[str, list[LabelledImage]] = {}
     for item in items:
         label = item.columns.get("label")
         if label:
-            by_label.setdefault(label, []).append(LabelledImage(item.path, label))
+            patient = item.columns.get("patient") or None
+            by_label.setdefault(label, []).append(LabelledImage(item.path, label, patient))
     if not by_label:
         raise DataError(
             "no image has a label", "Name a CSV, TSV or Parquet manifest with a 'label' column."
@@ -70,4 +74,12 @@ def _labelled(items: Sequence[Item], classes: str | None) -> list[LabelledImage]
         raise SettingError(
             "classes", f"expected two or more, found {wanted[0]}", f"There: {there}."
         )
-    return [item for label in wanted for item in by_label[label]]
+    return [item for label in wanted for item in _by_patient(by_label[label])]
+
+
+def _by_patient(items: Sequence[LabelledImage]) -> list[LabelledImage]:
+    """The items, those of one patient together; otherwise in their order."""
+    places: dict[str | None, int] = {}
+    for item in items:
+        places.setdefault(item.patient, len(places))
+    return sorted(items, key=lambda item: places[item.patient])

@@ -20,6 +20,13 @@ class DifferenceRecord:
     class_b: str | None = key(TEXT, "the class whose map is subtracted")
     n_a: int | None = key(WHOLE, "images of the first class")
     n_b: int | None = key(WHOLE, "images of the second class")
+    patients_a: int | None = key(
+        WHOLE,
+        "patients of the first class, who then are the unit of its errors and permutations; an "
+        "image of nobody counts as one",
+        when="patients are known",
+    )
+    patients_b: int | None = key(WHOLE, "patients of the second class", when="patients are known")
     overlay: str | None = key(PATH, "the difference drawn on the mean image of both")
     saliency: str | None = key(PATH, "the difference: .npy, float32 [H, W]")
     standard_error: str | None = key(PATH, "its standard error at each pixel")
