@@ -57,6 +57,26 @@ def test_error_stays_within_the_tolerance_and_is_stated(tolerance, deep, samples
     assert "error" not in exact.details
 
 
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_the_map_is_off_by_no_more_than_the_help_says(alike, distance, deep, samples):
+    tolerance = 1e-2
+    target, _, explained = samples()
+    target = explained if alike else target
+    apart = float((target.embedding - explained.embedding).norm())
+    most = {
+        "cosine": tolerance,
+        "euclidean": min(tolerance / (apart or 1e-9), (2 * tolerance) ** 0.5),
+    }
+    maps = [
+        Method(window_size=8, stride=4, distance=distance, **settings)(
+            deep, target, explained
+        ).saliency
+        for settings in ({}, {"similarity_tolerance": tolerance})
+    ]
+    assert float((maps[0] - maps[1]).abs().max()) <= most[distance]
+
+
 def test_tolerance_leaves_out_far_changes(deep, samples, monkeypatch):
     seen = []
     original = hidden.embed_hidden

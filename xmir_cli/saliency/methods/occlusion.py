@@ -40,7 +40,10 @@ class Method:
     similarity_tolerance: Annotated[
         float,
         "error in a similarity that is worth the speed, such as 1e-4: changes far from a window "
-        "are left out as long as windows computed exactly stay within half of it; 0 is exact",
+        "are left out as long as windows computed exactly stay within half of it; 0 is exact. "
+        "It bounds similarities: a value of the map may be off by as much with cosine, with "
+        "euclidean by about it over the pair's distance, at most the root of twice it (0.014 of "
+        "1e-4)",
     ] = 0.0
     budget: Annotated[
         float,
