@@ -88,9 +88,10 @@ Window = Annotated[
     str | None,
     typer.Option(
         "--window",
-        metavar="auto|C,W|minmax|pLOW,HIGH",
-        help="Grey values of DICOM files from black to white: the file's own window (auto; without "
-        "one minmax), centre and width, extremes, or percentiles. Travels with the model.",
+        metavar="auto|bits:N|minmax|pLOW,HIGH|C,W",
+        help="Black and white of DICOM, and of PNG and TIFF of more than 8 bits: as the file says "
+        "or its values suggest (auto), 0 and 2^N - 1, extremes, percentiles, or centre and width. "
+        "Travels with the model.",
     ),
 ]
 Device = Annotated[

@@ -154,14 +154,23 @@ def test_monochrome1_is_inverted_after_the_window():
         ("minmax", [0, 100, 200, 300, 400, 4095]),
         ("200,101", [0, 0, 127.5 + 0.5 * 2.55, 255, 255, 255]),
         ("p0,80", [0, 100, 200, 300, 400, 401]),
+        ("bits:13", [0, 100, 200, 300, 400, 4095]),
+        ("bits:9", [0, 100, 200, 300, 400, 4095]),
     ],
 )
 def test_the_window_asked_for_is_used(window, expected):
     shown = grey(decode_bytes(saved(made(VALUES, WindowCenter=1, WindowWidth=1)), "", window))
-    limits = {"minmax": 4095, "p0,80": 400}
+    limits = {"minmax": 4095, "p0,80": 400, "bits:13": 8191, "bits:9": 511}
     if window in limits:
         expected = np.clip(np.array(expected) * 255 / limits[window], 0, 255)
     assert np.allclose(shown.ravel(), np.clip(expected, 0, 255), atol=0.01)
+
+
+def test_a_scale_that_clips_says_so_and_leaves_eight_bits_alone():
+    assert decode_bytes(saved(made(VALUES)), "", "bits:12").done == ("window 0..4095",)
+    assert decode_bytes(saved(made(VALUES)), "", "bits:9").done == ("window 0..511", "clipped")
+    shallow = made((VALUES // 16).astype(np.uint8), BitsAllocated=8, BitsStored=8, HighBit=7)
+    assert np.array_equal(grey(decode_bytes(saved(shallow), "", "bits:12")), VALUES // 16)
 
 
 def test_signed_pixels_are_rescaled_before_the_window():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xmir_cli.images.window import Function, Voi, apply_window, find_limits, stretch
+from xmir_cli.images.window import Function, Voi, apply_choice, apply_window, find_limits, stretch
 
 
 def by_the_standard(x: float, c: float, w: float, function: Function) -> float:
@@ -63,3 +63,17 @@ def test_limits_are_percentiles():
     assert find_limits(values) == (0, 100)
     assert find_limits(values, 5, 90) == (5, 90)
     assert find_limits(np.array([])) == (0, 0)
+
+
+def test_a_chosen_width_counts_steps_of_whole_numbers_but_not_of_fractions():
+    whole, fractions = np.array([0, 50, 100]), np.array([0, 0.5, 1])
+    assert apply_choice(whole, whole, "50.5,101")[0].tolist() == [0, 127.5, 255]
+    assert apply_choice(fractions, fractions, "0.5,1", whole=False)[0].tolist() == [0, 127.5, 255]
+    assert apply_choice(fractions, fractions, "0.5,0.5")[0].tolist() == [0, 127.5, 255]
+
+
+def test_large_whole_numbers_keep_their_steps():
+    values = np.array([3_000_000_000, 3_000_000_001, 3_000_000_003], np.uint32)
+    shown, done = apply_choice(values, values, "minmax")
+    assert shown.tolist() == [0, 85, 255]
+    assert done == ["window 3000000000..3000000003"]

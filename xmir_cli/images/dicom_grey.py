@@ -7,7 +7,7 @@ import numpy as np
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
-from xmir_cli.images.window import Function, Voi, apply_window, find_limits, stretch
+from xmir_cli.images.window import Function, Voi, apply_choice, apply_window, stretch
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileDataset
@@ -64,21 +64,13 @@ def _to_modality(dataset: "FileDataset", raw: np.ndarray, index: int) -> tuple[n
 def _apply(
     dataset: "FileDataset", values: np.ndarray, padding: np.ndarray, index: int, window: str
 ) -> tuple[np.ndarray, list[str]]:
-    if window == "auto":
+    shallow = window.startswith("bits:") and int(dataset.get("BitsStored") or 16) <= 8
+    if window == "auto" or shallow:
         shown = _as_the_file_says(dataset, values, index)
         if shown is not None:
             return shown
         window = "minmax"
-    image = values[~padding]
-    if window == "minmax":
-        low, high = find_limits(image)
-    elif window.startswith("p"):
-        first, second = (float(part) for part in window[1:].split(","))
-        low, high = find_limits(image, first, second)
-    else:
-        center, width = (float(part) for part in window.split(","))
-        return apply_window(values, Voi(center, width)), [f"window {center:g},{width:g}"]
-    return stretch(values, low, high), [f"window {low:g}..{high:g}"]
+    return apply_choice(values, values[~padding], window)
 
 
 def _as_the_file_says(

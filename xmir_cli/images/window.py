@@ -1,4 +1,4 @@
-"""Grey values of any range become 0..255: the VOI arithmetic of DICOM.
+"""Values of any range become 0..255: the VOI arithmetic of DICOM, and the windows users choose.
 
 Source: DICOM PS3.3 2024e, C.11.2.1.2 (windows) and C.11.2.1.3 (functions).
 """
@@ -40,12 +40,52 @@ def apply_window(values: np.ndarray, voi: Voi) -> np.ndarray:
     return stretch(values, low, high)
 
 
+def apply_choice(
+    values: np.ndarray, image: np.ndarray, window: str, whole: bool = True
+) -> tuple[np.ndarray, list[str]]:
+    """Values of any shape as float32 in 0..255 by a window that was chosen, and what was done.
+
+    Args:
+        values: Any numbers, as stored or in modality units.
+        image: Those of them [N] that show something: their extremes and percentiles count.
+        window: As `Preprocessing.window` has it, but auto.
+        whole: Whether the numbers are grey steps, so that a width counts them as DICOM does.
+    """
+    if window.startswith("bits:"):
+        low, high = 0.0, 2.0 ** int(window[5:]) - 1
+        first, last = find_limits(image)
+        done = [
+            f"window {format_range(low, high)}",
+            *(["clipped"] if first < low or last > high else []),
+        ]
+        return stretch(values, low, high), done
+    if window == "minmax":
+        low, high = find_limits(image)
+    elif window.startswith("p"):
+        low, high = find_limits(image, *(float(part) for part in window[1:].split(",")))
+    else:
+        center, width = (float(part) for part in window.split(","))
+        function: Function = "LINEAR" if whole and width >= 1 else "LINEAR_EXACT"
+        shown = apply_window(values, Voi(center, width, function))
+        return shown, [f"window {center:g},{width:g}"]
+    return stretch(values, low, high), [f"window {format_range(low, high)}"]
+
+
 def stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Values [H, W] as float32 with `low` at 0 and `high` at 255; all 0 when they are equal."""
+    """Values of any shape as float32, `low` at 0 and `high` at 255; all 0 when they are equal."""
     if not high > low:
         return np.zeros(values.shape, np.float32)
-    scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    return np.clip(scaled, 0, 255, out=scaled)
+    # float32 would blur the steps of large whole numbers
+    large = values.dtype.itemsize > (2 if values.dtype.kind in "iu" else 4)
+    scaled: np.ndarray = values.astype(np.float64 if large else np.float32)
+    scaled -= low
+    scaled *= 255 / (high - low)
+    return np.clip(scaled, 0, 255, out=scaled).astype(np.float32, copy=False)
+
+
+def format_range(low: float, high: float) -> str:
+    """`0..4095`, `-0.5..1.25`: as it is said what became black and white."""
+    return "..".join(f"{x:.0f}" if x == int(x) else f"{x:g}" for x in (low, high))
 
 
 def find_limits(values: np.ndarray, low: float = 0, high: float = 100) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from xmir_cli.wire.records import Record
 INTERPOLATIONS = ("bilinear", "bicubic")
 JPEGS = ("full", "reduced")
 VIEWS = ("crop", "pad", "squash")
+DEEP, BITS_LIMIT = 9, 32  # of pictures whose greys need a scale: fewer are for the eye
 SPARE = 2  # reduced pictures are still so many times as large as what they are resized to
 
 
@@ -28,7 +29,7 @@ class Preprocessing:
     interpolation: str = "bilinear"  # bilinear | bicubic
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of values in [0, 1]
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    window: str = "auto"  # of DICOM greys: auto | minmax | CENTRE,WIDTH | pLOW,HIGH
+    window: str = "auto"  # of deep greys: auto | bits:N | minmax | pLOW,HIGH | CENTRE,WIDTH
     jpeg: str = "full"  # full | reduced: decoded at a part of its size where that will do
     view: str = "crop"  # crop | pad | squash
 
@@ -96,17 +97,21 @@ class ModelSpec:
 
 
 def check_window(window: str) -> str:
-    """The window, when it is one: auto, minmax, CENTRE,WIDTH or pLOW,HIGH; else ValueError."""
-    if window not in {"auto", "minmax"}:
+    """The window, when it is one of `Preprocessing.window`; else ValueError."""
+    bits = re.fullmatch(r"bits:(\d{1,2})", window)
+    if bits is not None:
+        if not DEEP <= int(bits[1]) <= BITS_LIMIT:
+            raise ValueError(f"expected {DEEP} to {BITS_LIMIT} bits")
+    elif window not in {"auto", "minmax"}:
         number = r"(-?\d+(?:\.\d+)?)"
         match = re.fullmatch(rf"(p?){number},{number}", window)
         if match is None:
-            raise ValueError("expected auto, minmax, CENTRE,WIDTH or pLOW,HIGH")
+            raise ValueError("expected auto, minmax, CENTRE,WIDTH, pLOW,HIGH or bits:N")
         first, second = float(match[2]), float(match[3])
         if match[1] and not 0 <= first < second <= 100:
             raise ValueError("expected percentiles LOW < HIGH in 0..100")
-        if not match[1] and second < 1:
-            raise ValueError("expected a width of at least 1")
+        if not match[1] and second <= 0:
+            raise ValueError("expected a width above 0")
     return window
 
 
