@@ -131,7 +131,9 @@ def _text_values(path: Path, column: str) -> list[str]:
 def _text_rows(table: Path) -> "Iterator[DictReader[str]]":
     from csv import DictReader
 
-    with table.open(encoding="utf-8-sig", newline="") as file:
+    from xmir_cli.store.regular import open_regular
+
+    with io.TextIOWrapper(open_regular(table), "utf-8-sig", newline="") as file:
         yield DictReader(file, delimiter=_DELIMITERS[table.suffix])
 
 

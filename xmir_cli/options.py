@@ -7,6 +7,7 @@ import typer
 
 from xmir_cli.completion import complete_architectures, complete_methods, complete_where
 from xmir_cli.model.sources import known_names
+from xmir_cli.wire.ranges import LARGEST_HEAD, LARGEST_INPUT
 
 Images = Annotated[
     list[str],
@@ -54,10 +55,15 @@ Weights = Annotated[
 ]
 Head = Annotated[
     int | None,
-    typer.Option("--head", min=1, help="Add a linear head of this size (256 in the paper)."),
+    typer.Option(
+        "--head", min=1, max=LARGEST_HEAD, help="Add a linear head of this size (256 in the paper)."
+    ),
 ]
 InputSize = Annotated[
-    int | None, typer.Option("--input-size", min=8, help="Side of the network's input, pixels.")
+    int | None,
+    typer.Option(
+        "--input-size", min=8, max=LARGEST_INPUT, help="Side of the network's input, pixels."
+    ),
 ]
 Resize = Annotated[
     int | None,

@@ -31,6 +31,12 @@ LINES = {
     "byte order mark": b'\xef\xbb\xbf{"CANARYPHI": 1}',
     "half a character": b'{"query": "\\ud800CANARYPHI", "retrieved": 1}',
     "NUL": b'{"query": "CANARYPHI\\u0000", "retrieved": "\\u0000"}',
+    "huge number": b'{"CANARYPHI": 1' + b"0" * 400 + b"}",
+    "a key twice": b'{"CANARYPHI": 1, "query": "a", "query": "b"}',
+    "huge input": b'{"query": "a", "retrieved": "b", "saliency": "c", "model": {"architecture": '
+    b'"CANARYPHI", "weights": "random:0", "head": null, "weights_sha256": "", "preprocessing": '
+    b'{"input_size": 99999999, "resize": 99999999, "interpolation": "bilinear", "mean": [0, 0, 0], '
+    b'"std": [1, 1, 1]}}}',
     "other types": b'{"query": ["CANARYPHI"], "retrieved": {"a": 1}, "similarity": "x"}',
 }
 

@@ -1,13 +1,17 @@
 import io
 import json
+import os
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.store.jsonl import LINE_LIMIT, Lines, open_lines, read_records
+from xmir_cli.store import jsonl
+from xmir_cli.store.jsonl import LINE_LIMIT, Lines, open_lines, read_names, read_records
+from xmir_cli.store.regular import open_regular
 
 
 def read(text: str) -> list[tuple[int, object]]:
@@ -40,6 +44,65 @@ def test_objects_and_bare_paths_come_with_their_line_numbers():
 def test_what_is_no_strict_json_is_refused_and_the_next_line_read(line: str):
     reason = "bad-record: not a JSON object"
     assert read(f'{line}\n{{"b": 2}}\n') == [(1, reason), (2, {"b": 2})]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('{"similarity": 1' + "0" * 400 + "}", "a whole number beyond 64 bits"),
+        ('{"query": "a", "query": "b"}', "the key 'query' is there twice"),
+        ('{"query": "\\ud800"}', "half of a character"),
+    ],
+)
+def test_what_readers_take_differently_is_told(line: str, why: str):
+    assert read(f'{line}\n{{"b": 2}}\n') == [(1, f"bad-record: {why}"), (2, {"b": 2})]
+
+
+def test_the_mark_of_utf_8_at_the_start_is_passed_over(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\n\xef\xbb\xbf{"a": 2}\n')
+    with open_lines(str(tmp_path / "a.jsonl")) as lines:
+        assert list(read_records(lines)) == [(1, {"a": 1}), (2, {"path": '\ufeff{"a": 2}'})]
+    assert read("\ufeffa.png\n") == [(1, {"path": "a.png"})]
+
+
+@pytest.mark.parametrize("form", ["utf-16", "utf-16-be"])
+def test_utf_16_is_named(tmp_path, form: str):
+    (tmp_path / "a.jsonl").write_bytes('\ufeff{"a": 1}\n'.encode(form))
+    with open_lines(str(tmp_path / "a.jsonl")) as lines:
+        number, error = next(read_records(lines))
+    assert (number, error.reason) == (1, "bad-record: UTF-16; expected UTF-8")
+
+
+def test_a_line_that_never_ends_ends_the_reading(monkeypatch):
+    monkeypatch.setattr(jsonl, "_PIECES", 3)
+    with pytest.raises(DataError, match="without an end"):
+        read("x" * (5 * LINE_LIMIT))
+
+
+@pytest.mark.parametrize("open_it", [open_lines, lambda name: open_regular(Path(name))])
+def test_a_pipe_without_a_writer_and_a_device_are_refused_at_once(tmp_path, open_it):
+    os.mkfifo(tmp_path / "pipe")
+    for name in (str(tmp_path / "pipe"), "/dev/zero", "/dev/null", str(tmp_path)):
+        with pytest.raises(DataError, match=f"^{name}: not a regular file$"):
+            open_it(name)
+
+
+def test_a_pipe_of_the_shell_is_read():
+    here, there = os.pipe()
+    os.write(there, b'{"a": 1}\n')
+    os.close(there)
+    with open_lines(f"/dev/fd/{here}") as lines:
+        assert [record for _, record in read_records(lines)] == [{"a": 1}]
+    os.close(here)
+
+
+def test_names_end_with_a_nul_byte(monkeypatch: pytest.MonkeyPatch):
+    data = b"a\nb\0\0" + b"x" * 300 + b"\0\xff"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert list(read_names()) == ["a\nb", "x" * 300, "\udcff"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x" * (3 * LINE_LIMIT))))
+    with pytest.raises(DataError, match="a name of more than"):
+        list(read_names())
 
 
 def test_a_line_without_end_is_passed_over_in_pieces():

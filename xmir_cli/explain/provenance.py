@@ -10,8 +10,10 @@ from xmir_cli.errors import DataError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.store.regular import DESCRIPTION_LIMIT, read_regular
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.strict import parse_json
 
 
 def made_of(embedder: Embedder, asked: Record) -> Record:
@@ -56,11 +58,11 @@ def write_provenance(path: Path, origin: Record, found: Record, saliency_sha256:
 def read_provenance(path: Path, origin: Record, saliency: Path) -> Record | None:
     """What the .json holds when it and the map are there, whole, and made of the same."""
     try:
-        content: object = json.loads(path.read_text(encoding="utf-8"))
+        content: object = parse_json(read_regular(path, DESCRIPTION_LIMIT))
         plain = json.loads(json.dumps(origin))  # tuples become lists, as when read back
         if not isinstance(content, dict) or content.get("made_of") != plain:
             return None
         fits = content.get("saliency_sha256") == sha256_file(saliency)
-    except (OSError, ValueError, RecursionError, DataError):
+    except (OSError, ValueError, DataError):
         return None
     return content if fits and {"evaluations", "details"} <= content.keys() else None

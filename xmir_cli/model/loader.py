@@ -1,5 +1,6 @@
 """The one place where a network is built, filled with weights and put on a device."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from xmir_cli.model.embedder import BATCH, Embedder
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.weights import fill, fill_with, hash_weights, read_recorded_spec
 from xmir_cli.wire.model import ModelSpec, Preprocessing, check_window
+from xmir_cli.wire.ranges import Triple, check_mean, check_std
 from xmir_cli.workarounds.glibc import keep_freed_memory
 
 DEFAULT_ARCHITECTURE = "densenet121"  # the paper's
@@ -88,11 +90,9 @@ def _described(choice: ModelChoice) -> ModelSpec:
 def _override(recipe: Preprocessing, choice: ModelChoice) -> Preprocessing:
     recipe = _resized(recipe, choice)
     if choice.mean is not None:
-        recipe = replace(recipe, mean=_numbers("mean", choice.mean))
+        recipe = replace(recipe, mean=_numbers("mean", choice.mean, check_mean))
     if choice.std is not None:
-        recipe = replace(recipe, std=_numbers("std", choice.std))
-        if min(recipe.std) <= 0:
-            raise SettingError("std", f"expected numbers above 0, found {choice.std}")
+        recipe = replace(recipe, std=_numbers("std", choice.std, check_std))
     if choice.window is not None:
         recipe = replace(recipe, window=_window(choice.window))
     return recipe
@@ -121,7 +121,7 @@ def _window(given: str) -> str:
         raise SettingError("window", f"{error}, found {given}") from None
 
 
-def _numbers(name: str, given: str) -> tuple[float, float, float]:
+def _numbers(name: str, given: str, check: Callable[[Triple], Triple]) -> Triple:
     try:
         values = [float(part) for part in given.split(",")]
     except ValueError:
@@ -130,7 +130,11 @@ def _numbers(name: str, given: str) -> tuple[float, float, float]:
         values *= 3
     if len(values) != 3:
         raise SettingError(name, f"expected one number or three with commas, found {given}")
-    return values[0], values[1], values[2]
+    try:
+        return check((values[0], values[1], values[2]))
+    except ValueError as error:
+        expected = str(error).removeprefix(f"{name}: ")
+        raise SettingError(name, f"{expected}, found {given}") from None
 
 
 def load_embedder(

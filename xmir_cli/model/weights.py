@@ -6,7 +6,6 @@ xmir's own safetensors with the ModelSpec in its header.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from xmir_cli.model.network import Network
 from xmir_cli.model.torch_files import read_torch
 from xmir_cli.store.checkpoint import read_tensors, read_tensors_header
 from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.strict import parse_json
 
 _COUNTER = "num_batches_tracked"  # BatchNorm's counter, no weight
 _CHEXNET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
@@ -46,8 +46,8 @@ def read_recorded_spec(path: str) -> ModelSpec | None:
     if not isinstance(metadata, Mapping) or "xmir.model" not in metadata:
         return None
     try:
-        data: object = json.loads(str(metadata["xmir.model"]))
-    except (ValueError, RecursionError):
+        data: object = parse_json(str(metadata["xmir.model"]))
+    except ValueError:
         raise ModelError(f"{path}: damaged checkpoint: its description is no JSON") from None
     return ModelSpec.from_json(data, path)
 

@@ -5,7 +5,6 @@ Behind each may stand which pictures of the files are meant: `#frame=2`, `#frame
 
 import glob
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from xmir_cli.errors import DataError, ItemError, SettingError
 from xmir_cli.pictures.frames import expand_frames
 from xmir_cli.pictures.identity import file_of
-from xmir_cli.store.jsonl import open_lines, read_records
+from xmir_cli.store.jsonl import open_lines, read_names, read_records
 from xmir_cli.store.manifest import ManifestRow, is_manifest, read_table
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.artifact import ArtifactRecord
@@ -189,9 +188,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 def _from_stdin(null_separated: bool) -> Iterator[Item]:
     stream = open_lines("-")
     if null_separated:
-        for name in sys.stdin.buffer.read().split(b"\0"):
-            if name:
-                yield _item(os.fsdecode(name))
+        yield from map(_item, read_names())
         return
     for number, record in read_records(stream):
         if isinstance(record, ItemError):

@@ -21,7 +21,7 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.scoring.controls import Controls
 from xmir_cli.scoring.tasks import TargetPair, Task, attempt
-from xmir_cli.store.arrays import read_array
+from xmir_cli.store.arrays import MAP_LIMIT, read_array
 from xmir_cli.wire.checks import check_identity, check_similarity
 from xmir_cli.wire.model import ModelSpec
 
@@ -208,7 +208,7 @@ def read_input(embedder: Embedder, path: str) -> Input:
 
 def read_map(path: str, size: int) -> Tensor:
     """The saliency map [size, size] at `path`; raises ItemError or DataError."""
-    saliency = read_array(Path(path))
+    saliency = read_array(Path(path), MAP_LIMIT)
     if saliency.shape != (size, size):
         raise ItemError(
             Cause.WRONG_SIZE,

@@ -13,9 +13,11 @@ import numpy as np
 
 from xmir_cli.errors import DataError
 from xmir_cli.store.atomic import atomic_file
-from xmir_cli.store.regular import open_regular
+from xmir_cli.store.regular import open_regular, refuse_larger
 
 _HEADER_LIMIT = 10_000  # characters
+_LIMIT = 4 << 30  # bytes of vectors
+MAP_LIMIT = 256 << 20  # bytes of a map or mask: 4096 x 4096 float64 and as much again
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -70,13 +72,14 @@ def write_blocks(
             file.write(np.ascontiguousarray(block, kind).reshape(-1).view(np.uint8).data)
 
 
-def read_array(path: Path) -> np.ndarray:
+def read_array(path: Path, limit: int = _LIMIT) -> np.ndarray:
     """The array in a `.npy` file, C-contiguous and in this machine's byte order.
 
     Raises DataError, before any memory is taken, unless it holds real numbers and exactly the bytes
-    that its header announces; and when a number is NaN or infinite.
+    that its header announces, `limit` at the most; and when a number is NaN or infinite.
     """
     with open_regular(path) as file:
+        refuse_larger(path, file, limit)
         shape, fortran, kind = _header(path, file)
         values = np.fromfile(file, kind, math.prod(shape))
     array = values.reshape(shape, order="F" if fortran else "C")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from xmir_cli.errors import DataError, ModelError
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.regular import open_regular
+from xmir_cli.wire.strict import parse_json
 
 if TYPE_CHECKING:
     import torch
@@ -123,11 +124,11 @@ def _header(file: BinaryIO, path: Path) -> dict[str, object]:
     if not 2 <= length <= min(size - 8, _HEADER_LIMIT):
         raise ModelError(f"{path}: not a safetensors file, or cut short")
     try:
-        header: object = json.loads(file.read(length))
+        header: object = parse_json(file.read(length))
         if not isinstance(header, dict) or not _is_text_map(header.get(METADATA, {})):
             raise TypeError
         end = _check_entries(header)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         raise ModelError(f"{path}: damaged safetensors header") from None
     if end != size - 8 - length:
         found = size - 8 - length

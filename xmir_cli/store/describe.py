@@ -1,6 +1,5 @@
 """What a file is and what made it, read from headers and footers as far as they tell."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -18,8 +17,9 @@ from xmir_cli.store.embedding_table import EMBEDDING, EMBEDDINGS_SCHEMA, Embeddi
 from xmir_cli.store.embeddings import read_embeddings
 from xmir_cli.store.features import FEATURE_COLUMN
 from xmir_cli.store.manifest import is_manifest, read_table
-from xmir_cli.store.regular import open_regular
+from xmir_cli.store.regular import DESCRIPTION_LIMIT, open_regular, read_regular
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.strict import parse_json
 
 _GROUPS = ("label", "split")  # columns whose values are counted
 _GROUPS_SHOWN = 20
@@ -109,7 +109,10 @@ def _array(path: Path) -> Record:
         }
     beside = path.with_suffix(".json")
     if beside.is_file():
-        record |= {"kind": "saliency", "made_by": _object(beside, beside.read_bytes())}
+        record |= {
+            "kind": "saliency",
+            "made_by": _object(beside, read_regular(beside, DESCRIPTION_LIMIT)),
+        }
     return record
 
 
@@ -134,8 +137,8 @@ _KINDS = {"xmir.checkpoint/1": "checkpoint", "xmir.training/1": "training state"
 
 def _object(path: Path, text: bytes) -> Record:
     try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError):
+        value: object = parse_json(text)
+    except ValueError:
         value = None
     if not isinstance(value, dict):
         raise DataError(f"{path}: damaged metadata")

@@ -19,6 +19,7 @@ from xmir_cli.store.features import (
     shape_text,
 )
 from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.strict import parse_json
 from xmir_cli.workarounds.pyarrow import leave_pandas_out
 
 leave_pandas_out()  # every command that reads or writes tables imports this file
@@ -119,10 +120,10 @@ def check_schema(where: str, schema: pa.Schema) -> Header:
     model, rows = metadata.pop("model", ""), metadata.pop("rows", "")
     shape = metadata.pop("features", None)
     try:
-        spec = ModelSpec.from_json(json.loads(model), where)
+        spec = ModelSpec.from_json(parse_json(model), where)
         features = None if shape is None else parse_shape(shape)
         return Header(int(rows), _dim(where, schema), spec, metadata, features)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise DataError(f"{where}: damaged metadata") from None
 
 

@@ -5,7 +5,6 @@ Between pipes the same table is an Arrow IPC stream, for Parquet cannot be read 
 
 import io
 import itertools
-import json
 import os
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ from xmir_cli.store.embedding_readers import read_parquet, read_parts, read_stre
 from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, to_table, to_tables
 from xmir_cli.store.regular import open_regular
 from xmir_cli.wire.schemas.artifact import ArtifactRecord
+from xmir_cli.wire.strict import parse_json
 
 __all__ = [
     "Embeddings",
@@ -177,8 +177,8 @@ def _from_file(path: Path) -> Embeddings:
 
 def _from_receipt(line: bytes, where: str) -> Embeddings:
     try:
-        record: object = json.loads(line)
-    except (ValueError, RecursionError):
+        record: object = parse_json(line)
+    except ValueError:
         record = None
     if not isinstance(record, dict) or record.get("schema") != ArtifactRecord.NAME:
         raise DataError(f"{where}: expected embeddings or the receipt of 'xmir embed'")

@@ -5,14 +5,16 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from xmir_cli.store.regular import open_regular
+
 _LENGTH = 40  # characters kept of a name that had to be changed
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9._-]{0,63}")
 _HASHED = re.compile(r".*-[0-9a-f]{16}")
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal, read piece by piece."""
-    with path.open("rb") as file:
+    """SHA-256 of a file's bytes, in hexadecimal, read piece by piece; raises DataError."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,10 +12,14 @@ from typing import Self, TextIO, cast
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.regular import open_source
 from xmir_cli.wire.places import localize
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.strict import AmbiguousError, parse_json
 
 LINE_LIMIT = 1 << 20  # characters
+_PIECES = 1000  # of a line that is passed over
+_UTF16 = ("\udcff\udcfe", "\udcfe\udcff")  # the marks of UTF-16 as the lines show them
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,13 @@ class Lines:
 
 
 def open_lines(source: str) -> Lines:
-    """The lines of the file `source`, `-` for standard input; DataError when that is closed."""
+    """The lines of the file `source`, `-` for standard input.
+
+    Raises DataError when that is closed, and for a file that cannot be read.
+    """
     if source != "-":
-        stream = Path(source).open(encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 # see Lines
+        file = open_source(Path(source))
+        stream = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape")
         return Lines(stream, os.path.dirname(source))  # noqa: PTH120 # "" for the current one
     if sys.stdin is None:
         raise DataError("standard input is closed")
@@ -51,7 +58,7 @@ def read_records(lines: Lines) -> Iterator[tuple[int, Record | ItemError]]:
     A line that does not start with `{` is an image path and becomes `{"path": LINE}`. Empty lines
     are passed over. Relative paths are as `places.localize` says. Never holds more than one line.
     """
-    for number, line in enumerate(_limited(lines.stream), start=1):
+    for number, line in enumerate(_unmarked(lines.stream), start=1):
         if isinstance(line, ItemError):
             yield number, line
         elif line.strip():
@@ -61,6 +68,22 @@ def read_records(lines: Lines) -> Iterator[tuple[int, Record | ItemError]]:
             yield number, record
 
 
+def read_names() -> Iterator[str]:
+    """The names on standard input, each with a NUL byte behind it.
+
+    Raises DataError for one that is longer than any file's.
+    """
+    rest = b""
+    stream = cast("io.BufferedReader", sys.stdin.buffer)
+    while chunk := stream.read1(LINE_LIMIT):
+        *names, rest = (rest + chunk).split(b"\0")
+        yield from (os.fsdecode(name) for name in names if name)
+        if len(rest) > LINE_LIMIT:
+            raise DataError(f"standard input: a name of more than {LINE_LIMIT} bytes")
+    if rest:
+        yield os.fsdecode(rest)
+
+
 def write_records(path: Path, records: Iterable[Mapping[str, object]]) -> None:
     """Write JSON objects, one a line, in one atomic step."""
     with atomic_file(path) as file:
@@ -68,13 +91,27 @@ def write_records(path: Path, records: Iterable[Mapping[str, object]]) -> None:
             file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
 
 
+def _unmarked(stream: TextIO) -> Iterator[str | ItemError]:
+    """The lines, the first without the mark by which some programs say that a file is UTF-8."""
+    lines = _limited(stream)
+    for first in lines:
+        if isinstance(first, str) and first.startswith(_UTF16):
+            yield ItemError(Cause.BAD_RECORD, "UTF-16; expected UTF-8")
+        else:
+            yield first if isinstance(first, ItemError) else first.removeprefix("\ufeff")
+        break
+    yield from lines
+
+
 def _limited(stream: TextIO) -> Iterator[str | ItemError]:
     while line := stream.readline(LINE_LIMIT):
         if line.endswith("\n") or len(line) < LINE_LIMIT:
             yield line
             continue
+        pieces = 1
         while (rest := stream.readline(LINE_LIMIT)) and not rest.endswith("\n"):
-            pass
+            if (pieces := pieces + 1) > _PIECES:
+                raise DataError(f"a line of more than {_PIECES} million characters without an end")
         yield ItemError(Cause.TOO_LONG, f"a line of more than {LINE_LIMIT} characters")
 
 
@@ -82,18 +119,8 @@ def _parse(line: str) -> Record | ItemError:
     if not line.startswith("{"):
         return {"path": line}
     try:
-        value: object = json.loads(line, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError):
+        return cast("Record", parse_json(line))
+    except AmbiguousError as error:
+        return ItemError(Cause.BAD_RECORD, str(error))
+    except ValueError:
         return ItemError(Cause.BAD_RECORD, "not a JSON object")
-    return cast("Record", value)
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(constant)
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):  # 1e999 is grammatical JSON
-        raise ValueError(digits)
-    return number

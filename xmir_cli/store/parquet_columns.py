@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from xmir_cli.store.regular import open_regular
+
 
 def text_columns(path: Path) -> list[str]:
     """The names of the columns of texts; raises OSError or ValueError for no Parquet file."""
-    schema = pq.read_schema(path)
+    with open_regular(path) as file:
+        schema = pq.read_schema(file)
     return [field.name for field in schema if str(field.type) in {"string", "large_string"}]
 
 
@@ -16,7 +19,9 @@ def column_values(path: Path, column: str) -> list[str]:
 
     There are none where there is no such column.
     """
-    if column not in pq.read_schema(path).names:
-        return []
-    found = pq.read_table(path, columns=[column])[column].unique().to_pylist()
+    with open_regular(path) as file:
+        table = pq.ParquetFile(file)
+        if column not in table.schema_arrow.names:
+            return []
+        found = table.read(columns=[column])[column].unique().to_pylist()
     return sorted(str(value) for value in found if value)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from xmir_cli import __version__
 from xmir_cli.errors import DataError, ExistsError, ModelError
@@ -16,6 +16,7 @@ from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.checkpoint import METADATA, read_tensors, read_tensors_header, write_tensors
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.strict import parse_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,7 +126,7 @@ def read_run(path: Path, schema: str) -> Run:
         found = metadata.get("xmir.schema", "none")
         raise ModelError(f"{path}: expected a file of the schema {schema}, found {found}")
     try:
-        data = json.loads(metadata[_TRAINING])
+        data = cast("Mapping[str, Any]", parse_json(metadata[_TRAINING]))
         epochs = tuple(dict(epoch) for epoch in data["epochs"])
         begun = tuple((float(a), float(b), float(c)) for a, b, c in data.get("begun", ()))
         return Run(dict(data["asked"]), epochs, begun)

@@ -2,11 +2,27 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import cast
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.wire.ranges import (
+    LARGEST_GREY,
+    LARGEST_HEAD,
+    LARGEST_INPUT,
+    LARGEST_RESIZE,
+    Triple,
+    check_mean,
+    check_std,
+    read_name,
+    read_sha256,
+    read_triple,
+    read_weights,
+    read_whole,
+    read_word,
+    refuse_unknown,
+)
 from xmir_cli.wire.records import Record
 
 INTERPOLATIONS = ("bilinear", "bicubic")
@@ -27,8 +43,8 @@ class Preprocessing:
     input_size: int = 224  # pixels, side of the square that the network sees
     resize: int = 256  # pixels, a side of the picture before the square is cut from its centre
     interpolation: str = "bilinear"  # bilinear | bicubic
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of values in [0, 1]
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: Triple = (0.485, 0.456, 0.406)  # of values in [0, 1]
+    std: Triple = (0.229, 0.224, 0.225)
     window: str = "auto"  # of deep greys: auto | bits:N | minmax | pLOW,HIGH | CENTRE,WIDTH
     jpeg: str = "full"  # full | reduced: decoded at a part of its size where that will do
     view: str = "crop"  # crop | pad | squash
@@ -65,24 +81,25 @@ class ModelSpec:
             raise DataError(f"{where}: model: expected an object, found {found}")
         try:
             parts = cast("dict[str, object]", data["preprocessing"])
+            refuse_unknown("preprocessing", parts, [each.name for each in fields(Preprocessing)])
             preprocessing = Preprocessing(
-                input_size=_integer(parts["input_size"]),
-                resize=_integer(parts["resize"]),
-                interpolation=_one_of(parts["interpolation"], INTERPOLATIONS),
-                mean=_triple(parts["mean"]),
-                std=_triple(parts["std"]),
+                input_size=read_whole("input_size", parts["input_size"], LARGEST_INPUT),
+                resize=read_whole("resize", parts["resize"], LARGEST_RESIZE),
+                interpolation=read_word(parts["interpolation"], INTERPOLATIONS),
+                mean=check_mean(read_triple("mean", parts["mean"])),
+                std=check_std(read_triple("std", parts["std"])),
                 # once there was none of these
                 window=check_window(str(parts.get("window", "auto"))),
-                jpeg=_one_of(parts.get("jpeg", "full"), JPEGS),
-                view=_one_of(parts.get("view", "crop"), VIEWS),
+                jpeg=read_word(parts.get("jpeg", "full"), JPEGS),
+                view=read_word(parts.get("view", "crop"), VIEWS),
             )
             head = data["head"]
             return ModelSpec(
-                architecture=str(data["architecture"]),
-                weights=str(data["weights"]),
-                head=None if head is None else _integer(head),
+                architecture=read_name("architecture", data["architecture"]),
+                weights=read_weights(data["weights"]),
+                head=None if head is None else read_whole("head", head, LARGEST_HEAD),
                 preprocessing=preprocessing,
-                weights_sha256=str(data["weights_sha256"]),
+                weights_sha256=read_sha256(data["weights_sha256"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{where}: model: not the description of a model ({error})") from None
@@ -98,38 +115,23 @@ class ModelSpec:
 
 def check_window(window: str) -> str:
     """The window, when it is one of `Preprocessing.window`; else ValueError."""
-    bits = re.fullmatch(r"bits:(\d{1,2})", window)
+    bits = re.fullmatch(r"bits:([0-9]{1,2})", window)
     if bits is not None:
         if not DEEP <= int(bits[1]) <= BITS_LIMIT:
             raise ValueError(f"expected {DEEP} to {BITS_LIMIT} bits")
     elif window not in {"auto", "minmax"}:
-        number = r"(-?\d+(?:\.\d+)?)"
+        number = r"(-?[0-9]+(?:\.[0-9]+)?)"
         match = re.fullmatch(rf"(p?){number},{number}", window)
         if match is None:
             raise ValueError("expected auto, minmax, CENTRE,WIDTH, pLOW,HIGH or bits:N")
         first, second = float(match[2]), float(match[3])
+        if max(abs(first), abs(second)) > LARGEST_GREY:
+            raise ValueError(f"expected numbers up to {LARGEST_GREY:g}")
         if match[1] and not 0 <= first < second <= 100:
             raise ValueError("expected percentiles LOW < HIGH in 0..100")
         if not match[1] and second <= 0:
             raise ValueError("expected a width above 0")
     return window
-
-
-def _one_of(value: object, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"expected {' or '.join(allowed)}, found {value!r}")
-    return str(value)
-
-
-def _integer(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"expected a whole number, found {value!r}")
-    return value
-
-
-def _triple(value: object) -> tuple[float, float, float]:
-    first, second, third = cast("list[float]", value)
-    return float(first), float(second), float(third)
 
 
 def need_model(model: ModelSpec | None) -> ModelSpec:

@@ -4,6 +4,7 @@ A schema is a frozen dataclass: a field a key, made by `key`, and `record`, the 
 came. `read_view` checks each key once, so that the same fault has the same words everywhere.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Protocol, TypeVar, cast
@@ -98,7 +99,7 @@ def name_kind(value: object, kind: Kind | None = None) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return f"{value:.6g}"
+        return f"{value:.6g}" if _is_number(value) else "no number of 64 bits"
     return "a string" if isinstance(value, str) else _name_container(value)
 
 
@@ -115,11 +116,14 @@ def _is_text(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is one that a float can hold; comparing also sorts out NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and _is_number(value)
 
 
 def _is_list_of(accepts: Callable[[object], bool]) -> Callable[[object], bool]:

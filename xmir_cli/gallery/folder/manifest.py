@@ -2,22 +2,27 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.protocol import GraphSettings, SearchKind
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.store.regular import DESCRIPTION_LIMIT, read_regular
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.strict import parse_json
 
 INDEX_SCHEMA = "xmir.index/1"
 NAME = "manifest.json"
 VECTORS, ITEMS, GRAPH = "vectors.npy", "items.parquet", "graph.hnsw"
 FEATURES_FILE = "features.npy"  # of its files, where the embeddings came with feature maps
+_FILES = {VECTORS, ITEMS, GRAPH, FEATURES_FILE}
+_MANY = 2**31 - 1  # rows, numbers or candidates
 AGAIN = "Build it again with 'xmir index'."
 
 
@@ -54,14 +59,13 @@ class Manifest:
 
 def read_index_manifest(folder: Path) -> Manifest:
     """The manifest of the index `folder`; raises DataError when there is none or it is damaged."""
+    if not os.path.lexists(folder / NAME):
+        raise DataError(f"{folder}: not an xmir index (no {NAME} in it)")
+    text = read_regular(folder / NAME, DESCRIPTION_LIMIT)
     try:
-        text = (folder / NAME).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"{folder}: not an xmir index (no {NAME} in it)") from None
-    try:
-        data = json.loads(text)
+        data = cast("dict[str, object]", parse_json(text))
         checksum = data.pop("checksum")
-    except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
+    except (ValueError, AttributeError, KeyError, TypeError):
         raise DataError(f"{folder / NAME}: not the manifest of an xmir index", AGAIN) from None
     if data.get("schema") != INDEX_SCHEMA:
         raise DataError(
@@ -91,20 +95,41 @@ def verify(folder: Path, name: str, manifest: Manifest) -> Path:
 
 
 def _parse(data: Mapping[str, object], where: str) -> Manifest:
+    """The manifest; raises AttributeError, KeyError, TypeError or ValueError when it is none."""
     files = cast("dict[str, dict[str, object]]", data["files"])
-    settings = cast("dict[str, int]", data["settings"])
-    recall = cast("float | None", data["recall_at_10"])
+    settings = cast("dict[str, object]", data["settings"])
+    recall = data["recall_at_10"]
+    if data["kind"] not in get_args(SearchKind) or not files.keys() <= _FILES:
+        raise ValueError
+    if recall is not None and not 0 <= cast("float", recall) <= 1:
+        raise ValueError
     return Manifest(
         kind=cast("SearchKind", data["kind"]),
-        rows=cast("int", data["rows"]),
-        dim=cast("int", data["dim"]),
+        rows=_whole(data["rows"], 1, _MANY),
+        dim=_whole(data["dim"], 1, _MANY),
         model=ModelSpec.from_json(data["model"], where),
         files={
-            name: (cast("int", file["bytes"]), str(file["sha256"])) for name, file in files.items()
+            name: (_whole(file["bytes"], 0, 2**63), str(file["sha256"]))
+            for name, file in files.items()
         },
-        settings=GraphSettings(**settings) if settings else None,
-        recall_at_10=recall,
+        settings=_graph_settings(settings) if settings else None,
+        recall_at_10=cast("float | None", recall),
     )
+
+
+def _graph_settings(data: Mapping[str, object]) -> GraphSettings:
+    return GraphSettings(
+        m=_whole(data["m"], 2, 512),
+        ef_construction=_whole(data["ef_construction"], 1, _MANY),
+        ef=_whole(data["ef"], 1, _MANY),
+        seed=_whole(data["seed"], 0, 2**32 - 1),
+    )
+
+
+def _whole(value: object, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError
+    return value
 
 
 def _checksum(data: Mapping[str, object]) -> str:
