@@ -3,17 +3,23 @@
 import csv
 import io
 import json
+import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from types import TracebackType
 from typing import Self
 
 from xmir_cli.console import note, show
 from xmir_cli.errors import DataError
+from xmir_cli.table import Column, head, is_number, lay_out, line, shorten, stack
 from xmir_cli.wire.records import Record
+
+FALLBACK = 80  # cells of a terminal that does not tell
+_GROWING = "0" * 7  # how wide the cells of a growing table may become
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class Shown:
     columns: Sequence[str] = ()  # of a table, TSV or CSV; dots reach into objects; (): the row's
     path_key: str = "path"  # whose value the form `paths` prints, where a record has one
     rows: Callable[[Record], Iterable[Record]] | None = None  # a record as several table rows
+    group: str = ""  # the column whose value stands once above the rows of a table that have it
     grows: bool = False  # table rows are printed as they come, not aligned at the end
     schema: str = ""  # of the records shown; others are noted on stderr by their path
     eyes: str = "table"  # the form on a terminal
@@ -39,6 +46,7 @@ class Printer:
         self.shown = shown
         self.columns = list(shown.columns)
         self.rows: list[list[str]] = []
+        self.places: list[Column] | None = None  # of a growing table
         self.begun = self.headed = False
 
     def __enter__(self) -> Self:
@@ -63,7 +71,7 @@ class Printer:
             if self.shown.path_key in record:
                 self._line(str(record[self.shown.path_key]))
         elif self.form == "list":
-            self._line("\n".join([*_listed(record), ""]))
+            self._line("\n".join([*_listed(record, _find_width()), ""]))
         elif self.shown.schema and record.get("schema") != self.shown.schema:
             note(f"wrote {record.get('path', '')}")
         else:
@@ -76,10 +84,12 @@ class Printer:
         cells = [_cell(record, column) for column in self.columns]
         if self.form != "table":
             self._line(self._separated(cells))
-        elif self.shown.grows:
-            self._line(_aligned(cells, self.columns))
-        else:
+        elif not self.shown.grows:
             self.rows.append(cells)
+        elif self.places:
+            self._line(line(self.places, cells))
+        else:
+            self._stack(self.columns, [cells], _find_width())
 
     def _head(self) -> None:
         """The names of the columns, once."""
@@ -89,7 +99,10 @@ class Printer:
         if self.form in {"tsv", "csv"}:
             self._line(self._separated(self.columns))
         elif self.shown.grows:
-            self._line(_aligned(self.columns, self.columns))
+            widest = [[_GROWING] * len(self.columns)]
+            self.places = lay_out(self.columns, widest, _find_width())
+            for text in head(self.places) if self.places else ():
+                self._line(_bold(text))
 
     def _begin(self) -> None:
         self.begun = True
@@ -120,20 +133,66 @@ class Printer:
         return buffer.getvalue().removesuffix("\r\n")
 
     def _draw(self) -> None:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        """The table, the rows of one query under its name."""
+        rows = [[show(cell) for cell in row] for row in self.rows]
+        width, names = _find_width(), self._headers()
+        groups: list[tuple[str, list[list[str]]]] = [("", rows)]
+        if self.shown.group in self.columns:
+            found = _group(rows, self.columns.index(self.shown.group))
+            if len(found) < len(rows):
+                groups = found
+                names.pop(self.columns.index(self.shown.group))
+        columns = lay_out(names, [row for _, part in groups for row in part], width)
+        for text in head(columns) if columns else ():
+            self._line(_bold(text))
+        for title, part in groups:
+            if title:
+                named = f"{self.shown.group} {title}"
+                self._line(named if width is None else shorten(named, width))
+            if columns:
+                for row in part:
+                    self._line(line(columns, row))
+            else:
+                self._stack(names, part, width)
 
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        ends = Counter(_last_part(column) for column in self.columns)
-        for index, column in enumerate(self.columns):
-            numeric = all(_is_number(row[index]) for row in self.rows if row[index])
-            end = _last_part(column)
-            header = end if ends[end] == 1 else column
-            table.add_column(header, justify="right" if numeric else "left")
-        for row in self.rows:
-            table.add_row(*(Text(show(cell)) for cell in row))
-        Console(markup=False, highlight=False).print(table)
+    def _stack(
+        self, names: Sequence[str], rows: Sequence[Sequence[str]], width: int | None
+    ) -> None:
+        """Rows as blocks with a line a column."""
+        for block in stack(names, rows, width or FALLBACK):
+            self._line("\n".join([*block, ""]))
+
+    def _headers(self) -> list[str]:
+        """The names of the columns; of one in an object its end, unless two end alike."""
+        ends = Counter(map(_last_part, self.columns))
+        parts = ((column, _last_part(column)) for column in self.columns)
+        return [end if ends[end] == 1 else column for column, end in parts]
+
+
+def _group(rows: Sequence[Sequence[str]], place: int) -> list[tuple[str, list[list[str]]]]:
+    """Consecutive rows of one value in a column, without the column, under the value."""
+    return [
+        (value, [[*row[:place], *row[place + 1 :]] for row in part])
+        for value, part in groupby(rows, key=lambda row: row[place])
+    ]
+
+
+def _find_width() -> int | None:
+    """Cells of a line: of $COLUMNS, else of the terminal; None for none of both."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    if not _is_terminal():
+        return None
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or FALLBACK
+    except OSError:
+        return FALLBACK
+
+
+def _bold(text: str) -> str:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain or not _is_terminal() else f"\033[1m{text}\033[0m"
 
 
 def _last_part(column: str) -> str:
@@ -145,17 +204,12 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _aligned(cells: Sequence[str], names: Sequence[str]) -> str:
-    """Cells under their column's name, right-aligned."""
-    pairs = zip(cells, names, strict=True)
-    return "  ".join(text.rjust(max(7, len(name))) for text, name in pairs)
-
-
-def _listed(record: Record) -> list[str]:
-    """A line a key, the values aligned; `schema` is left out."""
+def _listed(record: Record, width: int | None) -> list[str]:
+    """A line a key, the values aligned; one that is too long for that stands below its key."""
     rows = [row for row in _flat(record, "") if row[0] != "schema"]
-    width = max(len(name) for name, _ in rows)
-    return [f"{name:<{width}}  {value}".rstrip() for name, value in rows]
+    place = max(len(name) for name, _ in rows)
+    lines = [(f"{name:<{place}}  {value}".rstrip(), f"{name}\n  {value}") for name, value in rows]
+    return [two if width is not None and len(one) > width else one for one, two in lines]
 
 
 def _flat(record: Record, prefix: str) -> Iterator[tuple[str, str]]:
@@ -193,12 +247,4 @@ def _encodable(text: str) -> str:
 
 def _harmless(cell: str) -> str:
     """A CSV cell that no spreadsheet takes for a formula; plain numbers stay numbers."""
-    return f"'{cell}" if cell[:1] in set("=+-@\t\r") and not _is_number(cell) else cell
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return f"'{cell}" if cell[:1] in set("=+-@\t\r") and not is_number(cell) else cell

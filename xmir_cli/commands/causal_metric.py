@@ -135,6 +135,6 @@ class CausalMetric:
         gains = [f"{measure}_gain.{control}" for control in self.controls for measure in MEASURES]
         if not self.summary:
             columns = ["query", "retrieved", "method", *MEASURES, *gains, "tied_fraction"]
-            return Shown(columns, "saliency")
+            return Shown(columns, "saliency", group="query")
         spread = [f"{name}{part}" for name in MEASURES for part in ("", "_sd", "_low", "_high")]
         return Shown(["method", "n", *spread, *gains], "saliency")

@@ -141,4 +141,5 @@ class Query:
         return Shown(
             ["rank", *order, "similarity", *share, "meta.id", "retrieved_label", "match", "query"],
             "retrieved",
+            group="query",
         )

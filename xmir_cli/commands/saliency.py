@@ -149,4 +149,4 @@ class Saliency:
         """What is printed of a record."""
         picture = "overlay" if self.overlay else "saliency"
         columns = ["query", "retrieved", "method", "explains", "similarity_check", picture]
-        return Shown(columns, picture)
+        return Shown(columns, picture, group="query")
