@@ -158,3 +158,14 @@ def test_a_lack_of_memory_is_not_taken_for_damage(embeddings, monkeypatch):
     monkeypatch.setattr(np, "load", starve)
     with pytest.raises(MemoryError):
         open_gallery("a.xmir")
+
+
+def test_a_forged_graph_with_the_right_checksums_is_refused(embeddings):
+    build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings(m=4))
+    data = bytearray(Path("a.xmir/graph.hnsw").read_bytes())
+    data[96 + 4 : 96 + 8] = b"\xff\xff\xff\xff"  # the first link of the first item
+    Path("a.xmir/graph.hnsw").write_bytes(data)
+    _forge(Path("a.xmir"))
+    for _ in range(2):  # nor is it taken for checked then
+        with pytest.raises(DataError, match=r"graph\.hnsw: not a graph of hnswlib"):
+            open_gallery("a.xmir").graph  # noqa: B018 # opened when it is asked for

@@ -54,8 +54,14 @@ def build_gallery(
 def _build_graph(embeddings: Embeddings, folder: Path, settings: GraphSettings) -> float:
     """Write the graph and measure the recall of what can be read again."""
     # here, for exact indexes need no hnswlib
-    from xmir_cli.gallery.folder.hnsw import build_graph, load_graph, measure_recall, save_graph  # noqa: PLC0415
+    from xmir_cli.gallery.folder.hnsw import (  # noqa: PLC0415
+        build_graph,
+        load_checked_graph,
+        measure_recall,
+        save_graph,
+    )
 
     save_graph(build_graph(embeddings.vectors, settings), folder / GRAPH)
     rows, dim = embeddings.vectors.shape
-    return measure_recall(load_graph(folder / GRAPH, rows, dim, settings), embeddings.vectors)
+    graph = load_checked_graph(folder / GRAPH, rows, dim, settings)
+    return measure_recall(graph, embeddings.vectors)

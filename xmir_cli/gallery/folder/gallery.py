@@ -159,10 +159,13 @@ class FolderGallery:
         if settings is None:
             return None
         # here, for exact indexes need no hnswlib
-        from xmir_cli.gallery.folder.hnsw import load_graph  # noqa: PLC0415
+        from xmir_cli.gallery.folder.graph_file import check_graph_file  # noqa: PLC0415
+        from xmir_cli.gallery.folder.hnsw import load_checked_graph  # noqa: PLC0415
 
-        path = verify_once(Path(self.name), GRAPH, self.manifest)
-        return load_graph(path, self.manifest.rows, self.manifest.dim, settings)
+        rows, dim = self.manifest.rows, self.manifest.dim
+        check = partial(check_graph_file, rows=rows, dim=dim, m=settings.m)
+        path = verify_once(Path(self.name), GRAPH, self.manifest, check)
+        return load_checked_graph(path, rows, dim, settings)
 
     @cached_property
     def _features(self) -> NDArray[np.float16]:

@@ -21,6 +21,7 @@ import numpy as np
 from xmir_cli.arrays import Integers
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder.exact import Neighbours, Scope, rank_each, search
+from xmir_cli.gallery.folder.graph_file import check_graph_file
 from xmir_cli.gallery.protocol import GraphSettings
 from xmir_cli.gallery.vectors import Vectors
 
@@ -72,7 +73,13 @@ def save_graph(graph: Graph, path: Path) -> None:
 
 
 def load_graph(path: Path, rows: int, dim: int, settings: GraphSettings) -> Graph:
-    """Read a graph whose bytes have been verified; hnswlib crashes on damaged ones."""
+    """Read a graph of `rows` vectors [D = dim]; raises DataError when it is none of that size."""
+    check_graph_file(path, rows, dim, settings.m)
+    return load_checked_graph(path, rows, dim, settings)
+
+
+def load_checked_graph(path: Path, rows: int, dim: int, settings: GraphSettings) -> Graph:
+    """The same of a file that was looked through already: hnswlib crashes on a forged one."""
     index = hnswlib.Index("ip", dim)
     with _plain_folder(path.parent) as folder:
         try:

@@ -7,6 +7,7 @@ the user's cache; a file whose size, times or place in the file system differ is
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,19 +16,32 @@ from xmir_cli.gallery.folder.manifest import Manifest, verify
 # ns; a file changed again within a tick of its clock keeps its times: where they show parts of a
 # microsecond a tick is some 10 ms, else it may be the 2 s of a memory card
 _FINE, _COARSE = 30_000_000, 2_000_000_000
+_LOOK = 2  # which look was taken: notes of an earlier one do not count
 
 
-def verify_once(folder: Path, name: str, manifest: Manifest) -> Path:
-    """As `verify`, but a file that has not changed since it was found whole is not read again."""
+def verify_once(
+    folder: Path, name: str, manifest: Manifest, look: Callable[[Path], None] | None = None
+) -> Path:
+    """As `verify`, but a file that has not changed since it was found whole is not read again.
+
+    `look` raises DataError for what is wrong inside it: a checksum can be forged, too.
+    """
+
+    def read() -> Path:
+        found = verify(folder, name, manifest)
+        if look is not None:
+            look(found)
+        return found
+
     path = folder / name
     try:
         mark, note = _mark(path, manifest.files[name][1]), _note(path)
     except (KeyError, OSError, RuntimeError):  # the file is missing, or the user's home is
-        return verify(folder, name, manifest)
+        return read()
     with suppress(OSError, ValueError):
         if note.read_text() == mark:
             return path
-    verify(folder, name, manifest)
+    read()
     if _is_settled(path, time.time_ns()):
         _write(note, mark)
     return path
@@ -55,7 +69,9 @@ def _is_settled(path: Path, when: int) -> bool:
 def _mark(path: Path, sha256: str) -> str:
     """What stays the same as long as the file does; its change time cannot be set back."""
     found = path.stat()
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {sha256}"
+    return (
+        f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {sha256} {_LOOK}"
+    )
 
 
 def _note(path: Path) -> Path:
