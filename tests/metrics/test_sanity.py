@@ -67,3 +67,9 @@ def test_scaling_leaves_nothing_but_shape():
     assert scale_to_one(a_map(0)).max() == 1
     np.testing.assert_allclose(scale_to_one(5 * a_map(0) - 3), scale_to_one(a_map(0)), atol=1e-12)
     assert not scale_to_one(np.full((3, 3), 7.0)).any()
+
+
+def test_a_map_without_room_for_a_window_has_no_structure():
+    thin = np.random.default_rng(0).random((6, 40))
+    assert np.isnan(ssim(thin, thin))
+    assert agreement(thin, thin).spearman == 1

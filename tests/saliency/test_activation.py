@@ -218,6 +218,18 @@ def test_point_that_the_network_does_not_see_is_refused(embedder, pair):
     assert caught.value.hint == "It sees 320 x 320 pixels from 100,50."
 
 
+def test_no_match_lies_beyond_the_picture(embedder, pair):
+    target, explained = pair  # 32 pixels, of which the lower 17 are beyond
+    seen = [replace(each, roi=(0, 0, 32, 32), picture=(32, 15)) for each in pair]
+    pairs = matrix(embedder, target, explained)
+    pairs[32:], pairs[:, 32:] = 0, 0
+    matches = Method(matches=2)(embedder, *seen).matches
+    assert matches[0].share == float(pairs.max())
+    for match in matches:
+        for _, top, _, height in (match.target, match.explained):
+            assert 0 <= top < top + height <= 15
+
+
 def test_matches_are_the_strongest_pairs_of_the_matrix_in_original_pixels(embedder, pair):
     target, explained = replace(pair[0], roi=(10.0, 0.0, 64.0, 64.0)), pair[1]
     explanation = Method(matches=3)(embedder, target, explained)

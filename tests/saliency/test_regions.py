@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from xmir_cli.saliency.regions import cell_box, point_weights, strongest_pairs
+from xmir_cli.saliency.regions import cell_box, clip_box, point_weights, strongest_pairs
 
 FRAME = (0.0, 0.0, 32.0, 32.0)
 
@@ -73,3 +73,10 @@ def test_choosing_leaves_the_matrix_as_it_was():
     pairs = torch.ones(16, 16)
     strongest_pairs(pairs, ((4, 4), (4, 4)), 4)
     assert torch.equal(pairs, torch.ones(16, 16))
+
+
+def test_the_part_of_a_box_beyond_the_picture_is_cut_off():
+    assert clip_box((-5, 10, 20, 20), (40, 25)) == (0, 10, 15, 15)
+    assert clip_box((3, 4, 5, 6), (40, 25)) == (3, 4, 5, 6)
+    for beyond in ((-5, 0, 5, 5), (40, 0, 5, 5), (0, 25 - 1e-13, 9, 9)):
+        assert clip_box(beyond, (40, 25)) is None

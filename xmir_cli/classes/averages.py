@@ -14,6 +14,7 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.pictures.reading import Reading, read_image
 from xmir_cli.saliency.sample import Method, make_samples
+from xmir_cli.saliency.shown import keep_shown
 
 GRID = 32  # side of the maps that are kept for the permutation test: 4 kB an image
 
@@ -105,7 +106,8 @@ def average_classes(
         inputs = [reading.input for _, reading in batch]
         samples = make_samples(how.embedder, inputs, len(items))
         for (item, reading), sample in zip(batch, samples, strict=True):
-            saliency = how.method(how.embedder, sample, sample).saliency.numpy()
+            found = how.method(how.embedder, sample, sample)
+            saliency = keep_shown(found.saliency, reading.view.crop).numpy()
             patient = item.patient or reading.picture.columns.get("patient") or None
             averages[item.label].add(reading.view.pixels, saliency, patient)
             if how.keep is not None:

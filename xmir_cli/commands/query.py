@@ -102,7 +102,8 @@ class Query:
         typer.Option(
             "--region",
             metavar="X,Y,W,H",
-            help="Ask with this part of the image only, in pixels of the file.",
+            help="Ask with this part of the image only, in pixels of the file, upright as its EXIF "
+            "orientation says.",
         ),
     ] = None
     model: Annotated[

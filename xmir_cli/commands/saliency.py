@@ -110,6 +110,11 @@ class Saliency:
             refuse_records(self.records, "saliency")
 
     def _refuse_pair(self) -> None:
+        if self.choice.prepares and not self.choice.is_named:
+            raise UsageError(
+                f"--{self.choice.prepares}: records say how their images are prepared",
+                "With --model or --arch it is for image paths and --image.",
+            )
         if (self.query is None) != (not self.images):
             raise UsageError("--query and --image name a pair together", "Give both.")
         if self.query is not None and not self.choice.is_named:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache, cached_property
 from typing import TypeVar
 
+from xmir_cli import console
 from xmir_cli.errors import ItemError, need_usable
 from xmir_cli.explain.cases import Case, Cases, Lender
 from xmir_cli.explain.comparisons import Comparisons
@@ -39,6 +40,7 @@ class Explainer:
     ) -> None:
         self.methods, self.explains, self.output = methods, explains, output
         self.comparisons = comparisons
+        self._told = False  # which frame a point is in
         self._load = load
         self._loaded: tuple[ModelSpec, Cases] | None = None
 
@@ -173,8 +175,26 @@ class Explainer:
         # the methods of one side come together, as 'xmir causal-metric' takes them
         for explains in ("retrieved",) if request.is_self else self.explains:
             side = replace(pair, explains=explains)
+            self._tell_of_turn(request, side)
             for name, method in self.methods.items():
                 yield {**common, **make_map(embedder, side, name, method, (self.output, names))}
+
+    def _tell_of_turn(self, request: Request, pair: LoadedPair) -> None:
+        """Name the first picture with a point that was turned upright."""
+        target = pair.retrieved if pair.explains == "query" else pair.query
+        turned = target.picture is not None and target.picture.turned
+        if (
+            turned
+            and not self._told
+            and any(vars(each).get("point") for each in self.methods.values())
+        ):
+            self._told = True
+            path = request.retrieved if pair.explains == "query" else request.query
+            width, height = target.crop.image_size
+            console.note(
+                f"{path}: turned by its EXIF orientation; the point is one of the upright picture, "
+                f"{width} x {height} pixels"
+            )
 
 
 _to_json = cache(ModelSpec.to_json)

@@ -15,6 +15,7 @@ from xmir_cli.render.overlay import Display, overlay
 from xmir_cli.saliency import catalogue
 from xmir_cli.saliency.contrast import contrast
 from xmir_cli.saliency.sample import Explanation, Match, Method, Sample
+from xmir_cli.saliency.shown import explain_shown
 from xmir_cli.store.arrays import read_array, write_small_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
@@ -143,9 +144,12 @@ def _settings(name: str, method: Method, pair: LoadedPair) -> Record:
 
 def _explain(embedder: Embedder, pair: LoadedPair, method: Method) -> Explanation:
     target, explained = pair.samples()
-    if pair.contrast is None:
-        return method(embedder, target, explained)
-    return contrast(method, embedder, (target, pair.contrast.sample), explained)
+    found = (
+        method(embedder, target, explained)
+        if pair.contrast is None
+        else contrast(method, embedder, (target, pair.contrast.sample), explained)
+    )
+    return explain_shown(found, pair.explained.crop)
 
 
 def _details(explanation: Explanation, explains: str) -> Record:

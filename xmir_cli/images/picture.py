@@ -17,6 +17,11 @@ class Picture:
     columns: Mapping[str, str] = field(default_factory=dict)  # what DICOM tags tell, by allow-list
 
     @property
+    def turned(self) -> bool:
+        """Whether the file's pixels lie otherwise, and its EXIF orientation says how."""
+        return "exif-rotated" in self.done
+
+    @property
     def reduction(self) -> int:
         """The side of a pixel, in pixels of the file."""
         return -(-self.width // self.pixels.width)

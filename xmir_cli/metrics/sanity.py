@@ -18,7 +18,10 @@ _C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
 
 @dataclass(frozen=True)
 class Agreement:
-    """1 for equal maps; near 0 for unrelated ones. The first two are NaN for a constant map."""
+    """1 for equal maps; near 0 for unrelated ones.
+
+    The first two are NaN for a constant map, the last for one with a side below 7 pixels.
+    """
 
     spearman: float  # of the signed values
     spearman_abs: float  # of their sizes
@@ -57,8 +60,11 @@ def scale_to_one(values: Floats) -> Floats:
 def ssim(first: Floats, second: Floats) -> float:
     """The mean structural similarity of two arrays [H, W] of values in [0, 1], 7 x 7 windows.
 
-    Windows lie wholly inside, their (co)variances are those of a sample, as in scikit-image.
+    Windows lie wholly inside, their (co)variances are those of a sample, as in scikit-image. NaN
+    where no window fits.
     """
+    if min(first.shape) < _WINDOW:
+        return float("nan")
     x, y = torch.from_numpy(first).double(), torch.from_numpy(second).double()
     stack = torch.stack([x, y, x * x, y * y, x * y])[:, None]
     mean_x, mean_y, xx, yy, xy = functional.avg_pool2d(stack, _WINDOW, stride=1)[:, 0]

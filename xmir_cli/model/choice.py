@@ -22,3 +22,16 @@ class ModelChoice:
     def is_named(self) -> bool:
         """Whether it says which network, and not only how images are prepared."""
         return any(each is not None for each in (self.model, self.architecture, self.weights))
+
+    @property
+    def prepares(self) -> str:
+        """The first flag that changes how images are prepared; empty where none does."""
+        flags = {
+            "input-size": self.input_size,
+            "resize": self.resize,
+            "view": self.view,
+            "mean": self.mean,
+            "std": self.std,
+            "window": self.window,
+        }
+        return next((flag for flag, value in flags.items() if value is not None), "")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError, ModelError
 from xmir_cli.gallery.protocol import Columns, Gallery
@@ -29,6 +30,7 @@ class _Loaded:
     sha256: str  # of its file
     crop: Crop
     input: Tensor  # the view in model space [3, S, S]
+    turned: bool  # upright, unlike the file's own pixels
 
 
 def ask_images(
@@ -45,10 +47,13 @@ def ask_images(
 
     def load(path: str) -> _Loaded:
         reading = read_image(path, embedder.recipe)
-        return _Loaded(reading.identity, reading.sha256, reading.view.crop, reading.input)
+        crop, turned = reading.view.crop, reading.picture.turned
+        return _Loaded(reading.identity, reading.sha256, crop, reading.input, turned)
 
     loaded = decode_all([item.path for item in items], load, options.jobs)
     usable = _without_errors(zip(items, loaded, strict=True), skip)
+    if options.region is not None:
+        usable = _told_of_turns(usable)
     while batch := list(islice(usable, embedder.batch)):
         questions = []
         identities = [each.identity for _, each in batch]
@@ -128,6 +133,20 @@ def _without_errors(
             skip(item.id, loaded)
         else:
             yield item, loaded
+
+
+def _told_of_turns(pairs: Iterator[tuple[Item, _Loaded]]) -> Iterator[tuple[Item, _Loaded]]:
+    """The same; the first picture that was turned upright is named, for regions lie in that."""
+    told = False
+    for item, loaded in pairs:
+        if loaded.turned and not told:
+            width, height = loaded.crop.image_size
+            console.note(
+                f"{item.id}: turned by its EXIF orientation; the region is one of the upright "
+                f"picture, {width} x {height} pixels"
+            )
+            told = True
+        yield item, loaded
 
 
 def _name(item: Item) -> str:

@@ -1,8 +1,11 @@
 """The regions of two images that fit each other best, from what each pair of cells contributes."""
 
+import math
+
+import torch
 from torch import Tensor
 
-from xmir_cli.saliency.regions import Grid, cell_box, strongest_pairs
+from xmir_cli.saliency.regions import Grid, cell_box, clip_box, strongest_pairs
 from xmir_cli.saliency.sample import Match, Sample
 
 
@@ -12,17 +15,23 @@ def strongest_matches(
     """Up to `count` matches, strongest first, whose regions do not touch.
 
     `pairs` [n, m] holds what each cell of the target (rows) and of the explained image (columns)
-    add to the similarity together.
+    add to the similarity together. The part of a region beyond the picture is cut off, and one that
+    lies wholly beyond is none.
     """
     grids = (grid_of(target), grid_of(explained))
-    return tuple(
-        Match(
-            cell_box(first, target.crop, grids[0]),
-            cell_box(second, explained.crop, grids[1]),
-            float(pairs[first, second]),
-        )
-        for first, second in strongest_pairs(pairs, grids, count)
-    )
+    boxes = [
+        [clip_box(cell_box(cell, of.crop, grid), of.picture) for cell in range(math.prod(grid))]
+        for of, grid in zip((target, explained), grids, strict=True)
+    ]
+    shown = [torch.tensor([box is not None for box in each]) for each in boxes]
+    usable = pairs * torch.outer(*shown).to(pairs)
+    matches = []
+    for first, second in strongest_pairs(usable, grids, count):
+        left, right = boxes[0][first], boxes[1][second]
+        assert left is not None
+        assert right is not None
+        matches.append(Match(left, right, float(pairs[first, second])))
+    return tuple(matches)
 
 
 def grid_of(sample: Sample) -> Grid:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+_LEAST = 1e-6  # pixels; less is a rounding error
+
 Rectangle = tuple[float, float, float, float]  # left, top, width, height in the original's pixels
 Grid = tuple[int, int]  # rows and columns of cells
 
@@ -29,6 +31,13 @@ def cell_box(cell: int, crop: Rectangle, grid: Grid) -> Rectangle:
     row, column = divmod(cell, grid[1])
     side_x, side_y = width / grid[1], height / grid[0]
     return (left + column * side_x, top + row * side_y, side_x, side_y)
+
+
+def clip_box(box: Rectangle, picture: tuple[float, float]) -> Rectangle | None:
+    """The part of a box on a picture of that width and height; None where there is none."""
+    left, top = max(box[0], 0), max(box[1], 0)
+    width, height = min(box[0] + box[2], picture[0]) - left, min(box[1] + box[3], picture[1]) - top
+    return (left, top, width, height) if min(width, height) > _LEAST else None
 
 
 def strongest_pairs(pairs: Tensor, grids: tuple[Grid, Grid], count: int) -> list[tuple[int, int]]:

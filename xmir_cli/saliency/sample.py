@@ -1,5 +1,6 @@
 """What a saliency method is given and what it gives back."""
 
+import math
 from collections.abc import Hashable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -39,7 +40,7 @@ class Sample:
     roi: Rectangle | None = (
         None  # where the input lies in the original picture; None: it is the picture
     )
-    picture: tuple[int, int] | None = None  # width and height of the original; None: as for `roi`
+    picture: tuple[float, float] = (math.inf, math.inf)  # width and height of the original
     memo: MutableMapping[Hashable, Tensor] = field(
         default_factory=dict
     )  # such as perturbed embeddings
@@ -51,11 +52,6 @@ class Sample:
             return self.roi
         rows, columns = self.input.shape[1:]
         return (0.0, 0.0, float(columns), float(rows))
-
-    @property
-    def picture_size(self) -> tuple[float, float]:
-        """Width and height of the original picture."""
-        return self.crop[2:] if self.picture is None else self.picture
 
     @property
     def bytes(self) -> int:

@@ -19,6 +19,8 @@ from xmir_cli.metrics.order import tied_fraction
 from xmir_cli.metrics.protocol import Protocol, score_maps
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.reading import read_image
+from xmir_cli.pictures.view import Crop
+from xmir_cli.saliency.shown import keep_shown
 from xmir_cli.scoring.controls import Controls
 from xmir_cli.scoring.tasks import TargetPair, Task, attempt
 from xmir_cli.store.arrays import MAP_LIMIT, read_array
@@ -139,7 +141,8 @@ class PairScorer:
             {} if known else self._controls.make_shared(embedder, images.target, images.explained)
         )
         groups = [*own, shared]
-        flat = [saliency for maps in groups for saliency in maps.values()]
+        crop = self._read(embedder, pair.explained).crop
+        flat = [keep_shown(saliency, crop) for maps in groups for saliency in maps.values()]
         explained = (
             self.protocol.ends(images.explained),
             self._embed_ends(embedder, pair.explained),
@@ -195,13 +198,14 @@ class Input(NamedTuple):
 
     identity: str
     input: Tensor  # [3, S, S]
+    crop: Crop
 
 
 def read_input(embedder: Embedder, path: str) -> Input:
     """The image at `path` as the network sees it; raises ItemError naming it."""
     try:
         reading = read_image(path, embedder.recipe)
-        return Input(reading.identity, reading.input)
+        return Input(reading.identity, reading.input, reading.view.crop)
     except ItemError as error:
         raise error.because(f"{error.detail} ({path})") from None
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from xmir_cli.arrays import Floats
 from xmir_cli.console import Skips
@@ -18,18 +17,18 @@ from xmir_cli.model.randomize import Stage, randomize, stages
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.saliency.sample import Method, make_samples
 from xmir_cli.scoring.names import AGREEMENTS
-from xmir_cli.scoring.pairs import read_input
+from xmir_cli.scoring.pairs import Input, read_input
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.sanity import SanityRecord
 
-MapsByMethod = dict[str, list[Floats]]  # method -> one map [H, W] a pair
+MapsByMethod = dict[str, list[Floats]]  # method -> one map [h, w] a pair, of the picture alone
 
 
 @dataclass(frozen=True)
 class Inputs:
     """What every stage explains again."""
 
-    images: Mapping[str, Tensor]  # path -> [3, S, S]
+    images: Mapping[str, Input]  # by path
     pairs: Sequence[tuple[str, str]]  # paths of query and retrieved image; equal for itself
 
 
@@ -81,11 +80,15 @@ def randomization_check(
 
 
 def _maps(embedder: Embedder, inputs: Inputs, methods: Mapping[str, Method]) -> MapsByMethod:
-    made = make_samples(embedder, list(inputs.images.values()))
+    made = make_samples(embedder, [each.input for each in inputs.images.values()])
     samples = dict(zip(inputs.images, made, strict=True))
+    shown = {path: each.crop.shown(embedder.size) for path, each in inputs.images.items()}
     return {
         name: [
-            method(embedder, samples[query], samples[retrieved]).saliency.double().numpy()
+            method(embedder, samples[query], samples[retrieved])
+            .saliency[shown[retrieved]]
+            .double()
+            .numpy()
             for query, retrieved in inputs.pairs
         ]
         for name, method in methods.items()
@@ -125,7 +128,7 @@ def load_inputs(
     paths = list(dict.fromkeys(path for each in requests for path in (each.query, each.retrieved)))
     loaded = decode_all(paths, lambda path: read_input(embedder, path), jobs)
     found = dict(zip(paths, loaded, strict=True))
-    images: dict[str, Tensor] = {}
+    images: dict[str, Input] = {}
     pairs: dict[tuple[str, str], None] = {}
     for request in requests:
         try:
@@ -136,7 +139,7 @@ def load_inputs(
         except ItemError as error:
             skips.add(request.name, error)
             continue
-        images |= {request.query: query.input, request.retrieved: retrieved.input}
+        images |= {request.query: query, request.retrieved: retrieved}
         pairs[request.query, request.retrieved] = None
     if not pairs:
         raise DataError(f"none of {skips.total} records could be checked")

@@ -39,8 +39,9 @@ class Method:
 
     point: Annotated[
         str,
-        "X,Y, a pixel of the other image as it is on disk: maps what resembles this place, not "
-        "the whole; its share of the similarity is in the details",
+        "X,Y, a pixel of the other image at its own size, upright as its EXIF orientation says: "
+        "maps what resembles this place, not the whole; its share of the similarity is in the "
+        "details",
     ] = ""
     matches: Annotated[
         int, "how many of the strongest pairs of regions to name in the record and to draw"
@@ -91,6 +92,10 @@ class Method:
         if not self.point:
             return torch.ones(grid[0] * grid[1])
         x, y = (float(place) for place in self.point.split(","))
+        wide, high = target.picture
+        if not (x < wide and y < high):
+            reason = f"beyond the image, which is {wide:g} x {high:g} pixels when upright"
+            raise SettingError("point", reason, value=self.point)
         weights = point_weights((x, y), target.crop, grid)
         if weights is None:
             left, top, width, height = target.crop

@@ -39,7 +39,9 @@ class RetrievalRecord:
         TEXTS, "what the query was moved away from", when="--like or --unlike"
     )
     region: list[float] | None = key(
-        BOX, "left, top, width, height of the query's part, pixels of the file", when="--region"
+        BOX,
+        "left, top, width, height of the query's part, pixels of the file when upright",
+        when="--region",
     )
     share: float | None = key(
         NUMBER,

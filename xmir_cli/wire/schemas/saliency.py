@@ -24,9 +24,11 @@ class SaliencyRecord(RetrievalRecord):
     saliency: str | None = key(PATH, "the map: .npy, float32 [H, W], raw and signed")
     overlay: str | None = key(PATH, "the map drawn on the original image; null with --no-overlay")
     roi: list[float] | None = key(
-        BOX, "left, top, width, height of what the map covers, pixels of the original"
+        BOX,
+        "left, top, width, height of what the map covers, pixels of the original when upright; may "
+        "reach beyond it",
     )
-    image_size: list[int] | None = key(SIZE, "width and height of the original")
+    image_size: list[int] | None = key(SIZE, "width and height of the original when upright")
     evaluations: int | None = key(WHOLE, "images that passed the network for this map")
     details: dict[str, object] | None = key(
         OBJECT, "what the method says of its map: errors, residuals, matches"
