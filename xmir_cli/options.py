@@ -25,8 +25,18 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="COLUMN=VALUE",
-        help="Keep only rows with this value; repeat for more.",
+        help="Keep only rows with this value, or by !=, >, >=, <, <=: 'age>60'. Numbers compare as "
+        "numbers; nothing is neither larger nor different. Repeat for more.",
         autocompletion=complete_where,
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=COLUMN",
+        help="Which column of a table is xmir's path, id, label, patient or split: path=filename; "
+        "repeat for more.",
     ),
 ]
 Model = Annotated[

@@ -98,8 +98,8 @@ def test_more_than_there_is_gives_all_there_is(xmir):
         (["--where", "label=ill"], ["a", "b", "d"]),
         (["--where", "label=ill", "--where", "site=y"], ["b", "d"]),
         (["--where", "label="], ["e"]),
-        (["--where", "label=none such"], []),
         (["--where", "width=64", "--top", "1"], ["a"]),
+        (["--where", "width>63", "--where", "label!=ill", "--where", "label!="], ["c"]),
         (["--exclude-same", "patient"], ["c", "e", "d"]),
         (["--exclude-same", "label"], ["c", "e"]),
         (["--no-self"], ["c", "e", "d"]),  # b is the same file as a
@@ -118,6 +118,20 @@ def test_more_than_there_is_gives_all_there_is(xmir):
 def test_filters_leave_what_they_leave_and_never_fail(xmir, flags, found):
     result = xmir("query", "--id", "a", *flags)
     assert (result.code, result.stderr, _found(result)) == (0, "", found)
+
+
+@pytest.mark.usefixtures("index")
+def test_a_condition_that_nothing_meets_says_which_values_there_are(xmir):
+    result = xmir("query", "--id", "a", "--where", "label=none such")
+    said = "xmir: warning: none of 5 images has label=none such; label holds ill, well\n"
+    assert (result.code, result.stderr, result.stdout) == (0, said, "")
+
+
+@pytest.mark.usefixtures("index")
+def test_an_order_among_texts_is_a_usage_error(xmir):
+    result = xmir("query", "--id", "a", "--where", "label>ill")
+    line = "--where label>ill: label holds texts, such as ill; > compares numbers and dates"
+    assert (result.code, result.stderr) == (2, f"xmir: error: {line}\n")
 
 
 @pytest.mark.usefixtures("index")

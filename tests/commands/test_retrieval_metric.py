@@ -216,7 +216,10 @@ def test_what_cannot_be_scored_is_said(xmir):
     assert result.code == 5
     assert result.stderr == ("xmir: error: none of 2 queries has a relevant image to find\n")
     result = xmir("retrieval-metric", "single.parquet", "--where", "label=c")
-    assert (result.code, result.stderr) == (5, "xmir: error: none of 2 rows has label=c\n")
+    assert (result.code, result.stderr) == (
+        5,
+        "xmir: error: none of 2 images has label=c; label holds a, b\n",
+    )
     _write("one.parquet", [0], ["a"])
     assert xmir("retrieval-metric", "one.parquet").code == 5
 

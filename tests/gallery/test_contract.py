@@ -19,6 +19,7 @@ from xmir_cli.gallery.protocol import Conditions, identity_in
 from xmir_cli.gallery.vectors import products
 from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.store.features import Spool
+from xmir_cli.store.where import Condition
 from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
@@ -130,11 +131,22 @@ def _allowed(item, query, conditions):
     texts = {column: "" if value is None else str(value) for column, value in item.items()}
     columns = [*conditions.not_same, *(("id", "path") if conditions.not_itself else ())]
     return (
-        all(texts[column] == value for column, value in conditions.equals)
+        all(_holds(item, texts, condition) for condition in conditions.where)
         and all(texts[column] not in {"", value} for column, value in conditions.differs)
         and not any(map(shared, columns))
         and not (conditions.not_itself and query.identity and query.identity == identity_in(item))
     )
+
+
+def _holds(item, texts, condition):
+    value = texts[condition.column]
+    if condition.operator == ">":
+        return item[condition.column] > int(condition.value)
+    return (value == condition.value) if condition.operator == "=" else value not in {"", "ill"}
+
+
+def equal(column, value):
+    return Condition(column, "=", value)
 
 
 def check(gallery, rows, embeddings, queries, k, conditions, job=1):
@@ -208,7 +220,7 @@ def test_a_large_job_may_miss_a_few_but_none_here(gallery, rows, embeddings):
             )
         ]
         assert places == sorted(places)
-    for conditions in (Conditions(not_itself=True), Conditions(equals=(("sité", "x"),))):
+    for conditions in (Conditions(not_itself=True), Conditions(where=(equal("sité", "x"),))):
         check(gallery, rows, embeddings, queries, 9, conditions, MANY)
 
 
@@ -219,11 +231,12 @@ def place_of(rows, name):
 @pytest.mark.parametrize(
     "conditions",
     [
-        *(Conditions(equals=(("label", value),)) for value in ("ill", "", "none such", *ODD)),
-        Conditions(equals=(("width", "101"), ("label", "well"))),
-        Conditions(equals=(("split", ""),)),
-        Conditions(equals=(("split", "train"),)),
-        Conditions(equals=(("sité", "y"), ("patient", ""))),
+        *(Conditions(where=(equal("label", value),)) for value in ("ill", "", "none such", *ODD)),
+        Conditions(where=(equal("width", "101"), equal("label", "well"))),
+        Conditions(where=(equal("split", ""),)),
+        Conditions(where=(equal("split", "train"),)),
+        Conditions(where=(equal("sité", "y"), equal("patient", ""))),
+        Conditions(where=(Condition("width", ">", "100"), Condition("label", "!=", "ill"))),
         *(Conditions(differs=(("label", value),)) for value in ("ill", *ODD)),
         Conditions(differs=(("label", "ill"), ("patient", "p"))),
         Conditions(not_itself=True),
@@ -251,7 +264,7 @@ def test_conditions_together(gallery, rows, embeddings, seed):
         return tuple((chance.choice(columns), chance.choice(values)) for _ in range(count))
 
     conditions = Conditions(
-        equals=pairs(1),
+        where=tuple(equal(*pair) for pair in pairs(1)),
         differs=pairs(2),
         not_itself=chance.random() < 0.5,
         not_same=tuple(chance.sample(columns, chance.randint(0, 2))),

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from xmir_cli.errors import DataError, SettingError
-from xmir_cli.pictures.items import Item, list_items, parse_where
+from xmir_cli.pictures.items import Item, list_items
+from xmir_cli.store.where import parse_where
 
 
 def items(*arguments: object, null: bool = False, where: list[str] | None = None) -> list[Item]:
@@ -69,7 +70,7 @@ def test_manifest_paths_start_at_the_manifest_and_columns_ride_along(tmp_path: P
     touch("data/labels.csv")
     Path("data/labels.csv").write_text("id,path,label,age\nx,a/1.png,normal,7\n,/b.png,,\n")
     assert items("data/labels.csv") == [
-        Item("x", str(tmp_path / "data/a/1.png"), {"label": "normal", "age": "7"}),
+        Item("x", str(tmp_path / "data/a/1.png"), {"label": "normal", "age": 7}),
         Item("/b.png", "/b.png", {"label": None, "age": None}),
     ]
 
@@ -92,12 +93,14 @@ def test_where_names_the_columns_there_are():
         items("m.csv", where=["split=test"])
     with pytest.raises(SettingError, match="expected COLUMN=VALUE, found label"):
         items("m.csv", where=["label"])
-    with pytest.raises(DataError, match="none of 1 images has label=z"):
+    with pytest.raises(DataError, match=r"^none of 1 images has label=z; label holds x$"):
         items("m.csv", where=["label=z"])
 
 
 def test_conditions_may_hold_an_equals_sign():
-    assert parse_where(["note=a=b", "label="]) == [("note", "a=b"), ("label", "")]
+    first, second = parse_where(["note=a=b", "label="])
+    assert (first.column, first.operator, first.value) == ("note", "=", "a=b")
+    assert (second.column, second.operator, second.value) == ("label", "=", "")
     assert parse_where(None) == []
 
 
@@ -105,7 +108,7 @@ def test_lines_on_stdin_are_paths_and_records(stdin, tmp_path: Path):
     stdin('a b.png\n\n{"path": "c.png", "label": "x", "age": 7, "sick": true, "more": [1]}\n')
     assert items("-") == [
         Item("a b.png", str(tmp_path / "a b.png"), {}),
-        Item("c.png", str(tmp_path / "c.png"), {"label": "x", "age": "7", "sick": "true"}),
+        Item("c.png", str(tmp_path / "c.png"), {"label": "x", "age": 7, "sick": True}),
     ]
 
 
@@ -217,3 +220,85 @@ def test_a_range_that_makes_no_sense_is_refused(frames: str):
 def test_a_file_that_really_has_such_a_name_is_meant(name: str):
     touch(name, "a.tif")
     assert ids(name) == [name]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
+def test_lists_may_have_any_line_ends_and_a_mark(monkeypatch, end: str):
+    touch("a.png", "b.png")
+    raw = io.BytesIO(b"\xef\xbb\xbf" + f"a.png{end}b.png{end}".encode())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw, encoding="utf-8", newline="\n"))
+    assert ids("-") == ["a.png", "b.png"]
+
+
+def test_a_name_that_really_ends_with_a_return_is_meant(monkeypatch):
+    touch("a.png\r")
+    raw = io.BytesIO(b"a.png\r\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw, encoding="utf-8", newline="\n"))
+    assert ids("-") == ["a.png\r"]
+
+
+def test_a_list_with_nul_bytes_names_the_flag(stdin):
+    stdin(b"a.png\0b.png\0")
+    with pytest.raises(DataError, match="line 1: a NUL byte") as caught:
+        items("-")
+    assert caught.value.hint == "Names that end with NUL bytes are read with `null`."
+
+
+def test_paths_of_windows_are_found_and_said(stdin, capsys, tmp_path: Path):
+    touch("img/0.png", "img/1.tif")
+    Path("m.csv").write_text("path,label\nimg\\0.png,a\nimg\\1.tif#frame=2,b\nimg\\2.png,c\n")
+    found = items("m.csv")
+    assert [item.id for item in found] == ["img\\0.png", "img\\1.tif#frame=2", "img\\2.png"]
+    assert [Path(item.path).name for item in found] == ["0.png", "1.tif#frame=2", "img\\2.png"]
+    told = f"img\\0.png is the file {tmp_path}/img/0.png, and 1 more are written otherwise"
+    assert told in capsys.readouterr().err
+    stdin("img\\0.png\n")
+    assert items("-")[0].path == f"{tmp_path}/img/0.png"
+
+
+def test_a_file_whose_name_has_a_backslash_comes_first():
+    touch("img\\0.png", "img/0.png")
+    Path("m.csv").write_text("path\nimg\\0.png\n")
+    assert Path(items("m.csv")[0].path).name == "img\\0.png"
+
+
+def test_numbers_in_tables_compare_as_numbers():
+    Path("m.csv").write_text("path,age,code,label\na,9,007,x\nb,60,08,y\nc,100,1,\nd,,2,z\n")
+    assert ids("m.csv", where=["age>60"]) == ["c"]
+    assert ids("m.csv", where=["age>=60.0", "label!=x"]) == ["b"]
+    assert ids("m.csv", where=["age!=60"]) == ["a", "c"]
+    assert ids("m.csv", where=["code=007"]) == ["a"]
+    with pytest.raises(SettingError, match="code holds texts, such as 007"):
+        items("m.csv", where=["code>1"])
+    with pytest.raises(DataError, match="none of 4 images has age<9; age holds 9, 60, 100"):
+        items("m.csv", where=["age<9"])
+
+
+def test_columns_of_tables_and_records_may_have_other_names(stdin):
+    Path("m.csv").write_text("file,finding\na,x\n")
+    found = list_items(["m.csv"], False, None, ["path=file", "label=finding"])
+    assert [(item.id, item.text("label")) for item in found] == [("a", "x")]
+    stdin('{"file": "b", "finding": ["x", "y"]}\n')
+    found = list_items(["-"], False, None, ["path=file", "label=finding"])
+    assert [(item.id, item.text("label")) for item in found] == [("b", "x|y")]
+    touch("c.png")
+    with pytest.raises(SettingError, match="no column 'file'; there is no table"):
+        list_items(["c.png"], False, None, ["path=file"])
+
+
+def test_a_table_without_rows_is_said():
+    Path("m.csv").write_text("path,label\n")
+    with pytest.raises(DataError, match=r"^m\.csv: no rows there, only a header$"):
+        items("m.csv")
+
+
+def test_labels_that_look_alike_or_mean_nothing_are_said(capsys):
+    labels = ["Normal", "normal ", "a", "a", "NA", "1", "1.0"]
+    rows = "".join(f"{row},{label}\n" for row, label in enumerate(labels))
+    Path("m.csv").write_text(f"path,label\n{rows}")
+    items("m.csv")
+    assert capsys.readouterr().err.splitlines() == [
+        "xmir: warning: 'NA' counts as a label; where there is none, leave it empty",
+        "xmir: warning: the labels '1' and '1.0' look alike, and are 2 classes",
+        "xmir: warning: the labels 'Normal' and 'normal' look alike, and are 2 classes",
+    ]

@@ -66,6 +66,7 @@ class DiffSaliency:
         ),
     ] = 0
     where: options.Where = None
+    columns: options.Columns = None
     null: options.NullSeparated = False
     model: options.Model = None
     architecture: options.Architecture = None

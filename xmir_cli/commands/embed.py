@@ -31,6 +31,7 @@ class Embed:
     images: options.Images
     null: options.NullSeparated = False
     where: options.Where = None
+    columns: options.Columns = None
     model: options.Model = None
     architecture: options.Architecture = None
     weights: options.Weights = None

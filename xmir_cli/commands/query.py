@@ -115,6 +115,7 @@ class Query:
     batch: options.Batch = 16
     jobs: options.Jobs = None
     null: options.NullSeparated = False
+    columns: options.Columns = None
     form: options.Format = None
 
     def __post_init__(self) -> None:

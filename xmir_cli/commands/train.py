@@ -78,6 +78,7 @@ class Train:
         int, typer.Option("--freeze-layers", min=0, help="Keep the first N blocks as they are.")
     ] = 0
     where: options.Where = None
+    columns: options.Columns = None
     null: options.NullSeparated = False
     input_size: options.InputSize = None
     resize: options.Resize = None

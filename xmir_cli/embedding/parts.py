@@ -13,6 +13,7 @@ import pyarrow as pa
 from xmir_cli.embedding.leftover import parts_folder
 from xmir_cli.errors import DataError
 from xmir_cli.pictures.items import Item
+from xmir_cli.store.cells import Cell, to_column
 from xmir_cli.store.embedding_table import COLUMNS, EMBEDDING, Embeddings
 from xmir_cli.store.embeddings import read_embeddings, write_embeddings
 from xmir_cli.store.features import FEATURE_COLUMN, Spool
@@ -45,21 +46,23 @@ def to_embeddings(
     spool: Spool | None = None,
 ) -> Embeddings:
     """The table of embedded images: the columns of the contract, then the manifest's others."""
-    table: dict[str, list[str | None] | list[str] | list[int]] = {
-        "id": [escape_name(item.id) for item, _ in rows],
-        "path": [escape_name(item.path) for item, _ in rows],
+    table: dict[str, Sequence[Cell | None]] = {
+        "id": [item.id for item, _ in rows],
+        "path": [item.path for item, _ in rows],
         "sha256": [row.sha256 for _, row in rows],
         "width": [row.width for _, row in rows],
         "height": [row.height for _, row in rows],
     }
     for name in _carried(rows, columns, spool is not None):
         # the manifest knows better than the file
-        values = [item.columns.get(name) or row.columns.get(name) for item, row in rows]
+        found = [item.columns.get(name) for item, _ in rows]
         table[escape_name(name)] = [
-            None if value is None else escape_name(value) for value in values
+            row.columns.get(name) if value is None else value
+            for value, (_, row) in zip(found, rows, strict=True)
         ]
+    columns_of = {name: to_column(values) for name, values in table.items()}
     items = pa.table(
-        {name: pa.array(values, COLUMNS.get(name, pa.string())) for name, values in table.items()}
+        {name: column.cast(COLUMNS.get(name, column.type)) for name, column in columns_of.items()}
     )
     vectors = np.stack([row.vector for _, row in rows])
     numbers = [row.features for _, row in rows if row.features is not None]

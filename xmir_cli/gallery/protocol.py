@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from xmir_cli.arrays import Floats
 from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.pictures.identity import identity_of
+from xmir_cli.store.where import Condition
 from xmir_cli.wire.model import ModelSpec
 
 ItemKey = Hashable
@@ -44,9 +45,9 @@ class SearchQuery(Protocol):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What an item must be to be found. Values are compared as texts."""
+    """What an item must be to be found. But in `where`, values are compared as texts."""
 
-    equals: tuple[tuple[str, str], ...] = ()  # column, value there; empty: nothing is there
+    where: tuple[Condition, ...] = ()  # all of them hold
     differs: tuple[tuple[str, str], ...] = ()  # column, value: something else is there
     not_itself: bool = False  # has neither the query's id nor its path nor its identity
     not_same: tuple[str, ...] = ()  # columns in which it has not the query's value

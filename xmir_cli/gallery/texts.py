@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xmir_cli.arrays import Booleans, Integers
+from xmir_cli.store.cells import plain_text
 
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
 
@@ -24,7 +25,7 @@ def differs(column: pa.ChunkedArray, value: str) -> Booleans:
 
 def rows_sharing(column: pa.ChunkedArray, values: Sequence[object]) -> list[Integers]:
     """For each value the rows of the column that have it, all in one pass; nothing has none."""
-    texts = [None if value is None else str(value) for value in values]
+    texts = [None if value is None else plain_text(value) for value in values]
     distinct = list(dict.fromkeys(text for text in texts if text))
     which = pc.index_in(pc.cast(column, pa.string()), value_set=pa.array(distinct, pa.string()))
     rows = pc.indices_nonzero(pc.is_valid(which)).to_numpy().astype(np.int64)

@@ -80,7 +80,7 @@ class _LastFile:
 
     def read(self, path: str) -> _Content:
         """The file's content, read again when anything of it has changed."""
-        with self._lock, _reasons_named():
+        with self._lock, _reasons_named(path):
             found = os.stat(path)  # noqa: PTH116 # a Path would refuse some names in its own way
             mark = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
             if self._content is None or mark != self._mark:
@@ -94,7 +94,7 @@ _LAST = _LastFile()
 
 def _read_file(path: str) -> _Content:
     """A regular file's content; raises ItemError."""
-    with _reasons_named():
+    with _reasons_named(path):
         # without O_NONBLOCK opening a FIFO waits for its writer
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -115,12 +115,14 @@ def _read_regular(descriptor: int) -> bytes:
 
 
 @contextmanager
-def _reasons_named() -> Iterator[None]:
+def _reasons_named(path: str) -> Iterator[None]:
     """What the system says of a file becomes an ItemError with a stable code."""
     try:
         yield
     except OSError as error:
         cause, detail = _REASONS.get(error.errno or 0, (Cause.UNREADABLE, f"{error.strerror}"))
+        if cause == Cause.MISSING and "\\" in path:
+            detail += " (a path of Windows? here folders are separated by /)"
         raise ItemError(cause, detail) from None
     except ValueError:  # a NUL byte, or characters that no file name has
         raise ItemError(Cause.BAD_PATH, "not the name of a file") from None

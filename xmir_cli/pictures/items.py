@@ -9,11 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from xmir_cli import console
 from xmir_cli.errors import DataError, ItemError, SettingError
 from xmir_cli.pictures.frames import expand_frames
 from xmir_cli.pictures.identity import file_of
+from xmir_cli.pictures.listed import cells_of, split_line
+from xmir_cli.pictures.selection import say_alike_labels, select_items
+from xmir_cli.pictures.spelling import find_spelled, may_differ
+from xmir_cli.store.cells import Cell, plain_text
 from xmir_cli.store.jsonl import open_lines, read_names, read_records
-from xmir_cli.store.manifest import ManifestRow, is_manifest, read_table
+from xmir_cli.store.manifest import ManifestRow, is_manifest, parse_names, read_table
+from xmir_cli.store.where import parse_where
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.artifact import ArtifactRecord
 
@@ -24,58 +30,44 @@ class Item:
 
     id: str  # the manifest's id, else the path as given
     path: str  # absolute, `#frame=N` behind it where one picture of several is meant
-    columns: Mapping[str, str | None]  # label, patient, split and the manifest's other columns
+    columns: Mapping[str, Cell | None]  # label, patient, split and the manifest's other columns
 
     @property
     def file(self) -> str:
         """The file that holds the image."""
         return file_of(self.path)
 
+    def text(self, column: str) -> str | None:
+        """A column as text, None where nothing is there."""
+        value = self.columns.get(column)
+        return None if value is None else plain_text(value)
+
 
 def list_items(
-    arguments: Sequence[str], null_separated: bool, where: Sequence[str] | None
+    arguments: Sequence[str],
+    null_separated: bool,
+    where: Sequence[str] | None,
+    columns: Sequence[str] | None = None,
 ) -> list[Item]:
     """Every image that the arguments name, in their order; folders and globs sorted.
 
-    A manifest's relative paths start at its folder. Files are not opened but for `#frame=*`, to
-    count their pictures; ids are not compared.
-    Raises SettingError for a condition that fits no column, DataError when nothing is left.
+    A manifest's relative paths start at its folder; `columns` says which of its columns xmir knows
+    by another name. Files are not opened but for `#frame=*`, to count their pictures; ids are not
+    compared.
+    Raises SettingError for a condition or a name that fits no column, DataError when nothing is
+    left.
     """
-    wanted = parse_where(where)
+    wanted, lister = parse_where(where), _Lister(parse_names(columns))
     items: list[Item] = []
     for argument in arguments:
-        found = _from_stdin(null_separated) if argument == "-" else _expand(argument)
+        found = lister.stdin(null_separated) if argument == "-" else lister.expand(argument)
         items.extend(each for item in found for each in _with_frames(item))
+    lister.tell()
     if not items:
         raise DataError(_nothing(arguments))
-    return _select(items, wanted)
-
-
-def parse_where(where: Sequence[str] | None) -> list[tuple[str, str]]:
-    """`["label=normal"]` as `[("label", "normal")]`; raises SettingError when there is no `=`."""
-    pairs = [condition.partition("=") for condition in where or []]
-    for column, equals, value in pairs:
-        if not column or not equals:
-            raise SettingError("where", f"expected COLUMN=VALUE, found {column}{equals}{value}")
-    return [(column, value) for column, _, value in pairs]
-
-
-def _select(items: list[Item], wanted: list[tuple[str, str]]) -> list[Item]:
-    known = dict.fromkeys(name for item in items for name in ("id", *item.columns))
-    for column, _ in wanted:
-        if column not in known:
-            raise SettingError("where", f"no column {column!r}; there are {', '.join(known)}")
-    left = [
-        item
-        for item in items
-        if all(
-            ({"id": item.id, **item.columns}.get(column) or "") == value for column, value in wanted
-        )
-    ]
-    if not left:
-        conditions = " and ".join(f"{column}={value}" for column, value in wanted)
-        raise DataError(f"none of {len(items)} images has {conditions}")
-    return left
+    chosen = select_items(items, wanted)
+    say_alike_labels(item.text("label") for item in chosen)
+    return chosen
 
 
 def _extensions() -> tuple[str, ...]:
@@ -87,25 +79,9 @@ def _extensions() -> tuple[str, ...]:
 def _nothing(arguments: Sequence[str]) -> str:
     if "-" in arguments:
         return "no records on standard input"
+    if all(is_manifest(argument) for argument in arguments):
+        return f"{', '.join(arguments)}: no rows there, only a header"
     return f"{', '.join(arguments)}: no images there ({' '.join(_extensions())})"
-
-
-def _expand(argument: str) -> Iterator[Item]:
-    if os.path.lexists(argument):
-        yield from _expand_literal(argument)
-        return
-    place, fragment = _split_fragment(argument)
-    if fragment:
-        if _split_fragment(place)[1] and not os.path.lexists(place):
-            raise DataError(f"{argument}: expected one #frame=, found several")
-        yield from (_with_fragment(item, fragment) for item in _expand(place))
-        return
-    if is_manifest(argument) and not glob.has_magic(argument):
-        raise DataError(f"{argument}: no such file or directory")
-    matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 # Path.glob needs a root
-    # a pattern without a match stays, and is skipped as a missing file
-    for match in matches or [argument]:
-        yield from _expand_literal(match)
 
 
 def _with_fragment(item: Item, fragment: str) -> Item:
@@ -136,26 +112,101 @@ def _with_frames(item: Item) -> Iterator[Item]:
         yield replace(item, id=name + each.removeprefix(path), path=each)
 
 
-def _expand_literal(path: str) -> Iterator[Item]:
-    if os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for a name that is too long
-        for file in sorted(_walk(path, set()), key=lambda file: Path(file).parts):
-            yield _item(file)
-    elif is_manifest(path):
-        folder = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 # no symlinks followed
-        for row in read_table(Path(path)):
-            yield _item_of_row(row, folder)
-    else:
-        yield _item(path)
-
-
 def _item(path: str) -> Item:
     return Item(path, os.path.abspath(path), {})  # noqa: PTH100 # Path.resolve would follow links
 
 
-def _item_of_row(row: ManifestRow, folder: str) -> Item:
-    path = row["path"] or ""
-    columns = {name: value for name, value in row.items() if name not in {"path", "id"}}
-    return Item(row.get("id") or path, os.path.normpath(Path(folder) / path), columns)
+class _Lister:
+    """Items of arguments, and what is to be said of them all."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names  # xmir's name of a column: that of the tables
+        self._unknown = set(names.values())  # those that no table had yet
+        self._known: dict[str, None] = {}  # keys of records
+        self._respelled: list[tuple[str, str]] = []  # as written, as the file is called
+
+    def tell(self) -> None:
+        """Say what was read otherwise than it is written; SettingError for unknown columns."""
+        if self._unknown:
+            there = ", ".join(self._known) or "no table"
+            name = min(self._unknown)
+            raise SettingError("columns", f"no column {name!r}; there is {there}")
+        if self._respelled:
+            written, called = self._respelled[0]
+            more = len(self._respelled) - 1
+            others = f", and {more} more are written otherwise than their files are called"
+            console.note(f"{written} is the file {called}{others if more else ''}")
+
+    def expand(self, argument: str) -> Iterator[Item]:
+        """The items of one argument."""
+        if os.path.lexists(argument):
+            yield from self._expand_literal(argument)
+            return
+        place, fragment = _split_fragment(argument)
+        if fragment:
+            if _split_fragment(place)[1] and not os.path.lexists(place):
+                raise DataError(f"{argument}: expected one #frame=, found several")
+            yield from (_with_fragment(item, fragment) for item in self.expand(place))
+            return
+        if is_manifest(argument) and not glob.has_magic(argument):
+            raise DataError(f"{argument}: no such file or directory")
+        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 # Path.glob needs a root
+        # a pattern without a match stays, and is skipped as a missing file
+        for match in matches or [argument]:
+            yield from self._expand_literal(match)
+
+    def stdin(self, null_separated: bool) -> Iterator[Item]:
+        """The items that a list or records on standard input name."""
+        stream = open_lines("-")
+        if null_separated:
+            yield from map(_item, read_names())
+            return
+        for number, record in read_records(stream):
+            if isinstance(record, ItemError):
+                raise DataError(f"standard input: line {number}: {record.reason}")
+            yield from self._from_record(record, number)
+
+    def _expand_literal(self, path: str) -> Iterator[Item]:
+        if os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for a name that is too long
+            for file in sorted(_walk(path, set()), key=lambda file: Path(file).parts):
+                yield _item(file)
+        elif is_manifest(path):
+            folder = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 # no symlinks followed
+            rows = read_table(Path(path), self._names)
+            self._unknown.clear()
+            for row in rows:
+                yield self._item_of_row(row, folder)
+        else:
+            yield _item(path)
+
+    def _from_record(self, record: Record, number: int) -> Iterator[Item]:
+        """A list's line gives one image; the receipt of an embeddings file all of its rows."""
+        self._known |= dict.fromkeys(record)
+        self._unknown -= record.keys()
+        renamed = {new: record[old] for new, old in self._names.items() if old in record}
+        record = {**record, **renamed}
+        path = record.get("path")
+        if not isinstance(path, str) or not path:
+            raise DataError(f"standard input: line {number}: path: expected a string")
+        if record.get("schema") == ArtifactRecord.NAME:
+            yield from self._expand_literal(path)
+        elif len(record) > 1:
+            yield self._item_of_row(cells_of(record), str(Path.cwd()))
+        else:
+            for name in split_line(path, number):
+                yield self._item_of_row({"path": name}, str(Path.cwd()))
+
+    def _item_of_row(self, row: ManifestRow, folder: str) -> Item:
+        path = str(row["path"] or "")
+        columns = {name: value for name, value in row.items() if name not in {"path", "id"}}
+        place = os.path.normpath(Path(folder) / path)
+        if may_differ(path):
+            file, fragment = _split_fragment(str(Path(folder) / path))
+            if not os.path.lexists(place) and (found := find_spelled(file)) not in {None, file}:
+                place = f"{found}{fragment}"
+                self._respelled.append((path, str(found)))
+                path = path.strip()
+        return Item(str(row.get("id") or path), place, columns)
 
 
 def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
@@ -183,37 +234,3 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
         return False
-
-
-def _from_stdin(null_separated: bool) -> Iterator[Item]:
-    stream = open_lines("-")
-    if null_separated:
-        yield from map(_item, read_names())
-        return
-    for number, record in read_records(stream):
-        if isinstance(record, ItemError):
-            raise DataError(f"standard input: line {number}: {record.reason}")
-        yield from _from_record(record, number)
-
-
-def _from_record(record: Record, number: int) -> Iterator[Item]:
-    """A list's line gives one image; the receipt of an embeddings file all of its rows."""
-    path = record.get("path")
-    if not isinstance(path, str) or not path:
-        raise DataError(f"standard input: line {number}: path: expected a string")
-    if record.get("schema") == ArtifactRecord.NAME:
-        yield from _expand_literal(path)
-    else:
-        row = {name: _cell(value) for name, value in record.items() if _is_scalar(value)}
-        row.pop("schema", None)
-        yield _item_of_row(row, str(Path.cwd()))
-
-
-def _is_scalar(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float)
-
-
-def _cell(value: object) -> str | None:
-    if value is None or value == "":
-        return None
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -5,6 +5,7 @@ from functools import cache
 from xmir_cli.gallery.protocol import Gallery, Hits, identity_in
 from xmir_cli.gallery.vectors import products
 from xmir_cli.retrieval.queries import Contribution, Question, Refinement
+from xmir_cli.store.cells import to_json
 from xmir_cli.store.names import restore_name
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
@@ -37,7 +38,7 @@ def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
             "match": _match(label, row.get("label")),
             "index": gallery.name,
             "model": model,
-            "meta": {key: value for key, value in row.items() if key not in _OWN_KEYS},
+            "meta": {key: to_json(value) for key, value in row.items() if key not in _OWN_KEYS},
         }
         for rank, (row, numbers) in enumerate(
             zip(rows, _numbers(gallery, query, hits), strict=True), start=1

@@ -10,12 +10,11 @@ import pyarrow as pa
 from xmir_cli.arrays import Booleans, Integers
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.engines import is_index, open_gallery
-from xmir_cli.gallery.texts import equals
 from xmir_cli.gallery.vectors import keep_usable
 from xmir_cli.pictures.identity import identity_of
-from xmir_cli.retrieval.conditions import check_column
+from xmir_cli.retrieval.conditions import allowed_by, say_nothing
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
-from xmir_cli.store.names import escape_typed
+from xmir_cli.store.where import Condition
 
 
 def read_collection(source: str) -> Embeddings:
@@ -27,14 +26,11 @@ def read_collection(source: str) -> Embeddings:
     return keep_usable(read_embeddings(source))[0]
 
 
-def select_rows(images: Embeddings, where: Sequence[tuple[str, str]]) -> Embeddings:
-    """The rows that have all the values; raises DataError when there is none."""
-    allowed = np.ones(len(images.items), dtype=bool)
-    for column, value in where:
-        check_column(images.items.column_names, column, "where")
-        allowed &= equals(images.items[column], escape_typed(value))
+def select_rows(images: Embeddings, where: Sequence[Condition]) -> Embeddings:
+    """The rows for which all conditions hold; raises DataError when there is none."""
+    allowed = allowed_by(images.items, where)
     if not allowed.any():
-        raise DataError(f"none of {len(allowed)} rows has {' and '.join(map('='.join, where))}")
+        raise DataError(say_nothing(images.items, where))
     return _only(images, allowed)
 
 

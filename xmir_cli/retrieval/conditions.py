@@ -3,18 +3,23 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+import pyarrow as pa
+
+from xmir_cli import console
+from xmir_cli.arrays import Booleans
 from xmir_cli.errors import SettingError
 from xmir_cli.gallery.protocol import Conditions, Gallery, ItemKey
 from xmir_cli.retrieval.queries import Question
-from xmir_cli.store.names import escape_typed
+from xmir_cli.store.where import Condition, holds, say_none
 
 
 def make_conditions(
-    where: Sequence[tuple[str, str]], exclude_same: str | None, no_self: bool, per: str | None
+    where: Sequence[Condition], exclude_same: str | None, no_self: bool, per: str | None
 ) -> Conditions:
     """The conditions; raises SettingError for a `per` that is not as `patient=1`."""
     return Conditions(
-        equals=tuple((column, escape_typed(value)) for column, value in where),
+        where=tuple(where),
         not_itself=no_self or exclude_same is not None,
         not_same=() if exclude_same is None else (exclude_same,),
         at_most=None if per is None else _limit(per),
@@ -22,12 +27,34 @@ def make_conditions(
 
 
 def check_columns(gallery: Gallery, conditions: Conditions) -> None:
-    """Raise SettingError for a condition on a column that the items do not have."""
-    named = [("where", column) for column, _ in conditions.equals]
+    """Raise SettingError for a condition on a column that the items do not have.
+
+    Says which values there are when no item is as `where` says.
+    """
+    named = [("where", condition.column) for condition in conditions.where]
     named += [("exclude_same", column) for column in conditions.not_same]
     named += [] if conditions.at_most is None else [("per", conditions.at_most[0])]
     for setting, column in named:
         check_column(gallery.column_names, column, setting)
+    if conditions.where:
+        names = list(dict.fromkeys(condition.column for condition in conditions.where))
+        table = pa.concat_tables([part.columns for part in gallery.iterate(len(gallery), names)])
+        if not allowed_by(table, conditions.where).any():
+            console.warning(say_nothing(table, conditions.where))
+
+
+def allowed_by(table: pa.Table, where: Sequence[Condition]) -> Booleans:
+    """Which rows [N] of a table are as all conditions say; raises SettingError as `holds` does."""
+    allowed = np.ones(len(table), dtype=bool)
+    for condition in where:
+        check_column(table.column_names, condition.column, "where")
+        allowed &= holds(table[condition.column], condition)
+    return allowed
+
+
+def say_nothing(table: pa.Table, where: Sequence[Condition]) -> str:
+    """That no row is as all conditions say, and which values there are."""
+    return say_none(len(table), where, [table[condition.column] for condition in where])
 
 
 def check_column(names: Sequence[str], column: str, setting: str) -> None:

@@ -161,4 +161,6 @@ def _own_columns(item: Item, sha256: str) -> Columns:
     if _name(item) == item.path:
         own["id"] = item.id
     own |= {"path": item.path, "sha256": sha256}
-    return {key: escape_name(value) for key, value in own.items()}
+    return {
+        key: escape_name(value) if isinstance(value, str) else value for key, value in own.items()
+    }

@@ -145,9 +145,9 @@ def _object(path: Path, text: bytes) -> Record:
     return value
 
 
-def _counts(values: Iterable[str | None]) -> Record:
+def _counts(values: Iterable[object]) -> Record:
     """How many rows have each value, the commonest first; the empty value is `-`."""
-    counts = Counter(value if value is not None else "-" for value in values)
+    counts = Counter("-" if value is None else str(value) for value in values)
     shown: Record = dict(counts.most_common(_GROUPS_SHOWN))
     if len(counts) > len(shown):
         shown["..."] = counts.total() - sum(cast("int", count) for count in shown.values())

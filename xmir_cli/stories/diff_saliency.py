@@ -24,7 +24,9 @@ def run(asked: DiffSaliency) -> Records:
     """One `xmir.difference/1` record a pair of classes, once the figure is drawn."""
     skips = Skips()
     ((name, method),) = load_methods(asked.method, asked.settings).items()
-    items = _labelled(list_items(asked.images, asked.null, asked.where), asked.classes)
+    items = _labelled(
+        list_items(asked.images, asked.null, asked.where, asked.columns), asked.classes
+    )
     spec = resolve_model(asked.choice)
     embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
     asked.output.mkdir(parents=True, exist_ok=True)
@@ -57,9 +59,9 @@ def _labelled(items: Sequence[Item], classes: str | None) -> list[LabelledImage]
     """The items of the classes asked for, class after class in that order, patient by patient."""
     by_label: dict[str, list[LabelledImage]] = {}
     for item in items:
-        label = item.columns.get("label")
+        label = item.text("label")
         if label:
-            patient = item.columns.get("patient") or None
+            patient = item.text("patient")
             by_label.setdefault(label, []).append(LabelledImage(item.path, label, patient))
     if not by_label:
         raise DataError(

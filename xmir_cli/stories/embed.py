@@ -31,7 +31,7 @@ def run(asked: Embed) -> Records:
     Without an output there is no record: the embeddings are written to standard output.
     """
     skips, file = Skips(), asked.file
-    listed = list_items(asked.images, asked.null, asked.where)
+    listed = list_items(asked.images, asked.null, asked.where, asked.columns)
     items = _without_duplicates(listed, skips)
     if file is not None:
         refuse_input(file, [*asked.images, *(item.file for item in items)])

@@ -11,7 +11,7 @@ from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.engines import make_absolute, open_gallery
 from xmir_cli.gallery.protocol import Gallery
-from xmir_cli.pictures.items import Item, list_items, parse_where
+from xmir_cli.pictures.items import Item, list_items
 from xmir_cli.retrieval.answers import answer
 from xmir_cli.retrieval.conditions import check_columns, leave_out, make_conditions
 from xmir_cli.retrieval.queries import (
@@ -24,6 +24,7 @@ from xmir_cli.retrieval.queries import (
 )
 from xmir_cli.retrieval.refine import find_examples, refine
 from xmir_cli.retrieval.region import parse_region
+from xmir_cli.store.where import parse_where
 
 if TYPE_CHECKING:  # torch, 1.5 s that a query by --id or --vector does not pay
     from xmir_cli.model.embedder import Embedder
@@ -44,7 +45,7 @@ def run(query: Query) -> Records:
     )
     check_columns(gallery, conditions)
     conditions = leave_out(gallery, conditions, [*likes, *unlikes])
-    items = list_items(query.images, query.null, None) if query.images else []
+    items = list_items(query.images, query.null, None, query.columns) if query.images else []
     keys = find_ids(gallery, query.ids or [])
     known = len(keys) + (len(gallery) if query.everything else 0)
     skips, done = Skips(), 0

@@ -9,7 +9,6 @@ from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.retrieval import LabelledVectors, evaluate
 from xmir_cli.metrics.retrieval_record import list_numbers, near_duplicates
 from xmir_cli.metrics.retrieval_rows import flat
-from xmir_cli.pictures.items import parse_where
 from xmir_cli.retrieval.collection import (
     count_copies,
     find_positions,
@@ -20,6 +19,7 @@ from xmir_cli.retrieval.collection import (
 )
 from xmir_cli.retrieval.conditions import check_column
 from xmir_cli.store.embeddings import Embeddings
+from xmir_cli.store.where import parse_where
 from xmir_cli.wire.schemas.retrieval_metric import RetrievalMetricRecord
 
 __all__ = ["RetrievalMetric", "run"]

@@ -66,9 +66,12 @@ def _settings(asked: Train) -> Settings:
 
 def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
     """The rows to train and to validate on; nobody has opened a picture yet."""
-    items = list_items(asked.images, asked.null, asked.where)
+    items = list_items(asked.images, asked.null, asked.where, asked.columns)
     refuse_input(asked.output, [*asked.images, *(item.file for item in items)])
-    rows = keep_labelled([(item.id, item.path, item.columns) for item in items], skips.add)
+    known = [{name: item.text(name) for name in ("label", "patient", "split")} for item in items]
+    rows = keep_labelled(
+        [(item.id, item.path, told) for item, told in zip(items, known, strict=True)], skips.add
+    )
     division = divide(rows, asked.split, asked.validate)
     _check_classes(division, settings)
     if division.validated_on is None:

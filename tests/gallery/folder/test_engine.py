@@ -15,6 +15,7 @@ from xmir_cli.gallery.folder.manifest import GraphSettings, describe
 from xmir_cli.gallery.protocol import Conditions
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.embeddings import Embeddings
+from xmir_cli.store.where import Condition
 from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
@@ -72,10 +73,12 @@ def test_a_graph_is_used_only_where_it_answers_like_exact_search(embeddings, mon
     monkeypatch.setattr(type(gallery.graph), "search", search)
     query = [Question("q", embeddings.vectors[0], {"id": "3"})]
     gallery.search(query, 25, job=GRAPH_PAYS)
-    gallery.search(query, 5, Conditions(equals=(("split", ""),)), GRAPH_PAYS)  # all have none
+    gallery.search(
+        query, 5, Conditions(where=(Condition("split", "=", ""),)), GRAPH_PAYS
+    )  # all have none
     assert used == [(50, 1, 25), (50, 1, 5)]
     gallery.search(query, 26, job=GRAPH_PAYS)
-    gallery.search(query, 5, Conditions(equals=(("id", "7"),)), GRAPH_PAYS)
+    gallery.search(query, 5, Conditions(where=(Condition("id", "=", "7"),)), GRAPH_PAYS)
     gallery.search(query, 5, Conditions(not_same=("id",)), GRAPH_PAYS)
     gallery.search(query, 5, job=GRAPH_PAYS - 1)
     assert len(used) == 2

@@ -11,7 +11,8 @@ from xmir_cli.gallery.folder.exact import Neighbours
 from xmir_cli.gallery.folder.images import Images
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.protocol import Conditions, SearchQuery
-from xmir_cli.gallery.texts import differs, equals, numbers_of, rows_sharing
+from xmir_cli.gallery.texts import differs, numbers_of, rows_sharing
+from xmir_cli.store.where import holds
 
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
 
@@ -57,8 +58,8 @@ class Selection:
 def select(items: Items, conditions: Conditions) -> Selection:
     """The conditions that know of no query, over the items [N]."""
     allowed = np.ones(len(items), dtype=bool)
-    for column, value in conditions.equals:
-        allowed &= equals(items[column], value)
+    for condition in conditions.where:
+        allowed &= holds(items[condition.column], condition)
     for column, value in conditions.differs:
         allowed &= differs(items[column], value)
     allowed[rows_of(list(conditions.without))] = False

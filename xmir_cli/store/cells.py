@@ -1,0 +1,151 @@
+"""What stands in the cells of a table: texts, numbers, dates; nothing is None."""
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xmir_cli.store.names import escape_name
+
+Cell = str | int | float | date | Decimal  # a bool is an int, a datetime is a date
+
+KEYS = ("id", "path", "label", "patient", "split")  # columns that always hold texts
+NOTHING = {"", "nan", "NaN", "NAN", "-nan", "<NA>", "NaT"}  # as NumPy and pandas write nothing
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_BROKEN = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
+_LARGEST = 2**63 - 1
+_EXACT = 2**53  # up to here every whole number is a float
+
+
+def to_text(value: object) -> str | None:
+    """A value as a label, a patient, a split or an id: no white space around it, 1.0 is 1.
+
+    A list becomes a set of labels, `A|B`.
+    """
+    if isinstance(value, list | tuple):
+        return "|".join(filter(None, map(to_text, value))) or None
+    if isinstance(value, float | Decimal):
+        if not math.isfinite(value):
+            return None
+        value = int(value) if value == int(value) else value
+    text = "" if value is None else plain_text(value).strip()
+    return None if text in NOTHING else text
+
+
+def plain_text(value: object) -> str:
+    """A value as Arrow's own cast writes it, by which texts are compared."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return str(pa.scalar(value).cast(pa.string()).as_py())
+
+
+def guess_numbers(texts: Sequence[str | None]) -> Sequence[Cell | None]:
+    """Texts as numbers where all of them are, and none would lose how it is written.
+
+    A column with `007`, `+1` or `1e5` stays text, for that may be an id; so does one in which two
+    texts are one number, as 1.1 and 1.10.
+    """
+    distinct = {text for text in texts if text is not None}
+    if not distinct or not all(
+        _WHOLE.fullmatch(text) or _BROKEN.fullmatch(text) for text in distinct
+    ):
+        return texts
+    whole = all(_WHOLE.fullmatch(text) for text in distinct)
+    numbers = {text: int(text) if whole else float(text) for text in distinct}
+    limit = _LARGEST if whole else _EXACT - 1
+    if len(set(numbers.values())) < len(distinct) or max(map(abs, numbers.values())) > limit:
+        return texts
+    return [None if text is None else numbers[text] for text in texts]
+
+
+def to_column(values: Sequence[Cell | None]) -> pa.Array:
+    """Cells as a column of one type: numbers stay numbers; what does not go together is text.
+
+    Texts are escaped as `escape_name` says.
+    """
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float} and all(_is_exact(value) for value in values):
+        return pa.array(values, pa.float64())
+    if len(kinds) == 1 and str not in kinds:
+        try:
+            return pa.array(values)
+        except (pa.ArrowException, OverflowError):  # numbers beyond 64 bits
+            pass
+    texts = [None if value is None else escape_name(_any_text(value)) for value in values]
+    return pa.array(texts, pa.string())
+
+
+def to_json(value: object) -> object:
+    """A cell as JSON has it: dates become texts, decimals numbers, NaN nothing."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float | Decimal):
+        return float(value) if math.isfinite(value) else None
+    return value if isinstance(value, str | int) else None
+
+
+def read_cells(column: pa.Array | pa.ChunkedArray) -> list[Cell | None]:
+    """The values of a column of one of Arrow's types that `is_flat` knows; NaN is nothing."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = pc.cast(column, kind.value_type)
+        kind = kind.value_type
+    if pa.types.is_timestamp(kind):
+        column = pc.cast(column, pa.timestamp("us", kind.tz), safe=False)
+    elif pa.types.is_floating(kind):
+        return _read_floats(column)
+    elif _is_clock(kind):
+        column = pc.cast(column, pa.string())
+    return [value if value != "" else None for value in column.to_pylist()]
+
+
+def is_flat(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds texts, numbers, dates or nothing."""
+    if pa.types.is_dictionary(kind):
+        return is_flat(kind.value_type)
+    checks = (
+        *(is_text, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating),
+        *(pa.types.is_decimal, pa.types.is_date, pa.types.is_timestamp, _is_clock),
+        pa.types.is_null,
+    )
+    return any(check(kind) for check in checks)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds texts, in whichever of Arrow's layouts."""
+    return str(kind) in {"string", "large_string", "string_view"}
+
+
+def name_kind(kind: pa.DataType) -> str:
+    """What a column that is not flat holds, in a word."""
+    if pa.types.is_nested(kind):
+        return "structs" if pa.types.is_struct(kind) else "lists"
+    return "bytes" if "binary" in str(kind) else str(kind)
+
+
+def _is_clock(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_time(kind) or pa.types.is_duration(kind))
+
+
+def _read_floats(column: pa.Array | pa.ChunkedArray) -> list[Cell | None]:
+    """The numbers, of narrow ones those of the fewest digits: 0.1, not 0.10000000149."""
+    if column.type == pa.float64():
+        values = column.to_pylist()
+    else:
+        texts = pc.cast(pc.cast(column, pa.float32()), pa.string()).to_pylist()
+        values = [None if text is None else float(text) for text in texts]
+    return [None if value is None or math.isnan(value) else value for value in values]
+
+
+def _is_exact(value: object) -> bool:
+    return not isinstance(value, int) or abs(value) <= _EXACT
+
+
+def _any_text(value: Cell) -> str:
+    return value.isoformat() if isinstance(value, datetime) else plain_text(value)

@@ -1,0 +1,174 @@
+"""Conditions on the columns of a table: `label=normal`, `age>60`, `split!=test`."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Literal, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xmir_cli.arrays import Booleans
+from xmir_cli.errors import SettingError
+from xmir_cli.store.cells import is_text
+from xmir_cli.store.names import escape_typed
+
+Operator = Literal["=", "!=", ">=", "<=", ">", "<"]
+
+_CONDITION = re.compile(r"(.+?)(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
+_SHOWN = 10  # values of a column that a message names
+_COMPARE: dict[str, Callable[..., pa.ChunkedArray]] = {
+    "=": pc.equal,
+    "!=": pc.not_equal,
+    ">=": pc.greater_equal,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    "<": pc.less,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a row must have in a column; with `=` and `!=` the empty value is nothing.
+
+    Numbers compare as numbers, dates as dates, all else as texts. Nothing is neither larger than
+    anything nor different from it.
+    """
+
+    column: str
+    operator: Operator
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.column}{self.operator}{self.value}"
+
+
+def parse_where(where: Sequence[str] | None) -> list[Condition]:
+    """Conditions as they are typed; raises SettingError where there is no operator."""
+    found = []
+    for text in where or []:
+        match = _CONDITION.fullmatch(text)
+        if match is None:
+            raise SettingError("where", f"expected COLUMN=VALUE, found {text}")
+        column, operator, value = match.groups()
+        spaced = column != column.rstrip()  # `age > 60`
+        found.append(
+            Condition(
+                column.strip(), cast("Operator", operator), value.strip() if spaced else value
+            )
+        )
+    return found
+
+
+def holds(column: pa.ChunkedArray | pa.Array, condition: Condition) -> Booleans:
+    """Where the condition holds in the column [N].
+
+    Raises SettingError for an order among texts, or a bound that is none.
+    """
+    if pa.types.is_boolean(column.type):
+        condition = replace(condition, value=condition.value.lower())
+    column = _decoded(column)
+    filled = _is_filled(column)
+    if not condition.value and condition.operator in {"=", "!="}:
+        return ~filled if condition.operator == "=" else filled
+    bound = _bound(column, condition)
+    if bound is None:
+        return filled if condition.operator == "!=" else np.zeros(len(column), dtype=bool)
+    if isinstance(bound, int | float) and pa.types.is_decimal(column.type):
+        column = pc.cast(column, pa.float64())
+    same = _COMPARE[condition.operator](column, bound)
+    return np.asarray(pc.fill_null(same, False).to_numpy(zero_copy_only=False), bool) & filled
+
+
+def say_none(count: int, conditions: Sequence[Condition], columns: Sequence[pa.Array]) -> str:
+    """That none of so many rows is as all conditions say, and which values there are."""
+    wanted = " and ".join(map(str, conditions))
+    values = {
+        condition.column: _list_values(column)
+        for condition, column in zip(conditions, columns, strict=True)
+    }
+    there = ", ".join(f"{name} holds {listed}" for name, listed in values.items())
+    return f"none of {count} images has {wanted}; {there}"
+
+
+def _decoded(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """The column as one of few types: numbers, dates, texts."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return pc.cast(column, kind.value_type)
+    ordered = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, _is_day)
+    return column if any(check(kind) for check in ordered) else pc.cast(column, pa.string())
+
+
+def _is_day(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
+
+
+def _is_filled(column: pa.ChunkedArray | pa.Array) -> Booleans:
+    filled = pc.is_valid(column)
+    if is_text(column.type):
+        filled = pc.and_(filled, pc.fill_null(pc.not_equal(column, ""), False))
+    elif pa.types.is_floating(column.type):
+        filled = pc.and_(filled, pc.invert(pc.fill_null(pc.is_nan(column), False)))
+    return np.asarray(filled.to_numpy(zero_copy_only=False), bool)
+
+
+def _bound(column: pa.Array, condition: Condition) -> object:
+    """The condition's value as the column's type has it; None where no cell can be equal to it."""
+    kind, exact = column.type, condition.operator in {"=", "!="}
+    if is_text(kind):
+        if exact:
+            return pa.scalar(escape_typed(condition.value), kind)
+        example = next((each for each in column.to_pylist() if each), None)
+        holding = "holds nothing" if example is None else f"holds texts, such as {example}"
+        raise SettingError(
+            "where",
+            f"{condition.column} {holding}; {condition.operator} compares numbers and dates",
+            value=str(condition),
+        )
+    is_day = _is_day(kind)
+    try:
+        found = _day(kind, condition.value) if is_day else _number(condition.value)
+    except (ValueError, InvalidOperation):
+        if exact:
+            return None
+        expected = "a date as 2024-12-31" if is_day else "a number"
+        raise SettingError(
+            "where",
+            f"{condition.column} holds {'dates' if is_day else 'numbers'}: expected {expected}, "
+            f"found {condition.value or 'nothing'}",
+            value=str(condition),
+        ) from None
+    return found
+
+
+def _number(text: str) -> int | float:
+    number = Decimal(text.strip())
+    if not number.is_finite():
+        raise ValueError(text)
+    whole = number == number.to_integral_value() and abs(number) < 2**63
+    return int(number) if whole else float(number)
+
+
+def _day(kind: pa.DataType, text: str) -> pa.Scalar:
+    if pa.types.is_date(kind):
+        return pa.scalar(date.fromisoformat(text.strip()), pa.date32()).cast(kind)
+    moment = datetime.fromisoformat(text.strip())
+    return pa.scalar(moment.replace(tzinfo=None), pa.timestamp("us")).cast(kind)
+
+
+def _list_values(column: pa.ChunkedArray | pa.Array) -> str:
+    """The values of a column for people: the extremes of numbers, else the first in order."""
+    values = _decoded(column)
+    distinct = {value for value in values.to_pylist() if value is not None and value != ""}
+    distinct = {value for value in distinct if value == value}  # NaN is not
+    if not distinct:
+        return "nothing"
+    ordered = sorted(distinct)
+    if not is_text(values.type) and len(ordered) > _SHOWN:
+        return f"{ordered[0]} to {ordered[-1]}"
+    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
+    return ", ".join(map(str, ordered[:_SHOWN])) + more
