@@ -41,6 +41,7 @@ class Cause(StrEnum):
     # tables and lists
     DUPLICATE_ID = "duplicate-id", "an earlier input has the same id"
     NO_LABEL = "no-label", "the column label is empty"
+    RARE_CLASS = "rare-class", "its class has fewer images than a batch takes of each"
     TWO_CLASSES = "two-classes", "the same picture has another label elsewhere"
     # embeddings
     BAD_VECTOR = "bad-vector", "the embedding is zero, NaN or infinite"

@@ -388,6 +388,33 @@ def test_a_small_class_names_the_flag_that_helps(train):
     assert "Lower --per-class to 8" in result.stderr
 
 
+def test_a_rare_class_is_left_out_with_a_word(train, data):
+    rows = rows_of(data)
+    rows[0][1], rows[8][1] = "rare", "rare"  # one to train on, one to validate on
+    write_table(data, rows)
+    result = train()
+    assert result.code == 3
+    assert "warning: class rare has 1 images, a batch takes 4 of each: left out" in result.stderr
+    assert f"skipped {rows[8][0]}: rare-class" in result.stderr
+    assert (result.records()[-1]["rows"], result.records()[-1]["skipped"]) == (15, 2)
+
+
+@pytest.mark.parametrize("name", ["validation", "Dev"])
+def test_validation_counts_as_val_and_is_said(train, data, name: str):
+    expected = train().records()[0]["map"]
+    rows = [[*row[:2], {"val": name}.get(row[2], row[2]), row[3]] for row in rows_of(data)]
+    write_table(data, rows)
+    result = train(output="other.safetensors")
+    assert (result.code, result.stderr) == (0, f"xmir: note: validating on the split {name}\n")
+    assert result.records()[0]["map"] == expected is not None
+
+
+def test_a_set_of_labels_trains_as_a_class_of_its_own_and_this_is_said(train, data):
+    rows = [[row[0], row[1].replace("standing", "a|b"), *row[2:]] for row in rows_of(data)]
+    write_table(data, rows)
+    assert "8 images have several labels; here each set of them is a class" in train().stderr
+
+
 def test_without_val_the_test_split_validates_and_this_is_said(train, data):
     write_table(data, [row for row in rows_of(data) if row[2] != "val"])
     result = train()

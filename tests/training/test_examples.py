@@ -26,6 +26,20 @@ def test_val_validates_before_test():
     assert (names(division.validation), division.validated_on) == (["1"], "val")
 
 
+@pytest.mark.parametrize("name", ["validation", "Validation", "valid", "dev", "VAL"])
+def test_validation_counts_as_val(name):
+    division = divide(rows("Training", name, "test", "train"), None, None)
+    assert (names(division.training), names(division.validation)) == (["3"], ["1"])
+    assert (division.validated_on, division.splits) == ("val", (["train"], [name]))
+    assert names(divide(rows("train", name, "test"), None, "val").validation) == ["1"]
+
+
+def test_a_split_of_the_very_name_comes_first():
+    division = divide(rows("training", "val", "validation", "dev"), None, None)
+    assert (names(division.training), names(division.validation)) == (["0"], ["1"])
+    assert names(divide(rows("train", "val", "dev"), None, "dev").validation) == ["2"]
+
+
 def test_test_validates_when_there_is_no_val():
     division = divide(rows("train", "test"), None, None)
     assert (names(division.validation), division.validated_on) == (["1"], "test")

@@ -69,6 +69,16 @@ def test_a_class_below_k_is_refused_by_name_and_count():
         "Lower `per_class` to 5, or leave the class out.",
     )
     assert refusal(["a"] * 20 + ["b"])[1] == "Give it more images, or leave the class out."
+    assert refusal(["a"] * 8 + ["b"] * 3 + ["c"] * 7)[1].startswith("Lower `per_class` to 7")
+
+
+def test_rare_classes_are_told_as_long_as_two_others_are_left():
+    labels = ["a"] * 20 + ["b"] * 5 + ["c"] * 16 + ["d"]
+    assert check_classes(labels, 16, None) == {"b": 5, "d": 1}
+    assert check_classes(labels, 5, 3) == {"d": 1}
+    assert refusal(labels, 16, 3)[0] == (
+        "2 classes are there, fewer than the 3 of `classes_per_batch`"
+    )
 
 
 def test_one_class_or_none_is_refused():

@@ -35,11 +35,16 @@ class Train:
     head: options.Head = None
     split: Annotated[
         str | None,
-        typer.Option("--split", help="Train on this split. [default: train; without splits: all]"),
+        typer.Option(
+            "--split", help="Train on this split. [default: train or training; without splits: all]"
+        ),
     ] = None
     validate: Annotated[
         str | None,
-        typer.Option("--validate", help="Validate on this split. [default: val, else test]"),
+        typer.Option(
+            "--validate",
+            help="Validate on this split. [default: val, validation, valid or dev, else test]",
+        ),
     ] = None
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the images.")] = 20
     per_class: Annotated[

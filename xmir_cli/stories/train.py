@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from xmir_cli import console
+from xmir_cli.causes import Cause
 from xmir_cli.commands.train import Train
-from xmir_cli.console import Records, Skips
+from xmir_cli.console import Records, Skips, show
+from xmir_cli.errors import ItemError
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.weights import hash_weights
 from xmir_cli.pictures.files import read_picture
@@ -22,7 +25,7 @@ from xmir_cli.store.runs import (
     write_state,
 )
 from xmir_cli.training.augment import Augmentation
-from xmir_cli.training.examples import Division, divide, keep_labelled
+from xmir_cli.training.examples import TRAIN, Division, divide, keep_labelled, leave_classes_out
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.loop import Settings, Trainer
 from xmir_cli.training.pictures import Pictures
@@ -40,7 +43,7 @@ def run(asked: Train) -> Records:
     division = _divide(asked, settings, skips)
     trainer = _trainer(asked, settings)
     division = keep_readable(division, trainer.feed, skips.add, console.progress)
-    _check_classes(division, settings)
+    division = _without_rare(division, settings, skips)
     begun = _begun(trainer, division, asked.output, asked.resume)
     if begun is not None:
         yield from _fit(trainer, division, asked.output, begun)
@@ -73,7 +76,8 @@ def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
         [(item.id, item.path, told) for item, told in zip(items, known, strict=True)], skips.add
     )
     division = divide(rows, asked.split, asked.validate)
-    _check_classes(division, settings)
+    division = _without_rare(division, settings, skips)
+    _say_splits(division, asked)
     if division.validated_on is None:
         console.note("no split to validate on: no mAP, P@1, P@5")
     elif asked.validate is None and division.validated_on == "test":
@@ -86,9 +90,30 @@ def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
     return division
 
 
-def _check_classes(division: Division, settings: Settings) -> None:
+def _say_splits(division: Division, asked: Train) -> None:
+    """Say which splits are used when they are called otherwise."""
+    wanted = (asked.split or TRAIN, asked.validate or division.validated_on)
+    for verb, name, found in zip(("training", "validating"), wanted, division.splits, strict=True):
+        if division.validated_on is not None and found and found != [name]:
+            console.note(f"{verb} on the split {' and '.join(found)}")
+    combined = sum("|" in row.label for row in division.training)
+    if combined:
+        console.warning(
+            f"{combined} images have several labels; here each set of them is a class of its own"
+        )
+
+
+def _without_rare(division: Division, settings: Settings, skips: Skips) -> Division:
+    """Without the classes of which no batch can be filled; they are named."""
     labels = [row.label for row in division.training]
-    check_classes(labels, settings.per_class, settings.classes_per_batch)
+    rare = check_classes(labels, settings.per_class, settings.classes_per_batch)
+    for name, size in rare.items():
+        few = f"class {show(name)} has {size} images, a batch takes {settings.per_class} of each"
+        console.warning(f"{few}: left out")
+        for row in chain(*division.sides):
+            if row.label == name:
+                skips.add(row.name, ItemError(Cause.RARE_CLASS, few))
+    return leave_classes_out(division, rare)
 
 
 def _trainer(asked: Train, settings: Settings) -> Trainer:

@@ -1,13 +1,14 @@
 """Which rows train, which validate, and which of them cannot be used."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 
-TRAIN = "train"
-VALIDATION = ("val", "test")  # the splits that validate when nobody names one, the first there is
+TRAIN, VAL, TEST = "train", "val", "test"
+VALIDATION = (VAL, TEST)  # the splits that validate when nobody names one, the first there is
+_ROLES = {"training": TRAIN, "validation": VAL, "valid": VAL, "dev": VAL, "testing": TEST}
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class Division:
     def sides(self) -> tuple[list[Example], list[Example]]:
         """Training rows, then validation rows."""
         return self.training, self.validation
+
+    @property
+    def splits(self) -> tuple[list[str], list[str]]:
+        """What the splits of the training rows are called, and those of the validation rows."""
+        first, second = (sorted({row.split or "" for row in rows}) for rows in self.sides)
+        return first, second
 
     @property
     def shared_patients(self) -> int:
@@ -72,19 +79,44 @@ def divide(examples: Sequence[Example], split: str | None, validate: str | None)
         split: The split to train on; None is `train`, or every row when no row has a split.
         validate: The split to validate on; None is `val`, else `test`, else nothing.
 
+    Splits of other names count as `role_of` says, unless one has the very name that is asked for.
     Raises DataError when a split that is wanted has no rows.
     """
     known = sorted({row.split for row in examples if row.split is not None})
     if split is None and not known:
         return Division(list(examples), [], None)
-    training = [row for row in examples if row.split == (split or TRAIN)]
+    meant = {name: _meant(name, known) for name in (split or TRAIN, validate or "", *VALIDATION)}
+    training = [row for row in examples if row.split in meant[split or TRAIN]]
     if not training:
         raise _missing("split", split or TRAIN, known)
-    if validate is not None and validate not in known:
+    if validate is not None and not meant[validate]:
         raise _missing("validate", validate, known)
-    chosen = validate or next((name for name in VALIDATION if name in known), None)
-    validation = [row for row in examples if chosen is not None and row.split == chosen]
+    chosen = validate or next((name for name in VALIDATION if meant[name]), None)
+    validation = [row for row in examples if row.split in (meant[chosen] if chosen else ())]
     return Division(training, validation, chosen)
+
+
+def role_of(split: str) -> str:
+    """What a split is for: `Training` is `train`, `validation`, `valid` and `dev` are `val`."""
+    plain = split.casefold()
+    if plain in {TRAIN, VAL, TEST}:
+        return plain
+    return _ROLES.get(plain, split)
+
+
+def leave_classes_out(division: Division, classes: Collection[str]) -> Division:
+    """The same without the rows of some classes."""
+    training, validation = (
+        [row for row in rows if row.label not in classes] for rows in division.sides
+    )
+    return Division(training, validation, division.validated_on)
+
+
+def _meant(split: str, known: Sequence[str]) -> list[str]:
+    """The splits that are meant by a name: the one that has it, else those that count as it."""
+    if split in known:
+        return [split]
+    return [name for name in known if role_of(name) == role_of(split)]
 
 
 def _missing(setting: str, split: str, known: Sequence[str]) -> DataError:

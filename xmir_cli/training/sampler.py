@@ -31,25 +31,30 @@ def epoch_batches(
     return batches
 
 
-def check_classes(labels: Sequence[str], per_class: int, classes: int | None) -> None:
-    """Raise DataError unless batches of `classes` x `per_class` can be drawn from every class."""
-    members = by_class(labels)
-    if len(members) < 2:
-        found = f"only {next(iter(members))}" if members else "none"
+def check_classes(labels: Sequence[str], per_class: int, classes: int | None) -> dict[str, int]:
+    """The classes with fewer than `per_class` images, and how many they have.
+
+    Raises DataError unless batches of `classes` x `per_class` can be drawn from the others.
+    """
+    sizes = {name: len(rows) for name, rows in by_class(labels).items()}
+    if len(sizes) < 2:
+        found = f"only {next(iter(sizes))}" if sizes else "none"
         raise DataError(f"training needs images of at least two classes, found {found}")
-    if classes is not None and classes > len(members):
+    rare = {name: size for name, size in sizes.items() if size < per_class}
+    left = len(sizes) - len(rare)
+    if left < 2:
+        second = sorted(sizes.values())[-2]  # with so many a batch there are two classes
+        name = next(name for name, size in sizes.items() if size == second)
+        lower = f"Lower `per_class` to {second}" if second > 1 else "Give it more images"
         raise DataError(
-            f"{len(members)} classes are there, fewer than the {classes} of `classes_per_batch`"
-        )
-    name, smallest = min(
-        ((name, len(rows)) for name, rows in members.items()), key=lambda pair: pair[1]
-    )
-    if smallest < per_class:
-        lower = f"Lower `per_class` to {smallest}" if smallest > 1 else "Give it more images"
-        raise DataError(
-            f"class {name} has {smallest} images, fewer than the {per_class} of `per_class`",
+            f"class {name} has {second} images, fewer than the {per_class} of `per_class`",
             f"{lower}, or leave the class out.",
         )
+    if classes is not None and classes > left:
+        raise DataError(
+            f"{left} classes are there, fewer than the {classes} of `classes_per_batch`"
+        )
+    return rare
 
 
 def class_count(given: str) -> int | None:
