@@ -85,15 +85,15 @@ def divide(examples: Sequence[Example], split: str | None, validate: str | None)
     known = sorted({row.split for row in examples if row.split is not None})
     if split is None and not known:
         return Division(list(examples), [], None)
-    meant = {name: _meant(name, known) for name in (split or TRAIN, validate or "", *VALIDATION)}
-    training = [row for row in examples if row.split in meant[split or TRAIN]]
+    training = _rows_of(examples, split or TRAIN, known)
     if not training:
         raise _missing("split", split or TRAIN, known)
-    if validate is not None and not meant[validate]:
+    for chosen in VALIDATION if validate is None else (validate,):
+        if validation := _rows_of(examples, chosen, known):
+            return Division(training, validation, chosen)
+    if validate is not None:
         raise _missing("validate", validate, known)
-    chosen = validate or next((name for name in VALIDATION if meant[name]), None)
-    validation = [row for row in examples if row.split in (meant[chosen] if chosen else ())]
-    return Division(training, validation, chosen)
+    return Division(training, [], None)
 
 
 def role_of(split: str) -> str:
@@ -112,11 +112,10 @@ def leave_classes_out(division: Division, classes: Collection[str]) -> Division:
     return Division(training, validation, division.validated_on)
 
 
-def _meant(split: str, known: Sequence[str]) -> list[str]:
-    """The splits that are meant by a name: the one that has it, else those that count as it."""
-    if split in known:
-        return [split]
-    return [name for name in known if role_of(name) == role_of(split)]
+def _rows_of(examples: Sequence[Example], split: str, known: Sequence[str]) -> list[Example]:
+    """The rows of the split that has this name, else of those that count as it."""
+    meant = {split} if split in known else {x for x in known if role_of(x) == role_of(split)}
+    return [row for row in examples if row.split in meant]
 
 
 def _missing(setting: str, split: str, known: Sequence[str]) -> DataError:
