@@ -16,6 +16,7 @@ from typing import Protocol
 from xmir_cli.console import Ending, Records
 from xmir_cli.errors import SettingError, UsageError, XmirError
 from xmir_cli.flags import Command, flags_of, spell_flag
+from xmir_cli.pictures.scales import begin_run
 from xmir_cli.printer import Printer, Shown
 from xmir_cli.wire.old_settings import RENAMED
 
@@ -49,6 +50,7 @@ def build_function(name: str) -> Command:
     @functools.wraps(describe, updated=())
     def command(**values: object) -> int:
         description: Description = describe(**values)
+        begin_run("--window")
         story = importlib.import_module(f"xmir_cli.stories.{stem}")  # heavy: no sooner
         return print_records(story.run(description), description)
 

@@ -15,7 +15,8 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.pictures.files import open_image
 from xmir_cli.pictures.reading import Reading, read_file, read_image
-from xmir_cli.wire.columns import DECODED
+from xmir_cli.pictures.scales import meet_scales
+from xmir_cli.wire.columns import DECODED, SEPARATOR
 
 BATCHES = 4  # in a slot, so that many processors have something to do
 
@@ -56,7 +57,10 @@ def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is k
 
     def load(path: str) -> EmbeddedRow | _Waiting:
         file = open_image(path)
-        return known(path, file.sha256) or _wait(read_file(file, recipe))
+        if row := known(path, file.sha256):
+            meet_scales(row.columns.get(DECODED, "").split(SEPARATOR))
+            return row
+        return _wait(read_file(file, recipe))
 
     def load_anew(path: str) -> EmbeddedRow | _Waiting:
         return _wait(read_image(path, recipe))
@@ -79,7 +83,7 @@ def _wait(reading: Reading) -> _Waiting:
     picture = reading.picture
     columns = dict(picture.columns)
     if picture.done:
-        columns[DECODED] = ", ".join(picture.done)
+        columns[DECODED] = SEPARATOR.join(picture.done)
     row = EmbeddedRow(
         reading.sha256, picture.width, picture.height, np.empty(0, np.float32), columns
     )

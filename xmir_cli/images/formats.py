@@ -6,8 +6,10 @@ A new format is a file with an `ImageFormat` and a row here.
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.dicom import DICOM
+from xmir_cli.images.jpeg import JPEG
 from xmir_cli.images.picture import ImageFormat
-from xmir_cli.images.pillow import JPEG, PNG, TIFF
+from xmir_cli.images.png import PNG
+from xmir_cli.images.tiff import TIFF
 
 # in the order asked: the 128 bytes before DICOM's mark may hold a TIFF header
 FORMATS = (DICOM, PNG, JPEG, TIFF)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+_EXACT = 1e15  # whole numbers below are told by all of their digits
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 
 
@@ -85,7 +86,12 @@ def stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def format_range(low: float, high: float) -> str:
     """`0..4095`, `-0.5..1.25`: as it is said what became black and white."""
-    return "..".join(f"{x:.0f}" if x == int(x) else f"{x:g}" for x in (low, high))
+    return f"{_format(low)}..{_format(high)}"
+
+
+def _format(number: float) -> str:
+    whole = abs(number) < _EXACT and number == int(number)
+    return f"{number:.0f}" if whole else f"{number:g}"
 
 
 def find_limits(values: np.ndarray, low: float = 0, high: float = 100) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from xmir_cli.errors import ItemError
 from xmir_cli.images.decode import count_pictures, decode_bytes
 from xmir_cli.images.picture import Picture
 from xmir_cli.pictures.identity import identity_of, name_of, split_name
+from xmir_cli.pictures.scales import meet_scales
 
 FILE_LIMIT = 512 << 20  # bytes
 _REASONS = {
@@ -39,7 +40,9 @@ class ImageFile:
 
     def decode(self, window: str = "auto", enough: int | None = None) -> Picture:
         """The picture, its greys and size as `Preprocessing` says them; raises ItemError."""
-        return decode_bytes(self.data, name_of("", self.frame), window, enough)
+        picture = decode_bytes(self.data, name_of("", self.frame), window, enough)
+        meet_scales(picture.done)
+        return picture
 
 
 def read_picture(name: str, window: str = "auto", enough: int | None = None) -> Picture:

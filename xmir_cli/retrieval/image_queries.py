@@ -18,10 +18,12 @@ from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.pictures.items import Item
 from xmir_cli.pictures.reading import read_image
+from xmir_cli.pictures.scales import meet_scales
 from xmir_cli.pictures.view import Crop
 from xmir_cli.retrieval.queries import Contribution, ImageOptions, Question, look_up
 from xmir_cli.retrieval.region import Region, cell_shares
 from xmir_cli.store.names import escape_name
+from xmir_cli.wire.columns import DECODED, SEPARATOR
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,7 @@ def ask_images(
         crop, turned = reading.view.crop, reading.picture.turned
         return _Loaded(reading.identity, reading.sha256, crop, reading.input, turned)
 
+    _meet_scales(gallery)
     loaded = decode_all([item.path for item in items], load, options.jobs)
     usable = _without_errors(zip(items, loaded, strict=True), skip)
     if options.region is not None:
@@ -70,6 +73,15 @@ def ask_images(
                 skip(item.id, error)
         if questions:
             yield questions
+
+
+def _meet_scales(gallery: Gallery) -> None:
+    """Take note of the grey scales of the gallery's images, so that other ones are said."""
+    if DECODED not in gallery.column_names or gallery.model.preprocessing.window != "auto":
+        return
+    (everything,) = gallery.iterate(len(gallery), [DECODED])
+    for decoded in everything.columns[DECODED].unique().to_pylist():
+        meet_scales((decoded or "").split(SEPARATOR))
 
 
 def ask_image(gallery: Gallery, embedder: Embedder, path: str) -> Question:
