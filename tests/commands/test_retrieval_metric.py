@@ -52,14 +52,18 @@ def test_leave_one_out_numbers_worked_out_by_hand(xmir):
         "unlabelled": 0,
         "queries": 4,
         "dropped": 0,
+        "tied_pairs": 0,
         "map": pytest.approx(5 / 6),
         "p_at_1": 0.75,
         "p_at_3": pytest.approx(1 / 3),
         "r_precision": 0.75,
         "map_at_r": 0.75,
         "mrr": pytest.approx(5 / 6),
+        "ndcg": pytest.approx(0.875),  # three times 1, once 1 / log2(4)
         "recall_at_1": 0.75,
         "recall_at_3": 1.0,
+        "ndcg_at_1": 0.75,
+        "ndcg_at_3": pytest.approx(0.875),
         "macro": record["macro"],
         "labels": record["labels"],
         "near_duplicates": {
@@ -257,3 +261,75 @@ def test_the_table_says_whose_neighbours_its_chosen_numbers_are(xmir):
     rows = [row.split("\t") for row in xmir(*asked).stdout.splitlines()]
     assert rows[1][:4] == ["micro", "other patients", "2", "0.6667"]
     assert ["micro", "all", "4", "0.8333"] in [row[:4] for row in rows]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_ties_give_expected_values_and_a_warning(xmir, turned):
+    labels = ["a"] * 90 + ["b"] * 10
+    _write("e.parquet", [1.0] * 100, labels[::-1] if turned else labels)
+    result = xmir("retrieval-metric", "e.parquet", "--min", "p_at_1=0.85")
+    assert result.code == 4
+    assert result.stderr == (
+        "xmir: warning: 100.0% of the pairs of a relevant image and another are equally similar "
+        "to their query; every number is the mean over the orders of such ties\n"
+        "xmir: error: gate --min p_at_1=0.85: found 0.818182\n"
+    )
+    (record,) = result.records()
+    assert record["p_at_1"] == pytest.approx(8100 / 9900)
+    assert record["p_at_5"] == pytest.approx(8100 / 9900)
+    assert record["tied_pairs"] == 1
+    assert xmir("retrieval-metric", "e.parquet", "--max", "tied_pairs=0.01").code == 4
+
+
+def test_a_few_ties_are_no_warning(xmir):
+    angles = [*np.linspace(0, 3, 40), 0]  # one copy, of another label
+    _write("e.parquet", angles, ["a", "b"] * 20 + ["b"])
+    result = xmir("retrieval-metric", "e.parquet")
+    assert (result.code, result.stderr) == (0, "")
+    assert 0 < result.records()[0]["tied_pairs"] < 0.01
+
+
+def test_one_label_is_noted(xmir):
+    _write("e.parquet", [0, 0.1, 0.2], ["a", "a", "a"])
+    result = xmir("retrieval-metric", "e.parquet")
+    expected = "xmir: note: the gallery has one label, a: any ranking has the same numbers\n"
+    assert (result.code, result.stderr) == (0, expected)
+    _write("f.parquet", [0, 0.1, 0.2], ["a|b", "c|b", "b|d|e"])
+    result = xmir("retrieval-metric", "f.parquet")
+    assert result.stderr == (
+        "xmir: note: whatever can be found shares a label with its query: "
+        "any ranking has the same numbers\n"
+    )
+
+
+def test_several_labels_are_relevant_when_one_is_shared(xmir):
+    _write("e.parquet", [0, 0.1, 0.25, 0.5], ["a|b", "b | c", "d", "d|a"])
+    (record,) = xmir("retrieval-metric", "e.parquet", "--k", "1").records()
+    assert record["p_at_1"] == 0.75  # but of d alone, whose nearest is b | c
+    assert {name: part["queries"] for name, part in record["labels"].items()} == {
+        "a": 2,
+        "b": 2,
+        "c": 1,
+        "d": 2,
+    }
+    assert record["labels"]["d"]["p_at_1"] == 0.5
+
+
+def test_a_label_of_nothing_but_bars_is_none(xmir):
+    _write("e.parquet", [0, 0.1, 0.2], ["a", "|", "a"])
+    record = xmir("retrieval-metric", "e.parquet").records()[0]
+    assert (record["unlabelled"], record["gallery_size"]) == (1, 2)
+
+
+def test_the_released_evaluator_counts_queries_without_a_partner(xmir):
+    _write("e.parquet", [0, 0.1, 0.5, 0.9], ["a", "a", "b", "c"])
+    standard = xmir("retrieval-metric", "e.parquet", "--k", "1").records()[0]
+    assert (standard["queries"], standard["dropped"]) == (2, 2)
+    assert (standard["map"], standard["p_at_1"]) == (1, 1)
+    released = xmir("retrieval-metric", "e.parquet", "--k", "1", "--map-mode", "x-mir")
+    record = released.records()[0]
+    assert (record["queries"], record["dropped"]) == (4, 0)
+    perfect = (1 + (1 / 3 + 2 / 4) / 2) / 2  # the partner first, the query itself last
+    assert record["map"] == pytest.approx((2 * perfect + 2 * (1 / 4) / 2) / 4)
+    assert record["p_at_1"] == 0.5
+    assert record["labels"]["b"]["map"] == pytest.approx(1 / 8)

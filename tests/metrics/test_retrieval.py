@@ -4,9 +4,16 @@ from sklearn.metrics import average_precision_score
 
 from xmir_cli.metrics import retrieval
 from xmir_cli.metrics.ranking import Measures
-from xmir_cli.metrics.retrieval import LabelledVectors, Scores, evaluate, leave_one_out
+from xmir_cli.metrics.retrieval import (
+    LabelledVectors,
+    Scores,
+    evaluate,
+    leave_one_out,
+    warn_of_ties,
+)
 
 MEASURES = Measures((1, 3))
+NO_PAIRS = np.zeros((9, 2), dtype=np.int64)
 
 
 def _unit(vectors):
@@ -41,6 +48,12 @@ def _naive(queries, gallery, own, cutoffs, same_group_counts=True):
             rows.append([np.nan] * len(Measures(cutoffs).names))
             continue
         precision = [sum(hits[: k + 1]) / (k + 1) for k in range(len(hits))]
+        discounts = [1 / np.log2(k + 2) for k in range(max(*cutoffs, len(hits)))]
+        gains = [
+            sum(d for d, hit in zip(discounts, hits[:k], strict=False) if hit)
+            / sum(discounts[: min(k, total)])
+            for k in (len(hits), *cutoffs)
+        ]
         rows.append(
             [
                 sum(p for p, hit in zip(precision, hits, strict=True) if hit) / total,
@@ -49,7 +62,9 @@ def _naive(queries, gallery, own, cutoffs, same_group_counts=True):
                 sum(p for p, hit in zip(precision[:total], hits[:total], strict=True) if hit)
                 / total,
                 1 / (hits.index(True) + 1),
+                gains[0],
                 *(float(any(hits[:k])) for k in cutoffs),
+                *gains[1:],
             ]
         )
     return np.array(rows)
@@ -100,13 +115,76 @@ def test_the_released_evaluator_reaches_its_ceiling_on_300_images():
     assert found["p_at_1"] == 1
 
 
-def test_equal_images_rank_in_gallery_order():
-    # 200 equal rows: only the gallery order decides, whatever the matrix product's last bit
-    vectors = _unit(np.tile(np.random.default_rng(0).normal(size=(1, 37)), (201, 1)))
-    gallery = LabelledVectors(vectors[:200], ["no"] * 100 + ["yes"] + ["no"] * 99, [None] * 200)
-    query = LabelledVectors(vectors[200:], ["yes"], [None])
-    found = evaluate(query, gallery, np.array([-1]), MEASURES).scores.micro()
-    assert found["mrr"] == 1 / 101
+def _equal(labels, dim=37):
+    row = np.random.default_rng(0).normal(size=(1, dim))
+    return LabelledVectors(_unit(np.tile(row, (len(labels), 1))), labels, [None] * len(labels))
+
+
+@pytest.mark.parametrize("labels", [["a"] * 90 + ["b"] * 10, ["b"] * 10 + ["a"] * 90])
+def test_of_equal_images_any_may_be_the_first(labels):
+    found = leave_one_out(_equal(labels), MEASURES).scores
+    # the first is any of the 99 others
+    assert found.micro()["p_at_1"] == pytest.approx((90 * 89 + 10 * 9) / 9900, abs=1e-15)
+    assert found.micro()["p_at_3"] == found.micro()["p_at_1"]
+    assert found.tied == 1
+
+
+def test_only_ties_of_relevant_and_other_images_count():
+    vectors = _unit([[1, 0], [1, 0], [0, 1], [0, 1], [1, 1]])
+    images = LabelledVectors(vectors, ["a", "a", "b", "b", "c"], [None] * 5)
+    assert leave_one_out(images, MEASURES).scores.tied == 0  # copies of one label
+    mixed = LabelledVectors(vectors, ["a", "b", "a", "b", "a"], [None] * 5)
+    found = leave_one_out(mixed, MEASURES).scores
+    # for [1, 0] of a: its copy of b is alone, of the two at [0, 1] one is relevant
+    assert found.pairs[0].tolist() == [2 * 2, 1]
+    assert warn_of_ties(found) is not None
+
+
+def test_the_order_of_rows_changes_no_number():
+    generator = np.random.default_rng(0)
+    vectors = _unit(generator.integers(-1, 2, size=(80, 6)) + 0.0 + 1e-3)  # many equal ones
+    vectors = np.concatenate([vectors, _unit(np.eye(6)[generator.integers(0, 6, 40)])])
+    labels = generator.choice(["a", "b", "a|b", "b|c", "a|b|c"], 120).tolist()
+    patients = generator.choice(["p", "q", "r"], 120).tolist()
+    images = LabelledVectors(vectors, labels, patients)
+    found = leave_one_out(images, MEASURES)
+    for _ in range(5):
+        order = generator.permutation(120)
+        other = leave_one_out(
+            LabelledVectors(
+                vectors[order], [labels[row] for row in order], [patients[row] for row in order]
+            ),
+            MEASURES,
+        )
+        for one, moved in [
+            (found.scores, other.scores),
+            (found.other_groups, other.other_groups),
+        ]:
+            assert moved.values.tobytes() == one.values[order].tobytes()
+            assert moved.by_label() == one.by_label()
+            assert (moved.micro(), moved.macro(), moved.tied) == (
+                one.micro(),
+                one.macro(),
+                one.tied,
+            )
+
+
+def test_images_are_relevant_when_they_share_a_label_and_graded_by_how_many():
+    vectors = _unit([[1, 0], [1, 0.1], [1, 0.2], [1, 0.3]])
+    gallery = LabelledVectors(vectors[1:], ["c", "b|d|a", "a"], [None] * 3)
+    query = LabelledVectors(vectors[:1], ["a | b"], [None])
+    found = evaluate(query, gallery, np.array([-1]), MEASURES).scores
+    assert found.micro()["map"] == (1 / 2 + 2 / 3) / 2
+    dcg, best = 2 / 3 / np.log2(3) + 1 / 2 / 2, 2 / 3 + 1 / 2 / np.log2(3)
+    assert found.micro()["ndcg"] == pytest.approx(dcg / best, abs=1e-12)
+    assert list(found.by_label()) == ["a", "b"]
+
+
+def test_a_query_of_several_labels_counts_for_each():
+    values = np.array([[1.0], [0.0]])
+    scores = Scores(("map",), values, ["a|b", "b"], NO_PAIRS[:2])
+    assert scores.by_label() == {"a": {"map": 1.0}, "b": {"map": 0.5}}
+    assert (scores.micro(), scores.macro()) == ({"map": 0.5}, {"map": 0.75})
 
 
 def test_the_size_of_a_block_changes_nothing(monkeypatch):
@@ -153,7 +231,7 @@ def test_near_duplicates_are_counted_without_the_query_itself():
 
 def test_micro_is_over_queries_and_macro_over_labels():
     values = np.array([[1.0], [0.0], [0.0], [0.5], [np.nan]])
-    scores = Scores(("map",), values, ["a", "a", "a", "b", "c"])
+    scores = Scores(("map",), values, ["a", "a", "a", "b", "c"], NO_PAIRS[:5])
     assert scores.dropped == 1
     assert scores.micro() == {"map": 0.375}
     assert scores.by_label() == {"a": {"map": pytest.approx(1 / 3)}, "b": {"map": 0.5}}
@@ -161,7 +239,7 @@ def test_micro_is_over_queries_and_macro_over_labels():
 
 
 def test_nothing_scored_gives_no_means():
-    scores = Scores(("map",), np.array([[np.nan]]), ["a"])
+    scores = Scores(("map",), np.array([[np.nan]]), ["a"], NO_PAIRS[:1])
     assert (scores.micro(), scores.macro(), scores.by_label()) == ({}, {}, {})
 
 

@@ -18,9 +18,11 @@ from xmir_cli.values import check_values
 class RetrievalMetric:
     """Score rankings by labels: mAP, P@K, MRR and more.
 
-    R-precision, mAP@R and recall@K stand beside them. Means over queries are micro, means of the
-    labels' means macro. With a patient column the numbers without same-patient neighbours are
-    there too, under excluding_same_patient.
+    R-precision, mAP@R, recall@K and nDCG stand beside them. Images are relevant to each other when
+    they share a label, and A|B is two of them; nDCG is graded by the Jaccard index of their labels.
+    Where images are equally similar to a query, a number is its mean over their orders. Means over
+    queries are micro, means of the labels' means macro. With a patient column the numbers without
+    same-patient neighbours are there too, under excluding_same_patient.
     Gates know every number of the record: map, macro.map, labels.NAME.p_at_1,
     excluding_same_patient.map ... Images without a label are left out; queries without any
     relevant image are dropped; both are counted.
@@ -53,11 +55,17 @@ class RetrievalMetric:
     ] = None
     map_mode: Annotated[
         Literal["standard", "x-mir"],
-        typer.Option("--map-mode", help="x-mir: as the paper's released evaluator (loo only)."),
+        typer.Option(
+            "--map-mode",
+            help="x-mir: as the paper's released evaluator, queries without a partner too "
+            "(loo only).",
+        ),
     ] = "standard"
     k: Annotated[
         str | None,
-        typer.Option("--k", metavar="K,...", help="The Ks of P@K and recall@K. [default: 1,5,10]"),
+        typer.Option(
+            "--k", metavar="K,...", help="The Ks of P@K, recall@K, nDCG@K. [default: 1,5,10]"
+        ),
     ] = None
     minimum: options.Gates = None
     maximum: options.Limits = None

@@ -1,16 +1,24 @@
 """The numbers of a ranking: mAP, P@K and their kin, each a line of the docstring and of `score`.
 
 For a query with R relevant items among the gallery without the query itself, h_k in {0, 1} the
-relevance at rank k, and P@k = (h_1 + ... + h_k) / k:
+relevance at rank k, g_k in [0, 1] its grade, and P@k = (h_1 + ... + h_k) / k:
 
     map          AP = 1/R sum_k h_k P@k, over the whole ranking
     p_at_K       P@K
     r_precision  P@R
     map_at_r     1/R sum_{k <= R} h_k P@k
     mrr          1 / rank of the first relevant item
+    ndcg         DCG / the largest DCG of any ranking, DCG = sum_k g_k / log2(k + 1)
     recall_at_K  1 when any of the first K is relevant (hit rate)
+    ndcg_at_K    the same as ndcg with both sums over k <= K
 
-A query with R = 0 has no numbers.
+Where items are equally similar to the query, each number is its mean over all orders of them
+(McSherry and Najork, Computing information retrieval performance measures efficiently in the
+presence of tied scores, ECIR 2008), so that none depends on the order of the gallery. They follow
+from counts: for each similarity at which a relevant item lies, how many items, and how many
+relevant ones, have a greater one and how many have this one.
+
+A query with R = 0 has no numbers; in the mode `x-mir` it counts, as `released_precision` says.
 """
 
 from collections.abc import Sequence
@@ -19,69 +27,140 @@ from typing import Literal
 
 import numpy as np
 
-from xmir_cli.arrays import Booleans, Floats, Integers
+from xmir_cli.arrays import Floats, Integers
+from xmir_cli.metrics.ties import Ties
 
 Mode = Literal["standard", "x-mir"]
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What to compute: the Ks of p_at_K and recall_at_K, and whose `map`."""
+    """What to compute: the Ks of p_at_K, recall_at_K and ndcg_at_K, and whose `map`."""
 
     cutoffs: Sequence[int]
-    mode: Mode = "standard"  # x-mir: the released evaluator's, see `interpolated_precision`
+    mode: Mode = "standard"  # x-mir: the released evaluator's, see `released_precision`
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns of `score`."""
         precisions = (f"p_at_{cutoff}" for cutoff in self.cutoffs)
         recalls = (f"recall_at_{cutoff}" for cutoff in self.cutoffs)
-        return ("map", *precisions, "r_precision", "map_at_r", "mrr", *recalls)
+        gains = (f"ndcg_at_{cutoff}" for cutoff in self.cutoffs)
+        return ("map", *precisions, "r_precision", "map_at_r", "mrr", "ndcg", *recalls, *gains)
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """A block of rankings [B, N], best first: which items are relevant, which count at all."""
-
-    relevant: Booleans
-    counted: Booleans
-
-
-def score(ranking: Ranking, measures: Measures) -> Floats:
+def score(ties: Ties, measures: Measures) -> Floats:
     """The numbers [B, M] of each ranking in the order of `measures.names`; NaN when R = 0."""
-    hits = ranking.relevant & ranking.counted  # [B, N]
-    rank = np.cumsum(ranking.counted, axis=1, dtype=np.int64)  # from 1, of the items that count
-    total = hits.sum(axis=1)  # R, [B]
+    total, largest = ties.total, ties.total[ties.query]  # [B], [G]
+    near = ties.better < largest
+    at_r, largest = ties.only(near), largest[near]
+    tops = [(ties.only(ties.better < cutoff), cutoff) for cutoff in measures.cutoffs]
+    reciprocal, any_found = _first_found(ties, measures.cutoffs)
+    released = measures.mode == "x-mir"
     with np.errstate(divide="ignore", invalid="ignore"):  # R = 0 gives the NaN that is wanted
-        precision = np.where(hits, np.cumsum(hits, axis=1) / rank, 0.0)  # P@k of relevant items
-        within = rank <= total[:, None]
-        average = precision.sum(axis=1) / total
-        if measures.mode == "x-mir":
-            average = interpolated_precision(hits, rank)
-        tops = [(hits & (rank <= cutoff)).sum(axis=1) for cutoff in measures.cutoffs]
         columns = [
-            average,
-            *(top / cutoff for top, cutoff in zip(tops, measures.cutoffs, strict=True)),
-            (hits & within).sum(axis=1) / total,
-            (precision * within).sum(axis=1) / total,
-            np.where(hits, 1 / rank, 0.0).max(axis=1, initial=0.0),
-            *((top > 0).astype(float) for top in tops),
+            released_precision(ties) if released else _precisions(ties, ties.equal) / total,
+            *(_found(top, cutoff) / cutoff for top, cutoff in tops),
+            _found(at_r, largest) / total,
+            _precisions(at_r, at_r.among(largest)) / total,
+            reciprocal,
+            _gain(ties, ties.ideal.shape[1]),
+            *any_found,
+            *(_gain(top, cutoff) for top, cutoff in tops),
         ]
     values = np.stack(columns, axis=1)
+    if released:
+        return np.nan_to_num(values, nan=0.0)
     values[total == 0] = np.nan
     return values
 
 
-def interpolated_precision(hits: Booleans, rank: Integers) -> Floats:
+def released_precision(ties: Ties) -> Floats:
     """The released X-MIR evaluator's AP [B]: the query counts as relevant and stands last.
 
     With the R + 1 relevant items at ranks rho_0 < rho_1 < ... from 0:
     AP' = 1 / (R + 1) sum_j (j / rho_j + (j + 1) / (rho_j + 1)) / 2, j / rho_j := 1 at rho_j = 0.
-    A perfect ranking of 100 relevant in 300 images has 0.993322, not 1. Ranks [B, N] start from 1.
+    A perfect ranking of 100 relevant in 300 images has 0.993322, not 1. A query without any
+    relevant item but itself counts: with N images in all it has 1 / 2N, and 0 in other numbers.
     """
-    found = np.cumsum(hits, axis=1)  # j + 1
-    before = np.where(rank > 1, (found - 1) / np.maximum(rank - 1, 1), 1.0)
-    terms = np.where(hits, (before + found / np.maximum(rank, 1)) / 2, 0.0).sum(axis=1)
-    total, length = hits.sum(axis=1), rank[:, -1]
-    last = (total / np.maximum(length, 1) + (total + 1) / (length + 1)) / 2
+    share, slope = _shares(ties)
+    # j / rho_j at a group's i-th place: (found + slope (i - 1)) / (better + i - 1)
+    first = ties.better == 0
+    behind = np.maximum(ties.better, 1)
+    rest = (ties.found - slope * behind) * _inverse_ranks(behind - 1, behind + ties.equal - 1)
+    before = np.where(first, 1 + slope * (ties.equal - 1), slope * ties.equal + rest)
+    terms = (ties.sum(share * before) + _precisions(ties, ties.equal)) / 2
+    total, items = ties.total, ties.items
+    last = (np.where(items, total / np.maximum(items, 1), 1) + (total + 1) / (items + 1)) / 2
     return np.asarray((terms + last) / (total + 1), dtype=np.float64)
+
+
+def _found(ties: Ties, first: Integers | int) -> Floats:
+    """How many relevant items are among the first of each ranking [B]."""
+    return ties.sum(ties.relevant * (ties.among(first) / ties.equal))
+
+
+def _precisions(ties: Ties, places: Integers) -> Floats:
+    """The sum of h_k P@k over the first `places` [G] of each group, for each query [B]."""
+    share, slope = _shares(ties)
+    # P@k at a group's i-th place, if that is relevant: (found + 1 + slope (i - 1)) / (better + i)
+    ranks = _inverse_ranks(ties.better, ties.better + places)
+    each = slope * places + (ties.found + 1 - slope * (ties.better + 1)) * ranks
+    return ties.sum(share * each)
+
+
+def _shares(ties: Ties) -> tuple[Floats, Floats]:
+    """How likely one of a group is relevant, and how likely another is if that one is [G]."""
+    others = (ties.relevant - 1) / np.maximum(ties.equal - 1, 1)
+    return ties.relevant / ties.equal, others
+
+
+def _inverse_ranks(low: Integers, high: Integers) -> Floats:
+    """The sum of 1 / k over low < k <= high [G]; of one k it is that, to the last bit."""
+    harmonic = _running_sum(1 / np.arange(1, high.max(initial=0) + 1))
+    return np.where(high - low == 1, 1 / np.maximum(high, 1), harmonic[high] - harmonic[low])
+
+
+def _gain(ties: Ties, first: int) -> Floats:
+    """DCG over the first ranks divided by the largest there could be [B]."""
+    places = ties.among(first)
+    discounts = 1 / np.log2(np.arange(ties.ideal.shape[1]) + 2.0)
+    sums = _running_sum(discounts)
+    shared = (sums[ties.better + places] - sums[ties.better]) / ties.equal
+    # of one item it is the discount itself: a perfect ranking has 1 to the last bit
+    weights = np.where(ties.equal == 1, places * discounts[ties.better], shared)
+    best = np.cumsum(ties.ideal[:, :first] * discounts[:first], axis=1)[:, -1]
+    return np.asarray(np.minimum(ties.sum(ties.gain * weights) / best, 1.0))
+
+
+def _first_found(ties: Ties, cutoffs: Sequence[int]) -> tuple[Floats, list[Floats]]:
+    """1 / rank of the first relevant item [B], and whether it is among the first K, [B] for each K.
+
+    Both 0 where there is none.
+    """
+    reciprocal, hits = np.zeros(len(ties.items)), np.zeros((len(cutoffs), len(ties.items)))
+    asked, groups = np.unique(ties.query, return_index=True)
+    better, equal, relevant = (each[groups] for each in (ties.better, ties.equal, ties.relevant))
+    reciprocal[asked] = 1 / (better + 1)
+    hits[:, asked] = better < np.array(cutoffs, dtype=np.int64)[:, None]
+    for row in np.flatnonzero(relevant < equal).tolist():
+        chances = _first_places(int(equal[row]), int(relevant[row]))
+        query, ahead = asked[row], int(better[row])
+        reciprocal[query] = (chances / (ahead + np.arange(1, len(chances) + 1))).sum()
+        for number, cutoff in enumerate(cutoffs):
+            within = max(cutoff - ahead, 0)
+            hits[number, query] = 1.0 if within >= len(chances) else chances[:within].sum()
+    return reciprocal, list(hits)
+
+
+def _first_places(equal: int, relevant: int) -> Floats:
+    """How likely the first relevant one of a group stands at each place that it can stand at."""
+    left = equal - np.arange(equal - relevant + 1)  # that may stand at a place or behind it
+    chance = relevant / left
+    missed = np.cumprod(1 - chance)
+    return np.asarray(chance * np.concatenate([[1.0], missed[:-1]]))
+
+
+def _running_sum(values: Floats) -> Floats:
+    """The sum of the first n values for n from 0."""
+    return np.concatenate([[0.0], np.cumsum(values)])

@@ -1,9 +1,5 @@
 """The numbers of an evaluation as a record."""
 
-from collections import Counter
-
-import numpy as np
-
 from xmir_cli.arrays import Integers
 from xmir_cli.errors import DataError
 from xmir_cli.metrics.retrieval import NEAR_DUPLICATE, Evaluation, Scores
@@ -15,7 +11,7 @@ def list_numbers(found: Evaluation, group: str, excluded: bool) -> Record:
 
     Raises DataError when no query has a relevant image.
     """
-    chosen = found.other_groups if excluded and found.other_groups else found.scores
+    chosen = found.chosen(excluded)
     if chosen.dropped == len(chosen.values):
         raise DataError(f"none of {len(chosen.values)} queries has a relevant image to find")
     record = summary(chosen)
@@ -28,10 +24,11 @@ def list_numbers(found: Evaluation, group: str, excluded: bool) -> Record:
 
 def summary(scores: Scores) -> Record:
     """Means over queries, over labels and by label; `queries` says how many the means are over."""
-    counts = Counter(scores.labels[row] for row in np.flatnonzero(scores.scored).tolist())
+    counts = scores.count_by_label()
     return {
         "queries": len(scores.values) - scores.dropped,
         "dropped": scores.dropped,
+        "tied_pairs": scores.tied,
         **scores.micro(),
         "macro": scores.macro(),
         "labels": {

@@ -11,6 +11,7 @@ from xmir_cli.arrays import Booleans, Integers
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.engines import is_index, open_gallery
 from xmir_cli.gallery.vectors import keep_usable
+from xmir_cli.labels import parse_labels
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.retrieval.conditions import allowed_by, say_nothing
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
@@ -35,8 +36,8 @@ def select_rows(images: Embeddings, where: Sequence[Condition]) -> Embeddings:
 
 
 def with_label(images: Embeddings) -> Embeddings:
-    """The rows whose label is known; raises DataError when there is none."""
-    known = np.array([label is not None for label in read_texts(images, "label")], dtype=bool)
+    """The rows that have a label; raises DataError when there is none."""
+    known = np.array([bool(parse_labels(text)) for text in read_texts(images, "label")], dtype=bool)
     if not known.any():
         raise DataError(f"none of {len(known)} rows has a label")
     return _only(images, known)

@@ -1,12 +1,15 @@
 """Score rankings by labels: mAP, P@K, MRR and more."""
 
+from collections.abc import Sequence
+
 from xmir_cli import console
 from xmir_cli.commands.retrieval_metric import RetrievalMetric
 from xmir_cli.console import Ending, Records
 from xmir_cli.errors import DataError, SettingError
 from xmir_cli.gates import check
+from xmir_cli.labels import LabelSets
 from xmir_cli.metrics.ranking import Measures
-from xmir_cli.metrics.retrieval import LabelledVectors, evaluate
+from xmir_cli.metrics.retrieval import LabelledVectors, Scores, evaluate, warn_of_ties
 from xmir_cli.metrics.retrieval_record import list_numbers, near_duplicates
 from xmir_cli.metrics.retrieval_rows import flat
 from xmir_cli.retrieval.collection import (
@@ -40,10 +43,10 @@ def run(asked: RetrievalMetric) -> Records:
     own, group = find_positions(queries, items), asked.exclude_same or _PATIENT
     cutoffs = _cutoffs(asked.cutoffs, len(items.items) - asked.is_loo)
     measures = Measures(cutoffs, asked.map_mode)
+    asking, asked_about = _labelled(queries, group), _labelled(items, group)
     with console.progress("ranking", len(queries.items)) as bar:
-        found = evaluate(
-            _labelled(queries, group), _labelled(items, group), own, measures, bar.advance
-        )
+        found = evaluate(asking, asked_about, own, measures, bar.advance)
+    excluded = asked.exclude_same is not None
     record = {
         "schema": RetrievalMetricRecord.NAME,
         "embeddings": asked.source,
@@ -53,12 +56,29 @@ def run(asked: RetrievalMetric) -> Records:
         "exclude_same": asked.exclude_same,
         "gallery_size": len(items.items),
         "unlabelled": len(chosen.items) - len(queries.items),
-        **list_numbers(found, group, asked.exclude_same is not None),
+        **list_numbers(found, group, excluded),
         "near_duplicates": near_duplicates(found, count_copies(queries, items, own)),
         "model": queries.model.to_json(),
     }
     yield record
-    return Ending().judged(check(asked.gates, flat(record)))
+    scores = found.chosen(excluded)
+    doubts = [
+        warn_of_ties(scores),
+    ]
+    ending = Ending(
+        warnings=tuple(doubt for doubt in doubts if doubt),
+        notes=_notes(scores, asked_about.labels),
+    )
+    return ending.judged(check(asked.gates, flat(record)))
+
+
+def _notes(scores: Scores, labels: Sequence[str]) -> tuple[str, ...]:
+    if scores.pairs[:, 0].any():  # of a relevant image and another
+        return ()
+    names = LabelSets(labels).names
+    one = f"the gallery has one label, {names[0]}"
+    told = one if len(names) == 1 else "whatever can be found shares a label with its query"
+    return (f"{told}: any ranking has the same numbers",)
 
 
 def _searched(asked: RetrievalMetric, everything: Embeddings, chosen: Embeddings) -> Embeddings:

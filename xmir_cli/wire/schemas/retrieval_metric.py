@@ -24,11 +24,23 @@ class RetrievalMetricRecord:
     gallery_size: int | None = key(WHOLE, "images that can be found")
     unlabelled: int | None = key(WHOLE, "queries left out because they have no label")
     queries: int | None = key(WHOLE, "queries that the means are over")
-    dropped: int | None = key(WHOLE, "queries without any relevant image")
+    dropped: int | None = key(
+        WHOLE, "queries without any relevant image; none of them with map_mode x-mir"
+    )
+    tied_pairs: float | None = key(
+        NUMBER,
+        "share of the pairs of a relevant image and another that are equally similar to the query; "
+        "every number is the mean over the orders of such ties",
+    )
     map: float | None = key(NUMBER, "mean average precision")
     mrr: float | None = key(NUMBER, "mean reciprocal rank of the first relevant image")
     r_precision: float | None = key(NUMBER, "precision at R, the number of relevant images")
     map_at_r: float | None = key(NUMBER, "mean average precision at R")
+    ndcg: float | None = key(
+        NUMBER,
+        "normalised discounted cumulative gain over the whole ranking; the gain of an image is the "
+        "Jaccard index of its labels and the query's",
+    )
     macro: dict[str, float] | None = key(OBJECT, "means of the labels' means")
     labels: dict[str, object] | None = key(OBJECT, "the same numbers by label")
     near_duplicates: dict[str, object] | None = key(
@@ -39,6 +51,7 @@ class RetrievalMetricRecord:
     OTHERS: ClassVar = {
         "p_at_K": "precision among the K nearest",
         "recall_at_K": "whether any of the K nearest is relevant",
+        "ndcg_at_K": "ndcg of the K nearest",
         "excluding_same_COLUMN": "the same numbers without neighbours of the same value",
         "including_same_COLUMN": "the same numbers with them",
     }

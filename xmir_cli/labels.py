@@ -1,0 +1,69 @@
+"""What labels mean: `A|B` is the set of the labels A and B.
+
+Two images are relevant to each other when they share a label, and the more so the larger their
+Jaccard index: the labels that both have divided by those that either has.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from xmir_cli.arrays import Floats, Integers
+
+SEPARATOR = "|"
+
+
+def parse_labels(text: object) -> frozenset[str]:
+    """The labels of `A|B`, in whatever order; none where nothing is there."""
+    parts = (part.strip() for part in ("" if text is None else str(text)).split(SEPARATOR))
+    return frozenset(part for part in parts if part)
+
+
+def share_label(first: object, second: object) -> bool | None:
+    """Whether two images share a label; None where one of them has none."""
+    one, other = parse_labels(first), parse_labels(second)
+    return bool(one & other) if one and other else None
+
+
+class LabelSets:
+    """The labels of many images [N], compared with those of one at a time."""
+
+    def __init__(self, texts: Sequence[str | None]) -> None:
+        numbers: dict[frozenset[str], int] = {}
+        sets = {text: parse_labels(text) for text in dict.fromkeys(texts)}
+        codes = {text: numbers.setdefault(each, len(numbers)) for text, each in sets.items()}
+        self._kinds: Integers = np.array([codes[text] for text in texts], dtype=np.int64)  # [N]
+        self._sizes: Integers = np.array([len(each) for each in numbers], dtype=np.int64)  # [C]
+        members: dict[str, list[int]] = {}
+        for labels, kind in numbers.items():
+            for label in labels:
+                members.setdefault(label, []).append(kind)
+        self._members = {label: np.array(kinds) for label, kinds in members.items()}
+        self._sets = list(numbers)
+
+    @property
+    def names(self) -> list[str]:
+        """Every label that an image has, sorted."""
+        return sorted(self._members)
+
+    def grade(self, labels: frozenset[str]) -> Floats:
+        """The Jaccard index of each image's labels and these [N]; above 0: they share one."""
+        return self._grade_kinds(labels)[self._kinds]
+
+    def grade_as(self, image: int) -> Floats:
+        """The same with the labels of one of the images."""
+        return self.grade(self._sets[self._kinds[image]])
+
+    @cached_property
+    def sharing(self) -> Integers:
+        """How many images share a label with each, itself among them [N]; 0 without labels."""
+        counts = np.bincount(self._kinds, minlength=len(self._sets))
+        shared = [counts[self._grade_kinds(each) > 0].sum() for each in self._sets]
+        return np.array(shared, dtype=np.int64)[self._kinds]
+
+    def _grade_kinds(self, labels: frozenset[str]) -> Floats:
+        both = np.zeros(len(self._sizes), dtype=np.int64)
+        for label in labels & self._members.keys():
+            both[self._members[label]] += 1
+        return np.asarray(both / np.maximum(self._sizes + len(labels) - both, 1))
