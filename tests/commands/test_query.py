@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from xmir_cli.gallery.engines import open_gallery
+from xmir_cli.retrieval.conditions import list_values, warn_of_nobody
 from xmir_cli.store.embeddings import Embeddings, write_embeddings
 from xmir_cli.wire.model import ModelSpec
 
@@ -136,7 +138,21 @@ def test_an_order_among_texts_is_a_usage_error(xmir):
 
 @pytest.mark.usefixtures("index")
 def test_items_of_nobody_are_not_of_the_same_patient_but_the_query_is_itself(xmir):
-    assert _found(xmir("query", "--id", "e", "--exclude-same", "patient")) == ["c", "b", "d", "a"]
+    result = xmir("query", "--id", "e", "--exclude-same", "patient")
+    assert _found(result) == ["c", "b", "d", "a"]
+    nothing = "nothing but the query itself was left out"
+    assert result.stderr == f"xmir: warning: no query has a patient: {nothing}\n"
+    result = xmir("query", "--id", "e", "--id", "a", "--exclude-same", "patient", "--top", "1")
+    assert _found(result) == ["c", "c"]
+    expected = f"xmir: warning: 1 of 2 queries have no patient: {nothing} for them\n"
+    assert (result.code, result.stderr) == (0, expected)
+
+
+def test_leaving_out_what_nobody_has_is_said(index):
+    gallery = open_gallery(str(index))
+    assert warn_of_nobody("patient", ["p"], list_values(gallery, "patient")) is None
+    said = warn_of_nobody("patient", ["p", None], iter([None, ""]))
+    assert said.startswith("no image of the gallery has a patient: nothing but the query itself")
 
 
 @pytest.mark.usefixtures("index")

@@ -333,3 +333,26 @@ def test_the_released_evaluator_counts_queries_without_a_partner(xmir):
     assert record["map"] == pytest.approx((2 * perfect + 2 * (1 / 4) / 2) / 4)
     assert record["p_at_1"] == 0.5
     assert record["labels"]["b"]["map"] == pytest.approx(1 / 8)
+
+
+@pytest.mark.parametrize(
+    ("patients", "said"),
+    [
+        ([None] * 4, "no query has a patient: nothing but the query itself was left out"),
+        (
+            ["p", None, "q", ""],
+            "2 of 4 queries have no patient: nothing but the query itself was left out for them",
+        ),
+        (["p", "p", "q", "q"], None),
+    ],
+)
+def test_exclude_same_says_where_nobody_has_a_value(xmir, patients, said):
+    _write("e.parquet", [0, 0.1, 0.2, 0.3], ["a", "b", "a", "b"], patients)
+    result = xmir("retrieval-metric", "e.parquet", "--exclude-same", "patient")
+    expected = f"xmir: warning: {said}\n" if said else ""
+    assert (result.code, result.stderr) == (0, expected)
+    _write("q.parquet", [0.0, 1.0], ["a", "b"], ["p", "q"], ids=["one", "two"])
+    asked = ("--gallery", "e.parquet", "--exclude-same", "patient")
+    result = xmir("retrieval-metric", "q.parquet", *asked)
+    if not any(patients):
+        assert "no image of the gallery has a patient" in result.stderr

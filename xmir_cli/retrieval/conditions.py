@@ -1,6 +1,6 @@
 """What a query may find."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,8 @@ from xmir_cli.errors import SettingError
 from xmir_cli.gallery.protocol import Conditions, Gallery, ItemKey
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.where import Condition, holds, say_none
+
+_ITEMS = 8192  # whose values are read at a time
 
 
 def make_conditions(
@@ -61,6 +63,31 @@ def check_column(names: Sequence[str], column: str, setting: str) -> None:
     """Raise SettingError, naming the columns there are, when it is none of them."""
     if column not in names:
         raise SettingError(setting, f"no column {column!r}; there are {', '.join(names)}")
+
+
+def warn_of_nobody(column: str, queries: Sequence[object], items: Iterable[object]) -> str | None:
+    """What is to be said where leaving out what has a query's value leaves out nothing.
+
+    `queries` and `items` are their values in the column; None and the empty text are none. None
+    where every query has a value and an item has.
+    """
+    without = sum(value in (None, "") for value in queries)
+    if queries and without == len(queries):
+        return f"no query has a {column}: nothing but the query itself was left out"
+    if all(value in (None, "") for value in items):
+        return f"no image of the gallery has a {column}: nothing but the query itself was left out"
+    if without:
+        return (
+            f"{without} of {len(queries)} queries have no {column}: "
+            "nothing but the query itself was left out for them"
+        )
+    return None
+
+
+def list_values(gallery: Gallery, column: str) -> Iterator[object]:
+    """The items' values in a column, as far as they are asked for."""
+    for chunk in gallery.iterate(_ITEMS, [column]):
+        yield from chunk.columns[column].to_pylist()
 
 
 def leave_out(gallery: Gallery, conditions: Conditions, examples: Sequence[Question]) -> Conditions:

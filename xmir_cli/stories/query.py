@@ -1,19 +1,26 @@
 """Find the indexed images that are most like a new one."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from xmir_cli import console
 from xmir_cli.commands.query import Query
-from xmir_cli.console import Records, Skips
+from xmir_cli.console import Ending, Records, Skips
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.engines import make_absolute, open_gallery
 from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.pictures.items import Item, list_items
 from xmir_cli.retrieval.answers import answer
-from xmir_cli.retrieval.conditions import check_columns, leave_out, make_conditions
+from xmir_cli.retrieval.conditions import (
+    check_columns,
+    leave_out,
+    list_values,
+    make_conditions,
+    warn_of_nobody,
+)
 from xmir_cli.retrieval.queries import (
     ImageOptions,
     Question,
@@ -59,6 +66,7 @@ def run(query: Query) -> Records:
     ]
     if not (items or known or query.vectors):
         sources, likes = [iter([likes[:1]])], likes[1:]
+    values: list[object] = []  # of the queries in the column of `exclude_same`
     with console.progress("querying", len(items) + known) as bar:
         for block in chain.from_iterable(sources):
             asked = [refine(each, likes, unlikes) for each in block]
@@ -66,10 +74,22 @@ def run(query: Query) -> Records:
             for each, hits in zip(asked, found, strict=True):
                 yield from answer(gallery, each, hits)
             done += len(asked)
+            values += [each.columns.get(query.exclude_same or "") for each in asked]
             bar.advance(len(asked))
     if not done:
         raise DataError(f"none of {skips.total} queries could be used; nothing was written")
-    return skips.finish(done, "answered")
+    ending = skips.finish(done, "answered")
+    return _doubt(ending, gallery, query.exclude_same, values)
+
+
+def _doubt(
+    ending: Ending, gallery: Gallery, column: str | None, values: Sequence[object]
+) -> Ending:
+    """The ending with what is to be said where nothing was left out for want of a value."""
+    if column is None:
+        return ending
+    doubt = warn_of_nobody(column, values, list_values(gallery, column))
+    return replace(ending, warnings=(*ending.warnings, doubt)) if doubt else ending
 
 
 class _Network:

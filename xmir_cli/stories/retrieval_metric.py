@@ -20,7 +20,7 @@ from xmir_cli.retrieval.collection import (
     select_rows,
     with_label,
 )
-from xmir_cli.retrieval.conditions import check_column
+from xmir_cli.retrieval.conditions import check_column, warn_of_nobody
 from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.store.where import parse_where
 from xmir_cli.wire.schemas.retrieval_metric import RetrievalMetricRecord
@@ -64,6 +64,7 @@ def run(asked: RetrievalMetric) -> Records:
     scores = found.chosen(excluded)
     doubts = [
         warn_of_ties(scores),
+        warn_of_nobody(group, asking.groups, asked_about.groups) if excluded else None,
     ]
     ending = Ending(
         warnings=tuple(doubt for doubt in doubts if doubt),
