@@ -113,3 +113,41 @@ def test_what_is_no_graph_is_refused(tmp_path):
     (tmp_path / "graph.hnsw").write_bytes(b"no graph" * 20)
     with pytest.raises(DataError, match="not a graph of hnswlib"):
         load_graph(tmp_path / "graph.hnsw", 500, 16, SETTINGS)
+
+
+def _copies(distinct, times, seed=0):
+    """Each of `distinct` vectors `times` times, far from its copies in the order."""
+    rows = np.random.default_rng(seed).normal(size=(distinct, 16)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.tile(rows, (times, 1))
+
+
+@pytest.mark.parametrize(("distinct", "times"), [(200, 3), (20, 30), (6, 100), (3, 300)])
+@pytest.mark.parametrize("k", [1, 2, 5, 10])
+def test_of_equally_near_items_the_graph_finds_those_that_exact_search_finds(distinct, times, k):
+    vectors = _copies(distinct, times)
+    graph = build_graph(vectors, SETTINGS)
+    truth = search(vectors, vectors, k, Scope(None, [NOTHING] * len(vectors)))
+    together = graph.search(vectors, vectors, k)
+    for query, (hits, exact) in enumerate(zip(together, truth, strict=True)):
+        assert hits.rows.tolist() == exact.rows.tolist()
+        assert hits.similarities.tobytes() == exact.similarities.tobytes()
+        if query % 50 == 0:
+            alone = graph.search(vectors, vectors[query : query + 1], k)[0]
+            assert alone.rows.tolist() == hits.rows.tolist()
+    assert measure_recall(graph, vectors) == 1
+
+
+def test_as_near_as_float32_can_tell_is_as_near(vectors):
+    # the 21 nearest differ by less than a float32 product does from itself in another order
+    query = vectors[0]
+    near = query + np.outer(np.arange(21)[::-1], np.eye(16, dtype=np.float32)[3]) * 1e-8
+    crowded = np.concatenate([vectors[1:], near.astype(np.float32)])
+    graph = build_graph(crowded, GraphSettings(ef=10))
+    exact = search(crowded, query[None], 5, Scope(None, [NOTHING]))[0]
+    assert graph.search(crowded, query[None], 5)[0].rows.tolist() == exact.rows.tolist()
+
+
+def test_a_graph_that_misses_some_still_says_how_many(vectors):
+    poor = build_graph(vectors, GraphSettings(m=2, ef_construction=2, ef=1))
+    assert measure_recall(poor, vectors) < 0.95

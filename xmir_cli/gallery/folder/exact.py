@@ -92,7 +92,12 @@ def _floor(similarities: Vectors, k: int, dim: int) -> float:
     if len(similarities) < k:
         return _LOWEST
     kth = np.partition(similarities, -k)[-k]
-    return float(kth) - dim * float(np.finfo(np.float32).eps)  # twice the error bound of a product
+    return float(kth) - error_bound(dim)
+
+
+def error_bound(dim: int) -> float:
+    """How far apart two float32 products of unit vectors [D] may be that should be equal."""
+    return dim * float(np.finfo(np.float32).eps)  # twice the bound of a product's error
 
 
 def _peaks(similarities: Vectors, k: int) -> Vectors:

@@ -20,7 +20,7 @@ import numpy as np
 
 from xmir_cli.arrays import Integers
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.folder.exact import Neighbours, Scope, rank_each, search
+from xmir_cli.gallery.folder.exact import Neighbours, Scope, error_bound, rank_each, search
 from xmir_cli.gallery.folder.graph_file import check_graph_file
 from xmir_cli.gallery.protocol import GraphSettings
 from xmir_cli.gallery.vectors import Vectors
@@ -38,13 +38,36 @@ class Graph:
     settings: GraphSettings
 
     def search(self, vectors: Vectors, queries: Vectors, k: int) -> list[Neighbours]:
-        """The k nearest items [B], almost always; similarities are recomputed exactly."""
+        """The k nearest items [B], almost always; similarities are recomputed exactly.
+
+        More than k are asked for. Where others may be as near as the k-th, or where some are
+        equally near, which links of a graph do not tell apart, all items are gone through: what is
+        found is what exact search finds, but for those that the graph misses.
+        """
+        depth = min(len(vectors), max(self.settings.ef, 2 * k))
         try:
-            self.index.set_ef(max(self.settings.ef, k))
-            candidates, _ = self.index.knn_query(queries, k=k)
-        except RuntimeError:  # fewer than k were reached, which hnswlib cannot return
-            return search(vectors, queries, k, Scope(None, [_NOTHING] * len(queries)))
-        return rank_each(vectors, queries, candidates.astype(np.int64), k)
+            self.index.set_ef(depth)
+            candidates, _ = self.index.knn_query(queries, k=depth)
+        except RuntimeError:  # fewer were reached, which hnswlib cannot return
+            return _search_all(vectors, queries, k)
+        found = rank_each(vectors, queries, candidates.astype(np.int64), depth)
+        if depth < len(vectors):
+            doubtful = [row for row, near in enumerate(found) if _in_doubt(near, k, vectors)]
+            exact = _search_all(vectors, queries[doubtful], k) if doubtful else []
+            for row, near in zip(doubtful, exact, strict=True):
+                found[row] = near
+        return [Neighbours(near.rows[:k], near.similarities[:k]) for near in found]
+
+
+def _in_doubt(near: Neighbours, k: int, vectors: Vectors) -> bool:
+    """Whether others than the nearest that a graph found may be as near as the first k of them."""
+    similarities = near.similarities
+    unseen = similarities[k - 1] - similarities[-1] <= error_bound(vectors.shape[1])
+    return bool(unseen or (similarities[:k] == similarities[1 : k + 1]).any())
+
+
+def _search_all(vectors: Vectors, queries: Vectors, k: int) -> list[Neighbours]:
+    return search(vectors, queries, k, Scope(None, [_NOTHING] * len(queries)))
 
 
 def build_graph(vectors: Vectors, settings: GraphSettings) -> Graph:
@@ -96,11 +119,12 @@ def measure_recall(graph: Graph, vectors: Vectors) -> float:
     generator = np.random.default_rng(graph.settings.seed)
     chosen = np.sort(generator.permutation(len(vectors))[:_SAMPLE])
     queries, k = np.ascontiguousarray(vectors[chosen]), min(RECALL_AT, len(vectors))
-    truth = search(vectors, queries, k, Scope(None, [_NOTHING] * len(queries)))
+    truth = _search_all(vectors, queries, k)
     found = graph.search(vectors, queries, k)
+    rounding = vectors.shape[1] * float(np.finfo(np.float64).eps)  # of products that are equal
     shares = [
         # by similarity, for any of several equally near items is as good as another
-        (hits.similarities >= exact.similarities[-1]).mean()
+        (hits.similarities >= exact.similarities[-1] - rounding).mean()
         for hits, exact in zip(found, truth, strict=True)
     ]
     return float(np.mean(shares))
