@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
+from xmir_cli.images.dicom_frames import DELIMITER
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
 
 _PREAMBLE = 132  # bytes, with "DICM"
 _DEFLATED, _EXPLICIT = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1"
+DIRECTORY = b"1.2.840.10008.1.3.10"  # the class of a DICOMDIR
 _INFLATED_LIMIT = 512 << 20  # bytes, as for whole files
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+# the element of pixel data whose length is not said, in explicit or implicit VR
+_OPEN_PIXELS = re.compile(rb"\xe0\x7f\x10\0(O[BW]\0\0)?\xff{4}\xfe\xff\0\xe0")
 _PIXEL_TAGS = [
     "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -32,6 +37,10 @@ _PIXEL_TAGS = [
     "PixelRepresentation",
     "PixelPaddingValue",
     "PixelPaddingRangeLimit",
+    "FloatPixelPaddingValue",
+    "FloatPixelPaddingRangeLimit",
+    "DoubleFloatPixelPaddingValue",
+    "DoubleFloatPixelPaddingRangeLimit",
     "PixelPresentation",
     "WindowCenter",
     "WindowWidth",
@@ -76,8 +85,17 @@ def open_dicom(data: bytes, with_patient: bool) -> "FileDataset":
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     tags = _PIXEL_TAGS + _CARRIED_TAGS + (["PatientID"] if with_patient else [])
     plain = _inflate(data)
+    dataset = _parse(plain, tags)
+    if not any(keyword in dataset for keyword in PIXELS) and _OPEN_PIXELS.search(plain):
+        dataset = _parse(plain + DELIMITER, tags)  # pydicom drops an element without its end
+    return dataset
+
+
+def _parse(data: bytes, tags: list[str]) -> "FileDataset":
+    import pydicom  # noqa: PLC0415 # an extra
+
     try:
-        return pydicom.dcmread(io.BytesIO(plain), specific_tags=list(tags))
+        return pydicom.dcmread(io.BytesIO(data), specific_tags=list(tags))
     except Exception:  # noqa: BLE001 # RecursionError, MemoryError, struct.error and pydicom's own
         raise ItemError(Cause.CORRUPT, "damaged DICOM file") from None
 
@@ -112,3 +130,8 @@ def _inflate(data: bytes) -> bytes:
         raise ItemError(Cause.TRUNCATED, "the file ends early")
     plain = _EXPLICIT.ljust(len(_DEFLATED), b"\0")
     return data[:value] + plain + data[value + len(_DEFLATED) : end] + rest
+
+
+def is_directory(dataset: "FileDataset") -> bool:
+    """Whether it is a DICOMDIR, that lists the files of a medium."""
+    return bool(dataset.file_meta.get("MediaStorageSOPClassUID") == DIRECTORY.decode())

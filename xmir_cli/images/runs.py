@@ -1,0 +1,70 @@
+"""Run-length data of a DICOM frame, counted before it is decoded.
+
+A decoder cuts what is too much, and an image of other sides comes out.
+
+Source: DICOM PS3.5, annex G.
+"""
+
+import struct
+
+import numpy as np
+
+from xmir_cli.causes import Cause
+from xmir_cli.errors import ItemError
+from xmir_cli.images.dicom_layout import Layout, contradiction
+
+_SEGMENTS = 16  # of a header, its length counted
+_NOTHING = 128  # a byte that stands for no run
+
+
+def check_runs(data: bytes, layout: Layout) -> None:
+    """Refuse run-length data of other samples or sides, or far too much; raises ItemError."""
+    if len(data) > 2 * layout.frame_bits // 8 + 1024:  # runs expand up to 64 times
+        raise ItemError(Cause.CORRUPT, "more run-length data than the image can hold")
+    planes = layout.samples * layout.allocated // 8
+    try:
+        segments, first = struct.unpack_from("<2I", data)
+    except struct.error:
+        raise ItemError(Cause.CORRUPT, "damaged RLE Lossless") from None
+    if segments != planes:
+        raise contradiction(f"{segments} planes of bytes, the tags announce {planes}")
+    # the last plane: of 16 bits the lower, whose noise makes the longest runs
+    last = struct.unpack_from("<I", data, 4 * segments)[0] if segments < _SEGMENTS else first
+    lengths, rest = _lengths(data[last:], layout.rows * layout.columns)
+    _check_sides(lengths, rest, layout)
+
+
+def _lengths(runs: bytes, limit: int) -> tuple[np.ndarray, bytes]:
+    """How many bytes each run of a segment makes [N], up to a limit, and what is left over."""
+    place, total, end = 0, 0, len(runs)
+    lengths = []
+    while place < end and total < limit:
+        head = runs[place]
+        if head < _NOTHING:
+            length = head + 1
+            place += head + 2
+        elif head > _NOTHING:
+            length = 257 - head
+            place += 2
+        else:
+            length = 0
+            place += 1
+        lengths.append(length)
+        total += length
+    return np.array(lengths, np.int64), runs[place:]
+
+
+def _check_sides(lengths: np.ndarray, rest: bytes, layout: Layout) -> None:
+    """No run goes on in the next row: where some do, but none if sides are swapped, they are."""
+    pixels = layout.rows * layout.columns
+    ends = lengths.cumsum()
+    found = int(ends[-1]) if len(ends) else 0
+    if found != pixels or any(rest):
+        word = "more" if found >= pixels else f"{found}"
+        raise contradiction(f"{word} pixels in a plane, the tags announce {pixels}")
+    starts = ends - lengths
+    crossing, swapped = (
+        (starts // side != (ends - 1) // side).any() for side in (layout.columns, layout.rows)
+    )
+    if crossing and not swapped:
+        raise contradiction(f"{layout.columns} x {layout.rows} pixels, and runs of the other side")
