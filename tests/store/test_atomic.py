@@ -1,17 +1,20 @@
 """The old file, the new file, or nothing: whatever happens in between."""
 
 import errno
+import hashlib
 import os
 import signal
+import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from xmir_cli.errors import DataError, ExistsError
-from xmir_cli.store import atomic
+from xmir_cli.store import atomic, temporaries
 from xmir_cli.store.atomic import atomic_file, atomic_folder, refuse_existing
 
 
@@ -67,12 +70,79 @@ def test_errors_about_other_files_keep_their_name(tmp_path: Path):
     assert caught.value.filename == str(tmp_path / "input")
 
 
-def test_a_link_keeps_pointing_at_what_is_replaced(tmp_path: Path):
+def test_a_link_is_replaced_and_what_it_points_to_stays(tmp_path: Path):
     (tmp_path / "real").write_bytes(b"old")
-    (tmp_path / "link").symlink_to("real")
-    write(tmp_path / "link", b"new")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real").read_bytes() == b"new"
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "x").touch()
+    (tmp_path / "file").symlink_to("real")
+    (tmp_path / "nothing").symlink_to("gone")
+    (tmp_path / "folder").symlink_to("there")
+    for name in ("file", "nothing"):
+        with pytest.raises(ExistsError):
+            refuse_existing(tmp_path / name, force=False)
+        write(tmp_path / name, b"new")
+        assert not (tmp_path / name).is_symlink()
+        assert (tmp_path / name).read_bytes() == b"new"
+    with atomic_folder(tmp_path / "folder") as folder:
+        (folder / "y").touch()
+    assert names(tmp_path) == ["file", "folder", "nothing", "real", "there"]
+    assert not (tmp_path / "folder").is_symlink()
+    assert names(tmp_path / "there") == ["x"]
+    assert (tmp_path / "real").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_the_systems_names_of_open_files_are_not_replaced(name: str):
+    with pytest.raises(DataError, match="so it is not replaced"):
+        write(Path(name), b"x")
+    with pytest.raises(DataError, match="so it is not replaced"):
+        refuse_existing(Path(name), force=True)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def _usual_umask() -> Iterator[None]:
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_usual_umask")
+def test_what_is_replaced_keeps_its_mode_and_what_is_new_has_the_umasks(tmp_path: Path):
+    write(tmp_path / "new", b"x")
+    assert mode(tmp_path / "new") == 0o640
+    for bits in (0o600, 0o666, 0o444, 0o4755):
+        (tmp_path / "old").touch()
+        (tmp_path / "old").chmod(bits)
+        write(tmp_path / "old", b"x")
+        assert mode(tmp_path / "old") == bits & 0o777
+    for bits in (0o750, 0o700):
+        with atomic_folder(tmp_path / "d") as folder:
+            assert mode(folder) == 0o700
+            (folder / "a").touch()
+        assert mode(tmp_path / "d") == bits
+        assert mode(tmp_path / "d" / "a") == (0o640 if bits == 0o750 else 0o600)
+        (tmp_path / "d").chmod(0o700)
+        (tmp_path / "d" / "a").chmod(0o600)
+
+
+def test_nobody_else_can_read_what_is_being_written(tmp_path: Path):
+    (tmp_path / "a").touch(0o600)
+    with atomic_file(tmp_path / "a") as file:
+        file.write(b"x")
+        [temporary] = [name for name in names(tmp_path) if name != "a"]
+        assert mode(tmp_path / temporary) == 0o600
+
+
+def test_temporary_names_are_new_each_time(tmp_path: Path):
+    found = set()
+    for _ in range(9):
+        with atomic_file(tmp_path / "a"), atomic_folder(tmp_path / "d"):
+            found.update(names(tmp_path))
+    assert len(found - {"a", "d"}) == 18
 
 
 def test_pipes_devices_and_folders_are_not_replaced(tmp_path: Path):
@@ -194,50 +264,59 @@ def test_existing_outputs_need_force(tmp_path: Path):
         refuse_existing(tmp_path / "a", force=False)
 
 
-@pytest.mark.parametrize("kind", ["file", "link", "folder", "full folder"])
-def test_whatever_has_the_temporary_name_both_are_written(tmp_path: Path, kind: str):
-    shared = atomic._shared(tmp_path / "d")
-    if kind == "file":
-        shared.write_text("old")
-    elif kind == "link":
-        shared.symlink_to(tmp_path / "elsewhere")
-    else:
-        (shared / "a" if kind == "full folder" else shared).mkdir(parents=True)
+@pytest.mark.parametrize("kind", ["file", "hard link", "link", "folder", "pipe"])
+def test_what_somebody_put_under_a_name_of_earlier_versions_is_never_written(
+    tmp_path: Path, kind: str
+):
+    key = hashlib.sha256(b"d").hexdigest()[:16]
+    shared = tmp_path / f".xmir-{key}.tmp"
+    (tmp_path / "precious").write_text("old")
+    {
+        "file": shared.touch,
+        "hard link": lambda: shared.hardlink_to(tmp_path / "precious"),
+        "link": lambda: shared.symlink_to(tmp_path / "precious"),
+        "folder": shared.mkdir,
+        "pipe": lambda: os.mkfifo(shared),
+    }[kind]()
     write(tmp_path / "d", b"new")
     assert (tmp_path / "d").read_bytes() == b"new"
     (tmp_path / "d").unlink()
     with atomic_folder(tmp_path / "d") as folder:
         (folder / "x").touch()
     assert names(tmp_path / "d") == ["x"]
-    assert not (tmp_path / "elsewhere").exists()
+    assert (tmp_path / "precious").read_text() == "old"
 
 
-def test_an_old_folder_that_nobody_works_on_is_cleared_away(tmp_path: Path):
-    shared = atomic._shared(tmp_path / "d")
-    left, fresh, held = (shared.with_name(f"{shared.stem}-{name}.tmp") for name in "abc")
-    for folder in (left, fresh, held):
-        folder.mkdir()
-    for folder in (left, held):
-        os.utime(folder, (0, 0))
-    lock = atomic._hold(held)
-    with atomic_folder(tmp_path / "d") as folder:
-        (folder / "x").touch()
-    assert lock is not None
-    os.close(lock)
-    assert names(tmp_path) == sorted(["d", fresh.name, held.name])
+def test_what_nobody_works_on_is_cleared_away_and_nothing_else(tmp_path: Path):
+    held, descriptor = temporaries.make_folder(tmp_path / "d")
+    kept = [".xmir-mine.tmp", ".xmir-0123456789abcdef-x.tmp", "a.tmp"]
+    for name in kept:
+        (tmp_path / name).touch()
+    for end in ("tmp", "old"):
+        temporaries.aside(tmp_path / "e", end).mkdir()
+        temporaries.aside(tmp_path / "e", end).touch()
+    temporaries._due.clear()
+    write(tmp_path / "d", b"x")
+    os.close(descriptor)
+    assert names(tmp_path) == sorted(["d", held.name, *kept])
 
 
-def test_an_interrupted_run_leaves_a_folder_that_may_be_anothers(
+def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with atomic_folder(tmp_path / "d") as folder:
         (folder / "old").touch()
+    monkeypatch.setattr(atomic, "_exchange", lambda _one, _other: False)
+    rename, calls = Path.rename, []
 
-    def interrupted(_folder: Path) -> None:
-        raise KeyboardInterrupt
+    def fail_third(path: Path, target: Path) -> Path:
+        calls.append(path)
+        if len(calls) == 3:
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
 
-    monkeypatch.setattr(atomic, "_remove", interrupted)
-    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "d") as folder:
+    monkeypatch.setattr(Path, "rename", fail_third)
+    with pytest.raises(OSError, match="Input/output"), atomic_folder(tmp_path / "d") as folder:
         (folder / "new").touch()
-    assert names(tmp_path / "d") == ["new"]
-    assert names(atomic._shared(tmp_path / "d")) == ["old"]
+    assert names(tmp_path) == ["d"]
+    assert names(tmp_path / "d") == ["old"]

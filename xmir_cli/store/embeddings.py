@@ -5,7 +5,6 @@ Between pipes the same table is an Arrow IPC stream, for Parquet cannot be read 
 
 import io
 import itertools
-import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -83,9 +82,7 @@ def write_matrix(path: Path, embeddings: Embeddings) -> None:
         with atomic_file(path.with_suffix(".items.parquet")) as items:
             pq.write_table(table, items, compression="zstd")
             on_disk(items)
-            Path(os.path.realpath(path)).unlink(
-                missing_ok=True
-            )  # both are whole: from here on no disk can be too full
+            path.unlink(missing_ok=True)  # both are whole: from here on no disk can be too full
 
 
 def write_stream(stream: BinaryIO, embeddings: Embeddings) -> None:

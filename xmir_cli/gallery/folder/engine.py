@@ -15,10 +15,8 @@ from xmir_cli.gallery.folder.manifest import (
     ITEMS,
     NAME,
     VECTORS,
-    read_index_manifest,
-    verify,
 )
-from xmir_cli.gallery.folder.verified import verify_once
+from xmir_cli.gallery.folder.opening import open_index
 from xmir_cli.gallery.protocol import Built, GraphSettings, SearchKind
 from xmir_cli.store import parquet_columns
 from xmir_cli.store.arrays import shape_of
@@ -35,17 +33,16 @@ def open_gallery(name: str, weights: str | None = None) -> FolderGallery:
     Raises DataError when any of its bytes are not those that were written, as far as the times of
     its files tell; the graph's when it is opened.
     """
-    folder = Path(name)
-    manifest = read_index_manifest(folder)
-    places = [verify_once(folder, file, manifest) for file in (VECTORS, ITEMS)]
-    vectors = map_array(places[0])
-    items = Items(places[1])
+    opened = open_index(Path(name))
+    manifest = opened.manifest
+    vectors = map_array(opened.find(VECTORS), name)
+    items = Items(opened.find(ITEMS), name)
     found = (vectors.dtype, *vectors.shape, len(items))
     if found != (np.float32, manifest.rows, manifest.dim, manifest.rows):
         raise DataError(f"{name}: damaged index (sizes differ)", AGAIN)
     if weights is not None:  # the loader checks that they are the same
         manifest = replace(manifest, model=replace(manifest.model, weights=weights))
-    return FolderGallery(name, manifest, vectors, items)
+    return FolderGallery(name, manifest, vectors, items, opened)
 
 
 def is_index(name: str) -> bool:
@@ -82,14 +79,16 @@ def build_index(
 
 def describe_index(name: str) -> Record:
     """What an index says of itself, every byte of it compared with the checksums."""
-    folder = Path(name)
-    found = read_index_manifest(folder)
+    opened = open_index(Path(name))
+    found = opened.manifest
     for file in found.files:
-        verify(folder, file, found)
+        opened.check(file)
     manifest = found.to_json()
     for key in ("schema", "checksum"):
         del manifest[key]
     shape = (
-        {"features": shape_of(folder / FEATURES_FILE)[1:]} if FEATURES_FILE in found.files else {}
+        {"features": shape_of(opened.check(FEATURES_FILE))[1:]}
+        if FEATURES_FILE in found.files
+        else {}
     )
     return {"kind": "index", "search": manifest.pop("kind"), **manifest, **shape}

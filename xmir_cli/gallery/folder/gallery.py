@@ -24,7 +24,7 @@ from xmir_cli.gallery.folder.manifest import (
     GRAPH,
     Manifest,
 )
-from xmir_cli.gallery.folder.verified import verify_once
+from xmir_cli.gallery.folder.opening import OpenIndex
 from xmir_cli.gallery.protocol import (
     EVERYTHING,
     Chunk,
@@ -60,6 +60,7 @@ class FolderGallery:
     manifest: Manifest
     vectors: Vectors
     items: Items
+    opened: OpenIndex
 
     @cached_property
     def digest(self) -> str:
@@ -159,18 +160,15 @@ class FolderGallery:
         if settings is None:
             return None
         # here, for exact indexes need no hnswlib
-        from xmir_cli.gallery.folder.graph_file import check_graph_file  # noqa: PLC0415
         from xmir_cli.gallery.folder.hnsw import load_checked_graph  # noqa: PLC0415
 
         rows, dim = self.manifest.rows, self.manifest.dim
-        check = partial(check_graph_file, rows=rows, dim=dim, m=settings.m)
-        path = verify_once(Path(self.name), GRAPH, self.manifest, check)
-        return load_checked_graph(path, rows, dim, settings)
+        return load_checked_graph(self.opened.find(GRAPH), rows, dim, settings)
 
     @cached_property
     def _features(self) -> NDArray[np.float16]:
         """The feature maps [N, C, h, w], mapped."""
-        maps = map_array(verify_once(Path(self.name), FEATURES_FILE, self.manifest))
+        maps = map_array(self.opened.find(FEATURES_FILE), self.name)
         if maps.dtype != KIND or maps.ndim != 4 or len(maps) != self.manifest.rows:
             raise DataError(f"{self.name}: damaged index (sizes differ)", AGAIN)
         return maps
@@ -184,12 +182,12 @@ class FolderGallery:
         return lru_cache(_SELECTIONS)(partial(select, self.items))
 
 
-def map_array(path: Path) -> np.ndarray:
-    """The array in a file, mapped from the disk."""
+def map_array(path: Path, index: str) -> np.ndarray:
+    """The array in a file of the index of that name, mapped from the disk."""
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (EOFError, OSError, ValueError) as error:
         if is_starved(error):
             raise MemoryError from None
-        raise DataError(f"{path.parent}: damaged index (not to be read)", AGAIN) from None
+        raise DataError(f"{index}: damaged index (not to be read)", AGAIN) from None
     return array

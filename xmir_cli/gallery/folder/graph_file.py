@@ -41,19 +41,21 @@ _TOP = 64  # levels that a graph of any size has at most
 Words = NDArray[np.uint32]
 
 
-def check_graph_file(path: Path, rows: int, dim: int, m: int) -> None:
+def check_graph_file(path: Path, rows: int, dim: int, m: int, called: Path | None = None) -> None:
     """Raise DataError unless hnswlib can load the graph of `rows` items and follow all its links.
 
-    The graph is of vectors of `dim` numbers and was built with `m` links a node.
+    The graph is of vectors of `dim` numbers and was built with `m` links a node. Errors name it
+    `called`, where that is not the path.
     """
+    name = path if called is None else called
     try:
         data = np.memmap(path, np.uint8, "r").view(np.ndarray)
         header = data[: _HEADER.itemsize].view(_HEADER)[0]
         if header["items"] != rows and not header["offset_links"]:
-            raise DataError(f"{path}: expected {rows} items, found {header['items']}")
+            raise DataError(f"{name}: expected {rows} items, found {header['items']}")
         _check(header, data[_HEADER.itemsize :], rows, dim, m)
     except (ValueError, OSError, IndexError):
-        raise DataError(f"{path}: not a graph of hnswlib", "Build the index again.") from None
+        raise DataError(f"{name}: not a graph of hnswlib", "Build the index again.") from None
 
 
 def _check(header: np.void, data: NDArray[np.uint8], rows: int, dim: int, m: int) -> None:

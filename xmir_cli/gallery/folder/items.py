@@ -30,8 +30,9 @@ class Items:
     Raises DataError, here and when it is read, for a file that cannot be.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, index: str = "") -> None:
+        """`path` is the file, `index` what its index is called."""
+        self._index = index or str(path.parent)
         self._file: pq.ParquetFile = self._guard(
             lambda: pq.ParquetFile(path, page_checksum_verification=True)
         )
@@ -88,4 +89,4 @@ class Items:
         except (pa.ArrowException, EOFError, OSError, ValueError) as error:
             if is_starved(error):
                 raise MemoryError from None
-            raise DataError(f"{self._path.parent}: damaged index (not to be read)", AGAIN) from None
+            raise DataError(f"{self._index}: damaged index (not to be read)", AGAIN) from None

@@ -84,14 +84,18 @@ def describe(path: Path) -> tuple[int, str]:
     return path.stat().st_size, sha256_file(path)
 
 
-def verify(folder: Path, name: str, manifest: Manifest) -> Path:
-    """The path of one of the index's files, its bytes compared with the manifest; or DataError."""
+def verify(folder: Path, name: str, manifest: Manifest, place: Path | None = None) -> Path:
+    """Where one of the index's files lies, its bytes compared with the manifest; or DataError.
+
+    `place` is where, if it is another than its name in the folder.
+    """
     path = folder / name
-    if name not in manifest.files or not path.is_file():
+    found = path if place is None else place
+    if name not in manifest.files or not found.is_file():
         raise DataError(f"{path}: damaged index (missing)", AGAIN)
-    if describe(path) != manifest.files[name]:
+    if describe(found) != manifest.files[name]:
         raise DataError(f"{path}: damaged index (checksum)", AGAIN)
-    return path
+    return found
 
 
 def _parse(data: Mapping[str, object], where: str) -> Manifest:

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder.manifest import Manifest, verify
+from xmir_cli.store.atomic import atomic_file
 
 # ns; a file changed again within a tick of its clock keeps its times: where they show parts of a
 # microsecond a tick is some 10 ms, else it may be the 2 s of a memory card
@@ -20,7 +22,11 @@ _LOOK = 2  # which look was taken: notes of an earlier one do not count
 
 
 def verify_once(
-    folder: Path, name: str, manifest: Manifest, look: Callable[[Path], None] | None = None
+    folder: Path,
+    name: str,
+    manifest: Manifest,
+    look: Callable[[Path], None] | None = None,
+    place: Path | None = None,
 ) -> Path:
     """As `verify`, but a file that has not changed since it was found whole is not read again.
 
@@ -28,14 +34,14 @@ def verify_once(
     """
 
     def read() -> Path:
-        found = verify(folder, name, manifest)
+        found = verify(folder, name, manifest, place)
         if look is not None:
             look(found)
         return found
 
-    path = folder / name
+    path = folder / name if place is None else place
     try:
-        mark, note = _mark(path, manifest.files[name][1]), _note(path)
+        mark, note = _mark(path, manifest.files[name][1]), _note(folder / name)
     except (KeyError, OSError, RuntimeError):  # the file is missing, or the user's home is
         return read()
     with suppress(OSError, ValueError):
@@ -82,8 +88,7 @@ def _note(path: Path) -> Path:
 
 def _write(note: Path, mark: str) -> None:
     """Whole or not at all; without a cache the file is read again the next time."""
-    with suppress(OSError):
+    with suppress(OSError, DataError):
         note.parent.mkdir(parents=True, exist_ok=True)
-        fresh = note.with_name(f"{note.name}-{os.getpid()}")
-        fresh.write_text(mark)
-        fresh.replace(note)
+        with atomic_file(note, settled=False) as file:
+            file.write(mark.encode())
