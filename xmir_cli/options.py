@@ -130,7 +130,10 @@ Format = Annotated[
     Literal["table", "jsonl", "tsv", "csv", "paths"] | None,
     typer.Option("--format", help="How to print. [default: table on a terminal, jsonl in a pipe]"),
 ]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing output.")]
+Force = Annotated[
+    bool,
+    typer.Option("--force", "-f", help="Replace an existing output; of a link, the link itself."),
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Continue an interrupted run; keep what is done.")
 ]

@@ -6,7 +6,7 @@ import pytest
 from xmir_cli.embedding import parts as module
 from xmir_cli.embedding.leftover import parts_folder, refuse_leftover
 from xmir_cli.embedding.parts import EmbeddedRow, Parts, to_embeddings
-from xmir_cli.errors import ExistsError
+from xmir_cli.errors import DataError, ExistsError
 from xmir_cli.pictures.items import Item
 from xmir_cli.store.embeddings import write_embeddings
 from xmir_cli.wire.model import ModelSpec
@@ -89,3 +89,20 @@ def test_parts_of_an_interrupted_run_are_not_lost_silently():
     parts_folder(Path("a.parquet")).mkdir()
     with pytest.raises(ExistsError, match=r"a\.parquet\.parts: an interrupted run"):
         refuse_leftover(Path("a.parquet"))
+
+
+def test_a_link_under_the_name_of_the_parts_is_never_followed(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "precious").touch()
+    output = tmp_path / "a.parquet"
+    parts_folder(output).symlink_to("there")
+    with pytest.raises(ExistsError):
+        refuse_leftover(output)
+    kept = Parts(output, [], MODEL, {})
+    assert kept.recall() == 0
+    kept.written = -1e9
+    with pytest.raises(DataError, match="a link, so nothing is written there"):
+        kept.add(rows("a"))
+    kept.remove()
+    assert not parts_folder(output).is_symlink()
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["precious"]

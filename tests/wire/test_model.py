@@ -41,7 +41,10 @@ def test_a_recipe_outside_its_ranges_is_refused(change):
         *({"architecture": name} for name in ("", None, 5, [], "a\0b", "x" * 5000)),
         *({"weights": name} for name in ("", None, 5, "a\0b", "random:", "random:x")),
         *({"weights": name} for name in ("random:1e9", "random:" + "9" * 5000, {})),
-        *({"weights_sha256": text} for text in ("ab", "AB" * 32, None, 5, "ab" * 32 + "\n")),
+        *(
+            {"weights_sha256": text}
+            for text in ("no", "AB" * 32, "ab" * 33, None, 5, "ab" * 32 + "\n")
+        ),
         *({"preprocessing": each} for each in (None, [], "x", 5, {})),
     ],
     ids=str,

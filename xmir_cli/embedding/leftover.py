@@ -1,5 +1,6 @@
 """The folder that an embedding job keeps its rows in until its output is written."""
 
+import os
 from pathlib import Path
 
 from xmir_cli.errors import ExistsError
@@ -13,7 +14,7 @@ def parts_folder(output: Path) -> Path:
 def refuse_leftover(output: Path) -> None:
     """Raise ExistsError when an interrupted run has left parts that would be lost."""
     folder = parts_folder(output)
-    if folder.exists():
+    if os.path.lexists(folder):
         raise ExistsError(
             f"{folder}: an interrupted run has left its parts there",
             "Continue it with `resume`, or start again with `force`.",

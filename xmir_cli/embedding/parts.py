@@ -114,7 +114,8 @@ class Parts:
     def recall(self) -> int:
         """Take up the rows of the output and of the parts that this model made; how many."""
         assert self.output is not None
-        parts = sorted(parts_folder(self.output).glob("part-*.parquet"))
+        folder = parts_folder(self.output)
+        parts = [] if folder.is_symlink() else sorted(folder.glob("part-*.parquet"))
         for path in [self.output, *parts]:
             with suppress(DataError):  # not there, or damaged: made again
                 found = read_embeddings(str(path))
@@ -133,7 +134,9 @@ class Parts:
         due = time.monotonic() - self.written >= PART_SECONDS
         if self.fresh and due and self.output is not None:
             folder = parts_folder(self.output)
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(0o700, exist_ok=True)  # as the output may not be for all to read
+            if folder.is_symlink():
+                raise DataError(f"{folder}: a link, so nothing is written there")
             write_embeddings(folder / f"part-{self.number:06}.parquet", self.table(self.fresh))
             self.fresh, self.number, self.written = [], self.number + 1, time.monotonic()
 
@@ -144,7 +147,10 @@ class Parts:
     def remove(self) -> None:
         """The output is written, or everything is made again: the parts are of no more use."""
         if self.output is not None:
-            shutil.rmtree(parts_folder(self.output), ignore_errors=True)
+            folder = parts_folder(self.output)
+            if folder.is_symlink():
+                folder.unlink()
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _take(self, found: Embeddings) -> None:
         own = ["path", "sha256", "width", "height"]

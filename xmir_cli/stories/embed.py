@@ -20,6 +20,7 @@ from xmir_cli.pictures.items import Item, list_items
 from xmir_cli.store.embeddings import Embeddings, write_as, write_stream
 from xmir_cli.store.jsonl import write_records
 from xmir_cli.store.outputs import receipt, refuse_input
+from xmir_cli.store.turns import hold
 from xmir_cli.wire.model import ModelSpec
 
 __all__ = ["Embed", "run"]
@@ -30,6 +31,11 @@ def run(asked: Embed) -> Records:
 
     Without an output there is no record: the embeddings are written to standard output.
     """
+    with hold(asked.file, asked.resume):
+        return (yield from _run(asked))
+
+
+def _run(asked: Embed) -> Records:
     skips, file = Skips(), asked.file
     listed = list_items(asked.images, asked.null, asked.where, asked.columns)
     items = _without_duplicates(listed, skips)

@@ -24,6 +24,7 @@ from xmir_cli.store.runs import (
     write_checkpoint,
     write_state,
 )
+from xmir_cli.store.turns import hold
 from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.examples import TRAIN, Division, divide, keep_labelled, leave_classes_out
 from xmir_cli.training.feed import Feed
@@ -39,6 +40,11 @@ __all__ = ["Train", "run"]
 
 def run(asked: Train) -> Records:
     """One `xmir.epoch/1` record an epoch that is trained, then the receipt of the checkpoint."""
+    with hold(asked.output, asked.resume):
+        return (yield from _run(asked))
+
+
+def _run(asked: Train) -> Records:
     settings, skips = _settings(asked), Skips()
     division = _divide(asked, settings, skips)
     trainer = _trainer(asked, settings)

@@ -15,7 +15,7 @@ LARGEST_GREY = 1e12
 _NAME_LIMIT = 4096  # characters of a path
 _WORD = 40  # characters that are quoted
 _SEED = re.compile(r"random:[+-]?[0-9]{1,19}")
-_SHA256 = re.compile(r"[0-9a-f]{64}|")  # empty: not loaded yet
+_SHA256 = re.compile(r"[0-9a-f]{0,64}")  # empty: not loaded yet
 Triple = tuple[float, float, float]
 
 
@@ -88,7 +88,7 @@ def read_weights(value: object) -> str:
 def read_sha256(value: object) -> str:
     """A hash in hexadecimal, or nothing."""
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
-        raise ValueError(f"weights_sha256: expected 64 hexadecimal digits, found {_quote(value)}")
+        raise ValueError(f"weights_sha256: expected hexadecimal digits, found {_quote(value)}")
     return value
 
 

@@ -1,0 +1,60 @@
+"""One run at a time on an output that is continued: two would take each other's parts away."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xmir_cli.errors import ExistsError
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextmanager
+def hold(output: Path | None, resume: bool) -> Iterator[None]:
+    """Keep an output for this run, by a locked file beside it that goes with the run.
+
+    Raises ExistsError when another run has it and this one is to continue it; else both go on, for
+    a file is written whole by each. On a disk without locks nobody knows of another.
+    """
+    descriptor, path = None, None
+    if output is not None:
+        key = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]
+        path = output.with_name(f".xmir-{key}.lock")
+        try:
+            descriptor = _lock(path)
+        except BlockingIOError:
+            if resume:
+                raise ExistsError(
+                    f"{output}: another run is working on it", "Wait until it has ended."
+                ) from None
+    try:
+        yield
+    finally:
+        if descriptor is not None and path is not None:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+
+def _lock(path: Path) -> int | None:
+    """The descriptor of the locked file; None where it cannot be had."""
+    while True:
+        try:
+            descriptor = os.open(path, _FLAGS, 0o600)
+        except OSError:  # no such folder, or not to be written: told when the output is
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(path.lstat(), os.fstat(descriptor)):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
+        except FileNotFoundError:
+            pass  # the run that had it has just ended
+        except OSError:
+            os.close(descriptor)
+            return None
+        os.close(descriptor)
