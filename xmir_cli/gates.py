@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from xmir_cli.errors import UsageError
+from xmir_cli.guesses import find_near, suggest
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,8 @@ def check(gates: Sequence[Gate], numbers: Mapping[str, float]) -> list[str]:
 
 def _say_known(name: str, numbers: Mapping[str, float]) -> str:
     """The numbers whose names look like this one, else those that are not parts of another."""
-    close = get_close_matches(name.lower(), numbers, n=3, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
     whole = sorted(each for each in numbers if "." not in each) or sorted(numbers)
-    return f"there are {', '.join(whole)}" if whole else "there are none"
+    return suggest(name, [*numbers] if find_near(name, numbers) else whole)
 
 
 def _parse(text: str, flag: str) -> Gate:

@@ -1,6 +1,7 @@
 """The app: commands loaded when they are called, and the one place where the process ends."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typer.main import get_command
 from xmir_cli import __version__, console
 from xmir_cli.commands import commands_by_purpose
 from xmir_cli.errors import XmirError, is_starved
+from xmir_cli.guesses import near_hint
 from xmir_cli.quiet import libraries_silenced
 from xmir_cli.signals import die_of, end_tidily
 from xmir_cli.workarounds.typer import find_click_error
@@ -26,6 +28,7 @@ COMMANDS = {
     name: summary for group in commands_by_purpose().values() for name, summary in group.items()
 }
 
+_CHOICE = re.compile(r"'(.*)' is not one of (.*)\.$", re.DOTALL)  # what typer says of a choice
 MESSAGE_LIMIT = 300  # characters of a usage error
 
 
@@ -190,6 +193,12 @@ def _usage_error(error: Exception) -> int:
     path = context.command_path if context is not None else "xmir"
     if type(error).__name__ == "NoSuchOption" and (new := _new_name(error, context)):
         console.error(new)
+        return 2
+    if wrong := _CHOICE.search(str(getattr(error, "message", ""))):
+        choices = wrong[2].replace("'", "").split(", ")
+        flag = max(getattr(getattr(error, "param", None), "opts", [""]), key=len)
+        expected = f"{flag}: expected one of {', '.join(choices)}, found {wrong[1]}"
+        console.error(expected, near_hint(wrong[1], choices))
         return 2
     message = " ".join(str(format_message()).split())
     if len(message) > MESSAGE_LIMIT:  # such as every file of a glob that no argument takes

@@ -188,7 +188,7 @@ def test_parts_of_different_models_do_not_mix(tmp_path: Path):
     with pytest.raises(DataError, match="vectors of another length"):
         read_embeddings(str(tmp_path))
     (tmp_path / "empty").mkdir()
-    assert refused(tmp_path / "empty") == "no part-*.parquet there"
+    assert refused(tmp_path / "empty") == "not an embeddings file, but a folder"
 
 
 def test_unusable_numbers_are_refused_unless_asked_for(tmp_path: Path):
@@ -277,7 +277,11 @@ def test_a_small_file_that_would_unfold_to_gigabytes_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("content", [b"", b"id,path\n", b"\x80\x04pickle", b"PAR1" + bytes(50)])
 def test_other_files_are_refused(tmp_path: Path, content: bytes):
     (tmp_path / "a").write_bytes(content)
-    assert refused(tmp_path / "a") in {"not an embeddings file", "damaged or not a Parquet file"}
+    assert refused(tmp_path / "a") in {
+        "not an embeddings file",
+        "not an embeddings file, but a table",
+        "damaged or not a Parquet file",
+    }
 
 
 def test_missing_files_are_named(tmp_path: Path):

@@ -10,6 +10,7 @@ import typer
 from xmir_cli import options
 from xmir_cli.errors import UsageError
 from xmir_cli.gates import Gate, parse_gates
+from xmir_cli.guesses import hint
 from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods
@@ -70,7 +71,7 @@ class SanityCheck:
             if gate.name not in AGREEMENTS:
                 raise UsageError(
                     f"--max {gate.name}={gate.bound:g}: no such number",
-                    f"There are {', '.join(AGREEMENTS)}.",
+                    hint(gate.name, AGREEMENTS),
                 )
         if not all(part.isdecimal() for part in self.seeds.split(",")):
             raise UsageError(f"--seeds: expected whole numbers with commas, found {self.seeds}")

@@ -8,11 +8,13 @@ import torch
 
 from xmir_cli import console
 from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.guesses import near_hint
 from xmir_cli.model.architectures import build_architecture, source_of, trust
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import BATCH, Embedder
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.weights import fill, fill_with, hash_weights, read_recorded_spec
+from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.wire.model import ModelSpec, Preprocessing, check_window
 from xmir_cli.wire.ranges import Triple, check_mean, check_std
 from xmir_cli.workarounds.glibc import keep_freed_memory
@@ -66,6 +68,7 @@ def _recorded(choice: ModelChoice) -> ModelSpec:
     assert choice.model is not None
     if (choice.architecture, choice.weights, choice.head) != (None, None, None):
         raise SettingError("model", "already says the architecture, the weights and the head")
+    _refuse_other_kind(choice.model)
     spec = read_recorded_spec(choice.model)
     if spec is None:
         raise ModelError(
@@ -75,11 +78,25 @@ def _recorded(choice: ModelChoice) -> ModelSpec:
     return replace(spec, weights=str(Path(choice.model).resolve()))
 
 
+def _refuse_other_kind(file: str) -> None:
+    """Raise ModelError for a file that is known to hold no weights, and for none."""
+    if not Path(file).exists():
+        raise ModelError(f"{file}: no such checkpoint", near_hint(file, ["imagenet"]))
+    kind = find_kind(Path(file))
+    if kind not in {"", "checkpoint"}:
+        raise ModelError(
+            f"{file}: no checkpoint, but {called(kind)}",
+            next_step("checkpoint", kind, file) or "One is made by 'xmir train'.",
+        )
+
+
 def _described(choice: ModelChoice) -> ModelSpec:
     """An architecture with weights, its preprocessing that of the architecture."""
     name = choice.architecture or DEFAULT_ARCHITECTURE
     place = choice.weights or "imagenet"
     known = place == "imagenet" or place.startswith("random:")
+    if not known:
+        _refuse_other_kind(place)
     if name.partition(":")[0].endswith(".py"):
         name = str(Path(name).resolve())
     trust(name)

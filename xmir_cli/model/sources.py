@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from xmir_cli.errors import ModelError
+from xmir_cli.guesses import near_hint
 from xmir_cli.model.names import TORCHVISION_FAMILIES, torchvision_names
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Source:
     names: str  # how its names look, for people
     recognises: Callable[[str], bool]  # whether a name is one of them
     offered: Callable[[], list[str]]  # its names, or how they begin, for a shell to complete
+    every: Callable[[], list[str]]  # its names, as far as it knows them; may import its library
     file: Callable[[], SourceFile]
 
 
@@ -50,6 +52,12 @@ def _timm() -> SourceFile:
     return timm_networks
 
 
+def _timm_names() -> list[str]:
+    from xmir_cli.model.timm_networks import list_names  # noqa: PLC0415
+
+    return list_names()
+
+
 def _own() -> SourceFile:
     from xmir_cli.model import own_networks  # noqa: PLC0415
 
@@ -61,12 +69,16 @@ SOURCES = (  # in the order asked: every name with a colon may be one's own
         f"torchvision's {', '.join(f'{family}*' for family in TORCHVISION_FAMILIES)}",
         lambda name: name.startswith(TORCHVISION_FAMILIES) and ":" not in name,
         torchvision_names,
+        torchvision_names,
         _torchvision,
     ),
-    Source("timm:NAME", lambda name: name.startswith("timm:"), lambda: ["timm:"], _timm),
+    Source(
+        "timm:NAME", lambda name: name.startswith("timm:"), lambda: ["timm:"], _timm_names, _timm
+    ),
     Source(
         "FILE.py:FUNCTION or package.module:FUNCTION for your own",
         lambda name: ":" in name,
+        list,
         list,
         _own,
     ),
@@ -78,7 +90,15 @@ def source_of(name: str) -> SourceFile:
     for source in SOURCES:
         if source.recognises(name):
             return source.file()
-    raise ModelError(f"{name}: not a known architecture", f"Known are {known_names()}.")
+    hint = near_architectures(name) or f"Known are {known_names()}."
+    raise ModelError(f"{name}: not a known architecture", hint)
+
+
+def near_architectures(name: str) -> str:
+    """`Did you mean ...?` where a network of any source is called alike, else nothing."""
+    known = [each for source in SOURCES for each in source.every()]
+    same = [each for each in known if each == f"timm:{name}"]  # only the source was left out
+    return near_hint(name, same or known)
 
 
 def known_names() -> str:

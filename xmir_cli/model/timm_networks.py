@@ -8,10 +8,20 @@ from torch import Tensor, nn
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import OpaqueHead
 from xmir_cli.model.network import Architecture, download_failed, triple
+from xmir_cli.model.sources import near_architectures
 from xmir_cli.model.tokens import fold_tokens, unfold_tokens
 from xmir_cli.wire.model import Preprocessing
 
 _PREFIX = "timm:"  # of the names
+
+
+def list_names() -> list[str]:
+    """The names `timm:NAME` of all networks; none without timm."""
+    try:
+        import timm
+    except ModuleNotFoundError:
+        return []
+    return [f"{_PREFIX}{name}" for name in timm.list_models()]
 
 
 def build(name: str, input_size: int | None) -> Architecture:
@@ -25,8 +35,8 @@ def build(name: str, input_size: int | None) -> Architecture:
             f"timm:{name}: needs the package timm", "pip install 'xmir[timm]'"
         ) from None
     if not timm.is_model(name.split(".")[0]):
-        near = ", ".join(timm.list_models(f"{name[:8]}*")[:8]) or "none with a like name"
-        raise ModelError(f"timm:{name}: timm has no such network", f"It has: {near}.")
+        near = near_architectures(f"{_PREFIX}{name}") or "See timm.list_models() in Python."
+        raise ModelError(f"timm:{name}: timm has no such network", near)
     model: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
     features = _TimmFeatures(model)
     preprocessing = _timm_preprocessing(resolve_data_config(model=model))

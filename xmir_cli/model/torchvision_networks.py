@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import OpaqueHead
 from xmir_cli.model.network import Architecture, download_failed, triple
+from xmir_cli.model.sources import near_architectures
 from xmir_cli.model.tokens import fold_tokens, unfold_tokens
 from xmir_cli.wire.model import Preprocessing
 
@@ -18,8 +19,9 @@ def _library_model(name: str, settings: Mapping[str, int] | None = None) -> nn.M
     from torchvision.models import get_model, list_models
 
     if name not in list_models():
-        near = ", ".join(other for other in list_models() if other[:6] == name[:6])
-        raise ModelError(f"{name}: torchvision has no such network", f"It has: {near}.")
+        alike = ", ".join(other for other in list_models() if other[:6] == name[:6])
+        hint = near_architectures(name) or f"It has: {alike}."
+        raise ModelError(f"{name}: torchvision has no such network", hint)
     model: nn.Module = get_model(name, weights=None, **(settings or {}))
     return model
 

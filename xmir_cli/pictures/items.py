@@ -18,6 +18,7 @@ from xmir_cli.pictures.selection import say_alike_labels, select_items
 from xmir_cli.pictures.spelling import find_spelled, may_differ
 from xmir_cli.store.cells import Cell, plain_text
 from xmir_cli.store.jsonl import open_lines, read_names, read_records
+from xmir_cli.store.kinds import find_kind, next_step
 from xmir_cli.store.manifest import ManifestRow, is_manifest, parse_names, read_table
 from xmir_cli.store.where import parse_where
 from xmir_cli.wire.records import Record
@@ -64,10 +65,17 @@ def list_items(
         items.extend(each for item in found for each in _with_frames(item))
     lister.tell()
     if not items:
-        raise DataError(_nothing(arguments))
+        raise DataError(_nothing(arguments), hint_for_images(arguments))
     chosen = select_items(items, wanted)
     say_alike_labels(item.text("label") for item in chosen)
     return chosen
+
+
+def hint_for_images(arguments: Sequence[str]) -> str:
+    """What to do with an argument that holds no images but something of xmir's; or nothing."""
+    if len(arguments) != 1 or not os.path.lexists(arguments[0]):
+        return ""
+    return next_step("images", find_kind(Path(arguments[0])), arguments[0])
 
 
 def _extensions() -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from xmir_cli import console
 from xmir_cli.errors import DataError, SettingError
+from xmir_cli.guesses import near_hint
 from xmir_cli.store.cells import Cell, to_column
 from xmir_cli.store.where import Condition, holds, say_none
 
@@ -36,7 +37,8 @@ def select_items(items: Sequence[AnyRow], wanted: Sequence[Condition]) -> list[A
     for condition in wanted:
         name = condition.column
         if name not in known:
-            raise SettingError("where", f"no column {name!r}; there are {', '.join(known)}")
+            there = f"no column {name!r}; there are {', '.join(known)}"
+            raise SettingError("where", there, near_hint(name, known))
         values = [item.id if name == "id" else item.columns.get(name) for item in items]
         columns.append(to_column(values))
         kept &= holds(columns[-1], condition)

@@ -10,6 +10,7 @@ from xmir_cli import console
 from xmir_cli.arrays import Booleans
 from xmir_cli.errors import SettingError
 from xmir_cli.gallery.protocol import Conditions, Gallery, ItemKey
+from xmir_cli.guesses import near_hint
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.where import Condition, holds, say_none
 
@@ -62,7 +63,8 @@ def say_nothing(table: pa.Table, where: Sequence[Condition]) -> str:
 def check_column(names: Sequence[str], column: str, setting: str) -> None:
     """Raise SettingError, naming the columns there are, when it is none of them."""
     if column not in names:
-        raise SettingError(setting, f"no column {column!r}; there are {', '.join(names)}")
+        there = f"no column {column!r}; there are {', '.join(names)}"
+        raise SettingError(setting, there, near_hint(column, names))
 
 
 def warn_of_nobody(column: str, queries: Sequence[object], items: Iterable[object]) -> str | None:

@@ -13,6 +13,7 @@ from xmir_cli.gallery.protocol import Columns, Gallery, ItemKey, identity_in
 from xmir_cli.gallery.vectors import Vectors, unit_rows
 from xmir_cli.retrieval.region import Region
 from xmir_cli.store.arrays import read_array
+from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.names import escape_typed, restore_name
 
 _BLOCK = 256  # queries searched at a time where no network sets the pace
@@ -78,6 +79,10 @@ def ask_vectors(
     Raises DataError when a file holds anything but embeddings of the index's size.
     """
     for file in files:
+        kind = find_kind(Path(file))
+        if kind not in {"", "array"}:
+            step = next_step("vectors", kind, file)
+            raise DataError(f"{file}: no matrix (.npy), but {called(kind)}", step)
         array = np.atleast_2d(read_array(Path(file)))
         if array.ndim != 2 or array.shape[1] != gallery.dim:
             found = f"found an array of {' x '.join(map(str, array.shape))}"

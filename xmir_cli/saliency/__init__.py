@@ -4,13 +4,14 @@ The catalogue is read from the source text, so that help and argument errors nee
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmir_cli.errors import SettingError
+from xmir_cli.guesses import near_hint
 from xmir_cli.saliency.source import MethodEntry, Setting, Value, read_entry, refuse_two_kinds
 from xmir_cli.wire.old_settings import find_new_name
 
@@ -94,7 +95,7 @@ def parse(setting: Setting, text: str) -> Value:
     """The value that `text` stands for; raises SettingError naming what is allowed."""
     if setting.kind == "choice":
         if text not in setting.choices:
-            raise _unfit(setting, " or ".join(setting.choices), text)
+            raise _unfit(setting, " or ".join(setting.choices), text, setting.choices)
         return text
     if setting.kind == "bool":
         if text not in {"true", "false"}:
@@ -115,13 +116,15 @@ def _number(setting: Setting, text: str) -> int | float:
         raise _unfit(setting, expected, text) from None
 
 
-def _unfit(setting: Setting, expected: str, found: str) -> SettingError:
-    return SettingError(setting.name, f"expected {expected}, found {found}")
+def _unfit(setting: Setting, expected: str, found: str, near: Sequence[str] = ()) -> SettingError:
+    message = f"expected {expected}, found {found}"
+    return SettingError(setting.name, message, near_hint(found, near))
 
 
 def _find(name: str) -> MethodEntry:
     if name not in catalogue():
-        raise SettingError("method", f"{name}: no such saliency method", _known())
+        near = near_hint(name, method_names())
+        raise SettingError("method", f"{name}: no such saliency method", near or _known())
     return catalogue()[name]
 
 

@@ -8,13 +8,13 @@ from torch.nn import functional
 
 from xmir_cli.wire.model import Preprocessing
 
-_NAMES = ("gray", "black", "mean", "blur")
+NAMES = ("gray", "black", "mean", "blur")
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 def is_fill(name: str) -> bool:
     """Whether `name` is gray, black, mean, blur or a colour #RRGGBB."""
-    return name in _NAMES or _COLOR.fullmatch(name) is not None
+    return name in NAMES or _COLOR.fullmatch(name) is not None
 
 
 def fill_image(name: str, image: Tensor, recipe: Preprocessing, sigma: float) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from xmir_cli.errors import SettingError
 from xmir_cli.gates import Gate, parse_gates
+from xmir_cli.guesses import hint
 
 MEASURES = ("insertion", "deletion")
 AGREEMENTS = ("spearman", "spearman_abs", "ssim")  # of the maps of two networks
@@ -16,7 +17,9 @@ def parse_controls(names: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(name for name in names.split(",") if name))
     for name in found:
         if name not in CONTROLS:
-            raise SettingError("control", f"expected some of {', '.join(CONTROLS)}", value=name)
+            raise SettingError(
+                "control", f"expected some of {', '.join(CONTROLS)}", hint(name, CONTROLS), name
+            )
     return found
 
 
@@ -37,7 +40,7 @@ def parse_causal_gates(
             raise SettingError(
                 gate.setting,
                 "no such number",
-                f"There are {', '.join(names)}.",
+                hint(gate.name, names),
                 f"{gate.name}={gate.bound:g}",
             )
     return gates

@@ -20,6 +20,7 @@ from xmir_cli.store.embedding_table import (
     copy_vectors,
 )
 from xmir_cli.store.features import FEATURE_COLUMN, FeatureMaps, Shape, Spool, maps_of
+from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.regular import open_regular
 
 _ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
@@ -83,11 +84,19 @@ def _check_size(path: Path, file: BinaryIO, parquet: pq.ParquetFile) -> Header:
     return header
 
 
+def not_embeddings(path: Path) -> DataError:
+    """The error for a file or folder of another kind, which it names."""
+    kind = find_kind(path)
+    found = f", but {called(kind)}" if kind else ""
+    step = next_step("embeddings", kind, str(path)) or "Make one with 'xmir embed'."
+    return DataError(f"{path}: not an embeddings file{found}", step)
+
+
 def read_parts(folder: Path) -> Embeddings:
     """All part-*.parquet of a folder in name order; raises DataError when they do not fit."""
     paths = sorted(folder.glob("part-*.parquet"))
     if not paths:
-        raise DataError(f"{folder}: no part-*.parquet there")
+        raise not_embeddings(folder)
     parts = [read_parquet(path) for path in paths]
     first = parts[0]
     for path, part in zip(paths, parts, strict=True):

@@ -16,8 +16,14 @@ import pyarrow.parquet as pq
 from xmir_cli.errors import DataError
 from xmir_cli.store.arrays import write_array_to
 from xmir_cli.store.atomic import atomic_file, on_disk
-from xmir_cli.store.embedding_readers import read_parquet, read_parts, read_stream
+from xmir_cli.store.embedding_readers import (
+    not_embeddings,
+    read_parquet,
+    read_parts,
+    read_stream,
+)
 from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, to_table, to_tables
+from xmir_cli.store.kinds import kind_of, next_step
 from xmir_cli.store.regular import open_regular
 from xmir_cli.wire.schemas.artifact import ArtifactRecord
 from xmir_cli.wire.strict import parse_json
@@ -169,7 +175,7 @@ def _from_file(path: Path) -> Embeddings:
             return read_parquet(path)
         if start == _STREAM:
             return read_stream(str(path), file)
-    raise DataError(f"{path}: not an embeddings file", "Make one with 'xmir embed'.")
+    raise not_embeddings(path)
 
 
 def _from_receipt(line: bytes, where: str) -> Embeddings:
@@ -178,7 +184,8 @@ def _from_receipt(line: bytes, where: str) -> Embeddings:
     except ValueError:
         record = None
     if not isinstance(record, dict) or record.get("schema") != ArtifactRecord.NAME:
-        raise DataError(f"{where}: expected embeddings or the receipt of 'xmir embed'")
+        step = next_step("embeddings", kind_of(line), where)
+        raise DataError(f"{where}: expected embeddings or the receipt of 'xmir embed'", step)
     if record.get("kind") != "embeddings" or not isinstance(record.get("path"), str):
         raise DataError(f"{where}: the receipt of {record.get('kind')!r} is not of embeddings")
     return _from_file(Path(str(record["path"])))

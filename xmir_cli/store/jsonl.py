@@ -1,6 +1,7 @@
 """Reading the wire: JSON objects a line, or bare image paths."""
 
 import io
+import itertools
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ from typing import Self, TextIO, cast
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.kinds import called, find_kind, kind_of, next_step
 from xmir_cli.store.regular import open_source
 from xmir_cli.wire.places import localize
 from xmir_cli.wire.records import Record
@@ -28,6 +30,7 @@ class Lines:
 
     stream: TextIO
     folder: str = ""  # empty: the current one
+    name: str = "standard input"
 
     def __enter__(self) -> Self:
         return self
@@ -42,9 +45,12 @@ def open_lines(source: str) -> Lines:
     Raises DataError when that is closed, and for a file that cannot be read.
     """
     if source != "-":
+        if Path(source).is_dir():
+            raise _not_records(source, find_kind(Path(source)))
         file = open_source(Path(source))
         stream = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape")
-        return Lines(stream, os.path.dirname(source))  # noqa: PTH120 # "" for the current one
+        folder = os.path.dirname(source)  # noqa: PTH120 # "" for the current one
+        return Lines(stream, folder, source)
     if sys.stdin is None:
         raise DataError("standard input is closed")
     if isinstance(sys.stdin, io.TextIOWrapper):  # else a stand-in for it, from Python
@@ -57,8 +63,10 @@ def read_records(lines: Lines) -> Iterator[tuple[int, Record | ItemError]]:
 
     A line that does not start with `{` is an image path and becomes `{"path": LINE}`. Empty lines
     are passed over. Relative paths are as `places.localize` says. Never holds more than one line.
+
+    Raises DataError for what begins like a table, JSON over several lines, or no text.
     """
-    for number, line in enumerate(_unmarked(lines.stream), start=1):
+    for number, line in enumerate(_checked(lines), start=1):
         if isinstance(line, ItemError):
             yield number, line
         elif line.strip():
@@ -89,6 +97,32 @@ def write_records(path: Path, records: Iterable[Mapping[str, object]]) -> None:
     with atomic_file(path) as file:
         for record in records:
             file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+
+
+def _checked(lines: Lines) -> Iterator[str | ItemError]:
+    """The lines; raises DataError when the first two tell that no records and no paths come."""
+    found = _unmarked(lines.stream)
+    start = list(itertools.islice(found, 1))
+    if start and isinstance(start[0], str):
+        if start[0].strip() in {"{", "["}:  # a line that was cut off, unless another goes on
+            start += itertools.islice(found, 1)
+        _refuse_other("".join(line for line in start if isinstance(line, str)), lines.name)
+    yield from itertools.chain(start, found)
+
+
+def _refuse_other(text: str, name: str) -> None:
+    kind = kind_of(text.encode("utf-8", "surrogateescape"))
+    line = text.partition("\n")[0]
+    if kind not in {"", "records"} and not os.path.lexists(line.rstrip("\r").replace("\0", "")):
+        raise _not_records(name, kind)
+
+
+def _not_records(name: str, kind: str) -> DataError:
+    place = "" if name == Lines.name else name
+    return DataError(
+        f"{name}: {called(kind)}; expected records, one JSON object a line",
+        " ".join(next_step("records", kind, place).split()),
+    )
 
 
 def _unmarked(stream: TextIO) -> Iterator[str | ItemError]:

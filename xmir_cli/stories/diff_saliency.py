@@ -13,6 +13,7 @@ from xmir_cli.classes.differences import (
 from xmir_cli.commands.diff_saliency import DiffSaliency
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, SettingError
+from xmir_cli.guesses import near_hint
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.pictures.items import Item, list_items
 from xmir_cli.saliency import load_methods
@@ -71,7 +72,11 @@ def _labelled(items: Sequence[Item], classes: str | None) -> list[LabelledImage]
     wanted = list(dict.fromkeys(classes.split(","))) if classes else sorted(by_label)
     for label in wanted:
         if label not in by_label:
-            raise SettingError("classes", f"no image has the label {label}; there are {there}")
+            raise SettingError(
+                "classes",
+                f"no image has the label {label}; there are {there}",
+                near_hint(label, by_label),
+            )
     if len(wanted) < 2:
         raise SettingError(
             "classes", f"expected two or more, found {wanted[0]}", f"There: {there}."

@@ -16,7 +16,7 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.images.dicom_tags import key_mark
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
-from xmir_cli.pictures.items import Item, list_items
+from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.store.embeddings import Embeddings, write_as, write_stream
 from xmir_cli.store.jsonl import write_records
 from xmir_cli.store.outputs import receipt, refuse_input
@@ -48,7 +48,10 @@ def _run(asked: Embed) -> Records:
     if asked.left_out is not None:
         write_records(asked.left_out, skips.listed)
     if not rows:
-        raise DataError(f"none of {len(listed)} inputs could be read; nothing was written")
+        raise DataError(
+            f"none of {len(listed)} inputs could be read; nothing was written",
+            hint_for_images(asked.images),
+        )
     embeddings = parts.table(rows)
     if file is None:
         _write_to_pipe(embeddings)

@@ -12,7 +12,7 @@ from xmir_cli.console import Ending, Records, Skips
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.engines import make_absolute, open_gallery
 from xmir_cli.gallery.protocol import Gallery
-from xmir_cli.pictures.items import Item, list_items
+from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.retrieval.answers import answer
 from xmir_cli.retrieval.conditions import (
     check_columns,
@@ -77,7 +77,10 @@ def run(query: Query) -> Records:
             values += [each.columns.get(query.exclude_same or "") for each in asked]
             bar.advance(len(asked))
     if not done:
-        raise DataError(f"none of {skips.total} queries could be used; nothing was written")
+        raise DataError(
+            f"none of {skips.total} queries could be used; nothing was written",
+            hint_for_images(query.images or ()),
+        )
     ending = skips.finish(done, "answered")
     return _doubt(ending, gallery, query.exclude_same, values)
 

@@ -12,6 +12,7 @@ from xmir_cli import __version__
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.protocol import GraphSettings, SearchKind
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.regular import DESCRIPTION_LIMIT, read_regular
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
@@ -60,7 +61,11 @@ class Manifest:
 def read_index_manifest(folder: Path) -> Manifest:
     """The manifest of the index `folder`; raises DataError when there is none or it is damaged."""
     if not os.path.lexists(folder / NAME):
-        raise DataError(f"{folder}: not an xmir index (no {NAME} in it)")
+        kind = find_kind(folder)
+        found = f"but {called(kind)}" if kind else f"(no {NAME} in it)"
+        raise DataError(
+            f"{folder}: not an xmir index {found}", next_step("index", kind, str(folder))
+        )
     text = read_regular(folder / NAME, DESCRIPTION_LIMIT)
     try:
         data = cast("dict[str, object]", parse_json(text))

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from xmir_cli.errors import SettingError
+from xmir_cli.guesses import near_hint
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.saliency.fills import fill_image, is_fill
+from xmir_cli.saliency.fills import NAMES, fill_image, is_fill
 from xmir_cli.saliency.hidden import Hiding, hidden_embeddings
 from xmir_cli.saliency.sample import Explanation, Sample
 from xmir_cli.saliency.windows import boxes, coverage_mean
@@ -62,7 +63,9 @@ class Method:
                 raise SettingError(name, f"expected 0 or more, found {number}")
         if not is_fill(self.fill):
             raise SettingError(
-                "fill", f"expected gray, black, mean, blur or #RRGGBB, found {self.fill}"
+                "fill",
+                f"expected gray, black, mean, blur or #RRGGBB, found {self.fill}",
+                near_hint(self.fill, NAMES),
             )
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
