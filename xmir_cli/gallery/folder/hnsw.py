@@ -44,26 +44,32 @@ class Graph:
         equally near, which links of a graph do not tell apart, all items are gone through: what is
         found is what exact search finds, but for those that the graph misses.
         """
+        if k >= len(vectors):
+            return _search_all(vectors, queries, k)
         depth = min(len(vectors), max(self.settings.ef, 2 * k))
         try:
             self.index.set_ef(depth)
-            candidates, _ = self.index.knn_query(queries, k=depth)
+            candidates, distances = self.index.knn_query(queries, k=depth)
         except RuntimeError:  # fewer were reached, which hnswlib cannot return
             return _search_all(vectors, queries, k)
-        found = rank_each(vectors, queries, candidates.astype(np.int64), depth)
-        if depth < len(vectors):
-            doubtful = [row for row, near in enumerate(found) if _in_doubt(near, k, vectors)]
-            exact = _search_all(vectors, queries[doubtful], k) if doubtful else []
-            for row, near in zip(doubtful, exact, strict=True):
-                found[row] = near
+        bound = distances[:, k - 1 : k] + error_bound(vectors.shape[1])
+        as_near = (distances <= bound).sum(axis=1)  # as far as float32 tells
+        kept = max(int(as_near.max()), min(k + 1, depth))
+        found = rank_each(vectors, queries, candidates[:, :kept].astype(np.int64), kept)
+        doubtful = [
+            row
+            for row, near in enumerate(found)
+            if depth < len(vectors) and (as_near[row] == depth or _has_ties(near, k))
+        ]
+        exact = _search_all(vectors, queries[doubtful], k) if doubtful else []
+        for row, near in zip(doubtful, exact, strict=True):
+            found[row] = near
         return [Neighbours(near.rows[:k], near.similarities[:k]) for near in found]
 
 
-def _in_doubt(near: Neighbours, k: int, vectors: Vectors) -> bool:
-    """Whether others than the nearest that a graph found may be as near as the first k of them."""
-    similarities = near.similarities
-    unseen = similarities[k - 1] - similarities[-1] <= error_bound(vectors.shape[1])
-    return bool(unseen or (similarities[:k] == similarities[1 : k + 1]).any())
+def _has_ties(near: Neighbours, k: int) -> bool:
+    """Whether any of the first k is as near as the one after it."""
+    return bool((near.similarities[:k] == near.similarities[1 : k + 1]).any())
 
 
 def _search_all(vectors: Vectors, queries: Vectors, k: int) -> list[Neighbours]:
