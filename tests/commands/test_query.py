@@ -78,7 +78,7 @@ def test_similarities_are_float64_products_of_what_is_stored(xmir):
     wide = _vectors().astype(np.float64)
     for record in xmir("query", "--id", "c").records():
         row = list(ANGLES).index(record["meta"]["id"])
-        assert record["similarity"] == (wide[row] * wide[2]).sum()
+        assert record["similarity"] == min((wide[row] * wide[2]).sum(), 1)
 
 
 @pytest.mark.usefixtures("index")
@@ -203,6 +203,75 @@ def test_a_vector_asks_like_an_item(xmir):
         ("q.npy", "b", None),
     ]
     assert {(r["query_identity"], r["retrieved_identity"]) for r in records} == {(None, "0" * 64)}
+
+
+@pytest.mark.parametrize("kind", ["exact", "hnsw"])
+def test_a_similarity_is_never_beyond_1(xmir, kind, monkeypatch):
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_PAYS", 1)
+    rows = np.random.default_rng(0).normal(size=(60, 33)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows[30:] = -rows[:30]
+    items = _items([f"i{row}" for row in range(60)])
+    write_embeddings(Path("many.parquet"), Embeddings(items, rows, MODEL))
+    assert xmir("index", "many.parquet", "-o", "many.xmir", "--kind", kind).code == 0
+    np.save("half.npy", rows[:30].astype(np.float16))
+    np.save("long.npy", rows[:30] * 1.00004)  # as if its length had been taken for 1
+    for asked in (["--vector", "half.npy"], ["--vector", "long.npy"], ["--all"]):
+        flags = ["--index", "many.xmir", "--top", "60"]
+        found = [r["similarity"] for r in xmir("query", *asked, *flags).records()]
+        assert -1 <= min(found) < -1 + 1e-6
+        assert 1 - 1e-6 < max(found) <= 1
+    asked = ["--id", "i0", "--like", "i1", "--index", "many.xmir", "--top", "60"]
+    for record in xmir("query", *asked).records():
+        assert max(abs(record["similarity"]), abs(record["relevance"])) <= 1
+
+
+@pytest.mark.parametrize("kind", ["exact", "hnsw"])
+def test_hits_do_not_depend_on_how_many_are_asked(xmir, kind):
+    generator = np.random.default_rng(0)
+    rows = generator.integers(-1, 2, size=(300, 8)) + np.float32(0.001)
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    rows[150:] = rows[generator.integers(0, 150, 150)]  # copies, many of them more than once
+    names = [f"i{row}" for row in range(300)]
+    write_embeddings(Path("many.parquet"), Embeddings(_items(names), rows, MODEL))
+    assert xmir("index", "many.parquet", "-o", "many.xmir", "--kind", kind).code == 0
+    flags = ["--index", "many.xmir", "--top", "3"]
+    together = xmir("query", "--all", *flags).records()  # so many that a graph is asked
+    assert len(together) == 900
+    for name in names[::29]:
+        alone = xmir("query", "--id", name, *flags).records()
+        assert alone == [r for r in together if r["query"] == f"/pictures/{name}.png"]
+
+
+def _items(names):
+    return pa.table(
+        {
+            "id": names,
+            "path": [f"/pictures/{name}.png" for name in names],
+            "sha256": [f"{row:064x}" for row in range(len(names))],
+            "width": pa.array([64] * len(names), pa.int32()),
+            "height": pa.array([48] * len(names), pa.int32()),
+            "label": pa.array([None] * len(names), pa.string()),
+            "patient": pa.array([None] * len(names), pa.string()),
+            "split": pa.array([None] * len(names), pa.string()),
+        }
+    )
+
+
+def test_images_match_when_they_share_a_label(xmir):
+    items = _items(["a", "b", "c", "d"])
+    labels = pa.array(["ill|old", "old | well", "well", "|"], pa.string())
+    items = items.set_column(items.column_names.index("label"), "label", labels)
+    write_embeddings(Path("e.parquet"), Embeddings(items, _vectors()[:4], MODEL))
+    assert xmir("index", "e.parquet", "-o", "e.xmir").code == 0
+    records = xmir("query", "--id", "a").records()
+    assert {r["meta"]["id"]: r["match"] for r in records} == {
+        "a": True,
+        "b": True,
+        "c": False,
+        "d": None,
+    }
+    assert records[1]["retrieved_label"] == "old | well"  # as it stands
 
 
 @pytest.mark.usefixtures("index")

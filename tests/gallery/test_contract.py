@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from xmir_cli.arrays import clip_cosines
 from xmir_cli.gallery.engines import describe_index, is_index, make_absolute, open_gallery
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
@@ -119,7 +120,7 @@ def naive(rows, vectors, query, k, conditions):
             counts[value] += 1
             if value and counts[value] > conditions.at_most[1]:
                 continue
-        found.append((row, similarities[row]))
+        found.append((row, max(-1.0, min(1.0, similarities[row]))))
     return found[:k]
 
 
@@ -382,7 +383,7 @@ def test_keys_are_handed_back_and_mean_the_same_item(gallery, name, rows, embedd
     assert gallery.by_id([row["id"] for row in columns]) == list(hits.keys)
     vectors = gallery.vectors_of(hits.keys)
     assert (vectors.dtype, vectors.shape) == (np.float32, (10, DIM))
-    assert products(vectors, query.vector).tolist() == hits.similarities.tolist()
+    assert clip_cosines(products(vectors, query.vector)).tolist() == hits.similarities.tolist()
     twice = [hits.keys[3], hits.keys[0], hits.keys[3]]
     assert gallery.columns_of(twice) == [columns[3], columns[0], columns[3]]
     assert gallery.vectors_of(twice).tolist() == vectors[[3, 0, 3]].tolist()

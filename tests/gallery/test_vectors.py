@@ -26,6 +26,16 @@ def test_unit_rows_scales_what_is_off_and_keeps_what_is_not():
     np.testing.assert_allclose(rows[2], _unit(1, seed=1)[0], atol=1e-7)
 
 
+def test_unit_rows_scales_what_half_precision_left_off():
+    halves = _unit(50, dim=200).astype(np.float16)
+    rows, _ = unit_rows(halves)
+    assert rows.dtype == np.float32
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
+    given = np.linalg.norm(halves.astype(np.float64), axis=1)
+    assert np.abs(lengths - 1).max() <= 1e-6 < 2e-5 < np.abs(given - 1).max()
+    assert unit_rows(rows)[0].tobytes() == rows.tobytes()
+
+
 def test_unit_rows_names_what_cannot_be_used():
     vectors = np.array([[1, 0], [np.nan, 1], [np.inf, 0], [0, 0], [3e38, 3e38]], dtype=np.float32)
     rows, usable = unit_rows(vectors)

@@ -142,8 +142,9 @@ class Gallery(Protocol):
                 without conditions, an engine may choose a way that misses a few of the nearest.
 
         Returns:
-            One result for each query. Similarities are the `products` of the vectors as they are
-            kept, in float64; equal ones fall in the order of the items.
+            One result for each query, the same however many are asked at once. Similarities are
+            the `products` of the vectors as they are kept, in float64, within [-1, 1]; equal
+            products fall in the order of the items.
         """
 
     def by_id(self, ids: Sequence[str]) -> list[ItemKey | None]:

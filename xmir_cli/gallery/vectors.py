@@ -13,17 +13,19 @@ from xmir_cli.store.embedding_table import Embeddings
 
 Vectors = NDArray[np.float32]
 
+_ROUNDING = 1e-6  # how far a float32 vector that was divided by its length may be from length 1
+
 
 def unit_rows(vectors: NDArray[np.floating]) -> tuple[Vectors, Booleans]:
     """Rows [N, D] of length 1, and which of them can be used [N]: finite and not zero.
 
-    Rows whose length is 1 within 1e-4 stay as they are, bit for bit.
+    Rows whose length is 1 as far as float32 tells stay as they are, bit for bit.
     """
     rows = np.ascontiguousarray(vectors, dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
         usable = np.isfinite(lengths) & (lengths >= 1e-12)
-        off = usable & (np.abs(lengths - 1) > 1e-4)
+        off = usable & (np.abs(lengths - 1) > _ROUNDING)
         if off.any():
             rows = rows.copy()
             rows[off] = rows[off] / lengths[off, None]

@@ -2,8 +2,10 @@
 
 from functools import cache
 
+from xmir_cli.arrays import clip_cosines
 from xmir_cli.gallery.protocol import Gallery, Hits, identity_in
-from xmir_cli.gallery.vectors import products
+from xmir_cli.gallery.vectors import Vectors, products
+from xmir_cli.labels import share_label
 from xmir_cli.retrieval.queries import Contribution, Question, Refinement
 from xmir_cli.store.cells import to_json
 from xmir_cli.store.names import restore_name
@@ -35,7 +37,7 @@ def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
             **numbers,
             "query_label": label,
             "retrieved_label": row.get("label"),
-            "match": _match(label, row.get("label")),
+            "match": share_label(label, row.get("label")),
             "index": gallery.name,
             "model": model,
             "meta": {key: to_json(value) for key, value in row.items() if key not in _OWN_KEYS},
@@ -59,7 +61,7 @@ def _of_refined(gallery: Gallery, refinement: Refinement, hits: Hits) -> list[Re
         "like": [example.name for example in refinement.like],
         "unlike": [example.name for example in refinement.unlike],
     }
-    own = products(gallery.vectors_of(hits.keys), refinement.image).tolist()
+    own = _similarities(gallery, hits, refinement.image)
     return [
         {"similarity": similarity, "relevance": relevance, **names}
         for similarity, relevance in zip(own, hits.similarities.tolist(), strict=True)
@@ -67,7 +69,7 @@ def _of_refined(gallery: Gallery, refinement: Refinement, hits: Hits) -> list[Re
 
 
 def _of_region(gallery: Gallery, contribution: Contribution, hits: Hits) -> list[Record]:
-    own = products(gallery.vectors_of(hits.keys), contribution.image).tolist()
+    own = _similarities(gallery, hits, contribution.image)
     relevances = (hits.similarities * contribution.length).tolist()
     return [
         {
@@ -80,8 +82,10 @@ def _of_region(gallery: Gallery, contribution: Contribution, hits: Hits) -> list
     ]
 
 
+def _similarities(gallery: Gallery, hits: Hits, image: Vectors) -> list[float]:
+    """Those of the hits and the query's own image, whatever they were found by."""
+    found: list[float] = clip_cosines(products(gallery.vectors_of(hits.keys), image)).tolist()
+    return found
+
+
 _to_json = cache(ModelSpec.to_json)
-
-
-def _match(first: object, second: object) -> bool | None:
-    return None if first is None or second is None else first == second

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xmir_cli.arrays import clip_cosines
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.program.workers import single_thread
 from xmir_cli.saliency.regions import Rectangle
@@ -91,7 +92,8 @@ class Method(Protocol):
 
 def similarity(first: Sample, second: Sample) -> float:
     """The cosine of the two embeddings, summed in float64."""
-    return float(first.embedding.double() @ second.embedding.double())
+    product = first.embedding.double() @ second.embedding.double()
+    return float(clip_cosines(product.numpy()))
 
 
 def make_samples(embedder: Embedder, inputs: Sequence[Tensor], job: int = 0) -> list[Sample]:

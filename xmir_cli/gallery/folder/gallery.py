@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xmir_cli.arrays import clip_cosines
 from xmir_cli.errors import DataError, is_starved
 from xmir_cli.gallery.folder import exact
 from xmir_cli.gallery.folder.conditions import Selection, exclude, rows_of, select
@@ -106,7 +107,7 @@ class FolderGallery:
         search = partial(self._nearest, vectors, scope, job)
         most = selection.most
         found = search(k) if most is None else most.nearest(search, k)
-        return [Hits(near.rows.tolist(), near.similarities) for near in found]
+        return [Hits(near.rows.tolist(), clip_cosines(near.similarities)) for near in found]
 
     def by_id(self, ids: Sequence[str]) -> list[ItemKey | None]:
         """The row of each id."""

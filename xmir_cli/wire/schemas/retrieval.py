@@ -50,7 +50,9 @@ class RetrievalRecord:
     )
     query_label: str | None = key(TEXT, "the query's label; null where it is not known")
     retrieved_label: str | None = key(TEXT, "the retrieved image's label; null where there is none")
-    match: bool | None = key(FLAG, "whether the labels are equal; null where one is missing")
+    match: bool | None = key(
+        FLAG, "whether they share a label (A|B is two); null where one has none"
+    )
     index: str | None = key(PATH, "the index that was asked")
     model: ModelSpec | None = key(MODEL, "the network, its weights' hash and its preprocessing")
     meta: dict[str, object] | None = key(
