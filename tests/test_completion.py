@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xmir_cli.completion import complete_architectures
+from xmir_cli.completion import complete_architectures, complete_method, complete_methods
 from xmir_cli.model import sources
 from xmir_cli.model.architectures import build_architecture
 from xmir_cli.model.names import TORCHVISION_FAMILIES, torchvision_names
@@ -18,6 +18,13 @@ from xmir_cli.model.sources import Source, known_names
 from xmir_cli.saliency import method_names
 
 XMIR = [sys.executable, "-m", "xmir_cli"]
+
+
+def test_a_list_that_is_wrong_already_completes_to_nothing():
+    assert complete_methods("occ,") == []
+    assert "occlusion,rise" in complete_methods("occlusion,ri")
+    assert complete_method("occ") == ["occlusion"]
+    assert complete_method("occlusion,") == []
 
 
 def complete(*words: str, joint: str = "\n") -> list[str]:
@@ -68,7 +75,9 @@ def test_architectures_are_torchvisions_and_the_way_to_timms():
 
 def test_a_source_of_networks_is_one_row(monkeypatch):
     hub = SimpleNamespace(build=lambda name, _: f"built {name}")
-    row = Source("hub:NAME", lambda name: name.startswith("hub:"), lambda: ["hub:"], lambda: hub)
+    row = Source(
+        "hub:NAME", lambda name: name.startswith("hub:"), lambda: ["hub:"], list, lambda: hub
+    )
     monkeypatch.setattr(sources, "SOURCES", (row, *sources.SOURCES))
     assert complete_architectures("hu") == ["hub:"]
     assert known_names().startswith("hub:NAME; torchvision's densenet*")

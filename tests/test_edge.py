@@ -2,7 +2,10 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +14,7 @@ from xmir_cli import edge
 from xmir_cli.console import Ending
 from xmir_cli.errors import DataError, SettingError, Status, UsageError
 from xmir_cli.flags import flags_of
-from xmir_cli.main import COMMANDS
+from xmir_cli.main import COMMANDS, execute
 from xmir_cli.printer import Shown
 
 PACKAGE = Path(xmir_cli.__file__).parent
@@ -29,6 +32,7 @@ EDGE = {
     "gates",
 }
 SPOKEN = {
+    "store/kinds.py",  # its hints are commands that can be typed as they stand
     "stories/train.py",  # the note of an interrupted run says how to continue
     "workarounds/__init__.py",  # what xmir --help must not import
 }
@@ -192,3 +196,46 @@ def test_a_flag_that_never_was_is_unknown_as_ever(xmir):
     result = xmir("causal-metric", "--window", "4")
     assert result.code == 2
     assert result.stderr.startswith("xmir: error: No such option: --window")
+
+
+@pytest.mark.parametrize(
+    ("command", "flag", "parts"),
+    [
+        ("causal-metric", "--control", ["random", "center"]),
+        ("saliency", "--method", ["occlusion", "rise"]),
+        ("sanity-check", "--seeds", ["1", "2"]),
+        ("retrieval-metric", "--k", ["1", "3"]),
+        ("diff-saliency", "--classes", ["a", "b"]),
+    ],
+)
+def test_a_list_with_commas_may_also_be_repeated(monkeypatch, command, flag, parts):
+    asked = []
+    stem = command.replace("-", "_")
+    monkeypatch.setattr(edge, "print_records", lambda _, description: asked.append(description))
+    monkeypatch.setitem(sys.modules, f"xmir_cli.stories.{stem}", SimpleNamespace(run=lambda _: 0))
+    Path("r.jsonl").touch()
+    once = [flag, ",".join(parts)]
+    twice = [flag, parts[0], flag, parts[1]]
+    for given in (once, twice, []):
+        execute([command, "r.jsonl", *given])
+    name = {"--k": "k"}.get(flag, flag.removeprefix("--"))
+    first, second, neither = (getattr(each, name) for each in asked)
+    assert first == second == ",".join(parts)
+    assert neither == getattr(type(asked[0]), name, None)
+
+
+def test_a_current_folder_that_is_gone_is_one_line(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = (
+        "import os, sys\n"
+        f"os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})\n"
+        "from xmir_cli import main\n"
+        "sys.exit(main.execute(['embed', '/a.png', '-o', '/a.parquet']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 5
+    assert done.stderr.splitlines() == [
+        "xmir: error: the current folder cannot be used: it was deleted",
+        "xmir: hint: Change to one that is there: cd ~",
+    ]

@@ -48,7 +48,14 @@ def test_no_field_takes_a_value_of_another_kind(name):
 @pytest.mark.parametrize(
     ("name", "field", "value", "message"),
     [
-        ("embed", "head", 0, "expected 1 or more, found 0"),
+        ("embed", "head", 0, "expected 1 to 65536, found 0"),
+        ("embed", "head", np.True_, "expected a whole number, found True"),
+        ("embed", "architecture", "", "expected a value, found ''"),
+        ("embed", "images", ["a.png", ""], "expected values, found ['a.png', '']"),
+        ("index", "source", "", "expected a value, found ''"),
+        ("train", "output", "-", "expected a path, not -, found '-'"),
+        ("saliency", "output", "-", "expected a path, not -, found '-'"),
+        ("causal-metric", "junit", "-", "expected a path, not -, found '-'"),
         ("embed", "head", True, "expected a whole number, found True"),
         ("embed", "file_format", "foo", "expected one of parquet, npy, arrow, found 'foo'"),
         ("embed", "images", None, "expected a list, found None"),
@@ -92,6 +99,8 @@ def test_what_a_flag_refuses_is_refused_from_python(describe, name, field, value
         ("embed", "images", ("a.png",), ["a.png"]),
         ("embed", "output", "a.parquet", Path("a.parquet")),
         ("embed", "head", np.int64(4), 4),
+        ("embed", "resume", np.True_, True),
+        ("embed", "weights", np.str_("imagenet"), "imagenet"),
         ("train", "margin", 1, 1.0),
         ("train", "margin", np.float32(0.5), 0.5),
         ("query", "model", "a.safetensors", Path("a.safetensors")),
@@ -108,6 +117,6 @@ def test_paths_texts_and_numbers_become_what_the_field_holds(describe, name, fie
 
 
 def test_settings_of_a_method_become_what_would_be_typed(describe):
-    given = {"window_size": 8, "abs": True}
+    given = {"window_size": np.int32(8), "abs": np.True_}
     asked = describe("saliency", method="occlusion,attention", settings=given)
     assert asked.settings == {"window_size": "8", "abs": "true"}

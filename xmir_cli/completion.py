@@ -32,8 +32,17 @@ def complete_methods(incomplete: str) -> list[str]:
     from xmir_cli.saliency import method_names
 
     *before, last = incomplete.split(",")
+    if not set(before) <= set(method_names()):
+        return []  # what is wrong already cannot go on
     names = [name for name in method_names() if name.startswith(last) and name not in before]
     return [",".join([*before, name]) for name in names]
+
+
+def complete_method(incomplete: str) -> list[str]:
+    """The one method of a command that takes no list."""
+    from xmir_cli.saliency import method_names
+
+    return [name for name in method_names() if name.startswith(incomplete)]
 
 
 def complete_architectures(incomplete: str) -> list[str]:

@@ -11,11 +11,14 @@ import inspect
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from typer.models import ParameterInfo
 
 from xmir_cli.console import Ending, Records
 from xmir_cli.errors import SettingError, UsageError, XmirError
 from xmir_cli.flags import Command, flags_of, spell_flag
+from xmir_cli.inputs import refuse_lost_folder
 from xmir_cli.pictures.scales import begin_run
 from xmir_cli.printer import Printer, Shown
 from xmir_cli.wire.old_settings import RENAMED
@@ -49,6 +52,7 @@ def build_function(name: str) -> Command:
 
     @functools.wraps(describe, updated=())
     def command(**values: object) -> int:
+        refuse_lost_folder()
         description: Description = describe(**values)
         begin_run("--window")
         story = importlib.import_module(f"xmir_cli.stories.{stem}")  # heavy: no sooner
@@ -57,7 +61,41 @@ def build_function(name: str) -> Command:
     signature = inspect.signature(describe)
     command.__signature__ = signature  # type: ignore[attr-defined] # read by inspect
     command.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
-    return _worded(_with_settings(command) if "settings" in signature.parameters else command)
+    listed = _with_lists(command)
+    return _worded(_with_settings(listed) if "settings" in signature.parameters else listed)
+
+
+def _with_lists(command: Command) -> Command:
+    """The same command, whose flags for lists with commas may also be repeated."""
+    signature = inspect.signature(command)
+    lists = {each.name: each.default for each in signature.parameters.values() if _is_list(each)}
+
+    @functools.wraps(command)
+    def run(**values: object) -> int:
+        for name, default in lists.items():
+            parts = values.get(name)
+            values[name] = ",".join(map(str, parts)) if isinstance(parts, list) else default
+        return command(**values)
+
+    parameters = [
+        each.replace(
+            annotation=Annotated[list[str] | None, *each.annotation.__metadata__],
+            default=[each.default] if each.default else None,
+        )
+        if each.name in lists
+        else each
+        for each in signature.parameters.values()
+    ]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined] # as above
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _is_list(parameter: inspect.Parameter) -> bool:
+    """Whether a flag takes a list such as `NAME[,NAME...]`."""
+    notes = getattr(parameter.annotation, "__metadata__", ())
+    metavars = [each.metavar or "" for each in notes if isinstance(each, ParameterInfo)]
+    return any("," in metavar and "..." in metavar for metavar in metavars)
 
 
 def _with_settings(command: Command) -> Command:

@@ -8,6 +8,17 @@ from pathlib import Path
 from xmir_cli.errors import DataError, UsageError
 
 
+def refuse_lost_folder() -> None:
+    """Raise DataError when the current folder is gone: a library would end the process for it."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        found = "it was deleted" if isinstance(error, FileNotFoundError) else error.strerror
+        raise DataError(
+            f"the current folder cannot be used: {found}", "Change to one that is there: cd ~"
+        ) from None
+
+
 def refuse_stdin(sources: Iterable[str], command: str) -> None:
     """Where a source is `-`: raise DataError when standard input is closed, UsageError when typed.
 

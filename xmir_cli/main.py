@@ -125,7 +125,10 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         end_tidily()
         with libraries_silenced():
-            status = execute(arguments)
+            try:
+                status = execute(arguments)
+            except SystemExit as ended:  # what a shell asked for when it completes is printed
+                status = ended.code if isinstance(ended.code, int) else 0
         status = _flush(status)
     except (_ReaderGoneError, BrokenPipeError):
         die_of(signal.SIGPIPE)

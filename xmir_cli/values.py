@@ -5,7 +5,8 @@ On the command line typer does this too; from Python nothing else does.
 
 import math
 import reprlib
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from numbers import Integral, Real
 from pathlib import Path, PurePath
@@ -19,6 +20,7 @@ from xmir_cli.errors import SettingError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+_DASH = Path("-")
 _KINDS: dict[object, tuple[str, tuple[type, ...]]] = {  # what it is called, what is taken for it
     bool: ("True or False", (bool,)),
     int: ("a whole number", (Integral,)),
@@ -28,19 +30,23 @@ _KINDS: dict[object, tuple[str, tuple[type, ...]]] = {  # what it is called, wha
 }
 
 
-def check_values(description: "DataclassInstance") -> None:
+def check_values(description: "DataclassInstance", streams: Collection[str] = ()) -> None:
     """Give every field the value that its annotation wants; a path and its text stand for another.
+
+    `streams` names the paths for which `-` stands for standard output.
 
     Raises SettingError for a value of another type, out of range, or that is none of the choices.
     """
     for each in fields(description):
-        value = getattr(description, each.name)
+        value = _plain(getattr(description, each.name))
         notes = getattr(each.type, "__metadata__", ())
         kind, optional = _parts(get_args(each.type)[0] if notes else each.type)
         if value is None and optional:
             continue
         try:
             fitting = _fit(kind, value)
+            _expect(fitting != "" or each.default == "", "a value")  # nothing is no choice
+            _expect(kind is not Path or fitting != _DASH or each.name in streams, "a path, not -")
             for note in notes:
                 _refuse_beyond(note, fitting)
         except ValueError as error:
@@ -52,7 +58,14 @@ def check_values(description: "DataclassInstance") -> None:
 
 def spell_value(value: object) -> str:
     """A method's setting as it would be typed."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    plain = _plain(value)
+    return str(plain).lower() if isinstance(plain, bool) else str(plain)
+
+
+def _plain(value: object) -> object:
+    """A number of NumPy as one of Python."""
+    numpy = sys.modules.get("numpy")  # without it there is none
+    return value.item() if numpy is not None and isinstance(value, numpy.generic) else value
 
 
 def _parts(kind: object) -> tuple[object, bool]:
@@ -70,7 +83,9 @@ def _fit(kind: object, value: object) -> object:
         return value
     if origin is list:
         _expect(isinstance(value, list | tuple), "a list")
-        return [_fit(inner[0], each) for each in cast("Sequence[object]", value)]
+        found = [_fit(inner[0], each) for each in cast("Sequence[object]", value)]
+        _expect("" not in found, "values")
+        return found
     if origin is Mapping:
         _expect(isinstance(value, Mapping), "a mapping")
         given = cast("Mapping[str, object]", value)

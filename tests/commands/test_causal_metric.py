@@ -490,6 +490,16 @@ def test_a_baseline_names_the_blur_as_earlier_versions_did(xmir, earlier):
     assert "scored with blur paper, this run has rise" in result.stderr
 
 
+def test_a_baseline_that_does_not_say_how_it_was_scored_is_refused(xmir, earlier):
+    stdin, before = earlier(), Path("before.jsonl")
+    record = json.loads(before.read_text().splitlines()[0])
+    del record["causal"]
+    before.write_text(lines(record))
+    done = xmir("causal-metric", "--baseline", "before.jsonl", stdin=stdin)
+    assert done.code == 5
+    assert "before.jsonl: line 1: causal: how it was scored is not there" in done.stderr
+
+
 def test_a_baseline_of_other_maps_is_refused(xmir, earlier, make_record):
     earlier()
     stdin = lines(make_record(method="c"))

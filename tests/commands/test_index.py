@@ -197,3 +197,12 @@ def test_a_damaged_index_is_never_opened(xmir, parquet, monkeypatch):
             assert result.stdout == ""
         path.write_bytes(whole)
     assert xmir("query", "--id", "image-0", "--index", "cxr.xmir").code == 0
+
+
+def test_an_index_is_a_folder_and_no_stream(xmir):
+    done = xmir("index", "e.parquet", "-o", "-")
+    assert (done.code, done.stderr.splitlines()[0]) == (
+        2,
+        "xmir: error: --output -: an index is a folder",
+    )
+    assert not Path("-").exists()

@@ -154,3 +154,11 @@ def test_random_model_control_is_told_apart_as_the_map_was(xmir, records, flags,
     [record] = result.records()
     assert record["insertion_control"]["random-model"] == pytest.approx(record["insertion"])
     assert record["deletion_control"]["random-model"] == pytest.approx(record["deletion"])
+
+
+@pytest.mark.parametrize("flags", [TRIPLET[1:], ("--contrast", "label")])
+def test_a_pair_that_is_named_comes_from_no_index(xmir, flags):
+    done = xmir("saliency", "--query", "a.png", "--image", "b.png", "--arch", "resnet18", *flags)
+    assert done.code == 2
+    assert ": a pair that is named " in done.stderr.splitlines()[0]
+    assert done.stderr.splitlines()[1].startswith("xmir: hint: Name an image")

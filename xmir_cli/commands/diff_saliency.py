@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from xmir_cli import options
-from xmir_cli.completion import complete_methods
+from xmir_cli.completion import complete_method
 from xmir_cli.errors import UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
@@ -44,7 +44,7 @@ class DiffSaliency:
             "--method",
             metavar="NAME",
             help="Of the self-similarity maps.",
-            autocompletion=complete_methods,
+            autocompletion=complete_method,
         ),
     ] = "activation"
     normalize: Annotated[

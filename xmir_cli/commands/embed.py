@@ -98,7 +98,7 @@ class Embed:
     shown: ClassVar[Shown] = Shown(RECEIPT_COLUMNS)
 
     def __post_init__(self) -> None:
-        check_values(self)
+        check_values(self, streams={"output"})
         if self.file is None:
             self._refuse_pipe()
         else:

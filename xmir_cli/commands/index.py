@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from xmir_cli import options
+from xmir_cli.errors import UsageError
 from xmir_cli.gallery.engines import refuse_output
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.printer import Shown
@@ -50,6 +51,8 @@ class Index:
 
     def __post_init__(self) -> None:
         check_values(self)
+        if self.output == "-":
+            raise UsageError("--output -: an index is a folder", "Name it: -o NAME.xmir")
         refuse_output(str(self.output), self.force)
         refuse_embeddings(self.source)
 

@@ -119,6 +119,11 @@ class Saliency:
             raise UsageError("--query and --image name a pair together", "Give both.")
         if self.query is not None and not self.choice.is_named:
             raise UsageError("--query: which network?", "Name it with --model or --arch.")
+        if self.query is not None and "auto" in (self.negatives or ()):
+            raise UsageError(
+                "--negative auto: a pair that is named comes from no index",
+                "Name an image, or pipe in the records of 'xmir query'.",
+            )
         if self.negatives and self.settings.get("tuple", "pair") == "pair":
             raise UsageError(
                 "--negative: a pair has no negatives", "Ask for --method attention --tuple triplet."
@@ -127,6 +132,11 @@ class Saliency:
     def _refuse_contrast(self) -> None:
         if self.contrast is None:
             return
+        if self.query is not None and self.contrast == "label":
+            raise UsageError(
+                "--contrast label: a pair that is named has no labels",
+                "Name an image, or pipe in the records of 'xmir query'.",
+            )
         if self.negatives:
             raise UsageError("--contrast: a contrast has no negatives", "Leave out --negative.")
         if "point" in self.settings:

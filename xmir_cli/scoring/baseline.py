@@ -18,6 +18,7 @@ MapKey = tuple[str, str, str, str, int]
 
 # of another network the numbers are compared: that is what a baseline is for
 _MAY_DIFFER = {"weights_sha256", "fill"}
+_AGAIN = "It was made by an earlier xmir, or changed since: make the baseline again."
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Baseline:
                 raise DataError(f"{source}: line {number}: expected a record of causal-metric")
             where = f"{source}: line {number}"
             view = _read_causal(line, where)
+            if not isinstance(line.get("causal"), Mapping):
+                raise DataError(f"{where}: causal: how it was scored is not there", _AGAIN)
             self.records[keys.of(view, _identities(view, where))] = line
         if not self.records:
             raise DataError(f"{source}: no records to compare with")
@@ -105,7 +108,7 @@ def _identities(view: CausalRecord, where: str) -> tuple[str, str]:
         raise DataError(
             f"{where}: query_identity, retrieved_identity: expected the hashes of the images, "
             "found nothing",
-            "It was made by an earlier xmir: make the baseline again.",
+            _AGAIN,
         )
     return view.query_identity, view.retrieved_identity
 
