@@ -432,3 +432,12 @@ def test_asking_without_images_imports_no_torch():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 7
+
+
+@pytest.mark.usefixtures("index")
+def test_whose_the_query_is_stands_in_its_records(xmir):
+    itself, *others = xmir("query", "--id", "c", "--top", "3").records()
+    assert itself["meta"]["patient"] == "q"
+    assert [record["query_patient"] for record in others] == ["q", "q"]
+    (found,) = xmir("query", "--id", "e", "--top", "1", "--no-self").records()
+    assert "query_patient" not in found

@@ -37,3 +37,16 @@ def test_the_same_seed_gives_the_same_interval():
     values, queries = np.random.default_rng(0).random(40).tolist(), range(40)
     assert estimate(values, queries, 3) == estimate(values, queries, 3)
     assert estimate(values, queries, 3) != estimate(values, queries, 4)
+
+
+def test_intervals_over_patients_hold_what_they_promise_and_over_queries_do_not():
+    """200 experiments of 20 patients with 5 queries each; the true mean is 0."""
+    covered = {"patients": 0, "queries": 0}
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        values = (random.normal(size=(20, 1)) + random.normal(size=(20, 5)) / 2).ravel()
+        for name, groups in (("patients", np.repeat(range(20), 5)), ("queries", range(100))):
+            found = estimate(values, list(groups), seed)
+            covered[name] += found.low <= 0 <= found.high
+    assert covered["patients"] >= 176  # binomial(200, 0.93): a bootstrap of 20 is a little narrow
+    assert covered["queries"] <= 140

@@ -22,12 +22,15 @@ class CausalMetric:
     Deletion greys out the image's pixels in the order of the map, insertion brings them back into
     a blurred image; the numbers are areas under the similarity to the query. A map that names the
     regions which matter has a high insertion and a low deletion. Pixels of equal saliency fall in
-    row order: their share is `tied_fraction`, and where it is large both numbers mean little.
+    row order: their share is `tied_fraction`, and `tie_effect` how far another order could move a
+    number; more than 0.02 is warned of.
 
     A number says something beside a control's: `--control random,center` adds theirs as
     `insertion_control`, and what was gained over them as `insertion_gain`; `random-model` is the
     same method asked of a randomly initialised network. `--summary` gives means with bootstrap
-    intervals over queries. Gates hold for the mean of every method: `--min insertion=0.8`,
+    intervals over patients of the queries, or over queries; records that are scored already, as
+    asked, are not scored again for it. Otherwise numbers of an earlier scoring are left behind.
+    Gates hold for the mean of every method: `--min insertion=0.8`,
     `--min insertion_gain.random=0.02`.
     """
 

@@ -11,7 +11,9 @@ from xmir_cli.pictures.frames import expand_frames
 from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.model import ModelSpec, need_model
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import PATH, key, read_view
+from xmir_cli.wire.schema import PATH, key, read_view, until_stage
+from xmir_cli.wire.schemas.causal import CausalRecord
+from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 
@@ -93,7 +95,10 @@ def _requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Re
     if "path" in record and "retrieved" not in record:
         yield from _self_requests(name, record, given)
         return
-    view = read_view(SaliencyRecord, record)  # a retrieval record is one without a map
+    kept = {"path": record["path"]} if "path" in record else {}
+    # a map of another stage is none of this one's, nor are its numbers
+    record = {**until_stage(record, RetrievalRecord, CausalRecord), **kept}
+    view = read_view(SaliencyRecord, record)
     spec = need_model(view.model)
     if given is not None:
         spec = replace(spec, architecture=given.architecture, weights=given.weights)

@@ -24,6 +24,8 @@ def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
     `relevance` that it contributes to the similarity, which is the `share` of it.
     """
     label = query.columns.get("label")
+    known = query.columns.get("patient")
+    patient = {"query_patient": str(known)} if known else {}
     rows = gallery.columns_of(hits.keys)
     model = _to_json(gallery.model)
     return [
@@ -36,6 +38,7 @@ def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
             "rank": rank,
             **numbers,
             "query_label": label,
+            **({} if identity_in(row) == query.identity else patient),
             "retrieved_label": row.get("label"),
             "match": share_label(label, row.get("label")),
             "index": gallery.name,

@@ -11,6 +11,7 @@ from itertools import zip_longest
 import torch
 from torch import Tensor
 
+from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.model.embedder import Embedder
@@ -32,6 +33,7 @@ class Controls:
         self, names: Sequence[str], seed: int, load: Callable[[ModelSpec], Embedder]
     ) -> None:
         self.names, self.seed, self._load = names, seed, load
+        self._told = False
 
     def make_shared(
         self, embedder: Embedder, target: Tensor, explained: Tensor
@@ -52,6 +54,12 @@ class Controls:
             raise ItemError(Cause.NO_CONTROL, f"{task.method or 'nameless'} is no method to repeat")
         spec = replace(task.pair.spec, weights=f"random:{self.seed}", weights_sha256="")
         embedder = self._load(spec)
+        if embedder.spec.weights_sha256 == task.pair.spec.weights_sha256 and not self._told:
+            self._told = True
+            console.warning(
+                f"the random network of the seed {self.seed} is the one that the maps are of: they "
+                f"gain nothing over {RANDOM_MODEL}; take another `seed`"
+            )
         try:
             return {RANDOM_MODEL: _again(embedder, task, target, explained)}
         except SettingError as error:

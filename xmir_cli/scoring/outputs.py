@@ -26,7 +26,9 @@ def outcome(
     if isinstance(scored, ItemError):
         return scored
     record = causal_record(task, scored, identities)
-    return record if curves is None else {**record, **save_curves(task, scored, curves)}
+    if curves is None:
+        return record
+    return {**record, **save_curves(task, scored, curves, identities)}
 
 
 def causal_record(task: Task, scored: Scored, identities: tuple[str, str]) -> Record:
@@ -43,6 +45,7 @@ def causal_record(task: Task, scored: Scored, identities: tuple[str, str]) -> Re
         **(_controls(scored) if scored.controls else {}),
         "steps": len(insertion.similarities) - 1,
         "tied_fraction": _rounded(scored.tied_fraction),
+        "tie_effect": _rounded(scored.tie_effect),
         "insertion_curve": [_rounded(value) for value in insertion.similarities.tolist()],
         "deletion_curve": [_rounded(value) for value in deletion.similarities.tolist()],
         "causal": scored.parameters,
@@ -70,7 +73,7 @@ def _rounded(value: float) -> float:
     return round(value, _DIGITS)
 
 
-def save_curves(task: Task, scored: Scored, folder: Path) -> Record:
+def save_curves(task: Task, scored: Scored, folder: Path, identities: tuple[str, str]) -> Record:
     """Write NAME.npy [3, T + 1] (fractions, insertion, deletion) and the plot NAME.png.
 
     The name carries a hash of what made the curves, so that another run writes the same files.
@@ -78,7 +81,10 @@ def save_curves(task: Task, scored: Scored, folder: Path) -> Record:
     """
     folder.mkdir(parents=True, exist_ok=True)
     insertion, deletion = scored.causal.insertion, scored.causal.deletion
-    made_of = json.dumps([task.record, scored.parameters], sort_keys=True)
+    query, retrieved = identities
+    images = {"query_identity": query, "retrieved_identity": retrieved}
+    record = {**task.record, "schema": CausalRecord.NAME, **images}
+    made_of = json.dumps([record, scored.parameters], sort_keys=True)
     digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
     name = f"{safe_name(Path(task.saliency).stem)}-{digest}"
     array, plot = folder / f"{name}.npy", folder / f"{name}.png"

@@ -17,6 +17,7 @@ from xmir_cli.errors import ItemError
 from xmir_cli.metrics.causal import CausalCurves
 from xmir_cli.metrics.order import tied_fraction
 from xmir_cli.metrics.protocol import Protocol, score_maps
+from xmir_cli.metrics.tied_pixels import tie_effect, tie_spans
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.view import Crop
@@ -42,6 +43,7 @@ class Scored:
     causal: CausalCurves
     controls: dict[str, CausalCurves]
     tied_fraction: float
+    tie_effect: float
     parameters: dict[str, object]
 
 
@@ -89,7 +91,7 @@ class PairScorer:
         *own, common = self._curves(embedder, pair, images, usable) if usable else [{}]
         parameters = self.protocol.describe(embedder, images.explained)
         scored = (
-            attempt(_scored, tied_fraction(maps[_MAP]), {**common, **curves}, parameters)
+            attempt(_scored, maps[_MAP], {**common, **curves}, parameters)
             for maps, curves in zip(usable, own, strict=True)
         )
         return [maps if isinstance(maps, ItemError) else next(scored) for maps in found]
@@ -186,11 +188,15 @@ def _check(task: Task, embedder: Embedder, images: _Images) -> None:
         check_similarity(task.view.similarity, images.similarity)
 
 
-def _scored(tied: float, curves: dict[str, CausalCurves], parameters: dict[str, object]) -> Scored:
+def _scored(
+    saliency: Tensor, curves: dict[str, CausalCurves], parameters: dict[str, object]
+) -> Scored:
     causal = curves.pop(_MAP)
     if not math.isfinite(causal.insertion.auc + causal.deletion.auc):
         raise ItemError(Cause.NAN, "the network gave a similarity that is no number; try fp32")
-    return Scored(causal, curves, tied, parameters)
+    spans = tie_spans(saliency, causal.insertion.fractions, parameters["order"] == "lerf")
+    effect = tie_effect(causal, spans)
+    return Scored(causal, curves, tied_fraction(saliency), effect, parameters)
 
 
 class Input(NamedTuple):

@@ -10,7 +10,7 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gates import Gate, check
 from xmir_cli.render.junit import JunitCase, junit
 from xmir_cli.scoring.baseline import Baseline, Keys, MapKey, Regression
-from xmir_cli.scoring.tally import Tally
+from xmir_cli.scoring.tally import TIED, Tally
 from xmir_cli.scoring.tasks import Task
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
@@ -98,8 +98,8 @@ class Report:
     def _warn_of_ties(self) -> tuple[str, ...]:
         if not self.tally.tied:
             return ()
-        found = f"{self.tally.tied} of {self.tally.total} maps have more than 1 % tied pixels"
-        return (f"{found}; the order of ties, not the map, decides part of their numbers",)
+        found = f"{self.tally.tied} of {self.tally.total} maps have ties whose order may move"
+        return (f"{found} a number by more than {TIED:g}; that part of it is not the map's",)
 
     def _judge_gates(self) -> list[str]:
         failures = []

@@ -5,14 +5,15 @@ import sys
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from xmir_cli.metrics.summary import Estimate, estimate
 from xmir_cli.scoring.names import MEASURES
-from xmir_cli.wire.old_settings import renew_settings
+from xmir_cli.wire.old_settings import renew_protocol, renew_settings
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.causal_summary import CausalSummaryRecord
 
-TIED = 0.01  # the fraction of tied pixels from which a map is worth a warning
+TIED = 0.02  # what the order of ties may move an area by without a warning; methods differ by it
 
 
 @dataclass
@@ -21,6 +22,14 @@ class _Method:
     settings: object
     parameters: object
     queries: list[str] = field(default_factory=list)
+    patients: list[str | None] = field(default_factory=list)  # of the queries
+
+    @property
+    def units(self) -> list[tuple[bool, str]]:
+        """What is independent: the patients of the queries, a query where nobody knows whose."""
+        pairs = zip(self.patients, self.queries, strict=True)
+        return [(patient is not None, patient or query) for patient, query in pairs]
+
     values: dict[str, "array[float]"] = field(default_factory=dict)
 
 
@@ -30,7 +39,7 @@ class Tally:
     def __init__(self, seed: int) -> None:
         self.seed = seed  # of the bootstrap
         self.total = 0
-        self.tied = 0  # maps with more than TIED tied pixels
+        self.tied = 0  # maps whose ties may move an area by more than TIED
         self._methods: dict[str, _Method] = {}
 
     def add(self, record: Record) -> None:
@@ -38,13 +47,18 @@ class Tally:
         method, settings = str(record.get("method", "")), record.get("settings")
         if isinstance(settings, Mapping):
             settings = renew_settings(method, settings)
-        key = json.dumps([method, settings], sort_keys=True)
-        row = self._methods.setdefault(key, _Method(method, settings, record["causal"]))
-        row.queries.append(sys.intern(str(record["query"])))  # of many records
+        parameters = cast("Mapping[str, object]", record["causal"])
+        scored = {name: parameters[name] for name in parameters if name != "fill"}
+        key = json.dumps([method, settings, renew_protocol(scored)], sort_keys=True)
+        row = self._methods.setdefault(key, _Method(method, settings, parameters))
+        # interned, for they are of many records
+        row.queries.append(sys.intern(_query_of(record)))
+        patient = _patient_of(record)
+        row.patients.append(None if patient is None else sys.intern(patient))
         for name, value in read_numbers(record).items():
             row.values.setdefault(name, array("d")).append(value)
-        tied = record["tied_fraction"]
-        self.tied += isinstance(tied, float) and tied > TIED
+        effect = record.get("tie_effect")
+        self.tied += isinstance(effect, float) and effect > TIED
         self.total += 1
 
     def means(self) -> list[tuple[str, dict[str, float]]]:
@@ -65,9 +79,26 @@ class Tally:
             "n": len(row.queries),
             "queries": len(set(row.queries)),
         }
+        if any(row.patients):
+            record["patients"] = len(set(row.units))
         for name, values in row.values.items():
-            _put(record, name, estimate(values, row.queries, self.seed))
+            _put(record, name, estimate(values, row.units, self.seed))
         return {**record, "settings": row.settings, "causal": row.parameters}
+
+
+def _query_of(record: Record) -> str:
+    """Which image the query is, wherever it lies."""
+    return str(record.get("query_identity") or record["query"])
+
+
+def _patient_of(record: Record) -> str | None:
+    """Whose the query is: as recorded, or as told of the same image where it was retrieved."""
+    known = record.get("query_patient")
+    query = record.get("query_identity")
+    if not known and query is not None and query == record.get("retrieved_identity"):
+        meta = record.get("meta")
+        known = (meta if isinstance(meta, Mapping) else record).get("patient")
+    return str(known) if known else None
 
 
 def _put(record: Record, name: str, found: Estimate) -> None:

@@ -10,7 +10,8 @@ from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.wire.model import ModelSpec, need_model
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import read_view
+from xmir_cli.wire.schema import read_view, until_stage
+from xmir_cli.wire.schemas.causal import CausalRecord
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 P = ParamSpec("P")
@@ -36,8 +37,8 @@ class Task:
 
     @property
     def record(self) -> Record:
-        """The record as it came."""
-        return self.view.record
+        """The record as it came, without the numbers of an earlier scoring."""
+        return until_stage(self.view.record, SaliencyRecord, CausalRecord)
 
     @property
     def saliency(self) -> str:

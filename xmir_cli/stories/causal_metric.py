@@ -1,5 +1,7 @@
 """Score saliency maps by insertion and deletion: are they right?"""
 
+from collections.abc import Iterator, Sequence
+
 from xmir_cli import console
 from xmir_cli.commands.causal_metric import CausalMetric
 from xmir_cli.console import Records, Skips
@@ -8,13 +10,15 @@ from xmir_cli.metrics.protocol import Protocol
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.scoring.earlier import find_scored
 from xmir_cli.scoring.outputs import outcome
 from xmir_cli.scoring.pairs import PairScorer
 from xmir_cli.scoring.report import Report, read_baseline
 from xmir_cli.scoring.tally import Tally
-from xmir_cli.scoring.tasks import read_tasks
+from xmir_cli.scoring.tasks import Task, attempt, read_tasks
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
 
 __all__ = ["CausalMetric", "run"]
 
@@ -43,9 +47,7 @@ def run(asked: CausalMetric) -> Records:
     report = Report(Skips(), tally, asked.gates, earlier, asked.tolerance, asked.junit is not None)
     with open_lines(asked.records) as stream, console.progress("scoring", None) as bar:
         for tasks in read_tasks(read_records(stream), report.skips):
-            for task, scored in zip(tasks, scorer.score(tasks), strict=True):
-                identities = scorer.identify(task)
-                record = outcome(task, scored, identities, asked.curves)
+            for task, identities, record in _outcomes(asked, scorer, tasks):
                 report.take(task, identities, record)
                 bar.advance()
                 if not asked.summary and not isinstance(record, ItemError):
@@ -53,3 +55,23 @@ def run(asked: CausalMetric) -> Records:
     if asked.summary:
         yield from tally.rows()
     return report.finish(asked.junit)
+
+
+def _outcomes(
+    asked: CausalMetric, scorer: PairScorer, tasks: Sequence[Task]
+) -> Iterator[tuple[Task, tuple[str, str], Record | ItemError]]:
+    """Each task of a pair with its images and its record, which a summary may have at hand."""
+    at_hand = asked.summary and asked.model is None and asked.curves is None
+    known = [
+        attempt(find_scored, task, scorer.protocol, asked.controls) if at_hand else None
+        for task in tasks
+    ]
+    left = [task for task, record in zip(tasks, known, strict=True) if record is None]
+    scored = iter(scorer.score(left) if left else ())
+    for task, record in zip(tasks, known, strict=True):
+        if record is not None:
+            view = task.view
+            yield task, (view.query_identity or "", view.retrieved_identity or ""), record
+            continue
+        identities = scorer.identify(task)
+        yield task, identities, outcome(task, next(scored), identities, asked.curves)

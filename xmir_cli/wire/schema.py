@@ -63,6 +63,12 @@ def keys_of(schema: type[object]) -> dict[str, Key]:
     return {each.name: each.metadata[_KEY] for each in _fields(schema)}
 
 
+def until_stage(record: Record, stage: type[object], last: type[object]) -> Record:
+    """The record without what the stages after `stage`, up to `last`, have added to it."""
+    added = keys_of(last).keys() - keys_of(stage).keys()
+    return {name: value for name, value in record.items() if name not in added}
+
+
 def read_view(schema: type[AnyView], record: Record) -> AnyView:
     """The record as the schema sees it.
 

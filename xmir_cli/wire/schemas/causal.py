@@ -30,6 +30,11 @@ class CausalRecord(SaliencyRecord):
     )
     steps: int | None = key(WHOLE, "steps of a curve")
     tied_fraction: float | None = key(NUMBER, "share of the pixels that have an equal in the map")
+    tie_effect: float | None = key(
+        NUMBER,
+        "the most that another order of equal pixels could move either area, estimated from the "
+        "curves",
+    )
     insertion_curve: list[float] | None = key(NUMBERS, "similarities, from the blurred image on")
     deletion_curve: list[float] | None = key(NUMBERS, "similarities, from the whole image on")
     causal: dict[str, object] | None = key(OBJECT, "the parameters of the scoring")

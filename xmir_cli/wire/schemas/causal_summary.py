@@ -9,7 +9,10 @@ from xmir_cli.wire.schema import NUMBER, OBJECT, TEXT, WHOLE, key
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CausalSummaryRecord:
-    """Means over the maps of one method and its settings, with bootstrap intervals over queries."""
+    """Means over the maps of one method and its settings.
+
+    With bootstrap intervals over the patients of the queries, over queries where nobody knows them.
+    """
 
     NAME: ClassVar = "xmir.causal-summary/1"
     WRITTEN_BY: ClassVar = "causal-metric --summary"
@@ -18,6 +21,12 @@ class CausalSummaryRecord:
     method: str = key(TEXT, "the saliency method", default="")
     n: int | None = key(WHOLE, "maps")
     queries: int | None = key(WHOLE, "different queries")
+    patients: int | None = key(
+        WHOLE,
+        "patients of the queries, over whom the intervals then are; a query of nobody counts as "
+        "one",
+        when="patients are known",
+    )
     insertion: float | None = key(NUMBER, "mean area under the insertion curve")
     deletion: float | None = key(NUMBER, "mean area under the deletion curve")
     insertion_control: dict[str, float] | None = key(

@@ -49,6 +49,9 @@ class RetrievalRecord:
         when="--region",
     )
     query_label: str | None = key(TEXT, "the query's label; null where it is not known")
+    query_patient: str | None = key(
+        TEXT, "the query's patient; of a hit on the query itself `meta` says it", when="it is known"
+    )
     retrieved_label: str | None = key(TEXT, "the retrieved image's label; null where there is none")
     match: bool | None = key(
         FLAG, "whether they share a label (A|B is two); null where one has none"
