@@ -157,3 +157,14 @@ def test_no_word_of_a_patient_reaches_any_output(embed, folder: Path, xmir):
     assert len(written) > 10
     for path in written:
         assert CANARY.encode() not in path.read_bytes(), path
+
+
+def test_files_without_an_ending_are_embedded_as_on_a_cd(embed, tmp_path):
+    for number in range(2):
+        (tmp_path / "cd").mkdir(exist_ok=True)
+        dicom(tmp_path / "cd" / f"IM00000{number}", number)
+    Image.new("L", (40, 36)).save(tmp_path / "cd" / "a.png")
+    (tmp_path / "cd" / "autorun.inf").write_text("[autorun]")
+    result = embed(tmp_path / "cd", "-o", "cd.parquet")
+    assert (result.code, result.records()[0]["rows"]) == (0, 3)
+    assert "1 file is no image and is left out of the folders: 1 .inf" in result.stderr

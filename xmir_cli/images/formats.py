@@ -6,6 +6,7 @@ A new format is a file with an `ImageFormat` and a row here.
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.dicom import DICOM
+from xmir_cli.images.dicom_file import DIRECTORY
 from xmir_cli.images.jpeg import JPEG
 from xmir_cli.images.picture import ImageFormat
 from xmir_cli.images.png import PNG
@@ -31,6 +32,18 @@ def format_of(data: bytes) -> ImageFormat:
         raise ItemError(Cause.NOT_AN_IMAGE, "DICOM without its preamble is not read")
     *names, last = (each.name for each in FORMATS)
     raise ItemError(Cause.NOT_AN_IMAGE, f"expected {', '.join(names)} or {last}")
+
+
+def kind_of_head(head: bytes, has_ending: bool) -> str:
+    """What the first 1024 bytes of a file tell that is found in a folder; empty for an image.
+
+    A name with an ending that is none of an image's is believed, unless the file is DICOM.
+    """
+    if DICOM.recognises(head):
+        return "DICOMDIR" if b"UI\x14\0" + DIRECTORY in head else ""
+    if not has_ending and any(each.recognises(head) for each in FORMATS):
+        return ""
+    return "without an ending"
 
 
 def extensions() -> tuple[str, ...]:

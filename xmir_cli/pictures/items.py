@@ -11,6 +11,7 @@ from pathlib import Path
 
 from xmir_cli import console
 from xmir_cli.errors import DataError, ItemError, SettingError
+from xmir_cli.pictures.folders import FolderSearch
 from xmir_cli.pictures.frames import expand_frames
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.pictures.listed import cells_of, split_line
@@ -131,10 +132,12 @@ class _Lister:
         self._names = names  # xmir's name of a column: that of the tables
         self._unknown = set(names.values())  # those that no table had yet
         self._known: dict[str, None] = {}  # keys of records
+        self._folders = FolderSearch()
         self._respelled: list[tuple[str, str]] = []  # as written, as the file is called
 
     def tell(self) -> None:
-        """Say what was read otherwise than it is written; SettingError for unknown columns."""
+        """Say what was left out or read otherwise than written; raise for unknown columns."""
+        self._folders.tell()
         if self._unknown:
             there = ", ".join(self._known) or "no table"
             name = min(self._unknown)
@@ -161,7 +164,8 @@ class _Lister:
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 # Path.glob needs a root
         # a pattern without a match stays, and is skipped as a missing file
         for match in matches or [argument]:
-            yield from self._expand_literal(match)
+            if not matches or not argument.endswith("*") or self._is_found(match, argument):
+                yield from self._expand_literal(match)
 
     def stdin(self, null_separated: bool) -> Iterator[Item]:
         """The items that a list or records on standard input name."""
@@ -176,8 +180,7 @@ class _Lister:
 
     def _expand_literal(self, path: str) -> Iterator[Item]:
         if os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for a name that is too long
-            for file in sorted(_walk(path, set()), key=lambda file: Path(file).parts):
-                yield _item(file)
+            yield from map(_item, self._folders.find(path))
         elif is_manifest(path):
             folder = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 # no symlinks followed
             rows = read_table(Path(path), self._names)
@@ -186,6 +189,12 @@ class _Lister:
                 yield self._item_of_row(row, folder)
         else:
             yield _item(path)
+
+    def _is_found(self, match: str, pattern: str) -> bool:
+        """Whether a pattern that names no ending means the match: as in a folder, only images."""
+        if os.path.isdir(match):  # noqa: PTH112 # Path.is_dir raises for a name that is too long
+            return "**" not in pattern  # which finds what is in there on its own
+        return is_manifest(match) or self._folders.keeps(match)
 
     def _from_record(self, record: Record, number: int) -> Iterator[Item]:
         """A list's line gives one image; the receipt of an embeddings file all of its rows."""
@@ -215,30 +224,3 @@ class _Lister:
                 self._respelled.append((path, str(found)))
                 path = path.strip()
         return Item(str(row.get("id") or path), place, columns)
-
-
-def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
-    """Images below a folder, links followed but no folder entered twice, hidden names left out."""
-    status = Path(folder).stat()
-    if (status.st_dev, status.st_ino) in seen:
-        return
-    seen.add((status.st_dev, status.st_ino))
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except PermissionError:
-        yield folder  # becomes a skip that names it
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if _is_folder(entry):
-            yield from _walk(entry.path, seen)
-        elif entry.name.lower().endswith(_extensions()):
-            yield entry.path
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
