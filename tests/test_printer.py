@@ -3,6 +3,7 @@
 import contextlib
 import io
 import sys
+import unicodedata
 
 import pytest
 
@@ -73,3 +74,46 @@ def test_a_closed_stdout_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(DataError, match=r"^standard output is closed$"):
         Printer("jsonl", Shown()).write({"a": 1})
+
+
+EVIL = "a\x1b]0;x\x07\t\x9b2J\u202eb\nc"
+
+
+@pytest.mark.parametrize("form", ["tsv", "csv", "paths", "table", "list", "jsonl"])
+def test_a_terminal_gets_no_escapes(monkeypatch: pytest.MonkeyPatch, form: str):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    monkeypatch.setattr(out, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    with Printer(form, Shown(("path", "meta.x")), null=False) as printer:
+        printer.write({"path": EVIL, "meta": {"x": EVIL, EVIL: 1}})
+    text = out.buffer.getvalue().decode()
+    assert "a" in text
+    found = {each for each in text if unicodedata.category(each) in {"Cc", "Cf", "Zl", "Zp"}}
+    assert found <= {"\n", "\r", "\t"}
+    assert text.count("\n") <= 5
+
+
+def test_a_pipe_gets_names_as_they_are():
+    assert printed("paths", Shown(), {"path": EVIL}) == f"{EVIL}\n"
+    assert printed("csv", Shown(("path",)), {"path": "a\x1bb"}) == "path\na\x1bb\n"
+
+
+def test_paths_end_with_a_nul_byte_when_asked(monkeypatch: pytest.MonkeyPatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="surrogateescape")
+    monkeypatch.setattr(sys, "stdout", out)
+    with Printer("paths", Shown(), null=True) as printer:
+        for name in ("a\nb", " c ", "\udcff"):
+            printer.write({"path": name})
+        printer.write({"other": 1})
+    assert out.buffer.getvalue() == b"a\nb\0 c \0\xff\0"
+
+
+def test_only_paths_end_with_nul_bytes(xmir):
+    for form in ([], ["--format", "tsv"]):
+        result = xmir("saliency", "--null", *form, "-o", "maps", stdin="{}")
+        assert (result.code, result.stderr) == (
+            2,
+            "xmir: error: --null: only with --format paths\n",
+        )

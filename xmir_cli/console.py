@@ -18,11 +18,12 @@ _QUIET_SECONDS = 2.0  # work shorter than this shows no progress
 
 def show(name: str) -> str:
     """A name made safe for a terminal: control, format and separator characters escaped."""
-    escaped = _plain(name)
+    escaped = escape(name)
     return escaped if len(escaped) <= 120 else f"{escaped[:60]}...{escaped[-57:]}"
 
 
-def _plain(text: str) -> str:
+def escape(text: str) -> str:
+    """Text of any length made safe for a terminal."""
     return "".join(
         character
         if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -55,7 +56,7 @@ def _say(kind: str, message: str) -> None:
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         color = {"error": "31", "warning": "33", "hint": "36", "note": "2"}[kind]
         label = f"\033[{color}m{label}\033[0m"
-    text = f"{label}{_plain(message)}\n"  # names in it may hold line ends and terminal escapes
+    text = f"{label}{escape(message)}\n"  # names in it may hold line ends and terminal escapes
     encoding = sys.stderr.encoding or "ascii"
     with suppress(OSError):  # full, or gone: nobody to tell
         sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))

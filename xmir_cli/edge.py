@@ -118,7 +118,8 @@ def print_records(records: Records, description: Description) -> int:
     What goes wrong while one is printed is raised in the story too, where it waits, so that it can
     keep what is done.
     """
-    with Printer(description.form, description.shown) as printer:
+    null = bool(getattr(description, "null", False))
+    with Printer(description.form, description.shown, null) as printer:
         ending = _print_all(records, printer)
     return ending.tell()
 

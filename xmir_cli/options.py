@@ -7,7 +7,6 @@ import typer
 
 from xmir_cli.completion import complete_architectures, complete_methods, complete_where
 from xmir_cli.model.sources import known_names
-from xmir_cli.wire.ranges import LARGEST_HEAD, LARGEST_INPUT
 
 Images = Annotated[
     list[str],
@@ -19,6 +18,14 @@ Images = Annotated[
 ]
 NullSeparated = Annotated[
     bool, typer.Option("--null", "-0", help="Paths on standard input end with a NUL byte.")
+]
+NullSeparatedBoth = Annotated[
+    bool,
+    typer.Option(
+        "--null",
+        "-0",
+        help="Paths on standard input, and those of --format paths, end with a NUL byte.",
+    ),
 ]
 Where = Annotated[
     list[str] | None,
@@ -65,15 +72,11 @@ Weights = Annotated[
 ]
 Head = Annotated[
     int | None,
-    typer.Option(
-        "--head", min=1, max=LARGEST_HEAD, help="Add a linear head of this size (256 in the paper)."
-    ),
+    typer.Option("--head", min=1, help="Add a linear head of this size (256 in the paper)."),
 ]
 InputSize = Annotated[
     int | None,
-    typer.Option(
-        "--input-size", min=8, max=LARGEST_INPUT, help="Side of the network's input, pixels."
-    ),
+    typer.Option("--input-size", min=8, help="Side of the network's input, pixels."),
 ]
 Resize = Annotated[
     int | None,
@@ -129,6 +132,9 @@ Jobs = Annotated[
 Format = Annotated[
     Literal["table", "jsonl", "tsv", "csv", "paths"] | None,
     typer.Option("--format", help="How to print. [default: table on a terminal, jsonl in a pipe]"),
+]
+NullPaths = Annotated[
+    bool, typer.Option("--null", "-0", help="The paths of --format paths end with a NUL byte.")
 ]
 Force = Annotated[
     bool,

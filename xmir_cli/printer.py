@@ -13,7 +13,7 @@ from itertools import groupby
 from types import TracebackType
 from typing import Self
 
-from xmir_cli.console import note, show
+from xmir_cli.console import escape, note, show
 from xmir_cli.errors import DataError
 from xmir_cli.table import Column, head, is_number, lay_out, line, shorten, stack
 from xmir_cli.wire.records import Record
@@ -41,7 +41,9 @@ class Printer:
     A table is drawn at the end, the others line by line.
     """
 
-    def __init__(self, form: str | None, shown: Shown) -> None:
+    def __init__(self, form: str | None, shown: Shown, null: bool = False) -> None:
+        """With `null` the form `paths` ends each with a NUL byte."""
+        self.end = "\0" if null and form == "paths" else "\n"
         self.form = form or (shown.eyes if _is_terminal() else "jsonl")
         self.shown = shown
         self.columns = list(shown.columns)
@@ -69,7 +71,7 @@ class Printer:
             self._line(json.dumps(record, allow_nan=False))
         elif self.form == "paths":
             if self.shown.path_key in record:
-                self._line(str(record[self.shown.path_key]))
+                self._line(_safe(str(record[self.shown.path_key])))
         elif self.form == "list":
             self._line("\n".join([*_listed(record, _find_width()), ""]))
         elif self.shown.schema and record.get("schema") != self.shown.schema:
@@ -117,7 +119,7 @@ class Printer:
         if not self.begun:
             self._begin()
         try:
-            sys.stdout.write(f"{_encodable(text)}\n")
+            sys.stdout.write(f"{_encodable(text)}{self.end}")
             sys.stdout.flush()
         except BrokenPipeError:
             raise
@@ -125,6 +127,7 @@ class Printer:
             raise DataError(f"standard output: {(error.strerror or 'closed').lower()}") from None
 
     def _separated(self, cells: Sequence[str]) -> str:
+        cells = [_safe(cell) for cell in cells]
         if self.form == "tsv":
             return "\t".join(" ".join(re.split(r"[\t\r\n]", cell)) for cell in cells)
         buffer = io.StringIO()
@@ -234,6 +237,11 @@ def _cell(record: Mapping[str, object], column: str) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return str(value)
+
+
+def _safe(text: str) -> str:
+    """Text as it goes out: to a terminal without what would move its cursor or change its keys."""
+    return escape(text) if _is_terminal() else text
 
 
 def _encodable(text: str) -> str:

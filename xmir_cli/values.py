@@ -56,6 +56,12 @@ def check_values(description: "DataclassInstance", streams: Collection[str] = ()
         object.__setattr__(description, each.name, fitting)  # it is frozen
 
 
+def refuse_null(null: bool, form: str | None) -> None:
+    """Raise SettingError when NUL bytes are asked for where no paths are printed."""
+    if null and form != "paths":
+        raise SettingError("null", "only with `form` paths")
+
+
 def spell_value(value: object) -> str:
     """A method's setting as it would be typed."""
     plain = _plain(value)

@@ -1,8 +1,11 @@
 """Rows of the fault table about what is written: full disks, odd places, inputs as outputs."""
 
 import errno
+import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -134,12 +137,35 @@ def test_output_is_a_symlink_and_never_written_through(xmir, calls, world: Path,
         ("train", ("--force", "-o", "d/labels.csv")),
         ("train", ("--force", "-o", "d/0.png")),
         ("sanity-check", ("--force", "--plot", "d/0.png")),
+        ("sanity-check", ("--force", "--plot", "saliency.jsonl", "saliency.jsonl")),
+        ("causal-metric", ("--force", "--junit", "d/0.png")),
+        ("causal-metric", ("--force", "--junit", "MAP")),
+        ("causal-metric", ("--force", "--junit", "a.csv", "--baseline", "a.csv")),
+        ("montage", ("--force", "-o", "page.png")),
+        ("embed", ("--force", "-o", "new.parquet", "--skips", "d/labels.csv")),
+        ("embed", ("--force", "-o", "new.parquet", "--skips", "d/0.png")),
+        ("embed", ("--force", "-o", "net.safetensors", "--weights", "net.safetensors")),
+        ("embed", ("--force", "-o", "a.npy", "a.items.parquet", "--file-format", "npy")),
+        ("train", ("--force", "-o", "net.safetensors", "--weights", "net.safetensors")),
+        ("train", ("--force", "-o", "net", "net.state.safetensors")),
+        ("diff-saliency", ("--force", "-o", "figures", "figures/figure.png")),
     ],
 )
 def test_output_is_an_input(xmir, calls, world: Path, name: str, arguments: tuple[str, ...]):
+    saliency = json.loads(Path("saliency.jsonl").read_text().splitlines()[0])["saliency"]
+    arguments = tuple(saliency if each == "MAP" else each for each in arguments)
+    Path("page.png").hardlink_to("d/0.png")
+    Path("figures").mkdir()
+    Path("figures/figure.png").hardlink_to("d/1.png")
+    Path("a.csv").write_text("path\nd/1.png\n")
+    for file in ("a.items.parquet", "net.state.safetensors"):
+        Path(file).hardlink_to("a.parquet")
+    Path("net.safetensors").touch()
     before = tree(world)
-    result = xmir(*calls[name].arguments, *arguments, stdin=given(calls[name]))
+    first = [each for each in calls[name].arguments if each != "-" or len(arguments) < 4]
+    result = xmir(*first, *arguments, stdin=given(calls[name]))
     assert result.code in {2, 5}
+    assert "is an input, too" in result.stderr or "not an index" in result.stderr
     assert len(errors(result.stderr)) == 1
     assert tree(world) == before
 
@@ -161,3 +187,16 @@ def test_two_runs_one_output(calls, name: str):
     assert main.execute(["info", call.output[1]]) == 0
     assert main.execute(arguments) == 0  # takes over what one of them could not remove
     assert not list(Path().glob(".xmir-*"))
+
+
+@pytest.mark.parametrize("flags", [["causal-metric", "--junit"], ["sanity-check", "--plot"]])
+def test_output_is_the_file_on_standard_input(world: Path, flags: list[str]):
+    before = tree(world)
+    with Path("saliency.jsonl").open() as given_on_stdin:
+        done = subprocess.run(
+            [sys.executable, "-m", "xmir_cli", *flags, "saliency.jsonl", "--force"],
+            stdin=given_on_stdin, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == f"xmir: error: {flags[1]} saliency.jsonl: is an input, too\n"
+    assert tree(world) == before

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, UsageError
 from xmir_cli.model.architectures import build_architecture, trust
 from xmir_cli.model.network import Network
 from xmir_cli.model.weights import _place
@@ -167,6 +167,16 @@ def test_module_may_be_allowed_by_name(allowed, monkeypatch):
     for name in ("osmosis:nothing", "subprocess:run"):
         with pytest.raises(ModelError, match="data alone"):
             build_architecture(name)
+
+
+@pytest.mark.parametrize("entry", [".", "..", "./folder", "folder", "folder/", "~", "/nowhere:."])
+def test_a_relative_folder_is_refused_wherever_it_leads(code, monkeypatch, entry):
+    file, trace = code
+    monkeypatch.chdir(file.parent.parent)
+    monkeypatch.setenv("XMIR_NETWORKS", entry)
+    with pytest.raises(UsageError, match="expected absolute folders, or modules, found"):
+        build_architecture(f"{file}:network")
+    assert not trace.exists()
 
 
 def test_link_out_of_the_users_folder_is_not_in_it(code, tmp_path, monkeypatch):

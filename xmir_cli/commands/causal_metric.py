@@ -12,7 +12,8 @@ from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
 from xmir_cli.scoring.names import MEASURES, parse_causal_gates, parse_controls
 from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.values import check_values
+from xmir_cli.store.outputs import refuse_input
+from xmir_cli.values import check_values, refuse_null
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +115,13 @@ class CausalMetric:
     precision: options.Precision = "fp32"
     force: options.Force = False
     form: options.Format = None
+    null: options.NullPaths = False
 
     def __post_init__(self) -> None:
         check_values(self)
+        refuse_null(self.null, self.form)
         if self.junit is not None:
+            refuse_input(self.junit, [self.records, self.baseline, self.model], "junit")
             refuse_existing(self.junit, self.force)
         parse_causal_gates(self.minimum, self.maximum, parse_controls(self.control))
         refuse_records(self.records, "causal-metric")

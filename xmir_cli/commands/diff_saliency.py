@@ -67,7 +67,7 @@ class DiffSaliency:
     ] = 0
     where: options.Where = None
     columns: options.Columns = None
-    null: options.NullSeparated = False
+    null: options.NullSeparatedBoth = False
     model: options.Model = None
     architecture: options.Architecture = None
     weights: options.Weights = None

@@ -15,7 +15,7 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import feature_methods
 from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.outputs import RECEIPT_COLUMNS, need_folder
+from xmir_cli.store.outputs import RECEIPT_COLUMNS, need_folder, refuse_input
 from xmir_cli.values import check_values
 
 
@@ -99,6 +99,7 @@ class Embed:
 
     def __post_init__(self) -> None:
         check_values(self, streams={"output"})
+        self._refuse_inputs()
         if self.file is None:
             self._refuse_pipe()
         else:
@@ -132,6 +133,13 @@ class Embed:
         refuse_existing(file, self.force or self.resume)
         if not self.resume and not self.force:
             refuse_leftover(file)
+
+    def _refuse_inputs(self) -> None:
+        files = [*self.images, self.model, self.weights]
+        refuse_input(self.left_out, [*files, self.file], "left_out")
+        refuse_input(self.file, files)
+        if self.file is not None and self.file_format == "npy":
+            refuse_input(self.file.with_suffix(".items.parquet"), files)
 
     @property
     def file(self) -> Path | None:

@@ -11,7 +11,7 @@ from xmir_cli.gallery.engines import refuse_output
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.printer import Shown
 from xmir_cli.store.outputs import RECEIPT_COLUMNS
-from xmir_cli.values import check_values
+from xmir_cli.values import check_values, refuse_null
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,11 @@ class Index:
     seed: options.Seed = 0
     force: options.Force = False
     form: options.Format = None
+    null: options.NullPaths = False
 
     def __post_init__(self) -> None:
         check_values(self)
+        refuse_null(self.null, self.form)
         if self.output == "-":
             raise UsageError("--output -: an index is a folder", "Name it: -o NAME.xmir")
         refuse_output(str(self.output), self.force)

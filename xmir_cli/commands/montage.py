@@ -11,6 +11,7 @@ from xmir_cli.errors import UsageError
 from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
 from xmir_cli.store.atomic import refuse_existing
+from xmir_cli.store.outputs import refuse_input
 from xmir_cli.values import check_values
 
 
@@ -41,6 +42,7 @@ class Montage:
 
     def __post_init__(self) -> None:
         check_values(self)
+        refuse_input(self.page, [self.records])
         refuse_existing(self.page, self.force)
         refuse_records(self.records, "montage")
 

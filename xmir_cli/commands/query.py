@@ -114,7 +114,7 @@ class Query:
     precision: options.Precision = "fp32"
     batch: options.Batch = 16
     jobs: options.Jobs = None
-    null: options.NullSeparated = False
+    null: options.NullSeparatedBoth = False
     columns: options.Columns = None
     form: options.Format = None
 

@@ -11,7 +11,7 @@ from xmir_cli.gates import Gate, parse_gates
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.metrics.retrieval_rows import rows
 from xmir_cli.printer import Shown
-from xmir_cli.values import check_values
+from xmir_cli.values import check_values, refuse_null
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +70,11 @@ class RetrievalMetric:
     minimum: options.Gates = None
     maximum: options.Limits = None
     form: options.Format = None
+    null: options.NullPaths = False
 
     def __post_init__(self) -> None:
         check_values(self)
+        refuse_null(self.null, self.form)
         parse_gates(self.minimum, self.maximum)
         self._refuse_protocol()
         _ = self.cutoffs

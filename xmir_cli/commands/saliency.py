@@ -13,7 +13,7 @@ from xmir_cli.inputs import refuse_records
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods
-from xmir_cli.values import check_values
+from xmir_cli.values import check_values, refuse_null
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +99,12 @@ class Saliency:
     batch: options.Batch = 16
     jobs: options.Jobs = None
     form: options.Format = None
+    null: options.NullPaths = False
     settings: Mapping[str, str] = field(default_factory=dict)  # of the methods, as typed
 
     def __post_init__(self) -> None:
         check_values(self)
+        refuse_null(self.null, self.form)
         choose_methods(self.method, self.settings)
         self._refuse_pair()
         self._refuse_contrast()

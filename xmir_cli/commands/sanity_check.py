@@ -16,7 +16,8 @@ from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods
 from xmir_cli.scoring.names import AGREEMENTS
 from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.values import check_values
+from xmir_cli.store.outputs import refuse_input
+from xmir_cli.values import check_values, refuse_null
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +62,14 @@ class SanityCheck:
     precision: options.Precision = "fp32"
     force: options.Force = False
     form: options.Format = None
+    null: options.NullPaths = False
     settings: Mapping[str, str] = field(default_factory=dict)  # of the methods, as typed
 
     def __post_init__(self) -> None:
         check_values(self)
+        refuse_null(self.null, self.form)
         if self.plot is not None:
+            refuse_input(self.plot, [self.records, self.model], "plot")
             refuse_existing(self.plot, self.force)
         for gate in self.gates:
             if gate.name not in AGREEMENTS:

@@ -10,7 +10,8 @@ from xmir_cli import options
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
-from xmir_cli.store.runs import check_output
+from xmir_cli.store.outputs import refuse_input
+from xmir_cli.store.runs import check_output, state_path
 from xmir_cli.values import check_values
 from xmir_cli.wire.schemas.epoch import EpochRecord
 
@@ -84,7 +85,7 @@ class Train:
     ] = 0
     where: options.Where = None
     columns: options.Columns = None
-    null: options.NullSeparated = False
+    null: options.NullSeparatedBoth = False
     input_size: options.InputSize = None
     resize: options.Resize = None
     view: options.View = None
@@ -106,6 +107,8 @@ class Train:
 
     def __post_init__(self) -> None:
         check_values(self)
+        for path in (self.output, state_path(self.output)):
+            refuse_input(path, [*self.images, self.weights])
         check_output(self.output, self.resume or self.force)
         refuse_stdin(self.images, "train")
 

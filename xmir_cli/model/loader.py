@@ -16,7 +16,14 @@ from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.weights import fill, fill_with, hash_weights, read_recorded_spec
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.wire.model import ModelSpec, Preprocessing, check_window
-from xmir_cli.wire.ranges import Triple, check_mean, check_std
+from xmir_cli.wire.ranges import (
+    LARGEST_HEAD,
+    LARGEST_INPUT,
+    LARGEST_RESIZE,
+    Triple,
+    check_mean,
+    check_std,
+)
 from xmir_cli.workarounds.glibc import keep_freed_memory
 
 DEFAULT_ARCHITECTURE = "densenet121"  # the paper's
@@ -60,7 +67,16 @@ def resolve_model(choice: ModelChoice) -> ModelSpec:
     """
     spec = _described(choice) if choice.model is None else _recorded(choice)
     recipe = _override(spec.preprocessing, choice)
+    _refuse_larger("head", spec.head, LARGEST_HEAD)
+    _refuse_larger("input_size", recipe.input_size, LARGEST_INPUT)
+    _refuse_larger("resize", recipe.resize, LARGEST_RESIZE)
     return replace(spec, preprocessing=recipe)
+
+
+def _refuse_larger(name: str, value: int | None, largest: int) -> None:
+    """Raise SettingError for a size that a description of the model may not have."""
+    if value is not None and value > largest:
+        raise SettingError(name, f"expected {largest} at the most, found {value}")
 
 
 def _recorded(choice: ModelChoice) -> ModelSpec:

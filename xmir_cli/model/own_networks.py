@@ -3,15 +3,17 @@
 import importlib
 import importlib.util
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, UsageError
 from xmir_cli.model.network import Architecture
 
 NETWORKS = "XMIR_NETWORKS"  # folders of code, or modules, that data may name; separated as in PATH
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")  # package.module
 _named: set[str] = set()  # code that this command line names
 
 
@@ -44,12 +46,28 @@ def build(name: str, input_size: int | None) -> Architecture:
 
 
 def _is_allowed(place: str) -> bool:
-    """Whether a file lies in one of the user's folders, or a module is one of theirs or below."""
+    """Whether a file lies in one of the user's folders, or a module is one of theirs or below.
+
+    Raises UsageError for a folder that would be another wherever xmir is called.
+    """
     allowed = [entry for entry in os.environ.get(NETWORKS, "").split(os.pathsep) if entry]
-    if place.endswith(".py"):
-        file = os.path.realpath(place)
-        return any(Path(file).is_relative_to(os.path.realpath(entry)) for entry in allowed)
-    return any(f"{place}.".startswith(f"{entry}.") for entry in allowed)
+    relative = [entry for entry in allowed if not Path(entry).is_absolute()]
+    if bad := next((entry for entry in relative if not _MODULE.fullmatch(entry)), None):
+        raise _refused(bad)
+    if not place.endswith(".py"):
+        return any(f"{place}.".startswith(f"{entry}.") for entry in relative)
+    file = Path(os.path.realpath(place))
+    found = next((x for x in allowed if file.is_relative_to(os.path.realpath(x))), None)
+    if found in relative:
+        raise _refused(str(found))
+    return found is not None
+
+
+def _refused(entry: str) -> UsageError:
+    return UsageError(
+        f"${NETWORKS}: expected absolute folders, or modules, found {entry}",
+        "A relative one would be another wherever xmir is called.",
+    )
 
 
 def _load_file(place: str) -> object:

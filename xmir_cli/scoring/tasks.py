@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 from xmir_cli.causes import Cause
 from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.pictures.identity import file_of
 from xmir_cli.wire.model import ModelSpec, need_model
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view, until_stage
@@ -45,6 +46,11 @@ class Task:
         """The path of the map."""
         assert self.view.saliency is not None
         return self.view.saliency
+
+    @property
+    def files(self) -> list[str]:
+        """What is read of the record."""
+        return [file_of(self.pair.target), file_of(self.pair.explained), self.saliency]
 
     @property
     def method(self) -> str:

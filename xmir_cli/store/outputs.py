@@ -1,6 +1,7 @@
 """Where a command writes: refused before the work, described after it."""
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,12 +19,17 @@ def need_folder(output: Path) -> None:
         raise DataError(f"{output.parent}: no such folder")
 
 
-def refuse_input(output: Path, inputs: Iterable[str], setting: str = "output") -> None:
-    """Raise SettingError when the output is one of the inputs, under whatever name."""
-    if not output.exists():
+def refuse_input(
+    output: Path | None, inputs: Iterable[str | Path | None], setting: str = "output"
+) -> None:
+    """Raise SettingError when the output is one of the inputs, under whatever name.
+
+    `-` is standard input; no output and no input is None.
+    """
+    if output is None or not output.is_file():
         return
     status = output.stat()
-    if any(_is(path, status) for path in inputs):
+    if any(_is(str(path), status) for path in inputs if path is not None):
         raise SettingError(setting, "is an input, too", value=str(output))
 
 
@@ -53,6 +59,7 @@ def _told_by(path: Path) -> Path:
 
 def _is(path: str, status: os.stat_result) -> bool:
     try:
-        return os.path.samestat(Path(path).stat(), status)
+        found = os.stat(0) if path == "-" and sys.stdin is not None else Path(path).stat()
+        return os.path.samestat(found, status)
     except (OSError, ValueError):
         return False

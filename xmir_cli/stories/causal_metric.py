@@ -17,6 +17,7 @@ from xmir_cli.scoring.report import Report, read_baseline
 from xmir_cli.scoring.tally import Tally
 from xmir_cli.scoring.tasks import Task, attempt, read_tasks
 from xmir_cli.store.jsonl import open_lines, read_records
+from xmir_cli.store.outputs import refuse_input
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 
@@ -47,6 +48,7 @@ def run(asked: CausalMetric) -> Records:
     report = Report(Skips(), tally, asked.gates, earlier, asked.tolerance, asked.junit is not None)
     with open_lines(asked.records) as stream, console.progress("scoring", None) as bar:
         for tasks in read_tasks(read_records(stream), report.skips):
+            refuse_input(asked.junit, (file for task in tasks for file in task.files), "junit")
             for task, identities, record in _outcomes(asked, scorer, tasks):
                 report.take(task, identities, record)
                 bar.advance()

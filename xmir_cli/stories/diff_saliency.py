@@ -15,8 +15,10 @@ from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, SettingError
 from xmir_cli.guesses import near_hint
 from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.pictures.identity import file_of
 from xmir_cli.pictures.items import Item, list_items
 from xmir_cli.saliency import load_methods
+from xmir_cli.store.outputs import refuse_input
 
 __all__ = ["DiffSaliency", "run"]
 
@@ -28,6 +30,7 @@ def run(asked: DiffSaliency) -> Records:
     items = _labelled(
         list_items(asked.images, asked.null, asked.where, asked.columns), asked.classes
     )
+    refuse_input(asked.figure, [file_of(item.path) for item in items], "output")
     spec = resolve_model(asked.choice)
     embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
     asked.output.mkdir(parents=True, exist_ok=True)

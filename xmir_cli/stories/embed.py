@@ -40,7 +40,8 @@ def _run(asked: Embed) -> Records:
     listed = list_items(asked.images, asked.null, asked.where, asked.columns)
     items = _without_duplicates(listed, skips)
     if file is not None:
-        refuse_input(file, [*asked.images, *(item.file for item in items)])
+        refuse_input(file, [item.file for item in items])
+    refuse_input(asked.left_out, [item.file for item in items], "left_out")
     spec = _model(asked)
     embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
     parts = _parts(asked, items, embedder)

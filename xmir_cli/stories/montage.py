@@ -27,8 +27,7 @@ def run(asked: Montage) -> Records:
         entries = list(read_entries(read_records(stream), skips))
     if not entries:
         raise DataError("no usable record" if skips.total else "no records on standard input")
-    images = (name for entry in entries for name in (entry.query, entry.retrieved))
-    refuse_input(output, map(file_of, images))
+    refuse_input(output, (file_of(name) for entry in entries for name in entry.files))
     look = Look(asked.alpha, asked.side)
     layers = layers_of(entries, look)
     with console.progress("drawing", len(entries)) as bar:

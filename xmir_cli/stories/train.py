@@ -76,7 +76,8 @@ def _settings(asked: Train) -> Settings:
 def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
     """The rows to train and to validate on; nobody has opened a picture yet."""
     items = list_items(asked.images, asked.null, asked.where, asked.columns)
-    refuse_input(asked.output, [*asked.images, *(item.file for item in items)])
+    refuse_input(asked.output, [item.file for item in items])
+    refuse_input(state_path(asked.output), [item.file for item in items])
     known = [{name: item.text(name) for name in ("label", "patient", "split")} for item in items]
     rows = keep_labelled(
         [(item.id, item.path, told) for item, told in zip(items, known, strict=True)], skips.add

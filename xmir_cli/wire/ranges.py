@@ -15,6 +15,7 @@ LARGEST_GREY = 1e12
 _NAME_LIMIT = 4096  # characters of a path
 _WORD = 40  # characters that are quoted
 _SEED = re.compile(r"random:[+-]?[0-9]{1,19}")
+_SEEDS = 2**63  # what torch takes
 _SHA256 = re.compile(r"[0-9a-f]{0,64}")  # empty: not loaded yet
 Triple = tuple[float, float, float]
 
@@ -80,7 +81,9 @@ def read_name(name: str, value: object) -> str:
 def read_weights(value: object) -> str:
     """imagenet, random:SEED, or the name of a file."""
     name = read_name("weights", value)
-    if name.startswith("random:") and not _SEED.fullmatch(name):
+    if name.startswith("random:") and not (
+        _SEED.fullmatch(name) and abs(int(name.removeprefix("random:"))) < _SEEDS
+    ):
         raise ValueError(f"weights: expected random:SEED, found {_quote(name)}")
     return name
 
