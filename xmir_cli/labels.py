@@ -11,13 +11,19 @@ import numpy as np
 
 from xmir_cli.arrays import Floats, Integers
 
-SEPARATOR = "|"
+LABEL = "label"  # the column that holds them
+_SEPARATOR = "|"
 
 
 def parse_labels(text: object) -> frozenset[str]:
     """The labels of `A|B`, in whatever order; none where nothing is there."""
-    parts = (part.strip() for part in ("" if text is None else str(text)).split(SEPARATOR))
+    parts = (part.strip() for part in ("" if text is None else str(text)).split(_SEPARATOR))
     return frozenset(part for part in parts if part)
+
+
+def join_labels(labels: frozenset[str]) -> str:
+    """The same text for the same labels; parses to them."""
+    return _SEPARATOR.join(sorted(labels))
 
 
 def share_label(first: object, second: object) -> bool | None:

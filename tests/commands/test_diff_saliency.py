@@ -123,6 +123,16 @@ def test_all_labels_are_the_default(diff, rows):
     assert not any(array(record).any() for record in records)  # the control sees no class
 
 
+def test_an_image_of_several_labels_is_of_each_of_them(diff, rows):
+    named = [(path, "right|left" if path == "all-6.png" else label) for path, label in rows]
+    [record] = diff(write_manifest(named), "-o", "out").records()
+    assert (record["class_a"], record["class_b"]) == ("left", "right")
+    assert (record["n_a"], record["n_b"]) == (4, 3)
+    twice = [*rows[:-1], ("all-6.png", "left"), ("all-6.png", "right")]
+    [other] = diff(write_manifest(twice, "twice.csv"), "-o", "out2").records()
+    np.testing.assert_allclose(array(record), array(other), atol=1e-6)
+
+
 def test_occlusion_takes_its_settings(diff, rows):
     result = diff(
         write_manifest(rows), "--classes", "left,right", "--method", "occlusion",

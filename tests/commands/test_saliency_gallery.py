@@ -60,6 +60,21 @@ def test_auto_negative_is_the_best_ranked_of_another_label(xmir, records):
     assert [record["negatives"] for record in found] == [[best["flu"]]] * 2  # never a.png itself
 
 
+@pytest.mark.usefixtures("index")
+def test_auto_negative_shares_no_label(xmir, network):
+    text = Path("labels.csv").read_text()
+    for name, label in LABELS.items():
+        text = text.replace(f"{name}.png,{label}", f"{name}.png,{label and 'x|' + label}")
+    [last] = [line for line in text.splitlines() if line.startswith("f.png")]
+    Path("labels.csv").write_text(text.replace(last, "f.png,normal"))
+    assert xmir("embed", "labels.csv", *network, "-o", "x.parquet").code == 0
+    assert xmir("index", "x.parquet", "-o", "x.xmir").code == 0
+    found = xmir("query", "a.png", "--index", "x.xmir", "--top", "6", "--no-self").records()
+    hit = next(record for record in found if record["retrieved_label"] == "x|flu")
+    [record] = xmir(*TRIPLET, stdin=jsonl([hit])).records()
+    assert names(record["negatives"]) == ["f.png"]
+
+
 def test_auto_negative_makes_the_map_of_the_same_image_named(xmir, records):
     line = jsonl(of_label(records, "flu")[:1])
     [auto] = xmir(*TRIPLET, stdin=line).records()

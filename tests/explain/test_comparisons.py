@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 from xmir_cli.errors import ItemError
 from xmir_cli.explain.comparisons import Comparisons
-from xmir_cli.explain.requests import Request
+from xmir_cli.explain.requests import Request, group_requests
 from xmir_cli.wire.model import ModelSpec
 
 SPEC = ModelSpec("toy", "random:0")
@@ -56,3 +58,24 @@ def test_label_without_another_says_so():
         reasons(Comparisons(contrast="label").find_contrasts(results("a", "a", None)))[:2]
         == ["no-contrast: all results of this query are a"] * 2
     )
+
+
+def test_another_label_is_one_that_shares_none():
+    group = results("a|b", "b|c", "b", "|", "c", "d|e")
+    assert reasons(Comparisons(contrast="label").find_contrasts(group)) == [
+        "4.png",
+        "5.png",
+        "4.png",
+        "no-contrast: retrieved_label: expected a string, found nothing",
+        "0.png",
+        "0.png",
+    ]
+
+
+def test_results_of_another_image_under_the_same_path_are_not_of_the_query():
+    group = [
+        replace(request, query_identity=identity)
+        for request, identity in zip(results("a", "b", "b"), ["1", "2", "1"], strict=True)
+    ]
+    assert reasons(Comparisons(contrast="label").find_contrasts(group))[0] == "2.png"
+    assert [len(part) for part in group_requests(group, 9)] == [1, 1, 1]

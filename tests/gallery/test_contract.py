@@ -18,6 +18,7 @@ from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.protocol import Conditions, identity_in
 from xmir_cli.gallery.vectors import products
+from xmir_cli.labels import parse_labels, share_label
 from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.store.features import Spool
 from xmir_cli.store.where import Condition
@@ -64,7 +65,9 @@ def make(rows=ROWS, features=False):
         "sha256": files,
         "width": pa.array([100 + row % 3 for row in range(rows)], pa.int32()),
         "height": pa.array([90] * rows, pa.int32()),
-        "label": pa.array([chance.choice(["ill", "well", *ODD, None]) for _ in range(rows)], text),
+        "label": pa.array(
+            [chance.choice(["ill", "well", "well | ill", *ODD, None]) for _ in range(rows)], text
+        ),
         "patient": pa.array([chance.choice(["p", "q", "r", "s", "", None]) for _ in range(rows)]),
         "split": pa.array([None] * rows, text),
         "sité": pa.array([chance.choice(["x", "y"]) for _ in range(rows)], text),
@@ -127,13 +130,18 @@ def naive(rows, vectors, query, k, conditions):
 def _allowed(item, query, conditions):
     def shared(column):
         own, other = query.columns.get(column), item[column]
+        if column == "label":
+            return share_label(own, other) is True
         return own is not None and str(own) != "" and str(own) == str(other)
 
     texts = {column: "" if value is None else str(value) for column, value in item.items()}
     columns = [*conditions.not_same, *(("id", "path") if conditions.not_itself else ())]
     return (
         all(_holds(item, texts, condition) for condition in conditions.where)
-        and all(texts[column] not in {"", value} for column, value in conditions.differs)
+        and (
+            not conditions.other_labels
+            or share_label(item["label"], conditions.other_labels) is False
+        )
         and not any(map(shared, columns))
         and not (conditions.not_itself and query.identity and query.identity == identity_in(item))
     )
@@ -143,6 +151,9 @@ def _holds(item, texts, condition):
     value = texts[condition.column]
     if condition.operator == ">":
         return item[condition.column] > int(condition.value)
+    if condition.column == "label" and condition.value.strip():
+        wanted, own = parse_labels(condition.value), parse_labels(value)
+        return bool(own) and (wanted <= own) == (condition.operator == "=")
     return (value == condition.value) if condition.operator == "=" else value not in {"", "ill"}
 
 
@@ -238,8 +249,8 @@ def place_of(rows, name):
         Conditions(where=(equal("split", "train"),)),
         Conditions(where=(equal("sité", "y"), equal("patient", ""))),
         Conditions(where=(Condition("width", ">", "100"), Condition("label", "!=", "ill"))),
-        *(Conditions(differs=(("label", value),)) for value in ("ill", *ODD)),
-        Conditions(differs=(("label", "ill"), ("patient", "p"))),
+        Conditions(where=(equal("label", "ill|well"),)),
+        *(Conditions(other_labels=value) for value in ("ill", "well|ill", *ODD)),
         Conditions(not_itself=True),
         Conditions(not_same=("patient",)),
         Conditions(not_same=("label", "width")),
@@ -266,7 +277,7 @@ def test_conditions_together(gallery, rows, embeddings, seed):
 
     conditions = Conditions(
         where=tuple(equal(*pair) for pair in pairs(1)),
-        differs=pairs(2),
+        other_labels=chance.choice(["", "", "", "ill", "日本", "ill|well", *ODD]),
         not_itself=chance.random() < 0.5,
         not_same=tuple(chance.sample(columns, chance.randint(0, 2))),
         at_most=chance.choice([None, ("patient", 1), ("sité", 2), ("label", 1)]),

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from xmir_cli.errors import SettingError
+from xmir_cli.labels import LabelSets
 from xmir_cli.saliency import catalogue, load_method, load_methods, method_names
 from xmir_cli.saliency.sample import LabelledGallery, make_samples
 
@@ -26,7 +27,7 @@ def samples(embedder, inputs):
     found = make_samples(embedder, inputs)
     own = np.stack([sample.embedding.numpy() for sample in found])
     others = np.eye(own.shape[1], dtype=np.float32)[:3]
-    labels = np.array([0] * len(own) + [0, 1, 1])
+    labels = LabelSets([*["a"] * (len(own) + 1), "b", "b"])
     gallery = LabelledGallery(np.concatenate([own, others]), labels)
     return [replace(sample, gallery=gallery) for sample in found]
 

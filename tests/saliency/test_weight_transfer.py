@@ -5,38 +5,42 @@ import pytest
 import torch
 
 from xmir_cli.errors import SettingError
+from xmir_cli.labels import LabelSets, share_label
 from xmir_cli.model.embedder import unit
 from xmir_cli.saliency.methods.weight_transfer import MARGIN, Method, anchor_direction, anchors
 from xmir_cli.saliency.sample import LabelledGallery, make_samples
 
-LABELS = np.array([0, 0, 0, 1, 1, 2, -1])
+LABELS = ["a", "a", "a", "b", "b", "c", None]
 
 
 def gallery_of(samples, labels=LABELS):
-    return LabelledGallery(np.stack([sample.embedding.numpy() for sample in samples]), labels)
+    vectors = np.stack([sample.embedding.numpy() for sample in samples])
+    return LabelledGallery(vectors, LabelSets(labels))
 
 
-def triplet_costs(gallery, anchor, raw):
+def triplet_costs(gallery, labels, anchor, raw):
     """d(a, p) - d(a, n) + margin of every triplet of one anchor, the anchor given unnormalised."""
     own, vectors = unit(raw), torch.from_numpy(gallery.embeddings).double()
-    labels = gallery.labels.tolist()
     return [
         (own - vectors[p]).norm() - (own - vectors[n]).norm() + MARGIN
         for p in range(len(labels))
         for n in range(len(labels))
-        if p != anchor and labels[p] == labels[anchor] and labels[n] not in {labels[anchor], -1}
+        if p != anchor
+        and share_label(labels[p], labels[anchor])
+        and share_label(labels[n], labels[anchor]) is False
     ]
 
 
+@pytest.mark.parametrize("labels", [LABELS, ["a|b", "a", "b|c", "c|b", "c", "c|d", None]])
 @pytest.mark.parametrize("anchor", [0, 3])
-def test_direction_is_minus_the_gradient_of_the_violating_triplets(anchor):
+def test_direction_is_minus_the_gradient_of_the_violating_triplets(anchor, labels):
     generator = np.random.default_rng(anchor)
     vectors = generator.normal(size=(7, 5))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    gallery = LabelledGallery(vectors, LABELS)
+    gallery = LabelledGallery(vectors, LabelSets(labels))
     raw = torch.from_numpy(vectors[anchor]).double().requires_grad_()
-    costs = [cost for cost in triplet_costs(gallery, anchor, raw) if cost.item() > 0]
-    assert 0 < len(costs) < len(triplet_costs(gallery, anchor, raw))
+    costs = [cost for cost in triplet_costs(gallery, labels, anchor, raw) if cost.item() > 0]
+    assert 0 < len(costs) < len(triplet_costs(gallery, labels, anchor, raw))
     torch.stack(costs).mean().backward()
     np.testing.assert_allclose(
         anchor_direction(gallery, anchor), -raw.grad.numpy(), atol=1e-5, rtol=1e-4
@@ -45,9 +49,10 @@ def test_direction_is_minus_the_gradient_of_the_violating_triplets(anchor):
 
 def test_where_no_triplet_violates_all_of_them_count():
     vectors = np.array([[1, 0, 0], [0.9, 0.436, 0], [-1, 0, 0], [0, 0, 1]], dtype=np.float32)
-    gallery = LabelledGallery(vectors, np.array([0, 0, 1, 1]))
+    labels = ["a", "a", "b", "b"]
+    gallery = LabelledGallery(vectors, LabelSets(labels))
     raw = torch.from_numpy(vectors[0]).double().requires_grad_()
-    costs = triplet_costs(gallery, 0, raw)
+    costs = triplet_costs(gallery, labels, 0, raw)
     assert max(cost.item() for cost in costs) < 0
     torch.stack(costs).mean().backward()
     np.testing.assert_allclose(anchor_direction(gallery, 0), -raw.grad.numpy(), atol=2e-3)
@@ -61,7 +66,7 @@ def test_image_of_the_gallery_gets_the_map_of_its_own_weights(head, make_embedde
     own = samples[1]
     leaf = own.features[None].clone().requires_grad_()
     raw = embedder.project(leaf)[0]
-    costs = triplet_costs(gallery, 1, raw.double())
+    costs = triplet_costs(gallery, LABELS, 1, raw.double())
     kept = [cost for cost in costs if cost.item() > 0] or costs
     (gradient,) = torch.autograd.grad(-torch.stack(kept).mean(), leaf)
     alpha = gradient.mean(dim=(2, 3))[0]  # [C], as Grad-CAM pools it
@@ -105,10 +110,12 @@ def test_the_other_image_of_the_pair_does_not_matter(embedder, make_inputs):
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("labels", [[0] * 7, [-1] * 7, list(range(7))])
+@pytest.mark.parametrize(
+    "labels", [["a"] * 7, [None] * 7, list("abcdefg"), ["a|b", "a", "a|c", *"||||"]]
+)
 def test_gallery_without_triplets_is_refused(labels, embedder, make_inputs):
     samples = make_samples(embedder, make_inputs(7))
-    asked = replace(samples[0], gallery=gallery_of(samples, np.array(labels)))
+    asked = replace(samples[0], gallery=gallery_of(samples, labels))
     with pytest.raises(SettingError, match="the gallery has no triplets"):
         Method()(embedder, samples[1], asked)
 

@@ -71,6 +71,30 @@ def test_an_order_without_a_sense_is_refused(column, text, message):
     assert caught.value.message == message
 
 
+FINDINGS = pa.array(["a", "b|a", "a b", "c | a|b", None, "", "|", "c"])
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("label=a", [0, 1, 3]),
+        ("label=a|b", [1, 3]),
+        ("label=b | a", [1, 3]),
+        ("label!=a", [2, 7]),
+        ("label!=a|c", [0, 1, 2, 7]),
+        ("label=", [4, 5]),
+        ("label!=", [0, 1, 2, 3, 6, 7]),
+        ("label=|", [6]),
+        ("label=d", []),
+        ("note=a", [0]),
+        ("note=b|a", [1]),
+    ],
+)
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int32(), pa.string())])
+def test_a_label_is_had_beside_others(text, there, kind):
+    assert rows(FINDINGS.cast(kind), text) == there
+
+
 def test_the_first_operator_ends_the_column():
     [first, second] = parse_where(["note=a>b", "a b<=1"])
     assert (first.column, first.operator, first.value) == ("note", "=", "a>b")

@@ -3,7 +3,7 @@
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.training.examples import Example, divide, find_contradictions
+from xmir_cli.training.examples import Example, divide, find_contradictions, keep_labelled
 
 
 def rows(*splits: str | None) -> list[Example]:
@@ -76,3 +76,19 @@ def test_copies_with_different_labels_contradict_each_other():
     marked = [Example(n, n, label, mark=mark) for n, label, mark in ("ax1", "by1", "cx2", "dx2")]
     assert names(find_contradictions(marked)) == ["a", "b"]
     assert find_contradictions(marked[1:]) == []
+
+
+def test_the_same_labels_in_another_order_are_the_same_class():
+    given = {"one": "b | a", "two": "a|b", "three": "a", "four": "|", "five": None}
+    left_out = {}
+    found = keep_labelled(
+        [(name, f"{name}.png", {"label": label}) for name, label in given.items()],
+        lambda name, error: left_out.update({name: error.reason}),
+    )
+    assert [(row.name, row.label) for row in found] == [
+        ("one", "a|b"),
+        ("two", "a|b"),
+        ("three", "a"),
+    ]
+    assert set(left_out) == {"four", "five"}
+    assert set(left_out.values()) == {"no-label: nothing in the column label"}

@@ -8,6 +8,7 @@ from xmir_cli.errors import ItemError
 from xmir_cli.explain.cases import Case
 from xmir_cli.explain.galleries import origin_of
 from xmir_cli.explain.requests import Request
+from xmir_cli.labels import parse_labels, share_label
 
 NEXT, LABEL = "next", "label"
 AUTO = "auto"
@@ -36,8 +37,8 @@ class Comparisons:
     def find_contrasts(self, group: Sequence[Request]) -> list[str | ItemError | None]:
         """For each result of a query, best first, the path of the image it is contrasted with.
 
-        next: the result that comes after it; label: the best result of another label. None without
-        a contrast; where there is nothing to contrast with, why.
+        next: the result that comes after it; label: the best result of another label, which shares
+        none. None without a contrast; where there is nothing to contrast with, why.
         """
         if self.contrast == NEXT:
             return [_next(group[place:]) for place in range(len(group))]
@@ -54,10 +55,10 @@ def _next(rest: Sequence[Request]) -> str | ItemError:
 
 def _of_another_label(request: Request, group: Sequence[Request]) -> str | ItemError:
     own = request.record.get("retrieved_label")
-    if not isinstance(own, str):
+    if not isinstance(own, str) or not parse_labels(own):
         return ItemError(Cause.NO_CONTRAST, "retrieved_label: expected a string, found nothing")
     for other in group:
-        label = other.record.get("retrieved_label")
-        if isinstance(label, str) and label != own and other.query == request.query:
+        shared = share_label(own, other.record.get("retrieved_label"))
+        if shared is False and other.asked == request.asked:
             return other.retrieved
     return ItemError(Cause.NO_CONTRAST, f"all results of this query are {own}")

@@ -13,7 +13,7 @@ from xmir_cli.explain.cases import Case
 from xmir_cli.explain.requests import Request
 from xmir_cli.gallery.engines import open_gallery
 from xmir_cli.gallery.protocol import Columns, Conditions, Gallery, ItemKey, identity_in
-from xmir_cli.gallery.texts import numbers_of
+from xmir_cli.labels import LabelSets, parse_labels
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.view import find_crop
 from xmir_cli.retrieval.queries import Question
@@ -37,7 +37,8 @@ class Origin:
     def labelled(self) -> LabelledGallery:
         """Its embeddings and labels, as methods take them."""
         (everything,) = self.gallery.iterate(len(self.gallery), ["label"])
-        return LabelledGallery(everything.vectors, numbers_of(everything.columns["label"]))
+        labels = LabelSets(everything.columns["label"].to_pylist())
+        return LabelledGallery(everything.vectors, labels)
 
     def lend(self, embedder: Embedder, images: Mapping[str, str]) -> dict[str, Case]:
         """The cases of those images that are items here with feature maps; their files may be gone.
@@ -72,16 +73,16 @@ class Origin:
             self._seen[identity] = _lendable(keys[0], next(rows)) if keys else None
 
     def negatives(self, request: Request, query: Case, count: int) -> list[tuple[str, str | None]]:
-        """The images most like the query whose label is not the retrieved image's.
+        """The images most like the query that have labels, but none of the retrieved image's.
 
         Their paths and identities, best first. Raises ItemError where labels are missing or there
         are fewer than `count`.
         """
         own = request.record.get("retrieved_label")
-        if not isinstance(own, str):
+        if not isinstance(own, str) or not parse_labels(own):
             raise ItemError(Cause.NO_NEGATIVE, "retrieved_label: expected a string, found nothing")
         question = Question(request.query, query.sample.embedding.numpy(), {}, query.identity)
-        others = Conditions(differs=(("label", escape_typed(own)),), not_itself=True)
+        others = Conditions(other_labels=escape_typed(own), not_itself=True)
         [hits] = self.gallery.search([question], count, others)
         if len(hits.keys) < count:
             raise ItemError(

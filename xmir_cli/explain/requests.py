@@ -31,6 +31,11 @@ class Request:
     retrieved_identity: str | None = None  # as recorded
 
     @property
+    def asked(self) -> tuple[str, str | None]:
+        """Which query it is: its path, and the image that was there as far as is recorded."""
+        return self.query, self.query_identity
+
+    @property
     def is_self(self) -> bool:
         """Whether an image is compared with itself."""
         if self.query_identity is not None and self.retrieved_identity is not None:
@@ -87,8 +92,8 @@ def group_requests(requests: Iterable[Request], limit: int) -> Iterator[list[Req
             yield part
 
 
-def _group_key(request: Request) -> tuple[ModelSpec, str, object]:
-    return request.spec, "" if request.is_self else request.query, request.record.get("index")
+def _group_key(request: Request) -> tuple[ModelSpec, object, object]:
+    return request.spec, None if request.is_self else request.asked, request.record.get("index")
 
 
 def _requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Request]:

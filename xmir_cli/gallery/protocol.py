@@ -48,9 +48,11 @@ class Conditions:
     """What an item must be to be found. But in `where`, values are compared as texts."""
 
     where: tuple[Condition, ...] = ()  # all of them hold
-    differs: tuple[tuple[str, str], ...] = ()  # column, value: something else is there
+    other_labels: str = ""  # has a label, and none of these; labels are as labels.py says
     not_itself: bool = False  # has neither the query's id nor its path nor its identity
-    not_same: tuple[str, ...] = ()  # columns in which it has not the query's value
+    not_same: tuple[
+        str, ...
+    ] = ()  # columns in which it has not the query's value, or a label of it
     at_most: tuple[str, int] | None = None  # column, count: so many of each value, the nearest
     without: frozenset[ItemKey] = frozenset()  # is none of these
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xmir_cli.arrays import Booleans, Integers
+from xmir_cli.labels import share_label
 from xmir_cli.store.cells import plain_text
 
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
@@ -18,9 +19,22 @@ def equals(column: pa.ChunkedArray, value: str) -> Booleans:
     return np.asarray(same.to_numpy(), dtype=bool)
 
 
-def differs(column: pa.ChunkedArray, value: str) -> Booleans:
-    """Where the column [N] has another value than this, and has one."""
-    return ~(equals(column, value) | equals(column, ""))
+def lacks_labels(column: pa.ChunkedArray, labels: str) -> Booleans:
+    """Where the column [N] holds labels, and none of these."""
+    texts = pc.cast(column, pa.string())
+    others = [text for text in pc.unique(texts).to_pylist() if share_label(text, labels) is False]
+    found = pc.is_in(texts, value_set=pa.array(others, pa.string()))
+    return np.asarray(found.to_numpy(), dtype=bool)
+
+
+def rows_sharing_labels(column: pa.ChunkedArray, labels: Sequence[object]) -> list[Integers]:
+    """For each `A|B` the rows of the column that share a label with it; nothing has none."""
+    texts = [text for text in pc.unique(pc.cast(column, pa.string())).to_pylist() if text]
+    rows = dict(zip(texts, rows_sharing(column, texts), strict=True))
+    return [
+        np.concatenate([_NOTHING, *(rows[text] for text in texts if share_label(own, text))])
+        for own in labels
+    ]
 
 
 def rows_sharing(column: pa.ChunkedArray, values: Sequence[object]) -> list[Integers]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xmir_cli.arrays import clip_cosines
+from xmir_cli.labels import LabelSets
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.program.workers import single_thread
 from xmir_cli.saliency.regions import Rectangle
@@ -20,7 +21,7 @@ class LabelledGallery:
     """A gallery's unit embeddings and labels, which may be mapped from the disk."""
 
     embeddings: np.ndarray  # [N, D] float32
-    labels: np.ndarray  # [N] whole numbers, the same for the same label; -1 where there is none
+    labels: LabelSets  # [N]
 
 
 @dataclass(frozen=True, eq=False)

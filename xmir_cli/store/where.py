@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from xmir_cli.arrays import Booleans
 from xmir_cli.errors import SettingError
+from xmir_cli.labels import LABEL, parse_labels
 from xmir_cli.store.cells import is_text
 from xmir_cli.store.names import escape_typed
 
@@ -35,7 +36,8 @@ class Condition:
     """What a row must have in a column; with `=` and `!=` the empty value is nothing.
 
     Numbers compare as numbers, dates as dates, all else as texts. Nothing is neither larger than
-    anything nor different from it.
+    anything nor different from it. `label=A` has the label A, perhaps beside others; `label=A|B`
+    has both.
     """
 
     column: str
@@ -72,8 +74,12 @@ def holds(column: pa.ChunkedArray | pa.Array, condition: Condition) -> Booleans:
         condition = replace(condition, value=condition.value.lower())
     column = _decoded(column)
     filled = _is_filled(column)
-    if not condition.value and condition.operator in {"=", "!="}:
+    exact = condition.operator in {"=", "!="}
+    if not condition.value and exact:
         return ~filled if condition.operator == "=" else filled
+    wanted = parse_labels(condition.value) if condition.column == LABEL else frozenset()
+    if wanted and exact and is_text(column.type):
+        return _has_labels(column, condition)
     bound = _bound(column, condition)
     if bound is None:
         return filled if condition.operator == "!=" else np.zeros(len(column), dtype=bool)
@@ -81,6 +87,18 @@ def holds(column: pa.ChunkedArray | pa.Array, condition: Condition) -> Booleans:
         column = pc.cast(column, pa.float64())
     same = _COMPARE[condition.operator](column, bound)
     return np.asarray(pc.fill_null(same, False).to_numpy(zero_copy_only=False), bool) & filled
+
+
+def _has_labels(column: pa.ChunkedArray | pa.Array, condition: Condition) -> Booleans:
+    """Where the column [N] holds all labels of the condition, or labels but not all of these."""
+    wanted, equal = parse_labels(escape_typed(condition.value)), condition.operator == "="
+    chosen = [
+        text
+        for text in pc.unique(column).to_pylist()
+        if (labels := parse_labels(text)) and (wanted <= labels) == equal
+    ]
+    found = pc.is_in(column, value_set=pa.array(chosen, column.type))
+    return np.asarray(found.to_numpy(zero_copy_only=False), bool)
 
 
 def say_none(count: int, conditions: Sequence[Condition], columns: Sequence[pa.Array]) -> str:

@@ -14,6 +14,7 @@ from xmir_cli.commands.diff_saliency import DiffSaliency
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, SettingError
 from xmir_cli.guesses import near_hint
+from xmir_cli.labels import parse_labels
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.pictures.items import Item, list_items
@@ -60,12 +61,14 @@ def run(asked: DiffSaliency) -> Records:
 
 
 def _labelled(items: Sequence[Item], classes: str | None) -> list[LabelledImage]:
-    """The items of the classes asked for, class after class in that order, patient by patient."""
+    """The items of the classes asked for, class after class in that order, patient by patient.
+
+    One of several labels is of each of them.
+    """
     by_label: dict[str, list[LabelledImage]] = {}
     for item in items:
-        label = item.text("label")
-        if label:
-            patient = item.text("patient")
+        patient = item.text("patient")
+        for label in sorted(parse_labels(item.text("label"))):
             by_label.setdefault(label, []).append(LabelledImage(item.path, label, patient))
     if not by_label:
         raise DataError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.labels import join_labels, parse_labels
 
 TRAIN, VAL, TEST = "train", "val", "test"
 VALIDATION = (VAL, TEST)  # the splits that validate when nobody names one, the first there is
@@ -59,8 +60,8 @@ def keep_labelled(
     """
     found = []
     for name, path, columns in rows:
-        label = columns.get("label")
-        if label is None:
+        label = join_labels(parse_labels(columns.get("label")))
+        if not label:
             leave_out(name, ItemError(Cause.NO_LABEL, "nothing in the column label"))
         else:
             found.append(Example(name, path, label, columns.get("patient"), columns.get("split")))

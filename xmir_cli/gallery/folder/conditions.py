@@ -11,7 +11,8 @@ from xmir_cli.gallery.folder.exact import Neighbours
 from xmir_cli.gallery.folder.images import Images
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.protocol import Conditions, SearchQuery
-from xmir_cli.gallery.texts import differs, numbers_of, rows_sharing
+from xmir_cli.gallery.texts import lacks_labels, numbers_of, rows_sharing, rows_sharing_labels
+from xmir_cli.labels import LABEL
 from xmir_cli.store.where import holds
 
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
@@ -60,8 +61,8 @@ def select(items: Items, conditions: Conditions) -> Selection:
     allowed = np.ones(len(items), dtype=bool)
     for condition in conditions.where:
         allowed &= holds(items[condition.column], condition)
-    for column, value in conditions.differs:
-        allowed &= differs(items[column], value)
+    if conditions.other_labels:
+        allowed &= lacks_labels(items[LABEL], conditions.other_labels)
     allowed[rows_of(list(conditions.without))] = False
     most = None
     if conditions.at_most is not None:
@@ -76,7 +77,9 @@ def exclude(
     """For each query the rows that it may not find, whatever others may."""
     columns = [*(("id", "path") if conditions.not_itself else ()), *conditions.not_same]
     found = [
-        rows_sharing(items[column], [query.columns.get(column) for query in queries])
+        (rows_sharing_labels if column == LABEL else rows_sharing)(
+            items[column], [query.columns.get(column) for query in queries]
+        )
         for column in columns
     ]
     if conditions.not_itself:

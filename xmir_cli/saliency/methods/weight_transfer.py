@@ -62,13 +62,13 @@ class Method:
 
 
 def anchors(gallery: LabelledGallery, embedding: np.ndarray, count: int) -> np.ndarray:
-    """The nearest images that have triplets: those of a label that another image has too.
+    """The nearest images that have triplets: others share a label with them, and others none.
 
     Nearest first, ties in the gallery's order. Raises SettingError when there is none.
     """
-    sizes = np.bincount(gallery.labels + 1)  # from those without a label on
-    able = np.flatnonzero((gallery.labels >= 0) & (sizes[gallery.labels + 1] > 1))
-    if not len(able) or np.count_nonzero(sizes[1:]) < 2:
+    sharing = gallery.labels.sharing
+    able = np.flatnonzero((sharing > 1) & (sharing < np.count_nonzero(sharing)))
+    if not len(able):
         raise SettingError(
             "method",
             "the gallery has no triplets",
@@ -90,8 +90,8 @@ def anchor_direction(gallery: LabelledGallery, anchor: int) -> np.ndarray:
     """
     own = gallery.embeddings[anchor]
     distance = np.sqrt(np.maximum(2 - 2 * (gallery.embeddings @ own).astype(np.float64), 0))
-    same = gallery.labels == gallery.labels[anchor]
-    other = ~same & (gallery.labels >= 0)
+    same = gallery.labels.grade_as(anchor) > 0
+    other = ~same & (gallery.labels.sharing > 0)
     same[anchor] = False
     times = np.zeros(len(distance))  # in how many triplets an image is, negative of another label
     times[same] = np.searchsorted(np.sort(distance[other]), distance[same] + MARGIN)
