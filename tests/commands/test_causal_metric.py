@@ -155,6 +155,22 @@ def test_curves_are_written_as_array_and_picture(xmir, make_record):
         assert plot.size[0] > 300
 
 
+def test_curves_have_the_same_names_wherever_images_and_maps_lie(xmir, make_record):
+    record = make_record()
+    Path("moved").mkdir()
+    moved = dict(record)
+    for key in ("query", "retrieved", "saliency"):
+        path = Path("moved") / Path(record[key]).name
+        path.write_bytes(Path(record[key]).read_bytes())
+        moved[key] = str(path)
+    for folder, each in (("a", record), ("b", moved)):
+        assert xmir("causal-metric", "--curves", folder, stdin=lines(each)).code == 0
+    names = [sorted(path.name for path in Path(folder).iterdir()) for folder in ("a", "b")]
+    assert names[0] == names[1]
+    for name in names[0]:
+        assert Path("a", name).read_bytes() == Path("b", name).read_bytes()
+
+
 def test_a_flat_map_is_scored_with_a_warning_that_counts(xmir, make_record):
     flat = make_record(np.zeros((SIDE, SIDE)))
     result = xmir("causal-metric", stdin=lines(flat, make_record(), flat))

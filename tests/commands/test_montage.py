@@ -86,6 +86,14 @@ def test_a_picture_that_is_gone_is_skipped_and_counted(xmir, page):
     assert "skipped line 9: bad-record" in done.stderr
 
 
+@pytest.mark.parametrize("kind", ["png", "pdf"])
+def test_a_page_holds_neither_its_name_nor_the_time(xmir, page, kind, monkeypatch):
+    assert xmir("montage", "-o", f"first.{kind}", stdin=dump(page)).code == 0
+    monkeypatch.setattr("time.gmtime", lambda *_: (2001, 2, 3, 4, 5, 6, 0, 0, 0))
+    assert xmir("montage", "-o", f"second.{kind}", stdin=dump(page)).code == 0
+    assert Path(f"first.{kind}").read_bytes() == Path(f"second.{kind}").read_bytes()
+
+
 @pytest.mark.parametrize("name", ["m.jpg", "m"])
 def test_only_png_and_pdf_are_written(xmir, name):
     done = xmir("montage", "-o", name, stdin="")

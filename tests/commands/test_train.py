@@ -128,7 +128,7 @@ def test_the_checkpoint_says_how_to_load_it_and_what_made_it(train, data, tiny_a
     metadata = read_tensors_header(output)["__metadata__"]
     assert metadata["xmir.schema"] == "xmir.checkpoint/1"
     spec = json.loads(metadata["xmir.model"])
-    assert (spec["architecture"], spec["weights"], spec["head"]) == (tiny_arch, str(output), 8)
+    assert (spec["architecture"], spec["weights"], spec["head"]) == (tiny_arch, "self", 8)
     assert spec["preprocessing"]["input_size"] == 24
     training = json.loads(metadata["xmir.training"])
     assert training["asked"]["start"]["weights"] == "random:0"
@@ -136,6 +136,7 @@ def test_the_checkpoint_says_how_to_load_it_and_what_made_it(train, data, tiny_a
     assert [epoch["epoch"] for epoch in training["epochs"]] == [1, 2]
     embedder = load_embedder(resolve_model(ModelChoice(model=str(output))), "cpu")
     assert embedder.spec.weights_sha256 == spec["weights_sha256"]
+    assert embedder.spec.weights == str(output.resolve())
     assert embedder.dim == 8
 
 
@@ -148,6 +149,17 @@ def test_training_changes_every_tensor_of_the_network(train, data, tiny_arch):
     assert after.keys() == before.network.state_dict().keys()
     for name, tensor in before.network.state_dict().items():
         assert not torch.equal(tensor, after[name]), name
+
+
+def test_the_name_of_the_output_is_not_in_it(train, data):
+    train()
+    output = data.parent / "out.safetensors"
+    first = output.read_bytes()
+    (data.parent / "elsewhere").mkdir()
+    other = data.parent / "elsewhere" / "other.safetensors"
+    train("-o", other)
+    assert other.read_bytes() == first
+    assert str(data.parent).encode() not in first
 
 
 def test_the_same_command_gives_the_same_bytes(train, data):

@@ -8,6 +8,7 @@ xmir's own safetensors with the ModelSpec in its header.
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -36,7 +37,10 @@ def hash_weights(network: nn.Module) -> str:
 
 
 def read_recorded_spec(path: str) -> ModelSpec | None:
-    """The ModelSpec in the header of one of xmir's own checkpoints, None for a foreign file."""
+    """The ModelSpec in the header of one of xmir's own checkpoints, None for a foreign file.
+
+    Its weights are the file, wherever that lies now.
+    """
     file = Path(path)
     if not file.is_file():
         raise ModelError(f"{path}: no such checkpoint")
@@ -49,7 +53,7 @@ def read_recorded_spec(path: str) -> ModelSpec | None:
         data: object = parse_json(str(metadata["xmir.model"]))
     except ValueError:
         raise ModelError(f"{path}: damaged checkpoint: its description is no JSON") from None
-    return ModelSpec.from_json(data, path)
+    return replace(ModelSpec.from_json(data, path), weights=str(file.resolve()))
 
 
 def fill(network: Network, names: tuple[tuple[str, str], ...], path: str) -> list[str]:

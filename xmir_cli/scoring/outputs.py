@@ -12,7 +12,7 @@ from xmir_cli.scoring.pairs import Scored
 from xmir_cli.scoring.tasks import Task
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.atomic import atomic_file
-from xmir_cli.store.hashes import safe_name
+from xmir_cli.store.hashes import safe_name, sha256_file
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.causal import CausalRecord
 
@@ -76,15 +76,14 @@ def _rounded(value: float) -> float:
 def save_curves(task: Task, scored: Scored, folder: Path, identities: tuple[str, str]) -> Record:
     """Write NAME.npy [3, T + 1] (fractions, insertion, deletion) and the plot NAME.png.
 
-    The name carries a hash of what made the curves, so that another run writes the same files.
+    The name carries a hash of what made the curves, so that another run writes the same files,
+    wherever the images and maps lie.
     Returns their paths under the keys `curves` and `curves_plot`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     insertion, deletion = scored.causal.insertion, scored.causal.deletion
-    query, retrieved = identities
-    images = {"query_identity": query, "retrieved_identity": retrieved}
-    record = {**task.record, "schema": CausalRecord.NAME, **images}
-    made_of = json.dumps([record, scored.parameters], sort_keys=True)
+    about = [*identities, task.view.explains, task.method, sha256_file(Path(task.saliency))]
+    made_of = json.dumps([about, scored.parameters], sort_keys=True)
     digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
     name = f"{safe_name(Path(task.saliency).stem)}-{digest}"
     array, plot = folder / f"{name}.npy", folder / f"{name}.png"

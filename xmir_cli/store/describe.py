@@ -18,6 +18,7 @@ from xmir_cli.store.embeddings import read_embeddings
 from xmir_cli.store.features import FEATURE_COLUMN
 from xmir_cli.store.manifest import is_manifest, read_table
 from xmir_cli.store.regular import DESCRIPTION_LIMIT, open_regular, read_regular
+from xmir_cli.store.runs import OWN
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.strict import parse_json
 
@@ -129,6 +130,9 @@ def _tensors(path: Path) -> Record:
     for name in ("model", "training"):
         if f"xmir.{name}" in metadata:
             record[name] = _object(path, metadata[f"xmir.{name}"].encode())
+    model = record.get("model")
+    if isinstance(model, dict) and model.get("weights") == OWN:
+        record["model"] = {**model, "weights": str(path.resolve())}
     return record
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STATE = "xmir.training/1"
 CHECKPOINT = "xmir.checkpoint/1"
+OWN = "self"  # where the weights of a checkpoint's network lie: equal runs make equal files
 _TRAINING = "xmir.training"
 
 

@@ -42,7 +42,9 @@ def run(asked: Montage) -> Records:
     header = ["query", *titles * width][:width] if titles else []
     picture = montage(rows, header, [layer for layer in layers if layer.largest], asked.side)
     with atomic_file(output) as file:
-        picture.save(file, format=output.suffix[1:].upper())
+        # else a PDF holds the name of a temporary file, and the time
+        own = {"title": None, "creationDate": None, "modDate": None}
+        picture.save(file, format=output.suffix[1:].upper(), **own)
     queries = "1 query" if len(rows) == 1 else f"{len(rows)} queries"
     console.note(f"{output}: {queries}, {picture.width} x {picture.height} pixels")
     yield from ()

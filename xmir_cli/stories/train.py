@@ -17,6 +17,7 @@ from xmir_cli.pictures.items import list_items
 from xmir_cli.pictures.view import resize_picture
 from xmir_cli.store.outputs import receipt, refuse_input
 from xmir_cli.store.runs import (
+    OWN,
     Run,
     check_finished,
     continue_state,
@@ -165,10 +166,6 @@ def _fit(trainer: Trainer, division: Division, output: Path, run: Run) -> Iterat
         if run.epochs or run.begun:  # else the state that may be there is another run's
             console.note(f"interrupted; what is done is kept in {state}: continue with --resume")
         raise
-    spec = replace(
-        trainer.embedder.spec,
-        weights=str(output.absolute()),
-        weights_sha256=hash_weights(trainer.network),
-    )
+    spec = replace(trainer.embedder.spec, weights=OWN, weights_sha256=hash_weights(trainer.network))
     write_checkpoint(output, trainer.network.state_dict(), spec, run)
     state.unlink(missing_ok=True)
