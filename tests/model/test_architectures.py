@@ -6,8 +6,8 @@ from torch import nn
 
 from xmir_cli.errors import ModelError, UsageError
 from xmir_cli.model.architectures import build_architecture, trust
+from xmir_cli.model.matching import match
 from xmir_cli.model.network import Network
-from xmir_cli.model.weights import _place
 
 # one of each family, at the smallest size that leaves more than one cell
 SIZES = {
@@ -38,7 +38,7 @@ def library_and_ours(name: str, size: int) -> tuple[nn.Module, Network]:
             nn.init.uniform_(module.bias, -0.5, 0.5)
     architecture = build_architecture(name, size)
     ours = Network(architecture, None).eval()
-    placed, _ = _place(library.state_dict(), ours, architecture.names)
+    placed = match(library.state_dict(), ours, architecture, name).placed
     ours.load_state_dict({**ours.state_dict(), **placed})
     assert {key for key in ours.state_dict() if "num_batches" not in key} <= set(placed)
     return library, ours
@@ -90,9 +90,9 @@ def test_timm_networks_equal_timms_own_embedding(name):
     size = 224 if "224" in name else 64
     architecture = build_architecture(f"timm:{name}", size)
     ours = Network(architecture, None).eval()
-    placed, dropped = _place(library.state_dict(), ours, architecture.names)
-    assert not dropped
-    ours.load_state_dict(placed)
+    matched = match(library.state_dict(), ours, architecture, name)
+    assert not matched.notes
+    ours.load_state_dict(matched.placed)
     images = torch.randn(1, 3, size, size)
     with torch.no_grad():
         assert ours.features(images).shape[2] == ours.features(images).shape[3]

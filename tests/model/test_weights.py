@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from xmir_cli.errors import ModelError
+from xmir_cli.model.architectures import build_architecture
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, load_network, resolve_model
 from xmir_cli.model.weights import fill, hash_weights
@@ -189,4 +190,7 @@ def test_a_timm_safetensors_loads_by_timms_names(tmp_path):
         network.features.state_dict()["model.layer4.0.conv1.weight"],
         library.state_dict()["layer4.0.conv1.weight"],
     )
-    assert fill(network, (("", "features.model."),), str(tmp_path / "timm.safetensors"))
+    architecture = build_architecture("timm:resnet10t")
+    assert fill(network, architecture, str(tmp_path / "timm.safetensors")) == [
+        "2 tensors without a place here dropped (fc.bias, fc.weight)"
+    ]

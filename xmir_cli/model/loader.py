@@ -209,9 +209,9 @@ def load_network(spec: ModelSpec) -> Network:
 def _fill(network: Network, architecture: Architecture, spec: ModelSpec) -> None:
     if spec.weights == "imagenet":
         state = source_of(spec.architecture).pretrained(spec.architecture)
-        fill_with(network, architecture.names, state, spec.architecture)
+        fill_with(network, architecture, state, spec.architecture)
         return
-    for line in fill(network, architecture.names, spec.weights):
+    for line in fill(network, architecture, spec.weights):
         console.note(f"{spec.weights}: {line}")
 
 

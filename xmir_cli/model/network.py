@@ -1,6 +1,6 @@
 """What every architecture becomes: features, then head."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import AveragePool, Head, OpaqueHead
 from xmir_cli.wire.model import Preprocessing
+
+Adapt = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class Architecture:
     head: OpaqueHead | None = None
     # prefixes of a library checkpoint's tensor names and where they lie in Network
     names: tuple[tuple[str, str], ...] = (("", "features."),)
+    # prefixes of those of its classifiers, which have no place here
+    classifiers: tuple[str, ...] = ()
+    # the library's own way from a checkpoint's tensors, by its names, to this network's
+    adapt: Adapt | None = None
 
 
 class Network(nn.Module):

@@ -4,7 +4,7 @@ import io
 import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -12,9 +12,11 @@ from torch import Tensor
 
 from xmir_cli.errors import ModelError
 
+_DEEPEST = 8  # tables in tables
+
 
 def read_torch(file: Path) -> dict[str, Tensor]:
-    """The tensors of a .pt or .pth file; raises ModelError when it is damaged or holds others."""
+    """The tensors of a .pt or .pth file; raises ModelError when it is damaged or holds none."""
     try:
         data = file.read_bytes()
         _check_archive(data, file)
@@ -50,15 +52,23 @@ def _check_archive(data: bytes, file: Path) -> None:
 
 
 def _tensors(value: object, file: Path) -> dict[str, Tensor]:
-    for wrapper in ("state_dict", "state-dict", "model_state_dict", "model"):
-        if isinstance(value, Mapping) and isinstance(value.get(wrapper), Mapping):
-            value = value[wrapper]
+    """All tensors by dotted names, in which wrappers such as `state_dict` are the first words."""
     if not isinstance(value, Mapping):
         raise ModelError(f"{file}: expected a table of tensors, found {type(value).__name__}")
-    tensors = {str(key): part for key, part in value.items() if isinstance(part, Tensor)}
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in _walk(value, "", _DEEPEST):
+        if name in tensors:
+            raise ModelError(f"{file}: two tensors in it have the name {name}")
+        tensors[name] = tensor
     if not tensors:
-        raise ModelError(f"{file}: no tensors in it")
-    for name, tensor in tensors.items():
-        if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
-            raise ModelError(f"{file}: {name}: expected plain real numbers")
+        held = ", ".join(map(str, list(value)[:3])) or "nothing"
+        raise ModelError(f"{file}: no tensors in it; it holds {held}")
     return tensors
+
+
+def _walk(value: object, name: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, Mapping) and depth:
+        for key, part in value.items():
+            yield from _walk(part, f"{name}.{key}" if name else str(key), depth - 1)

@@ -7,7 +7,7 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.head import OpaqueHead
 from xmir_cli.model.network import Architecture, download_failed, triple
 from xmir_cli.model.sources import near_architectures
@@ -48,14 +48,21 @@ def _densenet(name: str, input_size: int | None) -> Architecture:
     model = _library_model(name)
     # torchvision applies the last ReLU in forward(), outside .features
     features = _sequence({"features": _child(model, "features"), "relu": nn.ReLU()})
-    return Architecture(features, _width(model, "classifier"), _preprocessing(name))
+    return Architecture(
+        features,
+        _width(model, "classifier"),
+        _preprocessing(name),
+        classifiers=("classifier.",),
+    )
 
 
 def _resnet(name: str, input_size: int | None) -> Architecture:
     del input_size
     model = _library_model(name)
     kept = {key: part for key, part in model.named_children() if key not in {"avgpool", "fc"}}
-    return Architecture(_sequence(kept), _width(model, "fc"), _preprocessing(name))
+    return Architecture(
+        _sequence(kept), _width(model, "fc"), _preprocessing(name), classifiers=("fc.",)
+    )
 
 
 def _convolutions(name: str, input_size: int | None) -> Architecture:
@@ -63,7 +70,12 @@ def _convolutions(name: str, input_size: int | None) -> Architecture:
     del input_size
     model = _library_model(name)
     features = _sequence({"features": _child(model, "features")})
-    return Architecture(features, _width(model, "classifier"), _preprocessing(name))
+    return Architecture(
+        features,
+        _width(model, "classifier"),
+        _preprocessing(name),
+        classifiers=("classifier.",),
+    )
 
 
 def _convnext(name: str, input_size: int | None) -> Architecture:
@@ -80,13 +92,20 @@ def _convnext(name: str, input_size: int | None) -> Architecture:
         _preprocessing(name),
         after=(norm,),
         names=(("classifier.0.", "head.after.0."), ("", "features.")),
+        classifiers=("classifier.2.",),
     )
 
 
 def _vit(name: str, input_size: int | None) -> Architecture:
     preprocessing = _preprocessing(name)
     size = preprocessing.input_size if input_size is None else input_size
-    model = _library_model(name, {"image_size": size})
+    try:
+        model = _library_model(name, {"image_size": size})
+    except AssertionError:
+        patch = name.rpartition("_")[2]
+        raise SettingError(
+            "input_size", f"expected a multiple of {name}'s patches, {patch}, found {size}"
+        ) from None
     encoder = _child(model, "encoder")
     layers = list(_child(encoder, "layers").children())
     last = len(layers) - 1
@@ -99,7 +118,24 @@ def _vit(name: str, input_size: int | None) -> Architecture:
         ("encoder.pos_embedding", "features.positions"),
         ("", "features."),
     )
-    return Architecture(features, _width(model, "heads"), preprocessing, head=head, names=names)
+
+    def adapt(state: dict[str, Tensor]) -> Mapping[str, Tensor]:
+        """Positions of another input size, resampled."""
+        from torchvision.models.vision_transformer import interpolate_embeddings
+
+        patch = features.get_parameter("conv_proj.weight").shape[-1]  # pixels
+        found: Mapping[str, Tensor] = interpolate_embeddings(size, patch, OrderedDict(state))
+        return found
+
+    return Architecture(
+        features,
+        _width(model, "heads"),
+        preprocessing,
+        head=head,
+        names=names,
+        classifiers=("heads.",),
+        adapt=adapt,
+    )
 
 
 class _ViTFeatures(nn.Module):
