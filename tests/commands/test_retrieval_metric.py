@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xmir_cli.store.embeddings import Embeddings, write_embeddings
+from xmir_cli.store.embeddings import Embeddings, read_embeddings, write_embeddings
 from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
@@ -356,3 +356,22 @@ def test_exclude_same_says_where_nobody_has_a_value(xmir, patients, said):
     result = xmir("retrieval-metric", "q.parquet", *asked)
     if not any(patients):
         assert "no image of the gallery has a patient" in result.stderr
+
+
+def test_rows_without_a_direction_are_left_out_by_name(xmir):
+    _write("e.parquet", [0, 0.1, 0.2, 0.3, 0.4], ["a", "a", "b", "b", "b"])
+    whole = xmir("retrieval-metric", "e.parquet", "--k", "1").records()[0]
+    embeddings = read_embeddings("e.parquet")
+    vectors = np.concatenate([embeddings.vectors, np.zeros((1, 2), dtype=np.float32)])
+    items = pa.concat_tables([embeddings.items, embeddings.items.slice(0, 1)])
+    ids = pa.array([f"i{row}" for row in range(6)])
+    items = items.set_column(0, "id", ids)
+    write_embeddings(Path("zero.parquet"), Embeddings(items, vectors, MODEL))
+    result = xmir("retrieval-metric", "zero.parquet", "--k", "1")
+    assert result.code == 3
+    assert result.stderr == (
+        "xmir: warning: skipped i5: bad-vector: row 5 is zero, NaN or infinite\n"
+        "xmir: note: 5 scored, 1 skipped (1 bad-vector)\n"
+    )
+    record = result.records()[0]
+    assert (record["map"], record["gallery_size"]) == (whole["map"], 5)

@@ -427,6 +427,17 @@ def test_a_set_of_labels_trains_as_a_class_of_its_own_and_this_is_said(train, da
     assert "8 images have several labels; here each set of them is a class" in train().stderr
 
 
+def test_validation_pictures_that_are_all_alike_are_warned_of(train, data):
+    pictures = sorted(data.parent.glob("*-val-*.png"))
+    for picture in pictures[1:]:
+        picture.write_bytes(pictures[0].read_bytes())
+    result = train("--epochs", "1")
+    [epoch, _] = result.records()
+    assert list(epoch) == [*KEYS[:7], "tied_pairs", *KEYS[7:]]
+    assert (epoch["tied_pairs"], epoch["p_at_1"]) == (1, pytest.approx(5 / 11))
+    assert "warning: epoch 1: 100.0% of the pairs of a relevant validation image" in result.stderr
+
+
 def test_without_val_the_test_split_validates_and_this_is_said(train, data):
     write_table(data, [row for row in rows_of(data) if row[2] != "val"])
     result = train()

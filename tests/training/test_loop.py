@@ -173,6 +173,27 @@ def test_validation_without_rows_or_without_matches_has_no_numbers(feed, example
     assert validate(feed, examples[:2]) == {"map": None, "p_at_1": None, "p_at_5": None}
 
 
+def test_validation_of_a_network_that_tells_nothing_apart_says_so(feed, examples):
+    for parameter in feed.embedder.network.head.parameters():
+        parameter.data.zero_()
+    found = validate(feed, examples)
+    assert found["tied_pairs"] == 1
+    assert found["p_at_1"] == pytest.approx(9 / 19)  # ten of each class, any of 19 the first
+    assert found["p_at_5"] == pytest.approx(9 / 19)
+
+
+def test_validation_with_embeddings_that_are_no_numbers_is_refused(feed, examples):
+    for parameter in feed.embedder.network.head.parameters():
+        parameter.data.fill_(float("nan"))
+    with pytest.raises(ModelError, match=r"^0\.png: its embedding is NaN or infinite$"):
+        validate(feed, examples)
+
+
+def test_several_labels_validate_as_sets(feed, examples):
+    both = [replace(example, label=f"{example.label}|x") for example in examples]
+    assert validate(feed, both)["map"] == 1
+
+
 def test_plain_batches_are_the_views_of_the_evaluation(feed, examples):
     batches = list(feed.load_plain(examples[:5], 2))
     assert [len(batch) for batch in batches] == [2, 2, 1]

@@ -1,6 +1,7 @@
 """Unit vectors, whoever searches them: which rows can be used, and how similar two are."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xmir_cli.arrays import Booleans, Floats
-from xmir_cli.errors import DataError
+from xmir_cli.causes import Cause
+from xmir_cli.errors import DataError, ItemError
 from xmir_cli.store.embedding_table import Embeddings
 
 Vectors = NDArray[np.float32]
@@ -38,8 +40,8 @@ def products(vectors: Vectors, query: Vectors) -> Floats:
     return np.asarray((vectors * query.astype(np.float64)).sum(axis=1))
 
 
-def keep_usable(embeddings: Embeddings) -> tuple[Embeddings, list[int]]:
-    """The rows that can be searched, at length 1, and those left out (zero, NaN or infinite).
+def keep_usable(embeddings: Embeddings, leave_out: Callable[[str, ItemError], None]) -> Embeddings:
+    """The rows that can be searched, at length 1; `leave_out` is told of those that cannot.
 
     Raises:
         DataError: Two rows have the same id, or no row is left.
@@ -52,8 +54,10 @@ def keep_usable(embeddings: Embeddings) -> tuple[Embeddings, list[int]]:
     if not fine.any():
         raise DataError(f"no usable rows among {len(fine)}; nothing was written")
     if fine.all():
-        return replace(embeddings, vectors=vectors), []
+        return replace(embeddings, vectors=vectors)
+    for row in np.flatnonzero(~fine).tolist():
+        error = ItemError(Cause.BAD_VECTOR, f"row {row} is zero, NaN or infinite")
+        leave_out(str(names[row]), error)
     items = embeddings.items.filter(pa.array(fine))
     maps = embeddings.features and embeddings.features.only(fine)
-    kept = replace(embeddings, items=items, vectors=vectors[fine], features=maps)
-    return kept, np.flatnonzero(~fine).tolist()
+    return replace(embeddings, items=items, vectors=vectors[fine], features=maps)

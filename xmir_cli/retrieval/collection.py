@@ -1,14 +1,14 @@
 """Embedded images as a set to be scored: read from embeddings or an index, narrowed, compared."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from xmir_cli.arrays import Booleans, Integers
-from xmir_cli.errors import DataError
+from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gallery.engines import is_index, open_gallery
 from xmir_cli.gallery.vectors import keep_usable
 from xmir_cli.labels import parse_labels
@@ -18,13 +18,13 @@ from xmir_cli.store.embeddings import Embeddings, read_embeddings
 from xmir_cli.store.where import Condition
 
 
-def read_collection(source: str) -> Embeddings:
-    """The usable rows of embeddings or of an index, as unit vectors."""
+def read_collection(source: str, leave_out: Callable[[str, ItemError], None]) -> Embeddings:
+    """The usable rows of embeddings or of an index, as unit vectors; the others are left out."""
     if is_index(source):
         gallery = open_gallery(source)
         (everything,) = gallery.iterate(len(gallery))
         return Embeddings(everything.columns, everything.vectors, gallery.model)
-    return keep_usable(read_embeddings(source))[0]
+    return keep_usable(read_embeddings(source), leave_out)
 
 
 def select_rows(images: Embeddings, where: Sequence[Condition]) -> Embeddings:

@@ -1,10 +1,8 @@
 """Build a searchable index of embeddings."""
 
 from xmir_cli import console
-from xmir_cli.causes import Cause
 from xmir_cli.commands.index import Index
 from xmir_cli.console import Records, Skips
-from xmir_cli.errors import ItemError
 from xmir_cli.gallery.engines import build_index
 from xmir_cli.gallery.protocol import GraphSettings
 from xmir_cli.gallery.vectors import keep_usable
@@ -17,12 +15,8 @@ __all__ = ["Index", "run"]
 def run(asked: Index) -> Records:
     """One `xmir.artifact/1` record, the receipt of the folder."""
     embeddings = read_embeddings(asked.source, allow_nan=True)
-    names = embeddings.items["id"].to_pylist()
-    embeddings, left_out = keep_usable(embeddings)
     skips = Skips()
-    for row in left_out:
-        error = ItemError(Cause.BAD_VECTOR, f"row {row} is zero, NaN or infinite")
-        skips.add(str(names[row]), error)
+    embeddings = keep_usable(embeddings, skips.add)
     settings = GraphSettings(asked.m, asked.ef_construction, asked.ef, asked.seed)
     kind = None if asked.kind == "auto" else asked.kind
     made = build_index(str(asked.output), embeddings, kind, settings)

@@ -1,10 +1,11 @@
 """Score rankings by labels: mAP, P@K, MRR and more."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from xmir_cli import console
 from xmir_cli.commands.retrieval_metric import RetrievalMetric
-from xmir_cli.console import Ending, Records
+from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, SettingError
 from xmir_cli.gates import check
 from xmir_cli.labels import LabelSets
@@ -33,9 +34,10 @@ _DEFAULT_CUTOFFS = (1, 5, 10)
 
 def run(asked: RetrievalMetric) -> Records:
     """One `xmir.retrieval-metric/1` record."""
-    everything = read_collection(asked.source)
+    skips = Skips()
+    everything = read_collection(asked.source, skips.add)
     chosen = select_rows(everything, parse_where(asked.where))
-    searched = _searched(asked, everything, chosen)
+    searched = _searched(asked, everything, chosen, skips)
     _refuse_other_model(chosen, searched)
     queries, items = with_label(chosen), with_label(searched)
     for images in (queries, items) if asked.exclude_same else ():
@@ -66,9 +68,11 @@ def run(asked: RetrievalMetric) -> Records:
         warn_of_ties(scores),
         warn_of_nobody(group, asking.groups, asked_about.groups) if excluded else None,
     ]
-    ending = Ending(
+    ending = skips.finish(int(scores.scored.sum()), "scored")
+    ending = replace(
+        ending,
         warnings=tuple(doubt for doubt in doubts if doubt),
-        notes=_notes(scores, asked_about.labels),
+        notes=(*ending.notes, *_notes(scores, asked_about.labels)),
     )
     return ending.judged(check(asked.gates, flat(record)))
 
@@ -82,9 +86,11 @@ def _notes(scores: Scores, labels: Sequence[str]) -> tuple[str, ...]:
     return (f"{told}: any ranking has the same numbers",)
 
 
-def _searched(asked: RetrievalMetric, everything: Embeddings, chosen: Embeddings) -> Embeddings:
+def _searched(
+    asked: RetrievalMetric, everything: Embeddings, chosen: Embeddings, skips: Skips
+) -> Embeddings:
     if asked.gallery is not None:
-        return read_collection(asked.gallery)
+        return read_collection(asked.gallery, skips.add)
     return chosen if asked.is_loo else everything
 
 

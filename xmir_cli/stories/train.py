@@ -150,6 +150,15 @@ def _begun(trainer: Trainer, division: Division, output: Path, resume: bool) -> 
     return run
 
 
+def _warn_of_ties(record: Record) -> None:
+    tied = record.get("tied_pairs")
+    if isinstance(tied, float):
+        console.warning(
+            f"epoch {record['epoch']}: {tied:.1%} of the pairs of a relevant validation image and "
+            "another are equally similar to the query; the network hardly tells images apart"
+        )
+
+
 def _fit(trainer: Trainer, division: Division, output: Path, run: Run) -> Iterator[Record]:
     """Train what is left of the run; its state is on the disk before its record is printed."""
     state = state_path(output)
@@ -158,6 +167,7 @@ def _fit(trainer: Trainer, division: Division, output: Path, run: Run) -> Iterat
         for record in epochs:
             run = Run(run.asked, (*run.epochs, keep_lasting(record)))
             write_state(state, take(trainer.network, trainer.optimizer), run)
+            _warn_of_ties(record)
             yield record
     except KeyboardInterrupt:
         if trainer.number == len(run.epochs) + 1 and trainer.steps and not trainer.torn:

@@ -26,5 +26,11 @@ class EpochRecord:
     map: float | None = key(NUMBER, "mAP of the validation rows; null without any")
     p_at_1: float | None = key(NUMBER, "precision at 1 of the validation rows; null without any")
     p_at_5: float | None = key(NUMBER, "precision at 5 of the validation rows; null without any")
+    tied_pairs: float | None = key(
+        NUMBER,
+        "share of the pairs of a relevant validation image and another that are equally similar "
+        "to the query; the numbers are means over the orders of such ties",
+        when="more than 1 %",
+    )
     seconds: float | None = key(NUMBER, "time of the epoch with its validation")
     images_per_second: float | None = key(NUMBER, "training images a second")
