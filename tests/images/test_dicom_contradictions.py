@@ -233,3 +233,29 @@ def test_what_nothing_decodes_is_named(dicom, syntax, stream, expected):
         code[6] |= 0x80  # an extension of part 2
         stream = bytes(code)
     assert reason(dicom(DEEP8, syntax, stream)).startswith(f"no-decoder: {expected}")
+
+
+def test_bits_of_the_codestream_are_those_of_the_tags(dicom):
+    data = dicom(RAMP, J2K_SYNTAX, coded(DEEP8))
+    values, done = shown(data)
+    assert np.array_equal(values, DEEP8)
+    assert done == ("8 bits by its JPEG 2000",)
+    window = dicom(RAMP, J2K_SYNTAX, coded(DEEP8), WindowCenter=2000, WindowWidth=4000)
+    assert reason(window) == "contradictory: a window for more than the 8 bits in its pixels"
+    narrow = dicom(RAMP, J2K_SYNTAX, coded(RAMP), BitsStored=8)
+    expected = "contradictory: 8 bits in the tags, and values beyond in its pixels"
+    assert reason(narrow) == expected
+
+
+@pytest.mark.parametrize("frames", [0, -1])
+def test_no_frames_are_one(dicom, frames):
+    values, done = shown(dicom(RAMP, NumberOfFrames=frames))
+    assert np.allclose(values, GREY, atol=0.01)
+    assert done[0] == "NumberOfFrames taken as 1"
+
+
+def test_one_photometric_interpretation_may_be_said_twice(dicom):
+    twice = dicom(RAMP, PhotometricInterpretation=["MONOCHROME2", "MONOCHROME2 "])
+    assert np.allclose(shown(twice)[0], GREY, atol=0.01)
+    both = dicom(RAMP, PhotometricInterpretation=["MONOCHROME1", "MONOCHROME2"])
+    assert reason(both).startswith("no-decoder")

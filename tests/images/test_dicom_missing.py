@@ -203,3 +203,47 @@ def test_empty_and_doubled_values_of_numbers_are_none_or_one(dicom):
 
 def test_nothing_of_the_file_is_quoted(dicom):
     assert "SMITH" not in reason(dicom(RAMP, PhotometricInterpretation="SMITH"))
+
+
+SEQUENCE, ITEM = b"\x08\0\x10\x11SQ\0\0" + b"\xff" * 4, b"\xfe\xff\0\xe0" + b"\xff" * 4
+ITEM_END, SEQUENCE_END = b"\xfe\xff\x0d\xe0" + bytes(4), b"\xfe\xff\xdd\xe0" + bytes(4)
+INNER = b"\x08\0\x50\x11UI\4\x001.2\0"
+
+
+@pytest.mark.parametrize(
+    "ends", [(ITEM_END, SEQUENCE_END), (ITEM_END,), (SEQUENCE_END,), (ITEM_END, ITEM, INNER), ()]
+)
+@pytest.mark.parametrize("before", [b"\x28\0\x02\0US", b"\xe0\x7f\x10\0"])
+def test_sequences_that_are_never_closed_end_where_they_must(dicom, ends, before):
+    data = dicom(RAMP)
+    place = data.index(before)
+    data = data[:place] + SEQUENCE + ITEM + INNER + b"".join(ends) + data[place:]
+    if not ends or ends[-1] == INNER:  # the tags of the pixels may be the item's
+        assert reason(data) == "missing-tag: SequenceDelimitationItem"
+    else:
+        assert np.allclose(shown(data)[0], GREY, atol=0.01)
+
+
+def test_a_table_in_a_sequence_without_its_end_is_used(dicom):
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", [4096, 0, 12])
+    item.add_new("LUTData", "OW", np.arange(4096)[::-1].astype("<u2").tobytes())
+    data = dicom(RAMP, VOILUTSequence=Sequence([item]))
+    place = data.index(b"\x28\0\x10\x30SQ") + 8
+    data = data[:place] + b"\xff" * 4 + data[place + 4 :]
+    values, done = shown(data)
+    assert np.allclose(values, 255 - GREY, atol=0.01)
+    assert done == ("VOI table",)
+
+
+def test_a_directory_names_what_to_give(dicom):
+    data = dicom(RAMP, drop=["PixelData"])
+    assert reason(data) == "no-pixels: a DICOM file without an image"
+    old = b"UI\x1a\x001.2.840.10008.5.1.4.1.1.7\0"
+    assert old in data
+    # the length of the group is not believed either
+    data = data.replace(old, b"UI\x14\x001.2.840.10008.1.3.10")
+    assert reason(data) == "no-pixels: a DICOMDIR only lists images; name its folder"

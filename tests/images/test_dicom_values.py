@@ -273,3 +273,26 @@ def test_palettes_are_read_whatever_bits_they_declare(dicom, scale, kind, bits):
     del tags["RedPaletteColorLookupTableData"]
     expected = "missing-tag: RedPaletteColorLookupTableData"
     assert reason(dicom(indices, **tags)) == expected
+
+
+def groups(**tags: object) -> Sequence:
+    window, group = Dataset(), Dataset()
+    for keyword, value in tags.items():
+        setattr(window, keyword, value)
+    group.FrameVOILUTSequence = [window]
+    return Sequence([group])
+
+
+def test_a_frame_whose_window_cannot_be_used_takes_that_of_all_frames_or_of_the_file(dicom):
+    own = groups(WindowCenter=40, WindowWidth=0)
+    shared = groups(WindowCenter=[40, 2000], WindowWidth=[0, 1000])
+    expected = linear(RAMP.astype(float), 2000, 1000)
+    values, done = shown(
+        dicom(RAMP, PerFrameFunctionalGroupsSequence=own, SharedFunctionalGroupsSequence=shared)
+    )
+    assert np.allclose(values, expected, atol=0.01)
+    assert done == ("window 2000,1000 (3 of 3)",)
+    window = {"WindowCenter": 2000, "WindowWidth": 1000}
+    values, done = shown(dicom(RAMP, PerFrameFunctionalGroupsSequence=own, **window))
+    assert np.allclose(values, expected, atol=0.01)
+    assert done == ("window 2000,1000 (2 of 2)",)

@@ -28,3 +28,20 @@ def test_a_format_is_one_row(monkeypatch: pytest.MonkeyPatch):
     assert decode_bytes(b"dot").width == 1
     with pytest.raises(ItemError, match=r"expected DICOM, PNG, JPEG, TIFF or DOT"):
         decode_bytes(b"hello")
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"\0\0\0\x0cjP  \r\n", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51\0\x29", "JPEG 2000"),
+        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+        (b"RIFF\x0a\0\n\0WEBPVP8 ", "WebP"),
+        (b"\0\0\0\x20ftypavif", "AVIF"),
+        (b"\0\0\0\x20ftypheic", "HEIF"),
+    ],
+)
+def test_pictures_that_nothing_here_decodes_are_named(start, name):
+    with pytest.raises(ItemError) as caught:
+        decode_bytes(start + bytes(100))
+    assert caught.value.reason == f"no-decoder: {name}"

@@ -83,7 +83,7 @@ def _keyword(dataset: "FileDataset") -> str:
 
 
 def _frames(dataset: "FileDataset") -> int:
-    return read_whole(dataset, "NumberOfFrames") or 1
+    return max(read_whole(dataset, "NumberOfFrames") or 1, 1)
 
 
 def _check_tags(dataset: "FileDataset", pixel_limit: int) -> None:

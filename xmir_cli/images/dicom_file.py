@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.dicom_frames import DELIMITER
+from xmir_cli.images.dicom_sequences import close_sequences
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -24,6 +25,7 @@ _INFLATED_LIMIT = 512 << 20  # bytes, as for whole files
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 # the element of pixel data whose length is not said, in explicit or implicit VR
 _OPEN_PIXELS = re.compile(rb"\xe0\x7f\x10\0(O[BW]\0\0)?\xff{4}\xfe\xff\0\xe0")
+_PIXEL_TAG = b"\xe0\x7f\x10\0"
 _PIXEL_TAGS = [
     "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -86,18 +88,26 @@ def open_dicom(data: bytes, with_patient: bool) -> "FileDataset":
     tags = _PIXEL_TAGS + _CARRIED_TAGS + (["PatientID"] if with_patient else [])
     plain = _inflate(data)
     dataset = _parse(plain, tags)
-    if not any(keyword in dataset for keyword in PIXELS) and _OPEN_PIXELS.search(plain):
-        dataset = _parse(plain + DELIMITER, tags)  # pydicom drops an element without its end
+    if not _has_pixels(dataset) and _PIXEL_TAG in plain:
+        # pydicom stops at a sequence without its end, or drops pixels without theirs
+        ended = close_sequences(plain, _PREAMBLE)
+        dataset = _parse(ended + DELIMITER if _OPEN_PIXELS.search(ended) else ended, tags)
+    if dataset is None:
+        raise ItemError(Cause.CORRUPT, "damaged DICOM file")
     return dataset
 
 
-def _parse(data: bytes, tags: list[str]) -> "FileDataset":
+def _has_pixels(dataset: "FileDataset | None") -> bool:
+    return dataset is not None and any(keyword in dataset for keyword in PIXELS)
+
+
+def _parse(data: bytes, tags: list[str]) -> "FileDataset | None":
     import pydicom  # noqa: PLC0415 # an extra
 
     try:
         return pydicom.dcmread(io.BytesIO(data), specific_tags=list(tags))
     except Exception:  # noqa: BLE001 # RecursionError, MemoryError, struct.error and pydicom's own
-        raise ItemError(Cause.CORRUPT, "damaged DICOM file") from None
+        return None
 
 
 def _silence() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
-from xmir_cli.images.dicom_layout import Layout
+from xmir_cli.images.dicom_layout import Layout, contradiction
 from xmir_cli.images.dicom_lut import read_table
 from xmir_cli.images.dicom_numbers import read_one
 from xmir_cli.images.dicom_voi import apply_voi, of_frame
@@ -84,6 +84,10 @@ def _apply(
     if window == "auto" or (shallow and window.startswith("bits:")):
         shown, done = apply_voi(dataset, values, stored.index)
         if shown is not None:
+            if layout.narrow and shallow:  # the window is for the bits of the tags
+                raise contradiction(
+                    f"a window for more than the {layout.stored} bits in its pixels"
+                )
             return shown, done
         table = dataset.get("ModalityLUTSequence")
         if shallow and values.dtype.kind == "u" and not table:

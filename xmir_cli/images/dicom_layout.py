@@ -66,8 +66,11 @@ class Layout:
 
 def photometric_of(dataset: "FileDataset", stream: Codestream | None) -> tuple[str, str]:
     """How values are to be understood, and a word where it is assumed; raises ItemError."""
-    value = dataset.get("PhotometricInterpretation")
-    text = str(value or "").strip(" \0").upper()
+    value = dataset.get("PhotometricInterpretation") or ""
+    texts = {
+        str(each).strip(" \0").upper() for each in ([value] if isinstance(value, str) else value)
+    }
+    text = " ".join(texts)  # one, perhaps said twice
     if text in MONOCHROME or text in COLORS or text == "PALETTE COLOR":
         return text, ""
     if text:
@@ -104,12 +107,12 @@ def layout_of(
         found = f"{stream.width} x {stream.height} in its {stream.kind}"
         raise contradiction(f"{columns} x {rows} pixels in the tags, {found}")
     planar = 0 if encapsulated else _planar(told, photometric, samples)
-    frames = told["NumberOfFrames"] or 1
+    frames = max(told["NumberOfFrames"] or 1, 1)
     known = {"Rows": rows, "Columns": columns, "SamplesPerPixel": samples}
     if "NumberOfFrames" in dataset:
         known["NumberOfFrames"] = frames
     done = [assumed] if assumed else []
-    done += [f"{name} taken as {known[name]}" for name in known if told[name] is None]
+    done += [f"{name} taken as {known[name]}" for name in known if told[name] != known[name]]
     layout = Layout(
         keyword, rows, columns, frames, photometric, samples, planar, 0, 0, 0, None, tuple(done)
     )

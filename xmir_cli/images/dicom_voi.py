@@ -54,12 +54,8 @@ def apply_voi(
 
 def of_frame(dataset: "FileDataset", index: int, sequence: str, keyword: str) -> "Dataset":
     """The data set that tells `keyword` for this frame: of its own groups, the shared, the file."""
-    for item in _groups(dataset, index):
-        inner = item.get(sequence)
-        if inner and read_numbers(inner[0], keyword):
-            found: Dataset = inner[0]
-            return found
-    return dataset
+    items = _items(dataset, index, sequence)
+    return next((item for item in items if read_numbers(item, keyword)), dataset)
 
 
 def _which(number: int, count: int) -> str:
@@ -75,7 +71,10 @@ def _table(item: "Dataset", dataset: "FileDataset") -> Table | None:
 
 def _windows(dataset: "FileDataset", index: int) -> list[Voi | None]:
     """Every window of a frame, None for one that cannot be used."""
-    item = of_frame(dataset, index, "FrameVOILUTSequence", "WindowCenter")
+    return [voi for item in _items(dataset, index, "FrameVOILUTSequence") for voi in _read(item)]
+
+
+def _read(item: "Dataset") -> list[Voi | None]:
     centers, widths = read_numbers(item, "WindowCenter"), read_numbers(item, "WindowWidth")
     text = str(item.get("VOILUTFunction") or "").strip().upper().replace(" ", "_")
     function = _FUNCTIONS.get(text)
@@ -90,8 +89,9 @@ def _windows(dataset: "FileDataset", index: int) -> list[Voi | None]:
     return found
 
 
-def _groups(dataset: "FileDataset", index: int) -> "Iterator[Dataset]":
+def _items(dataset: "FileDataset", index: int, sequence: str) -> "Iterator[Dataset]":
     own = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    if index < len(own):
-        yield own[index]
-    yield from (dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    for group in [*own[index : index + 1], *shared[:1]]:
+        yield from (group.get(sequence) or [])[:1]
+    yield dataset

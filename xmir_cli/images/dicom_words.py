@@ -20,6 +20,8 @@ def to_values(
         return words, ""
     _check_shift(words, layout)
     inner = _bits(words, layout.shift, layout.stored)
+    if stream is not None and stream.precision > layout.shift + layout.stored:
+        _check_above(words, layout)
     if words.ndim > 2 or layout.photometric == "PALETTE COLOR":
         return inner, ""
     signed, assumed = _is_signed(words, inner, layout, stream)
@@ -48,6 +50,17 @@ def _check_shift(words: np.ndarray, layout: Layout) -> None:
     if used & ((1 << layout.shift) - 1) and not used >> layout.stored:
         high = layout.shift + layout.stored - 1
         raise contradiction(f"HighBit is {high}, and the values lie at the bottom")
+
+
+def _check_above(words: np.ndarray, layout: Layout) -> None:
+    """Refuse samples of a codestream that need more bits than the tags say; raises ItemError.
+
+    Bits that are all zeros or all ones extend a sign or mark padding.
+    """
+    above = words >> (layout.shift + layout.stored)
+    full = words.dtype.type(~words.dtype.type(0)) >> (layout.shift + layout.stored)
+    if not ((above == 0) | (above == full)).all():
+        raise contradiction(f"{layout.stored} bits in the tags, and values beyond in its pixels")
 
 
 def _is_signed(

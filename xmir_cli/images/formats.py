@@ -3,6 +3,8 @@
 A new format is a file with an `ImageFormat` and a row here.
 """
 
+import re
+
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.dicom import DICOM
@@ -18,6 +20,17 @@ FORMATS = (DICOM, PNG, JPEG, TIFF)
 # the first groups of a DICOM data set without its preamble, in either byte order
 _BARE = (b"\x02\0\0\0", b"\x02\0\x10\0", b"\x08\0\x05\0", b"\x08\0\0\0", b"\0\x08\0\x05")
 
+# pictures that nothing here decodes, by how they begin: `.` is any byte
+_OTHERS = {
+    "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+    "JPEG XL": rb"\0\0\0\x0cJXL |\xff\x0a",
+    "WebP": rb"RIFF....WEBP",
+    "AVIF": rb"....ftypavi[fs]",
+    "HEIF": rb"....ftyp(hei[cfmsx]|hev[cmsx]|mif1|msf1)",
+    "JPEG XR": rb"II\xbc[\x00\x01]",
+}
+_OTHER = {name: re.compile(start, re.DOTALL) for name, start in _OTHERS.items()}
+
 
 def format_of(data: bytes) -> ImageFormat:
     """The format of a file's bytes; raises ItemError for none of the table's."""
@@ -30,6 +43,9 @@ def format_of(data: bytes) -> ImageFormat:
         raise ItemError(Cause.TRUNCATED, "the file ends early")
     if data.startswith(_BARE):
         raise ItemError(Cause.NOT_AN_IMAGE, "DICOM without its preamble is not read")
+    for name, start in _OTHER.items():
+        if start.match(data):
+            raise ItemError(Cause.NO_DECODER, name)
     *names, last = (each.name for each in FORMATS)
     raise ItemError(Cause.NOT_AN_IMAGE, f"expected {', '.join(names)} or {last}")
 
