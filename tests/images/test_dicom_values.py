@@ -296,3 +296,17 @@ def test_a_frame_whose_window_cannot_be_used_takes_that_of_all_frames_or_of_the_
     values, done = shown(dicom(RAMP, PerFrameFunctionalGroupsSequence=own, **window))
     assert np.allclose(values, expected, atol=0.01)
     assert done == ("window 2000,1000 (2 of 2)",)
+
+
+@pytest.mark.parametrize("slope", ["1e300", "1e-300"])
+def test_numbers_beyond_all_bounds_are_told_and_nothing_is_printed(dicom, slope, capfd):
+    names = ("RescaleSlope", "RescaleIntercept")
+    data = with_texts(dicom, slope, "0", names)
+    if slope == "1e300":
+        assert reason(data).startswith("bad-values")
+    else:
+        assert not shown(data)[0].any()
+    exact = {"VOILUTFunction": "LINEAR_EXACT"}
+    window = with_texts(dicom, "2000", "1e-44", ("WindowCenter", "WindowWidth"), **exact)
+    assert shown(window)[1][0] == "unusable window"
+    assert capfd.readouterr().err == ""

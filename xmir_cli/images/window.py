@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 _EXACT = 1e15  # whole numbers below are told by all of their digits
+_NARROWEST = 1e-30  # 255 divided by it is still a float32
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 
 
@@ -24,7 +25,7 @@ class Voi:
     def usable(self) -> bool:
         """Whether the standard allows these numbers."""
         finite = np.isfinite(self.center) and np.isfinite(self.width)
-        return bool(finite and (self.width >= 1 if self.function == "LINEAR" else self.width > 0))
+        return bool(finite and self.width >= (1 if self.function == "LINEAR" else _NARROWEST))
 
 
 def apply_window(values: np.ndarray, voi: Voi) -> np.ndarray:
@@ -74,7 +75,7 @@ def apply_choice(
 
 def stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Values of any shape as float32, `low` at 0 and `high` at 255; all 0 when they are equal."""
-    if not high > low:
+    if not high - low >= _NARROWEST:
         return np.zeros(values.shape, np.float32)
     # float32 would blur the steps of large whole numbers
     large = values.dtype.itemsize > (2 if values.dtype.kind in "iu" else 4)
