@@ -74,6 +74,17 @@ def test_contrast_with_another_label_and_with_a_file(xmir, ranking, images):
         assert cell_sum(record) == pytest.approx(gap, abs=1e-5)
 
 
+def test_a_hit_on_the_query_itself_is_contrasted_with_the_others(xmir, ranking, images):
+    itself = {**ranking[0], "retrieved": ranking[0]["query"], "rank": 0, "similarity": 1.0}
+    records = jsonl([{**itself, "retrieved_label": "flu"}, *ranking])
+    for which, place in (("next", 0), ("label", 2)):
+        flags = ("saliency", "--method", "activation", "--contrast", which)
+        first, *others = xmir(*flags, stdin=records).records()
+        assert (first["query"], first["contrast"]) == (images[0], ranking[place]["retrieved"])
+        assert cell_sum(first) == pytest.approx(1 - ranking[place]["similarity"], abs=1e-5)
+        assert len(others) == (2 if which == "next" else 3)
+
+
 def test_contrast_sees_a_whole_ranking_whatever_the_batch(xmir, ranking):
     flags = ("saliency", "--method", "activation", "--contrast", "label", "--batch", "1")
     assert len(xmir(*flags, stdin=jsonl(ranking)).records()) == 3

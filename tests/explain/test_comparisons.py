@@ -79,3 +79,28 @@ def test_results_of_another_image_under_the_same_path_are_not_of_the_query():
     ]
     assert reasons(Comparisons(contrast="label").find_contrasts(group))[0] == "2.png"
     assert [len(part) for part in group_requests(group, 9)] == [1, 1, 1]
+
+
+def hits(*rows):
+    """Hits of the query q.png: (name, identity, label)."""
+    return [
+        Request(
+            *("line", {"retrieved_label": label, "rank": rank}, "q.png", name),
+            *(SPEC, None, "Q", identity),
+        )
+        for rank, (name, identity, label) in enumerate(rows, 1)
+    ]
+
+
+def test_a_query_that_finds_itself_is_contrasted_like_any_result():
+    group = hits(("q.png", "Q", "a"), ("1.png", "1", "a"), ("2.png", "2", "b"))
+    assert reasons(Comparisons(contrast="next").find_contrasts(group))[:2] == ["1.png", "2.png"]
+    assert reasons(Comparisons(contrast="label").find_contrasts(group))[:2] == ["2.png", "2.png"]
+
+
+def test_nothing_is_contrasted_with_the_query_itself_or_with_a_copy_of_its_own():
+    group = hits(("copy.png", "Q", "a"), ("1.png", "1", "b"), ("1-copy.png", "1", "c"))
+    for which in ("label", "next"):
+        first, *others = reasons(Comparisons(contrast=which).find_contrasts(group))
+        assert first == "1.png"
+        assert all(other.startswith("no-contrast: ") for other in others)

@@ -57,7 +57,8 @@ class Saliency:
             "--contrast",
             metavar="next|label|IMAGE",
             help="Why this image and not that one: subtract the map for another target, which is "
-            "the query's next result, its best result of another label, or a file.",
+            "the query's next result, its best result of another label, or a file. Results that "
+            "have none, as the last has no next one, are skipped.",
         ),
     ] = None
     model: options.Model = None

@@ -48,9 +48,10 @@ class Comparisons:
 
 
 def _next(rest: Sequence[Request]) -> str | ItemError:
-    if len(rest) < 2 or rest[0].is_self:
-        return ItemError(Cause.NO_CONTRAST, "no result of this query comes after it")
-    return rest[1].retrieved
+    for other in rest[1:]:
+        if _can_contrast(rest[0], other):
+            return other.retrieved
+    return ItemError(Cause.NO_CONTRAST, "no result of this query comes after it")
 
 
 def _of_another_label(request: Request, group: Sequence[Request]) -> str | ItemError:
@@ -59,6 +60,15 @@ def _of_another_label(request: Request, group: Sequence[Request]) -> str | ItemE
         return ItemError(Cause.NO_CONTRAST, "retrieved_label: expected a string, found nothing")
     for other in group:
         shared = share_label(own, other.record.get("retrieved_label"))
-        if shared is False and other.asked == request.asked:
+        if shared is False and _can_contrast(request, other):
             return other.retrieved
     return ItemError(Cause.NO_CONTRAST, f"all results of this query are {own}")
+
+
+def _can_contrast(request: Request, other: Request) -> bool:
+    """Whether another result of the query is another image, and not the query itself."""
+    return other.asked == request.asked and not other.is_self and _image(other) != _image(request)
+
+
+def _image(request: Request) -> str:
+    return request.retrieved_identity or request.retrieved

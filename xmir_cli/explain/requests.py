@@ -81,7 +81,7 @@ def pair_requests(query: str, images: Sequence[str], spec: ModelSpec) -> list[Re
 
 
 def group_requests(requests: Iterable[Request], limit: int) -> Iterator[list[Request]]:
-    """Consecutive requests of one query and network, and consecutive self-similarities, together.
+    """Consecutive requests of one query and network, and consecutive bare images, together.
 
     All of a group name the same index.
 
@@ -93,7 +93,8 @@ def group_requests(requests: Iterable[Request], limit: int) -> Iterator[list[Req
 
 
 def _group_key(request: Request) -> tuple[ModelSpec, object, object]:
-    return request.spec, None if request.is_self else request.asked, request.record.get("index")
+    alone = request.is_self and "path" in request.record  # came as a bare image, is no hit
+    return request.spec, None if alone else request.asked, request.record.get("index")
 
 
 def _requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Request]:
