@@ -93,7 +93,7 @@ def group_requests(requests: Iterable[Request], limit: int) -> Iterator[list[Req
 
 
 def _group_key(request: Request) -> tuple[ModelSpec, object, object]:
-    alone = request.is_self and "path" in request.record  # came as a bare image, is no hit
+    alone = request.is_self and "rank" not in request.record  # a bare image, no hit
     return request.spec, None if alone else request.asked, request.record.get("index")
 
 
