@@ -298,7 +298,7 @@ def test_one_label_is_noted(xmir):
     result = xmir("retrieval-metric", "f.parquet")
     assert result.stderr == (
         "xmir: note: whatever can be found shares a label with its query: "
-        "any ranking has the same numbers\n"
+        "any ranking has the same numbers but nDCG\n"
     )
 
 

@@ -31,10 +31,11 @@ def rows_sharing_labels(column: pa.ChunkedArray, labels: Sequence[object]) -> li
     """For each `A|B` the rows of the column that share a label with it; nothing has none."""
     texts = [text for text in pc.unique(pc.cast(column, pa.string())).to_pylist() if text]
     rows = dict(zip(texts, rows_sharing(column, texts), strict=True))
-    return [
-        np.concatenate([_NOTHING, *(rows[text] for text in texts if share_label(own, text))])
-        for own in labels
-    ]
+    found = {
+        own: np.concatenate([_NOTHING, *(rows[text] for text in texts if share_label(own, text))])
+        for own in dict.fromkeys(labels)
+    }
+    return [found[own] for own in labels]
 
 
 def rows_sharing(column: pa.ChunkedArray, values: Sequence[object]) -> list[Integers]:

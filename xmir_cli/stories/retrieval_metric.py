@@ -81,9 +81,10 @@ def _notes(scores: Scores, labels: Sequence[str]) -> tuple[str, ...]:
     if scores.pairs[:, 0].any():  # of a relevant image and another
         return ()
     names = LabelSets(labels).names
-    one = f"the gallery has one label, {names[0]}"
-    told = one if len(names) == 1 else "whatever can be found shares a label with its query"
-    return (f"{told}: any ranking has the same numbers",)
+    if len(names) == 1:
+        return (f"the gallery has one label, {names[0]}: any ranking has the same numbers",)
+    told = "whatever can be found shares a label with its query"
+    return (f"{told}: any ranking has the same numbers but nDCG",)
 
 
 def _searched(
