@@ -238,6 +238,29 @@ def test_an_output_that_is_an_input_is_refused(embed, images: Path):
     assert Path("a.parquet").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("name", "form", "line", "hint"),
+    [
+        ("y.csv", "parquet", "Parquet", "y.parquet: pandas, Polars and DuckDB read that."),
+        ("y.NPY", "parquet", "Parquet", "y.parquet, or write it with --file-format npy."),
+        ("y.xmir", "parquet", "Parquet", "y.parquet: pandas, Polars and DuckDB read that."),
+        ("y.parquet", "arrow", "an Arrow stream", "y.arrows."),
+    ],
+)
+def test_a_name_of_another_format_is_refused(
+    embed, images: Path, name: str, form: str, line: str, hint: str
+):
+    result = embed(images, "--file-format", form, "-o", name)
+    assert result.code == 2
+    ending = Path(name).suffix
+    assert result.stderr == (
+        f"xmir: error: --output {name}: {line} is written, and the name ends with {ending}\n"
+        f"xmir: hint: Name it {hint}\n"
+    )
+    assert not Path(name).exists()
+    assert embed(images, "-o", "y.v2").code == 0
+
+
 def test_an_output_folder_that_is_not_there_is_said_at_once(embed, images: Path):
     result = embed(images, "-o", "no/where/a.parquet")
     assert (result.code, result.stderr) == (5, "xmir: error: no/where: no such folder\n")

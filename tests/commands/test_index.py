@@ -125,6 +125,12 @@ def test_duplicate_ids_are_refused(xmir, tmp_path):
     assert "'a'" in result.stderr
 
 
+def test_an_index_under_the_name_of_a_file_is_refused(xmir, parquet):
+    result = xmir("index", parquet, "-o", "cxr.csv")
+    line = "--output cxr.csv: a folder is written, and the name ends with .csv"
+    assert (result.code, result.stderr.splitlines()[0]) == (2, f"xmir: error: {line}")
+
+
 def test_an_index_is_replaced_only_by_force(xmir, parquet):
     assert xmir("index", parquet, "-o", "cxr.xmir", "--kind", "hnsw").code == 0
     again = xmir("index", parquet, "-o", "cxr.xmir")

@@ -1,6 +1,7 @@
 """Build: build a searchable index of embeddings."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -9,8 +10,9 @@ from xmir_cli import options
 from xmir_cli.errors import UsageError
 from xmir_cli.gallery.engines import refuse_output
 from xmir_cli.inputs import refuse_embeddings
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
-from xmir_cli.store.outputs import RECEIPT_COLUMNS
+from xmir_cli.store.outputs import RECEIPT_COLUMNS, refuse_ending
 from xmir_cli.values import check_values, refuse_null
 
 
@@ -23,6 +25,9 @@ class Index:
 
     Search is exact but where an HNSW index gets 256 queries or more in one command, without
     filters: then the graph finds nearly all of the nearest (its recall is said here).
+
+    A file that another program has rewritten may no longer say which model made it. Say it by
+    --model or --arch; up to three of its images are embedded again to see whether that is so.
     """
 
     source: Annotated[
@@ -46,6 +51,16 @@ class Index:
     ] = 200
     ef: Annotated[int, typer.Option("--ef", min=1, help="HNSW: candidates while searching.")] = 64
     seed: options.Seed = 0
+    model: options.Model = None
+    architecture: options.Architecture = None
+    weights: options.Weights = None
+    head: options.Head = None
+    input_size: options.InputSize = None
+    resize: options.Resize = None
+    view: options.View = None
+    mean: options.Mean = None
+    std: options.Std = None
+    window: options.Window = None
     force: options.Force = False
     form: options.Format = None
     null: options.NullPaths = False
@@ -56,7 +71,24 @@ class Index:
         if self.output == "-":
             raise UsageError("--output -: an index is a folder", "Name it: -o NAME.xmir")
         refuse_output(str(self.output), self.force)
+        refuse_ending(Path(self.output), "a folder", [".xmir"])
         refuse_embeddings(self.source)
+
+    @property
+    def choice(self) -> ModelChoice:
+        """The model that is said to have made the embeddings."""
+        return ModelChoice(
+            self.model,
+            self.architecture,
+            self.weights,
+            self.head,
+            self.input_size,
+            self.mean,
+            self.std,
+            self.window,
+            resize=self.resize,
+            view=self.view,
+        )
 
     @property
     def shown(self) -> Shown:

@@ -10,6 +10,7 @@ from xmir_cli.errors import UsageError
 from xmir_cli.gates import Gate, parse_gates
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.metrics.retrieval_rows import rows
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.values import check_values, refuse_null
 
@@ -67,6 +68,16 @@ class RetrievalMetric:
             "--k", metavar="K,...", help="The Ks of P@K, recall@K, nDCG@K. [default: 1,5,10]"
         ),
     ] = None
+    model: options.Model = None
+    architecture: options.Architecture = None
+    weights: options.Weights = None
+    head: options.Head = None
+    input_size: options.InputSize = None
+    resize: options.Resize = None
+    view: options.View = None
+    mean: options.Mean = None
+    std: options.Std = None
+    window: options.Window = None
     minimum: options.Gates = None
     maximum: options.Limits = None
     form: options.Format = None
@@ -92,6 +103,22 @@ class RetrievalMetric:
             )
         if self.map_mode == "x-mir":
             raise UsageError("--map-mode x-mir is defined for --protocol loo only")
+
+    @property
+    def choice(self) -> ModelChoice:
+        """The model that is said to have made the embeddings."""
+        return ModelChoice(
+            self.model,
+            self.architecture,
+            self.weights,
+            self.head,
+            self.input_size,
+            self.mean,
+            self.std,
+            self.window,
+            resize=self.resize,
+            view=self.view,
+        )
 
     @property
     def is_loo(self) -> bool:

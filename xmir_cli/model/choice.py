@@ -24,6 +24,11 @@ class ModelChoice:
         return any(each is not None for each in (self.model, self.architecture, self.weights))
 
     @property
+    def is_said(self) -> bool:
+        """Whether it says anything."""
+        return self != ModelChoice()
+
+    @property
     def prepares(self) -> str:
         """The first flag that changes how images are prepared; empty where none does."""
         flags = {

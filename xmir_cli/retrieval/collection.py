@@ -18,13 +18,20 @@ from xmir_cli.store.embeddings import Embeddings, read_embeddings
 from xmir_cli.store.where import Condition
 
 
-def read_collection(source: str, leave_out: Callable[[str, ItemError], None]) -> Embeddings:
-    """The usable rows of embeddings or of an index, as unit vectors; the others are left out."""
+def read_collection(
+    source: str,
+    leave_out: Callable[[str, ItemError], None],
+    read: Callable[[str], Embeddings] = read_embeddings,
+) -> Embeddings:
+    """The usable rows of embeddings, which `read` reads, or of an index, as unit vectors.
+
+    The others are left out.
+    """
     if is_index(source):
         gallery = open_gallery(source)
         (everything,) = gallery.iterate(len(gallery))
         return Embeddings(everything.columns, everything.vectors, gallery.model)
-    return keep_usable(read_embeddings(source), leave_out)
+    return keep_usable(read(source), leave_out)
 
 
 def select_rows(images: Embeddings, where: Sequence[Condition]) -> Embeddings:

@@ -91,18 +91,29 @@ def to_json(value: object) -> object:
 
 
 def read_cells(column: pa.Array | pa.ChunkedArray) -> list[Cell | None]:
-    """The values of a column of one of Arrow's types that `is_flat` knows; NaN is nothing."""
+    """The values of a column of one of Arrow's types that `is_flat` knows; NaN is nothing.
+
+    Numbers of float32 are those of the fewest digits: 0.1, not 0.10000000149.
+    """
+    column = to_plain(column)
+    if column.type in {pa.float16(), pa.float32()}:
+        texts = pc.cast(pc.cast(column, pa.float32()), pa.string()).to_pylist()
+        return [None if text is None else float(text) for text in texts]
+    return [value if value != "" else None for value in column.to_pylist()]
+
+
+def to_plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """A flat column in a type that Python has values for; NaN is nothing."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        column = pc.cast(column, kind.value_type)
-        kind = kind.value_type
+        return to_plain(pc.cast(column, kind.value_type))
+    if is_text(kind) or pa.types.is_null(kind) or _is_clock(kind):
+        return pc.cast(column, pa.string())
     if pa.types.is_timestamp(kind):
-        column = pc.cast(column, pa.timestamp("us", kind.tz), safe=False)
-    elif pa.types.is_floating(kind):
-        return _read_floats(column)
-    elif _is_clock(kind):
-        column = pc.cast(column, pa.string())
-    return [value if value != "" else None for value in column.to_pylist()]
+        return pc.cast(column, pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_floating(kind):
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
+    return column
 
 
 def is_flat(kind: pa.DataType) -> bool:
@@ -131,16 +142,6 @@ def name_kind(kind: pa.DataType) -> str:
 
 def _is_clock(kind: pa.DataType) -> bool:
     return bool(pa.types.is_time(kind) or pa.types.is_duration(kind))
-
-
-def _read_floats(column: pa.Array | pa.ChunkedArray) -> list[Cell | None]:
-    """The numbers, of narrow ones those of the fewest digits: 0.1, not 0.10000000149."""
-    if column.type == pa.float64():
-        values = column.to_pylist()
-    else:
-        texts = pc.cast(pc.cast(column, pa.float32()), pa.string()).to_pylist()
-        values = [None if text is None else float(text) for text in texts]
-    return [None if value is None or math.isnan(value) else value for value in values]
 
 
 def _is_exact(value: object) -> bool:

@@ -1,8 +1,10 @@
 """Reading embeddings tables with nothing taken on trust: sizes first, checksums, whole or not."""
 
 import itertools
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,43 +12,64 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xmir_cli import console
 from xmir_cli.errors import DataError
-from xmir_cli.store.embedding_table import (
-    EMBEDDING,
-    Embeddings,
-    Header,
-    check_items,
-    check_schema,
-    copy_vectors,
+from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, check_items, check_schema
+from xmir_cli.store.features import (
+    FEATURE_COLUMN,
+    KIND,
+    FeatureMaps,
+    Shape,
+    Spool,
+    block_rows,
+    maps_of,
 )
-from xmir_cli.store.features import FEATURE_COLUMN, FeatureMaps, Shape, Spool, maps_of
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.regular import open_regular
+from xmir_cli.store.rewritten import join_items, read_vectors
+from xmir_cli.wire.model import ModelSpec
 
+_BATCH = 16_384  # rows held at once
+_SHRINKS = 20  # how many times smaller compression may make vectors and maps
+_HARMLESS = 16 << 20  # bytes that may come out of any file
 _ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
 
 
-def read_parquet(path: Path) -> Embeddings:
-    """One Parquet file; raises DataError when it is not embeddings or not whole."""
+@dataclass(frozen=True)
+class Counted:
+    """What a Parquet file of embeddings holds."""
+
+    rows: int
+    dim: int
+    model: ModelSpec
+    made: Mapping[str, str]
+    features: Shape | None  # of the feature maps, where there are any
+
+
+def read_parquet(path: Path, vouched: ModelSpec | None = None) -> Embeddings:
+    """One Parquet file; raises DataError when it is not embeddings or not whole.
+
+    `vouched` is the model that is said to have made it, should the file not tell.
+    """
     with open_regular(path) as file:
         try:
             # a flipped bit in a page goes unnoticed without the checksums
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            header = _check_size(path, file, parquet)
-            own = {EMBEDDING, FEATURE_COLUMN} if header.features else {EMBEDDING}
+            found = _count(path, file, parquet, vouched)
+            own = {EMBEDDING, FEATURE_COLUMN} if found.features else {EMBEDDING}
             columns = [name for name in parquet.schema_arrow.names if name not in own]
-            items = parquet.read(columns=columns, use_threads=False).replace_schema_metadata(None)
-            check_items(str(path), items)
-            vectors = np.empty((header.rows, header.dim), np.float32)
+            items = parquet.read(columns=columns, use_threads=False)
+            items = check_items(str(path), items)
+            vectors = np.empty((found.rows, found.dim), np.float32)
             start = 0
-            for group in range(parquet.num_row_groups):
-                part = parquet.read_row_group(group, columns=[EMBEDDING], use_threads=False)
-                copy_vectors(str(path), part[EMBEDDING], vectors[start : start + len(part)])
-                start += len(part)
+            for part in parquet.iter_batches(_BATCH, columns=[EMBEDDING], use_threads=False):
+                block = read_vectors(str(path), part.column(EMBEDDING), found.dim, start)
+                vectors[start : start + len(block)] = block
+                start += len(block)
         except _ERRORS:
             raise DataError(f"{path}: damaged or not a Parquet file") from None
-    features = None if header.features is None else _features(path, header.features)
-    return Embeddings(items, vectors, header.model, header.made, features)
+    features = None if found.features is None else _features(path, found.features)
+    return Embeddings(items, vectors, found.model, found.made, features)
 
 
 def _features(path: Path, shape: Shape) -> FeatureMaps:
@@ -54,34 +77,46 @@ def _features(path: Path, shape: Shape) -> FeatureMaps:
         with open_regular(path) as file:
             try:
                 parquet = pq.ParquetFile(file, page_checksum_verification=True)
-                for group in range(parquet.num_row_groups):
-                    part = parquet.read_row_group(
-                        group, columns=[FEATURE_COLUMN], use_threads=False
-                    )
-                    yield maps_of(str(path), part[FEATURE_COLUMN], shape)
+                for part in parquet.iter_batches(
+                    min(_BATCH, block_rows(shape)), columns=[FEATURE_COLUMN], use_threads=False
+                ):
+                    yield maps_of(str(path), part.column(FEATURE_COLUMN), shape)
             except _ERRORS:
                 raise DataError(f"{path}: damaged or not a Parquet file") from None
 
     return FeatureMaps(shape, blocks)
 
 
-def read_embeddings_header(path: Path) -> Header:
-    """What a Parquet file of embeddings promises, read from its footer alone."""
+def read_embeddings_header(path: Path) -> Counted:
+    """What a Parquet file of embeddings holds, read from its footer alone."""
     with open_regular(path) as file:
         try:
-            return _check_size(path, file, pq.ParquetFile(file))
+            return _count(path, file, pq.ParquetFile(file), None)
         except _ERRORS:
             raise DataError(f"{path}: damaged or not a Parquet file") from None
 
 
-def _check_size(path: Path, file: BinaryIO, parquet: pq.ParquetFile) -> Header:
-    header = check_schema(str(path), parquet.schema_arrow)
-    if header.rows != parquet.metadata.num_rows:
-        raise DataError(f"{path}: expected {header.rows} rows, found {parquet.metadata.num_rows}")
-    # they lie uncompressed, so a file that promises more than it weighs is a bomb
-    if header.rows * header.row_bytes > os.fstat(file.fileno()).st_size:
+def _count(
+    path: Path, file: BinaryIO, parquet: pq.ParquetFile, vouched: ModelSpec | None
+) -> Counted:
+    about = parquet.metadata
+    writer = str(about.created_by or "").partition(" ")[0]
+    header = check_schema(str(path), parquet.schema_arrow, vouched, writer)
+    rows = about.num_rows
+    if header.rows is not None and header.rows < rows and vouched is None:
+        raise DataError(
+            f"{path}: expected {header.rows} rows, found {rows}: are all of one model?",
+            "If they are, say of which with `model` or `architecture`.",
+        )
+    if header.rows is not None and header.rows > rows:
+        console.note(f"{path}: {rows} of the {header.rows} rows that it was made with")
+    dim = header.dim or _mean_length(path, parquet)
+    row_bytes = dim * 4 + math.prod(header.features or (0,)) * KIND.itemsize
+    size = os.fstat(file.fileno()).st_size
+    # vectors hardly shrink, so a file that promises much more than it weighs is a bomb
+    if rows * row_bytes > max(_HARMLESS, size * _SHRINKS):
         raise DataError(f"{path}: promises more vectors than it holds")
-    return header
+    return Counted(rows, dim, header.model, header.made, header.features)
 
 
 def not_embeddings(path: Path) -> DataError:
@@ -92,12 +127,24 @@ def not_embeddings(path: Path) -> DataError:
     return DataError(f"{path}: not an embeddings file{found}", step)
 
 
-def read_parts(folder: Path) -> Embeddings:
+def _mean_length(path: Path, parquet: pq.ParquetFile) -> int:
+    """The length that the vectors have when all have the same."""
+    names = [parquet.schema.column(place).path for place in range(len(parquet.schema))]
+    [leaf] = [place for place, name in enumerate(names) if name.split(".")[0] == EMBEDDING]
+    about = parquet.metadata
+    groups = (about.row_group(group) for group in range(about.num_row_groups))
+    count = sum(group.column(leaf).num_values for group in groups)
+    if not count or count % about.num_rows:
+        raise DataError(f"{path}: column {EMBEDDING}: vectors of different lengths")
+    return int(count // about.num_rows)
+
+
+def read_parts(folder: Path, vouched: ModelSpec | None = None) -> Embeddings:
     """All part-*.parquet of a folder in name order; raises DataError when they do not fit."""
     paths = sorted(folder.glob("part-*.parquet"))
     if not paths:
         raise not_embeddings(folder)
-    parts = [read_parquet(path) for path in paths]
+    parts = [read_parquet(path, vouched) for path in paths]
     first = parts[0]
     for path, part in zip(paths, parts, strict=True):
         if not first.model.same_embedding(part.model) or first.made != part.made:
@@ -106,7 +153,7 @@ def read_parts(folder: Path) -> Embeddings:
             raise DataError(f"{path}: vectors of another length than in {paths[0].name}")
         if _shape(part) != _shape(first):
             raise DataError(f"{path}: feature maps of another shape than in {paths[0].name}")
-    items = pa.concat_tables([part.items for part in parts], promote_options="default")
+    items = join_items([part.items for part in parts])
     vectors = np.concatenate([part.vectors for part in parts])
     return Embeddings(items, vectors, first.model, first.made, _joined(parts))
 
@@ -131,12 +178,14 @@ def read_stream(where: str, stream: BinaryIO) -> Embeddings:
         reader = pa.ipc.open_stream(stream)
         header = check_schema(where, reader.schema)
         items, vectors, spool = [], [], Spool()
+        dim = header.dim
+        if dim is None:
+            raise ValueError("only xmir writes streams")
         own = [EMBEDDING] if header.features is None else [EMBEDDING, FEATURE_COLUMN]
         for batch in reader:
             batch.validate(full=True)
-            part = np.empty((len(batch), header.dim), np.float32)
-            copy_vectors(where, batch.column(EMBEDDING), part)
-            vectors.append(part)
+            part = read_vectors(where, batch.column(EMBEDDING), dim)
+            vectors.append(np.asarray(part, np.float32))
             items.append(batch.drop_columns(own))
             if header.features is not None:
                 for maps in maps_of(where, batch.column(FEATURE_COLUMN), header.features):
@@ -147,12 +196,10 @@ def read_stream(where: str, stream: BinaryIO) -> Embeddings:
     found = sum(len(part) for part in vectors)
     if found != header.rows:
         raise DataError(f"{where}: expected {header.rows} rows, found {found}; did its writer die?")
-    check_items(where, table)
-    together = np.concatenate(vectors) if vectors else np.empty((0, header.dim), np.float32)
+    table = check_items(where, table)
+    together = np.concatenate(vectors) if vectors else np.empty((0, dim), np.float32)
     features = spool.all() if header.features is not None and header.rows else None
-    return Embeddings(
-        table.replace_schema_metadata(None), together, header.model, header.made, features
-    )
+    return Embeddings(table, together, header.model, header.made, features)
 
 
 def _without(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:

@@ -1,7 +1,6 @@
 """What an embeddings table looks like, in memory, in Parquet and in an Arrow stream."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -11,13 +10,13 @@ import pyarrow as pa
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
 from xmir_cli.store.features import (
-    KIND,
     FeatureMaps,
     Shape,
     column_of,
     parse_shape,
     shape_text,
 )
+from xmir_cli.store.rewritten import find_columns, is_vectors, to_contract
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.strict import parse_json
 from xmir_cli.workarounds.pyarrow import leave_pandas_out
@@ -54,16 +53,11 @@ class Embeddings:
 class Header:
     """What the metadata and the schema of a table promise."""
 
-    rows: int
-    dim: int
+    rows: int | None  # None where the metadata was lost
+    dim: int | None  # None where only the vectors tell
     model: ModelSpec
     made: Mapping[str, str]
     features: Shape | None = None  # of the feature maps, where there are any
-
-    @property
-    def row_bytes(self) -> int:
-        """What the vector and the feature map of one row weigh, which are not compressed."""
-        return self.dim * 4 + math.prod(self.features or (0,)) * KIND.itemsize
 
 
 def to_table(embeddings: Embeddings) -> pa.Table:
@@ -98,56 +92,73 @@ def to_tables(embeddings: Embeddings) -> Iterator[pa.Table]:
         start += len(block)
 
 
-def check_schema(where: str, schema: pa.Schema) -> Header:
-    """What the table promises; raises DataError unless it is an embeddings table of ours."""
+def check_schema(
+    where: str, schema: pa.Schema, vouched: ModelSpec | None = None, writer: str = ""
+) -> Header:
+    """What the table promises; raises DataError unless it is an embeddings table.
+
+    Args:
+        where: Its name.
+        schema: Its schema, of which other programs may have changed types and lost metadata.
+        vouched: The model that is said to have made it, where the metadata does not say it.
+        writer: The program that wrote the file, when it is known.
+    """
     metadata = {
         key.decode("utf-8", "replace").removeprefix("xmir."): value.decode("utf-8", "replace")
         for key, value in (schema.metadata or {}).items()
         if key.startswith(b"xmir.")
     }
-    if metadata.pop("schema", None) != EMBEDDINGS_SCHEMA:
-        raise DataError(
-            f"{where}: no embeddings of xmir (no {EMBEDDINGS_SCHEMA} in its metadata)",
-            "Make them with 'xmir embed'.",
-        )
+    told = metadata.pop("schema", None)
+    if (told, vouched) == (None, None) or told not in {None, EMBEDDINGS_SCHEMA}:
+        raise _no_embeddings(where, schema, writer)
     if len(set(schema.names)) < len(schema.names):
         raise DataError(f"{where}: two columns have the same name")
-    for name, kind in COLUMNS.items():
-        if name not in schema.names or schema.field(name).type != kind:
-            found = schema.field(name).type if name in schema.names else "nothing"
-            raise DataError(f"{where}: column {name}: expected {kind}, found {found}")
+    find_columns(where, schema, COLUMNS)
     metadata.pop("version", None)
-    model, rows = metadata.pop("model", ""), metadata.pop("rows", "")
+    model, rows = metadata.pop("model", None), metadata.pop("rows", None)
     shape = metadata.pop("features", None)
     try:
-        spec = ModelSpec.from_json(parse_json(model), where)
+        spec = vouched if model is None else ModelSpec.from_json(parse_json(model), where)
+        if spec is None:
+            raise ValueError
         features = None if shape is None else parse_shape(shape)
-        return Header(int(rows), _dim(where, schema), spec, metadata, features)
+        promised = None if rows is None and vouched else int(rows or "")
+        return Header(promised, _dim(where, schema), spec, metadata, features)
     except ValueError:
         raise DataError(f"{where}: damaged metadata") from None
 
 
-def _dim(where: str, schema: pa.Schema) -> int:
+def _no_embeddings(where: str, schema: pa.Schema, writer: str) -> DataError:
+    """What is said of a table without the metadata of embeddings."""
+    lost = f"{where}: no embeddings of xmir (no {EMBEDDINGS_SCHEMA} in its metadata)"
+    if EMBEDDING not in schema.names:
+        return DataError(lost, "Make them with 'xmir embed'.")
+    program = "pandas" if b"pandas" in (schema.metadata or {}) else writer or "another program"
+    return DataError(
+        f"{lost}; {program} wrote it, and which model made its vectors is lost",
+        "Say which one it was with `model` or `architecture`. Else make them with 'xmir embed'.",
+    )
+
+
+def _dim(where: str, schema: pa.Schema) -> int | None:
+    """The length of the vectors; None where the column's type does not tell."""
     kind = schema.field(EMBEDDING).type if EMBEDDING in schema.names else pa.null()
-    if not pa.types.is_fixed_size_list(kind) or kind.value_type != pa.float32():
+    if not is_vectors(kind):
         raise DataError(f"{where}: column {EMBEDDING}: expected float32 vectors, found {kind}")
+    if not pa.types.is_fixed_size_list(kind):
+        return None
     if kind.list_size < 1:
         raise DataError(f"{where}: vectors of length 0")
     return int(kind.list_size)
 
 
-def check_items(where: str, items: pa.Table) -> None:
-    """Raise DataError for items without id, path, hash or size, or with damaged text."""
+def check_items(where: str, items: pa.Table) -> pa.Table:
+    """The items in the types of the contract.
+
+    Raises DataError for items without id, path, hash or size, or with damaged text.
+    """
     items.validate(full=True)
     for name in _FILLED:
         if items[name].null_count:
             raise DataError(f"{where}: column {name}: {items[name].null_count} rows have none")
-
-
-def copy_vectors(where: str, column: pa.ChunkedArray | pa.Array, into: np.ndarray) -> None:
-    """Copy an embedding column into [N, D]; raises DataError for missing vectors or numbers."""
-    values = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
-    flat = values.flatten()  # unlike .values it minds slices
-    if values.null_count or flat.null_count or len(flat) != into.size:
-        raise DataError(f"{where}: column {EMBEDDING}: missing vectors")
-    into[:] = flat.to_numpy(zero_copy_only=False).reshape(into.shape)
+    return to_contract(where, items.replace_schema_metadata(None), COLUMNS)

@@ -25,6 +25,7 @@ from xmir_cli.store.embedding_readers import (
 from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, to_table, to_tables
 from xmir_cli.store.kinds import kind_of, next_step
 from xmir_cli.store.regular import open_regular
+from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.schemas.artifact import ArtifactRecord
 from xmir_cli.wire.strict import parse_json
 
@@ -102,13 +103,16 @@ def write_stream(stream: BinaryIO, embeddings: Embeddings) -> None:
     stream.flush()
 
 
-def read_embeddings(source: str, allow_nan: bool = False) -> Embeddings:
+def read_embeddings(
+    source: str, allow_nan: bool = False, vouched: ModelSpec | None = None
+) -> Embeddings:
     """Embeddings from a Parquet file, a folder of part-*.parquet, an Arrow stream or a receipt.
 
+    `vouched` is the model that is said to have made a Parquet file which does not tell.
     `-` is standard input, which may hold a stream or a receipt. Raises DataError for anything that
     is not whole: schema, row count, page checksums; and for NaN or infinity, unless `allow_nan`.
     """
-    embeddings = _from_stdin() if source == "-" else _from_path(Path(source))
+    embeddings = _from_stdin() if source == "-" else _from_path(Path(source), vouched)
     if not allow_nan:
         _check_finite(source, embeddings.vectors)
     return embeddings
@@ -159,20 +163,20 @@ class _Rejoined(io.RawIOBase):
         return len(data)
 
 
-def _from_path(path: Path) -> Embeddings:
+def _from_path(path: Path, vouched: ModelSpec | None) -> Embeddings:
     if path.is_dir():
-        return read_parts(path)
+        return read_parts(path, vouched)
     with open_regular(path) as file:
         start = file.readline(_LINE_LIMIT)
-    return _from_receipt(start, str(path)) if start.startswith(b"{") else _from_file(path)
+    return _from_receipt(start, str(path)) if start.startswith(b"{") else _from_file(path, vouched)
 
 
-def _from_file(path: Path) -> Embeddings:
+def _from_file(path: Path, vouched: ModelSpec | None = None) -> Embeddings:
     with open_regular(path) as file:
         start = file.read(4)
         file.seek(0)
         if start == _PARQUET:
-            return read_parquet(path)
+            return read_parquet(path, vouched)
         if start == _STREAM:
             return read_stream(str(path), file)
     raise not_embeddings(path)

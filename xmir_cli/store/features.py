@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
@@ -100,14 +101,23 @@ def maps_of(where: str, column: pa.ChunkedArray | pa.Array, shape: Shape) -> np.
     """The maps [n, C, h, w] of such a column; raises DataError for missing ones and infinities."""
     values = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
     size = math.prod(shape) * KIND.itemsize
-    if values.null_count or values.type != pa.binary(size):
+    if values.null_count or not _are_maps(values, size):
         raise DataError(f"{where}: column {FEATURE_COLUMN}: missing feature maps")
-    start, length = values.offset * size, len(values) * size
-    data = values.buffers()[1].slice(start, length)
+    if values.type == pa.binary(size):
+        data = values.buffers()[1].slice(values.offset * size, len(values) * size)
+    else:  # as other programs write them
+        data = b"".join(values.to_pylist())
     maps = np.frombuffer(data, KIND).reshape(-1, *shape)
     if not is_finite(maps):
         raise DataError(f"{where}: column {FEATURE_COLUMN}: NaN or infinity")
     return maps
+
+
+def _are_maps(values: pa.Array, size: int) -> bool:
+    """Whether each value is `size` bytes, in whichever of Arrow's layouts."""
+    if values.type in {pa.binary(), pa.large_binary()}:
+        return set(pc.unique(pc.binary_length(values)).to_pylist()) <= {size}
+    return bool(values.type == pa.binary(size))
 
 
 def is_finite(maps: np.ndarray) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from xmir_cli.errors import DataError, SettingError
@@ -10,6 +10,13 @@ from xmir_cli.store.hashes import sha256_file
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.artifact import ArtifactRecord
 
+_ENDINGS = {  # what names end with that are of something else than what is written
+    *(".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods", ".json", ".jsonl", ".ndjson", ".xml"),
+    *(".html", ".md", ".pdf", ".svg", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".dcm"),
+    *(".parquet", ".pq", ".arrow", ".arrows", ".ipc", ".feather", ".npy", ".npz", ".h5", ".hdf5"),
+    *(".db", ".sqlite", ".duckdb", ".pkl", ".pickle", ".safetensors", ".pt", ".pth", ".ckpt"),
+    *(".zip", ".gz", ".xmir"),
+}
 RECEIPT_COLUMNS = ("kind", "path", "rows", "dim", "skipped")
 
 
@@ -31,6 +38,29 @@ def refuse_input(
     status = output.stat()
     if any(_is(str(path), status) for path in inputs if path is not None):
         raise SettingError(setting, "is an input, too", value=str(output))
+
+
+def refuse_ending(
+    output: Path, what: str, own: Sequence[str], hint: str = "", setting: str = "output"
+) -> None:
+    """Raise SettingError for a name whose ending says another format than `what` is written in.
+
+    Args:
+        output: Where it is to be written.
+        what: What it is called, `Parquet`.
+        own: The endings of its format, the usual one first. Any unknown ending will do.
+        hint: What to do about it beside another name, the rest of a sentence.
+        setting: The setting that named it.
+    """
+    ending = output.suffix.lower()
+    if ending in _ENDINGS and ending not in own:
+        better = f"Name it {output.with_suffix(own[0])}"
+        raise SettingError(
+            setting,
+            f"{what} is written, and the name ends with {output.suffix}",
+            f"{better}{hint}.",
+            str(output),
+        )
 
 
 def receipt(

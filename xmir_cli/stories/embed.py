@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -19,7 +20,7 @@ from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.store.embeddings import Embeddings, write_as, write_stream
 from xmir_cli.store.jsonl import write_records
-from xmir_cli.store.outputs import receipt, refuse_input
+from xmir_cli.store.outputs import receipt, refuse_ending, refuse_input
 from xmir_cli.store.turns import hold
 from xmir_cli.wire.model import ModelSpec
 
@@ -41,7 +42,10 @@ def _run(asked: Embed) -> Records:
     items = _without_duplicates(listed, skips)
     if file is not None:
         refuse_input(file, [item.file for item in items])
+        _refuse_ending(file, asked.file_format)
     refuse_input(asked.left_out, [item.file for item in items], "left_out")
+    if asked.left_out is not None:
+        refuse_ending(asked.left_out, "JSON lines", [".jsonl", ".ndjson"], setting="left_out")
     spec = _model(asked)
     embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
     parts = _parts(asked, items, embedder)
@@ -62,6 +66,17 @@ def _run(asked: Embed) -> Records:
         made = "vectors" if asked.file_format == "npy" else "embeddings"
         yield receipt(made, file, embeddings.vectors.shape, skips.total)
     return skips.finish(len(rows), "embedded")
+
+
+def _refuse_ending(file: Path, form: str) -> None:
+    if form == "arrow":
+        refuse_ending(file, "an Arrow stream", [".arrows", ".arrow", ".ipc"])
+    elif form == "parquet":
+        other = {".npy": "npy", ".arrow": "arrow", ".arrows": "arrow"}.get(file.suffix.lower())
+        hint = ": pandas, Polars and DuckDB read that"
+        if other:
+            hint = f", or write it with `file_format` {other}"
+        refuse_ending(file, "Parquet", [".parquet", ".pq"], hint)
 
 
 def _without_duplicates(listed: Sequence[Item], skips: Skips) -> list[Item]:

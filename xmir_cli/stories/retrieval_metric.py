@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from xmir_cli import console
 from xmir_cli.commands.retrieval_metric import RetrievalMetric
@@ -13,6 +14,7 @@ from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.retrieval import LabelledVectors, Scores, evaluate, warn_of_ties
 from xmir_cli.metrics.retrieval_record import list_numbers, near_duplicates
 from xmir_cli.metrics.retrieval_rows import flat
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.retrieval.collection import (
     count_copies,
     find_positions,
@@ -22,7 +24,7 @@ from xmir_cli.retrieval.collection import (
     with_label,
 )
 from xmir_cli.retrieval.conditions import check_column, warn_of_nobody
-from xmir_cli.store.embeddings import Embeddings
+from xmir_cli.store.embeddings import Embeddings, read_embeddings
 from xmir_cli.store.where import parse_where
 from xmir_cli.wire.schemas.retrieval_metric import RetrievalMetricRecord
 
@@ -35,7 +37,7 @@ _DEFAULT_CUTOFFS = (1, 5, 10)
 def run(asked: RetrievalMetric) -> Records:
     """One `xmir.retrieval-metric/1` record."""
     skips = Skips()
-    everything = read_collection(asked.source, skips.add)
+    everything = read_collection(asked.source, skips.add, partial(_read, asked.choice))
     chosen = select_rows(everything, parse_where(asked.where))
     searched = _searched(asked, everything, chosen, skips)
     _refuse_other_model(chosen, searched)
@@ -91,8 +93,17 @@ def _searched(
     asked: RetrievalMetric, everything: Embeddings, chosen: Embeddings, skips: Skips
 ) -> Embeddings:
     if asked.gallery is not None:
-        return read_collection(asked.gallery, skips.add)
+        return read_collection(asked.gallery, skips.add, partial(_read, asked.choice))
     return chosen if asked.is_loo else everything
+
+
+def _read(choice: ModelChoice, source: str) -> Embeddings:
+    """Embeddings, made by the model that is named if one is."""
+    if not choice.is_said:
+        return read_embeddings(source)
+    from xmir_cli.embedding.vouching import read_vouched  # noqa: PLC0415 # torch
+
+    return read_vouched(source, choice)
 
 
 def _refuse_other_model(queries: Embeddings, gallery: Embeddings) -> None:

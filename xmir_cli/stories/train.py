@@ -15,7 +15,7 @@ from xmir_cli.model.weights import hash_weights
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.items import list_items
 from xmir_cli.pictures.view import resize_picture
-from xmir_cli.store.outputs import receipt, refuse_input
+from xmir_cli.store.outputs import receipt, refuse_ending, refuse_input
 from xmir_cli.store.runs import (
     OWN,
     Run,
@@ -79,6 +79,7 @@ def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
     items = list_items(asked.images, asked.null, asked.where, asked.columns)
     refuse_input(asked.output, [item.file for item in items])
     refuse_input(state_path(asked.output), [item.file for item in items])
+    refuse_ending(asked.output, "safetensors", [".safetensors", ".pt", ".pth", ".ckpt"])
     known = [{name: item.text(name) for name in ("label", "patient", "split")} for item in items]
     rows = keep_labelled(
         [(item.id, item.path, told) for item, told in zip(items, known, strict=True)], skips.add

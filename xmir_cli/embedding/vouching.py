@@ -1,0 +1,70 @@
+"""Embeddings whose file does not say which model made them: somebody says it, images prove it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from xmir_cli import console
+from xmir_cli.errors import DataError, ItemError, ModelError
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.pictures.reading import read_image
+from xmir_cli.store.embeddings import Embeddings, read_embeddings
+from xmir_cli.store.names import restore_name
+
+_PROOFS = 3  # images that are embedded again
+_ALIKE = 0.999  # cosine; bf16 and other processors move it less
+_TRIES = 100  # rows that are looked at for one whose image is still here
+
+
+def read_vouched(source: str, choice: ModelChoice, allow_nan: bool = False) -> Embeddings:
+    """Embeddings that the model of `choice` is said to have made, which a few of them prove.
+
+    Raises ModelError for vectors of another length, and for a file that names another model;
+    DataError for vectors that the model does not make of their images.
+    """
+    embedder = load_embedder(resolve_model(choice))
+    found = read_embeddings(source, allow_nan, embedder.spec)
+    name = f"{embedder.spec.architecture} {embedder.spec.weights_sha256[:12]}"
+    if not found.model.same_embedding(embedder.spec):
+        made = f"{found.model.architecture} {found.model.weights_sha256[:12]}"
+        raise ModelError(f"{source}: made by {made}, not by {name}; or prepared otherwise")
+    if found.vectors.shape[1] != embedder.dim:
+        raise ModelError(
+            f"{source}: vectors of {found.vectors.shape[1]} numbers; {name} makes {embedder.dim}"
+        )
+    count = 0
+    for path, similarity in _compare(found, embedder):
+        count += 1
+        if not similarity >= _ALIKE:
+            raise DataError(
+                f"{source}: {name} makes another vector of {path} (cosine {similarity:.4f})",
+                "Name the model, its weights and its preprocessing as they were.",
+            )
+    if count:
+        console.note(f"{source}: {name} makes the same vectors of {count} of its images")
+    else:
+        console.warning(f"{source}: none of its images is here to prove that {name} made it")
+    return found
+
+
+def _compare(found: Embeddings, embedder: Embedder) -> Iterator[tuple[str, float]]:
+    """Paths of images that are still the same, and how like their vector is to what it was."""
+    rows = np.unique(np.linspace(0, len(found.vectors) - 1, _TRIES).astype(int)).tolist()
+    proofs = 0
+    for row in rows:
+        path, sha256 = (found.items[name][row].as_py() for name in ("path", "sha256"))
+        try:
+            reading = read_image(restore_name(path), embedder.recipe)
+        except ItemError:
+            continue
+        if reading.sha256 != sha256 or proofs == _PROOFS:
+            continue
+        proofs += 1
+        again = embedder.embed(reading.input[None], 1).numpy()[0].astype(np.float64)
+        vector = found.vectors[row].astype(np.float64)
+        yield (
+            path,
+            float(vector @ again / max(np.linalg.norm(vector) * np.linalg.norm(again), 1e-12)),
+        )
