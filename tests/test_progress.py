@@ -1,28 +1,198 @@
-"""A progress bar on the terminal must not swallow the data that flows into a pipe."""
+"""Progress on the terminal: soon, with an end in sight, and in nobody's way."""
 
 import os
 import pty
+import re
 import subprocess
 import sys
-
-SCRIPT = """
+import threading
 import time
-from xmir_cli import console
-console._QUIET_SECONDS = 0
-with console.progress("rows", 5) as bar:
-    for row in range(5):
-        time.sleep(0.01)
-        bar.advance()
-        print(row)
+
+import pytest
+
+from xmir_cli import progress, steps
+from xmir_cli.progress import Progress
+from xmir_cli.store.ahead import Ahead
+
+BEGIN = """
+import sys, time
+from xmir_cli import console, progress, steps
+progress.QUIET_SECONDS = progress._PAUSE = 0.05
 """
 
 
-def test_records_printed_under_a_bar_reach_the_pipe():
+def seen(command: str, *, stdout: int | None = None) -> tuple[str, str]:
+    """What a terminal shows of a shell command, and what came to its standard output instead."""
     terminal, end = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=end, check=True
+    child = subprocess.Popen(
+        ["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=stdout or end, stderr=end
     )
     os.close(end)
-    assert done.stdout.split() == [b"0", b"1", b"2", b"3", b"4"]
-    assert b"rows" in os.read(terminal, 1 << 16)
+    shown, out = b"", b""
+    if stdout is not None:
+        out = child.communicate()[0]
+    while True:
+        try:
+            part = os.read(terminal, 1 << 16)
+        except OSError:  # all have closed it
+            break
+        if not part:
+            break
+        shown += part
     os.close(terminal)
+    assert child.wait() == 0
+    return shown.decode(), out.decode()
+
+
+def python(script: str) -> str:
+    return f"{sys.executable} - <<'END'\n{BEGIN}{script}\nEND\n"
+
+
+def stage(name: str, script: str) -> str:
+    """A stage of a pipe, whose script is a file."""
+    with open(name, "w") as file:  # noqa: PTH123
+        file.write(BEGIN + script)
+    return f"{sys.executable} {name}"
+
+
+def screen(shown: str) -> list[str]:
+    """The lines that are left on a terminal which shows this."""
+    lines = [""]
+    place = 0
+    for part in re.split("(\r|\n|\x1b\\[K)", shown):
+        if part == "\r":
+            place = 0
+        elif part == "\n":
+            lines.append("")
+            place = 0
+        elif part == "\x1b[K":
+            lines[-1] = lines[-1][:place]
+        else:
+            lines[-1] = lines[-1][:place] + part + lines[-1][place + len(part) :]
+            place += len(part)
+    return lines
+
+
+def test_records_printed_under_a_line_reach_the_pipe():
+    script = """
+with console.progress("rows", 5) as bar:
+    for row in range(5):
+        time.sleep(0.1)
+        bar.advance()
+        print(row)
+"""
+    shown, out = seen(python(script), stdout=subprocess.PIPE)
+    assert out.split() == ["0", "1", "2", "3", "4"]
+    assert re.search(r"rows  \[#+\.+\]  [1-4]/5  .*left", shown)
+
+
+def test_work_of_which_nothing_is_done_yet_is_shown_all_the_same():
+    shown, _ = seen(python('with console.progress("rows", 5):\n    time.sleep(0.5)'))
+    assert "rows  [....................]  0/5  0:0" in shown
+    assert screen(shown) == [""]
+
+
+def test_by_default_it_is_there_within_two_seconds():
+    assert progress.QUIET_SECONDS + progress._PAUSE < 2
+
+
+def test_short_work_shows_nothing():
+    script = 'progress.QUIET_SECONDS = 9\nwith console.progress("rows", 5):\n    time.sleep(0.2)'
+    assert seen(python(script))[0] == ""
+
+
+def test_steps_inside_a_unit_bring_its_end_into_sight(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    bar = Progress("explaining", 2)
+    with steps.listening(bar.step):
+        steps.begin(400)
+        assert bar.describe().endswith("0/2  + 0/400 steps  0:00")
+        now = 130.0
+        steps.advance(100)
+        assert bar.describe() == (
+            "explaining  [##..................]  0/2  + 100/400 steps  3:30 left"
+        )
+        bar.advance()
+    steps.advance(7)  # nobody listens
+    assert bar.describe() == "explaining  [##########..........]  1/2  0:30 left"
+
+
+def test_notes_and_rows_leave_no_rest_of_the_line():
+    script = """
+from xmir_cli.printer import Printer, Shown
+with console.progress("a long line of progress", 9), Printer("tsv", Shown(("a",))) as printer:
+    for row in range(3):
+        time.sleep(0.2)
+        printer.write({"a": row})
+        console.note("n")
+"""
+    shown, _ = seen(f"NO_COLOR=1 {python(script)}")
+    assert "a long line" in shown
+    note = "xmir: note: n"
+    assert screen(shown) == ["a", "0", note, "1", note, "2", note, ""]
+
+
+def test_of_two_stages_one_draws_at_a_time():
+    first = """
+with console.progress("first", 3) as bar:
+    for row in range(3):
+        time.sleep(0.3)
+        bar.advance()
+        print(row, flush=True)
+"""
+    second = """
+with console.progress("second", None) as bar:
+    rows = sys.stdin.read().split()
+    time.sleep(0.5)
+    console.note("done")
+"""
+    command = f"{stage('a.py', first)} | NO_COLOR=1 {stage('b.py', second)}"
+    shown, _ = seen(command)
+    drawn = re.findall("first|second", shown)
+    assert set(drawn) == {"first", "second"}
+    assert drawn == sorted(drawn)
+    assert screen(shown) == ["xmir: note: done", ""]
+
+
+def test_a_note_clears_the_line_of_another_stage():
+    first = 'with console.progress("a line longer than the note", 3):\n    time.sleep(1.5)'
+    second = 'time.sleep(1.0)\nconsole.note("n")'
+    shown, _ = seen(f"{stage('a.py', first)} | NO_COLOR=1 {stage('b.py', second)}")
+    assert "a line longer" in shown
+    assert screen(shown)[0] == "xmir: note: n"
+
+
+def test_a_pipe_is_read_ahead_to_know_its_end():
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as file:
+        file.write("a\nb\nc")
+    with os.fdopen(read) as stream:
+        ahead = Ahead(stream, 100)
+        limit = time.monotonic() + 20
+        while ahead.total is None and time.monotonic() < limit:
+            time.sleep(0.01)
+        assert ahead.total == 2  # ends of lines
+        assert [ahead.readline(100) for _ in range(5)] == ["a\n", "b\n", "c", "", ""]
+
+
+def test_no_more_is_read_ahead_than_is_to_be_held(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("xmir_cli.store.ahead._HELD", 10)
+    asked = threading.Semaphore(0)
+
+    class Endless:
+        count = 0
+
+        def readline(self, _: int) -> str:
+            self.count += 1
+            asked.release()
+            return "12345\n"
+
+    stream = Endless()
+    ahead = Ahead(stream, 100)  # type: ignore[arg-type]
+    for _ in range(3):
+        assert asked.acquire(timeout=20)
+    time.sleep(0.2)
+    assert stream.count == 3
+    assert ahead.readline(100) == "12345\n"
+    assert asked.acquire(timeout=20)

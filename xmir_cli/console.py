@@ -2,18 +2,20 @@
 
 import os
 import sys
-import time
 import unicodedata
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from xmir_cli.errors import ItemError, Status
+from xmir_cli.progress import line_free
+from xmir_cli.progress import shown as progress
 from xmir_cli.wire.records import Record
 
+__all__ = ["Ending", "Records", "Skips", "error", "note", "progress", "show", "warning"]
+
 SKIP_LINES = 20  # this many skips are named one by one, the rest are only counted
-_QUIET_SECONDS = 2.0  # work shorter than this shows no progress
 
 
 def show(name: str) -> str:
@@ -58,7 +60,7 @@ def _say(kind: str, message: str) -> None:
         label = f"\033[{color}m{label}\033[0m"
     text = f"{label}{escape(message)}\n"  # names in it may hold line ends and terminal escapes
     encoding = sys.stderr.encoding or "ascii"
-    with suppress(OSError):  # full, or gone: nobody to tell
+    with line_free(), suppress(OSError):  # full, or gone: nobody to tell
         sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stderr.flush()
 
@@ -119,81 +121,3 @@ class Skips:
             return Ending()
         parts = ", ".join(f"{count} {code}" for code, count in self.codes.most_common())
         return Ending(Status.SKIPPED, (f"{done} {verb}, {self.total} skipped ({parts})",))
-
-
-class _Silent:
-    def advance(self, count: int = 1) -> None:
-        """Nobody is looking."""
-
-
-class _Bar:
-    """A rich bar that shows itself only when the work takes longer than two seconds."""
-
-    def __init__(self, what: str, total: int | None) -> None:
-        self.what, self.total, self.done = what, total, 0
-        self.start = time.monotonic()
-        self.bar: _RichBar | None = None
-
-    def advance(self, count: int = 1) -> None:
-        self.done += count
-        if self.bar is not None:
-            self.bar.update(self.done)
-        elif time.monotonic() - self.start > _QUIET_SECONDS:
-            self.bar = _RichBar(self.what, self.total)
-            self.bar.update(self.done)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-
-class _RichBar:
-    def __init__(self, what: str, total: int | None) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self.rate = TextColumn("{task.fields[rate]}")
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            self.rate,
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            # else rich sends what is printed meanwhile to stderr, past the pipe that waits for it
-            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
-        )
-        self.start = time.monotonic()
-        self.first: int | None = None
-        self.task = self.progress.add_task(what, total=total, rate="")
-        self.progress.start()
-
-    def update(self, done: int) -> None:
-        if self.first is None:
-            self.first = done
-        seconds = time.monotonic() - self.start
-        rate = f"{(done - self.first) / seconds:.1f}/s" if done > self.first and seconds > 0 else ""
-        self.progress.update(self.task, completed=done, rate=rate)
-
-    def close(self) -> None:
-        self.progress.stop()
-
-
-@contextmanager
-def progress(what: str, total: int | None) -> Iterator[_Silent | _Bar]:
-    """A bar with count, rate and end on stderr; nothing when stderr is not a terminal."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield _Silent()
-        return
-    bar = _Bar(what, total)
-    try:
-        yield bar
-    finally:
-        bar.close()

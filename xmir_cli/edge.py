@@ -15,7 +15,7 @@ from typing import Annotated, Protocol
 
 from typer.models import ParameterInfo
 
-from xmir_cli.console import Ending, Records
+from xmir_cli.console import Ending, Records, progress
 from xmir_cli.errors import SettingError, UsageError, XmirError
 from xmir_cli.flags import Command, flags_of, spell_flag
 from xmir_cli.inputs import refuse_lost_folder
@@ -55,8 +55,9 @@ def build_function(name: str) -> Command:
         refuse_lost_folder()
         description: Description = describe(**values)
         begin_run("--window")
-        story = importlib.import_module(f"xmir_cli.stories.{stem}")  # heavy: no sooner
-        return print_records(story.run(description), description)
+        with progress(f"xmir {name}", None):
+            story = importlib.import_module(f"xmir_cli.stories.{stem}")  # heavy: no sooner
+            return print_records(story.run(description), description)
 
     signature = inspect.signature(describe)
     command.__signature__ = signature  # type: ignore[attr-defined] # read by inspect

@@ -8,6 +8,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Self
 
 from xmir_cli.console import escape, note, show
 from xmir_cli.errors import DataError
+from xmir_cli.progress import line_free
 from xmir_cli.table import Column, head, is_number, lay_out, line, shorten, stack
 from xmir_cli.wire.records import Record
 
@@ -119,8 +121,9 @@ class Printer:
         if not self.begun:
             self._begin()
         try:
-            sys.stdout.write(f"{_encodable(text)}{self.end}")
-            sys.stdout.flush()
+            with line_free() if _is_terminal() else nullcontext():
+                sys.stdout.write(f"{_encodable(text)}{self.end}")
+                sys.stdout.flush()
         except BrokenPipeError:
             raise
         except OSError as error:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xmir_cli import steps
 from xmir_cli.console import show
 from xmir_cli.embedding.parts import EmbeddedRow
 from xmir_cli.errors import DataError, ItemError
@@ -98,6 +99,7 @@ def _embed(
     keep: KeepMap | None,
 ) -> list[EmbeddedRow | ItemError]:
     images = [item.image for item in slot if isinstance(item, _Waiting)]
+    steps.begin(len(images))
     made = _made(embedder, torch.stack(images), job, keep) if images else iter(())
     done: list[EmbeddedRow | ItemError] = []
     for path, item in zip(paths, slot, strict=True):

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xmir_cli import steps
 from xmir_cli.arrays import Floats, Integers
 
 Scorer = Callable[[Tensor], Tensor]  # images [N, 3, H, W] -> similarities [N]
@@ -83,6 +84,7 @@ def causal_curves(  # noqa: PLR0913 # what is scored, and how
     points[:, 0, 0], points[:, 0, -1] = blurred, intact
     points[:, 1, 0], points[:, 1, -1] = intact, substrate
     between = points[:, :, 1:-1]
+    steps.begin(between.size)
     for places, images in _steps(ends, ranks, step, between.shape, batch):
         between[tuple(places)] = _scores(similarity(images))
     return [CausalCurves(Curve(along, both[0]), Curve(along, both[1])) for both in points]

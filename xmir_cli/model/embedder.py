@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from xmir_cli import console
+from xmir_cli import console, steps
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
@@ -159,6 +159,7 @@ class Embedder:
             else:
                 done.append(made)
                 start += len(made)
+                steps.advance(len(made))
         return torch.cat(done)
 
     def _try(self, step: FeatureFunction, images: Tensor) -> Tensor | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from xmir_cli import steps
 from xmir_cli.model.embedder import PART, Embedder, unit
 from xmir_cli.model.head import AveragePool, Head
 from xmir_cli.program.boxes import Box, count_cells, full_box
@@ -74,6 +75,7 @@ def embed_hidden(
         pixels = hide(image[:, top:bottom, left:right], fill[:, top:bottom, left:right], inner)
         features = base.program.run_changed(pixels, box, base.activations, margin)
         embeddings[rows] = unit(_project(embedder, features).float())
+        steps.advance(len(rows))
 
     share_out(embed_group, _group(windows, side))
     return embeddings

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from xmir_cli import steps
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.incremental import (
     Base,
@@ -78,6 +79,7 @@ def hidden_embeddings(
         margin, errors = choose_margin(embedder, pictures, shown, base, (target, how.tolerance))
     embeddings = explained.embedding.repeat(len(windows), 1)
     rows = [(~changed).nonzero()[:, 0]]
+    steps.begin(len(shown))
     for part in _split_in_time(changed.nonzero()[:, 0], windows, how, start):
         embeddings[part] = embed_hidden(embedder, pictures, windows[part], base, margin)
         rows.append(part)

@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self, TextIO, cast
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.progress import is_watched
+from xmir_cli.store.ahead import Ahead
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.kinds import called, find_kind, kind_of, next_step
 from xmir_cli.store.regular import open_source
@@ -28,9 +31,20 @@ _UTF16 = ("\udcff\udcfe", "\udcfe\udcff")  # the marks of UTF-16 as the lines sh
 class Lines:
     """Lines of text, and the folder from which relative paths in them start."""
 
-    stream: TextIO
+    stream: TextIO | Ahead
     folder: str = ""  # empty: the current one
     name: str = "standard input"
+
+    def count(self) -> int | None:
+        """How many lines there are; None while that is not known."""
+        return self.stream.total if isinstance(self.stream, Ahead) else self._in_file
+
+    @cached_property
+    def _in_file(self) -> int | None:
+        if self.name == Lines.name or not Path(self.name).is_file():
+            return None
+        with Path(self.name).open("rb") as file:
+            return sum(part.count(b"\n") for part in iter(lambda: file.read(1 << 20), b""))
 
     def __enter__(self) -> Self:
         return self
@@ -55,6 +69,8 @@ def open_lines(source: str) -> Lines:
         raise DataError("standard input is closed")
     if isinstance(sys.stdin, io.TextIOWrapper):  # else a stand-in for it, from Python
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+        if is_watched() and not sys.stdin.isatty():
+            return Lines(Ahead(sys.stdin, LINE_LIMIT))
     return Lines(sys.stdin)
 
 
@@ -125,7 +141,7 @@ def _not_records(name: str, kind: str) -> DataError:
     )
 
 
-def _unmarked(stream: TextIO) -> Iterator[str | ItemError]:
+def _unmarked(stream: TextIO | Ahead) -> Iterator[str | ItemError]:
     """The lines, the first without the mark by which some programs say that a file is UTF-8."""
     lines = _limited(stream)
     for first in lines:
@@ -137,7 +153,7 @@ def _unmarked(stream: TextIO) -> Iterator[str | ItemError]:
     yield from lines
 
 
-def _limited(stream: TextIO) -> Iterator[str | ItemError]:
+def _limited(stream: TextIO | Ahead) -> Iterator[str | ItemError]:
     while line := stream.readline(LINE_LIMIT):
         if line.endswith("\n") or len(line) < LINE_LIMIT:
             yield line

@@ -46,7 +46,7 @@ def run(asked: CausalMetric) -> Records:
     scorer = PairScorer(protocol, asked.controls, load, instead)
     tally, earlier = Tally(asked.seed), read_baseline(asked.baseline)
     report = Report(Skips(), tally, asked.gates, earlier, asked.tolerance, asked.junit is not None)
-    with open_lines(asked.records) as stream, console.progress("scoring", None) as bar:
+    with open_lines(asked.records) as stream, console.progress("scoring", stream.count) as bar:
         for tasks in read_tasks(read_records(stream), report.skips):
             refuse_input(asked.junit, (file for task in tasks for file in task.files), "junit")
             for task, identities, record in _outcomes(asked, scorer, tasks):

@@ -1,7 +1,8 @@
 """Map where a retrieved image resembles its query."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from xmir_cli import console
@@ -35,15 +36,23 @@ def run(asked: Saliency) -> Records:
     skips, done = Skips(), 0
     explainer = _explainer(asked)
     limit = asked.batch if asked.contrast is None else RANKING
-    with _requests(asked, skips) as requests, console.progress("explaining", None) as bar:
+    sides = 2 if asked.on == "both" else 1
+    maps = sides * len(explainer.methods)  # of a request
+
+    def total() -> int | None:
+        return None if (count := given.count()) is None else count * maps
+
+    with _given(asked, skips) as given, console.progress("explaining", total) as bar:
+        requests = given.requests
         asked.output.mkdir(parents=True, exist_ok=True)
         for group in group_requests(requests, limit):
             for request, record in explainer.explain(group):
                 if isinstance(record, ItemError):
                     skips.add(request.name, record)
+                    bar.advance(maps)
                     continue
                 yield record
-                bar.advance()
+                bar.advance(sides if request.is_self else 1)
                 done += 1
     _settle(asked.output, asked.cache)
     return _finish(done, skips)
@@ -74,17 +83,24 @@ def _comparisons(asked: Saliency) -> Comparisons:
     return Comparisons(tuple(negatives), contrast)
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What is to be explained, read as it comes, and how much it is, once that is known."""
+
+    requests: Iterable[Request]
+    count: Callable[[], int | None]
+
+
 @contextmanager
-def _requests(asked: Saliency, skips: Skips) -> Iterator[Iterable[Request]]:
-    """What is to be explained, read as it comes."""
+def _given(asked: Saliency, skips: Skips) -> Iterator[_Given]:
     given = resolve_model(asked.choice) if asked.choice.is_named else None
     if asked.query is not None:
         assert given is not None  # else the description would not stand
         query, images = need_one("query", asked.query), expand_setting("images", asked.images or [])
-        yield pair_requests(query, images, given)
+        yield _Given(pair_requests(query, images, given), lambda: len(images))
         return
     with open_lines(asked.records) as stream:
-        yield read_requests(read_records(stream), given, skips)
+        yield _Given(read_requests(read_records(stream), given, skips), stream.count)
 
 
 def _settle(*folders: Path | None) -> None:

@@ -99,9 +99,12 @@ def train_epochs(
     """
     for number in range(done + 1, trainer.settings.epochs + 1):
         start = time.monotonic()
-        with bar(f"epoch {number}", len(division.training)) as progress:
+        what = f"epoch {number} of {trainer.settings.epochs}"
+        with bar(what, len(division.training)) as progress:
             outcome = trainer.epoch(number, division.training, progress.advance, begun)
         begun = ()
+        with bar("validating", len(division.validation)) as progress:
+            validation = validate(trainer.feed, division.validation, progress.advance)
         attention = outcome.attention_loss
         yield {
             "schema": EpochRecord.NAME,
@@ -109,7 +112,7 @@ def train_epochs(
             "loss": outcome.loss,
             **({} if attention is None else {"attention_loss": attention}),
             "violating_fraction": outcome.violating_fraction,
-            **validate(trainer.feed, division.validation),
+            **validation,
             "seconds": round(time.monotonic() - start, 3),
             "images_per_second": round(outcome.images_per_second, 3),
         }

@@ -1,6 +1,6 @@
 """What a retrieval with the network would be worth."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -14,16 +14,23 @@ VALIDATION_NUMBERS = ("map", "p_at_1", "p_at_5")
 _MEASURES = Measures((1, 5))
 
 
-def validate(feed: Feed, examples: Sequence[Example]) -> dict[str, float | None]:
+def validate(
+    feed: Feed, examples: Sequence[Example], advance: Callable[[int], None] = lambda _: None
+) -> dict[str, float | None]:
     """mAP, P@1 and P@5, each image asked about among all others; None without any match to find.
 
-    Where the network no longer tells images apart, the share of tied pairs as well.
+    Where the network no longer tells images apart, the share of tied pairs as well. `advance` is
+    told how many images more passed the network.
     """
     if not examples:
         return dict.fromkeys(VALIDATION_NUMBERS)
     feed.embedder.network.eval()
     batches = feed.load_plain(examples, feed.embedder.batch)
-    vectors = torch.cat([feed.embedder.embed(images, len(examples)) for images in batches])
+    made = []
+    for batch in batches:
+        made.append(feed.embedder.embed(batch, len(examples)))
+        advance(len(batch))
+    vectors = torch.cat(made)
     for example, vector in zip(examples, vectors, strict=True):
         if not vector.isfinite().all():
             raise ModelError(

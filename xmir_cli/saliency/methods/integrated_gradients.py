@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from xmir_cli import steps
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.saliency.fills import fill_image
@@ -39,11 +40,13 @@ class Method:
         baseline = fill_image(self.path_baseline, image, recipe, _BLUR * embedder.size)
         way = image - baseline
         gradient = torch.zeros_like(image, dtype=torch.float64)
+        steps.begin(self.path_steps)
         for places in ((torch.arange(self.path_steps) + 0.5) / self.path_steps).split(
             embedder.batch
         ):
             points = baseline + places[:, None, None, None] * way
             gradient += input_gradients(embedder, target, points).double().sum(dim=0)
+            steps.advance(len(places))
         saliency = (way * gradient / self.path_steps).sum(dim=0)
         start = embedder.embed(baseline[None])[0].double() @ target.embedding.double()
         gained = similarity(target, explained) - float(start)

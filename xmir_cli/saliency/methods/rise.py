@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from xmir_cli import steps
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.masks import MaskMoments, Masks, draw_masks
@@ -55,6 +56,7 @@ class Method:
         key = ("rise", self.masks, self.cells, self.probability, self.seed)
         if key not in explained.memo:
             parts, start = [], 0
+            steps.begin(len(masks))
             while start < len(masks):
                 stop = min(start + embedder.batch, len(masks))
                 masked = masks.render(start, stop)[:, None] * explained.input
