@@ -196,8 +196,10 @@ def test_an_unknown_id_is_named_with_its_neighbours(xmir):
 
 @pytest.mark.usefixtures("index")
 def test_a_vector_asks_like_an_item(xmir):
-    np.save("q.npy", 7 * _vectors()[:2])
-    records = xmir("query", "--vector", "q.npy", "--top", "1").records()
+    np.save("q.npy", _vectors()[:2] * np.array([[7e-300], [7e300]]))
+    result = xmir("query", "--vector", "q.npy", "--top", "1")
+    assert (result.code, result.stderr) == (0, "")
+    records = result.records()
     assert [(r["query"], r["meta"]["id"], r["match"]) for r in records] == [
         ("q.npy", "a", None),
         ("q.npy", "b", None),

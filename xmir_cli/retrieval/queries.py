@@ -87,11 +87,18 @@ def ask_vectors(
         if array.ndim != 2 or array.shape[1] != gallery.dim:
             found = f"found an array of {' x '.join(map(str, array.shape))}"
             raise DataError(f"{file}: expected embeddings of {gallery.dim} numbers, {found}")
-        vectors, usable = unit_rows(array)
+        vectors, usable = unit_rows(_in_reach(array))
         for row in np.flatnonzero(~usable).tolist():
             skip(file, ItemError(Cause.BAD_VECTOR, f"row {row} is zero, NaN or infinite"))
         questions = [Question(file, vector, {}) for vector in vectors[usable]]
         yield from (questions[i : i + _BLOCK] for i in range(0, len(questions), _BLOCK))
+
+
+def _in_reach(array: np.ndarray) -> np.ndarray:
+    """Rows [N, D] whose squares float32 holds: those far too long or too short are scaled."""
+    largest = np.abs(array.astype(np.float64)).max(axis=1, keepdims=True)
+    far = (largest > 1e6) | ((largest > 0) & (largest < 1e-6))
+    return array / np.where(far, largest, 1.0) if far.any() else array
 
 
 def find_ids(gallery: Gallery, ids: Sequence[str]) -> list[ItemKey]:
