@@ -1,26 +1,29 @@
 import pyarrow as pa
 import pytest
 
-from xmir_cli.gallery.texts import differs, equals, numbers_of, rows_sharing
+from xmir_cli.gallery.texts import lacks_labels, numbers_of, rows_sharing, rows_sharing_labels
 
 NUMBERS = pa.chunked_array([[3, None], [12, 3]], pa.int32())
 TEXTS = pa.chunked_array([["b", None, ""], [], ["a", "b", "'; é"]], pa.string())
 
 
+LABELS = pa.chunked_array([["b", None, ""], [], ["a", "a | b", "|", "c"]], pa.string())
+
+
 @pytest.mark.parametrize(
-    ("value", "same"),
-    [("b", [0, 4]), ("", [1, 2]), ("'; é", [5]), ("c", []), ("B", []), ("b ", [])],
+    ("labels", "others"),
+    [("b", [3, 6]), ("a|b", [6]), ("c", [0, 3, 4]), ("B", [0, 3, 4, 6]), ("", []), ("|", [])],
 )
-def test_equal_is_the_same_text_and_nothing_is_the_empty_one(value, same):
-    found = equals(TEXTS, value)
-    assert [row for row, each in enumerate(found) if each] == same
-    other = [row for row in (0, 3, 4, 5) if row not in same]
-    assert [row for row, each in enumerate(differs(TEXTS, value)) if each] == other
+def test_other_labels_are_those_that_share_none(labels, others):
+    assert lacks_labels(LABELS, labels).nonzero()[0].tolist() == others
+
+
+def test_rows_share_a_label_of_several():
+    found = rows_sharing_labels(LABELS, ["b", "c|a", None, "x", "b", "|"])
+    assert [sorted(rows.tolist()) for rows in found] == [[0, 4], [3, 4, 6], [], [], [0, 4], []]
 
 
 def test_numbers_are_compared_as_texts():
-    assert equals(NUMBERS, "3").tolist() == [True, False, False, True]
-    assert equals(NUMBERS, "03").tolist() == [False] * 4
     assert [rows.tolist() for rows in rows_sharing(NUMBERS, [3, "12", None, 1])] == [
         [0, 3],
         [2],

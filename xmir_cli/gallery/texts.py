@@ -13,12 +13,6 @@ from xmir_cli.store.cells import plain_text
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
 
 
-def equals(column: pa.ChunkedArray, value: str) -> Booleans:
-    """Where the column [N] has the value; the empty one where nothing is there."""
-    same = pc.equal(_texts(column), pa.scalar(value, pa.string()))
-    return np.asarray(same.to_numpy(), dtype=bool)
-
-
 def lacks_labels(column: pa.ChunkedArray, labels: str) -> Booleans:
     """Where the column [N] holds labels, and none of these."""
     texts = pc.cast(column, pa.string())
@@ -56,9 +50,5 @@ def numbers_of(column: pa.ChunkedArray) -> Integers:
     texts = pc.cast(column, pa.string()).combine_chunks()
     found = pc.fill_null(texts.dictionary_encode().indices, -1).to_numpy()
     numbers = np.array(found, dtype=np.int64)
-    numbers[equals(column, "")] = -1
+    numbers[pc.equal(pc.fill_null(texts, ""), "").to_numpy(zero_copy_only=False)] = -1
     return numbers
-
-
-def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.fill_null(pc.cast(column, pa.string()), "")
