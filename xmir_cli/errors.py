@@ -111,6 +111,11 @@ class ItemError(XmirError):
         """Cause and detail, as a skip line has them."""
         return f"{self.cause}: {self.detail}"
 
+    @property
+    def bare(self) -> "ItemError":
+        """The same to keep: the frames of a traceback hold a file's bytes and all made of them."""
+        return ItemError(self.cause, self.detail)
+
     def because(self, detail: str) -> "ItemError":
         """The same cause with another detail."""
         return ItemError(self.cause, detail)
@@ -119,7 +124,7 @@ class ItemError(XmirError):
 def need_usable(found: Found | ItemError) -> Found:
     """What was found; raises it when it is the ItemError of an input that cannot be used."""
     if isinstance(found, ItemError):
-        raise found
+        raise found.bare
     return found
 
 

@@ -136,4 +136,4 @@ def _whole(
     try:
         return replace(row, features=keep(maps))
     except ItemError as error:
-        return error
+        return error.bare

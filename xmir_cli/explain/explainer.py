@@ -97,7 +97,7 @@ class Explainer:
             check = similarity(pair.query.sample, pair.retrieved.sample)
             check_similarity(request.similarity, check)
         except ItemError as error:
-            yield error
+            yield error.bare
             return
         seen: Record = {"negatives": told_apart} if told_apart else {}
         seen |= {} if other is None else {"contrast": other}
@@ -137,7 +137,7 @@ class Explainer:
         try:
             chosen = self.comparisons.find_negatives(request, _case(found, request.query))
         except ItemError as error:
-            return error
+            return error.bare
         identities.update({path: identity for path, identity in chosen if identity is not None})
         return [path for path, _ in chosen]
 

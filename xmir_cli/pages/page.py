@@ -170,7 +170,7 @@ def _picture(path: str, identity: str | None, window: str, look: Look) -> Image.
         check_identity(identity, file.identity, path)
         return to_rgb(file.decode(window).pixels)
     except ItemError as error:
-        look.bad[path] = error
+        look.bad[path] = error.bare
         return None
 
 

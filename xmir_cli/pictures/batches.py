@@ -27,26 +27,24 @@ def decode_all(
     `ahead` results, so memory stays flat. Other exceptions come out at their place.
     """
     threads = jobs or _processors()
-    waiting: deque[Future[Loaded]] = deque()
+    waiting: deque[Future[Loaded | ItemError]] = deque()
+
+    def load_or_refuse(source: Given) -> Loaded | ItemError:
+        try:
+            return load(source)
+        except ItemError as error:
+            return error.bare
+
     pool = ThreadPoolExecutor(threads, "decode")
     try:
         for source in sources:
-            waiting.append(pool.submit(load, source))
+            waiting.append(pool.submit(load_or_refuse, source))
             if len(waiting) >= threads + ahead:
-                result = _result(waiting.popleft())
-                yield result
+                yield waiting.popleft().result()
         while waiting:
-            result = _result(waiting.popleft())
-            yield result
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _result(future: Future[Loaded]) -> Loaded | ItemError:
-    try:
-        return future.result()
-    except ItemError as error:
-        return error
 
 
 def _processors() -> int:

@@ -82,7 +82,7 @@ def attempt(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Item
     try:
         return work(*args, **kwargs)
     except ItemError as error:
-        return error
+        return error.bare
     except DataError as error:
         return ItemError(Cause.BAD_INPUT, f"{error}")
     except OSError as error:
