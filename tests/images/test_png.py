@@ -187,3 +187,35 @@ def test_deep_colors_that_are_cut_are_truncated(color: int):
     for percent in (30, 60, 95):
         with pytest.raises(ItemError, match=r"^truncated"):
             decode_bytes(data[: len(data) * percent // 100])
+
+
+@pytest.mark.parametrize(("depth", "color"), [(8, 0), (16, 0), (8, 2), (16, 6), (1, 0)])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_rows_that_are_missing_are_damage_and_not_black(depth: int, color: int, interlaced: bool):
+    values = noise(depth, color) | 1
+    parts = [values[i::y, j::x] for i, j, y, x in PASSES] if interlaced else [values]
+    rows = [line for part in parts for line in lines(part, depth)]
+    whole = png(values, depth, color, interlaced=interlaced)
+    decode_bytes(whole)
+    head = whole[: whole.index(b"IDAT") - 4]
+    for left in (0, 1, len(rows) // 2, len(rows) - 1):
+        data = chunk(b"IDAT", zlib.compress(b"".join(rows[:left])))
+        with pytest.raises(ItemError, match=r"^corrupt"):
+            decode_bytes(head + data + chunk(b"IEND", b""))
+
+
+def test_a_black_last_row_is_no_damage():
+    values = noise(8, 0)
+    values[-1] = 0
+    assert np.array_equal(pixels(decode_bytes(png(values, 8, 0))), values[..., 0])
+    values[:] = 0
+    assert decode_bytes(png(values, 8, 0)).done == ()
+
+
+def test_a_large_stream_that_is_no_deflate_is_damage():
+    header = struct.pack(">IIBBBBB", 3000, 3000, 8, 0, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    for size in (100, 1 << 16, 1 << 20):
+        data = start + chunk(b"IDAT", RNG.bytes(size)) + chunk(b"IEND", b"")
+        with pytest.raises(ItemError, match=r"^corrupt"):
+            decode_bytes(data)

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xmir_cli.images.window import Function, Voi, apply_choice, apply_window, find_limits, stretch
+from xmir_cli.images.window import (
+    Function,
+    Voi,
+    apply_choice,
+    apply_window,
+    choose_scale,
+    find_limits,
+    stretch,
+)
 
 
 def by_the_standard(x: float, c: float, w: float, function: Function) -> float:
@@ -68,7 +76,8 @@ def test_limits_are_percentiles():
 def test_a_chosen_width_counts_steps_of_whole_numbers_but_not_of_fractions():
     whole, fractions = np.array([0, 50, 100]), np.array([0, 0.5, 1])
     assert apply_choice(whole, whole, "50.5,101")[0].tolist() == [0, 127.5, 255]
-    assert apply_choice(fractions, fractions, "0.5,1", whole=False)[0].tolist() == [0, 127.5, 255]
+    scale, done = choose_scale(fractions, "0.5,1", whole=False)
+    assert (scale(fractions).tolist(), done) == ([0, 127.5, 255], ["window 0.5,1"])
     assert apply_choice(fractions, fractions, "0.5,0.5")[0].tolist() == [0, 127.5, 255]
 
 

@@ -1,5 +1,7 @@
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -59,3 +61,28 @@ def test_leaving_early_leaves_no_thread_behind():
 
 def test_nothing_gives_nothing():
     assert list(decode_all([], str, None)) == []
+
+
+def test_an_input_left_out_does_not_keep_what_was_read_of_it():
+    class Content:
+        """Something large."""
+
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+    kept: list[weakref.ref] = []
+
+    def load(number: int) -> int:
+        content = Content(number)
+        kept.append(weakref.ref(content))
+        try:
+            raise ValueError(content)
+        except ValueError:
+            raise ItemError(Cause.CORRUPT, "damaged file") from None
+
+    found = list(decode_all(range(3), load, 1))
+    assert [item.reason for item in found if isinstance(item, ItemError)] == (
+        ["corrupt: damaged file"] * 3
+    )
+    gc.collect()
+    assert [each() for each in kept] == [None, None, None]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _PREAMBLE = 132  # bytes, with "DICM"
 _DEFLATED, _EXPLICIT = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1"
 DIRECTORY = b"1.2.840.10008.1.3.10"  # the class of a DICOMDIR
-_INFLATED_LIMIT = 512 << 20  # bytes, as for whole files
+# bytes that a deflated file may grow to: so many, or so many times its own, but never more than is
+# allowed for whole files
+_INFLATED, _GROWTH, _INFLATED_LIMIT = 64 << 20, 100, 512 << 20
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 # the element of pixel data whose length is not said, in explicit or implicit VR
 _OPEN_PIXELS = re.compile(rb"\xe0\x7f\x10\0(O[BW]\0\0)?\xff{4}\xfe\xff\0\xe0")
@@ -130,12 +132,13 @@ def _inflate(data: bytes) -> bytes:
     end = _PREAMBLE + 12 + int.from_bytes(length[1], "little")
     value = _PREAMBLE + syntax.end()
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    limit = min(max(_INFLATED, _GROWTH * len(data)), _INFLATED_LIMIT)
     try:
-        rest = inflater.decompress(data[end:], _INFLATED_LIMIT)
+        rest = inflater.decompress(memoryview(data)[end:], limit)
     except zlib.error:
         raise ItemError(Cause.CORRUPT, "damaged DICOM file") from None
     if inflater.unconsumed_tail:
-        raise ItemError(Cause.TOO_LARGE, f"inflates to more than {_INFLATED_LIMIT} bytes")
+        raise ItemError(Cause.TOO_LARGE, f"inflates to more than {limit} bytes")
     if not inflater.eof:
         raise ItemError(Cause.TRUNCATED, "the file ends early")
     plain = _EXPLICIT.ljust(len(_DEFLATED), b"\0")

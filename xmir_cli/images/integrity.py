@@ -7,6 +7,13 @@ from collections.abc import Iterator
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 
+# of interlaced PNG: first row and column, steps between rows and columns
+_PASSES = (
+    *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2)),
+    *((0, 1, 2, 2), (1, 0, 2, 1)),
+)
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
+_STEP = 1 << 20  # bytes that are inflated at once
 _PIXEL_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"sBIT"}
 
 
@@ -19,6 +26,29 @@ def check_png(data: bytes) -> None:
         expected = int.from_bytes(data[end : end + 4])
         if kind in _PIXEL_CHUNKS and zlib.crc32(memoryview(data)[start - 4 : end]) != expected:
             raise ItemError(Cause.CORRUPT, "damaged file (checksum)")
+
+
+def check_png_rows(data: bytes) -> None:
+    """Raise ItemError for a PNG whose pixels end early or in damage, that Pillow leaves black."""
+    chunks = png_chunks(data)
+    width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[b"IHDR"][0])
+    missing = 0  # bytes
+    for top, left, down, across in _PASSES if interlaced else ((0, 0, 1, 1),):
+        rows, columns = -(-(height - top) // down), -(-(width - left) // across)
+        if rows > 0 and columns > 0:
+            missing += rows * (1 + -(-columns * depth * _SAMPLES[color] // 8))
+    inflater = zlib.decompressobj()
+    try:
+        for part in chunks[b"IDAT"]:
+            found = inflater.decompress(part, _STEP)
+            while found and missing > 0:
+                missing -= len(found)
+                found = inflater.decompress(inflater.unconsumed_tail, _STEP)
+            if missing <= 0:
+                return
+    except zlib.error:
+        pass
+    raise ItemError(Cause.CORRUPT, "damaged file")
 
 
 def png_chunks(data: bytes) -> dict[bytes, list[memoryview]]:

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
-from xmir_cli.images.integrity import check_png, png_chunks
+from xmir_cli.images.integrity import check_png, check_png_rows, png_chunks
 from xmir_cli.images.picture import ImageFormat, Picture, Wanted
 from xmir_cli.images.pillow import FLIPS, opened, orientation_of, seek_frame, shown_plain
 from xmir_cli.images.samples import Samples, to_image
@@ -45,6 +45,8 @@ def _read(data: bytes, wanted: Wanted) -> Picture:
         check_size(*image.size, wanted.pixel_limit)
         orientation, frames = orientation_of(image), image.n_frames
         image.load()
+        if _may_lack_rows(image):
+            check_png_rows(data)
         if header is None or _is_plain(header):
             plain, done = shown_plain(image, wanted.window)
         else:
@@ -57,6 +59,12 @@ def _read(data: bytes, wanted: Wanted) -> Picture:
     if wanted.frame is None and frames > 1:
         done.append(f"first of {frames} frames")
     return Picture(plain, *plain.size, tuple(done))
+
+
+def _may_lack_rows(image: Image.Image) -> bool:
+    """Whether its pixels could end early: Pillow leaves the rest zero without a word."""
+    last = image.crop((0, image.height - 1, *image.size))
+    return bool(image.info.get("interlace")) or not np.asarray(last).any()
 
 
 def _count(data: bytes) -> int:
@@ -108,21 +116,25 @@ def _samples(data: bytes, image: Image.Image, header: _Header) -> Samples:
 
 def _numbers(data: bytes, image: Image.Image, header: _Header) -> np.ndarray:
     """[H, W, S] whole numbers of the file's depth."""
-    found = np.asarray(image.convert("L") if image.mode == "1" else image)
     if header.depth < 16:
+        found = np.asarray(image.convert("L") if image.mode == "1" else image)
         full = 255 // ((1 << header.depth) - 1)  # Pillow has multiplied with it
         return (found // full).reshape(*found.shape[:2], -1)
     if header.color == _GREY:
-        return found[..., None]
-    stream = b"".join(png_chunks(data)[b"IDAT"])
-    mode, form = {_RGB: ("RGB", "RGB;16L"), _RGB_ALPHA: ("RGBA", "RGBA;16L")}.get(
-        header.color, ("RGBA", "RGBA")
-    )
-    low = np.asarray(Image.frombytes(mode, image.size, stream, "zip", form, header.interlaced))
+        return np.asarray(image)[..., None]
     if header.color == _GREY_ALPHA:  # four bytes a pixel: a high and a low one of each sample
-        return low.view(">u2").astype(np.uint16)
-    both: np.ndarray = found.astype(np.uint16) << 8 | low
-    return both
+        return _second_pass(data, image, "RGBA", header).view(">u2").astype(np.uint16)
+    numbers = np.asarray(image).astype(np.uint16)
+    numbers <<= 8
+    numbers |= _second_pass(data, image, f"{image.mode};16L", header)
+    return numbers
+
+
+def _second_pass(data: bytes, image: Image.Image, form: str, header: _Header) -> np.ndarray:
+    """Bytes [H, W, S] of the pixels in another of Pillow's raw forms."""
+    stream = b"".join(png_chunks(data)[b"IDAT"])
+    again = Image.frombytes(image.mode, image.size, stream, "zip", form, header.interlaced)
+    return np.asarray(again)
 
 
 def _declared(values: np.ndarray, header: _Header) -> tuple[float, float] | None:

@@ -3,7 +3,9 @@
 Source: DICOM PS3.3 2024e, C.11.2.1.2 (windows) and C.11.2.1.3 (functions).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 _EXACT = 1e15  # whole numbers below are told by all of their digits
 _NARROWEST = 1e-30  # 255 divided by it is still a float32
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
+Scale = Callable[[np.ndarray], np.ndarray]  # of values of any shape, to float32 in 0..255
 
 
 @dataclass(frozen=True)
@@ -43,34 +46,40 @@ def apply_window(values: np.ndarray, voi: Voi) -> np.ndarray:
 
 
 def apply_choice(
-    values: np.ndarray, image: np.ndarray, window: str, whole: bool = True
+    values: np.ndarray, image: np.ndarray, window: str
 ) -> tuple[np.ndarray, list[str]]:
-    """Values of any shape as float32 in 0..255 by a window that was chosen, and what was done.
+    """Values as float32 in 0..255 by a window that was chosen, and what was done.
+
+    Takes what `choose_scale` does.
+    """
+    scale, done = choose_scale(image, window)
+    return scale(values), done
+
+
+def choose_scale(image: np.ndarray, window: str, whole: bool = True) -> tuple[Scale, list[str]]:
+    """How values become 0..255 by a window that was chosen, and what is said of it.
 
     Args:
-        values: Any numbers, as stored or in modality units.
-        image: Those of them [N] that show something: their extremes and percentiles count.
+        image: Those numbers [N], as stored or in modality units, that show something: their
+            extremes and percentiles count.
         window: As `Preprocessing.window` has it, but auto.
         whole: Whether the numbers are grey steps, so that a width counts them as DICOM does.
     """
+    done = []
     if window.startswith("bits:"):
         low, high = 0.0, 2.0 ** int(window[5:]) - 1
         first, last = find_limits(image)
-        done = [
-            f"window {format_range(low, high)}",
-            *(["clipped"] if first < low or last > high else []),
-        ]
-        return stretch(values, low, high), done
-    if window == "minmax":
+        done = ["clipped"] if first < low or last > high else []
+    elif window == "minmax":
         low, high = find_limits(image)
     elif window.startswith("p"):
         low, high = find_limits(image, *(float(part) for part in window[1:].split(",")))
     else:
         center, width = (float(part) for part in window.split(","))
         function: Function = "LINEAR" if whole and width >= 1 else "LINEAR_EXACT"
-        shown = apply_window(values, Voi(center, width, function))
-        return shown, [f"window {center:g},{width:g}"]
-    return stretch(values, low, high), [f"window {format_range(low, high)}"]
+        voi = Voi(center, width, function)
+        return partial(apply_window, voi=voi), [f"window {center:g},{width:g}"]
+    return partial(stretch, low=low, high=high), [f"window {format_range(low, high)}", *done]
 
 
 def stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
