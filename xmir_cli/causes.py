@@ -54,7 +54,7 @@ class Cause(StrEnum):
     # records
     BAD_RECORD = "bad-record", "the line is no record, or a key has a value that it cannot have"
     TOO_LONG = "too-long", "a line of more than a million characters"
-    CHANGED = "changed", "the images are no longer as similar as recorded"
+    CHANGED = "changed", "an image, a map or a similarity is another than recorded"
     NO_MAP = "no-map", "the record names no saliency map"
     BAD_MAP = "bad-map", "the saliency map cannot be read"
     WRONG_SIZE = "wrong-size", "the map has another size than the network's input"

@@ -1,17 +1,21 @@
 """`xmir info` on everything the other commands write, and on what they do not."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.checkpoint import write_tensors
+from xmir_cli.store.runs import Run, write_checkpoint
 from xmir_cli.wire.model import ModelSpec
 
 
@@ -251,3 +255,48 @@ def test_info_needs_no_torch(embeddings: str):
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def verified(xmir, file: str) -> str:
+    result = xmir("info", "--verify", file)
+    assert (result.code, result.stderr) == (0, "")
+    return result.records()[0]["checksum"]
+
+
+def test_verify_reads_every_byte_of_what_the_commands_write(xmir, embeddings: str):
+    xmir("index", embeddings, "-o", "a.xmir")
+    query = xmir("query", "-i", "a.xmir", "--all", "-k", 1, "--device", "cpu").stdout
+    made = xmir("saliency", "--method", "activation", "-o", "m", "--device", "cpu", stdin=query)
+    saliency = made.records()[0]["saliency"]
+    spec = ModelSpec("resnet18", "imagenet")
+    write_checkpoint(Path("net.safetensors"), {"w": torch.ones(9)}, spec, Run({"epochs": 0}))
+    Path("parts").mkdir()
+    shutil.copy(embeddings, "parts/part-000000.parquet")
+    files = [embeddings, "net.safetensors", saliency, "parts/part-000000.parquet"]
+    assert {verified(xmir, file) for file in (*files, "a.xmir", "parts")} == {"all"}
+    for file in (*files, "a.xmir/vectors.npy", "a.xmir/items.parquet"):
+        whole = Path(file).read_bytes()
+        place = len(whole) - 2
+        if file.endswith("parquet"):  # it ends with its footer
+            place = whole.index(b"PAR1") + 60
+        Path(file).write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        artefact = "a.xmir" if file.startswith("a.xmir") else file
+        result = xmir("info", "--verify", artefact)
+        assert result.code in {5, 6}
+        assert "damaged" in result.stderr
+        Path(file).write_bytes(whole)
+
+
+def test_verify_says_what_has_no_checksum(xmir, embeddings: str):
+    table = pq.read_table(embeddings)
+    seals = {b"xmir.checksum", b"xmir.sealed"}
+    told = {k: v for k, v in table.schema.metadata.items() if k not in seals}
+    pq.write_table(table.replace_schema_metadata(told), "old.parquet", write_page_checksum=True)
+    write_tensors(Path("their.safetensors"), {"w": torch.zeros(4)}, {})
+    write_array(Path("their.npy"), np.zeros((4, 4), np.float32))
+    others = ("data/labels.csv", "data/0.png")
+    for file in ("old.parquet", "their.safetensors", "their.npy", *others):
+        assert verified(xmir, file) == "no checksum"
+    with pa.ipc.new_stream("a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    assert verified(xmir, "a.arrow") == "description"

@@ -156,6 +156,23 @@ def test_a_constant_map_is_scored_and_noted(xmir):
 
 
 @pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("command", [SCORES, PAGE], ids=lambda each: each[0])
+def test_a_map_that_is_not_the_one_that_was_made_is_skipped(xmir, command):
+    text = Path("saliency.jsonl").read_text()
+    path = Path(json.loads(text.splitlines()[0])["saliency"])
+    whole, told = path.read_bytes(), path.with_suffix(".json").read_bytes()
+    path.write_bytes(whole[:-4] + np.float32(1).tobytes())
+    result = xmir(*command, stdin=text)
+    assert result.code == 3
+    assert f"changed: another map than the one that was made ({path})" in result.stderr
+    path.write_bytes(whole)
+    path.with_suffix(".json").write_bytes(told[:40])
+    assert "damaged description of the map" in xmir(*command, stdin=text).stderr
+    path.with_suffix(".json").unlink()  # a map of somebody else has none
+    assert xmir(*command, stdin=text).code == 0
+
+
+@pytest.mark.usefixtures("world")
 @pytest.mark.parametrize("place", ["/dev/zero", "/proc/self/mem", "", "\0", "d", "https://x.y/z"])
 @pytest.mark.parametrize("key", ["query", "retrieved", "saliency"])
 def test_places_that_are_no_files_skip_their_record(xmir, key: str, place: str):

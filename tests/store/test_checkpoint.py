@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, safe_open, save_file
 
 from xmir_cli.errors import ModelError
-from xmir_cli.store.checkpoint import read_tensors, read_tensors_header, write_tensors
+from xmir_cli.store.checkpoint import check_data, read_tensors, read_tensors_header, write_tensors
 
 KINDS = [
     torch.float32,
@@ -157,3 +157,27 @@ def test_damage_is_refused_or_changes_only_values(
     except ModelError:
         return
     assert sum(tensor.numel() for tensor in found.values()) <= 15 * 4
+
+
+def test_every_changed_byte_of_a_sealed_file_is_noticed(tmp_path: Path):
+    path = tmp_path / "a"
+    write_tensors(path, {"w": torch.ones(4, 3), "b": torch.zeros(3)}, {"k": "resize 256"}, True)
+    whole = path.read_bytes()
+    expected, told = read_tensors(path)
+    assert told["k"] == "resize 256"
+    assert check_data(path)
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        try:
+            found, other = read_tensors(path)
+        except ModelError:
+            continue
+        assert other == told  # white space
+        assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_file_of_others_has_no_checksum(tmp_path: Path):
+    write_tensors(tmp_path / "a", {"w": torch.ones(4, 3)}, {"k": "v"})
+    assert not check_data(tmp_path / "a")

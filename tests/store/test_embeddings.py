@@ -330,3 +330,41 @@ def test_columns_come_as_labels_and_unknown_ones_are_named():
     assert label_array(embeddings(1), "width") == ["64"]
     with pytest.raises(DataError, match="no column 'sex' in the embeddings; there are id, path"):
         label_array(embeddings(), "sex")
+
+
+def test_a_description_that_was_changed_is_refused_and_one_without_a_checksum_is_read(
+    tmp_path: Path,
+):
+    write_embeddings(tmp_path / "good", embeddings())
+    good = pq.read_table(tmp_path / "good")
+    told = good.schema.metadata
+    other = told[b"xmir.model"].replace(b'"resize": 256', b'"resize": 257')
+    assert other != told[b"xmir.model"]
+    for change in ({b"xmir.model": other}, {b"xmir.precision": b"bf16"}, {b"xmir.more": b"x"}):
+        changed = good.replace_schema_metadata({**told, **change})
+        assert refused(rewritten(tmp_path / "a", changed)) == "damaged metadata (checksum)"
+        with (tmp_path / "stream").open("wb") as file, pa.ipc.new_stream(file, changed.schema) as w:
+            w.write_table(changed)
+        assert refused(tmp_path / "stream") == "damaged metadata (checksum)"
+    seals = {b"xmir.checksum", b"xmir.sealed"}
+    unsealed = {name: text for name, text in told.items() if name not in seals}
+    path = rewritten(tmp_path / "old", good.replace_schema_metadata(unsealed))
+    assert read_embeddings(str(path)).model == read_embeddings(str(tmp_path / "good")).model
+
+
+def test_no_changed_byte_of_the_footer_gives_another_description(tmp_path: Path):
+    write_embeddings(tmp_path / "a", embeddings())
+    whole = (tmp_path / "a").read_bytes()
+    expected = read_embeddings(str(tmp_path / "a"))
+    start = whole.index(b"xmir.")
+    for place in range(start, len(whole), 5):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        (tmp_path / "b").write_bytes(changed)
+        try:
+            found = read_embeddings(str(tmp_path / "b"))
+        except DataError:
+            continue
+        assert (found.model, found.made) == (expected.model, expected.made)
+        assert found.items["id"] == expected.items["id"]
+        assert found.vectors.tobytes() == expected.vectors.tobytes()

@@ -76,3 +76,17 @@ def test_an_output_is_checked_before_the_work(tmp_path):
         check_output(tmp_path / "nowhere" / "x", replace_or_resume=True)
     with pytest.raises(DataError, match="cannot be written there"):
         check_output(tmp_path, replace_or_resume=True)
+
+
+def test_a_state_or_a_checkpoint_of_which_a_byte_changed_is_refused(tmp_path):
+    write_state(tmp_path / "s", TENSORS, Run(ASKED, DONE))
+    whole = (tmp_path / "s").read_bytes()
+    (tmp_path / "s").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ModelError, match=r"damaged tensors \(checksum\)"):
+        continue_state(tmp_path / "s", Run(ASKED))
+    spec = ModelSpec("densenet121", "x")
+    write_checkpoint(tmp_path / "c", TENSORS, spec, Run({**ASKED, "epochs": 2}, DONE))
+    changed = (tmp_path / "c").read_bytes().replace(b'\\"resize\\": 256', b'\\"resize\\": 257')
+    (tmp_path / "c").write_bytes(changed)
+    with pytest.raises(ModelError, match="damaged safetensors header"):
+        check_finished(tmp_path / "c", Run({**ASKED, "epochs": 2}))

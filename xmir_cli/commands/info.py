@@ -18,10 +18,20 @@ ACCEPTED = (
 class Info:
     """Say what a file is, what is in it and what made it.
 
-    Every byte of an index is compared with the checksums in its manifest.
+    Every byte of an index is compared with the checksums in its manifest. What other files say of
+    themselves is compared with its checksum, and with --verify every byte: files of earlier
+    versions and of other programs have none.
     """
 
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help=f"Each one {ACCEPTED}.")]
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Read every byte of every file, compare it with the file's checksums, and tell "
+            "whether it has any.",
+        ),
+    ] = False
     form: Annotated[
         Literal["list", "jsonl"] | None,
         typer.Option("--format", help="[default: list on a terminal, jsonl in a pipe]"),

@@ -16,7 +16,7 @@ from xmir_cli.render.boxes import at_size, draw_boxes
 from xmir_cli.render.colormap import choose_colormap, scale
 from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, Cell, ColorBar
 from xmir_cli.render.overlay import Display, overlay, to_rgb
-from xmir_cli.store.arrays import MAP_LIMIT, read_array
+from xmir_cli.store.maps import read_map_file
 from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.records import Record, match_boxes
 from xmir_cli.wire.schema import read_view
@@ -179,12 +179,15 @@ def _map(entry: PageEntry, look: Look) -> np.ndarray | None:
     if entry.saliency is None:
         return None
     try:
-        saliency = read_array(Path(entry.saliency), MAP_LIMIT)
+        saliency = read_map_file(Path(entry.saliency))
         if saliency.ndim != 2 or not saliency.size:
             raise DataError(f"expected a map, found {saliency.shape}")
     except DataError as error:
         fault = str(error).removeprefix(f"{entry.saliency}: ")
         look.bad[entry.saliency] = ItemError(Cause.BAD_MAP, fault)
+        return None
+    except ItemError as error:
+        look.bad[entry.saliency] = error
         return None
     return saliency
 

@@ -24,7 +24,7 @@ from xmir_cli.pictures.view import Crop
 from xmir_cli.saliency.shown import keep_shown
 from xmir_cli.scoring.controls import Controls
 from xmir_cli.scoring.tasks import TargetPair, Task, attempt
-from xmir_cli.store.arrays import MAP_LIMIT, read_array
+from xmir_cli.store.maps import read_map_file
 from xmir_cli.wire.checks import check_identity, check_similarity
 from xmir_cli.wire.model import ModelSpec
 
@@ -218,7 +218,7 @@ def read_input(embedder: Embedder, path: str) -> Input:
 
 def read_map(path: str, size: int) -> Tensor:
     """The saliency map [size, size] at `path`; raises ItemError or DataError."""
-    saliency = read_array(Path(path), MAP_LIMIT)
+    saliency = read_map_file(Path(path))
     if saliency.shape != (size, size):
         raise ItemError(
             Cause.WRONG_SIZE,

@@ -4,23 +4,27 @@ Layout: header length (8 bytes, little endian), header, tensors without gaps.
 Source: the format section of https://github.com/huggingface/safetensors
 """
 
+import hashlib
 import json
 import math
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 
 from xmir_cli.errors import DataError, ModelError
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.regular import open_regular
+from xmir_cli.store.seal import SEAL, seal
 from xmir_cli.wire.strict import parse_json
 
 if TYPE_CHECKING:
     import torch
 
 METADATA = "__metadata__"
+_DATA, _HEADER = "xmir.data_sha256", "xmir.checksum"  # of the tensors; of all the rest
 _HEADER_LIMIT = 100_000_000  # bytes
 # name in the file: (name in torch, bytes a value)
 _TYPES = {
@@ -42,23 +46,34 @@ _NAMES = {torch_name: name for name, (torch_name, _) in _TYPES.items()}
 
 
 def write_tensors(
-    path: Path, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, str]
+    path: Path,
+    tensors: Mapping[str, "torch.Tensor"],
+    metadata: Mapping[str, str],
+    sealed: bool = False,
 ) -> None:
     """Write tensors and text metadata in one atomic step; equal contents give equal bytes.
+
+    `sealed` puts all of it under checksums, which are compared when it is read.
 
     Raises ModelError for a kind of number the format has no name for.
     """
     # wide values first keeps every tensor aligned without gaps, as the library does
     names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
-    header: dict[str, object] = {METADATA: dict(sorted(metadata.items()))} if metadata else {}
+    entries: dict[str, object] = {}
     end = 0
     for name in names:
         start, end = end, end + tensors[name].numel() * tensors[name].element_size()
-        header[name] = {
+        entries[name] = {
             "dtype": _type_name(path, name, tensors[name]),
             "shape": list(tensors[name].shape),
             "data_offsets": [start, end],
         }
+    told = (
+        _seal(metadata, entries, (_to_bytes(tensors[name]) for name in names))
+        if sealed
+        else metadata
+    )
+    header = {METADATA: dict(sorted(told.items())), **entries} if told else entries
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
     with atomic_file(path) as file:
@@ -70,10 +85,12 @@ def write_tensors(
 def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, str]]:
     """All tensors, on the CPU, and the text metadata.
 
-    Raises ModelError unless the header is whole and the tensors fill the file, gapless, in order.
+    Raises ModelError unless the header is whole and the tensors fill the file, gapless, in order,
+    and have the checksum that it tells, if any.
     """
     with _open(path) as file:
         header = _header(file, path)
+        _check_data(file, header, path)
         tensors = {name: _read_tensor(file, entry) for name, entry in _entries(header)}
     return tensors, cast("dict[str, str]", header.get(METADATA, {}))
 
@@ -82,6 +99,50 @@ def read_tensors_header(path: Path) -> dict[str, object]:
     """The checked header: `{name: {dtype, shape, data_offsets}}`, `__metadata__`; no torch."""
     with _open(path) as file:
         return _header(file, path)
+
+
+def check_data(path: Path) -> bool:
+    """Whether every byte of the file was compared with a checksum; ModelError when one is wrong."""
+    with _open(path) as file:
+        return _check_data(file, _header(file, path), path)
+
+
+def _check_data(file: BufferedReader, header: Mapping[str, object], path: Path) -> bool:
+    """The same of the tensors; leaves the file where it was, at the first of them."""
+    told = cast("dict[str, str]", header.get(METADATA, {}))
+    if _DATA not in told:
+        return False
+    start = file.tell()
+    if hashlib.file_digest(file, "sha256").hexdigest() != told[_DATA]:
+        raise ModelError(f"{path}: damaged tensors (checksum)")
+    file.seek(start)
+    return True
+
+
+def _seal(
+    metadata: Mapping[str, str], entries: Mapping[str, object], data: Iterable[bytes]
+) -> dict[str, str]:
+    """The metadata with the checksums of the tensors and of the header."""
+    total = hashlib.sha256()
+    for part in data:
+        total.update(part)
+    told = {**metadata, _DATA: total.hexdigest()}
+    return {**told, _HEADER: seal(_texts(told, entries))[SEAL]}
+
+
+def _check_seal(header: Mapping[str, object]) -> None:
+    """Raise ValueError for a header that has another checksum than it tells, or lost one of two."""
+    told = dict(cast("dict[str, str]", header.get(METADATA, {})))
+    if _HEADER not in told and _DATA not in told:
+        return
+    found = told.pop(_HEADER, "")
+    if _DATA not in told or found != seal(_texts(told, header))[SEAL]:
+        raise ValueError(_HEADER)
+
+
+def _texts(told: Mapping[str, str], header: Mapping[str, object]) -> dict[str, str]:
+    entries = {name: entry for name, entry in header.items() if name != METADATA}
+    return {**told, "tensors": json.dumps(entries, sort_keys=True)}
 
 
 def _type_name(path: Path, name: str, tensor: "torch.Tensor") -> str:
@@ -98,7 +159,7 @@ def _to_bytes(tensor: "torch.Tensor") -> bytes:
     return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
 
 
-def _read_tensor(file: BinaryIO, entry: Mapping[str, object]) -> "torch.Tensor":
+def _read_tensor(file: BufferedReader, entry: Mapping[str, object]) -> "torch.Tensor":
     import torch  # noqa: PLC0415 # as above
 
     shape = cast("list[int]", entry["shape"])
@@ -109,14 +170,14 @@ def _read_tensor(file: BinaryIO, entry: Mapping[str, object]) -> "torch.Tensor":
     return torch.frombuffer(bytearray(file.read(end - start)), dtype=kind).reshape(shape)
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> BufferedReader:
     try:
         return open_regular(path)
     except DataError as error:
         raise ModelError(str(error)) from None
 
 
-def _header(file: BinaryIO, path: Path) -> dict[str, object]:
+def _header(file: BufferedReader, path: Path) -> dict[str, object]:
     """The header; leaves the file at its first tensor."""
     size = os.fstat(file.fileno()).st_size
     prefix = file.read(8)
@@ -128,6 +189,7 @@ def _header(file: BinaryIO, path: Path) -> dict[str, object]:
         if not isinstance(header, dict) or not _is_text_map(header.get(METADATA, {})):
             raise TypeError
         end = _check_entries(header)
+        _check_seal(header)
     except (ValueError, TypeError, KeyError):
         raise ModelError(f"{path}: damaged safetensors header") from None
     if end != size - 8 - length:

@@ -17,6 +17,7 @@ from xmir_cli.store.features import (
     shape_text,
 )
 from xmir_cli.store.rewritten import find_columns, is_vectors, to_contract
+from xmir_cli.store.seal import seal, unseal
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.strict import parse_json
 from xmir_cli.workarounds.pyarrow import leave_pandas_out
@@ -62,19 +63,23 @@ class Header:
 
 def to_table(embeddings: Embeddings) -> pa.Table:
     """Items and vectors as one table with the metadata of the contract."""
-    rows, dim = embeddings.vectors.shape
+    dim = embeddings.vectors.shape[1]
     kind = pa.list_(pa.field("item", pa.float32(), nullable=False), dim)
     values = pa.array(np.ascontiguousarray(embeddings.vectors, np.float32).reshape(-1))
     vectors = pa.FixedSizeListArray.from_arrays(values, type=kind)
+    table = embeddings.items.append_column(pa.field(EMBEDDING, kind, nullable=False), vectors)
+    return table.replace_schema_metadata(_metadata(embeddings))
+
+
+def _metadata(embeddings: Embeddings, **more: str) -> dict[str, str]:
+    """What the table says of itself, under a checksum."""
     own = {
         "schema": EMBEDDINGS_SCHEMA,
         "version": __version__,
-        "rows": str(rows),
         "model": json.dumps(embeddings.model.to_json(), sort_keys=True),
     }
-    metadata = {f"xmir.{name}": text for name, text in (own | dict(embeddings.made)).items()}
-    table = embeddings.items.append_column(pa.field(EMBEDDING, kind, nullable=False), vectors)
-    return table.replace_schema_metadata(metadata)
+    told = {**seal({**own, **embeddings.made, **more}), "rows": str(len(embeddings.vectors))}
+    return {f"xmir.{name}": text for name, text in told.items()}
 
 
 def to_tables(embeddings: Embeddings) -> Iterator[pa.Table]:
@@ -84,7 +89,7 @@ def to_tables(embeddings: Embeddings) -> Iterator[pa.Table]:
         yield table
         return
     shape = shape_text(embeddings.features.shape)
-    metadata = {**table.schema.metadata, "xmir.features": shape}
+    metadata = _metadata(embeddings, features=shape)
     start = 0
     for block in embeddings.features.blocks():
         part = table.slice(start, len(block)).append_column(*column_of(block))
@@ -108,6 +113,8 @@ def check_schema(
         for key, value in (schema.metadata or {}).items()
         if key.startswith(b"xmir.")
     }
+    rows = metadata.pop("rows", None)  # it is compared with what there is
+    metadata = _unseal(where, metadata)
     told = metadata.pop("schema", None)
     if (told, vouched) == (None, None) or told not in {None, EMBEDDINGS_SCHEMA}:
         raise _no_embeddings(where, schema, writer)
@@ -115,7 +122,7 @@ def check_schema(
         raise DataError(f"{where}: two columns have the same name")
     find_columns(where, schema, COLUMNS)
     metadata.pop("version", None)
-    model, rows = metadata.pop("model", None), metadata.pop("rows", None)
+    model = metadata.pop("model", None)
     shape = metadata.pop("features", None)
     try:
         spec = vouched if model is None else ModelSpec.from_json(parse_json(model), where)
@@ -126,6 +133,13 @@ def check_schema(
         return Header(promised, _dim(where, schema), spec, metadata, features)
     except ValueError:
         raise DataError(f"{where}: damaged metadata") from None
+
+
+def _unseal(where: str, metadata: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return unseal(metadata)[0]
+    except ValueError:
+        raise DataError(f"{where}: damaged metadata (checksum)") from None
 
 
 def _no_embeddings(where: str, schema: pa.Schema, writer: str) -> DataError:

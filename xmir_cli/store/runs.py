@@ -57,7 +57,7 @@ def state_path(output: Path) -> Path:
 
 def write_state(path: Path, tensors: Mapping[str, "Tensor"], run: Run) -> None:
     """Write the state of an unfinished run in one atomic step."""
-    write_tensors(path, tensors, {"xmir.schema": STATE, _TRAINING: _to_json(run)})
+    write_tensors(path, tensors, {"xmir.schema": STATE, _TRAINING: _to_json(run)}, sealed=True)
 
 
 def continue_state(path: Path, run: Run) -> tuple[dict[str, "Tensor"], Run]:
@@ -117,7 +117,7 @@ def write_checkpoint(
         "xmir.model": json.dumps(spec.to_json()),
         _TRAINING: _to_json(run),
     }
-    write_tensors(path, tensors, metadata)
+    write_tensors(path, tensors, metadata, sealed=True)
 
 
 def read_run(path: Path, schema: str) -> Run:

@@ -14,6 +14,7 @@ from xmir_cli.pictures.files import open_image
 from xmir_cli.pictures.frames import expand_setting
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.store.describe import describe_stored
+from xmir_cli.store.verify import verify_stored
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.info import InfoRecord
 
@@ -26,7 +27,7 @@ def run(asked: Info) -> Records:
     files = expand_setting("files", asked.files)
     for file in files:
         try:
-            record = describe(file)
+            record = describe(file, asked.verify)
         except (XmirError, OSError) as error:
             if len(files) == 1:
                 raise
@@ -39,11 +40,23 @@ def run(asked: Info) -> Records:
     return skips.finish(len(files) - skips.total, "described")
 
 
-def describe(file: str) -> Record:
+def describe(file: str, verify: bool = False) -> Record:
     """What a file, an image in one, or a folder is.
 
-    Raises DataError or ModelError for one that xmir does not know.
+    With `verify` all of it is read and compared with its checksums, which `checksum` tells. Raises
+    DataError or ModelError for one that xmir does not know, or that is damaged.
     """
+    record = _describe(file)
+    if not verify:
+        return record
+    kind = record["kind"]
+    compared = "all" if kind == "index" else "no checksum"
+    if kind not in {"index", "image"}:
+        compared = verify_stored(Path(file), kind)
+    return {**record, "checksum": compared}
+
+
+def _describe(file: str) -> Record:
     head: Record = {"schema": InfoRecord.NAME, "path": file}
     if is_index(file):
         return head | describe_index(file)

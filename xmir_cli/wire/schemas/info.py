@@ -68,6 +68,11 @@ class InfoRecord:
     maximum: float | None = key(NUMBER, "of its numbers", when="array, saliency")
     mean: float | None = key(NUMBER, "of its numbers", when="array, saliency")
     made_by: dict[str, object] | None = key(OBJECT, "what made the map", when="saliency")
+    checksum: str | None = key(
+        one_of("all", "description", "no checksum"),
+        "what was compared: every byte, what the file says of itself, or nothing",
+        when="--verify",
+    )
     format: str | None = key(TEXT, "of the file, such as PNG", when="image")
     pictures: int | None = key(WHOLE, "how many the file holds", when="image")
     width: int | None = key(WHOLE, "pixels", when="image")
