@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xmir_cli.console import Skips
+from xmir_cli.pages.page import Look, layers_of, read_entries, row_of
 from xmir_cli.render.montage import CORRECT, QUERY, WRONG
+from xmir_cli.store.hashes import sha256_file
 
 BORDER = 5
 
@@ -162,3 +165,64 @@ def test_matches_that_are_none_make_a_bad_record(xmir, page, broken):
     done = xmir("montage", "-o", "m.png", stdin=dump([record, page[1]]))
     assert done.code == 3
     assert "skipped line 1: bad-record" in done.stderr
+
+
+def marked(name, column):
+    """The middle of the orange in a cell of the page, in its pixels, or None."""
+    cell, line = 100 + 2 * BORDER + 10, np.asarray(Image.open(name)).astype(int)
+    top = next(y for y in range(200) if tuple(line[y, 12]) == QUERY) + BORDER
+    left = 10 + column * cell + BORDER
+    rows, columns = np.nonzero((line[top:, left:][:100, :100] == (230, 159, 0)).all(axis=2))
+    return (columns.mean(), rows.mean()) if len(rows) else None
+
+
+def test_the_point_that_was_asked_for_is_marked_on_the_other_image(xmir, page):
+    record = {**page[0], "settings": {"point": "30,10"}}
+    assert xmir("montage", "-o", "a.png", "--side", 100, stdin=dump([record])).code == 0
+    # 40 x 30 in 100 x 100: scaled 2.5, 12 or 13 from the top
+    assert marked("a.png", 0) == (pytest.approx(76, abs=1.5), pytest.approx(38.5, abs=1.5))
+    assert marked("a.png", 1) is None
+    back = {**record, "explains": "query", "roi": [0, 0, 40, 30]}
+    plain = {**page[0], "settings": {"point": ""}}
+    assert xmir("montage", "-o", "b.png", "--side", 100, stdin=dump([plain, back])).code == 0
+    assert marked("b.png", 0) is None
+    assert marked("b.png", 1) == (pytest.approx(61, abs=1.5), pytest.approx(21, abs=1.5))
+    assert marked("b.png", 2) is None
+    junk = [{**page[0], "settings": {"point": value}} for value in (7, "here", ["1,2"])]
+    assert xmir("montage", "-o", "c.png", "--side", 100, stdin=dump(junk)).code in {0, 3}
+
+
+def test_the_caption_under_the_query_is_that_of_the_query(page):
+    record = {**page[0], "query_label": "ill", "explains": "query"}
+    own, other = ([], [])
+    for each, lines in ((record, own), (page[0], other)):
+        (entry,) = read_entries([(1, each)], Skips())
+        look = Look(0.6, 100)
+        lines += [cell.lines for cell in row_of([entry], layers_of([entry], look), look)]
+    assert own == [("query", "ill", "q1.png"), ("1  0.900  correct", "ill", "q1.png for r")]
+    assert other[1] == ("1  0.900  correct", "clear", "r")
+
+
+def test_a_skipped_record_is_not_drawn(xmir, page):
+    changed = [{**record, "query_identity": "0" * 64} for record in page[:4]]
+    result = xmir("montage", "-o", "m.png", "--side", 100, stdin=dump(changed + page[4:]))
+    assert (result.code, "4 drawn, 4 skipped (4 changed)" in result.stderr) == (3, True)
+    assert "m.png: 1 query" in result.stderr
+    Path(page[4]["saliency"]).write_bytes(b"none")
+    result = xmir("montage", "-o", "n.png", "--side", 100, stdin=dump(page[4:]))
+    assert result.code == 3
+    picture = np.asarray(Image.open("n.png"))
+    cell = 100 + 2 * BORDER + 10
+    below = slice(40, 110)  # the header
+    assert (picture[below, 10 + cell : 10 + 2 * cell - 10] == 255).all()
+
+
+def test_rows_go_by_the_image_wherever_it_lies(xmir, page):
+    Path("copy.png").write_bytes(Path("q1.png").read_bytes())
+    identity = sha256_file(Path("q1.png"))
+    same = [{**record, "query_identity": identity} for record in page[:2]]
+    same[1]["query"] = "copy.png"
+    assert "m.png: 1 query" in xmir("montage", "-o", "m.png", stdin=dump(same)).stderr
+    same[1]["query"] = "gone.png"
+    result = xmir("montage", "-o", "m.png", "-f", stdin=dump(same))
+    assert (result.code, "1 drawn, 1 skipped (1 missing)" in result.stderr) == (3, True)

@@ -18,3 +18,11 @@ def test_each_method_is_drawn_at_its_agreement():
 def test_an_undefined_agreement_leaves_a_gap():
     picture = draw_sanity(["none", "all"], {"a": [1.0, None]}, 0.5)
     assert not len(rows_of(picture, PALETTE[0]))
+
+
+def test_the_title_fits_however_few_stages_there_are():
+    for count in (1, 2, 3, 12):
+        stages = [f"features.denseblock{place}" for place in range(count)]
+        pixels = np.asarray(draw_sanity(stages, {"a": [1.0] * count}, 0.5), dtype=int)
+        assert (pixels[:34].min(axis=(0, 2)) < 128).any()  # the title is there
+        assert (pixels[:, -8:] > 250).all()  # and nothing reaches the edge

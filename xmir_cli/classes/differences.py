@@ -138,8 +138,10 @@ def write_figure(averages: Averages, path: Path, title: str) -> None:
 
 
 def _count(averages: Averages, label: str) -> str:
-    patients = f", {averages.units(label)} patients" if averages.knows_patients else ""
-    return f"n = {averages.classes[label].count}{patients}"
+    patients = averages.units(label)
+    unit = "patient" if patients == 1 else "patients"
+    told = f", {patients} {unit}" if averages.knows_patients else ""
+    return f"n = {averages.classes[label].count}{told}"
 
 
 def _largest_difference(averages: Averages) -> float:

@@ -1,5 +1,6 @@
 """Records as the rows of a montage: pictures, overlays, frames and captions."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -12,7 +13,7 @@ from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.files import open_image
-from xmir_cli.render.boxes import at_size, draw_boxes
+from xmir_cli.render.boxes import at_size, draw_boxes, draw_points
 from xmir_cli.render.colormap import choose_colormap, scale
 from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, Cell, ColorBar
 from xmir_cli.render.overlay import Display, overlay, to_rgb
@@ -21,6 +22,8 @@ from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.records import Record, match_boxes
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
+
+_POINT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?),(\d{1,6}(?:\.\d{1,6})?)")  # pixels
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,26 @@ class PageEntry:
         return [self.query, self.retrieved, *own]
 
     @property
+    def asked(self) -> str:
+        """What records of one query share: which image it is, wherever it lies."""
+        return self.view.query_identity or self.query
+
+    @property
     def hit(self) -> tuple[str, object]:
         """What records of several methods for one retrieved image share."""
-        return self.retrieved, self.view.rank
+        return self.view.retrieved_identity or self.retrieved, self.view.rank
+
+    @property
+    def explains_query(self) -> bool:
+        """Whether the map is over the query's picture."""
+        return self.view.explains == "query"
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """The middle of the pixel of the other image that the map was asked for."""
+        asked = (self.view.settings or {}).get("point")
+        found = _POINT.fullmatch(asked) if isinstance(asked, str) else None
+        return None if found is None else (float(found[1]) + 0.5, float(found[2]) + 0.5)
 
 
 def read_entries(
@@ -106,52 +126,72 @@ def layers_of(entries: Sequence[PageEntry], look: Look) -> list[ColorBar]:
 
 
 def row_of(entries: Sequence[PageEntry], layers: Sequence[ColorBar], look: Look) -> list[Cell]:
-    """The query, then for each retrieved image one cell a layer; an absent one stays empty."""
-    first = entries[0]
-    label = first.view.query_label or ""
-    row = [
-        Cell(
-            _query_picture(entries, look),
-            QUERY,
-            ("query", label, Path(first.query).name),
-        )
-    ]
+    """The query, then for each retrieved image one cell a layer; an absent one stays empty.
+
+    Records whose query cannot be read are left out.
+    """
+    first_of = {entry.query: entry for entry in reversed(entries)}
+    pictures = {
+        path: _picture(path, entry.view.query_identity, entry.window, look)
+        for path, entry in first_of.items()
+    }
+    entries = [entry for entry in entries if pictures[entry.query] is not None]
+    if not entries:
+        return []
+    picture = _query_picture(entries, pictures[entries[0].query], look)
+    row = [Cell(picture, QUERY, ("query", *_named_query(entries[0])))]
     for _, group in groupby(entries, key=lambda entry: entry.hit):
         of_layer = {entry.layer: entry for entry in group}
+        points = _points(of_layer.values(), of_query=False)
         for layer in layers:
             entry = of_layer.get(layer.name)
             row.append(
                 Cell(None, UNKNOWN, ())
                 if entry is None
-                else Cell(_overlay(entry, layer, look), _frame(entry), _caption(entry))
+                else Cell(_overlay(entry, layer, look, points), _frame(entry), _caption(entry))
             )
     return row
 
 
-def _query_picture(entries: Sequence[PageEntry], look: Look) -> Image.Image | None:
-    """The query with the region it was asked with, or with its side of its only hit's matches."""
-    first = entries[0]
-    picture = _picture(first.query, first.view.query_identity, first.window, look)
-    if first.region is not None:
-        return _boxed(picture, [first.region], look, numbered=False)
+def _query_picture(
+    entries: Sequence[PageEntry], picture: Image.Image | None, look: Look
+) -> Image.Image | None:
+    """The query with its region or points, or with its side of its only hit's matches."""
+    region = entries[0].region
+    if region is not None:
+        return _boxed(picture, [region], look, numbered=False)
+    if points := _points(entries, of_query=True):
+        return _pointed(picture, points, look)
     matched = [entry.query_boxes for entry in entries if entry.query_boxes]
     alone = matched and len({entry.hit for entry in entries}) == 1
     return _boxed(picture, matched[0] if alone else [], look)
 
 
-def _overlay(entry: PageEntry, layer: ColorBar, look: Look) -> Image.Image | None:
+def _points(entries: Iterable[PageEntry], of_query: bool) -> list[tuple[float, float]]:
+    """The points of the query, or of the hit, that maps of its counterpart were asked for."""
+    found = {entry.point: None for entry in entries if entry.explains_query != of_query}
+    return [point for point in found if point is not None]
 
+
+def _overlay(
+    entry: PageEntry, layer: ColorBar, look: Look, points: list[tuple[float, float]]
+) -> Image.Image | None:
+    """The explained image under its map; `points` are those asked for of the retrieved one."""
     view = entry.view
     explained = (
         (entry.query, view.query_identity)
-        if view.explains == "query"
+        if entry.explains_query
         else (entry.retrieved, view.retrieved_identity)
     )
     picture, saliency = _picture(*explained, entry.window, look), _map(entry, look)
-    if picture is None or saliency is None or entry.roi is None:
-        return picture
-    display = Display(layer.colormap, look.alpha)
-    return _boxed(overlay(picture, saliency, entry.roi, display, layer.largest), entry.boxes, look)
+    if picture is None or (saliency is None and entry.saliency is not None):
+        return None
+    if saliency is not None and entry.roi is not None:
+        display = Display(layer.colormap, look.alpha)
+        picture = overlay(picture, saliency, entry.roi, display, layer.largest)
+    if points and not entry.explains_query:
+        return _pointed(picture, points, look)
+    return _boxed(picture, entry.boxes if saliency is not None else [], look)
 
 
 def _boxed(
@@ -161,6 +201,16 @@ def _boxed(
     if picture is None or not boxes:
         return picture
     return draw_boxes(*at_size(picture, boxes, look.side), numbered=numbered)
+
+
+def _pointed(
+    picture: Image.Image | None, points: list[tuple[float, float]], look: Look
+) -> Image.Image | None:
+    """The picture with points in pixels of its own."""
+    if picture is None:
+        return None
+    small, places = at_size(picture, points, look.side)
+    return draw_points(small, places)
 
 
 def _picture(path: str, identity: str | None, window: str, look: Look) -> Image.Image | None:
@@ -202,9 +252,14 @@ def _caption(entry: PageEntry) -> tuple[str, ...]:
     shown = "" if view.similarity is None else f"{view.similarity:.3f}"
     verdict = "" if view.match is None else "correct" if view.match else "wrong"
     rank = "" if view.rank is None else view.rank
-    name = (view.meta or {}).get("id")
-    return (
-        f"{rank}  {shown}  {verdict}".strip(),
-        view.retrieved_label or "",
-        str(name or Path(entry.retrieved).name),
-    )
+    name = str((view.meta or {}).get("id") or Path(entry.retrieved).name)
+    first = f"{rank}  {shown}  {verdict}".strip()
+    if entry.explains_query:  # what is seen is the query
+        label, query = _named_query(entry)
+        return (first, label, f"{query} for {name}")
+    return (first, view.retrieved_label or "", name)
+
+
+def _named_query(entry: PageEntry) -> tuple[str, str]:
+    """The label and the name of the query."""
+    return entry.view.query_label or "", Path(entry.query).name

@@ -38,6 +38,20 @@ def draw_boxes(
     return drawn
 
 
+def draw_points(picture: Image.Image, points: Sequence[Sequence[float]]) -> Image.Image:
+    """A copy of an RGB picture with a ring and a dot around each place (x, y) in its pixels."""
+    drawn = picture.copy()
+    pen = ImageDraw.Draw(drawn)
+    line = max(1, round(max(picture.size) / 300))
+    for index, (x, y) in enumerate(points):
+        color, radius = _COLORS[index % len(_COLORS)], max(5, max(picture.size) / 28)
+        pen.circle((x, y), radius + line, outline="black", width=4 * line)
+        pen.circle((x, y), radius, outline=color, width=2 * line)
+        pen.circle((x, y), 2 * line, fill="black")
+        pen.circle((x, y), line, fill=color)
+    return drawn
+
+
 def at_size(
     picture: Image.Image, boxes: Sequence[Sequence[float]], side: int
 ) -> tuple[Image.Image, list[list[float]]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import ceil
 
 from PIL import Image, ImageDraw
 
@@ -19,6 +20,8 @@ PALETTE = (
 )
 _LEFT, _TOP, _HEIGHT, _BOTTOM, _LEGEND = 56, 48, 320, 130, 200  # pixels
 _COLUMN = 48  # pixels a stage
+_TITLE = "rank correlation with the trained network's map"
+_TITLE_SIZE, _MARGIN = 14, 16  # pixels
 _LOW = -0.25  # the agreement at the bottom; 1 at the top
 _SCALE = 4  # drawn larger, then reduced: smooth lines
 _TEXT, _GRID, _LIMIT = (40, 40, 40), (222, 222, 222), (150, 150, 150)
@@ -32,6 +35,7 @@ def draw_sanity(
     None leaves a gap; values below -0.25 are drawn at the bottom.
     """
     width = _LEFT + _COLUMN * (len(stages) - 1) + _LEGEND
+    width = max(width, _LEFT + ceil(font(_TITLE_SIZE).getlength(_TITLE)) + _MARGIN)
     size = (width, _TOP + _HEIGHT + _BOTTOM)
     large = Image.new("RGB", (size[0] * _SCALE, size[1] * _SCALE), "white")
     draw = ImageDraw.Draw(large)
@@ -72,7 +76,7 @@ def _write(
     picture: Image.Image, stages: Sequence[str], methods: Sequence[str], threshold: float
 ) -> None:
     draw, face, small = ImageDraw.Draw(picture), font(14), font(11)
-    draw.text((_LEFT, 12), "rank correlation with the trained network's map", _TEXT, face)
+    draw.text((_LEFT, 12), _TITLE, _TEXT, font(_TITLE_SIZE))
     for tick in (-0.25, 0.0, 0.25, 0.5, 0.75, 1.0):
         y = _place(0, tick)[1] / _SCALE
         draw.text((_LEFT - 8, y), f"{tick:g}", _TEXT, small, anchor="rm")

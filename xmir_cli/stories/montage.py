@@ -32,10 +32,11 @@ def run(asked: Montage) -> Records:
     layers = layers_of(entries, look)
     with console.progress("drawing", len(entries)) as bar:
         rows = []
-        for _, group in groupby(entries, key=lambda entry: entry.query):
+        for _, group in groupby(entries, key=lambda entry: entry.asked):
             row = list(group)
             rows.append(row_of(row, layers, look))
             bar.advance(len(row))
+        rows = [row for row in rows if row]
     done = _count(entries, look.bad, skips)
     titles = [layer.name for layer in layers] if len(layers) > 1 else []
     width = max(len(row) for row in rows)
