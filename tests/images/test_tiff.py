@@ -418,6 +418,15 @@ def test_a_flipped_bit_in_a_deflated_strip_is_found():
     strip = bytearray(squeezed(G8, "tiff_adobe_deflate"))
     strip[-1] ^= 1  # the checksum behind the last byte
     assert reason(tiff(tags_of((H, W), 8, t259=[8]), [bytes(strip)])) == "corrupt: damaged file"
+    longer = squeezed(np.vstack([G8, G8]), "tiff_adobe_deflate")
+    assert reason(tiff(tags_of((H, W), 8, t259=[8]), [longer])) == "corrupt: damaged file"
+
+
+def test_a_last_strip_may_be_padded_to_the_rows_of_the_others():
+    padded = np.vstack([G8, np.zeros((3, W), np.uint8)])  # 40 rows in strips of 8
+    strips = [squeezed(padded[start : start + 8], "tiff_adobe_deflate") for start in range(0, H, 8)]
+    shown = decode_bytes(tiff(tags_of((H, W), 8, t259=[8], t278=[8]), strips))
+    assert np.array_equal(pixels(shown), G8)
 
 
 def test_sizes_are_refused_before_anything_is_decoded():

@@ -112,21 +112,22 @@ def _fill(rows: np.ndarray, data: bytes, layout: Layout, blocks: Blocks, which: 
         if layout.reversed_bits:
             stored = _REVERSED[stored]
         if layout.compression in _DEFLATE:
-            stored = np.frombuffer(_inflate(stored.data, len(place)), np.uint8)
+            stored = np.frombuffer(_inflate(stored.data, size), np.uint8)
         if len(stored) < len(place):
             raise ItemError(Cause.CORRUPT, "damaged file")
         place[:] = stored[: len(place)]
 
 
 def _inflate(part: memoryview, size: int) -> bytes:
-    """The first `size` bytes that a deflated block holds, checked where it holds no more."""
+    """The bytes of a deflated block, at most `size`, checked by the sum behind them."""
     inflater = zlib.decompressobj()
     try:
         found = inflater.decompress(part, size)
-        if not inflater.eof:  # its checksum is behind the last byte
-            inflater.decompress(inflater.unconsumed_tail, 1)
+        more = inflater.decompress(inflater.unconsumed_tail, 1)
     except zlib.error:
-        raise ItemError(Cause.CORRUPT, "damaged file") from None
+        found, more = b"", b"damage"
+    if more:
+        raise ItemError(Cause.CORRUPT, "damaged file")
     return found
 
 
