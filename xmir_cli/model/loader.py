@@ -201,9 +201,25 @@ def load_network(spec: ModelSpec) -> Network:
         torch.manual_seed(seed or 0)  # also the head's, where a checkpoint brings none
         architecture = build_architecture(spec.architecture, spec.preprocessing.input_size)
         network = Network(architecture, spec.head)
+    if spec.preprocessing.input_size != architecture.preprocessing.input_size:
+        _try_size(network, spec)
     if seed is None:
         _fill(network, architecture, spec)
     return network
+
+
+def _try_size(network: Network, spec: ModelSpec) -> None:
+    """Raise SettingError for a size of the input that the network fails on; it is not its own."""
+    size, training = spec.preprocessing.input_size, network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, size, size))
+    except Exception as error:  # noqa: BLE001 # a network of any kind fails in its own way
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise SettingError(
+            "input_size", f"{spec.architecture} does not take it ({reason})", value=str(size)
+        ) from None
+    network.train(training)
 
 
 def _fill(network: Network, architecture: Architecture, spec: ModelSpec) -> None:

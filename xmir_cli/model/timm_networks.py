@@ -48,6 +48,8 @@ def build(name: str, input_size: int | None) -> Architecture:
     features = _TimmFeatures(model)
     try:
         head = _timm_head(features, size)
+        if size != preprocessing.input_size:
+            _refuse_margin(head, features, size)
     except Exception as error:  # noqa: BLE001 # a network of any shape fails in its own way
         raise _unusable(name, error, size if size != preprocessing.input_size else None) from None
     return Architecture(
@@ -154,7 +156,7 @@ class _TimmHead(OpaqueHead):
         super().__init__()
         self._features = (features,)  # in a tuple, so that its tensors are registered only once
         self.ndim, self.channels_last = ndim, channels_last
-        self.channels, self.plain_average = 0, False
+        self.channels, self.side, self.plain_average = 0, 0, False
 
     def forward(self, maps: Tensor) -> Tensor:
         (features,) = self._features
@@ -187,7 +189,7 @@ def _timm_head(features: _TimmFeatures, size: int) -> _TimmHead:
             raise ValueError("its embedding is not made of its feature map alone")
         trial = torch.arange(maps.numel(), dtype=torch.float32).reshape(maps.shape).sin()
         vector = head(trial)
-        head.channels = vector.shape[1]
+        head.channels, head.side = vector.shape[1], maps.shape[3]
         average = trial.mean(dim=(2, 3))
         head.plain_average = vector.shape == average.shape and torch.allclose(
             vector, average, atol=1e-5
@@ -211,6 +213,14 @@ def _refuse_odd(found: object, features: _TimmFeatures) -> None:
         square = False
     if not square:
         raise ValueError(f"its features {list(shape[1:])} are no square map")
+
+
+def _refuse_margin(head: _TimmHead, features: _TimmFeatures, size: int) -> None:
+    """Raise ValueError where patches do not tile the input: maps would not fit the picture."""
+    stages = vars(features.model).get("feature_info")
+    patch = int(stages[-1]["reduction"]) if isinstance(stages, list) else size // head.side
+    if head.ndim == 3 and head.side * patch != size:
+        raise ValueError(f"expected a multiple of its patches, {patch}")
 
 
 def pretrained(name: str) -> Mapping[str, Tensor]:
