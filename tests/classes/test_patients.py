@@ -5,7 +5,7 @@ import pytest
 
 from xmir_cli.classes.averages import ClassAverage
 from xmir_cli.classes.differences import Averages
-from xmir_cli.classes.moments import Moments
+from xmir_cli.classes.moments import NORMALIZATIONS, Moments
 
 SIDE = 8
 PIXELS = np.zeros((SIDE, SIDE, 3), np.uint8)
@@ -99,3 +99,24 @@ def test_images_of_nobody_are_units_of_their_own():
     for patient in ("a", "a", None, None):
         drawn.add(PIXELS, np.ones((SIDE, SIDE)), patient)
     assert len(set(drawn.units)) == drawn.maps["none"].units == 3
+
+
+@pytest.mark.parametrize("how", NORMALIZATIONS)
+def test_p_does_not_depend_on_the_unit_of_the_maps(how):
+    def p_values(unit):
+        classes = {}
+        for name, shift in (("a", 0), ("b", 0.5)):
+            random = np.random.default_rng(ord(name))
+            classes[name] = ClassAverage(maps={how: Moments()})
+            for _ in range(9):
+                saliency = random.random((64, 64)) + shift * (np.arange(64) < 20)
+                saliency[:2, :2] = shift  # one cell of the coarse grid separates without spread
+                saliency = (unit * saliency).astype(np.float32)
+                classes[name].add(np.zeros((64, 64, 3), np.uint8), saliency)
+                classes[name].keep(saliency, how)
+        return Averages(classes, how, 0.6, 199).chance("a", "b")
+
+    found = p_values(1)
+    assert found[0, 0] == found.min() == 1 / 200
+    for unit in (1e-20, 1e-6, 1e6):
+        assert np.array_equal(p_values(unit), found)

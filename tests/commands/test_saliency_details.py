@@ -85,6 +85,18 @@ def test_a_hit_on_the_query_itself_is_contrasted_with_the_others(xmir, ranking, 
         assert len(others) == (2 if which == "next" else 3)
 
 
+def test_maps_of_scored_records_carry_nothing_of_earlier_stages(xmir, ranking):
+    flags = ("saliency", "--method", "activation")
+    earlier = xmir(*flags, "--contrast", "label", "--matches", "2", stdin=jsonl(ranking)).stdout
+    scored = xmir("causal-metric", "--control", "center", "--curves", "c", stdin=earlier).stdout
+    again = xmir(*flags, stdin=scored).records()
+    fresh = xmir(*flags, stdin=jsonl(ranking)).records()
+    for one, other in zip(again, fresh, strict=True):
+        identities = {"query_identity", "retrieved_identity"}
+        assert one.keys() - identities == other.keys() - identities
+        assert (one["settings"], one["details"]) == (other["settings"], other["details"])
+
+
 def test_contrast_sees_a_whole_ranking_whatever_the_batch(xmir, ranking):
     flags = ("saliency", "--method", "activation", "--contrast", "label", "--batch", "1")
     assert len(xmir(*flags, stdin=jsonl(ranking)).records()) == 3
