@@ -76,8 +76,8 @@ def check_scans(jpeg: bytes) -> None:
 
 def has_end(frame: bytes, stream: Codestream) -> bool:
     """Whether the end marker is there; codecs fill up a frame that is cut, and say nothing."""
-    start = stream.place if "2" in stream.kind else max(scans_of(frame), default=0)
-    return frame.find(b"\xff\xd9", start) >= 0
+    # previews with an end of their own come before the frame header
+    return frame.rfind(b"\xff\xd9", stream.place) >= 0
 
 
 def scans_of(jpeg: bytes) -> list[int]:

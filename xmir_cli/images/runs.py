@@ -30,41 +30,39 @@ def check_runs(data: bytes, layout: Layout) -> None:
         raise contradiction(f"{segments} planes of bytes, the tags announce {planes}")
     # the last plane: of 16 bits the lower, whose noise makes the longest runs
     last = struct.unpack_from("<I", data, 4 * segments)[0] if segments < _SEGMENTS else first
-    lengths, rest = _lengths(data[last:], layout.rows * layout.columns)
-    _check_sides(lengths, rest, layout)
+    _check_sides(*_ends(data[last:], layout.rows * layout.columns), layout)
 
 
-def _lengths(runs: bytes, limit: int) -> tuple[np.ndarray, bytes]:
-    """How many bytes each run of a segment makes [N], up to a limit, and what is left over."""
+def _ends(runs: bytes, limit: int) -> tuple[list[int], bytes]:
+    """How many bytes a segment makes up to the end of each run, to a limit, and what is left."""
     place, total, end = 0, 0, len(runs)
-    lengths = []
+    ends = []
     while place < end and total < limit:
         head = runs[place]
-        if head < _NOTHING:
-            length = head + 1
-            place += head + 2
-        elif head > _NOTHING:
-            length = 257 - head
-            place += 2
-        else:
-            length = 0
+        if head == _NOTHING:
             place += 1
-        lengths.append(length)
-        total += length
-    return np.array(lengths, np.int64), runs[place:]
+            continue
+        if head < _NOTHING:
+            total += head + 1
+            place += head + 2
+        else:
+            total += 257 - head
+            place += 2
+        ends.append(total)
+    return ends, runs[place:]
 
 
-def _check_sides(lengths: np.ndarray, rest: bytes, layout: Layout) -> None:
+def _check_sides(ends: list[int], rest: bytes, layout: Layout) -> None:
     """No run goes on in the next row: where some do, but none if sides are swapped, they are."""
-    pixels = layout.rows * layout.columns
-    ends = lengths.cumsum()
-    found = int(ends[-1]) if len(ends) else 0
-    if found != pixels or any(rest):
+    pixels, found = layout.rows * layout.columns, ends[-1] if ends else 0
+    if found != pixels or rest.strip(b"\0"):
         word = "more" if found >= pixels else f"{found}"
         raise contradiction(f"{word} pixels in a plane, the tags announce {pixels}")
-    starts = ends - lengths
-    crossing, swapped = (
-        (starts // side != (ends - 1) // side).any() for side in (layout.columns, layout.rows)
-    )
-    if crossing and not swapped:
-        raise contradiction(f"{layout.columns} x {layout.rows} pixels, and runs of the other side")
+    if layout.rows != layout.columns:
+        starts, lasts = np.array([0, *ends[:-1]]), np.array(ends) - 1
+        crossing, swapped = (
+            (starts // side != lasts // side).any() for side in (layout.columns, layout.rows)
+        )
+        if crossing and not swapped:
+            sides = f"{layout.columns} x {layout.rows}"
+            raise contradiction(f"{sides} pixels in the tags, and rows of another length")
