@@ -142,15 +142,18 @@ def _not_records(name: str, kind: str) -> DataError:
 
 
 def _unmarked(stream: TextIO | Ahead) -> Iterator[str | ItemError]:
-    """The lines, the first without the mark by which some programs say that a file is UTF-8."""
-    lines = _limited(stream)
-    for first in lines:
-        if isinstance(first, str) and first.startswith(_UTF16):
+    """The lines without the mark by which some programs say that a file is UTF-8.
+
+    It starts a file, or one of several that were joined.
+    """
+    for number, line in enumerate(_limited(stream)):
+        if isinstance(line, ItemError):
+            yield line
+        elif number == 0 and line.startswith(_UTF16):
             yield ItemError(Cause.BAD_RECORD, "UTF-16; expected UTF-8")
         else:
-            yield first if isinstance(first, ItemError) else first.removeprefix("\ufeff")
-        break
-    yield from lines
+            marked = line.startswith("\ufeff{") or number == 0
+            yield line.removeprefix("\ufeff") if marked else line
 
 
 def _limited(stream: TextIO | Ahead) -> Iterator[str | ItemError]:
