@@ -216,9 +216,10 @@ class _Lister:
     def _item_of_row(self, row: ManifestRow, folder: str) -> Item:
         path = str(row["path"] or "")
         columns = {name: value for name, value in row.items() if name not in {"path", "id"}}
-        place = os.path.normpath(Path(folder) / path)
+        asked = os.path.join(folder, path)  # noqa: PTH118 # a Path takes as long as all the rest
+        place = os.path.normpath(asked)
         if may_differ(path):
-            file, fragment = _split_fragment(str(Path(folder) / path))
+            file, fragment = _split_fragment(asked)
             if not os.path.lexists(place) and (found := find_spelled(file)) not in {None, file}:
                 place = f"{found}{fragment}"
                 self._respelled.append((path, str(found)))

@@ -49,29 +49,29 @@ def read_table(path: Path, names: Names | None = None) -> list[ManifestRow]:
     SettingError for a column of `names` that is not there.
     """
     names = names or {}
-    table: Mapping[str, Sequence[Cell | list[object] | None]]
-    if path.suffix.lower() == ".parquet":
-        found = read_columns(path, names.get("label", "label"))
-        chosen = _choose(path, list(found), names)
-        table = {name: found[column] for name, column in chosen.items()}
-        missing = next((row for row, place in enumerate(table["path"]) if place is None), None)
-        if missing is not None:
-            raise DataError(f"{path}: row {missing}: path: expected a file, found nothing")
-        paths = [str(place) for place in table["path"]]
-    else:
-        table = _read_text(path, names)
-        paths = [str(place) for place in table["path"]]
-    columns: dict[str, _Column] = {
-        name: [to_text(value) for value in values] if name in KEYS else cast("_Column", values)
-        for name, values in table.items()
-    }
-    columns["path"] = paths
+    read = _read_parquet if path.suffix.lower() == ".parquet" else _read_text
+    columns = read(path, names)
     return [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
 
 
-def _read_text(path: Path, names: Names) -> dict[str, Sequence[Cell | None]]:
+def _read_parquet(path: Path, names: Names) -> dict[str, _Column]:
+    """The columns of a Parquet file under their new names."""
+    found = read_columns(path, names.get("label", "label"))
+    chosen = _choose(path, list(found), names)
+    table = {name: found[column] for name, column in chosen.items()}
+    missing = next((row for row, place in enumerate(table["path"]) if place is None), None)
+    if missing is not None:
+        raise DataError(f"{path}: row {missing}: path: expected a file, found nothing")
+    columns: dict[str, _Column] = {
+        name: [to_text(value) for value in values] if name in KEYS else cast("_Column", values)
+        for name, values in table.items()
+    }
+    return {**columns, "path": [str(place) for place in table["path"]]}
+
+
+def _read_text(path: Path, names: Names) -> dict[str, _Column]:
     """The columns of a text file under their new names; paths as they stand there."""
     with ExitStack() as stack:
         file = stack.enter_context(open_regular(path))
@@ -87,7 +87,8 @@ def _read_text(path: Path, names: Names) -> dict[str, Sequence[Cell | None]]:
         for row in rows:
             for name, place in places.items():
                 cell = row.cells[place]
-                said.look_at(row, name, cell, row.cells[places["path"]])
+                if not cell.isascii() or "\n" in cell or "\r" in cell:
+                    said.look_at(row, name, cell, row.cells[places["path"]])
                 table[name].append(cell if name == "path" else clean(cell))
             if not row.cells[places["path"]].strip():
                 raise DataError(f"{path}: line {row.line}: path: expected a file, found nothing")
@@ -104,8 +105,6 @@ class _Said:
 
     def look_at(self, row: TextRow, name: str, cell: str, place: str) -> None:
         """Look at one cell of a row whose image is at `place`."""
-        if cell.isascii() and "\n" not in cell and "\r" not in cell:
-            return
         if name != "path" and _NO_UTF8.search(cell):
             self._once(
                 row, name, "not UTF-8 (Latin-1? Windows-1252?): other bytes stay as they are"

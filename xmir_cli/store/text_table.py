@@ -9,10 +9,9 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, NamedTuple, TextIO
 
 from xmir_cli import console
 from xmir_cli.errors import DataError
@@ -30,8 +29,7 @@ _SEPARATOR = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 _NAMES = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 
 
-@dataclass(frozen=True)
-class TextRow:
+class TextRow(NamedTuple):
     """The cells of one row, and the line in which it starts."""
 
     line: int
@@ -74,13 +72,14 @@ def read_rows(path: Path, text: TextIO, wanted: str) -> Iterator[TextRow]:
             return
         except csv.Error as error:
             raise DataError(f"{path}: {_explain(error, lines, start, delimiter)}") from None
-        filled = max((place for place, cell in enumerate(cells, 1) if cell.strip()), default=0)
-        if not filled:
-            continue
-        width = width or filled  # columns behind the last name are empty ones of a spreadsheet
-        if filled > width or len(cells) < width:
-            found = max(filled, len(cells))
-            raise DataError(f"{path}: line {start}: expected {width} values, found {found}")
+        if len(cells) != width or not cells[0]:
+            filled = max((place for place, cell in enumerate(cells, 1) if cell.strip()), default=0)
+            if not filled:
+                continue
+            width = width or filled  # columns behind the last name are empty ones of a spreadsheet
+            if filled > width or len(cells) < width:
+                found = max(filled, len(cells))
+                raise DataError(f"{path}: line {start}: expected {width} values, found {found}")
         yield TextRow(start, cells[:width])
 
 
