@@ -163,3 +163,11 @@ def test_relative_paths_in_the_current_folder_stay_as_they_are(tmp_path):
     (tmp_path / "r.jsonl").write_text('{"query": "q.png"}\n')
     with open_lines("r.jsonl") as lines:
         assert [found for _, found in read_records(lines)] == [{"query": "q.png"}]
+
+
+def test_a_line_may_end_as_in_windows_unless_a_file_is_called_so(tmp_path, monkeypatch):
+    (tmp_path / "b.png\r").touch()
+    raw = io.BytesIO(b'a.png\r\n{"path": "c.png"}\r\nb.png\r\n')
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw, encoding="utf-8", newline="\n"))
+    with open_lines("-") as lines:
+        assert [found["path"] for _, found in read_records(lines)] == ["a.png", "c.png", "b.png\r"]

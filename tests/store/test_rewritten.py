@@ -150,6 +150,13 @@ def test_times_finer_than_python_has_are_rounded(table):
     assert when.isoformat() == "2020-01-01T00:00:01.123456"
 
 
+def test_labels_and_patients_that_became_numbers_are_texts_again(table):
+    numbers = table.set_column(5, "label", pa.array([1.0, float("nan"), 0.0] * 2))
+    found = read(numbers.set_column(6, "patient", pa.array(range(ROWS)))).items
+    assert found["label"].to_pylist() == ["1", None, "0"] * 2
+    assert found["patient"].to_pylist() == [str(row) for row in range(ROWS)]
+
+
 def test_feature_maps_are_taken_in_other_layouts_and_left_out_without_their_shape(capsys):
     write_embeddings(Path("good.parquet"), embeddings(features=True))
     table = pq.read_table("good.parquet")

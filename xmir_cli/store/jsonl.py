@@ -86,10 +86,18 @@ def read_records(lines: Lines) -> Iterator[tuple[int, Record | ItemError]]:
         if isinstance(line, ItemError):
             yield number, line
         elif line.strip():
-            record = _parse(line.rstrip("\n"))
+            record = _parse(_without_end(line, lines.folder))
             if lines.folder and not isinstance(record, ItemError):
                 record = localize(record, lines.folder)
             yield number, record
+
+
+def _without_end(line: str, folder: str) -> str:
+    """A line without its end, which is that of Windows unless a file's name ends so."""
+    line = line.rstrip("\n")
+    if not line.endswith("\r") or os.path.lexists(os.path.join(folder, line)):  # noqa: PTH118
+        return line
+    return line.removesuffix("\r")
 
 
 def read_names() -> Iterator[str]:

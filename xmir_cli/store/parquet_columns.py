@@ -24,4 +24,4 @@ def column_values(path: Path, column: str) -> list[str]:
         if column not in table.schema_arrow.names:
             return []
         found = table.read(columns=[column])[column].unique().to_pylist()
-    return sorted(str(value) for value in found if value)
+    return sorted(str(value) for value in found if value is not None and value != "")

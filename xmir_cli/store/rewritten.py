@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from xmir_cli import console
 from xmir_cli.errors import DataError
-from xmir_cli.store.cells import is_flat, is_text, name_kind, to_plain
+from xmir_cli.store.cells import is_flat, is_text, name_kind, read_cells, to_plain, to_text
 
 _OPTIONAL = ("label", "patient", "split")  # columns in which nothing need be known
 
@@ -16,7 +16,8 @@ _OPTIONAL = ("label", "patient", "split")  # columns in which nothing need be kn
 def find_columns(where: str, schema: pa.Schema, contract: Mapping[str, pa.DataType]) -> None:
     """Raise DataError for a column of the contract that is missing, or of a type that will not do.
 
-    A text may be of any of Arrow's layouts, a whole number of any width.
+    A text may be of any of Arrow's layouts, a whole number of any width; a label, patient or split
+    may be a number.
     """
     for name, kind in contract.items():
         if name not in schema.names:
@@ -25,16 +26,14 @@ def find_columns(where: str, schema: pa.Schema, contract: Mapping[str, pa.DataTy
             raise DataError(f"{where}: column {name}: expected {kind}, found nothing")
         found = _plain_type(schema.field(name).type)
         fits = is_text(found) if is_text(kind) else pa.types.is_integer(found)
-        if not (fits or (pa.types.is_null(found) and name in _OPTIONAL)):
+        if not (fits or (name in _OPTIONAL and is_flat(found))):
             raise DataError(f"{where}: column {name}: expected {kind}, found {found}")
 
 
 def to_contract(where: str, items: pa.Table, contract: Mapping[str, pa.DataType]) -> pa.Table:
     """Items with the columns of the contract in their types, then all others that are flat."""
     columns = {
-        name: pc.cast(to_plain(items[name]), kind)
-        if name in items.column_names
-        else pa.nulls(len(items), kind)
+        name: _cast(items[name], kind) if name in items.column_names else pa.nulls(len(items), kind)
         for name, kind in contract.items()
     }
     others = [field for field in items.schema if field.name not in contract]
@@ -78,6 +77,12 @@ def read_vectors(where: str, values: pa.Array, dim: int, start: int = 0) -> np.n
             found = f"expected {dim} numbers, found {lengths[row]}"
             raise DataError(f"{where}: row {start + row}: {found}")
     return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(-1, dim)
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if is_text(kind) and not is_text(_plain_type(column.type)):
+        return pa.chunked_array([[to_text(value) for value in read_cells(column)]], kind)
+    return pc.cast(to_plain(column), kind)
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
