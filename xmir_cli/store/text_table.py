@@ -72,7 +72,7 @@ def read_rows(path: Path, text: TextIO, wanted: str) -> Iterator[TextRow]:
             return
         except csv.Error as error:
             raise DataError(f"{path}: {_explain(error, lines, start, delimiter)}") from None
-        if len(cells) != width or not cells[0]:
+        if len(cells) != width or not cells or not cells[0].strip():
             filled = max((place for place, cell in enumerate(cells, 1) if cell.strip()), default=0)
             if not filled:
                 continue
