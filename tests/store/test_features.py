@@ -17,6 +17,7 @@ from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("densenet121", "random:0", 4, weights_sha256="ab" * 32)
 SHAPE = (3, 2, 2)
+SEALS = {b"xmir.checksum", b"xmir.sealed"}
 
 
 def maps(rows: int) -> np.ndarray:
@@ -129,11 +130,12 @@ def test_a_flipped_bit_is_noticed_when_they_are_read(tmp_path: Path):
 def test_a_file_that_promises_more_than_it_holds_is_refused(tmp_path: Path):
     write_embeddings(tmp_path / "a", embeddings())
     table = pq.read_table(tmp_path / "a")
-    metadata = {**table.schema.metadata, b"xmir.features": b"3000x2000x2"}
+    unsealed = {name: text for name, text in table.schema.metadata.items() if name not in SEALS}
+    metadata = {**unsealed, b"xmir.features": b"3000x2000x2"}
     pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "b")
     with pytest.raises(DataError, match="promises more vectors than it holds"):
         read_embeddings(str(tmp_path / "b"))
-    other = {**table.schema.metadata, b"xmir.features": b"2x2x2"}
+    other = {**unsealed, b"xmir.features": b"2x2x2"}
     pq.write_table(table.replace_schema_metadata(other), tmp_path / "c")
     with pytest.raises(DataError, match="missing feature maps"):
         all_of(read_embeddings(str(tmp_path / "c")).features)

@@ -106,6 +106,16 @@ def test_a_file_that_lost_its_metadata_says_who_wrote_it_and_is_read_when_vouche
     assert np.array_equal(found.vectors, embeddings().vectors)
 
 
+def test_metadata_of_which_a_part_was_lost_is_taken_when_somebody_vouches_for_it(table):
+    metadata = dict(table.schema.metadata)
+    del metadata[b"xmir.version"]
+    partly = table.replace_schema_metadata(metadata)
+    assert refused(partly) == "damaged metadata (checksum)"
+    assert read(partly, MODEL).model == MODEL
+    del metadata[b"xmir.schema"], metadata[b"xmir.rows"]
+    assert read(table.replace_schema_metadata(metadata), MODEL).model == MODEL
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

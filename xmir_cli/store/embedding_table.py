@@ -114,7 +114,7 @@ def check_schema(
         if key.startswith(b"xmir.")
     }
     rows = metadata.pop("rows", None)  # it is compared with what there is
-    metadata = _unseal(where, metadata)
+    metadata = _unseal(where, metadata, vouched is not None)
     told = metadata.pop("schema", None)
     if (told, vouched) == (None, None) or told not in {None, EMBEDDINGS_SCHEMA}:
         raise _no_embeddings(where, schema, writer)
@@ -135,11 +135,17 @@ def check_schema(
         raise DataError(f"{where}: damaged metadata") from None
 
 
-def _unseal(where: str, metadata: Mapping[str, str]) -> dict[str, str]:
+def _unseal(where: str, metadata: Mapping[str, str], vouched: bool) -> dict[str, str]:
+    """The metadata when it is whole; nothing where somebody vouches for what is lost of it."""
     try:
         return unseal(metadata)[0]
     except ValueError:
-        raise DataError(f"{where}: damaged metadata (checksum)") from None
+        if vouched:
+            return {}
+        raise DataError(
+            f"{where}: damaged metadata (checksum)",
+            "If another program has rewritten it, say by `model` or `architecture` what made it.",
+        ) from None
 
 
 def _no_embeddings(where: str, schema: pa.Schema, writer: str) -> DataError:
