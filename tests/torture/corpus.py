@@ -146,15 +146,15 @@ def _dicom() -> Iterator[tuple[str, bytes, str]]:
         ("window.dcm", {"WindowCenter": "100", "WindowWidth": "50"}, ""),
         ("frames.dcm", {"NumberOfFrames": "3", "PixelData": bytes(48 * 40 * 3)}, "multi-frame"),
         ("nopixels.dcm", {"PixelData": None}, "no-pixels"),
-        ("short.dcm", {"PixelData": bytes(100)}, "truncated"),
+        ("short.dcm", {"PixelData": bytes(100)}, "contradictory"),
         ("huge.dcm", {"Rows": 60_000, "Columns": 60_000}, "too-large"),
         ("flat.dcm", {"Rows": 0}, "bad-size"),
-        ("photometric.dcm", {"PhotometricInterpretation": CANARY}, "corrupt"),
-        ("norows.dcm", {"Rows": None}, "corrupt"),
+        ("photometric.dcm", {"PhotometricInterpretation": CANARY}, "no-decoder"),
+        ("norows.dcm", {"Rows": None}, "missing-tag"),
     ):
         yield name, dicom(change), code
     window = dicom({"WindowCenter": "1234", "WindowWidth": "50"})
-    yield "odd-window.dcm", window.replace(b"1234", b"PHI!"), "corrupt"
+    yield "odd-window.dcm", window.replace(b"1234", b"PHI!"), ""
     yield "cut.dcm", dicom({})[:200], "no-pixels"
     yield "half.dcm", dicom({})[:-999], "truncated"
 
