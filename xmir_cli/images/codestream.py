@@ -13,7 +13,7 @@ from typing import Literal
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 
-Kind = Literal["JPEG", "JPEG Lossless", "JPEG-LS", "JPEG 2000", "HTJ2K"]
+Coding = Literal["JPEG", "JPEG Lossless", "JPEG-LS", "JPEG 2000", "HTJ2K"]
 Colors = Literal["RGB", "YBR", "both", ""]
 
 # how a JPEG, a JPEG 2000 codestream and one in a file of its own begin
@@ -37,7 +37,7 @@ _BOXES: dict[int, Colors] = {16: "RGB", 18: "YBR"}  # enumerated colour spaces i
 class Codestream:
     """The header of a frame."""
 
-    kind: Kind
+    kind: Coding
     width: int  # 0 when it does not say
     height: int
     precision: int  # bits of a sample
@@ -120,7 +120,7 @@ def _frame_header(marker: int, body: bytes, place: int) -> Codestream:
         colors = "RGB"
     elif samples == 3 and len({part[1:] for part in parts}) > 1:
         colors = "YBR"  # colour has fewer samples, or quantisation of its own
-    kind: Kind = "JPEG-LS" if marker == 0xF7 else "JPEG"
+    kind: Coding = "JPEG-LS" if marker == 0xF7 else "JPEG"
     kind = "JPEG Lossless" if marker in _LOSSLESS else kind
     unusual = "hierarchical JPEG" if marker in _HIERARCHICAL else ""
     lossless = kind != "JPEG"

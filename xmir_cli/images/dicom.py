@@ -18,7 +18,7 @@ from xmir_cli.images.dicom_color import from_palette, to_rgb
 from xmir_cli.images.dicom_decode import Frame, decode_frame, find_frame
 from xmir_cli.images.dicom_file import PIXELS, is_directory, open_dicom
 from xmir_cli.images.dicom_grey import Stored, to_grey
-from xmir_cli.images.dicom_layout import Layout, contradiction, layout_of
+from xmir_cli.images.dicom_layout import PixelLayout, contradiction, layout_of
 from xmir_cli.images.dicom_numbers import read_whole
 from xmir_cli.images.dicom_padding import find_padding
 from xmir_cli.images.dicom_tags import columns_of, patient_key
@@ -113,7 +113,7 @@ def _check_frame(frame: Frame, pixel_limit: int) -> None:
 
 
 def _shown(
-    dataset: "FileDataset", frame: Frame, layout: Layout, index: int, window: str
+    dataset: "FileDataset", frame: Frame, layout: PixelLayout, index: int, window: str
 ) -> tuple[np.ndarray, list[str]]:
     pixel_vr = str(dataset.get_item(layout.keyword).VR or "OW")
     words = decode_frame(frame, layout, pixel_vr)

@@ -11,7 +11,7 @@ import numpy as np
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.codestream import Codestream
-from xmir_cli.images.dicom_layout import Layout, contradiction, missing
+from xmir_cli.images.dicom_layout import PixelLayout, contradiction, missing
 from xmir_cli.images.dicom_lut import read_palette
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _CODED = ("YBR_ICT", "YBR_RCT")  # what only JPEG 2000 makes, and turns back its
 
 
 def to_rgb(
-    values: np.ndarray, layout: Layout, stream: Codestream | None
+    values: np.ndarray, layout: PixelLayout, stream: Codestream | None
 ) -> tuple[np.ndarray, list[str]]:
     """8-bit colours [H, W, 3] of values [H, W, 3], and what was done; raises ItemError."""
     kind, assumed = _colors(layout.photometric, stream)
@@ -101,7 +101,7 @@ def _colors_2000(photometric: str, stream: Codestream) -> tuple[str, str]:
     return told, ""
 
 
-def _from_ybr(colors: np.ndarray, layout: Layout) -> np.ndarray:
+def _from_ybr(colors: np.ndarray, layout: PixelLayout) -> np.ndarray:
     from pydicom.pixels.processing import convert_color_space  # noqa: PLC0415 # an extra
 
     if layout.stored != 8:

@@ -12,7 +12,7 @@ from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.codestream import Codestream, has_end, read_codestream
 from xmir_cli.images.dicom_frames import frame_of, is_encapsulated
-from xmir_cli.images.dicom_layout import Layout, contradiction, missing
+from xmir_cli.images.dicom_layout import PixelLayout, contradiction, missing
 from xmir_cli.images.lossless import decode_lossless
 from xmir_cli.images.runs import check_runs
 
@@ -78,7 +78,7 @@ def find_frame(dataset: "FileDataset", keyword: str, frames: int, index: int) ->
     return Frame(syntax, syntax.name, value, index, False, None, done, cut)
 
 
-def decode_frame(frame: Frame, layout: Layout, pixel_vr: str) -> np.ndarray:
+def decode_frame(frame: Frame, layout: PixelLayout, pixel_vr: str) -> np.ndarray:
     """Its words [H, W] or [H, W, 3] as they are stored: unsigned, or floats; raises ItemError."""
     stream = frame.stream
     if stream is None and frame.syntax == _RLE:
@@ -151,7 +151,7 @@ def _codec(syntax: "UID", name: str) -> _Decoder:
     return decoder
 
 
-def _as_array(frame: Frame, layout: Layout, data: bytes, **options: str | bool) -> np.ndarray:
+def _as_array(frame: Frame, layout: PixelLayout, data: bytes, **options: str | bool) -> np.ndarray:
     """Words by pydicom, with nothing corrected and no colours turned."""
     from pydicom.encaps import encapsulate  # noqa: PLC0415 # an extra
 
@@ -187,7 +187,7 @@ def _as_array(frame: Frame, layout: Layout, data: bytes, **options: str | bool) 
     return words
 
 
-def _check_length(frame: Frame, layout: Layout) -> None:
+def _check_length(frame: Frame, layout: PixelLayout) -> None:
     """Refuse pixels that are fewer or more than the tags announce; raises ItemError."""
     frames = 1 if frame.encapsulated else layout.frames
     announced, found = -(-layout.frame_bits * frames // 8), len(frame.data)

@@ -7,7 +7,7 @@ import numpy as np
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
-from xmir_cli.images.dicom_layout import Layout, contradiction
+from xmir_cli.images.dicom_layout import PixelLayout, contradiction
 from xmir_cli.images.dicom_lut import read_table
 from xmir_cli.images.dicom_numbers import read_one
 from xmir_cli.images.dicom_voi import apply_voi, of_frame
@@ -27,7 +27,7 @@ class Stored:
 
 
 def to_grey(
-    dataset: "FileDataset", layout: Layout, stored: Stored, window: str
+    dataset: "FileDataset", layout: PixelLayout, stored: Stored, window: str
 ) -> tuple[np.ndarray, list[str]]:
     """Greys [H, W] float32 in 0..255, and what was done.
 
@@ -74,7 +74,7 @@ def _to_modality(
 
 def _apply(
     dataset: "FileDataset",
-    layout: Layout,
+    layout: PixelLayout,
     stored: Stored,
     values: np.ndarray,
     window: str,

@@ -35,7 +35,7 @@ _ALLOCATED = (1, 8, 16, 32, 64)  # bits that a sample may take
 
 
 @dataclass(frozen=True)
-class Layout:
+class PixelLayout:
     """What the decoder needs."""
 
     keyword: str  # of the element that holds the pixels
@@ -96,7 +96,7 @@ def contradiction(detail: str) -> ItemError:
 
 def layout_of(
     dataset: "FileDataset", keyword: str, stream: Codestream | None, encapsulated: bool
-) -> Layout:
+) -> PixelLayout:
     """The layout of a file whose frames are compressed as `stream` says, if it is; or ItemError."""
     told = {name: read_whole(dataset, name) for name in _TAGS}
     photometric, assumed = photometric_of(dataset, stream)
@@ -113,7 +113,7 @@ def layout_of(
         known["NumberOfFrames"] = frames
     done = [assumed] if assumed else []
     done += [f"{name} taken as {known[name]}" for name in known if told[name] != known[name]]
-    layout = Layout(
+    layout = PixelLayout(
         keyword, rows, columns, frames, photometric, samples, planar, 0, 0, 0, None, tuple(done)
     )
     if keyword in _FLOATS:
@@ -124,7 +124,7 @@ def layout_of(
     return layout if encapsulated else _not_subsampled(layout, length)
 
 
-def _not_subsampled(layout: Layout, length: int) -> Layout:
+def _not_subsampled(layout: PixelLayout, length: int) -> PixelLayout:
     """The same where pixels are as long as YBR_FULL, though it is called YBR_FULL_422."""
     if layout.photometric != "YBR_FULL_422":
         return layout
@@ -161,7 +161,9 @@ def _planar(told: _Told, photometric: str, samples: int) -> int:
     return int(value or 0)
 
 
-def _with_bits(told: _Told, layout: Layout, stream: Codestream | None, length: int) -> Layout:
+def _with_bits(
+    told: _Told, layout: PixelLayout, stream: Codestream | None, length: int
+) -> PixelLayout:
     allocated, assumed = _allocated(told, layout, stream, length)
     stored, high = told["BitsStored"], told["HighBit"]
     done = [*layout.done, *assumed]
@@ -191,7 +193,7 @@ def _with_bits(told: _Told, layout: Layout, stream: Codestream | None, length: i
 
 
 def _allocated(
-    told: _Told, layout: Layout, stream: Codestream | None, length: int
+    told: _Told, layout: PixelLayout, stream: Codestream | None, length: int
 ) -> tuple[int, list[str]]:
     if stream is not None:
         return next(bits for bits in (8, 16, 32, 64) if bits >= stream.precision), []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xmir_cli.images.dicom_layout import Layout
+from xmir_cli.images.dicom_layout import PixelLayout
 from xmir_cli.images.dicom_numbers import read_numbers
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _PREFIXES = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}
 
 
 def find_padding(
-    dataset: "FileDataset", layout: Layout, words: np.ndarray, values: np.ndarray
+    dataset: "FileDataset", layout: PixelLayout, words: np.ndarray, values: np.ndarray
 ) -> np.ndarray | None:
     """Which of the stored values [H, W], decoded from words [H, W], are padding [H, W], if any.
 
@@ -43,13 +43,13 @@ def find_padding(
     return found if found.any() else None
 
 
-def _range(layout: Layout, values: np.ndarray) -> tuple[int, int]:
+def _range(layout: PixelLayout, values: np.ndarray) -> tuple[int, int]:
     least = -(1 << (layout.stored - 1)) if values.dtype.kind == "i" else 0
     return least, least + (1 << layout.stored) - 1
 
 
 def _whole_words(
-    number: float, layout: Layout, words: np.ndarray, values: np.ndarray
+    number: float, layout: PixelLayout, words: np.ndarray, values: np.ndarray
 ) -> np.ndarray:
     """Which words are a number that needs bits beyond those that are stored."""
     least, most = _range(layout, values)
@@ -59,7 +59,7 @@ def _whole_words(
     return found
 
 
-def _as_stored(number: float, layout: Layout, values: np.ndarray) -> float:
+def _as_stored(number: float, layout: PixelLayout, values: np.ndarray) -> float:
     """A number of either signedness as the pixels have it."""
     if layout.floating or number != int(number):
         return number

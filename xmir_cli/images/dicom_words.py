@@ -6,11 +6,11 @@ Source: DICOM PS3.5, 8.1.1. Bits outside those that are stored may hold overlays
 import numpy as np
 
 from xmir_cli.images.codestream import Codestream
-from xmir_cli.images.dicom_layout import Layout, contradiction, missing
+from xmir_cli.images.dicom_layout import PixelLayout, contradiction, missing
 
 
 def to_values(
-    words: np.ndarray, layout: Layout, stream: Codestream | None
+    words: np.ndarray, layout: PixelLayout, stream: Codestream | None
 ) -> tuple[np.ndarray, str]:
     """The values of words [H, W] or [H, W, 3], and a word where their sign is assumed.
 
@@ -42,7 +42,7 @@ def _bits(words: np.ndarray, first: int, count: int) -> np.ndarray:
     return masked
 
 
-def _check_shift(words: np.ndarray, layout: Layout) -> None:
+def _check_shift(words: np.ndarray, layout: PixelLayout) -> None:
     """Refuse values that lie at the bottom where the tags say that they do not."""
     if not layout.shift:
         return
@@ -52,7 +52,7 @@ def _check_shift(words: np.ndarray, layout: Layout) -> None:
         raise contradiction(f"HighBit is {high}, and the values lie at the bottom")
 
 
-def _check_above(words: np.ndarray, layout: Layout) -> None:
+def _check_above(words: np.ndarray, layout: PixelLayout) -> None:
     """Refuse samples of a codestream that need more bits than the tags say; raises ItemError.
 
     Bits that are all zeros or all ones extend a sign or mark padding.
@@ -64,7 +64,7 @@ def _check_above(words: np.ndarray, layout: Layout) -> None:
 
 
 def _is_signed(
-    words: np.ndarray, inner: np.ndarray, layout: Layout, stream: Codestream | None
+    words: np.ndarray, inner: np.ndarray, layout: PixelLayout, stream: Codestream | None
 ) -> tuple[bool, str]:
     if stream is not None and stream.signed:
         return _as_coded(_sign(inner, layout), layout, stream)
@@ -86,13 +86,13 @@ def _is_signed(
     raise missing("PixelRepresentation")
 
 
-def _sign(inner: np.ndarray, layout: Layout) -> np.ndarray:
+def _sign(inner: np.ndarray, layout: PixelLayout) -> np.ndarray:
     """The highest bit [H, W] of those that are stored."""
     found: np.ndarray = inner >> (layout.stored - 1) != 0
     return found
 
 
-def _as_coded(sign: np.ndarray, layout: Layout, stream: Codestream) -> tuple[bool, str]:
+def _as_coded(sign: np.ndarray, layout: PixelLayout, stream: Codestream) -> tuple[bool, str]:
     """JPEG 2000 says itself whether its samples are signed."""
     if layout.signed is None:
         return stream.signed, f"PixelRepresentation taken as {int(stream.signed)}"

@@ -11,13 +11,13 @@ import numpy as np
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
-from xmir_cli.images.dicom_layout import Layout, contradiction
+from xmir_cli.images.dicom_layout import PixelLayout, contradiction
 
 _SEGMENTS = 16  # of a header, its length counted
 _NOTHING = 128  # a byte that stands for no run
 
 
-def check_runs(data: bytes, layout: Layout) -> None:
+def check_runs(data: bytes, layout: PixelLayout) -> None:
     """Refuse run-length data of other samples or sides, or far too much; raises ItemError."""
     if len(data) > 2 * layout.frame_bits // 8 + 1024:  # runs expand up to 64 times
         raise ItemError(Cause.CORRUPT, "more run-length data than the image can hold")
@@ -52,7 +52,7 @@ def _ends(runs: bytes, limit: int) -> tuple[list[int], bytes]:
     return ends, runs[place:]
 
 
-def _check_sides(ends: list[int], rest: bytes, layout: Layout) -> None:
+def _check_sides(ends: list[int], rest: bytes, layout: PixelLayout) -> None:
     """No run goes on in the next row: where some do, but none if sides are swapped, they are."""
     pixels, found = layout.rows * layout.columns, ends[-1] if ends else 0
     if found != pixels or rest.strip(b"\0"):
