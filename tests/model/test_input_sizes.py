@@ -17,8 +17,8 @@ WORKS = [("resnet18", 40), ("vit_b_16", 64), ("timm:vit_tiny_patch16_224", 96)]
 WORKS += [("timm:swin_tiny_patch4_window7_224", 96), ("timm:resnet10t", 50)]
 FAILS = [
     ("vit_b_16", 100, "expected a multiple of vit_b_16's patches, 16, found 100"),
-    ("densenet121", 8, "densenet121 does not take it"),
-    ("convnext_tiny", 16, "convnext_tiny does not take it"),
+    ("densenet121", 8, "an image of 8 pixels does not pass densenet121"),
+    ("convnext_tiny", 16, "an image of 16 pixels does not pass convnext_tiny"),
     ("timm:vit_tiny_patch16_224", 200, "expected a multiple of its patches, 16"),
     ("timm:halonet26t", 100, "timm:halonet26t does not take it"),
 ]
@@ -84,7 +84,7 @@ def test_torchvisions_positions_are_resampled_as_torchvision_does(tmp_path: Path
 
 def test_a_recorded_size_is_tried_before_any_image_is():
     spec = ModelSpec("densenet121", "random:0", None, Preprocessing(8, 8))
-    with pytest.raises(SettingError, match="input_size 8: densenet121 does not take it"):
+    with pytest.raises(SettingError, match="input_size 8: an image of 8 pixels does not pass"):
         load_network(spec)
 
 
@@ -96,3 +96,25 @@ def test_trying_a_size_changes_no_weight_and_no_statistic():
     assert tried.training
     for name, tensor in plain.state_dict().items():
         assert torch.equal(tried.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())", "expected features [B, C, h, w]"),
+        ("nn.Conv2d(3, 5, 3)", "expected an embedding [1, 4], found [1, 5]"),
+        ("nn.Conv2d(3, 4, 99)", "Kernel size can't be greater"),
+    ],
+)
+def test_ones_own_network_without_a_map_is_one_line(xmir, code: str, words: str):
+    Path("own.py").write_text(
+        "from torch import nn\n"
+        "from xmir_cli.model.architectures import Architecture\n"
+        "from xmir_cli.records import Preprocessing\n"
+        f"def network(): return Architecture({code}, 4, Preprocessing(32, 32))\n"
+    )
+    done = embed(xmir, "--arch", "own.py:network")
+    assert (done.code, done.stdout) == (2, "")
+    assert "own.py:network: an image of 32 pixels does not pass" in done.stderr
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,11 +1,12 @@
 """A name becomes an architecture; the table of sources says who knows it."""
 
+from xmir_cli.model import own_networks
 from xmir_cli.model.network import Architecture
 from xmir_cli.model.own_networks import trust
 from xmir_cli.model.sources import source_of
 from xmir_cli.workarounds.torch.compiler import leave_compiler_out
 
-__all__ = ["Architecture", "build_architecture", "source_of", "trust"]
+__all__ = ["Architecture", "build_architecture", "is_own", "source_of", "trust"]
 
 
 def build_architecture(name: str, input_size: int | None = None) -> Architecture:
@@ -15,3 +16,8 @@ def build_architecture(name: str, input_size: int | None = None) -> Architecture
     """
     with leave_compiler_out():
         return source_of(name).build(name, input_size)
+
+
+def is_own(name: str) -> bool:
+    """Whether the name is one of the user's own networks, whose code may be anything."""
+    return source_of(name) is own_networks

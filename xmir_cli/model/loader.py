@@ -9,7 +9,7 @@ import torch
 from xmir_cli import console
 from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.guesses import near_hint
-from xmir_cli.model.architectures import build_architecture, source_of, trust
+from xmir_cli.model.architectures import build_architecture, is_own, source_of, trust
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import BATCH, Embedder
 from xmir_cli.model.network import Architecture, Network
@@ -201,24 +201,30 @@ def load_network(spec: ModelSpec) -> Network:
         torch.manual_seed(seed or 0)  # also the head's, where a checkpoint brings none
         architecture = build_architecture(spec.architecture, spec.preprocessing.input_size)
         network = Network(architecture, spec.head)
-    if spec.preprocessing.input_size != architecture.preprocessing.input_size:
-        _try_size(network, spec)
+    other_size = spec.preprocessing.input_size != architecture.preprocessing.input_size
+    if other_size or is_own(spec.architecture):
+        _try(network, spec, "input_size" if other_size else "architecture")
     if seed is None:
         _fill(network, architecture, spec)
     return network
 
 
-def _try_size(network: Network, spec: ModelSpec) -> None:
-    """Raise SettingError for a size of the input that the network fails on; it is not its own."""
+def _try(network: Network, spec: ModelSpec, setting: str) -> None:
+    """Raise SettingError for a network that fails on an image, or makes no embedding of it."""
     size, training = spec.preprocessing.input_size, network.training
     try:
         with torch.no_grad():
-            network.eval()(torch.zeros(1, 3, size, size))
+            maps = network.eval().features(torch.zeros(1, 3, size, size))
+            if maps.ndim != 4:
+                raise ValueError(f"expected features [B, C, h, w], found {list(maps.shape)}")
+            found = list(network.head(maps).shape)
+        if found != [1, network.dim]:
+            raise ValueError(f"expected an embedding [1, {network.dim}], found {found}")
     except Exception as error:  # noqa: BLE001 # a network of any kind fails in its own way
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise SettingError(
-            "input_size", f"{spec.architecture} does not take it ({reason})", value=str(size)
-        ) from None
+        value = str(size) if setting == "input_size" else spec.architecture
+        message = f"an image of {size} pixels does not pass {spec.architecture} ({reason})"
+        raise SettingError(setting, message, value=value) from None
     network.train(training)
 
 
