@@ -36,7 +36,6 @@ def test_a_format_is_one_row(monkeypatch: pytest.MonkeyPatch):
         (b"\0\0\0\x0cjP  \r\n", "JPEG 2000"),
         (b"\xff\x4f\xff\x51\0\x29", "JPEG 2000"),
         (b"\xff\x0a\xfa\x1f", "JPEG XL"),
-        (b"RIFF\x0a\0\n\0WEBPVP8 ", "WebP"),
         (b"\0\0\0\x20ftypavif", "AVIF"),
         (b"\0\0\0\x20ftypheic", "HEIF"),
     ],

@@ -24,7 +24,6 @@ _BARE = (b"\x02\0\0\0", b"\x02\0\x10\0", b"\x08\0\x05\0", b"\x08\0\0\0", b"\0\x0
 _OTHERS = {
     "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
     "JPEG XL": rb"\0\0\0\x0cJXL |\xff\x0a",
-    "WebP": rb"RIFF....WEBP",
     "AVIF": rb"....ftypavi[fs]",
     "HEIF": rb"....ftyp(hei[cfmsx]|hev[cmsx]|mif1|msf1)",
     "JPEG XR": rb"II\xbc[\x00\x01]",
