@@ -76,7 +76,7 @@ def test_a_closed_stdout_is_said(monkeypatch: pytest.MonkeyPatch):
         Printer("jsonl", Shown()).write({"a": 1})
 
 
-EVIL = "a\x1b]0;x\x07\t\x9b2J\u202eb\nc"
+EVIL = "a\x7f\x1b]0;x\x07\t\x9b2J\u202eb\nc"
 
 
 @pytest.mark.parametrize("form", ["tsv", "csv", "paths", "table", "list", "jsonl"])

@@ -70,7 +70,8 @@ class Printer:
     def write(self, record: Record) -> None:
         """Print one record."""
         if self.form == "jsonl":
-            self._line(json.dumps(record, allow_nan=False))
+            # the one control character that JSON leaves as it is
+            self._line(json.dumps(record, allow_nan=False).replace("\x7f", "\\u007f"))
         elif self.form == "paths":
             if self.shown.path_key in record:
                 self._line(_safe(str(record[self.shown.path_key])))
