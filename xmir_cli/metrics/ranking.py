@@ -28,7 +28,7 @@ from typing import Literal
 import numpy as np
 
 from xmir_cli.arrays import Floats, Integers
-from xmir_cli.metrics.ties import Ties
+from xmir_cli.metrics.ties import TieGroups
 
 Mode = Literal["standard", "x-mir"]
 
@@ -49,7 +49,7 @@ class Measures:
         return ("map", *precisions, "r_precision", "map_at_r", "mrr", "ndcg", *recalls, *gains)
 
 
-def score(ties: Ties, measures: Measures) -> Floats:
+def score(ties: TieGroups, measures: Measures) -> Floats:
     """The numbers [B, M] of each ranking in the order of `measures.names`; NaN when R = 0."""
     total, largest = ties.total, ties.total[ties.query]  # [B], [G]
     near = ties.better < largest
@@ -75,7 +75,7 @@ def score(ties: Ties, measures: Measures) -> Floats:
     return values
 
 
-def released_precision(ties: Ties) -> Floats:
+def released_precision(ties: TieGroups) -> Floats:
     """The released X-MIR evaluator's AP [B]: the query counts as relevant and stands last.
 
     With the R + 1 relevant items at ranks rho_0 < rho_1 < ... from 0:
@@ -95,12 +95,12 @@ def released_precision(ties: Ties) -> Floats:
     return np.asarray((terms + last) / (total + 1), dtype=np.float64)
 
 
-def _found(ties: Ties, first: Integers | int) -> Floats:
+def _found(ties: TieGroups, first: Integers | int) -> Floats:
     """How many relevant items are among the first of each ranking [B]."""
     return ties.sum(ties.relevant * (ties.among(first) / ties.equal))
 
 
-def _precisions(ties: Ties, places: Integers) -> Floats:
+def _precisions(ties: TieGroups, places: Integers) -> Floats:
     """The sum of h_k P@k over the first `places` [G] of each group, for each query [B]."""
     share, slope = _shares(ties)
     # P@k at a group's i-th place, if that is relevant: (found + 1 + slope (i - 1)) / (better + i)
@@ -109,7 +109,7 @@ def _precisions(ties: Ties, places: Integers) -> Floats:
     return ties.sum(share * each)
 
 
-def _shares(ties: Ties) -> tuple[Floats, Floats]:
+def _shares(ties: TieGroups) -> tuple[Floats, Floats]:
     """How likely one of a group is relevant, and how likely another is if that one is [G]."""
     others = (ties.relevant - 1) / np.maximum(ties.equal - 1, 1)
     return ties.relevant / ties.equal, others
@@ -121,7 +121,7 @@ def _inverse_ranks(low: Integers, high: Integers) -> Floats:
     return np.where(high - low == 1, 1 / np.maximum(high, 1), harmonic[high] - harmonic[low])
 
 
-def _gain(ties: Ties, first: int) -> Floats:
+def _gain(ties: TieGroups, first: int) -> Floats:
     """DCG over the first ranks divided by the largest there could be [B]."""
     places = ties.among(first)
     discounts = 1 / np.log2(np.arange(ties.ideal.shape[1]) + 2.0)
@@ -133,7 +133,7 @@ def _gain(ties: Ties, first: int) -> Floats:
     return np.asarray(np.minimum(ties.sum(ties.gain * weights) / best, 1.0))
 
 
-def _first_found(ties: Ties, cutoffs: Sequence[int]) -> tuple[Floats, list[Floats]]:
+def _first_found(ties: TieGroups, cutoffs: Sequence[int]) -> tuple[Floats, list[Floats]]:
     """1 / rank of the first relevant item [B], and whether it is among the first K, [B] for each K.
 
     Both 0 where there is none.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xmir_cli.arrays import Booleans, Floats, Integers
 from xmir_cli.labels import LabelSets, parse_labels
 from xmir_cli.metrics.ranking import Measures, score
-from xmir_cli.metrics.ties import Ties, rank
+from xmir_cli.metrics.ties import TieGroups, rank
 
 NEAR_DUPLICATE = 0.999  # similarity above which two images count as nearly the same
 TIED = 0.01  # the share of tied pairs from which the numbers are worth a warning
@@ -174,7 +174,7 @@ class _Collected:
     values: list[Floats]
     pairs: list[Integers]
 
-    def add(self, ties: Ties, measures: Measures) -> None:
+    def add(self, ties: TieGroups, measures: Measures) -> None:
         total = ties.total
         tied = ties.sum(ties.relevant * (ties.equal - ties.relevant)).astype(np.int64)
         self.values.append(score(ties, measures))

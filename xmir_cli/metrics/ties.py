@@ -8,7 +8,7 @@ from xmir_cli.arrays import Booleans, Floats, Integers
 
 
 @dataclass(frozen=True)
-class Ties:
+class TieGroups:
     """The groups [G] of equally similar items that hold a relevant one, query after query [B].
 
     Those of a query are in the order of their ranks. `ideal` [B, N] are the grades of a query's
@@ -34,7 +34,7 @@ class Ties:
         found = np.bincount(self.query, weights=values, minlength=len(self.items))
         return np.asarray(found, dtype=np.float64)  # of no groups they would be whole numbers
 
-    def only(self, groups: Booleans) -> "Ties":
+    def only(self, groups: Booleans) -> "TieGroups":
         """Some of the groups [G] of the same queries."""
         kept = np.flatnonzero(groups)
         names = ("query", "better", "found", "equal", "relevant", "gain")
@@ -56,7 +56,7 @@ class Ranking:
     grades: Floats  # in that order
     starts: Integers  # in the flattened order, from query to query
 
-    def ties(self, counted: Booleans) -> Ties:
+    def ties(self, counted: Booleans) -> TieGroups:
         """The groups that hold a relevant item, of those items that count [B, N]."""
         counts = np.take_along_axis(counted, self.order, axis=1)
         grades = np.where(counts, self.grades, 0.0)
@@ -67,7 +67,7 @@ class Ranking:
         start, end = self.starts[holding], ends[holding]
         query = start // grades.shape[1]
         row = query * grades.shape[1]  # where the query's ranking starts
-        return Ties(
+        return TieGroups(
             query,
             items[start] - items[row],
             relevant[start] - relevant[row],
