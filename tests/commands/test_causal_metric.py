@@ -81,10 +81,10 @@ def test_every_record_gets_its_areas_and_curves(xmir, make_record, embedder, pai
     assert found["deletion_curve"][0] == pytest.approx(float(target @ image), abs=1e-5)
     assert found["insertion_curve"][-1] == found["deletion_curve"][0]
     for name in ("insertion", "deletion"):
-        curve = found[f"{name}_curve"]
+        curve = np.array(found[f"{name}_curve"])
         assert len(curve) == SIDE + 1
-        assert len(set(curve)) > 10
-        assert found[name] == pytest.approx(np.trapezoid(curve, dx=1 / SIDE), abs=1e-6)
+        assert len(set(curve.tolist())) > 10
+        assert found[name] == pytest.approx((curve[1:] + curve[:-1]).sum() / 2 / SIDE, abs=1e-6)
 
 
 def test_the_parameters_of_the_paper_are_in_the_record(xmir, make_record, embedder):
