@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 import xmir_cli
-from xmir_cli import edge
+from xmir_cli import console, edge
 from xmir_cli.console import Ending
 from xmir_cli.errors import DataError, SettingError, Status, UsageError
 from xmir_cli.flags import flags_of
@@ -111,6 +111,26 @@ def test_a_setting_becomes_its_flag(raised):
 def test_messages_and_hints_name_flags_where_the_core_names_settings(raised):
     error = DataError("fewer than the 4 of `per_class`", "Lower `per_class`, not `head`.")
     assert raised(error) == ("fewer than the 4 of --per-class", "Lower --per-class, not --head.")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("embed", "need --mean 0.5, and --resize as large as --input-size"),
+        ("montage", "need mean 0.5, and resize as large as input size"),
+    ],
+)
+def test_notes_name_flags_where_the_core_names_settings(monkeypatch, capsys, name, said):
+    def story(_):
+        console.note(console.in_words("need `mean` 0.5, and `resize` as large as `input_size`"))
+        return Ending()
+        yield
+
+    monkeypatch.setattr(f"xmir_cli.stories.{name}.run", story)
+    values = {"images": ["a"]} if name == "embed" else {"output": Path("new.png")}
+    assert edge.build_function(name)(**values) == 0
+    assert capsys.readouterr().err == f"xmir: note: {said}\n"
+    assert console.in_words("`mean`") == "`mean`"
 
 
 def test_what_a_command_cannot_set_is_named_in_words(raised):

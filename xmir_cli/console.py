@@ -4,8 +4,8 @@ import os
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Generator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from xmir_cli.errors import ItemError, Status
@@ -32,6 +32,24 @@ def escape(text: str) -> str:
         else character.encode("unicode_escape", "surrogatepass").decode("ascii")
         for character in text
     )
+
+
+_wordings: list[Callable[[str], str]] = []  # the last one holds
+
+
+@contextmanager
+def speaking(wording: Callable[[str], str]) -> Iterator[None]:
+    """While it lasts, `in_words` calls settings as `wording` does."""
+    _wordings.append(wording)
+    try:
+        yield
+    finally:
+        _wordings.pop()
+
+
+def in_words(text: str) -> str:
+    """A text that names settings in backticks, in the words of whoever asked."""
+    return _wordings[-1](text) if _wordings else text
 
 
 def note(message: str) -> None:

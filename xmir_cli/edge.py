@@ -15,7 +15,7 @@ from typing import Annotated, Protocol
 
 from typer.models import ParameterInfo
 
-from xmir_cli.console import Ending, Records, progress
+from xmir_cli.console import Ending, Records, progress, speaking
 from xmir_cli.errors import SettingError, UsageError, XmirError
 from xmir_cli.flags import Command, flags_of, spell_flag
 from xmir_cli.inputs import refuse_lost_folder
@@ -141,13 +141,14 @@ def _print_all(records: Records, printer: Printer) -> Ending:
 
 
 def _worded(command: Command) -> Command:
-    """The same command, whose errors name flags where the core names settings."""
+    """The same command, whose errors and notes name flags where the core names settings."""
     flags = flags_of(command)
 
     @functools.wraps(command)
     def run(**values: object) -> int:
         try:
-            return command(**values)
+            with speaking(lambda text: _spell(text, flags)):
+                return command(**values)
         except SettingError as error:
             flag = flags.get(error.name, error.name)
             where = f"{flag} {error.value}" if error.value else flag

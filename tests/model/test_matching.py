@@ -202,13 +202,13 @@ def test_a_safetensors_file_under_a_prefix_loads_too(tmp_path: Path, state):
     assert same(network.state_dict(), state)
 
 
-def test_grey_weights_name_the_flags_that_they_need(load, state):
+def test_grey_weights_name_the_settings_that_they_need(load, state):
     grey = {**state, "conv1.weight": state["conv1.weight"].sum(dim=1, keepdim=True)}
     loaded, said = load(under("model.", grey))
     expected = (grey["conv1.weight"] / 3).expand(-1, 3, -1, -1)
     torch.testing.assert_close(loaded["features.conv1.weight"], expected)
-    for flag in ("--mean 0.5", "--std 0.00048828125", "--resize as large as --input-size"):
-        assert flag in said
+    for setting in ("`mean` 0.5", "`std` 0.00048828125", "`resize` as large as `input_size`"):
+        assert setting in said
 
 
 @pytest.mark.parametrize("head", [None, 8])

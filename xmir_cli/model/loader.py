@@ -234,7 +234,7 @@ def _fill(network: Network, architecture: Architecture, spec: ModelSpec) -> None
         fill_with(network, architecture, state, spec.architecture)
         return
     for line in fill(network, architecture, spec.weights):
-        console.note(f"{spec.weights}: {line}")
+        console.note(f"{spec.weights}: {console.in_words(line)}")
 
 
 def _seed(weights: str) -> int | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.network import Adapt, Architecture, Network
-from xmir_cli.model.prefixes import COUNTER, Fit, Wanted, find_fit, first, try_adapt, wanted_by
+from xmir_cli.model.prefixes import COUNTER, Fit, Needs, find_fit, first, try_adapt, wanted_by
 
 _SHOWN = 4  # names in a message; beyond, they are counted by what they begin with
 
@@ -54,7 +54,7 @@ def match(
     return Matched(placed, notes)
 
 
-def _at_size(fit: Fit, wanted: Wanted, adapt: Adapt | None) -> dict[str, Tensor]:
+def _at_size(fit: Fit, wanted: Needs, adapt: Adapt | None) -> dict[str, Tensor]:
     """The tensors at the sizes of the network, as its library resamples them."""
     adapted = None if adapt is None or fit.adapted else try_adapt(adapt, fit.state)
     whole = adapted is not None and wanted.needed.keys() <= adapted.keys()
@@ -77,7 +77,7 @@ def _place_heads(
 
 
 def _tell_resampled(
-    before: Mapping[str, Tensor], after: Mapping[str, Tensor], wanted: Wanted
+    before: Mapping[str, Tensor], after: Mapping[str, Tensor], wanted: Needs
 ) -> list[str]:
     names = [name for name in wanted.needed if before[name].shape != after[name].shape]
     return [f"resampled to the sizes of the network: {first(names)}"] if names else []

@@ -27,7 +27,7 @@ _BEHIND = {"student", "momentum", "target", "k", "key"}  # and last
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Needs:
     """What a network needs, by its library's names."""
 
     places: Mapping[str, str]  # in the network
@@ -57,15 +57,15 @@ class Fit:
     adapted: bool = False  # its library has renamed them and given them the network's sizes
 
 
-def wanted_by(own: Mapping[str, Tensor], architecture: Architecture) -> Wanted:
+def wanted_by(own: Mapping[str, Tensor], architecture: Architecture) -> Needs:
     """What a network of an architecture, with these tensors under its own names, needs."""
     names = ((_library_name(place, architecture.names), place) for place in own)
     places = {name: place for name, place in names if name is not None}
     needed = {name: own[place] for name, place in places.items() if not name.endswith(COUNTER)}
-    return Wanted(places, needed, architecture.classifiers)
+    return Needs(places, needed, architecture.classifiers)
 
 
-def find_fit(found: Mapping[str, Tensor], wanted: Wanted, adapt: Adapt | None, source: str) -> Fit:
+def find_fit(found: Mapping[str, Tensor], wanted: Needs, adapt: Adapt | None, source: str) -> Fit:
     """The prefix that is meant; raises ModelError, which names `source`, when there is none."""
     if fits := _fitting(found, wanted.needed):
         prefix, notes = _choose(fits, wanted, source)
@@ -146,7 +146,7 @@ def _renamed(
 
 
 def _choose(
-    fits: Mapping[str, Mapping[str, Tensor]], wanted: Wanted, source: str
+    fits: Mapping[str, Mapping[str, Tensor]], wanted: Needs, source: str
 ) -> tuple[str, list[str]]:
     """The prefix that is meant, averaged weights first, and what is to be said of it."""
     whole = [prefix for prefix, state in fits.items() if not wanted.unplaced(state)]
@@ -173,7 +173,7 @@ def _rank(prefix: str) -> int:
     return 0 if words & _AVERAGED else 2 if words & _BEHIND else 1
 
 
-def _misfit(found: Mapping[str, Tensor], wanted: Wanted, source: str) -> ModelError:
+def _misfit(found: Mapping[str, Tensor], wanted: Needs, source: str) -> ModelError:
     """What is missing under the prefix that has most, and how both begin."""
     needed = wanted.needed
     sample = list(needed)[:: max(1, len(needed) // 16)]

@@ -27,8 +27,8 @@ _CHEXNET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
 _X_MIR = re.compile(r"(^|\.)densenet121\.0\.")
 _GREY = (
     "one input channel spread over three, exact for grey images; TorchXRayVision's weights also "
-    "need --mean 0.5 --std 0.00048828125, and see the whole square: --resize as large as "
-    "--input-size"
+    "need `mean` 0.5 and `std` 0.00048828125, and see the whole square: `resize` as large as "
+    "`input_size`"
 )
 
 

@@ -15,7 +15,7 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.files import open_image
 from xmir_cli.render.boxes import at_size, draw_boxes, draw_points
 from xmir_cli.render.colormap import choose_colormap, scale
-from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, Cell, ColorBar
+from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, ColorBar, Tile
 from xmir_cli.render.overlay import Display, overlay, to_rgb
 from xmir_cli.store.maps import read_map_file
 from xmir_cli.wire.checks import check_identity
@@ -125,7 +125,7 @@ def layers_of(entries: Sequence[PageEntry], look: Look) -> list[ColorBar]:
     return list(layers.values())
 
 
-def row_of(entries: Sequence[PageEntry], layers: Sequence[ColorBar], look: Look) -> list[Cell]:
+def row_of(entries: Sequence[PageEntry], layers: Sequence[ColorBar], look: Look) -> list[Tile]:
     """The query, then for each retrieved image one cell a layer; an absent one stays empty.
 
     Records whose query cannot be read are left out.
@@ -139,16 +139,16 @@ def row_of(entries: Sequence[PageEntry], layers: Sequence[ColorBar], look: Look)
     if not entries:
         return []
     picture = _query_picture(entries, pictures[entries[0].query], look)
-    row = [Cell(picture, QUERY, ("query", *_named_query(entries[0])))]
+    row = [Tile(picture, QUERY, ("query", *_named_query(entries[0])))]
     for _, group in groupby(entries, key=lambda entry: entry.hit):
         of_layer = {entry.layer: entry for entry in group}
         points = _points(of_layer.values(), of_query=False)
         for layer in layers:
             entry = of_layer.get(layer.name)
             row.append(
-                Cell(None, UNKNOWN, ())
+                Tile(None, UNKNOWN, ())
                 if entry is None
-                else Cell(_overlay(entry, layer, look, points), _frame(entry), _caption(entry))
+                else Tile(_overlay(entry, layer, look, points), _frame(entry), _caption(entry))
             )
     return row
 

@@ -18,7 +18,7 @@ _LINE = 1.35  # line height over font size
 
 
 @dataclass(frozen=True)
-class Cell:
+class Tile:
     """A picture in a coloured frame with lines of text below; no picture, an empty place."""
 
     picture: Image.Image | None
@@ -36,7 +36,7 @@ class ColorBar:
 
 
 def montage(
-    rows: Sequence[Sequence[Cell]], header: Sequence[str], bars: Sequence[ColorBar], side: int
+    rows: Sequence[Sequence[Tile]], header: Sequence[str], bars: Sequence[ColorBar], side: int
 ) -> Image.Image:
     """One page: `header` over the columns, `rows` of cells `side` pixels wide, then the bars."""
     size = max(11, side // 16)
@@ -77,7 +77,7 @@ def fit_picture(picture: Image.Image, side: int) -> Image.Image:
     return square
 
 
-def _draw_cell(page: Image.Image, place: tuple[int, int], cell: Cell, side: int, size: int) -> None:
+def _draw_cell(page: Image.Image, place: tuple[int, int], cell: Tile, side: int, size: int) -> None:
     if cell.picture is None:
         return
     left, top = place

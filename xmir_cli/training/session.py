@@ -22,14 +22,14 @@ from xmir_cli.wire.schemas.epoch import EpochRecord
 _PASSING = {"schema", "seconds", "images_per_second"}  # they differ from run to run
 
 
-class Progress(Protocol):
+class Bar(Protocol):
     """Is told how much is done."""
 
     def advance(self, count: int = 1) -> None:
         """Say that `count` more are done."""
 
 
-ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]  # what is done, of how many
+ShowProgress = Callable[[str, int], AbstractContextManager[Bar]]  # what is done, of how many
 LeaveOut = Callable[[str, ItemError], None]  # name and cause
 
 
