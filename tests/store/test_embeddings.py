@@ -369,3 +369,63 @@ def test_no_changed_byte_of_the_footer_gives_another_description(tmp_path: Path)
         assert (found.model, found.made) == (expected.model, expected.made)
         assert found.items["id"] == expected.items["id"]
         assert found.vectors.tobytes() == expected.vectors.tobytes()
+
+
+def test_no_changed_byte_gives_other_columns_rows_or_vectors(tmp_path: Path):
+    write_embeddings(tmp_path / "a", embeddings())
+    with (tmp_path / "s").open("wb") as file:
+        write_stream(file, embeddings())
+    for source in (tmp_path / "a", tmp_path / "s"):
+        whole = source.read_bytes()
+        expected = read_embeddings(str(source))
+        for place in range(0, len(whole), 7):
+            source.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            try:
+                found = read_embeddings(str(source), allow_nan=True)
+            except DataError:
+                continue
+            assert same(found, expected), place
+
+
+@pytest.mark.parametrize("name", [b"label", b"patient"])
+def test_a_column_under_another_name_is_damage(tmp_path: Path, name: bytes):
+    write_embeddings(tmp_path / "a", embeddings())
+    whole = (tmp_path / "a").read_bytes()
+    place = whole.index(b"\x18" + bytes([len(name)]) + name) + 2  # in the schema of Parquet
+    (tmp_path / "a").write_bytes(whole[:place] + b"x" + whole[place + 1 :])
+    assert refused(tmp_path / "a") == "damaged or not a Parquet file"
+    with (tmp_path / "s").open("wb") as file:
+        write_stream(file, embeddings())
+    whole = (tmp_path / "s").read_bytes()
+    place = whole.index(bytes([len(name), 0, 0, 0]) + name) + 4
+    (tmp_path / "s").write_bytes(whole[:place] + b"x" + whole[place + 1 :])
+    assert refused(tmp_path / "s") == "damaged or cut Arrow stream"
+
+
+def test_another_program_may_change_the_columns(tmp_path: Path):
+    write_embeddings(tmp_path / "a", embeddings())
+    table = pq.read_table(tmp_path / "a")
+    names = [f"{name}s" if name == "patient" else name for name in table.column_names]
+    told = table.schema.metadata
+    changed = table.rename_columns(names).replace_schema_metadata(told)
+    found = read_embeddings(str(rewritten(tmp_path / "b", changed)))
+    assert "patients" in found.items.column_names
+
+
+def test_a_page_that_is_passed_over_is_damage(tmp_path: Path):
+    write_embeddings(tmp_path / "a", embeddings())
+    whole = (tmp_path / "a").read_bytes()
+    chunk = pq.ParquetFile(tmp_path / "a").metadata.row_group(0)
+    place = chunk.column(chunk.num_columns - 1).data_page_offset + 1
+    assert whole[place - 1 : place + 1] == b"\x15\0"  # the kind of the page: data
+    (tmp_path / "a").write_bytes(whole[:place] + b"\x20" + whole[place + 1 :])
+    assert refused(tmp_path / "a") == "damaged or not a Parquet file"
+
+
+def test_a_stream_of_batches_without_their_checksums_is_damage(tmp_path: Path):
+    buffer = io.BytesIO()
+    write_stream(buffer, embeddings())
+    table = pa.ipc.open_stream(buffer.getvalue()).read_all()
+    with (tmp_path / "s").open("wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    assert refused(tmp_path / "s") == "damaged or cut Arrow stream"

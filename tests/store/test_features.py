@@ -149,3 +149,11 @@ def test_a_shape_that_is_none_is_damage(tmp_path: Path, text: str):
     pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "b")
     with pytest.raises(DataError, match="damaged metadata"):
         read_embeddings(str(tmp_path / "b"))
+
+
+def test_a_table_that_lost_its_maps_is_one_without(tmp_path: Path, capsys):
+    write_embeddings(tmp_path / "a", embeddings())
+    table = pq.read_table(tmp_path / "a").drop_columns(["feature_map"])
+    pq.write_table(table, tmp_path / "b")
+    assert read_embeddings(str(tmp_path / "b")).features is None
+    assert "without its feature maps" in capsys.readouterr().err

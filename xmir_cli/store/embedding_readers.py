@@ -14,7 +14,14 @@ import pyarrow.parquet as pq
 
 from xmir_cli import console
 from xmir_cli.errors import DataError
-from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, check_items, check_schema
+from xmir_cli.store.embedding_table import (
+    EMBEDDING,
+    SUM,
+    Embeddings,
+    check_items,
+    check_schema,
+    hash_batch,
+)
 from xmir_cli.store.features import (
     FEATURE_COLUMN,
     KIND,
@@ -24,6 +31,7 @@ from xmir_cli.store.features import (
     block_rows,
     maps_of,
 )
+from xmir_cli.store.footer import check_footer
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.regular import open_regular
 from xmir_cli.store.rewritten import join_items, read_vectors
@@ -53,6 +61,7 @@ def read_parquet(path: Path, vouched: ModelSpec | None = None) -> Embeddings:
     """
     with open_regular(path) as file:
         try:
+            check_footer(file)
             # a flipped bit in a page goes unnoticed without the checksums
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
             found = _count(path, file, parquet, vouched)
@@ -66,6 +75,8 @@ def read_parquet(path: Path, vouched: ModelSpec | None = None) -> Embeddings:
                 block = read_vectors(str(path), part.column(EMBEDDING), found.dim, start)
                 vectors[start : start + len(block)] = block
                 start += len(block)
+            if (start, len(items)) != (found.rows, found.rows):  # a page was passed over
+                raise ValueError
         except _ERRORS:
             raise DataError(f"{path}: damaged or not a Parquet file") from None
     features = None if found.features is None else _features(path, found.features)
@@ -77,10 +88,14 @@ def _features(path: Path, shape: Shape) -> FeatureMaps:
         with open_regular(path) as file:
             try:
                 parquet = pq.ParquetFile(file, page_checksum_verification=True)
+                rows = parquet.metadata.num_rows
                 for part in parquet.iter_batches(
                     min(_BATCH, block_rows(shape)), columns=[FEATURE_COLUMN], use_threads=False
                 ):
+                    rows -= len(part)
                     yield maps_of(str(path), part.column(FEATURE_COLUMN), shape)
+                if rows:  # as above
+                    raise ValueError
             except _ERRORS:
                 raise DataError(f"{path}: damaged or not a Parquet file") from None
 
@@ -91,6 +106,7 @@ def read_embeddings_header(path: Path) -> Counted:
     """What a Parquet file of embeddings holds, read from its footer alone."""
     with open_regular(path) as file:
         try:
+            check_footer(file)
             return _count(path, file, pq.ParquetFile(file), None)
         except _ERRORS:
             raise DataError(f"{path}: damaged or not a Parquet file") from None
@@ -182,8 +198,10 @@ def read_stream(where: str, stream: BinaryIO) -> Embeddings:
         if dim is None:
             raise ValueError("only xmir writes streams")
         own = [EMBEDDING] if header.features is None else [EMBEDDING, FEATURE_COLUMN]
-        for batch in reader:
+        for batch, told in reader.iter_batches_with_custom_metadata():
             batch.validate(full=True)
+            if header.summed and (told or {}).get(SUM) != hash_batch(batch).encode():
+                raise ValueError
             part = read_vectors(where, batch.column(EMBEDDING), dim)
             vectors.append(np.asarray(part, np.float32))
             items.append(batch.drop_columns(own))

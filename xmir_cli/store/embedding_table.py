@@ -1,5 +1,6 @@
 """What an embeddings table looks like, in memory, in Parquet and in an Arrow stream."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from xmir_cli import __version__
+from xmir_cli import __version__, console
 from xmir_cli.errors import DataError
 from xmir_cli.store.features import (
+    FEATURE_COLUMN,
     FeatureMaps,
     Shape,
     column_of,
@@ -26,6 +28,8 @@ leave_pandas_out()  # every command that reads or writes tables imports this fil
 
 EMBEDDINGS_SCHEMA = "xmir.embeddings/1"
 EMBEDDING = "embedding"
+SUMMED = "batches"  # in the metadata of a stream: which checksum each of its batches has
+SUM = b"xmir.sha256"  # and where a batch has it
 COLUMNS = {
     "id": pa.string(),
     "path": pa.string(),
@@ -59,6 +63,7 @@ class Header:
     model: ModelSpec
     made: Mapping[str, str]
     features: Shape | None = None  # of the feature maps, where there are any
+    summed: bool = False  # each batch of a stream has a checksum
 
 
 def to_table(embeddings: Embeddings) -> pa.Table:
@@ -82,19 +87,29 @@ def _metadata(embeddings: Embeddings, **more: str) -> dict[str, str]:
     return {f"xmir.{name}": text for name, text in told.items()}
 
 
-def to_tables(embeddings: Embeddings) -> Iterator[pa.Table]:
-    """The same in pieces that memory can hold: with feature maps a block of them at a time."""
+def to_tables(embeddings: Embeddings, **more: str) -> Iterator[pa.Table]:
+    """The same in pieces that memory can hold: with feature maps a block of them at a time.
+
+    `more` goes into the metadata.
+    """
     table = to_table(embeddings)
     if embeddings.features is None:
-        yield table
+        yield table.replace_schema_metadata(_metadata(embeddings, **more))
         return
-    shape = shape_text(embeddings.features.shape)
-    metadata = _metadata(embeddings, features=shape)
+    metadata = _metadata(embeddings, features=shape_text(embeddings.features.shape), **more)
     start = 0
     for block in embeddings.features.blocks():
         part = table.slice(start, len(block)).append_column(*column_of(block))
         yield part.replace_schema_metadata(metadata)
         start += len(block)
+
+
+def hash_batch(batch: pa.RecordBatch) -> str:
+    """The checksum of a batch of a stream: of its columns' names and types and all their values."""
+    columns = [(field.name, str(field.type)) for field in batch.schema]
+    total = hashlib.sha256(json.dumps(columns).encode())
+    total.update(batch.serialize())
+    return total.hexdigest()
 
 
 def check_schema(
@@ -123,14 +138,18 @@ def check_schema(
     find_columns(where, schema, COLUMNS)
     metadata.pop("version", None)
     model = metadata.pop("model", None)
+    summed = metadata.pop(SUMMED, None) is not None
     shape = metadata.pop("features", None)
+    if shape is not None and FEATURE_COLUMN not in schema.names:
+        console.note(f"{where}: without its feature maps: there is no column {FEATURE_COLUMN}")
+        shape = None
     try:
         spec = vouched if model is None else ModelSpec.from_json(parse_json(model), where)
         if spec is None:
             raise ValueError
         features = None if shape is None else parse_shape(shape)
         promised = None if rows is None and vouched else int(rows or "")
-        return Header(promised, _dim(where, schema), spec, metadata, features)
+        return Header(promised, _dim(where, schema), spec, metadata, features, summed)
     except ValueError:
         raise DataError(f"{where}: damaged metadata") from None
 

@@ -22,7 +22,16 @@ from xmir_cli.store.embedding_readers import (
     read_parts,
     read_stream,
 )
-from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, to_table, to_tables
+from xmir_cli.store.embedding_table import (
+    EMBEDDING,
+    SUM,
+    SUMMED,
+    Embeddings,
+    hash_batch,
+    to_table,
+    to_tables,
+)
+from xmir_cli.store.footer import summed_writer
 from xmir_cli.store.kinds import kind_of, next_step
 from xmir_cli.store.regular import open_regular
 from xmir_cli.wire.model import ModelSpec
@@ -57,14 +66,14 @@ def write_as(kind: str, path: Path, embeddings: Embeddings) -> None:
 def write_embeddings(path: Path, embeddings: Embeddings) -> None:
     """Write the Parquet file in one atomic step; equal embeddings give equal bytes.
 
-    Vectors lie uncompressed, every page carries a checksum.
+    Vectors lie uncompressed, every page carries a checksum, and the footer has one.
     """
     columns = embeddings.items.column_names
     tables = to_tables(embeddings)
     first = next(tables)
     with (
         atomic_file(path) as file,
-        pq.ParquetWriter(
+        summed_writer(
             file,
             first.schema,
             compression=dict.fromkeys(columns, "zstd"),
@@ -93,12 +102,16 @@ def write_matrix(path: Path, embeddings: Embeddings) -> None:
 
 
 def write_stream(stream: BinaryIO, embeddings: Embeddings) -> None:
-    """Write the table as an Arrow IPC stream; its metadata tells how many rows are to come."""
-    tables = to_tables(embeddings)
+    """Write the table as an Arrow IPC stream; its metadata tells how many rows are to come.
+
+    Every batch carries a checksum.
+    """
+    tables = to_tables(embeddings, **{SUMMED: "sha256"})
     first = next(tables)
     writer = pa.ipc.new_stream(stream, first.schema)
     for table in itertools.chain([first], tables):
-        writer.write_table(table, max_chunksize=_GROUP_ROWS)
+        for batch in table.to_batches(max_chunksize=_GROUP_ROWS):
+            writer.write_batch(batch, custom_metadata={SUM: hash_batch(batch)})
     writer.close()
     stream.flush()
 

@@ -1,20 +1,21 @@
 """Every byte of an artefact against the checksums that it has."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
 from xmir_cli.store.checkpoint import check_data
+from xmir_cli.store.embedding_table import SUMMED
 from xmir_cli.store.embeddings import read_embeddings
+from xmir_cli.store.footer import check_footer
 from xmir_cli.store.maps import find_sha256, is_recorded
 from xmir_cli.store.regular import open_regular
 
 Compared = Literal["all", "description", "no checksum"]
-_SEAL = b"xmir.checksum"
+_SEAL, _SUMMED = b"xmir.checksum", f"xmir.{SUMMED}".encode()
 
 
 def verify_stored(path: Path, kind: object) -> Compared:
@@ -37,19 +38,19 @@ def _verify_embeddings(path: Path) -> Compared:
     found = read_embeddings(str(path), allow_nan=True)  # with the checksums of its pages
     for _ in found.features.blocks() if found.features else ():
         pass
-    if path.is_dir():
-        files: Iterable[Path] = path.glob("part-*.parquet")
-        return "all" if all(map(_is_sealed, files)) else "no checksum"
-    if not _is_sealed(path):
-        return "no checksum"
-    with open_regular(path) as file:
-        return "all" if file.read(4) == b"PAR1" else "description"  # a stream's numbers have none
+    files = path.glob("part-*.parquet") if path.is_dir() else [path]
+    each = {_compared(file) for file in files}
+    return next(found for found in get_args(Compared)[::-1] if found in each)
 
 
-def _is_sealed(path: Path) -> bool:
-    """Whether what a table says of itself has a checksum, which was compared when it was read."""
+def _compared(path: Path) -> Compared:
+    """Which checksums a table has; they were compared when it was read."""
     with open_regular(path) as file:
         table = file.read(4) == b"PAR1"
         file.seek(0)
+        summed = table and check_footer(file)
         schema = pq.read_schema(file) if table else pa.ipc.open_stream(file).schema
-    return _SEAL in (schema.metadata or {})
+    told = schema.metadata or {}
+    if _SEAL not in told:
+        return "no checksum"
+    return "all" if summed or _SUMMED in told else "description"
