@@ -195,6 +195,26 @@ def test_many_small_ties_are_no_cause_for_a_warning(xmir, make_record):
         assert abs(other["deletion"] - found["deletion"]) < 0.02
 
 
+@pytest.mark.parametrize("order", ["morf", "lerf"])
+def test_what_a_view_has_beside_the_picture_is_no_tie(xmir, tiny_arch, tmp_path, order):
+    """Two thirds of these maps are zeros that say nothing; they used to be warned of."""
+    yy, xx = np.mgrid[0:16, 0:48]
+    for number in range(2):
+        pixels = (120 + 60 * np.sin(xx / (5 + number)) + 40 * np.cos(yy / 4)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    named = ("--query", "0.png", "--arch", tiny_arch, "--weights", "random:0", "--view", "pad")
+    made = xmir("saliency", "--image", "1.png", *named, "--method", "activation,random")
+    scored = [
+        xmir("causal-metric", "--order", order, *ties, stdin=made.stdout)
+        for ties in ((), ("--ties", "random", "--seed", "1"))
+    ]
+    assert [each.stderr for each in scored] == ["", ""]
+    for one, other in zip(*(each.records() for each in scored), strict=True):
+        assert one["tied_fraction"] < 0.1
+        assert one["insertion"] == pytest.approx(other["insertion"], abs=1e-4)
+        assert one["deletion"] == pytest.approx(other["deletion"], abs=1e-4)
+
+
 def test_the_summary_has_mean_deviation_and_count_by_method(xmir, make_record, pair):
     rng = np.random.default_rng(0)
     some = [

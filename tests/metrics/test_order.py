@@ -19,6 +19,15 @@ def test_ties_fall_in_row_order(least_first):
     assert torch.equal(ranks, torch.arange(600).reshape(20, 30))
 
 
+@pytest.mark.parametrize("seed", [None, 0, 1])
+@pytest.mark.parametrize("least_first", [False, True])
+def test_what_lies_beyond_the_picture_comes_last_in_row_order(least_first, seed):
+    beyond = float("nan")
+    saliency = torch.tensor([[beyond, -1.0, beyond], [beyond, 2.0, beyond]])
+    lower, higher = (0, 1) if least_first else (1, 0)
+    assert pixel_ranks(saliency, least_first, seed).tolist() == [[2, lower, 3], [4, higher, 5]]
+
+
 def test_random_ties_repeat_with_their_seed_and_leave_distinct_values_in_order():
     saliency = torch.tensor([[2.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, -1.0]])
     ranks = pixel_ranks(saliency, seed=1)

@@ -63,3 +63,14 @@ def test_an_area_between_equal_similarities_cannot_be_moved():
         lambda images: torch.full((len(images),), 0.5), ENDS, at_ends, ranks, 1
     )
     assert tie_effect(found, tie_spans(flat, fractions(6, 1), False)) == 0
+
+
+def test_pixels_beyond_the_picture_are_no_ties():
+    """They come last whatever the map says, those of no value in it among them."""
+    saliency = torch.tensor([[torch.nan, 2.0, torch.nan], [torch.nan, 1.0, torch.nan]])
+    for least_first in (False, True):
+        spans = tie_spans(saliency, fractions(6, 1), least_first)
+        assert spans.start.tolist() == spans.end.tolist() == fractions(6, 1).tolist()
+    saliency[1, 1] = 2.0
+    spans = tie_spans(saliency, fractions(6, 1), False)
+    assert (spans.end - spans.start).tolist() == [0, pytest.approx(1 / 3), 0, 0, 0, 0, 0]

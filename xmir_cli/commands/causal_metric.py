@@ -24,7 +24,7 @@ class CausalMetric:
     a blurred image; the numbers are areas under the similarity to the query. A map that names the
     regions which matter has a high insertion and a low deletion. Pixels of equal saliency fall in
     row order: their share is `tied_fraction`, and `tie_effect` how far another order could move a
-    number; more than 0.02 is warned of.
+    number; more than 0.02 is warned of. What a view has beside the picture comes after all of it.
 
     A number says something beside a control's: `--control random,center` adds theirs as
     `insertion_control`, and what was gained over them as `insertion_gain`; `random-model` is the

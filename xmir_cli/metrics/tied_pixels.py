@@ -24,16 +24,17 @@ class TieSpans:
 
 
 def tie_spans(saliency: Tensor, fractions: Floats, least_first: bool) -> TieSpans:
-    """The spans for the map [H, W] at the fractions x_0..x_T of its pixels."""
-    _, counts = np.unique(saliency.numpy(), return_counts=True)
+    """The spans for the map [H, W] at the fractions x_0..x_T of its pixels; NaN are no ties."""
+    values, pixels = saliency.numpy(), saliency.numel()
+    _, counts = np.unique(values[~np.isnan(values)], return_counts=True)
     ends = np.append(0, np.cumsum(counts if least_first else counts[::-1]))  # between values
-    replaced = np.rint(fractions * ends[-1]).astype(np.int64)
+    replaced = np.rint(fractions * pixels).astype(np.int64)
     last = np.searchsorted(ends, replaced, side="right") - 1
-    cut = ends[last] < replaced
-    following = ends[np.minimum(last + 1, len(ends) - 1)]
+    following = np.append(ends, 0)[last + 1]  # 0: no value follows
+    cut = (ends[last] < replaced) & (replaced < following)
     return TieSpans(
-        np.where(cut, ends[last] / ends[-1], fractions),
-        np.where(cut, following / ends[-1], fractions),
+        np.where(cut, ends[last] / pixels, fractions),
+        np.where(cut, following / pixels, fractions),
     )
 
 

@@ -9,10 +9,10 @@ from xmir_cli.pictures.view import Crop
 from xmir_cli.saliency.sample import Explanation
 
 
-def keep_shown(saliency: Tensor, crop: Crop) -> Tensor:
-    """The map [S, S], 0 where its pixels lie beyond the picture."""
+def keep_shown(saliency: Tensor, crop: Crop, beyond: float = 0.0) -> Tensor:
+    """The map [S, S], of the value `beyond` where its pixels lie beyond the picture."""
     rows, columns = crop.shown(len(saliency))
-    kept = torch.zeros_like(saliency)
+    kept = torch.full_like(saliency, beyond)
     kept[rows, columns] = saliency[rows, columns]
     return kept
 

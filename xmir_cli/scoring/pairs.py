@@ -131,7 +131,8 @@ class PairScorer:
         for name, recorded in _named(task):
             check_identity(recorded, self._read(embedder, name).identity, name)
         _check(task, embedder, images)
-        saliency = read_map(task.saliency, embedder.size)
+        crop = self._read(embedder, task.pair.explained).crop
+        saliency = keep_shown(read_map(task.saliency, embedder.size), crop, math.nan)
         return {_MAP: saliency, **self._controls.make_own(task, images.target, images.explained)}
 
     def _curves(
@@ -144,7 +145,7 @@ class PairScorer:
         )
         groups = [*own, shared]
         crop = self._read(embedder, pair.explained).crop
-        flat = [keep_shown(saliency, crop) for maps in groups for saliency in maps.values()]
+        flat = [keep_shown(each, crop, math.nan) for maps in groups for each in maps.values()]
         explained = (
             self.protocol.ends(images.explained),
             self._embed_ends(embedder, pair.explained),
