@@ -125,16 +125,17 @@ def _assign(network: Network, tensors: Mapping[str, Tensor], source: str) -> lis
         if tensor.shape != own.shape:
             expected, actual = tuple(own.shape), tuple(tensor.shape)
             raise ModelError(f"{source}: {name}: expected shape {expected}, found {actual}")
+        # of the network's own shape by now: a stride of 0 makes any other from a single number
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.to(own.dtype)).all()):
+            raise ModelError(f"{source}: {name}: holds NaN or infinity")
         fitting[name] = tensor
     network.load_state_dict({**wanted, **fitting})
     return notes
 
 
 def _refuse_odd(tensor: Tensor, own: Tensor, where: str) -> None:
-    """Raise ModelError for what is not plain finite numbers of the kind that the network has."""
+    """Raise ModelError for what is not plain numbers of the kind that the network has."""
     if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
         raise ModelError(f"{where}: expected plain real numbers")
     if own.is_floating_point() and not tensor.is_floating_point():
         raise ModelError(f"{where}: expected floating-point numbers, found {tensor.dtype}")
-    if tensor.is_floating_point() and not bool(torch.isfinite(tensor.to(own.dtype)).all()):
-        raise ModelError(f"{where}: holds NaN or infinity")
