@@ -10,6 +10,10 @@ AGES = pa.chunked_array([[9, None], [60, 100]], pa.int64())
 SIZES = pa.array([0.5, float("nan"), 2.0, None])
 LABELS = pa.array(["b", None, "", "a"])
 DAYS = pa.array([datetime.date(2020, 1, 1), None, datetime.date(2021, 6, 1)])
+NOON = pa.array(
+    [datetime.datetime(2024, 1, 1, 12, tzinfo=datetime.UTC)],
+    pa.timestamp("ms", "America/New_York"),
+)
 SICK = pa.array([True, None, False])
 
 
@@ -47,6 +51,13 @@ def rows(column, text: str) -> list[int]:
         (SICK, "x!=true", [2]),
         (pa.array(["b", "a"]).dictionary_encode(), "x=a", [1]),
         (pa.array([2**62, 1], pa.uint64()), f"x>={2**62}", [0]),
+        (pa.array(["10", None, "", "9"]), "label>=10", [0]),  # grades
+        (pa.array(["1.5", None, "-2"]), "x<2", [0, 2]),
+        (pa.array(["2024-02-01", "", "2023-12-31"]), "x>=2024-01-01", [0]),
+        (NOON, "x<2024-01-01T13:00+01:00", []),
+        (NOON, "x<=2024-01-01T13:00+01:00", [0]),
+        (NOON, "x<=2024-01-01T12:00Z", [0]),
+        (NOON, "x=2024-01-01 07:00", [0]),  # the time in New York
     ],
 )
 def test_a_condition_holds_where_it_says_and_nowhere_else(column, text, found):
@@ -58,6 +69,17 @@ def test_a_condition_holds_where_it_says_and_nowhere_else(column, text, found):
     [
         (LABELS, "x>1", "x holds texts, such as b; > compares numbers and dates"),
         (pa.array([None], pa.string()), "x<1", "x holds nothing; < compares numbers and dates"),
+        (pa.array(["1", "08"]), "x>5", "x holds texts, such as 08; > compares numbers and dates"),
+        (
+            pa.array(["61", "60Y"]),
+            "x>5",
+            "x holds texts, such as 60Y; > compares numbers and dates",
+        ),
+        (
+            pa.array([datetime.datetime(2024, 1, 1)]),
+            "x>2024-01-01T12:00Z",
+            "x holds dates: expected a date as 2024-12-31, found 2024-01-01T12:00Z",
+        ),
         (AGES, "x>old", "x holds numbers: expected a number, found old"),
         (AGES, "x>", "x holds numbers: expected a number, found nothing"),
         (AGES, "x>nan", "x holds numbers: expected a number, found nan"),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from xmir_cli.arrays import Booleans
 from xmir_cli.errors import SettingError
 from xmir_cli.labels import LABEL, parse_labels
-from xmir_cli.store.cells import is_text
+from xmir_cli.store.cells import guess_numbers, is_text
 from xmir_cli.store.names import escape_typed
 
 Operator = Literal["=", "!=", ">=", "<=", ">", "<"]
@@ -35,9 +36,10 @@ _COMPARE: dict[str, Callable[..., pa.ChunkedArray]] = {
 class Condition:
     """What a row must have in a column; with `=` and `!=` the empty value is nothing.
 
-    Numbers compare as numbers, dates as dates, all else as texts. Nothing is neither larger than
-    anything nor different from it. `label=A` has the label A, perhaps beside others; `label=A|B`
-    has both.
+    Numbers compare as numbers, dates as dates, all else as texts; in order, so do texts that are
+    all of them numbers or dates. A time without an offset is one of the column's zone. Nothing is
+    neither larger than anything nor different from it. `label=A` has the label A, perhaps beside
+    others; `label=A|B` has both.
     """
 
     column: str
@@ -75,6 +77,8 @@ def holds(column: pa.ChunkedArray | pa.Array, condition: Condition) -> Booleans:
     column = _decoded(column)
     filled = _is_filled(column)
     exact = condition.operator in {"=", "!="}
+    if not exact:
+        column = _ordered(column)
     if not condition.value and exact:
         return ~filled if condition.operator == "=" else filled
     wanted = parse_labels(condition.value) if condition.column == LABEL else frozenset()
@@ -121,6 +125,19 @@ def _decoded(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     return column if any(check(kind) for check in ordered) else pc.cast(column, pa.string())
 
 
+def _ordered(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """Texts as the numbers or the dates that all of them are."""
+    if is_text(column.type):
+        texts = [text or None for text in column.to_pylist()]
+        numbers = guess_numbers(texts)
+        if numbers is not texts:
+            return pa.array(numbers)
+        if any(texts):
+            with suppress(pa.ArrowInvalid):
+                return pc.cast(pa.array(texts, pa.string()), pa.timestamp("us"))
+    return column
+
+
 def _is_day(kind: pa.DataType) -> bool:
     return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
@@ -140,7 +157,9 @@ def _bound(column: pa.Array, condition: Condition) -> object:
     if is_text(kind):
         if exact:
             return pa.scalar(escape_typed(condition.value), kind)
-        example = next((each for each in column.to_pylist() if each), None)
+        texts = list(filter(None, column.to_pylist()))
+        odd = (each for each in texts if is_text(_ordered(pa.array([each])).type))
+        example = next(odd, texts[0] if texts else None)
         holding = "holds nothing" if example is None else f"holds texts, such as {example}"
         raise SettingError(
             "where",
@@ -175,7 +194,12 @@ def _day(kind: pa.DataType, text: str) -> pa.Scalar:
     if pa.types.is_date(kind):
         return pa.scalar(date.fromisoformat(text.strip()), pa.date32()).cast(kind)
     moment = datetime.fromisoformat(text.strip())
-    return pa.scalar(moment.replace(tzinfo=None), pa.timestamp("us")).cast(kind)
+    if moment.tzinfo is not None:
+        if kind.tz is None:
+            raise ValueError(text)
+        return pa.scalar(moment, kind)
+    plain = pa.scalar(moment, pa.timestamp("us"))
+    return (plain if kind.tz is None else pc.assume_timezone(plain, kind.tz)).cast(kind)
 
 
 def _list_values(column: pa.ChunkedArray | pa.Array) -> str:
