@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -37,7 +38,7 @@ def test_the_model_that_is_named_is_proved_by_images(xmir, bare, model):
     _, expected = index(xmir, "e.parquet", "e.xmir")
     result, found = index(xmir, str(bare), "bare.xmir", *model)
     assert (result.code, found) == (0, expected)
-    assert "makes the same vectors of 3 of its images" in result.stderr
+    assert "makes the same vectors of 4 of its images" in result.stderr
     scored = [
         xmir("retrieval-metric", "e.parquet").records()[0],
         xmir("retrieval-metric", str(bare), *model).records()[0],
@@ -89,3 +90,21 @@ def test_where_no_image_is_left_the_word_is_taken_and_this_is_said(xmir, bare, m
     assert "warning: bare.parquet: none of its images is here to prove that" in result.stderr
     spec = json.loads((Path("x.xmir") / "manifest.json").read_text())["model"]
     assert spec["weights"] == "random:0"
+
+
+def test_the_images_that_prove_it_come_from_all_over_the_file(xmir, bare, model):
+    """Two files of two models in one have the first's vectors in front."""
+    other = xmir("embed", "m.csv", *model, "--weights", "random:1", "-o", "other.parquet")
+    assert other.code == 0
+    first, second = pq.read_table(bare), pq.read_table("other.parquet").replace_schema_metadata()
+    pq.write_table(pa.concat_tables([first.slice(0, 3), second.slice(3)]), "both.parquet")
+    result, found = index(xmir, "both.parquet", "both.xmir", *model)
+    assert (result.code, found) == (5, {})
+    assert "makes another vector of" in result.stderr
+
+
+def test_a_table_without_rows_proves_nothing_and_is_none(xmir, bare, model):
+    pq.write_table(pq.read_table(bare).slice(0, 0), "none.parquet")
+    result, found = index(xmir, "none.parquet", "none.xmir", *model)
+    assert (result.code, found) == (5, {})
+    assert "no usable rows among 0" in result.stderr
