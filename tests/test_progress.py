@@ -1,5 +1,6 @@
 """Progress on the terminal: soon, with an end in sight, and in nobody's way."""
 
+import itertools
 import os
 import pty
 import re
@@ -118,6 +119,21 @@ def test_steps_inside_a_unit_bring_its_end_into_sight(monkeypatch):
     assert bar.describe() == "explaining  [##########..........]  1/2  0:30 left"
 
 
+@pytest.mark.parametrize("width", [40, 48, 60, 80])
+def test_a_narrow_line_keeps_the_total_and_the_time_left(monkeypatch, width):
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    bar = Progress("explaining", 20)
+    now = 130.0
+    bar.advance(10)
+    bar.step(900, 0)
+    bar.step(None, 100)
+    line = bar.describe(width)
+    assert len(line) <= width
+    assert re.search(r"10/20  \+ 100/900 steps  0:\d\d left$", line)
+    assert ("[" in line) == (width > 60)
+
+
 def test_notes_and_rows_leave_no_rest_of_the_line():
     script = """
 from xmir_cli.printer import Printer, Shown
@@ -142,6 +158,7 @@ with console.progress("first", 3) as bar:
         print(row, flush=True)
 """
     second = """
+time.sleep(0.2)
 with console.progress("second", None) as bar:
     rows = sys.stdin.read().split()
     time.sleep(0.5)
@@ -153,6 +170,15 @@ with console.progress("second", None) as bar:
     assert set(drawn) == {"first", "second"}
     assert drawn == sorted(drawn)
     assert screen(shown) == ["xmir: note: done", ""]
+
+
+def test_a_stage_without_an_end_gives_way_to_one_that_has_one():
+    first = 'time.sleep(0.8)\nwith console.progress("first", 3):\n    time.sleep(1)'
+    second = 'with console.progress("second", None):\n    time.sleep(3)'
+    shown, _ = seen(f"{stage('a.py', first)} | {stage('b.py', second)}")
+    drawn = [name for name, _ in itertools.groupby(re.findall("first|second", shown))]
+    assert drawn == ["second", "first", "second"]
+    assert screen(shown) == [""]
 
 
 def test_a_note_clears_the_line_of_another_stage():

@@ -23,8 +23,8 @@ HITS = [
 SHOWN = Shown(["rank", "similarity", "meta.id", "gain.random", "query"], group="query")
 
 
-def seen(width: int, form: str = "table", shown: Shown = SHOWN) -> str:
-    """What a terminal so wide shows of the hits."""
+def seen(width: int, form: str = "table", shown: Shown = SHOWN, records=HITS) -> str:
+    """What a terminal so wide shows of the records."""
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     with (
@@ -32,7 +32,7 @@ def seen(width: int, form: str = "table", shown: Shown = SHOWN) -> str:
         contextlib.redirect_stdout(out),
         Printer(form, shown) as printer,
     ):
-        for record in HITS:
+        for record in records:
             printer.write(record)
     text = b""
     with contextlib.suppress(OSError):  # the end of what was written
@@ -99,6 +99,42 @@ def test_where_a_row_does_not_fit_its_columns_are_rows():
     ]
 
 
+def test_where_not_even_a_number_fits_beside_its_name_it_stands_below_it():
+    text = ["a_name_with_parts", "-0.1234"], ["and", "写真写真写真写真"]
+    names, row = zip(*text, strict=True)
+    assert (
+        list(stack(names, [row, row], 12))
+        == [["a_name_with_", "parts", "  -0.1234", "and", "  写真写真写", "  真写真"]] * 2
+    )
+
+
+@pytest.mark.parametrize("width", [20, 40, 60])
+def test_a_list_fits_its_terminal_and_drops_nothing(width):
+    record = {"path": "/写真/" + "x" * 200, "label": {"写真" * 30: 8}, "sha256": "0a" * 32}
+    text = seen(width, "list", records=[record]).splitlines()
+    assert max(map(count_cells, text)) <= width
+    kept = "".join(part.strip() for part in text)
+    for whole in (record["path"], "label." + "写真" * 30, "0a" * 32):
+        assert whole in kept
+
+
+def test_names_of_a_list_are_aligned_by_cells():
+    text = seen(40, "list", records=[{"写真": 1, "id": 2}]).splitlines()
+    assert text[:2] == ["写真  1", "id    2"]
+
+
+def test_digits_that_are_longer_than_numbers_are_a_text():
+    digits = "12345678" * 8
+    assert shorten(digits, 10) == "123…345678"
+    assert shorten("-1234567890.1234", 10) == "-1234567890.1234"
+
+
+def test_marks_take_no_cell_and_emoji_two():
+    assert count_cells("e\u0301") == 1
+    assert count_cells("\u0915\u0941") == 1  # a letter and its vowel in Devanagari
+    assert count_cells("\u2764\ufe0f") == 2
+
+
 def test_texts_are_shortened_no_further_than_they_differ():
     rows = [["a-long-beginning-1-of-a-long-end", "1"], ["a-long-beginning-2-of-a-long-end", "2"]]
     columns = lay_out(["id", "n"], rows, 30)
@@ -115,11 +151,13 @@ def test_a_shortened_text_keeps_its_beginning_and_more_of_its_end():
     assert shorten("0.123456789", 4) == "0.123456789"
 
 
-def test_without_a_terminal_nothing_is_cut():
+@pytest.mark.parametrize("form", ["table", "list"])
+def test_without_a_terminal_nothing_is_cut(form):
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
-    with contextlib.redirect_stdout(out), Printer("table", SHOWN) as printer:
-        printer.write(HITS[0])
+    with contextlib.redirect_stdout(out), Printer(form, SHOWN) as printer:
+        printer.write({**HITS[0], "query": "x" * 200})
     assert "a-folder-of-a-hospital/p1-1.png" in out.buffer.getvalue().decode()
+    assert "x" * 200 in out.buffer.getvalue().decode()
 
 
 def test_a_list_puts_below_its_key_what_is_too_long_for_one_line():

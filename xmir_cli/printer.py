@@ -14,10 +14,21 @@ from itertools import groupby
 from types import TracebackType
 from typing import Self
 
-from xmir_cli.console import escape, note, show
+from xmir_cli.console import escape, note
 from xmir_cli.errors import DataError
 from xmir_cli.progress import line_free
-from xmir_cli.table import Column, head, is_number, lay_out, line, shorten, stack
+from xmir_cli.table import (
+    GAP,
+    Column,
+    below,
+    count_cells,
+    head,
+    is_number,
+    lay_out,
+    line,
+    shorten,
+    stack,
+)
 from xmir_cli.wire.records import Record
 
 FALLBACK = 80  # cells of a terminal that does not tell
@@ -141,7 +152,7 @@ class Printer:
 
     def _draw(self) -> None:
         """The table, the rows of one query under its name."""
-        rows = [[show(cell) for cell in row] for row in self.rows]
+        rows = [[escape(cell) for cell in row] for row in self.rows]
         width, names = _find_width(), self._headers()
         groups: list[tuple[str, list[list[str]]]] = [("", rows)]
         if self.shown.group in self.columns:
@@ -214,20 +225,26 @@ def _is_terminal() -> bool:
 def _listed(record: Record, width: int | None) -> list[str]:
     """A line a key, the values aligned; one that is too long for that stands below its key."""
     rows = [row for row in _flat(record, "") if row[0] != "schema"]
-    place = max(len(name) for name, _ in rows)
-    lines = [(f"{name:<{place}}  {value}".rstrip(), f"{name}\n  {value}") for name, value in rows]
-    return [two if width is not None and len(one) > width else one for one, two in lines]
+    names = Column((), max(count_cells(name) for name, _ in rows), numeric=False)
+    lines = []
+    for name, value in rows:
+        one = f"{names.place(name)}{GAP}{value}".rstrip()
+        if width is None or count_cells(one) <= width:
+            lines.append(one)
+        else:
+            lines += below(name, value, width)
+    return lines
 
 
 def _flat(record: Record, prefix: str) -> Iterator[tuple[str, str]]:
     for name, value in record.items():
-        key = show(f"{prefix}{name}")
+        key = escape(f"{prefix}{name}")
         if isinstance(value, dict):
             yield from _flat(value, f"{key}.")
         elif isinstance(value, list | tuple):
-            yield key, show(", ".join(str(part) for part in value))
+            yield key, escape(", ".join(str(part) for part in value))
         else:
-            yield key, "" if value is None else show(str(value))
+            yield key, "" if value is None else escape(str(value))
 
 
 def _cell(record: Mapping[str, object], column: str) -> str:

@@ -1,8 +1,9 @@
 """One line of progress on a terminal: of how many how many are done, and how long it still takes.
 
-It is drawn by a thread, two seconds after the work began, whether or not anything is done by then.
+It is drawn by a thread, less than two seconds after the command began, which takes a moment to
+begin itself, whether or not anything is done by then.
 Of the stages of a pipe that write to one terminal, one draws at a time: the first that has reason
-to, until it is done.
+to, until it is done, or until another wants to that knows how much it has to do, as it does not.
 """
 
 import fcntl
@@ -15,8 +16,9 @@ from contextlib import contextmanager, suppress
 
 from xmir_cli import steps
 
-QUIET_SECONDS = 1.5  # work shorter than this shows nothing
+QUIET_SECONDS = 1.0  # work shorter than this shows nothing
 _PAUSE = 0.25  # seconds between two looks
+_GAP = 0.05  # seconds for which the terminal is free now and then for another stage
 _CLEAR = "\r\033[K"
 _WIDTH = 80  # of a terminal that does not tell
 _BAR = 20  # cells
@@ -35,6 +37,11 @@ class Progress:
         self._start = time.monotonic()
         self._steps, self._of = 0, 0  # inside the unit at hand
 
+    @property
+    def has_end(self) -> bool:
+        """Whether it is known how much there is to do."""
+        return bool(self._total())
+
     def advance(self, count: float = 1) -> None:
         """Say that `count` more are done."""
         self.done += count
@@ -46,27 +53,34 @@ class Progress:
             self._steps, self._of = 0, total
         self._steps += count
 
-    def describe(self) -> str:
-        """The line."""
+    def describe(self, width: int | None = None) -> str:
+        """The line; in `width` cells without the bar and the speed where they do not fit."""
         total, seconds = self._total(), time.monotonic() - self._start
         within = min(self._steps / self._of, 1.0) if self._of else 0.0
-        done, parts = self.done + within, [self.what]
+        done = self.done + within
+        bar = speed = inside = ""
+        count = f"{self.done:.0f} done" if self.done else ""
         if total:
             filled = round(_BAR * min(done / total, 1.0))
-            parts.append(f"[{'#' * filled}{'.' * (_BAR - filled)}]")
-            parts.append(f"{self.done:.0f}/{total}")
-        elif self.done:
-            parts.append(f"{self.done:.0f} done")
+            bar = f"[{'#' * filled}{'.' * (_BAR - filled)}]"
+            count = f"{self.done:.0f}/{total}"
         if self._of:
-            parts.append(f"+ {min(self._steps, self._of)}/{self._of} steps")
-        if done:
-            parts.append(f"{self.done / seconds:.1f}/s" if self.done > seconds else "")
+            inside = f"+ {min(self._steps, self._of)}/{self._of} steps"
+        if self.done > seconds:
+            speed = f"{self.done / seconds:.1f}/s"
+        end = _clock(seconds)
         if total and done:
-            left = max(total - done, 0) * seconds / done
-            parts.append(f"{_clock(left)} left")
-        else:
-            parts.append(_clock(seconds))
-        return "  ".join(part for part in parts if part)
+            end = f"{_clock(max(total - done, 0) * seconds / done)} left"
+        lines = [
+            "  ".join(filter(None, parts))
+            for parts in (
+                (self.what, bar, count, inside, speed, end),
+                (self.what, count, inside, speed, end),
+                (self.what, count, inside, end),
+                (count, inside, end),
+            )
+        ]
+        return next((line for line in lines if width is None or len(line) <= width), lines[-1])
 
 
 class _Line:
@@ -75,6 +89,7 @@ class _Line:
     def __init__(self) -> None:
         self._ended = threading.Event()
         self._lock: int | None = None
+        self._drawn = False
         self._thread = threading.Thread(target=self._draw, daemon=True)
         self._thread.start()
 
@@ -82,19 +97,39 @@ class _Line:
         """Leave the terminal as it was."""
         self._ended.set()
         self._thread.join()
+        if self._drawn:
+            self._take()
         if self._lock is not None:
             _write(_CLEAR)
-            os.close(self._lock)
+            self._release()
 
     def _draw(self) -> None:
         wait = QUIET_SECONDS
         while not self._ended.wait(wait):
-            wait = _PAUSE
-            if self._lock is None:
-                self._lock = _lock_terminal()
-            if self._lock is not None and (stack := list(_stack)):
-                text = stack[-1].describe()[: _width() - 1]
-                _write(f"{_CLEAR}{text}\r")  # what somebody else prints begins at the left
+            stack = list(_stack)
+            if not stack:
+                continue
+            if self._lock is not None and not stack[-1].has_end:
+                self._release()
+                if self._ended.wait(_GAP):
+                    break
+            if self._take():
+                width = _width() - 1
+                # what somebody else prints begins at the left
+                _write(f"{_CLEAR}{stack[-1].describe(width)[:width]}\r")
+                self._drawn = True
+            wait = _GAP / 2 if self._lock is None and stack[-1].has_end else _PAUSE
+
+    def _take(self) -> bool:
+        """Whether the terminal is this process's to draw on."""
+        if self._lock is None:
+            self._lock = _lock_terminal()
+        return self._lock is not None
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock = None
 
 
 _stack: list[Progress] = []  # the last is drawn

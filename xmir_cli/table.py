@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 GAP = "  "  # between columns
 _LENGTHS = (12, 18, 24, 36, 48, 72)  # to which texts are shortened, as long as they stay distinct
+_DIGITS = 32  # that a number has at most
 _SIDE = 24  # to which texts are shortened at most for records to stand side by side
+_EMOJI = "\ufe0f"  # makes of the character before it a picture, which is a cell wider
 _PARTS = re.compile(r"(?<=[_.])")  # where a name may go on in the next line
 
 Row = Sequence[str]
@@ -65,10 +67,22 @@ def line(columns: Sequence[Column], cells: Row) -> str:
 
 
 def stack(names: Row, rows: Sequence[Row], width: int) -> Iterator[list[str]]:
-    """Blocks with a line for each name: in each as many rows, side by side, as fit."""
+    """Blocks with a line for each name: in each as many rows, side by side, as fit.
+
+    Where not even one number fits beside its name, each cell stands below its name.
+    """
     title = max(map(count_cells, names))
     numbers = [count_cells(cell) for row in rows for cell in row if is_number(cell)]
-    room = max(width - title - len(GAP), *numbers, 1)
+    room = width - title - len(GAP)
+    if room >= max(numbers, default=1):
+        yield from _stack_beside(names, rows, title, room)
+        return
+    for row in rows:
+        yield [part for pair in zip(names, row, strict=True) for part in below(*pair, width)]
+
+
+def _stack_beside(names: Row, rows: Sequence[Row], title: int, room: int) -> Iterator[list[str]]:
+    """The same with names in `title` cells, and beside them cells in `room`."""
     texts = [[row[index] for row in rows] for index in range(len(names))]
     limits = [_shortest(each, max(map(count_cells, each))) for each in texts]
     lengths = [room if len(rows) == 1 else min(room, max(limit, _SIDE)) for limit in limits]
@@ -82,6 +96,11 @@ def stack(names: Row, rows: Sequence[Row], width: int) -> Iterator[list[str]]:
         places = [Column((), title, numeric=False)]
         places += [Column((), size, numeric=True) for size in sizes[:count]]
         yield [line(places, cells) for cells in zip(names, *block, strict=True)]
+
+
+def below(name: str, value: str, width: int) -> list[str]:
+    """A value under its name, in as many lines of at most `width` cells as they take."""
+    return [*_wrap(name, width), *(GAP + part for part in _wrap(value, width - len(GAP)))]
 
 
 def shorten(text: str, width: int) -> str:
@@ -100,7 +119,9 @@ def count_cells(text: str) -> int:
 
 
 def is_number(cell: str) -> bool:
-    """Whether the text is one number."""
+    """Whether the text is one number, and no id that has digits only."""
+    if len(cell) > _DIGITS:
+        return False
     try:
         float(cell)
     except ValueError:
@@ -109,7 +130,7 @@ def is_number(cell: str) -> bool:
 
 
 def _cells(character: str) -> int:
-    if unicodedata.combining(character):
+    if character != _EMOJI and unicodedata.category(character) in {"Mn", "Me"}:
         return 0
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
@@ -121,6 +142,15 @@ def _cut(text: str, width: int) -> str:
         if width < 0:
             return text[:end]
     return text
+
+
+def _wrap(text: str, width: int) -> Iterator[str]:
+    """A text in pieces of at most `width` cells; a number whole."""
+    while count_cells(text) > max(width, 2) and not is_number(text):
+        piece = _cut(text, max(width, 2))
+        yield piece
+        text = text[len(piece) :]
+    yield text
 
 
 def _shortest(cells: Iterable[str], widest: int) -> int:

@@ -63,6 +63,17 @@ def test_the_same_vectors_give_the_same_bytes(tmp_path, vectors):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_how_many_are_added_is_told_and_changes_nothing(tmp_path, vectors, monkeypatch):
+    told: list[float] = []
+    monkeypatch.setattr("xmir_cli.progress.Progress.advance", lambda _, count: told.append(count))
+    save_graph(build_graph(vectors, SETTINGS), tmp_path / "one")
+    assert sum(told) == len(vectors)
+    assert len(told) > 2
+    monkeypatch.setattr(hnsw, "_AT_ONCE", len(vectors))
+    save_graph(build_graph(vectors, SETTINGS), tmp_path / "two")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
 def test_folder_names_that_are_not_utf8_are_no_trouble(tmp_path, graph):
     folder = tmp_path / os.fsdecode(b"\xff\n\x1b")
     folder.mkdir()

@@ -18,6 +18,7 @@ from pathlib import Path
 import hnswlib
 import numpy as np
 
+from xmir_cli import console
 from xmir_cli.arrays import Integers
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder.exact import Neighbours, Scope, error_bound, rank_each, search
@@ -25,6 +26,7 @@ from xmir_cli.gallery.folder.graph_file import check_graph_file
 from xmir_cli.gallery.protocol import GraphSettings
 from xmir_cli.gallery.vectors import Vectors
 
+_AT_ONCE = 100  # vectors that are added between two looks at how many are done
 _SAMPLE = 200  # queries by which recall is measured
 RECALL_AT = 10
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
@@ -85,7 +87,11 @@ def build_graph(vectors: Vectors, settings: GraphSettings) -> Graph:
         ef_construction=settings.ef_construction,
         random_seed=settings.seed,
     )
-    index.add_items(vectors, num_threads=1)
+    with console.progress("building the graph", len(vectors)) as bar:
+        for start in range(0, len(vectors), _AT_ONCE):
+            part = vectors[start : start + _AT_ONCE]
+            index.add_items(part, num_threads=1)
+            bar.advance(len(part))
     return Graph(index, settings)
 
 
