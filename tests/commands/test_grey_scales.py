@@ -65,6 +65,29 @@ def test_one_scale_for_all_travels_with_the_model(xmir, embed, folder: Path):
     assert hit["model"]["preprocessing"]["window"] == "bits:12"
 
 
+@pytest.mark.parametrize("command", ["saliency", "diff-saliency"])
+def test_a_scale_may_be_chosen_where_images_are_explained(xmir, tiny_arch, folder: Path, command):
+    table = Path("t.csv")
+    rows = [f"{place},{'a' if place.stem in '02' else 'b'}" for place in sorted(folder.iterdir())]
+    table.write_text("\n".join(["path,label", *rows]))
+    images = {
+        "saliency": [
+            "--method",
+            "activation",
+            "--query",
+            folder / "outlier.png",
+            "--image",
+            folder / "0.png",
+        ],
+        "diff-saliency": [table],
+    }[command]
+    model = ("--arch", tiny_arch, "--weights", "random:0", "--device", "cpu")
+    for window, warned in (("auto", True), ("bits:12", False)):
+        found = xmir(command, *images, *model, "--window", window, "-o", window[:4])
+        assert found.code == 0
+        assert ("different scales" in found.stderr) == warned
+
+
 def test_scales_that_the_files_declare_may_differ(embed):
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 

@@ -77,6 +77,7 @@ class DiffSaliency:
     view: options.View = None
     mean: options.Mean = None
     std: options.Std = None
+    window: options.Window = None
     output: options.OutputFolder = Path("diff-saliency")
     force: options.Force = False
     alpha: options.Alpha = 0.6
@@ -110,6 +111,7 @@ class DiffSaliency:
             self.input_size,
             self.mean,
             self.std,
+            self.window,
             resize=self.resize,
             view=self.view,
         )

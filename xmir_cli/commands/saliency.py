@@ -70,6 +70,7 @@ class Saliency:
     view: options.View = None
     mean: options.Mean = None
     std: options.Std = None
+    window: options.Window = None
     output: options.OutputFolder = Path("saliency")
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Make maps again that are there already.")
@@ -158,6 +159,7 @@ class Saliency:
             self.input_size,
             self.mean,
             self.std,
+            self.window,
             resize=self.resize,
             view=self.view,
         )
