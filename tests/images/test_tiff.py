@@ -429,6 +429,31 @@ def test_a_last_strip_may_be_padded_to_the_rows_of_the_others():
     assert np.array_equal(pixels(shown), G8)
 
 
+def jpeg_of(values: np.ndarray, form: str = "JPEG") -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, form, **({"quality": 95} if form == "JPEG" else {}))
+    return file.getvalue()
+
+
+def test_jpeg_that_libtiff_would_fill_up_is_refused(capfd):
+    whole = tags_of((H, W), 8, t259=[7], t278=[8])
+    jpeg = [jpeg_of(G8[start : start + 8]) for start in range(0, H, 8)]
+    assert np.abs(pixels(decode_bytes(tiff(whole, jpeg))) - G8).max() < 8
+    cut = [*jpeg[:-1], jpeg[-1][:-30]]
+    assert reason(tiff(whole, cut)) == "truncated: its JPEG ends early"
+    short = [*jpeg[:-1], jpeg_of(G8[-3:])]
+    assert reason(tiff(whole, short)).startswith(f"contradictory: {W} x 3 pixels in its JPEG")
+    narrow = [jpeg_of(np.ascontiguousarray(G8[:, :-9]))]
+    assert reason(tiff(tags_of((H, W), 8, t259=[7]), narrow)).startswith("contradictory: ")
+    start = jpeg_of(G8, "JPEG2000").index(b"\xff\x4f\xff\x51")
+    other = [jpeg_of(G8, "JPEG2000")[start:]]
+    assert reason(tiff(tags_of((H, W), 8, t259=[7]), other)) == "no-decoder: JPEG 2000 in TIFF"
+    deep = bytearray(jpeg_of(G8))
+    deep[deep.index(b"\xff\xc0") + 4] = 12
+    assert reason(tiff(tags_of((H, W), 8, t259=[7]), [bytes(deep)])) == "no-decoder: 12-bit JPEG"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_sizes_are_refused_before_anything_is_decoded():
     assert reason(tiff(tags_of((20000, 20000), 8), [b"x"])).startswith("too-large: 20000 x 20000")
     assert reason(tiff(tags_of((9000, 9000, 3), 32, 3, 2), [b"x"])).startswith("too-large: ")

@@ -13,6 +13,7 @@ from xmir_cli.images.samples import Samples, to_image
 from xmir_cli.images.size import check_size
 from xmir_cli.images.tiff_blocks import find_blocks, read_samples
 from xmir_cli.images.tiff_directory import Directory, Tag, count_directories, read_directory
+from xmir_cli.images.tiff_jpeg import check_jpeg
 from xmir_cli.images.tiff_layout import (
     PALETTE,
     SEPARATED,
@@ -34,8 +35,9 @@ def _read(data: bytes, wanted: Wanted) -> Picture:
         directory = read_directory(data, frame, _COUNT_LIMIT)
         layout = layout_of(directory)
         check_size(layout.width, layout.height, wanted.pixel_limit)
-        find_blocks(data, directory, layout)
+        blocks = find_blocks(data, directory, layout)
         if layout.by_pillow:
+            check_jpeg(data, layout, blocks)
             image, done = _by_pillow(data, wanted)
         else:
             numbers = read_samples(data, directory, layout, wanted.pixel_limit)
