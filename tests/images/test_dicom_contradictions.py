@@ -1,6 +1,7 @@
 """Tags and pixels of a DICOM file that contradict each other: read right and said, or named."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -259,3 +260,57 @@ def test_one_photometric_interpretation_may_be_said_twice(dicom):
     assert np.allclose(shown(twice)[0], GREY, atol=0.01)
     both = dicom(RAMP, PhotometricInterpretation=["MONOCHROME1", "MONOCHROME2"])
     assert reason(both).startswith("no-decoder")
+
+
+def test_a_dark_frame_whose_samples_need_fewer_bits_than_8_stays_dark(dicom):
+    dark = np.tile(DEEP8 // 2, (4, 3)).astype(np.uint8)
+    openjpeg = pytest.importorskip("openjpeg.utils")
+    stream = bytes(openjpeg.encode_array(dark))  # of the bits that its values need: 7
+    assert np.array_equal(shown(dicom(dark, J2K_SYNTAX, stream))[0], dark)
+    windowed = dicom(dark, J2K_SYNTAX, stream, WindowCenter=64, WindowWidth=128)
+    assert np.abs(shown(windowed)[0] - dark * 2.0).max() < 2
+
+
+def test_bits_beyond_those_that_are_stored_are_left_out_with_a_word(dicom):
+    expected = RAMP & 255
+    for data in (dicom(RAMP, BitsStored=8), dicom(RAMP, RLE, runs(RAMP), BitsStored=8)):
+        values, done = shown(data)
+        assert np.array_equal(values, expected)
+        assert done == ("bits beyond the 8 stored left out",)
+    signed = RAMP.astype(np.int16) - 2048  # its signs are extended
+    assert shown(dicom(signed))[1] == ("window -2048..2047",)
+    assert shown(dicom(signed, PixelRepresentation=0))[1][0] == "bits beyond the 12 stored left out"
+
+
+@pytest.mark.parametrize(
+    "syntax", [JPEG_SYNTAX, J2K_SYNTAX, "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.1"]
+)
+def test_runs_are_read_whatever_the_transfer_syntax(dicom, syntax):
+    values, done = shown(dicom(RAMP, syntax, runs(RAMP)))
+    assert np.allclose(values, GREY, atol=0.01)
+    assert done[0] == "RLE Lossless by its pixels"
+
+
+def test_a_codestream_is_read_where_the_tags_say_runs(dicom):
+    values, done = shown(dicom(DEEP8, RLE, coded(DEEP8)))
+    assert np.array_equal(values, DEEP8)
+    assert done == ("JPEG 2000 by its pixels",)
+
+
+def test_runs_of_more_frames_than_the_tags_say_are_no_damage(dicom):
+    three = dicom(RAMP, RLE, b"..")
+    place = three.index(b"\xfe\xff\0\xe0")
+    item = b"\xfe\xff\0\xe0" + struct.pack("<I", len(runs(RAMP))) + runs(RAMP)
+    data = three[:place] + b"\xfe\xff\0\xe0\0\0\0\0" + 3 * item + three[-8:]
+    assert reason(data).startswith("contradictory: ")
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+def test_the_other_byte_order_than_the_tags_say_is_found(dicom, syntax):
+    other = {"1.2.840.10008.1.2.1": "1.2.840.10008.1.2.2"}.get(syntax, "1.2.840.10008.1.2.1")
+    pixels = RAMP.astype(">u2" if syntax.endswith(".2.2") else "<u2").tobytes()
+    data = dicom(RAMP, syntax, PixelData=pixels)
+    assert syntax.encode() in data
+    values, done = shown(data.replace(syntax.encode(), other.encode(), 1))
+    assert np.allclose(values, GREY, atol=0.01)
+    assert done[0] == "TransferSyntaxUID found by trying"

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -148,6 +149,17 @@ def test_a_missing_sequence_delimiter_is_no_end_of_the_pixels(dicom):
     for cut in (8, 4):
         assert np.array_equal(shown(data[:-cut])[0], DEEP8)
     assert reason(data[:-20]) == "truncated: the file ends early"
+    for tag in (b"\xfc\xff\xfc\xff", b"\xfa\xff\xfa\xff"):  # padding or a signature follows
+        behind = tag + b"OB\0\0" + struct.pack("<I", 8) + bytes(8)
+        assert np.array_equal(shown(data[:-8] + behind)[0], DEEP8)
+
+
+def test_a_deflated_file_that_does_not_say_so_lacks_its_transfer_syntax(dicom):
+    plain = without_syntax(dicom(RAMP))
+    place = 144 + int.from_bytes(plain[140:144], "little")
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    data = plain[:place] + packer.compress(plain[place:]) + packer.flush()
+    assert reason(data) == "missing-tag: TransferSyntaxUID"
 
 
 @pytest.mark.parametrize("form", ["JPEG", "JPEG2000"])

@@ -149,6 +149,14 @@ def test_a_first_value_beyond_32767_stays_where_values_reach_it(dicom):
     assert np.allclose(values, (RAMP // 8) * (255.0 / 511), atol=0.01)
 
 
+def test_a_table_that_shows_all_values_alike_is_not_used(dicom):
+    flat = table(np.full(4096, 7, "<u2"))
+    assert shown(dicom(RAMP, **voi(flat)))[1] == ("unusable VOI table", "window 0..4095")
+    assert shown(dicom(RAMP, **voi(flat, table(ALL.astype("<u2"), bits=12))))[1] == (
+        "VOI table (2 of 2)",
+    )
+
+
 def test_a_table_cut_short_is_not_used_and_the_next_one_is(dicom):
     short = table(ALL[:100].astype("<u2"))
     short.LUTDescriptor = [4096, 0, 12]

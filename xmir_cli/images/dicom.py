@@ -18,7 +18,7 @@ from xmir_cli.images.dicom_color import from_palette, to_rgb
 from xmir_cli.images.dicom_decode import Frame, decode_frame, find_frame
 from xmir_cli.images.dicom_file import PIXELS, is_directory, open_dicom
 from xmir_cli.images.dicom_grey import Stored, to_grey
-from xmir_cli.images.dicom_layout import PixelLayout, contradiction, layout_of
+from xmir_cli.images.dicom_layout import PixelLayout, contradiction, layout_of, missing
 from xmir_cli.images.dicom_numbers import read_whole
 from xmir_cli.images.dicom_padding import find_padding
 from xmir_cli.images.dicom_tags import columns_of, patient_key
@@ -79,6 +79,9 @@ def _keyword(dataset: "FileDataset") -> str:
     if not found:
         if is_directory(dataset):
             raise ItemError(Cause.NO_PIXELS, "a DICOMDIR only lists images; name its folder")
+        meta = dataset.file_meta
+        if meta and not dataset and not meta.get("TransferSyntaxUID"):
+            raise missing("TransferSyntaxUID")  # it may be deflated
         raise ItemError(Cause.NO_PIXELS, "a DICOM file without an image")
     return found[0]
 
@@ -125,7 +128,7 @@ def _shown(
     else:
         padding = find_padding(dataset, layout, words, values)
         colors, done = to_grey(dataset, layout, Stored(values, padding, index), window)
-    return colors, [assumed, *done] if assumed else done
+    return colors, [*assumed, *done]
 
 
 def _recognises(data: bytes) -> bool:

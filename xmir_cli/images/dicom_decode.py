@@ -10,11 +10,11 @@ import numpy as np
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
-from xmir_cli.images.codestream import Codestream, has_end, read_codestream
+from xmir_cli.images.codestream import STARTS, Codestream, has_end, read_codestream
 from xmir_cli.images.dicom_frames import frame_of, is_encapsulated
 from xmir_cli.images.dicom_layout import PixelLayout, contradiction, missing
 from xmir_cli.images.lossless import decode_lossless
-from xmir_cli.images.runs import check_runs
+from xmir_cli.images.runs import check_runs, has_runs
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -118,13 +118,16 @@ def _coded(syntax: "UID", data: bytes, done: tuple[str, ...]) -> Frame:
     name = syntax.name if syntax.is_transfer_syntax else "an unknown transfer syntax"
     number = syntax.removeprefix(_PREFIX)
     told = [kind for kind in _FAMILIES if number.isdigit() and int(number) in _FAMILIES[kind][0]]
-    stream = None if syntax in {_RLE, _NATIVE_FRAMES} else read_codestream(data)
+    plain = syntax == _NATIVE_FRAMES or (syntax == _RLE and not data.startswith(STARTS))
+    stream = None if plain else read_codestream(data)
     if stream is not None:
         if stream.kind not in told and not (stream.kind == "JPEG 2000" and "HTJ2K" in told):
             done = (*done, f"{stream.kind} by its pixels")
         codec = UID(_PREFIX + _FAMILIES[stream.kind][1])
         _codec(codec, name)
         return Frame(codec, name, data, 0, True, stream, done)
+    if not plain and has_runs(data):
+        return Frame(UID(_RLE), name, data, 0, True, None, (*done, "RLE Lossless by its pixels"))
     if told:
         _codec(syntax, name)
         raise ItemError(Cause.CORRUPT, f"damaged {name}")

@@ -27,6 +27,8 @@ _INFLATED, _GROWTH, _INFLATED_LIMIT = 64 << 20, 100, 512 << 20
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 # the element of pixel data whose length is not said, in explicit or implicit VR
 _OPEN_PIXELS = re.compile(rb"\xe0\x7f\x10\0(O[BW]\0\0)?\xff{4}\xfe\xff\0\xe0")
+_SYNTAX = re.compile(rb"\x02\0\x10\0UI(..)", re.DOTALL)
+_HEAD = 64 << 10  # bytes in which it stands
 _PIXEL_TAG = b"\xe0\x7f\x10\0"
 _PIXEL_TAGS = [
     "SamplesPerPixel",
@@ -94,6 +96,11 @@ def open_dicom(data: bytes, with_patient: bool) -> "FileDataset":
         # pydicom stops at a sequence without its end, or drops pixels without theirs
         ended = close_sequences(plain, _PREAMBLE)
         dataset = _parse(ended + DELIMITER if _OPEN_PIXELS.search(ended) else ended, tags)
+    if not _has_pixels(dataset) and (syntax := _SYNTAX.search(plain[: _PREAMBLE + _HEAD])):
+        # a transfer syntax of the other byte order, or none: pydicom finds it where nothing says it
+        end = syntax.end() + int.from_bytes(syntax[1], "little")
+        guessed = _parse(plain[: syntax.start()] + plain[end:], tags)
+        dataset = guessed if _has_pixels(guessed) else dataset
     if dataset is None:
         raise ItemError(Cause.CORRUPT, "damaged DICOM file")
     return dataset
@@ -121,10 +128,10 @@ def _silence() -> None:
 
 def _inflate(data: bytes) -> bytes:
     """The file with a deflated data set inflated up to a limit; pydicom itself knows none."""
-    head = data[_PREAMBLE : _PREAMBLE + (64 << 10)]
+    head = data[_PREAMBLE : _PREAMBLE + _HEAD]
     # group 2 is explicit VR, little endian: its length, then TransferSyntaxUID somewhere
     length = re.match(rb"\x02\0\0\0UL\x04\0(....)", head, re.DOTALL)
-    syntax = re.search(rb"\x02\0\x10\0UI..", head, re.DOTALL)
+    syntax = _SYNTAX.search(head)
     if syntax is None or not head.startswith(_DEFLATED, syntax.end()):
         return data
     if length is None:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.images.codestream import STARTS
+from xmir_cli.images.runs import has_runs
 
 ITEM = b"\xfe\xff\x00\xe0"
 DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
+# tags that may stand behind the pixels, where their delimiter is missing: signatures, padding
+_BEHIND = {b"\xfa\xff\xfa\xff", b"\xfc\xff\xfc\xff"}
 
 
 @dataclass(frozen=True)
@@ -23,15 +26,16 @@ class Fragment:
 
     @property
     def starts(self) -> bool:
-        """Whether a JPEG of some kind begins here."""
-        return bytes(self.data[:12]).startswith(STARTS)
+        """Whether a JPEG of some kind or run-length data begins here."""
+        head = bytes(self.data[:64])
+        return head.startswith(STARTS) or has_runs(head)
 
 
 def is_encapsulated(value: bytes) -> bool:
     """Whether pixel data is made of items, whatever the tags say."""
     end = 8 + int.from_bytes(value[4:8], "little")
     return value.startswith(ITEM) and (
-        value[end : end + 4] in {ITEM, DELIMITER[:4]} or len(value) <= end + 1
+        value[end : end + 4] in {ITEM, DELIMITER[:4], *_BEHIND} or len(value) <= end + 1
     )
 
 
@@ -49,7 +53,9 @@ def frame_of(value: bytes, index: int, frames: int, extended: bytes) -> tuple[by
         begins = starts
     elif len(fragments) == frames:
         begins = [each.offset for each in fragments]
-    elif len(told) == frames and {0, *told} <= {each.offset for each in fragments}:
+    elif len(set(told)) == len(told) == frames and {0, *told} <= {
+        each.offset for each in fragments
+    }:
         begins = sorted(told)
     else:
         found = len(starts) or len(fragments)
@@ -73,10 +79,11 @@ def _split(value: bytes) -> tuple[list[int], list[Fragment]]:
 
 
 def _items(value: memoryview) -> list[Fragment]:
-    found, place = [], 0
+    found: list[Fragment] = []
+    place = 0
     while place + 8 <= len(value):
         tag, length = struct.unpack_from("<4sI", value, place)
-        if tag == DELIMITER[:4]:
+        if tag == DELIMITER[:4] or (found and tag in _BEHIND):
             break
         if tag != ITEM:
             raise ItemError(Cause.CORRUPT, "damaged fragments of pixels")

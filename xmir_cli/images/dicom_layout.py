@@ -171,11 +171,13 @@ def _with_bits(
         stored = (high + 1 if high else 0) or (stream.precision if stream else allocated)
         done.append(f"BitsStored taken as {stored}")
     high = stored - 1 if high is None else high
-    narrow = stream is not None and stream.precision < stored
+    # 8 bits and fewer are for the eye: a dark frame whose samples need fewer stays dark
+    shallow = stored <= 8 and told["PixelRepresentation"] != 1
+    narrow = stream is not None and stream.precision < stored and not shallow
     if stream is not None and narrow:
         done.append(f"{stream.precision} bits by its {stream.kind}")
         stored, high = stream.precision, stream.precision - 1
-    elif stream is not None and stored == stream.precision and high != stored - 1:
+    elif stream is not None and stored >= stream.precision and high != stored - 1:
         done.append(f"HighBit taken as {stored - 1}")  # the codec gives samples from bit 0
         high = stored - 1
     if not stored - 1 <= high < allocated:

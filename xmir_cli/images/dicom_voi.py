@@ -63,10 +63,12 @@ def _which(number: int, count: int) -> str:
 
 
 def _table(item: "Dataset", dataset: "FileDataset") -> Table | None:
+    """The table of an item; None for one that cannot be used, or shows all values alike."""
     try:
-        return read_table(item, dataset)
+        table = read_table(item, dataset)
     except ItemError:
         return None
+    return table if table.entries.min() < table.entries.max() else None
 
 
 def _windows(dataset: "FileDataset", index: int) -> list[Voi | None]:

@@ -11,26 +11,29 @@ from xmir_cli.images.dicom_layout import PixelLayout, contradiction, missing
 
 def to_values(
     words: np.ndarray, layout: PixelLayout, stream: Codestream | None
-) -> tuple[np.ndarray, str]:
-    """The values of words [H, W] or [H, W, 3], and a word where their sign is assumed.
+) -> tuple[np.ndarray, list[str]]:
+    """The values of words [H, W] or [H, W, 3], and what was assumed of their bits.
 
     Raises ItemError where the tags contradict what the words hold.
     """
     if layout.floating or layout.allocated == 1:
-        return words, ""
+        return words, []
     _check_shift(words, layout)
     inner = _bits(words, layout.shift, layout.stored)
     if stream is not None and stream.precision > layout.shift + layout.stored:
         _check_above(words, layout)
     if words.ndim > 2 or layout.photometric == "PALETTE COLOR":
-        return inner, ""
+        return inner, []
     signed, assumed = _is_signed(words, inner, layout, stream)
+    done = [assumed] if assumed else []
+    if stream is None and _has_more(words, inner, layout, signed):
+        done.append(f"bits beyond the {layout.stored} stored left out")
     if not signed:
-        return inner, assumed
+        return inner, done
     spare = 8 * inner.itemsize - layout.stored
     kind = np.dtype(f"i{inner.itemsize}")
     extended: np.ndarray = (inner << spare).astype(inner.dtype).view(kind) >> spare
-    return extended, assumed
+    return extended, done
 
 
 def _bits(words: np.ndarray, first: int, count: int) -> np.ndarray:
@@ -84,6 +87,16 @@ def _is_signed(
     if (above == extended).all():
         return True, "PixelRepresentation taken as 1"
     raise missing("PixelRepresentation")
+
+
+def _has_more(words: np.ndarray, inner: np.ndarray, layout: PixelLayout, signed: bool) -> bool:
+    """Whether bits above those that are stored hold something: overlays, or too few are told."""
+    used = layout.shift + layout.stored
+    above = words >> used if used < 8 * words.itemsize else np.zeros(1, words.dtype)
+    if not above.any():
+        return False
+    extended = (1 << (8 * words.itemsize - used)) - 1
+    return not (signed and np.array_equal(above, _sign(inner, layout) * above.dtype.type(extended)))
 
 
 def _sign(inner: np.ndarray, layout: PixelLayout) -> np.ndarray:

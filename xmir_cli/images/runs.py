@@ -17,6 +17,20 @@ _SEGMENTS = 16  # of a header, its length counted
 _NOTHING = 128  # a byte that stands for no run
 
 
+def has_runs(data: bytes) -> bool:
+    """Whether a frame begins as run-length data does: with the places of its segments."""
+    if len(data) < 4 * _SEGMENTS:
+        return False
+    count, *places = struct.unpack_from(f"<{_SEGMENTS}I", data)
+    told = places[:count]
+    return (
+        0 < count < _SEGMENTS
+        and told[0] == 4 * _SEGMENTS
+        and told == sorted(set(told))
+        and not any(places[count:])
+    )
+
+
 def check_runs(data: bytes, layout: PixelLayout) -> None:
     """Refuse run-length data of other samples or sides, or far too much; raises ItemError."""
     if len(data) > 2 * layout.frame_bits // 8 + 1024:  # runs expand up to 64 times
