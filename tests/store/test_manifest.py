@@ -189,12 +189,29 @@ def test_quotes_that_are_closed_are_read_whatever_they_hold(tmp_path: Path, caps
 
 
 def test_values_over_lines_that_look_like_rows_are_said(tmp_path: Path, capsys):
-    read_table(written(tmp_path / "a.csv", 'path,note\na.png,"x\nb.png,y"\n'))
+    read_table(written(tmp_path / "a.csv", 'path,note\na.png,"x\nas b.png"\n'))
     read_table(written(tmp_path / "b.csv", 'path,label\na.png,"x\ny"\n'))
     assert capsys.readouterr().err.splitlines() == [
         f"xmir: warning: {tmp_path}/a.csv: line 2: note: goes over 2 lines: is a quote missing?",
         f"xmir: warning: {tmp_path}/b.csv: line 2: label: goes over 2 lines: is a quote missing?",
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'path,note\na.png,"x\nb.png,y"\n',
+        'path,label,note\na.png,l,"x\nb.png,m,y\nc.png,n,z"\n',
+        'path,age,label\r\nimg/a,"5,l\r\nimg/b,6",m\r\n',  # names without an ending
+        'path,note,label\nimg/a.png,"x,l\nimg/b.dcm,y",m\n',
+        'note,path\n"x,a.png\ny",b.png\n',
+        'note,path\n"x,here\ny",b.png\n',  # a file that is there
+    ],
+)
+def test_rows_in_a_cell_of_any_column_are_a_quote_never_closed(tmp_path: Path, text: str):
+    (tmp_path / "here").touch()
+    with pytest.raises(DataError, match=r"line 2: .* names another image: a quote is never closed"):
+        read_table(written(tmp_path / "a.csv", text))
 
 
 def test_other_encodings_are_said_once_and_keep_their_bytes(tmp_path: Path, capsys):

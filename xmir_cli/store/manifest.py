@@ -1,5 +1,6 @@
 """Manifests: tables of images in CSV, TSV or Parquet, under xmir's names; nothing is None."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -88,7 +89,7 @@ def _read_text(path: Path, names: Names) -> dict[str, _Column]:
             for name, place in places.items():
                 cell = row.cells[place]
                 if not cell.isascii() or "\n" in cell or "\r" in cell:
-                    said.look_at(row, name, cell, row.cells[places["path"]])
+                    said.look_at(row, name, place, places["path"])
                 table[name].append(cell if name == "path" else clean(cell))
             if not row.cells[places["path"]].strip():
                 raise DataError(f"{path}: line {row.line}: path: expected a file, found nothing")
@@ -103,8 +104,9 @@ class _Said:
         self._path = path
         self._said: set[str] = set()
 
-    def look_at(self, row: TextRow, name: str, cell: str, place: str) -> None:
-        """Look at one cell of a row whose image is at `place`."""
+    def look_at(self, row: TextRow, name: str, column: int, path: int) -> None:
+        """Look at one cell of a row, of which another is its path."""
+        cell, place = row.cells[column], row.cells[path]
         if name != "path" and _NO_UTF8.search(cell):
             self._once(
                 row, name, "not UTF-8 (Latin-1? Windows-1252?): other bytes stay as they are"
@@ -112,13 +114,21 @@ class _Said:
         _, *further = cell.splitlines() or [""]
         ending = Path(place).suffix
         swallowed = bool(ending) and any(ending in line for line in further)
-        if swallowed and name in KEYS:
+        rows = row.swallowed(column, path) if further else []
+        if (swallowed and name in KEYS) or any(self._is_image(each, place) for each in rows):
             raise DataError(
                 f"{self._path}: line {row.line}: {name} goes over {len(further) + 1} lines, one of "
                 "which names another image: a quote is never closed"
             )
         if swallowed or (further and name in KEYS):
             self._once(row, name, f"goes over {len(further) + 1} lines: is a quote missing?")
+
+    def _is_image(self, name: str, place: str) -> bool:
+        """Whether a cell names an image as the one at `place` is: of its kind, or there."""
+        one, other = Path(name), Path(place)
+        folders = {str(one.parent), str(other.parent)}
+        alike = one.suffix == other.suffix != "" or (len(folders) == 1 and folders != {"."})
+        return bool(name) and (alike or os.path.lexists(self._path.parent / name))
 
     def _once(self, row: TextRow, name: str, message: str) -> None:
         if message[:4] not in self._said:

@@ -34,6 +34,21 @@ class TextRow(NamedTuple):
 
     line: int
     cells: Sequence[str]
+    delimiter: str = ","
+
+    def swallowed(self, column: int, path: int) -> list[str]:
+        """Paths of other rows that a cell of several lines holds, if it is rows and nothing else.
+
+        Such a cell is the end of one row, whole rows, and the beginning of another.
+        """
+        lines = [line.split(self.delimiter) for line in self.cells[column].splitlines()]
+        width = len(self.cells)
+        widths = [width - column, *[width] * (len(lines) - 2), column + 1]
+        if path == column or len(lines) < 2 or list(map(len, lines)) != widths:
+            return []
+        own = [[""] * column + lines[0]]  # whose path the cell holds when that stands behind it
+        others = [*own, *lines[1:-1]] if path > column else lines[1:]
+        return [line[path].strip() for line in others]
 
 
 def open_text(file: BinaryIO) -> io.TextIOWrapper:
@@ -80,7 +95,7 @@ def read_rows(path: Path, text: TextIO, wanted: str) -> Iterator[TextRow]:
             if filled > width or len(cells) < width:
                 found = max(filled, len(cells))
                 raise DataError(f"{path}: line {start}: expected {width} values, found {found}")
-        yield TextRow(start, cells[:width])
+        yield TextRow(start, cells[:width], delimiter)
 
 
 def clean(cell: str) -> str | None:
