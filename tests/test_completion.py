@@ -51,6 +51,8 @@ def items():
         "label": ["covid-19", "normal", None],
         "laterality": ["L", "L", "R"],
         "width": [1, 2, 3],
+        "embedding": [[1.0], [0.0], [1.0]],
+        "age": [60, 9, None],
     }
     pq.write_table(pa.table(table), "cxr.xmir/items.parquet")
     Path("labels.csv").write_text("path,label,site\n0.png,ill,A\n1.png,well,B\n2.png,ill,\n")
@@ -106,7 +108,8 @@ def test_ids_are_those_of_the_index_that_is_meant():
 @pytest.mark.usefixtures("items")
 def test_where_is_a_column_and_then_one_of_its_values():
     assert complete("query", "--where", "la") == ["label=", "laterality="]
-    assert complete("query", "--where", "") == ["id=", "label=", "laterality="]
+    assert complete("query", "--where", "") == ["id=", "label=", "laterality=", "age="]
+    assert complete("query", "--where", "age") == ["age=60", "age=9"]
     assert complete("query", "--where", "lab") == ["label=covid-19", "label=normal"]
     assert complete("query", "--where", "label=no", joint=" ") == ["label=normal"]
     assert complete("embed", "labels.csv", "--where", "") == ["path=", "label=", "site="]

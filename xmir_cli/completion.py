@@ -97,12 +97,12 @@ def _table_of(name: str) -> _Table | None:
     if path.suffix == ".parquet" and path.is_file():
         from xmir_cli.store import parquet_columns as parquet
 
-        return _Table(partial(parquet.text_columns, path), partial(parquet.column_values, path))
+        return _Table(partial(parquet.flat_columns, path), partial(parquet.column_values, path))
     from xmir_cli.gallery import engines
 
     with suppress(OSError, ValueError, XmirError):
         if engines.is_index(name):
-            return _Table(partial(engines.text_columns, name), partial(engines.column_values, name))
+            return _Table(partial(engines.flat_columns, name), partial(engines.column_values, name))
     return None
 
 

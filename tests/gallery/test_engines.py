@@ -9,12 +9,12 @@ from xmir_cli.errors import UsageError
 from xmir_cli.gallery import engines
 from xmir_cli.gallery.engines import (
     Engine,
+    flat_columns,
     is_index,
     is_url,
     make_absolute,
     open_gallery,
     refuse_output,
-    text_columns,
 )
 from xmir_cli.gallery.protocol import Built
 
@@ -41,7 +41,7 @@ def test_paths_and_urls_are_told_apart_by_their_names(name, url):
 
 
 def test_what_no_engine_knows_is_said_without_its_secrets():
-    for ask in (open_gallery, is_index, text_columns, lambda name: refuse_output(name, force=True)):
+    for ask in (open_gallery, is_index, flat_columns, lambda name: refuse_output(name, force=True)):
         with pytest.raises(UsageError, match=r"^redis://\.\.\.: unknown kind of index; ") as found:
             ask("redis://me:secret@host")
         assert "secret" not in str(found.value)
@@ -73,7 +73,7 @@ class Shelf:
     def is_index(self, name: str) -> bool:
         return name in self.ids
 
-    def text_columns(self, name: str) -> list[str]:
+    def flat_columns(self, name: str) -> list[str]:
         return ["id"] * (name in self.ids)
 
     def column_values(self, name: str, column: str) -> list[str]:

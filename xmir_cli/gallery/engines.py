@@ -33,8 +33,8 @@ class EngineFile(Protocol):
     def describe_index(self, name: str) -> Record:
         """What 'xmir info' says of an index once it was checked."""
 
-    def text_columns(self, name: str) -> list[str]:
-        """The columns of an index's items that hold texts; at once, for a shell completes them."""
+    def flat_columns(self, name: str) -> list[str]:
+        """The columns of an index's items but vectors; at once, for a shell completes them."""
 
     def column_values(self, name: str, column: str) -> list[str]:
         """The values of a column, each once; at once, too."""
@@ -99,9 +99,9 @@ def describe_index(name: str) -> Record:
     return _engine(name).describe_index(name)
 
 
-def text_columns(name: str) -> list[str]:
-    """The columns of its items that hold texts; raises UsageError as `open_gallery`."""
-    return _engine(name).text_columns(name)
+def flat_columns(name: str) -> list[str]:
+    """The columns of its items but vectors; raises UsageError as `open_gallery`."""
+    return _engine(name).flat_columns(name)
 
 
 def column_values(name: str, column: str) -> list[str]:

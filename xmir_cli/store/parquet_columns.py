@@ -2,16 +2,27 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xmir_cli.store.regular import open_regular
 
+_SIZES = {"width", "height"}
 
-def text_columns(path: Path) -> list[str]:
-    """The names of the columns of texts; raises OSError or ValueError for no Parquet file."""
+
+def flat_columns(path: Path) -> list[str]:
+    """The names of the columns of texts, numbers and dates, but for the sizes of images.
+
+    Raises OSError or ValueError for no Parquet file.
+    """
     with open_regular(path) as file:
         schema = pq.read_schema(file)
-    return [field.name for field in schema if str(field.type) in {"string", "large_string"}]
+    return [
+        field.name
+        for field in schema
+        if field.name not in _SIZES
+        and not (pa.types.is_nested(field.type) or "binary" in str(field.type))
+    ]
 
 
 def column_values(path: Path, column: str) -> list[str]:

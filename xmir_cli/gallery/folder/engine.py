@@ -50,9 +50,9 @@ def is_index(name: str) -> bool:
     return (Path(name) / NAME).is_file()
 
 
-def text_columns(name: str) -> list[str]:
-    """The columns of the items that hold texts; nothing is compared with the checksums."""
-    return parquet_columns.text_columns(Path(name) / ITEMS)
+def flat_columns(name: str) -> list[str]:
+    """The columns of the items but vectors; nothing is compared with the checksums."""
+    return parquet_columns.flat_columns(Path(name) / ITEMS)
 
 
 def column_values(name: str, column: str) -> list[str]:
