@@ -291,6 +291,18 @@ def test_scored_records_whose_gains_are_none_are_skipped(xmir, make_record):
     assert "skipped line 2: bad-record: insertion_gain: expected numbers" in result.stderr
 
 
+def test_a_summary_leaves_out_what_only_some_records_were_scored_beside(xmir, make_record):
+    records = [make_record(meta={"number": number}) for number in range(2)]
+    swapped = {"query": records[1]["retrieved"], "retrieved": records[1]["query"]}
+    scored = xmir("causal-metric", "--control", "center", stdin=lines(records[0])).stdout
+    result = xmir("causal-metric", "--summary", stdin=scored + lines({**records[1], **swapped}))
+    (row,) = result.records()
+    assert (row["n"], row["queries"], "insertion_gain" in row) == (2, 2, False)
+    assert result.stderr == (
+        "xmir: note: hand: not all records have the controls center: left out of its means\n"
+    )
+
+
 def test_the_patients_of_the_queries_are_the_unit_of_a_summary(xmir, make_record):
     (scored,) = xmir("causal-metric", stdin=lines(make_record())).records()
     records = [

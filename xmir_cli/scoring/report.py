@@ -78,9 +78,9 @@ class Report:
                 if total
                 else "no records on standard input"
             )
-        ending = replace(
-            self.skips.finish(self.tally.total, "scored"), warnings=self._warn_of_ties()
-        )
+        ending = self.skips.finish(self.tally.total, "scored")
+        partial = (f"{each}: left out of its means" for each in self.tally.partial())
+        ending = replace(ending, warnings=self._warn_of_ties(), notes=(*ending.notes, *partial))
         unmet = [*self._judge_gates(), *self._judge_regressions()]
         if junit_file is not None:
             with atomic_file(junit_file) as file:

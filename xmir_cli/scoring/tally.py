@@ -32,6 +32,11 @@ class _Method:
 
     values: dict[str, "array[float]"] = field(default_factory=dict)
 
+    @property
+    def shared(self) -> dict[str, "array[float]"]:
+        """The numbers that every record has: a mean of others would be one of fewer records."""
+        return {name: each for name, each in self.values.items() if len(each) == len(self.queries)}
+
 
 class Tally:
     """The numbers of all records so far, apart for every method and its settings."""
@@ -64,9 +69,20 @@ class Tally:
     def means(self) -> list[tuple[str, dict[str, float]]]:
         """Every method with its mean numbers; those of controls are called `NAME.CONTROL`."""
         return [
-            (row.method, {name: sum(values) / len(values) for name, values in row.values.items()})
+            (row.method, {name: sum(values) / len(values) for name, values in row.shared.items()})
             for row in self._methods.values()
         ]
+
+    def partial(self) -> list[str]:
+        """For each method the controls that only some of its records were scored beside."""
+        told = []
+        for row in self._methods.values():
+            left = sorted(
+                {name.partition(".")[2] for name in row.values.keys() - row.shared.keys()}
+            )
+            if left:
+                told.append(f"{row.method}: not all records have the controls {', '.join(left)}")
+        return told
 
     def rows(self) -> list[Record]:
         """One record a method: mean, standard deviation, n and 95 % interval of every number."""
@@ -81,7 +97,7 @@ class Tally:
         }
         if any(row.patients):
             record["patients"] = len(set(row.units))
-        for name, values in row.values.items():
+        for name, values in row.shared.items():
             _put(record, name, estimate(values, row.units, self.seed))
         return {**record, "settings": row.settings, "causal": row.parameters}
 
