@@ -6,6 +6,7 @@ import pytest
 from xmir_cli.classes.averages import ClassAverage
 from xmir_cli.classes.differences import Averages
 from xmir_cli.classes.moments import NORMALIZATIONS, Moments
+from xmir_cli.classes.permutation import corrected_p
 
 SIDE = 8
 PIXELS = np.zeros((SIDE, SIDE, 3), np.uint8)
@@ -120,3 +121,25 @@ def test_p_does_not_depend_on_the_unit_of_the_maps(how):
     assert found[0, 0] == found.min() == 1 / 200
     for unit in (1e-20, 1e-6, 1e6):
         assert np.array_equal(p_values(unit), found)
+
+
+def test_an_image_with_both_labels_is_one_unit_and_moves_nothing():
+    """It says the same of both classes, whichever of the two a permutation puts it in."""
+    random = np.random.default_rng(0)
+    classes = [draw(random, 4, 1) for _ in range(2)]
+    for drawn in classes:
+        saliency = 100 * np.ones((SIDE, SIDE))
+        drawn.add(PIXELS, saliency, None, "both.png")
+        drawn.keep(saliency, "none")
+    units, means = zip(*(drawn.unit_means() for drawn in classes), strict=True)
+    assert units[0][-1] == units[1][-1] == ("image", "both.png")
+    found = Averages(dict(zip("ab", classes, strict=True)), "none", 0.6, 99).chance("a", "b")
+    assert np.array_equal(found.ravel(), corrected_p(*means, 99, [(4, 4)]))
+    assert not np.array_equal(found.ravel(), corrected_p(*means, 99))
+
+
+def test_a_patient_who_comes_back_is_told():
+    drawn = ClassAverage(maps={"none": Moments()})
+    for patient, in_turn in (("p", True), ("q", True), ("q", True), (None, True), ("p", False)):
+        drawn.add(PIXELS, np.ones((SIDE, SIDE)), patient)
+        assert drawn.in_turn == in_turn

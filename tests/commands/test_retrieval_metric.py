@@ -375,3 +375,12 @@ def test_rows_without_a_direction_are_left_out_by_name(xmir):
     )
     record = result.records()[0]
     assert (record["map"], record["gallery_size"]) == (whole["map"], 5)
+
+
+@pytest.mark.parametrize("mode", ["standard", "x-mir"])
+@pytest.mark.parametrize("labels", [["a", "a", "b", "b"], ["a|b", "b|a", "a", "b"]])
+def test_the_labels_that_are_to_be_found_cannot_be_left_out(xmir, labels, mode):
+    _write("e.parquet", [0, 0.1, 0.3, 1.0], labels)
+    result = xmir("retrieval-metric", "e.parquet", "--exclude-same", "label", "--map-mode", mode)
+    assert (result.code, result.stdout) == (2, "")
+    assert "--exclude-same: images that share a label are what is to be found" in result.stderr

@@ -40,6 +40,7 @@ class ClassAverage:
     maps: dict[str, Moments] = field(default_factory=dict)  # by normalisation
     coarse: list[np.ndarray] = field(default_factory=list)  # [GRID * GRID] float32 each
     patients: list[str | None] = field(default_factory=list)  # of each image
+    paths: list[str | None] = field(default_factory=list)  # of each image
 
     @property
     def count(self) -> int:
@@ -47,11 +48,17 @@ class ClassAverage:
         return self.image.count
 
     @property
+    def in_turn(self) -> bool:
+        """Whether the images of each patient came one after another, as errors need it."""
+        runs = [patient for patient, _ in itertools.groupby(self.patients) if patient is not None]
+        return len(runs) == len(set(runs))
+
+    @property
     def units(self) -> list[tuple[str, str | int]]:
         """What each image counts for: its patient, or itself where nobody knows whose it is."""
         return [
-            ("image", place) if patient is None else ("patient", patient)
-            for place, patient in enumerate(self.patients)
+            ("image", path or place) if patient is None else ("patient", patient)
+            for place, (patient, path) in enumerate(zip(self.patients, self.paths, strict=True))
         ]
 
     def unit_means(self) -> tuple[list[tuple[str, str | int]], np.ndarray]:
@@ -62,12 +69,19 @@ class ClassAverage:
         np.add.at(sums, rows, np.stack(self.coarse))
         return list(places), sums / np.bincount(rows)[:, None]
 
-    def add(self, pixels: np.ndarray, saliency: np.ndarray, patient: str | None = None) -> None:
+    def add(
+        self,
+        pixels: np.ndarray,
+        saliency: np.ndarray,
+        patient: str | None = None,
+        path: str | None = None,
+    ) -> None:
         """Take one image and its map into account, under every normalisation.
 
-        Images of one patient come one after another.
+        Images of one patient come one after another; the path tells those of two classes.
         """
         self.patients.append(patient)
+        self.paths.append(path)
         self.image.add(pixels.astype(np.float64))
         for how, moments in self.maps.items():
             moments.add(normalize(saliency, how), patient)
@@ -109,7 +123,7 @@ def average_classes(
             found = how.method(how.embedder, sample, sample)
             saliency = keep_shown(found.saliency, reading.view.crop).numpy()
             patient = item.patient or reading.picture.columns.get("patient") or None
-            averages[item.label].add(reading.view.pixels, saliency, patient)
+            averages[item.label].add(reading.view.pixels, saliency, patient, item.path)
             if how.keep is not None:
                 averages[item.label].keep(saliency, how.keep)
             advance()

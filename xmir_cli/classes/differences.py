@@ -59,10 +59,11 @@ class Averages:
         (units, maps), (others, other_maps) = (
             self.classes[label].unit_means() for label in (first, second)
         )
-        both = [
-            (units.index(unit), place)
+        places = {unit: place for place, unit in enumerate(units)}
+        both = [  # patients, and images with both labels
+            (places[unit], place)
             for place, unit in enumerate(others)
-            if unit[0] == "patient" and unit in units
+            if isinstance(unit[1], str) and unit in places
         ]
         values = corrected_p(maps, other_maps, self.permutations, both)
         side = math.isqrt(len(values))

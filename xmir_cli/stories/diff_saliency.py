@@ -46,6 +46,11 @@ def run(asked: DiffSaliency) -> Records:
         raise DataError(f"`permutations`: expected two {unit} or more of every class")
     if asked.permutations and not averages.knows_patients:
         console.note("no patient is known: the permutations take images for independent")
+    if not all(each.in_turn for each in found.values()):
+        console.note(
+            "patients that DICOM tags alone tell are not together in the list: the standard "
+            "errors count some of their images for independent; sort them, or name a manifest"
+        )
     write_classes(averages, asked.output)
     records = write_differences(averages, asked.output)
     write_figure(averages, asked.figure, f"{name}, normalised {asked.normalize}")

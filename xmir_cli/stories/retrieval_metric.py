@@ -9,7 +9,7 @@ from xmir_cli.commands.retrieval_metric import RetrievalMetric
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, SettingError
 from xmir_cli.gates import check
-from xmir_cli.labels import LabelSets
+from xmir_cli.labels import LABEL, LabelSets
 from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.retrieval import LabelledVectors, Scores, evaluate, warn_of_ties
 from xmir_cli.metrics.retrieval_record import list_numbers, near_duplicates
@@ -42,6 +42,8 @@ def run(asked: RetrievalMetric) -> Records:
     searched = _searched(asked, everything, chosen, skips)
     _refuse_other_model(chosen, searched)
     queries, items = with_label(chosen), with_label(searched)
+    if asked.exclude_same == LABEL:
+        raise SettingError("exclude_same", "images that share a label are what is to be found")
     for images in (queries, items) if asked.exclude_same else ():
         check_column(images.items.column_names, str(asked.exclude_same), "exclude_same")
     own, group = find_positions(queries, items), asked.exclude_same or _PATIENT
