@@ -262,6 +262,16 @@ def test_a_summary_of_scored_records_scores_nothing(xmir, make_record, pair, mon
     assert xmir(*asked, "--summary", stdin=scored).records() == [expected]
 
 
+@pytest.mark.parametrize("key", ["insertion", "insertion_gain"])
+def test_a_scored_record_with_a_number_that_no_area_has_is_left_out(xmir, make_record, key: str):
+    (good,) = xmir("causal-metric", "--control", "random", stdin=lines(make_record())).records()
+    bad = {**good, key: {"random": 1e300} if key.endswith("gain") else 1e300}
+    result = xmir("causal-metric", "--summary", stdin=lines(good, bad, good))
+    assert result.code == 3
+    assert "skipped line 2: bad-record: expected areas up to 1e+06" in result.stderr
+    assert result.records()[0]["n"] == 2
+
+
 @pytest.mark.parametrize(
     "asked",
     [("--order", "lerf"), ("--curve-steps", "5"), ("--control", "center"), ("--blur", "rise")],

@@ -423,3 +423,15 @@ def test_a_killed_run_is_resumed_to_the_very_same_bytes(embed, images: Path, tin
     assert Path("a.parquet").read_bytes() == Path("undisturbed.parquet").read_bytes()
     assert json.loads(result.stdout)["rows"] == 7
     assert not parts.exists()
+
+
+@pytest.mark.parametrize("flag", ["--output", "--skips"])
+def test_the_file_of_the_network_is_an_input(xmir, images: Path, tmp_path: Path, flag: str):
+    network = tmp_path / "own.py"
+    network.write_text("def network(): raise AssertionError\n")
+    Path("o.jsonl").hardlink_to(network)
+    name = str(network) if flag == "--output" else "o.jsonl"
+    chosen = ["--arch", f"{network}:network", "--weights", "random:0", "--force"]
+    result = xmir("embed", str(images), *chosen, flag, name)
+    assert (result.code, "is an input, too" in result.stderr) == (2, True)
+    assert network.read_text().startswith("def network")

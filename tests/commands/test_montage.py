@@ -226,3 +226,10 @@ def test_rows_go_by_the_image_wherever_it_lies(xmir, page):
     same[1]["query"] = "gone.png"
     result = xmir("montage", "-o", "m.png", "-f", stdin=dump(same))
     assert (result.code, "1 drawn, 1 skipped (1 missing)" in result.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("key", ["query_identity", "retrieved_identity"])
+def test_a_record_of_another_image_leaves_those_of_the_same_file_in(xmir, page, key: str):
+    changed = {**page[0], key: "0" * 64}
+    result = xmir("montage", "-o", "m.png", "--side", 100, stdin=dump([page[0], changed, page[2]]))
+    assert (result.code, "2 drawn, 1 skipped (1 changed)" in result.stderr) == (3, True)

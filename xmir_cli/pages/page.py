@@ -32,7 +32,10 @@ class Look:
 
     alpha: float
     side: int
-    bad: dict[str, ItemError] = field(default_factory=dict)  # by path
+    bad: dict["Read", ItemError] = field(default_factory=dict)
+
+
+Read = tuple[str, str | None]  # the path of a file, and the identity that a record tells of it
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,12 @@ class PageEntry:
     view: SaliencyRecord
 
     @property
-    def files(self) -> list[str]:
-        """All that it takes to draw the record."""
-        own = [] if self.saliency is None else [self.saliency]
-        return [self.query, self.retrieved, *own]
+    def files(self) -> list[Read]:
+        """All that it takes to draw the record, the query first."""
+        own = [] if self.saliency is None else [(self.saliency, None)]
+        view = self.view
+        images = (self.query, view.query_identity), (self.retrieved, view.retrieved_identity)
+        return [*images, *own]
 
     @property
     def asked(self) -> str:
@@ -130,15 +135,12 @@ def row_of(entries: Sequence[PageEntry], layers: Sequence[ColorBar], look: Look)
 
     Records whose query cannot be read are left out.
     """
-    first_of = {entry.query: entry for entry in reversed(entries)}
-    pictures = {
-        path: _picture(path, entry.view.query_identity, entry.window, look)
-        for path, entry in first_of.items()
-    }
-    entries = [entry for entry in entries if pictures[entry.query] is not None]
+    first_of = {entry.files[0]: entry for entry in reversed(entries)}
+    pictures = {asked: _picture(asked, entry.window, look) for asked, entry in first_of.items()}
+    entries = [entry for entry in entries if pictures[entry.files[0]] is not None]
     if not entries:
         return []
-    picture = _query_picture(entries, pictures[entries[0].query], look)
+    picture = _query_picture(entries, pictures[entries[0].files[0]], look)
     row = [Tile(picture, QUERY, ("query", *_named_query(entries[0])))]
     for _, group in groupby(entries, key=lambda entry: entry.hit):
         of_layer = {entry.layer: entry for entry in group}
@@ -177,13 +179,8 @@ def _overlay(
     entry: PageEntry, layer: ColorBar, look: Look, points: list[tuple[float, float]]
 ) -> Image.Image | None:
     """The explained image under its map; `points` are those asked for of the retrieved one."""
-    view = entry.view
-    explained = (
-        (entry.query, view.query_identity)
-        if entry.explains_query
-        else (entry.retrieved, view.retrieved_identity)
-    )
-    picture, saliency = _picture(*explained, entry.window, look), _map(entry, look)
+    explained = entry.files[0 if entry.explains_query else 1]
+    picture, saliency = _picture(explained, entry.window, look), _map(entry, look)
     if picture is None or (saliency is None and entry.saliency is not None):
         return None
     if saliency is not None and entry.roi is not None:
@@ -213,14 +210,15 @@ def _pointed(
     return draw_points(small, places)
 
 
-def _picture(path: str, identity: str | None, window: str, look: Look) -> Image.Image | None:
+def _picture(asked: Read, window: str, look: Look) -> Image.Image | None:
     """The image at a path, if it can be read and is the one that is meant."""
+    path, identity = asked
     try:
         file = open_image(path)
         check_identity(identity, file.identity, path)
         return to_rgb(file.decode(window).pixels)
     except ItemError as error:
-        look.bad[path] = error.bare
+        look.bad[asked] = error.bare
         return None
 
 
@@ -234,10 +232,10 @@ def _map(entry: PageEntry, look: Look) -> np.ndarray | None:
             raise DataError(f"expected a map, found {saliency.shape}")
     except DataError as error:
         fault = str(error).removeprefix(f"{entry.saliency}: ")
-        look.bad[entry.saliency] = ItemError(Cause.BAD_MAP, fault)
+        look.bad[entry.saliency, None] = ItemError(Cause.BAD_MAP, fault)
         return None
     except ItemError as error:
-        look.bad[entry.saliency] = error
+        look.bad[entry.saliency, None] = error
         return None
     return saliency
 

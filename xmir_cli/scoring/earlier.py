@@ -1,6 +1,8 @@
 """Records that are scored already: their numbers serve a summary as they are."""
 
+import itertools
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
@@ -13,6 +15,7 @@ from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.causal import CausalRecord
 
 _CHOICES = ("blur", "blur_padding", "substrate", "order", "ties")
+_MOST = 1e6  # of an area under similarities, far above any: such a number can still be summed
 
 
 def find_scored(task: Task, protocol: Protocol, controls: Sequence[str]) -> Record | None:
@@ -30,10 +33,17 @@ def find_scored(task: Task, protocol: Protocol, controls: Sequence[str]) -> Reco
     if not _as_asked(renew_protocol(view.causal), task, protocol):
         return None
     by_control = {
-        name: _numbers(record, f"{measure}_{name}")
+        f"{measure}_{name}": _numbers(record, f"{measure}_{name}")
         for measure in MEASURES
         for name in ("control", "gain")
     }
+    numbers = [
+        view.insertion,
+        view.deletion,
+        *itertools.chain(*(each.values() for each in by_control.values())),
+    ]
+    if not all(abs(number) <= _MOST for number in numbers):
+        raise ItemError(Cause.BAD_RECORD, f"expected areas up to {_MOST:g}")
     known = all(name in found for name in controls for found in by_control.values())
     return record if known else None
 
@@ -48,9 +58,8 @@ def _as_asked(scored: Mapping[str, object], task: Task, protocol: Protocol) -> b
     return all(scored.get(name) == value for name, value in wanted.items())
 
 
-def _numbers(record: Record, key: str) -> Mapping[str, object]:
-    found = record.get(key) or {}
-    assert isinstance(found, Mapping)  # the view has read it
+def _numbers(record: Record, key: str) -> dict[str, float]:
+    found = cast("dict[str, float]", record.get(key) or {})  # the view has read it
     if not all(type(value) in {int, float} for value in found.values()):
         raise ItemError(Cause.BAD_RECORD, f"{key}: expected numbers by control")
     return found

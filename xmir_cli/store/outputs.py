@@ -15,7 +15,7 @@ _ENDINGS = {  # what names end with that are of something else than what is writ
     *(".html", ".md", ".pdf", ".svg", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".dcm"),
     *(".parquet", ".pq", ".arrow", ".arrows", ".ipc", ".feather", ".npy", ".npz", ".h5", ".hdf5"),
     *(".db", ".sqlite", ".duckdb", ".pkl", ".pickle", ".safetensors", ".pt", ".pth", ".ckpt"),
-    *(".zip", ".gz", ".xmir"),
+    *(".zip", ".gz", ".xmir", ".py"),
 }
 RECEIPT_COLUMNS = ("kind", "path", "rows", "dim", "skipped")
 
@@ -38,6 +38,12 @@ def refuse_input(
     status = output.stat()
     if any(_is(str(path), status) for path in inputs if path is not None):
         raise SettingError(setting, "is an input, too", value=str(output))
+
+
+def network_file(architecture: str | None) -> str | None:
+    """The file of a network of one's own, FILE.py:FUNCTION; None for all others."""
+    place = (architecture or "").rpartition(":")[0]
+    return place if place.endswith(".py") else None
 
 
 def refuse_ending(

@@ -7,7 +7,7 @@ from xmir_cli import console
 from xmir_cli.commands.montage import Montage
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.pages.page import Look, PageEntry, layers_of, read_entries, row_of
+from xmir_cli.pages.page import Look, PageEntry, Read, layers_of, read_entries, row_of
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.render.montage import montage
 from xmir_cli.store.atomic import atomic_file
@@ -27,7 +27,7 @@ def run(asked: Montage) -> Records:
         entries = list(read_entries(read_records(stream), skips))
     if not entries:
         raise DataError("no usable record" if skips.total else "no records on standard input")
-    refuse_input(output, (file_of(name) for entry in entries for name in entry.files))
+    refuse_input(output, (file_of(name) for entry in entries for name, _ in entry.files))
     look = Look(asked.alpha, asked.side)
     layers = layers_of(entries, look)
     with console.progress("drawing", len(entries)) as bar:
@@ -52,15 +52,15 @@ def run(asked: Montage) -> Records:
     return skips.finish(done, "drawn")
 
 
-def _count(entries: Sequence[PageEntry], bad: Mapping[str, ItemError], skips: Skips) -> int:
+def _count(entries: Sequence[PageEntry], bad: Mapping[Read, ItemError], skips: Skips) -> int:
     """How many records are drawn with all their files; DataError when there is none."""
     done = 0
     for entry in entries:
-        path = next((path for path in entry.files if path in bad), None)
-        if path is None:
+        file = next((file for file in entry.files if file in bad), None)
+        if file is None:
             done += 1
         else:
-            skips.add(path, bad[path])
+            skips.add(file[0], bad[file])
     if not done:
         raise DataError(f"none of {skips.total} records could be drawn; nothing was written")
     return done
