@@ -1,6 +1,7 @@
 """The embeddings file: whole and as it was, or an error in one line."""
 
 import contextlib
+import hashlib
 import io
 import json
 import sys
@@ -429,3 +430,17 @@ def test_a_stream_of_batches_without_their_checksums_is_damage(tmp_path: Path):
     with (tmp_path / "s").open("wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
         writer.write_table(table)
     assert refused(tmp_path / "s") == "damaged or cut Arrow stream"
+
+
+def test_a_receipt_is_of_the_file_that_it_was_written_for(stdin, tmp_path: Path):
+    write_embeddings(tmp_path / "a", embeddings())
+    receipt = {
+        "schema": "xmir.artifact/1", "kind": "embeddings", "path": str(tmp_path / "a"),
+        "sha256": hashlib.sha256((tmp_path / "a").read_bytes()).hexdigest(),
+    }  # fmt: skip
+    stdin(json.dumps(receipt).encode())
+    assert same(read_embeddings("-"), embeddings())
+    write_embeddings(tmp_path / "a", embeddings(6))
+    stdin(json.dumps(receipt).encode())
+    with pytest.raises(DataError, match="is another file than the receipt is of"):
+        read_embeddings("-")

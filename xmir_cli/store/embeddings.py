@@ -32,6 +32,7 @@ from xmir_cli.store.embedding_table import (
     to_tables,
 )
 from xmir_cli.store.footer import summed_writer
+from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.kinds import kind_of, next_step
 from xmir_cli.store.regular import open_regular
 from xmir_cli.wire.model import ModelSpec
@@ -205,4 +206,10 @@ def _from_receipt(line: bytes, where: str) -> Embeddings:
         raise DataError(f"{where}: expected embeddings or the receipt of 'xmir embed'", step)
     if record.get("kind") != "embeddings" or not isinstance(record.get("path"), str):
         raise DataError(f"{where}: the receipt of {record.get('kind')!r} is not of embeddings")
-    return _from_file(Path(str(record["path"])))
+    path = Path(str(record["path"]))
+    found = _from_file(path)
+    if record.get("sha256", told := sha256_file(path)) != told:
+        raise DataError(
+            f"{where}: {path} is another file than the receipt is of", "Name the file itself."
+        )
+    return found
