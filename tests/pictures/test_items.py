@@ -2,6 +2,7 @@ import io
 import json
 import os
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -302,3 +303,14 @@ def test_labels_that_look_alike_or_mean_nothing_are_said(capsys):
         "xmir: warning: the labels '1' and '1.0' look alike, and are 2 classes",
         "xmir: warning: the labels 'Normal' and 'normal' look alike, and are 2 classes",
     ]
+
+
+def test_arguments_are_found_under_another_spelling_too(tmp_path: Path, capsys):
+    composed, apart = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    touch(f"{apart}/{apart}.png")
+    Path(f"{apart}/m.csv").write_text("path,label\n1.png,x\n")
+    assert items(f"{composed}/{composed}.png")[0].path == f"{tmp_path}/{apart}/{apart}.png"
+    assert items(rf"{composed}\{apart}.png")[0].path == f"{tmp_path}/{apart}/{apart}.png"
+    assert items(f"{composed}/m.csv")[0].path == f"{tmp_path}/{apart}/1.png"
+    assert [item.path for item in items(composed)] == [f"{tmp_path}/{apart}/{apart}.png"]
+    assert f"{composed}/{composed}.png is the file" in capsys.readouterr().err

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from xmir_cli.pictures.spelling import find_spelled, may_differ
+from xmir_cli.pictures.spelling import find_spelled, may_differ, spelling_hint
 
 COMPOSED, APART = (unicodedata.normalize(form, "Pleuraerguß é.png") for form in ("NFC", "NFD"))
 
@@ -36,3 +36,11 @@ def test_what_is_not_there_is_not_found_and_two_alike_are_none(tmp_path: Path):
         (tmp_path / name).touch()
     assert find_spelled(f"{tmp_path}/{COMPOSED}") == f"{tmp_path}/{COMPOSED}"
     assert not may_differ("/img/0.png")
+
+
+def test_a_file_that_is_not_there_is_said_with_what_may_be_meant(tmp_path: Path):
+    (tmp_path / APART).touch()
+    assert spelling_hint(f"{tmp_path}/{COMPOSED}") == f" (is it {tmp_path}/{APART}?)"
+    assert spelling_hint("img/é.png") == " (under no Unicode form of its letters, NFC or NFD)"
+    assert "a path of Windows?" in spelling_hint(r"C:\é.png")
+    assert spelling_hint("img/0.png") == ""

@@ -16,6 +16,7 @@ from xmir_cli.images.decode import count_pictures, decode_bytes
 from xmir_cli.images.picture import Picture
 from xmir_cli.pictures.identity import identity_of, name_of, split_name
 from xmir_cli.pictures.scales import meet_scales
+from xmir_cli.pictures.spelling import spelling_hint
 
 FILE_LIMIT = 512 << 20  # bytes
 _REASONS = {
@@ -124,8 +125,8 @@ def _reasons_named(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         cause, detail = _REASONS.get(error.errno or 0, (Cause.UNREADABLE, f"{error.strerror}"))
-        if cause == Cause.MISSING and "\\" in path:
-            detail += " (a path of Windows? here folders are separated by /)"
+        if cause == Cause.MISSING:
+            detail += spelling_hint(path)
         raise ItemError(cause, detail) from None
     except ValueError:  # a NUL byte, or characters that no file name has
         raise ItemError(Cause.BAD_PATH, "not the name of a file") from None

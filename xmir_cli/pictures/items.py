@@ -159,6 +159,10 @@ class _Lister:
                 raise DataError(f"{argument}: expected one #frame=, found several")
             yield from (_with_fragment(item, fragment) for item in self.expand(place))
             return
+        if may_differ(argument) and (found := find_spelled(os.path.abspath(argument))) is not None:  # noqa: PTH100 # Path.resolve would follow links
+            self._respelled.append((argument, found))
+            yield from self._expand_literal(found)
+            return
         if is_manifest(argument) and not glob.has_magic(argument):
             raise DataError(f"{argument}: no such file or directory")
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 # Path.glob needs a root

@@ -20,6 +20,17 @@ def may_differ(path: str) -> bool:
     return "\\" in path or "\r" in path or not path.isascii() or path != path.strip()
 
 
+def spelling_hint(path: str) -> str:
+    """What is to be said of a file that is not there, whose name can be written another way."""
+    if may_differ(path) and (found := find_spelled(os.path.abspath(path))) is not None:  # noqa: PTH100 # Path.resolve would follow links
+        return f" (is it {found}?)"
+    if "\\" in path:
+        return " (a path of Windows? here folders are separated by /)"
+    if not path.isascii():
+        return " (under no Unicode form of its letters, NFC or NFD)"
+    return ""
+
+
 def _spellings(path: str) -> Iterator[str]:
     yield path
     slashed = path.replace("\\", "/")
