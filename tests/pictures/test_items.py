@@ -314,3 +314,13 @@ def test_arguments_are_found_under_another_spelling_too(tmp_path: Path, capsys):
     assert items(f"{composed}/m.csv")[0].path == f"{tmp_path}/{apart}/1.png"
     assert [item.path for item in items(composed)] == [f"{tmp_path}/{apart}/{apart}.png"]
     assert f"{composed}/{composed}.png is the file" in capsys.readouterr().err
+
+
+def test_labels_in_sets_and_with_marks_that_nobody_sees_look_alike_too(capsys):
+    lines = "".join(f"{number},{label}\n" for number, label in enumerate(["A|b", "a", "b\u200b"]))
+    Path("m.csv").write_text(f"path,label\n{lines}", encoding="utf-8")
+    items("m.csv")
+    assert capsys.readouterr().err.splitlines() == [
+        "xmir: warning: the labels 'A' and 'a' look alike, and are 2 classes",
+        "xmir: warning: the labels 'b' and 'b\\u200b' look alike, and are 2 classes",
+    ]

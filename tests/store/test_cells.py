@@ -79,6 +79,7 @@ def test_labels_and_patients_are_texts_and_nan_is_none(value, text):
         ([1, "x"], "string"),
         ([True, 1], "string"),
         ([2**64], "string"),
+        ([2**64 - 1, None, 0], "uint64"),
         ([10**400], "string"),
         ([2**53 + 1, 0.5], "string"),
     ],

@@ -111,6 +111,8 @@ def test_marked_encodings_and_any_line_ends_are_read(tmp_path: Path, encoding: s
     ("text", "said"),
     [
         ("sep=;\npath;label\na.png;x,y\n", ""),
+        ("sep=\\t\npath\tlabel\na.png\tx,y\n", ""),
+        ("sep=;,,\npath;label\na.png;x,y\n", ""),  # written by a program that knows it not
         ('"sep=|"\r\npath|label\r\na.png|x,y\r\n', ""),
         ("path;label\na.png;x,y\n", "read with semicolons between the values"),
         ("path\tlabel\na.png\tx,y\n", "read with tabs between the values"),

@@ -10,6 +10,7 @@ import numpy as np
 from xmir_cli import console
 from xmir_cli.errors import DataError, SettingError
 from xmir_cli.guesses import near_hint
+from xmir_cli.labels import parse_labels
 from xmir_cli.store.cells import Cell, to_column
 from xmir_cli.store.where import Condition, holds, say_none
 
@@ -50,7 +51,7 @@ def select_items(items: Sequence[AnyRow], wanted: Sequence[Condition]) -> list[A
 def say_alike_labels(labels: Iterable[str | None]) -> None:
     """Say which labels look alike and are two classes all the same, and which mean nothing."""
     alike: dict[str, list[str]] = {}
-    for label in sorted({label for label in labels if label is not None}):
+    for label in sorted({each for text in set(labels) for each in parse_labels(text)}):
         alike.setdefault(_look(label), []).append(label)
         if label.casefold() in _WORDS:
             console.warning(f"{label!r} counts as a label; where there is none, leave it empty")
@@ -62,7 +63,8 @@ def say_alike_labels(labels: Iterable[str | None]) -> None:
 
 def _look(label: str) -> str:
     """What is equal for labels that people take for the same: in capitals, spaces, form; 1, 1.0."""
-    look = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+    seen = "".join(each for each in label if unicodedata.category(each) != "Cf")
+    look = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
     try:
         return str(float(look))
     except ValueError:

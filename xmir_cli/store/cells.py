@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -73,10 +74,9 @@ def to_column(values: Sequence[Cell | None]) -> pa.Array:
     if kinds == {int, float} and all(_is_exact(value) for value in values):
         return pa.array(values, pa.float64())
     if len(kinds) == 1 and str not in kinds:
-        try:
-            return pa.array(values)
-        except (pa.ArrowException, OverflowError):  # numbers beyond 64 bits
-            pass
+        for wanted in (None, pa.uint64()) if kinds == {int} else (None,):
+            with suppress(pa.ArrowException, OverflowError):  # numbers beyond 64 bits
+                return pa.array(values, wanted)
     texts = [None if value is None else escape_name(_any_text(value)) for value in values]
     return pa.array(texts, pa.string())
 

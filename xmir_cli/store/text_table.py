@@ -25,7 +25,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_SEPARATOR = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
+_SEPARATOR = re.compile(r'"?sep=(\\t|.)"?[;,\s]*', re.IGNORECASE)
 _NAMES = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 
 
@@ -69,7 +69,8 @@ def read_rows(path: Path, text: TextIO, wanted: str) -> Iterator[TextRow]:
     first = next((line for line in lines if line.strip()), "")
     delimiter = DELIMITERS[path.suffix.lower()]
     if told := _SEPARATOR.fullmatch(first):
-        delimiter, first = told[1], next((line for line in lines if line.strip()), "")
+        delimiter = "\t" if told[1] == r"\t" else told[1]
+        first = next((line for line in lines if line.strip()), "")
     else:
         delimiter = _find_delimiter(path, first, delimiter, wanted)
     before = lines.number - bool(first)
