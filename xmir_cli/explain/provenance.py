@@ -10,7 +10,7 @@ from xmir_cli.errors import DataError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import sha256_file
-from xmir_cli.store.maps import MAP_SHA256
+from xmir_cli.store.maps import MAP_SHA256, SUM, find_sha256, hash_description
 from xmir_cli.store.regular import DESCRIPTION_LIMIT, read_regular
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
@@ -51,6 +51,7 @@ def write_provenance(path: Path, origin: Record, found: Record, saliency_sha256:
     `found` is what the method says beside the map: evaluations and details.
     """
     content: Record = {"made_of": origin, **found, MAP_SHA256: saliency_sha256}
+    content = {**content, SUM: hash_description(content)}
     with atomic_file(path, settled=False) as file:
         text = json.dumps(content, sort_keys=True, allow_nan=False)  # indented: 5 times as slow
         file.write(f"{text}\n".encode())
@@ -63,7 +64,7 @@ def read_provenance(path: Path, origin: Record, saliency: Path) -> Record | None
         plain = json.loads(json.dumps(origin))  # tuples become lists, as when read back
         if not isinstance(content, dict) or content.get("made_of") != plain:
             return None
-        fits = content.get(MAP_SHA256) == sha256_file(saliency)
+        fits = find_sha256(saliency) == sha256_file(saliency)
     except (OSError, ValueError, DataError):
         return None
     return content if fits and {"evaluations", "details"} <= content.keys() else None

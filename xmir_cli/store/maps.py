@@ -1,5 +1,8 @@
 """Saliency maps, compared with the hash that the .json beside each tells."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from xmir_cli.store.regular import DESCRIPTION_LIMIT, read_regular
 from xmir_cli.wire.strict import parse_json
 
 MAP_SHA256 = "saliency_sha256"  # the key of the .json
+SUM = "checksum"  # and that of its own, over all the rest
 
 
 def read_map_file(path: Path) -> np.ndarray:
@@ -40,4 +44,14 @@ def find_sha256(path: Path) -> object:
         told = parse_json(read_regular(beside, DESCRIPTION_LIMIT))
     except ValueError:
         raise DataError(f"{beside}: damaged description of the map") from None
-    return told.get(MAP_SHA256) if isinstance(told, dict) else None
+    if not isinstance(told, dict):
+        return None
+    if told.get(SUM, hash_description(told)) != hash_description(told):
+        raise DataError(f"{beside}: damaged description of the map (checksum)")
+    return told.get(MAP_SHA256)
+
+
+def hash_description(told: Mapping[str, object]) -> str:
+    """The checksum of what the .json tells, but for the checksum itself."""
+    rest = {name: value for name, value in told.items() if name != SUM}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
