@@ -119,10 +119,12 @@ def naive(rows, vectors, query, k, conditions):
         if not _allowed(rows[row], query, conditions):
             continue
         if conditions.at_most is not None:
-            value = rows[row][conditions.at_most[0]]
-            counts[value] += 1
-            if value and counts[value] > conditions.at_most[1]:
+            column, most = conditions.at_most
+            value = rows[row][column]
+            values = parse_labels(value) if column == "label" else {value} - {None, ""}
+            if any(counts[each] >= most for each in values):
                 continue
+            counts.update(values)
         found.append((row, max(-1.0, min(1.0, similarities[row]))))
     return found[:k]
 

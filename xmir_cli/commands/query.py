@@ -82,7 +82,7 @@ class Query:
         typer.Option(
             "--per",
             metavar="COLUMN=COUNT",
-            help="At most so many hits of each value there, such as patient=1.",
+            help="At most so many hits of each value there, such as patient=1; of each label.",
         ),
     ] = None
     like: Annotated[

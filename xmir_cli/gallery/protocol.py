@@ -53,7 +53,7 @@ class Conditions:
     not_same: tuple[
         str, ...
     ] = ()  # columns in which it has not the query's value, or a label of it
-    at_most: tuple[str, int] | None = None  # column, count: so many of each value, the nearest
+    at_most: tuple[str, int] | None = None  # column, count: so many of each value (or label)
     without: frozenset[ItemKey] = frozenset()  # is none of these
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xmir_cli.arrays import Booleans, Integers
-from xmir_cli.labels import share_label
+from xmir_cli.labels import parse_labels, share_label
 from xmir_cli.store.cells import plain_text
 
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
@@ -52,3 +52,9 @@ def numbers_of(column: pa.ChunkedArray) -> Integers:
     numbers = np.array(found, dtype=np.int64)
     numbers[pc.equal(pc.fill_null(texts, ""), "").to_numpy(zero_copy_only=False)] = -1
     return numbers
+
+
+def labels_of(column: pa.ChunkedArray) -> list[frozenset[str]]:
+    """The labels that each of the numbers of `numbers_of` stands for."""
+    texts = pc.cast(column, pa.string()).combine_chunks()
+    return [parse_labels(text) for text in texts.dictionary_encode().dictionary.to_pylist()]

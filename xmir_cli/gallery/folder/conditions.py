@@ -11,7 +11,13 @@ from xmir_cli.gallery.folder.exact import Neighbours
 from xmir_cli.gallery.folder.images import Images
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.protocol import Conditions, SearchQuery
-from xmir_cli.gallery.texts import lacks_labels, numbers_of, rows_sharing, rows_sharing_labels
+from xmir_cli.gallery.texts import (
+    labels_of,
+    lacks_labels,
+    numbers_of,
+    rows_sharing,
+    rows_sharing_labels,
+)
 from xmir_cli.labels import LABEL
 from xmir_cli.store.where import holds
 
@@ -20,10 +26,14 @@ _NOTHING: Integers = np.empty(0, dtype=np.int64)
 
 @dataclass(frozen=True)
 class Most:
-    """At most `limit` rows of each kind: kinds [N] by number, -1 where a row is of none."""
+    """At most `limit` rows of each kind: kinds [N] by number, -1 where a row is of none.
+
+    Where `labels` are given, those of each kind, at most as many of each label.
+    """
 
     kinds: Integers
     limit: int
+    labels: Sequence[frozenset[str]] | None = None
 
     def nearest(self, search: Callable[[int], list[Neighbours]], k: int) -> list[Neighbours]:
         """The first k of each query; `search` finds as many as it is told, deep enough for that."""
@@ -39,11 +49,12 @@ class Most:
 
     def thin(self, near: Neighbours, k: int) -> Neighbours:
         """The first k rows that are not one too many of their kind."""
-        counts: Counter[int] = Counter()
+        counts: Counter[int | str] = Counter()
         kept = []
         for place, kind in enumerate(self.kinds[near.rows].tolist()):
-            counts[kind] += 1
-            if kind < 0 or counts[kind] <= self.limit:
+            own = () if kind < 0 else (kind,) if self.labels is None else self.labels[kind]
+            if all(counts[each] < self.limit for each in own):
+                counts.update(own)
                 kept.append(place)
         return Neighbours(near.rows[kept[:k]], near.similarities[kept[:k]])
 
@@ -67,7 +78,8 @@ def select(items: Items, conditions: Conditions) -> Selection:
     most = None
     if conditions.at_most is not None:
         column, limit = conditions.at_most
-        most = Most(numbers_of(items[column]), limit)
+        numbers = numbers_of(items[column])
+        most = Most(numbers, limit, labels_of(items[column]) if column == LABEL else None)
     return Selection(None if allowed.all() else allowed, most)
 
 
