@@ -226,3 +226,13 @@ def test_a_test_needs_two_patients_of_every_class_where_they_are_known(diff, row
     result = diff("patients.csv", "--permutations", 9, "-o", "tested")
     assert result.code == 5
     assert "two patients or more of every class" in result.stderr
+
+
+def test_a_picture_that_would_be_drawn_over_an_image_is_refused(diff, rows):
+    Path("d").mkdir()
+    name = rows[0][0]
+    Path("d/average-left.png").hardlink_to(name)
+    before = Path(name).read_bytes()
+    result = diff(write_manifest(rows), "-o", "d", "--force")
+    assert (result.code, "is an input, too" in result.stderr) == (2, True)
+    assert Path(name).read_bytes() == before

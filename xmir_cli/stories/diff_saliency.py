@@ -31,7 +31,11 @@ def run(asked: DiffSaliency) -> Records:
     items = _labelled(
         list_items(asked.images, asked.null, asked.where, asked.columns), asked.classes
     )
-    refuse_input(asked.figure, [file_of(item.path) for item in items], "output")
+    images = [file_of(item.path) for item in items]
+    refuse_input(asked.figure, images, "output")
+    for name in ("average-*.png", "mean-*.png", "*-minus-*.png"):
+        for drawn in asked.output.glob(name):
+            refuse_input(drawn, images, "output")
     spec = resolve_model(asked.choice)
     embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
     asked.output.mkdir(parents=True, exist_ok=True)
