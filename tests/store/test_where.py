@@ -51,6 +51,12 @@ def rows(column, text: str) -> list[int]:
         (SICK, "x!=true", [2]),
         (pa.array(["b", "a"]).dictionary_encode(), "x=a", [1]),
         (pa.array([2**62, 1], pa.uint64()), f"x>={2**62}", [0]),
+        (pa.array([2**63 + 1, 2**63, 5, None], pa.uint64()), f"x={2**63}", [1]),
+        (pa.array([2**63, 5, None], pa.uint64()), "x>5", [0]),
+        (pa.array([2**63, 5, None], pa.uint64()), f"x>{2**63 - 1}", []),  # as floats: equal
+        (pa.array([2**62, 5, None]), "x<5.5", [1]),
+        (SIZES, f"x<{2**53 + 1}", [0, 2]),
+        (pa.array([2**62, 5, None]), "x<1e30", [0, 1]),
         (pa.array(["10", None, "", "9"]), "label>=10", [0]),  # grades
         (pa.array(["1.5", None, "-2"]), "x<2", [0, 2]),
         (pa.array(["2024-02-01", "", "2023-12-31"]), "x>=2024-01-01", [0]),

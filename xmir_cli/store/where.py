@@ -75,6 +75,7 @@ def holds(column: pa.ChunkedArray | pa.Array, condition: Condition) -> Booleans:
     if pa.types.is_boolean(column.type):
         condition = replace(condition, value=condition.value.lower())
     column = _decoded(column)
+    column = _signed(column, condition)
     filled = _is_filled(column)
     exact = condition.operator in {"=", "!="}
     if not exact:
@@ -87,8 +88,10 @@ def holds(column: pa.ChunkedArray | pa.Array, condition: Condition) -> Booleans:
     bound = _bound(column, condition)
     if bound is None:
         return filled if condition.operator == "!=" else np.zeros(len(column), dtype=bool)
-    if isinstance(bound, int | float) and pa.types.is_decimal(column.type):
-        column = pc.cast(column, pa.float64())
+    if isinstance(bound, int | float) and not (
+        isinstance(bound, int) and pa.types.is_integer(column.type)
+    ):
+        column, bound = pc.cast(column, pa.float64(), safe=False), float(bound)
     same = _COMPARE[condition.operator](column, bound)
     return np.asarray(pc.fill_null(same, False).to_numpy(zero_copy_only=False), bool) & filled
 
@@ -136,6 +139,17 @@ def _ordered(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
             with suppress(pa.ArrowInvalid):
                 return pc.cast(pa.array(texts, pa.string()), pa.timestamp("us"))
     return column
+
+
+def _signed(column: pa.ChunkedArray | pa.Array, condition: Condition) -> pa.ChunkedArray | pa.Array:
+    """Numbers that may be beyond 2^63 as whole ones, else as texts to be equal, floats in order."""
+    if column.type != pa.uint64():
+        return column
+    with suppress(pa.ArrowInvalid):
+        return pc.cast(column, pa.int64())
+    if condition.operator in {"=", "!="}:
+        return pc.cast(column, pa.string())
+    return pc.cast(column, pa.float64(), safe=False)
 
 
 def _is_day(kind: pa.DataType) -> bool:
