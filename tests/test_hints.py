@@ -20,6 +20,7 @@ RECORD = {"schema": "xmir.retrieval/1", "query": "a.png", "retrieved": "a.png", 
 def _files(tmp_path):
     (tmp_path / "labels.csv").write_text("path,label\nimages/a.png,x\n")
     (tmp_path / "hits.tsv").write_text("rank\tquery\tretrieved\n1\ta.png\ta.png\n")
+    (tmp_path / "hits.txt").write_text("rank  similarity  id\n   1      1.0000  a.png\n")
     (tmp_path / "pretty.json").write_text(json.dumps(RECORD, indent=2))
     (tmp_path / "list.json").write_text(json.dumps([RECORD]))
     (tmp_path / "hits.jsonl").write_text(f"{json.dumps(RECORD)}\n")
@@ -33,7 +34,8 @@ def _files(tmp_path):
 
 
 KINDS = {
-    "labels.csv": "manifest", "hits.tsv": "manifest", "pretty.json": "json", "list.json": "list",
+    "labels.csv": "manifest", "hits.tsv": "manifest", "hits.txt": "manifest",
+    "pretty.json": "json", "list.json": "list",
     "hits.jsonl": "records", "images": "folder", "images/a.png": "image", "e.parquet": "parquet",
     "v.npy": "array", "net.safetensors": "checkpoint", "c.xmir": "index", "nothing": "",
 }  # fmt: skip
@@ -45,7 +47,7 @@ def test_what_a_file_is_shows_in_its_first_bytes(tmp_path, name, kind):
 
 
 @pytest.mark.parametrize(
-    "line", ["/data/x_{1}.png", "a,b.png", "path to.png", "[1].png", "label.png"]
+    "line", ["/data/x_{1}.png", "a,b.png", "path to.png", "[1].png", "label.png", "a  b.png"]
 )
 def test_the_path_of_an_image_is_taken_for_nothing_else(line):
     assert kind_of(line.encode()) == ""
@@ -86,6 +88,8 @@ SWAPS = [
     (["retrieval-metric", "labels.csv"], 5, "but a table", "xmir embed labels.csv"),
     (["retrieval-metric", "hits.jsonl"], 5, "expected embeddings", "index that they come from"),
     (["query", "--index", "e.parquet", "--all"], 5, "but a Parquet file", "xmir index "),
+    (["query", "--index", "v.npy", "--all"], 5, "but a NumPy array", "--vector "),
+    (["query", "--index", "hits.jsonl", "--all"], 5, "but a file of records", "come from"),
     (["query", "--index", "images", "--all"], 5, "but a folder", "Embed its images"),
     (["query", "--index", "net.safetensors", "--all"], 5, "but a checkpoint", "--model "),
     (["embed", "c.xmir", "-o", "f.parquet"], 5, "no images there", "--index c.xmir"),
@@ -119,6 +123,7 @@ MEANT = [
     (["sanity-check", "hits.jsonl", "--max", "spearmen=1"], "Did you mean spearman"),
     (["embed", "labels.csv", "--where", "labell=x", "-o", "f.parquet"], "Did you mean label?"),
     (["embed", "images", "--arch", "densenet112", "-o", "f.parquet"], "Did you mean densenet1"),
+    (["embed", "images", "--arch", "vit_b_61", "-o", "f.parquet"], "Did you mean vit_b_16"),
 ]
 
 

@@ -16,12 +16,8 @@ from xmir_cli.wire.model import Preprocessing
 
 
 def _library_model(name: str, settings: Mapping[str, int] | None = None) -> nn.Module:
-    from torchvision.models import get_model, list_models
+    from torchvision.models import get_model
 
-    if name not in list_models():
-        alike = ", ".join(other for other in list_models() if other[:6] == name[:6])
-        hint = near_architectures(name) or f"It has: {alike}."
-        raise ModelError(f"{name}: torchvision has no such network", hint)
     model: nn.Module = get_model(name, weights=None, **(settings or {}))
     return model
 
@@ -198,6 +194,12 @@ FAMILIES: dict[str, Callable[[str, int | None], Architecture]] = {
 
 def build(name: str, input_size: int | None) -> Architecture:
     """The network; raises ModelError when torchvision has none of that name."""
+    from torchvision.models import list_models
+
+    if name not in list_models():
+        alike = ", ".join(other for other in list_models() if other[:6] == name[:6])
+        hint = near_architectures(name) or f"It has: {alike}."
+        raise ModelError(f"{name}: torchvision has no such network", hint)
     return next(split for family, split in FAMILIES.items() if name.startswith(family))(
         name, input_size
     )

@@ -48,6 +48,8 @@ _NEXT = {  # what is expected, and what there is instead: what to do
     ("index", "folder"): "Embed its images and index them: xmir embed {0} | xmir index - -o NAME",
     ("index", "image"): "Embed images and index them: xmir embed ... | xmir index - -o NAME.xmir",
     ("index", "checkpoint"): "Embed and index: xmir embed ... --model {0} | xmir index - -o NAME",
+    ("index", "records"): "Name the index that they come from.",
+    ("index", "array"): "A vector asks an index: xmir query --vector {0} --index NAME.xmir",
     ("records", "manifest"): "Print records with --format jsonl; a table of images goes to "
     "'xmir query' and 'xmir embed'.",
     ("records", "json"): "One object a line: jq -c . {0}",
@@ -72,7 +74,7 @@ _NEXT = {  # what is expected, and what there is instead: what to do
     ("vectors", "stream"): "Write them as a matrix: xmir embed --file-format npy -o NAME.npy",
     ("vectors", "image"): "Ask with the image itself: xmir query {0}",
 }
-_DELIMITERS = re.compile(rb"[,;\t]")
+_DELIMITERS = re.compile(rb"[,;\t]|  +")  # of columns, aligned ones too
 _COLUMNS = {b"path", b"query", b"retrieved", b"rank", b"label", b"method"}  # that tables have
 
 

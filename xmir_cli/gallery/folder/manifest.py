@@ -62,7 +62,8 @@ def read_index_manifest(folder: Path) -> Manifest:
     """The manifest of the index `folder`; raises DataError when there is none or it is damaged."""
     if not os.path.lexists(folder / NAME):
         kind = find_kind(folder)
-        found = f"but {called(kind)}" if kind else f"(no {NAME} in it)"
+        nothing = "(no such folder)" if not os.path.lexists(folder) else f"(no {NAME} in it)"
+        found = f"but {called(kind)}" if kind else nothing
         raise DataError(
             f"{folder}: not an xmir index {found}", next_step("index", kind, str(folder))
         )
