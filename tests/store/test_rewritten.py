@@ -1,5 +1,7 @@
 """Embeddings that another program has rewritten: the same values, or the true reason."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -129,7 +131,7 @@ def test_metadata_of_which_a_part_was_lost_is_taken_when_somebody_vouches_for_it
         ),
         (
             lambda table: table.set_column(9, "embedding", pa.array([[1.0, 2.0]] * 5 + [[1.0]])),
-            "column embedding: vectors of different lengths",
+            "row 5: expected 2 numbers, found 1",
         ),
         (
             lambda table: table.set_column(9, "embedding", pa.array([[1.0] * 2] * 4 + UNEVEN)),
@@ -208,3 +210,33 @@ def test_real_programs_give_the_same_rows_back(package: str):
     assert found.items.drop_columns(["age"]).equals(embeddings().items.drop_columns(["age"]))
     assert found.items["age"].to_pylist() == embeddings().items["age"].to_pylist()
     assert np.array_equal(found.vectors, embeddings().vectors)
+
+
+READING = """
+import sys
+from pathlib import Path
+from xmir_cli.errors import DataError
+from xmir_cli.store.embedding_readers import read_embeddings_header
+
+whole, start = Path(sys.argv[1]).read_bytes(), int(sys.argv[2])
+for place in range(start, len(whole) - 8):
+    damaged = bytearray(whole)
+    damaged[place] ^= 1 << place % 8
+    Path(sys.argv[1]).write_bytes(damaged)
+    try:
+        read_embeddings_header(Path(sys.argv[1]))
+    except DataError:
+        pass
+"""
+
+
+def test_a_damaged_footer_of_lists_ends_no_process(table, tmp_path: Path):
+    listed = pa.array(table["embedding"].to_pylist(), pa.list_(pa.float32()))
+    path = tmp_path / "listed.parquet"
+    pq.write_table(table.set_column(9, "embedding", listed), path)
+    whole = path.read_bytes()
+    start = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    done = subprocess.run(
+        [sys.executable, "-c", READING, path, str(start)], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -126,7 +126,7 @@ def _count(
         )
     if header.rows is not None and header.rows > rows:
         console.note(f"{path}: {rows} of the {header.rows} rows that it was made with")
-    dim = header.dim or _mean_length(path, parquet)
+    dim = header.dim or _first_length(path, parquet)
     row_bytes = dim * 4 + math.prod(header.features or (0,)) * KIND.itemsize
     size = os.fstat(file.fileno()).st_size
     # vectors hardly shrink, so a file that promises much more than it weighs is a bomb
@@ -143,16 +143,13 @@ def not_embeddings(path: Path) -> DataError:
     return DataError(f"{path}: not an embeddings file{found}", step)
 
 
-def _mean_length(path: Path, parquet: pq.ParquetFile) -> int:
-    """The length that the vectors have when all have the same."""
-    names = [parquet.schema.column(place).path for place in range(len(parquet.schema))]
-    [leaf] = [place for place, name in enumerate(names) if name.split(".")[0] == EMBEDDING]
-    about = parquet.metadata
-    groups = (about.row_group(group) for group in range(about.num_row_groups))
-    count = sum(group.column(leaf).num_values for group in groups)
-    if not count or count % about.num_rows:
-        raise DataError(f"{path}: column {EMBEDDING}: vectors of different lengths")
-    return int(count // about.num_rows)
+def _first_length(path: Path, parquet: pq.ParquetFile) -> int:
+    """The length of the first vector; the footer is not asked, for pyarrow aborts on a bad one."""
+    first = next(parquet.iter_batches(1, columns=[EMBEDDING], use_threads=False), None)
+    vector = None if first is None or not len(first) else first.column(0)[0].as_py()
+    if not vector:
+        raise DataError(f"{path}: column {EMBEDDING}: no vector in it")
+    return len(vector)
 
 
 def read_parts(folder: Path, vouched: ModelSpec | None = None) -> Embeddings:

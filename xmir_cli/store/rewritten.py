@@ -68,7 +68,7 @@ def is_vectors(kind: pa.DataType) -> bool:
 def read_vectors(where: str, values: pa.Array, dim: int, start: int = 0) -> np.ndarray:
     """The vectors [n, D] of rows from `start` on; DataError for missing ones and other lengths."""
     flat = values.flatten()  # unlike .values it minds slices
-    if values.null_count or flat.null_count or len(flat) != len(values) * dim:
+    if values.null_count or flat.null_count:
         raise DataError(f"{where}: column embedding: missing vectors")
     if not pa.types.is_fixed_size_list(values.type):
         lengths = pc.list_value_length(values).to_numpy()
@@ -76,6 +76,8 @@ def read_vectors(where: str, values: pa.Array, dim: int, start: int = 0) -> np.n
             row = int(np.argmax(lengths != dim))
             found = f"expected {dim} numbers, found {lengths[row]}"
             raise DataError(f"{where}: row {start + row}: {found}")
+    if len(flat) != len(values) * dim:
+        raise DataError(f"{where}: column embedding: missing vectors")
     return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(-1, dim)
 
 
