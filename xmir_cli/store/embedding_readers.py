@@ -37,7 +37,7 @@ from xmir_cli.store.regular import open_regular
 from xmir_cli.store.rewritten import join_items, read_vectors
 from xmir_cli.wire.model import ModelSpec
 
-_BATCH = 16_384  # rows held at once
+_BATCH = 2_048  # rows held at once; more are slower
 _SHRINKS = 20  # how many times smaller compression may make vectors and maps
 _HARMLESS = 16 << 20  # bytes that may come out of any file
 _ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
