@@ -376,6 +376,12 @@ def test_a_gate_on_an_unknown_number_is_refused_before_any_work(xmir):
     )
 
 
+def test_a_gate_on_a_number_of_a_control_names_the_control(xmir):
+    result = xmir("causal-metric", "--min", "insertion_gain.random=1", stdin="")
+    assert result.code == 2
+    assert result.stderr.endswith("hint: Score it with --control random.\n")
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -40,7 +40,13 @@ def parse_causal_gates(
             raise SettingError(
                 gate.setting,
                 "no such number",
-                hint(gate.name, names),
+                _say_control(gate.name) or hint(gate.name, names),
                 f"{gate.name}={gate.bound:g}",
             )
     return gates
+
+
+def _say_control(name: str) -> str | None:
+    """How to come by a number of a control, where it is one."""
+    control = name.rpartition(".")[2]
+    return f"Score it with `control` {control}." if name in number_names(CONTROLS) else None
