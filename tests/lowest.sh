@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests with the lowest versions that pyproject.toml allows, but for torch and torchvision,
 # which are large: they are taken from the environment that is there, with what they need.
-#   tests/lowest.sh                   all but what takes long and does not depend on libraries
+#   tests/lowest.sh                   what reads, writes, draws and prints through the libraries
 #   tests/lowest.sh tests/store       only these (arguments go to pytest)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,8 +18,7 @@ cat "$place/wanted.txt"
 export PATH="$place/venv/bin:$PATH" VIRTUAL_ENV="$place/venv" PYTHONPATH=$PWD
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 if [ $# -eq 0 ]; then
-    set -- tests/commands tests/gallery tests/images tests/metrics tests/model tests/pictures \
-        tests/render tests/saliency tests/scoring tests/store tests/training tests/wire \
+    set -- tests/gallery tests/images tests/pictures tests/render tests/store tests/wire \
         tests/workarounds tests/test_edge.py tests/test_manual.py tests/test_printer.py \
         tests/test_startup.py tests/test_table.py
 fi
