@@ -17,7 +17,7 @@ from xmir_cli.gallery.engines import describe_index, is_index, make_absolute, op
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.protocol import Conditions, identity_in
-from xmir_cli.gallery.vectors import products
+from xmir_cli.gallery.vectors import mean_vector, products
 from xmir_cli.labels import parse_labels, share_label
 from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.store.features import Spool
@@ -426,6 +426,13 @@ def test_all_items_once_and_in_their_order(gallery, rows, embeddings, size):
         assert chunk.columns.column_names == ["sité", "id"]
         ids = [columns["id"] for columns in gallery.columns_of(chunk.keys)]
         assert chunk.columns["id"].to_pylist() == ids
+
+
+def test_the_mean_is_that_of_all_vectors_bit_for_bit(gallery, embeddings):
+    mean = gallery.mean
+    assert mean.tobytes() == mean_vector([embeddings.vectors]).tobytes()
+    chunks = (chunk.vectors for chunk in gallery.iterate(7))
+    assert mean.tobytes() == mean_vector(chunks).tobytes()
 
 
 def test_feature_maps_are_handed_out_as_they_are_kept(engine):

@@ -1,6 +1,10 @@
-import numpy as np
+import math
+from fractions import Fraction
 
-from xmir_cli.gallery.vectors import products, unit_rows
+import numpy as np
+import pytest
+
+from xmir_cli.gallery.vectors import mean_vector, products, unit_rows
 
 
 def _unit(count, dim=16, seed=0):
@@ -41,3 +45,26 @@ def test_unit_rows_names_what_cannot_be_used():
     rows, usable = unit_rows(vectors)
     assert usable.tolist() == [True, False, False, False, True]
     np.testing.assert_allclose(rows[4], [0.5**0.5] * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 7, 2048, 2049, 5000])
+def test_the_mean_is_the_same_bits_however_it_is_blocked_and_in_any_order(size):
+    vectors = _unit(5000, dim=13)
+    whole = mean_vector([vectors])
+    assert (whole.dtype, whole.shape) == (np.float32, (13,))
+    blocks = [vectors[start : start + size] for start in range(0, 5000, size)]
+    assert mean_vector(blocks).tobytes() == whole.tobytes()
+    shuffled = np.random.default_rng(1).permutation(vectors)
+    assert mean_vector([np.asfortranarray(shuffled)]).tobytes() == whole.tobytes()
+
+
+def test_the_mean_is_that_of_a_sum_without_rounding():
+    vectors = _unit(301, dim=5)
+    exact = [math.fsum(column) / 301 for column in vectors.T.tolist()]
+    np.testing.assert_allclose(mean_vector([vectors]), exact, atol=1e-8)
+    grid = 2**30
+    naive = [
+        Fraction(sum(round(Fraction(value) * grid) for value in column), 301 * grid)
+        for column in vectors.T.tolist()
+    ]
+    assert mean_vector([vectors]).tolist() == [float(np.float32(float(each))) for each in naive]

@@ -124,6 +124,10 @@ class Gallery(Protocol):
     def has_features(self) -> bool:
         """Whether the items' last feature maps are kept."""
 
+    @property
+    def mean(self) -> Vectors:
+        """The mean [D] of the vectors, bit for bit what `mean_vector` makes of them."""
+
     def __len__(self) -> int:
         """How many items there are."""
 

@@ -1,7 +1,7 @@
 """Unit vectors, whoever searches them: which rows can be used, and how similar two are."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,8 @@ from xmir_cli.store.embedding_table import Embeddings
 
 Vectors = NDArray[np.float32]
 
+_GRID = 2.0**30  # of whose parts the sums of a mean are made
+_ROWS = 2048  # of a sum; up to 2^23 of them it is exact in float64
 _ROUNDING = 1e-6  # how far a float32 vector that was divided by its length may be from length 1
 
 
@@ -38,6 +40,21 @@ def products(vectors: Vectors, query: Vectors) -> Floats:
     """Float64 dot products [n] of vectors [n, D] with `query` [D]; equal rows give equal ones."""
     # a sum along rows gives equal rows equal sums, which a matrix product does not
     return np.asarray((vectors * query.astype(np.float64)).sum(axis=1))
+
+
+def mean_vector(blocks: Iterable[Vectors]) -> Vectors:
+    """The mean [D] of the rows of blocks [n, D]; one row or more, whose numbers are within +-1.
+
+    Each number is rounded to a multiple of 2^-30, and the multiples are added as whole numbers. So
+    the sum is exact: neither the sizes of the blocks nor the order of the rows change a bit of it.
+    """
+    total, count = np.zeros(1, dtype=np.int64), 0
+    for block in blocks:
+        for start in range(0, len(block), _ROWS):
+            rows = np.rint(block[start : start + _ROWS] * _GRID, dtype=np.float64)
+            total = total + rows.sum(axis=0).astype(np.int64)
+            count += len(rows)
+    return np.asarray(total / (count * _GRID), dtype=np.float32)
 
 
 def keep_usable(embeddings: Embeddings, leave_out: Callable[[str, ItemError], None]) -> Embeddings:

@@ -141,7 +141,34 @@ def test_an_index_of_a_later_version_is_named(embeddings):
         open_gallery("a.xmir")
 
 
-@pytest.mark.parametrize("changes", [{"files": 3}, {"settings": {"n": 1}}, {"model": {}}])
+def test_an_index_without_its_mean_is_read_through_for_it(embeddings):
+    build_gallery(embeddings, Path("a.xmir"), "exact", GraphSettings())
+    kept = open_gallery("a.xmir")
+    assert kept.manifest.mean is not None
+    data = json.loads(Path("a.xmir/manifest.json").read_text())
+    del data["mean"], data["checksum"]
+    data["checksum"] = manifest._checksum(data)
+    Path("a.xmir/manifest.json").write_text(json.dumps(data))
+    earlier = open_gallery("a.xmir")
+    assert earlier.manifest.mean is None
+    assert earlier.mean.tobytes() == kept.mean.tobytes()
+
+
+@pytest.mark.parametrize(
+    "mean",
+    ["", "x", "AAAA", manifest.pack_mean(np.zeros(9)), manifest.pack_mean(np.full(8, np.nan))],
+)
+def test_a_mean_that_is_none_is_refused_where_it_is_asked_for(embeddings, mean):
+    build_gallery(embeddings, Path("a.xmir"), "exact", GraphSettings())
+    _forge(Path("a.xmir"), mean=mean)
+    gallery = open_gallery("a.xmir")
+    with pytest.raises(DataError, match=r"damaged index \(mean\)"):
+        _ = gallery.mean
+
+
+@pytest.mark.parametrize(
+    "changes", [{"files": 3}, {"settings": {"n": 1}}, {"model": {}}, {"mean": 3}]
+)
 def test_a_manifest_that_is_not_one_is_refused(embeddings, changes):
     build_gallery(embeddings, Path("a.xmir"), "exact", GraphSettings())
     data = json.loads(Path("a.xmir/manifest.json").read_text()) | changes

@@ -13,9 +13,11 @@ from xmir_cli.gallery.folder.manifest import (
     VECTORS,
     Manifest,
     describe,
+    pack_mean,
 )
 from xmir_cli.gallery.folder.verified import remember
 from xmir_cli.gallery.protocol import GraphSettings, SearchKind
+from xmir_cli.gallery.vectors import mean_vector
 from xmir_cli.store.arrays import write_array, write_blocks
 from xmir_cli.store.atomic import atomic_folder
 from xmir_cli.store.embedding_table import Embeddings
@@ -45,6 +47,7 @@ def build_gallery(
             files={file.name: describe(file) for file in sorted(folder.iterdir())},
             settings=settings if chosen == "hnsw" else None,
             recall_at_10=recall,
+            mean=pack_mean(mean_vector([embeddings.vectors])),
         )
         (folder / NAME).write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
     remember(path, manifest, hashed)

@@ -84,8 +84,8 @@ def describe_index(name: str) -> Record:
     for file in found.files:
         opened.check(file)
     manifest = found.to_json()
-    for key in ("schema", "checksum"):
-        del manifest[key]
+    for key in ("schema", "checksum", "mean"):
+        manifest.pop(key, None)
     shape = (
         {"features": shape_of(opened.check(FEATURES_FILE))[1:]}
         if FEATURES_FILE in found.files

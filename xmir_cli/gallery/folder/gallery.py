@@ -24,6 +24,7 @@ from xmir_cli.gallery.folder.manifest import (
     FEATURES_FILE,
     GRAPH,
     Manifest,
+    unpack_mean,
 )
 from xmir_cli.gallery.folder.opening import OpenIndex
 from xmir_cli.gallery.protocol import (
@@ -36,7 +37,7 @@ from xmir_cli.gallery.protocol import (
     SearchQuery,
 )
 from xmir_cli.gallery.texts import rows_sharing
-from xmir_cli.gallery.vectors import Vectors
+from xmir_cli.gallery.vectors import Vectors, mean_vector
 from xmir_cli.store.features import KIND
 from xmir_cli.wire.model import ModelSpec
 
@@ -88,6 +89,15 @@ class FolderGallery:
     def has_features(self) -> bool:
         """Whether there is a file of feature maps."""
         return FEATURES_FILE in self.manifest.files
+
+    @cached_property
+    def mean(self) -> Vectors:
+        """As it was kept when the index was built; an earlier one is read through once for it."""
+        kept = self.manifest.mean
+        try:
+            return mean_vector([self.vectors]) if kept is None else unpack_mean(kept, self.dim)
+        except ValueError:
+            raise DataError(f"{self.name}: damaged index (mean)", AGAIN) from None
 
     def __len__(self) -> int:
         return self.manifest.rows

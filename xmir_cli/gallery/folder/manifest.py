@@ -1,5 +1,6 @@
 """What an index folder says of itself: what is in it, what made it, and the checksums."""
 
+import base64
 import hashlib
 import json
 import os
@@ -8,9 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast, get_args
 
+import numpy as np
+
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.protocol import GraphSettings, SearchKind
+from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.regular import DESCRIPTION_LIMIT, read_regular
@@ -38,6 +42,7 @@ class Manifest:
     files: Mapping[str, tuple[int, str]]  # name: bytes, SHA-256
     settings: GraphSettings | None  # of an HNSW index
     recall_at_10: float | None  # of an HNSW index, against exact search, measured when it was built
+    mean: str | None = None  # of the vectors, as `pack_mean` writes it; earlier indexes have none
 
     def to_json(self) -> Record:
         """The manifest as plain data; `checksum` is over all the rest."""
@@ -55,6 +60,8 @@ class Manifest:
             "recall_at_10": self.recall_at_10,
             "version": __version__,
         }
+        if self.mean is not None:
+            data["mean"] = self.mean
         return {**data, "checksum": _checksum(data)}
 
 
@@ -85,6 +92,19 @@ def read_index_manifest(folder: Path) -> Manifest:
         raise DataError(f"{folder / NAME}: not the manifest of an xmir index", AGAIN) from None
 
 
+def pack_mean(mean: Vectors) -> str:
+    """A vector [D] as text, bit for bit: its float32, the lowest byte first, in base64."""
+    return base64.b64encode(mean.astype("<f4").tobytes()).decode()
+
+
+def unpack_mean(text: str, dim: int) -> Vectors:
+    """The vector [dim] of which `pack_mean` made the text; raises ValueError when it is none."""
+    found = np.frombuffer(base64.b64decode(text, validate=True), dtype="<f4")
+    if found.shape != (dim,) or not np.isfinite(found).all():
+        raise ValueError
+    return found.astype(np.float32)
+
+
 def describe(path: Path) -> tuple[int, str]:
     """What the manifest holds of a file: bytes and SHA-256."""
     return path.stat().st_size, sha256_file(path)
@@ -108,10 +128,12 @@ def _parse(data: Mapping[str, object], where: str) -> Manifest:
     """The manifest; raises AttributeError, KeyError, TypeError or ValueError when it is none."""
     files = cast("dict[str, dict[str, object]]", data["files"])
     settings = cast("dict[str, object]", data["settings"])
-    recall = data["recall_at_10"]
+    recall, mean = data["recall_at_10"], data.get("mean")
     if data["kind"] not in get_args(SearchKind) or not files.keys() <= _FILES:
         raise ValueError
     if recall is not None and not 0 <= cast("float", recall) <= 1:
+        raise ValueError
+    if not isinstance(mean, str | None):
         raise ValueError
     return Manifest(
         kind=cast("SearchKind", data["kind"]),
@@ -124,6 +146,7 @@ def _parse(data: Mapping[str, object], where: str) -> Manifest:
         },
         settings=_graph_settings(settings) if settings else None,
         recall_at_10=cast("float | None", recall),
+        mean=mean,
     )
 
 
