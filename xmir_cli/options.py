@@ -113,6 +113,14 @@ Window = Annotated[
         "Travels with the model.",
     ),
 ]
+Center = Annotated[
+    bool,
+    typer.Option(
+        "--center",
+        help="Take the mean embedding of the index off both images: explain the similarity of what "
+        "is left, which is not what all of them share. For methods whose map shares it out.",
+    ),
+]
 Device = Annotated[
     str,
     typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the network runs."),

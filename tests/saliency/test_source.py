@@ -9,10 +9,10 @@ import pytest
 import xmir_cli.saliency
 from xmir_cli.errors import MethodError
 from xmir_cli.saliency import catalogue, feature_methods, load_method
-from xmir_cli.saliency.source import Setting, read_entry
+from xmir_cli.saliency.source import MARKS, Setting, read_entry
 
 HEAD = '"""Novel: what it does."""\n\nclass Method:\n    """S."""\n\n'
-MARK = "expected from_features = True or need_gallery = True, or a setting"
+MARK = f"expected a setting, or one of {', '.join(MARKS)} that is True"
 FORM = 'expected NAME: Annotated[KIND, "help"] = default'
 
 
@@ -126,8 +126,9 @@ def test_a_file_without_a_method_is_named(methods):
 @pytest.mark.parametrize("name", catalogue())
 def test_marks_are_what_the_class_has(name):
     entry, method = catalogue()[name], type(load_method(name, {}))
-    assert entry.from_features == vars(method).get("from_features", False)
-    assert entry.need_gallery == vars(method).get("need_gallery", False)
+    assert {"from_features", "need_gallery", "exact"} <= set(MARKS)
+    for mark in MARKS:
+        assert vars(entry)[mark] == vars(method).get(mark, False)
 
 
 def test_help_of_embed_lists_the_methods_that_work_from_features(xmir, methods):

@@ -12,7 +12,7 @@ from xmir_cli.errors import UsageError
 from xmir_cli.inputs import refuse_records
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
-from xmir_cli.saliency import choose_methods
+from xmir_cli.saliency import choose_methods, refuse_inexact
 from xmir_cli.values import check_values, refuse_null
 
 
@@ -61,6 +61,17 @@ class Saliency:
             "have none, as the last has no next one, are skipped.",
         ),
     ] = None
+    center: options.Center = False
+    index: Annotated[
+        str | None,
+        typer.Option(
+            "--index",
+            "-i",
+            metavar="DIR",
+            help="The index of a pair or of image paths, for --center and --method "
+            "weight-transfer; of records, where it lies now.",
+        ),
+    ] = None
     model: options.Model = None
     architecture: options.Architecture = None
     weights: options.Weights = None
@@ -107,7 +118,9 @@ class Saliency:
     def __post_init__(self) -> None:
         check_values(self)
         refuse_null(self.null, self.form)
-        choose_methods(self.method, self.settings)
+        methods = choose_methods(self.method, self.settings)
+        if self.center:
+            refuse_inexact(methods)
         self._refuse_pair()
         self._refuse_contrast()
         if self.query is None:
@@ -127,6 +140,10 @@ class Saliency:
             raise UsageError(
                 "--negative auto: a pair that is named comes from no index",
                 "Name an image, or pipe in the records of 'xmir query'.",
+            )
+        if self.query is not None and self.center and self.index is None:
+            raise UsageError(
+                "--center: a pair that is named comes from no index", "Name one with --index."
             )
         if self.negatives and self.settings.get("tuple", "pair") == "pair":
             raise UsageError(

@@ -20,6 +20,7 @@ class Comparisons:
 
     negatives: tuple[str, ...] = ()  # paths, or auto
     contrast: str | None = None  # next, label or a path
+    center: bool = False  # whether the mean of its index is taken off both images
 
     def list_named_negatives(self) -> list[str]:
         """The negatives that are the same for all."""

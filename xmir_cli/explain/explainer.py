@@ -9,7 +9,7 @@ from xmir_cli import console
 from xmir_cli.errors import ItemError, need_usable
 from xmir_cli.explain.cases import Case, Cases, Lender
 from xmir_cli.explain.comparisons import Comparisons
-from xmir_cli.explain.galleries import origin_of
+from xmir_cli.explain.galleries import begin_run, mean_in, origin_of
 from xmir_cli.explain.maps import LoadedPair, Output, make_map, names_of
 from xmir_cli.explain.requests import Request
 from xmir_cli.model.embedder import Embedder
@@ -40,6 +40,7 @@ class Explainer:
     ) -> None:
         self.methods, self.explains, self.output = methods, explains, output
         self.comparisons = comparisons
+        begin_run()
         self._told = False  # which frame a point is in
         self._load = load
         self._loaded: tuple[ModelSpec, Cases] | None = None
@@ -96,6 +97,9 @@ class Explainer:
             request.check_identities(pair.query.identity, pair.retrieved.identity)
             check = similarity(pair.query.sample, pair.retrieved.sample)
             check_similarity(request.similarity, check)
+            if self.comparisons.center:
+                mean = mean_in(request.record, embedder.spec, request.mean)
+                pair = replace(pair, mean=mean)
         except ItemError as error:
             yield error.bare
             return

@@ -17,8 +17,11 @@ from xmir_cli.labels import LabelSets, parse_labels
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.view import find_crop
 from xmir_cli.retrieval.queries import Question
+from xmir_cli.saliency.centering import GalleryMean, read_mean
 from xmir_cli.saliency.sample import LabelledGallery, make_stored_samples
 from xmir_cli.store.names import escape_typed, restore_name
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,14 @@ class Origin:
         (everything,) = self.gallery.iterate(len(self.gallery), ["label"])
         labels = LabelSets(everything.columns["label"].to_pylist())
         return LabelledGallery(everything.vectors, labels)
+
+    @cached_property
+    def mean(self) -> GalleryMean:
+        """The mean of its embeddings; raises ItemError where it cannot be read."""
+        try:
+            return read_mean(self.gallery.mean)
+        except DataError as error:
+            raise ItemError(Cause.BAD_RECORD, f"index: {error}") from None
 
     def lend(self, embedder: Embedder, images: Mapping[str, str]) -> dict[str, Case]:
         """The cases of those images that are items here with feature maps; their files may be gone.
@@ -106,9 +117,14 @@ def _lendable(key: ItemKey, row: Columns) -> _Lendable:
     return _Lendable(key, cast("tuple[int, int]", (row["width"], row["height"])))
 
 
+def begin_run() -> None:
+    """Open every index again when it is asked for: it may be another one since the last run."""
+    origin_at.cache_clear()
+
+
 @cache
 def origin_at(name: str) -> Origin:
-    """The index of that name, opened once; raises ItemError when it is not to be used."""
+    """The index of that name, opened once a run; raises ItemError when it is not to be used."""
     try:
         return Origin(open_gallery(name))
     except (DataError, UsageError) as error:
@@ -117,7 +133,29 @@ def origin_at(name: str) -> Origin:
 
 def origin_of(request: Request) -> Origin:
     """The index that the record of a request names; raises ItemError when there is none."""
-    name = request.record.get("index")
+    return _origin_in(request.record)
+
+
+def mean_in(record: Record, spec: ModelSpec, known: str | None) -> GalleryMean:
+    """The mean of the index that a record names; raises ItemError when there is none.
+
+    So it does where the index is of another network than `spec`, or the SHA-256 is not the `known`.
+    """
+    origin = _origin_in(record)
+    if not origin.gallery.model.same_embedding(spec):
+        raise ItemError(
+            Cause.CHANGED, f"another network made the embeddings of {origin.gallery.name}"
+        )
+    if known is not None and known != origin.mean.sha256:
+        raise ItemError(
+            Cause.CHANGED,
+            f"another mean of the gallery than when the record was made ({origin.gallery.name})",
+        )
+    return origin.mean
+
+
+def _origin_in(record: Record) -> Origin:
+    name = record.get("index")
     if not isinstance(name, str):
         raise ItemError(Cause.BAD_RECORD, "index: expected the path that 'xmir query' writes")
     return origin_at(name)

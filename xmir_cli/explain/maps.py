@@ -13,6 +13,7 @@ from xmir_cli.pictures.identity import split_name
 from xmir_cli.render.boxes import draw_boxes
 from xmir_cli.render.overlay import Display, overlay
 from xmir_cli.saliency import catalogue
+from xmir_cli.saliency.centering import Centered, GalleryMean
 from xmir_cli.saliency.contrast import contrast
 from xmir_cli.saliency.sample import Explanation, Match, Method, Sample
 from xmir_cli.saliency.shown import explain_shown
@@ -32,6 +33,7 @@ class LoadedPair:
     contrast: Case | None = None  # what takes the target's place in the map that is subtracted
     origin: Origin | None = None  # where the pair was found, for methods that need a gallery
     explains: str = "retrieved"  # query | retrieved
+    mean: GalleryMean | None = None  # of a gallery, taken off both images
 
     @property
     def stored(self) -> list[str]:
@@ -139,11 +141,15 @@ def _settings(name: str, method: Method, pair: LoadedPair) -> Record:
         settings["contrast"] = pair.contrast.identity
     if pair.origin and catalogue()[name].need_gallery:
         settings["gallery"] = pair.origin.digest
+    if pair.mean:
+        settings["center"] = pair.mean.sha256
     return settings
 
 
 def _explain(embedder: Embedder, pair: LoadedPair, method: Method) -> Explanation:
     target, explained = pair.samples()
+    if pair.mean is not None:
+        method = Centered(method, pair.mean)
     found = (
         method(embedder, target, explained)
         if pair.contrast is None

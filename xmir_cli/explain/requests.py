@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xmir_cli.console import Skips
@@ -29,6 +29,7 @@ class Request:
     similarity: float | None = None  # as recorded
     query_identity: str | None = None  # as recorded
     retrieved_identity: str | None = None  # as recorded
+    mean: str | None = None  # SHA-256 of the mean that was taken off, as recorded
 
     @property
     def asked(self) -> tuple[str, str | None]:
@@ -101,6 +102,7 @@ def _requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Re
     if "path" in record and "retrieved" not in record:
         yield from _self_requests(name, record, given)
         return
+    mean = find_center(record)
     kept = {"path": record["path"]} if "path" in record else {}
     # a map of another stage is none of this one's, nor are its numbers
     record = {**until_stage(record, RetrievalRecord, CausalRecord), **kept}
@@ -117,7 +119,16 @@ def _requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Re
         view.similarity,
         view.query_identity,
         view.retrieved_identity,
+        mean,
     )
+
+
+def find_center(record: Record) -> str | None:
+    """The SHA-256 of the mean that a map or a relevance was made without, as recorded."""
+    settings = record.get("settings")
+    named = settings.get("center") if isinstance(settings, Mapping) else None
+    found = named or record.get("center")
+    return found if isinstance(found, str) else None
 
 
 def _self_requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Request]:

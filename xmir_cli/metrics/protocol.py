@@ -1,7 +1,7 @@
 """Every choice that a causal metric rests on, and what it does with one image."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,6 +101,7 @@ def score_maps(  # noqa: PLR0913 # a pair, its maps, and how they are scored
     saliency: Sequence[Tensor],
     protocol: Protocol,
     scored: int = 0,
+    similarity: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
 ) -> list[CausalCurves]:
     """Insertion and deletion of several maps of one pair, in shared batches.
 
@@ -111,6 +112,7 @@ def score_maps(  # noqa: PLR0913 # a pair, its maps, and how they are scored
         saliency: Its maps, [S, S] each.
         protocol: The settings.
         scored: How many maps were before these, as the size of the job decides how it is done.
+        similarity: Of unit embeddings [N, D] to the target: [N].
     """
     if not saliency:
         return []
@@ -118,12 +120,12 @@ def score_maps(  # noqa: PLR0913 # a pair, its maps, and how they are scored
     on_device = Ends(
         *(part.to(embedder.device) for part in (ends.intact, ends.blurred, ends.substrate))
     )
-    at_ends = (embeddings @ target).clamp(max=1)
+    at_ends = similarity(embeddings, target).clamp(max=1)
     ranks = [protocol.ranks(each) for each in saliency]
     step = protocol.step(*ends.intact.shape[1:])
     job = 2 * (scored + len(saliency)) * math.ceil(ends.intact[0].numel() / step)
 
-    def similarity(images: Tensor) -> Tensor:
-        return (embedder.embed(images, job) @ target).clamp(max=1)
+    def score(images: Tensor) -> Tensor:
+        return similarity(embedder.embed(images, job), target).clamp(max=1)
 
-    return causal_curves(similarity, on_device, at_ends, ranks, step, 4 * embedder.batch)
+    return causal_curves(score, on_device, at_ends, ranks, step, 4 * embedder.batch)

@@ -4,7 +4,7 @@ The catalogue is read from the source text, so that help and argument errors nee
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -41,6 +41,22 @@ def catalogue() -> Mapping[str, MethodEntry]:
 def feature_methods() -> list[str]:
     """The methods that need an image's last feature map alone."""
     return [entry.name for entry in catalogue().values() if entry.from_features]
+
+
+def exact_methods() -> list[str]:
+    """The methods whose maps share out a similarity, so that they do it for a centred one, too."""
+    return [entry.name for entry in catalogue().values() if entry.exact]
+
+
+def refuse_inexact(names: Iterable[str]) -> None:
+    """Raise SettingError for a method that has no map of the centred similarity."""
+    for name in names:
+        if not catalogue()[name].exact:
+            raise SettingError(
+                "center",
+                f"the map of {name} does not share out a similarity",
+                f"Use `method` {' or '.join(exact_methods())}.",
+            )
 
 
 def load_methods(names: str, settings: Mapping[str, str]) -> "dict[str, Method]":

@@ -25,6 +25,21 @@ class LabelledGallery:
 
 
 @dataclass(frozen=True, eq=False)
+class Centering:
+    """The mean of a gallery [D] that is taken off an embedding, and what is left is multiplied by.
+
+    See centering.py.
+    """
+
+    mean: Tensor
+    scale: float
+
+    def spread(self, cells: Tensor) -> Tensor:
+        """Shares [n, D] of the unit embedding as shares of what is left of it, the mean evenly."""
+        return (cells - self.mean.to(cells) / len(cells)) * self.scale
+
+
+@dataclass(frozen=True, eq=False)
 class Sample:
     """An image as the methods see it; everything that depends on it alone is computed once.
 
@@ -43,6 +58,9 @@ class Sample:
         None  # where the input lies in the original picture; None: it is the picture
     )
     picture: tuple[float, float] = (math.inf, math.inf)  # width and height of the original
+    centering: Centering | None = (
+        None  # of a target: its `embedding` is what that left; of pairs of cells: both images
+    )
     memo: MutableMapping[Hashable, Tensor] = field(
         default_factory=dict
     )  # such as perturbed embeddings
@@ -54,6 +72,10 @@ class Sample:
             return self.roi
         rows, columns = self.input.shape[1:]
         return (0.0, 0.0, float(columns), float(rows))
+
+    def center(self, cells: Tensor) -> Tensor:
+        """Shares [n, D] of the cells in the unit embedding, or in what is left of it if centred."""
+        return cells if self.centering is None else self.centering.spread(cells)
 
     @property
     def bytes(self) -> int:
@@ -92,9 +114,9 @@ class Method(Protocol):
 
 
 def similarity(first: Sample, second: Sample) -> float:
-    """The cosine of the two embeddings, summed in float64."""
+    """The cosine of the two embeddings, summed in float64; the product of a centred one."""
     product = first.embedding.double() @ second.embedding.double()
-    return float(clip_cosines(product.numpy()))
+    return float(product if first.centering else clip_cosines(product.numpy()))
 
 
 def make_samples(embedder: Embedder, inputs: Sequence[Tensor], job: int = 0) -> list[Sample]:

@@ -5,12 +5,12 @@
         from_features = True
 
 A setting is `name: Annotated[KIND, "help"] = default` with KIND one of int, float, str, bool and
-`Literal["a", "b"]`; a mark is `from_features` or `need_gallery`, True where it stands.
+`Literal["a", "b"]`; a mark is one of the truth values of `MethodEntry`, True where it stands.
 """
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from xmir_cli.errors import MethodError
@@ -54,6 +54,10 @@ class MethodEntry:
     settings: tuple[Setting, ...]
     from_features: bool = False  # asks for no inputs and no forward passes
     need_gallery: bool = False  # its samples must carry a gallery
+    exact: bool = False  # its map shares out the product of the target with the unit embedding
+
+
+MARKS = tuple(each.name for each in fields(MethodEntry) if each.default is False)
 
 
 def read_entry(name: str, path: Path) -> MethodEntry:
@@ -66,14 +70,7 @@ def read_entry(name: str, path: Path) -> MethodEntry:
     settings = tuple(_setting(node, path) for node in body if isinstance(node, ast.AnnAssign))
     marks = dict(_mark(node, path) for node in body if isinstance(node, ast.Assign))
     summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
-    return MethodEntry(
-        name,
-        path,
-        summary,
-        settings,
-        marks.get("from_features", False),
-        marks.get("need_gallery", False),
-    )
+    return MethodEntry(name, path, summary, settings, **marks)
 
 
 def refuse_two_kinds(entries: Sequence[MethodEntry]) -> None:
@@ -150,15 +147,14 @@ def _value(default: ast.expr, kind: str, choices: Sequence[str]) -> Value | None
 
 def _mark(node: ast.Assign, path: Path) -> tuple[str, bool]:
     match node:
-        case ast.Assign(
-            targets=[ast.Name(id="from_features" | "need_gallery" as name)],
-            value=ast.Constant(value=bool(value)),
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=bool(value))) if (
+            name in MARKS
         ):
             return name, value
         case _:
             found = f"found {ast.unparse(node)}"
-            expected = "expected from_features = True or need_gallery = True"
-            raise _unlike(path, node.lineno, f"{expected}, or a setting; {found}")
+            expected = f"expected a setting, or one of {', '.join(MARKS)} that is True"
+            raise _unlike(path, node.lineno, f"{expected}; {found}")
 
 
 def _unlike(path: Path, line: int, message: str) -> MethodError:

@@ -52,6 +52,8 @@ class Controls:
             return {}
         if task.method not in catalogue():
             raise ItemError(Cause.NO_CONTROL, f"{task.method or 'nameless'} is no method to repeat")
+        if task.pair.center is not None:
+            raise ItemError(Cause.NO_CONTROL, "a random network has another mean of the gallery")
         spec = replace(task.pair.spec, weights=f"random:{self.seed}", weights_sha256="")
         embedder = self._load(spec)
         if embedder.spec.weights_sha256 == task.pair.spec.weights_sha256 and not self._told:

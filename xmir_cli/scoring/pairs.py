@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
+from xmir_cli.explain.galleries import begin_run, mean_in
 from xmir_cli.metrics.causal import CausalCurves
 from xmir_cli.metrics.order import tied_fraction
 from xmir_cli.metrics.protocol import Protocol, score_maps
@@ -21,6 +22,7 @@ from xmir_cli.metrics.tied_pixels import tie_effect, tie_spans
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.view import Crop
+from xmir_cli.saliency.centering import GalleryMean
 from xmir_cli.saliency.shown import keep_shown
 from xmir_cli.scoring.controls import Controls
 from xmir_cli.scoring.tasks import TargetPair, Task, attempt
@@ -74,6 +76,7 @@ class PairScorer:
         ] = {}  # curves of the controls of a pair
         self._scored = 0  # maps
         self._told = False
+        begin_run()
 
     def score(self, tasks: Sequence[Task]) -> list[Scored | ItemError]:
         """The maps of one pair, scored together; an ItemError for each that cannot be used.
@@ -90,6 +93,8 @@ class PairScorer:
         usable = [maps for maps in found if not isinstance(maps, ItemError)]
         *own, common = self._curves(embedder, pair, images, usable) if usable else [{}]
         parameters = self.protocol.describe(embedder, images.explained)
+        if images.mean is not None:
+            parameters["center"] = images.mean.sha256
         scored = (
             attempt(_scored, maps[_MAP], {**common, **curves}, parameters)
             for maps, curves in zip(usable, own, strict=True)
@@ -114,7 +119,11 @@ class PairScorer:
         )
         embedding = self._embed(embedder, pair.target)
         similarity = float(self._embed(embedder, pair.explained) @ embedding)
-        return _Images(target, embedding, explained, similarity)
+        mean = None
+        if pair.center is not None:
+            index, sha256 = pair.center
+            mean = mean_in({"index": index}, embedder.spec, sha256)
+        return _Images(target, embedding, explained, similarity, mean)
 
     def _embed_image(self, embedder: Embedder, path: str) -> Tensor:
         """The unit embedding [D]."""
@@ -150,9 +159,9 @@ class PairScorer:
             self.protocol.ends(images.explained),
             self._embed_ends(embedder, pair.explained),
         )
-        scored = score_maps(
-            embedder, images.embedding, explained, flat, self.protocol, self._scored
-        )
+        mean = images.mean
+        score = score_maps if mean is None else partial(score_maps, similarity=mean.similarities)
+        scored = score(embedder, images.embedding, explained, flat, self.protocol, self._scored)
         self._scored += len(flat)
         curves = iter(scored)
         *made, common = [{name: next(curves) for name in maps} for maps in groups]
@@ -174,6 +183,7 @@ class _Images:
     embedding: Tensor  # of the target, unit, [D]
     explained: Tensor  # [3, S, S]
     similarity: float
+    mean: GalleryMean | None  # that is taken off all embeddings
 
 
 def _named(task: Task) -> tuple[tuple[str, str | None], tuple[str, str | None]]:

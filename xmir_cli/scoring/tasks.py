@@ -26,6 +26,9 @@ class TargetPair:
     target: str  # path
     explained: str  # path
     spec: ModelSpec
+    center: tuple[str, str] | None = (
+        None  # of a centred map: the index whose mean is taken off, and the SHA-256 of that
+    )
 
 
 @dataclass(frozen=True)
@@ -98,4 +101,13 @@ def _task(name: str, record: Record) -> Task:
     spec = need_model(view.model)
     images = (view.query, view.retrieved)
     target, explained = images[::-1] if view.explains == "query" else images
-    return Task(name, view, TargetPair(target, explained, spec))
+    return Task(name, view, TargetPair(target, explained, spec, _center(view)))
+
+
+def _center(view: SaliencyRecord) -> tuple[str, str] | None:
+    sha256 = (view.settings or {}).get("center")
+    if sha256 is None:
+        return None
+    if not isinstance(sha256, str) or view.index is None:
+        raise ItemError(Cause.BAD_RECORD, "index: expected the index of a centred map")
+    return view.index, sha256

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xmir_cli import console
@@ -15,6 +15,7 @@ from xmir_cli.explain.explainer import Explainer
 from xmir_cli.explain.keep import MemoFolder
 from xmir_cli.explain.maps import Output
 from xmir_cli.explain.requests import Request, group_requests, pair_requests, read_requests
+from xmir_cli.gallery.engines import make_absolute, open_gallery
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.pictures.frames import expand_setting, need_one
 from xmir_cli.render.overlay import Display
@@ -80,7 +81,7 @@ def _explainer(asked: Saliency) -> Explainer:
 def _comparisons(asked: Saliency) -> Comparisons:
     negatives = expand_setting("negatives", asked.negatives or [])
     contrast = None if asked.contrast is None else need_one("contrast", asked.contrast)
-    return Comparisons(tuple(negatives), contrast)
+    return Comparisons(tuple(negatives), contrast, asked.center)
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,21 @@ def _given(asked: Saliency, skips: Skips) -> Iterator[_Given]:
     if asked.query is not None:
         assert given is not None  # else the description would not stand
         query, images = need_one("query", asked.query), expand_setting("images", asked.images or [])
-        yield _Given(pair_requests(query, images, given), lambda: len(images))
+        pairs = _at_index(pair_requests(query, images, given), asked.index)
+        yield _Given(pairs, lambda: len(images))
         return
     with open_lines(asked.records) as stream:
-        yield _Given(read_requests(read_records(stream), given, skips), stream.count)
+        requests = read_requests(read_records(stream), given, skips)
+        yield _Given(_at_index(requests, asked.index), stream.count)
+
+
+def _at_index(requests: Iterable[Request], index: str | None) -> Iterable[Request]:
+    """The requests with this index in their records; raises DataError where there is none."""
+    if index is None:
+        return requests
+    name = make_absolute(index)
+    open_gallery(name)
+    return (replace(each, record={**each.record, "index": name}) for each in requests)
 
 
 def _settle(*folders: Path | None) -> None:

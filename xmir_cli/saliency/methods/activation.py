@@ -48,6 +48,7 @@ class Method:
     ] = 0
 
     from_features = True
+    exact = True
 
     def __post_init__(self) -> None:
         if self.point and not _POINT.fullmatch(self.point):
@@ -116,8 +117,11 @@ class Method:
 
 
 def scaled_cells(embedder: Embedder, sample: Sample, bias: bool) -> Tensor:
-    """Equivalent embeddings u_i / |e| of the cells: [n, D]; with the bias they sum to f."""
-    return _scaled(_cells(embedder, sample, bias), sample)
+    """Equivalent embeddings u_i / |e| of the cells: [n, D]; with the bias they sum to f.
+
+    Of an image that is centred, to what that left of it.
+    """
+    return sample.center(_scaled(_cells(embedder, sample, bias), sample))
 
 
 def _cells(embedder: Embedder, sample: Sample, bias: bool) -> Tensor:

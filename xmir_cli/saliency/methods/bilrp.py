@@ -38,6 +38,7 @@ class Method:
     ] = 0
 
     from_features = True
+    exact = True
 
     def __post_init__(self) -> None:
         for name, value in (("gamma", self.gamma), ("matches", self.matches)):
@@ -45,12 +46,13 @@ class Method:
                 raise SettingError(name, f"expected 0 or more, found {value}")
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
-        other = relevances(embedder, target, self.gamma)
+        other = target.center(relevances(embedder, target, self.gamma))
         own = relevances(embedder, explained, self.gamma)
         shares = own @ other.sum(dim=0)
         matches: tuple[Match, ...] = ()
         if self.matches:
-            matches = strongest_matches(other @ own.T, target, explained, self.matches)
+            pairs = other @ explained.center(own).T
+            matches = strongest_matches(pairs, target, explained, self.matches)
         residual = similarity(target, explained) - float(shares.double().sum())
         grid = shares.reshape(grid_of(explained))
         return Explanation(upsample(grid, embedder.size), 0, {"residual": residual}, matches)
