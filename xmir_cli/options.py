@@ -67,7 +67,9 @@ Architecture = Annotated[
 Weights = Annotated[
     str | None,
     typer.Option(
-        "--weights", metavar="imagenet|random:SEED|FILE", help="Where the numbers come from."
+        "--weights",
+        metavar="imagenet|random:SEED|FILE",
+        help="Where the numbers come from. [default: imagenet; of a folder its own]",
     ),
 ]
 Head = Annotated[
@@ -94,6 +96,16 @@ View = Annotated[
         "--view",
         help="What the network sees of a picture: the square in its centre, the whole with black "
         "beside it, or the whole pressed into a square. Travels with the model. [default: crop]",
+    ),
+]
+Pool = Annotated[
+    Literal["native", "cls", "mean", "cls+mean"] | None,
+    typer.Option(
+        "--pool",
+        help="What of a network's tokens is the embedding: what its library takes (native), the "
+        "class token, the mean of the patches without registers, or both, one after the other, "
+        "all after the last norm. Without tokens, mean is the average of the feature map. "
+        "Travels with the model. [default: native]",
     ),
 ]
 Mean = Annotated[

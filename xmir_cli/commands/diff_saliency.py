@@ -75,6 +75,7 @@ class DiffSaliency:
     input_size: options.InputSize = None
     resize: options.Resize = None
     view: options.View = None
+    pool: options.Pool = None
     mean: options.Mean = None
     std: options.Std = None
     window: options.Window = None
@@ -114,6 +115,7 @@ class DiffSaliency:
             self.window,
             resize=self.resize,
             view=self.view,
+            pool=self.pool,
         )
 
     @property

@@ -39,6 +39,7 @@ class Embed:
     input_size: options.InputSize = None
     resize: options.Resize = None
     view: options.View = None
+    pool: options.Pool = None
     mean: options.Mean = None
     std: options.Std = None
     window: options.Window = None
@@ -160,4 +161,5 @@ class Embed:
             self.window,
             resize=self.resize,
             view=self.view,
+            pool=self.pool,
         )

@@ -58,6 +58,7 @@ class Index:
     input_size: options.InputSize = None
     resize: options.Resize = None
     view: options.View = None
+    pool: options.Pool = None
     mean: options.Mean = None
     std: options.Std = None
     window: options.Window = None
@@ -88,6 +89,7 @@ class Index:
             self.window,
             resize=self.resize,
             view=self.view,
+            pool=self.pool,
         )
 
     @property

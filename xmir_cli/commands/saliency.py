@@ -79,6 +79,7 @@ class Saliency:
     input_size: options.InputSize = None
     resize: options.Resize = None
     view: options.View = None
+    pool: options.Pool = None
     mean: options.Mean = None
     std: options.Std = None
     window: options.Window = None
@@ -179,6 +180,7 @@ class Saliency:
             self.window,
             resize=self.resize,
             view=self.view,
+            pool=self.pool,
         )
 
     @property

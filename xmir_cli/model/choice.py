@@ -9,7 +9,7 @@ class ModelChoice:
 
     model: str | None = None  # path of a checkpoint, which says all but the recipe's overrides
     architecture: str | None = None
-    weights: str | None = None  # imagenet, random:SEED, or a file
+    weights: str | None = None  # imagenet, folder, random:SEED, or a file
     head: int | None = None  # size of the linear head to add
     input_size: int | None = None  # pixels
     mean: str | None = None  # one number or three with commas, of values in [0, 1]
@@ -17,6 +17,7 @@ class ModelChoice:
     window: str | None = None  # of grey values
     resize: int | None = None  # pixels
     view: str | None = None  # crop, pad or squash
+    pool: str | None = None  # native, cls, mean or cls+mean
 
     @property
     def is_named(self) -> bool:
@@ -30,8 +31,9 @@ class ModelChoice:
 
     @property
     def prepares(self) -> str:
-        """The first flag that changes how images are prepared; empty where none does."""
+        """The first flag that changes what becomes of an image; empty where none does."""
         flags = {
+            "pool": self.pool,
             "input-size": self.input_size,
             "resize": self.resize,
             "view": self.view,

@@ -12,6 +12,7 @@ from xmir_cli.guesses import near_hint
 from xmir_cli.model.architectures import build_architecture, is_own, source_of, trust
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import BATCH, Embedder
+from xmir_cli.model.folders import OWN_WEIGHTS, full_name, is_folder
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.weights import fill, fill_with, hash_weights, read_recorded_spec
 from xmir_cli.store.kinds import called, find_kind, next_step
@@ -82,8 +83,10 @@ def _refuse_larger(name: str, value: int | None, largest: int) -> None:
 def _recorded(choice: ModelChoice) -> ModelSpec:
     """The model of one of xmir's checkpoints."""
     assert choice.model is not None
-    if (choice.architecture, choice.weights, choice.head) != (None, None, None):
-        raise SettingError("model", "already says the architecture, the weights and the head")
+    if any((choice.architecture, choice.weights, choice.head, choice.pool)):
+        raise SettingError(
+            "model", "already says the architecture, the weights, the pooling and the head"
+        )
     _refuse_other_kind(choice.model)
     spec = read_recorded_spec(choice.model)
     if spec is None:
@@ -109,15 +112,29 @@ def _refuse_other_kind(file: str) -> None:
 def _described(choice: ModelChoice) -> ModelSpec:
     """An architecture with weights, its preprocessing that of the architecture."""
     name = choice.architecture or DEFAULT_ARCHITECTURE
-    place = choice.weights or "imagenet"
-    known = place == "imagenet" or place.startswith("random:")
-    if not known:
-        _refuse_other_kind(place)
-    if name.partition(":")[0].endswith(".py"):
+    folder = is_folder(name)
+    place = _place(choice.weights or (OWN_WEIGHTS if folder else "imagenet"), folder)
+    if folder:
+        name = full_name(name)
+    elif name.partition(":")[0].endswith(".py"):
         name = str(Path(name).resolve())
     trust(name)
-    recipe = build_architecture(name, choice.input_size).preprocessing
-    return ModelSpec(name, place if known else str(Path(place).resolve()), choice.head, recipe)
+    pool = choice.pool or "native"
+    built = build_architecture(name, choice.input_size, pool)
+    for line in built.notes:
+        console.note(line)
+    return ModelSpec(name, place, choice.head, built.preprocessing, pool=pool)
+
+
+def _place(weights: str, folder: bool) -> str:
+    """Where the weights are from, said so that it means the same from any working folder."""
+    if weights == (OWN_WEIGHTS if folder else "imagenet") or weights.startswith("random:"):
+        return weights
+    if weights in {OWN_WEIGHTS, "imagenet"}:
+        whose = "a folder brings its own weights" if folder else "`architecture` is no folder"
+        raise SettingError("weights", f"{whose}, it has none called {weights}", value=weights)
+    _refuse_other_kind(weights)
+    return str(Path(weights).resolve())
 
 
 def _override(recipe: Preprocessing, choice: ModelChoice) -> Preprocessing:
@@ -199,7 +216,8 @@ def load_network(spec: ModelSpec) -> Network:
     seed = _seed(spec.weights)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed or 0)  # also the head's, where a checkpoint brings none
-        architecture = build_architecture(spec.architecture, spec.preprocessing.input_size)
+        size = spec.preprocessing.input_size
+        architecture = build_architecture(spec.architecture, size, spec.pool)
         network = Network(architecture, spec.head)
     other_size = spec.preprocessing.input_size != architecture.preprocessing.input_size
     if other_size or is_own(spec.architecture):
@@ -229,12 +247,17 @@ def _try(network: Network, spec: ModelSpec, setting: str) -> None:
 
 
 def _fill(network: Network, architecture: Architecture, spec: ModelSpec) -> None:
-    if spec.weights == "imagenet":
-        state = source_of(spec.architecture).pretrained(spec.architecture)
-        fill_with(network, architecture, state, spec.architecture)
-        return
-    for line in fill(network, architecture, spec.weights):
-        console.note(f"{spec.weights}: {console.in_words(line)}")
+    name, folder = spec.architecture, is_folder(spec.architecture)
+    if spec.weights == (OWN_WEIGHTS if folder else "imagenet"):
+        place, state = name, source_of(name).pretrained(name)
+        lines = fill_with(network, architecture, state, name)
+        lines = lines if folder else []  # a library's own are as it gives them
+    elif spec.weights in {OWN_WEIGHTS, "imagenet"}:
+        raise ModelError(f"{name}: has no weights called {spec.weights}")
+    else:
+        place, lines = spec.weights, fill(network, architecture, spec.weights)
+    for line in lines:
+        console.note(f"{place}: {console.in_words(line)}")
 
 
 def _seed(weights: str) -> int | None:

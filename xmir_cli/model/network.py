@@ -33,6 +33,8 @@ class Architecture:
     classifiers: tuple[str, ...] = ()
     # the library's own way from a checkpoint's tensors, by its names, to this network's
     adapt: Adapt | None = None
+    # what is to be said of it once, such as where its preprocessing is from
+    notes: tuple[str, ...] = ()
 
 
 class Network(nn.Module):

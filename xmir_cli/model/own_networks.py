@@ -10,23 +10,18 @@ from pathlib import Path
 from torch import Tensor
 
 from xmir_cli.errors import ModelError, UsageError
+from xmir_cli.model.named import is_named
 from xmir_cli.model.network import Architecture
 
 NETWORKS = "XMIR_NETWORKS"  # folders of code, or modules, that data may name; separated as in PATH
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")  # package.module
-_named: set[str] = set()  # code that this command line names
-
-
-def trust(name: str) -> None:
-    """Let the user's own code run under this name: the command line says so, not some data."""
-    _named.add(name)
 
 
 def build(name: str, input_size: int | None) -> Architecture:
     """What the function gives; raises ModelError for code that nobody has allowed."""
     del input_size
     place, _, function = name.rpartition(":")
-    if name not in _named and not _is_allowed(place):
+    if not is_named(name) and not _is_allowed(place):
         raise ModelError(
             f"{name}: this network is code, and data alone do not make xmir run it",
             f"If it is yours, put its folder (or its module) into ${NETWORKS}.",

@@ -89,8 +89,9 @@ def try_adapt(adapt: Adapt, state: Mapping[str, Tensor]) -> dict[str, Tensor] | 
 
 def _library_name(place: str, names: Sequence[tuple[str, str]]) -> str | None:
     """What the library calls the tensor at a place of the network; None: it has none there."""
-    # with a linear head to add, a network's own head lies one deeper
-    shallow = place.replace("head.inner.", "head.", 1) if place.startswith("head.inner.") else place
+    shallow = place  # with another pooling, or a linear head to add, its own head lies deeper
+    while shallow.startswith("head.inner."):
+        shallow = shallow.replace("head.inner.", "head.", 1)
     for old, new in names:
         if shallow.startswith(new):
             return f"{old}{shallow.removeprefix(new)}"

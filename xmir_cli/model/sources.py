@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from xmir_cli.errors import ModelError
 from xmir_cli.guesses import near_hint
+from xmir_cli.model.folders import cached_names, is_folder, is_layout
 from xmir_cli.model.names import TORCHVISION_FAMILIES, torchvision_names
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ class SourceFile(Protocol):
         """The network of that name for images of so many pixels; or ModelError."""
 
     def pretrained(self, name: str) -> "Mapping[str, Tensor]":
-        """The weights `imagenet` under the library's names; or ModelError."""
+        """The weights `imagenet`, or a folder's own, by the library's names; or ModelError."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where networks come from: torchvision, timm, the user's own code."""
+    """Where networks come from: torchvision, timm, folders, the user's own code."""
 
     names: str  # how its names look, for people
     recognises: Callable[[str], bool]  # whether a name is one of them
@@ -64,10 +65,25 @@ def _own() -> SourceFile:
     return own_networks
 
 
+def _transformers() -> SourceFile:
+    from xmir_cli.model import transformers_networks  # noqa: PLC0415
+
+    return transformers_networks
+
+
+def _timm_folder() -> SourceFile:
+    from xmir_cli.model import timm_folders  # noqa: PLC0415
+
+    return timm_folders
+
+
+_FOLDER = "a FOLDER of transformers, timm or open_clip, or hf:ORG/NAME on the hub"
 SOURCES = (  # in the order asked: every name with a colon may be one's own
     Source(
         f"torchvision's {', '.join(f'{family}*' for family in TORCHVISION_FAMILIES)}",
-        lambda name: name.startswith(TORCHVISION_FAMILIES) and ":" not in name,
+        lambda name: (
+            name.startswith(TORCHVISION_FAMILIES) and ":" not in name and not is_folder(name)
+        ),
         torchvision_names,
         torchvision_names,
         _torchvision,
@@ -75,6 +91,14 @@ SOURCES = (  # in the order asked: every name with a colon may be one's own
     Source(
         "timm:NAME", lambda name: name.startswith("timm:"), lambda: ["timm:"], _timm_names, _timm
     ),
+    Source(
+        _FOLDER,
+        lambda name: is_layout(name, "transformers"),
+        lambda: ["hf:", *cached_names()],
+        cached_names,
+        _transformers,
+    ),
+    Source(_FOLDER, lambda name: is_layout(name, "timm"), list, list, _timm_folder),
     Source(
         "FILE.py:FUNCTION or package.module:FUNCTION for your own",
         lambda name: ":" in name,
@@ -97,13 +121,14 @@ def source_of(name: str) -> SourceFile:
 def near_architectures(name: str) -> str:
     """`Did you mean ...?` where a network of any source is called alike, else nothing."""
     known = [each for source in SOURCES for each in source.every()]
-    same = [each for each in known if each == f"timm:{name}"]  # only the source was left out
+    # only the source was left out, or who made it
+    same = [each for each in known if each == f"timm:{name}" or each.endswith(f"/{name}")]
     return near_hint(name, same or known)
 
 
 def known_names() -> str:
     """How the names of all sources look, for people."""
-    return "; ".join(source.names for source in SOURCES)
+    return "; ".join(dict.fromkeys(source.names for source in SOURCES))
 
 
 def offered_names() -> list[str]:

@@ -84,9 +84,13 @@ def fill(network: Network, architecture: Architecture, path: str) -> list[str]:
 
 def fill_with(
     network: Network, architecture: Architecture, state: Mapping[str, Tensor], source: str
-) -> None:
-    """Load a library's own tensors; raises ModelError when they are not the network's."""
-    _assign(network, match(state, network, architecture, source).placed, source)
+) -> list[str]:
+    """Load a library's own tensors and say what was changed and dropped.
+
+    Raises ModelError when they are not the network's.
+    """
+    matched = match(state, network, architecture, source)
+    return [*matched.notes, *_assign(network, matched.placed, source)]
 
 
 def _is_safetensors(file: Path) -> bool:

@@ -9,9 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from xmir_cli.images.picture import Picture
-from xmir_cli.wire.model import Preprocessing
+from xmir_cli.wire.model import INTERPOLATIONS, Preprocessing
 
-SAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+SAMPLING = {name: Image.Resampling[name.upper()] for name in INTERPOLATIONS}
 
 
 @dataclass(frozen=True)

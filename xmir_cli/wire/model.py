@@ -25,9 +25,10 @@ from xmir_cli.wire.ranges import (
 )
 from xmir_cli.wire.records import Record
 
-INTERPOLATIONS = ("bilinear", "bicubic")
+INTERPOLATIONS = ("bilinear", "bicubic", "box", "hamming", "lanczos")
 JPEGS = ("full", "reduced")
 VIEWS = ("crop", "pad", "squash")
+POOLS = ("native", "cls", "mean", "cls+mean")
 DEEP, BITS_LIMIT = 9, 32  # of pictures whose greys need a scale: fewer are for the eye
 SPARE = 2  # reduced pictures are still so many times as large as what they are resized to
 
@@ -42,7 +43,7 @@ class Preprocessing:
 
     input_size: int = 224  # pixels, side of the square that the network sees
     resize: int = 256  # pixels, a side of the picture before the square is cut from its centre
-    interpolation: str = "bilinear"  # bilinear | bicubic
+    interpolation: str = "bilinear"  # one of INTERPOLATIONS, as Pillow does them
     mean: Triple = (0.485, 0.456, 0.406)  # of values in [0, 1]
     std: Triple = (0.229, 0.224, 0.225)
     window: str = "auto"  # of deep greys: auto | bits:N | minmax | pLOW,HIGH | CENTRE,WIDTH
@@ -59,11 +60,12 @@ class Preprocessing:
 class ModelSpec:
     """All that it takes to build the same network again; rides in every artefact and record."""
 
-    architecture: str  # densenet121, timm:NAME, FILE.py:FUNCTION, package.module:FUNCTION
-    weights: str  # imagenet, random:SEED, or a checkpoint's path
+    architecture: str  # densenet121, timm:NAME, a folder, hf:ORG/NAME, FILE.py:FUNCTION ...
+    weights: str  # imagenet, folder (the architecture's), random:SEED, or a checkpoint's path
     head: int | None = None  # size of the linear head, None for pooled features
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     weights_sha256: str = ""  # over the loaded tensors: names, shapes, values
+    pool: str = "native"  # native | cls | mean | cls+mean: what of the tokens is the embedding
 
     def to_json(self) -> Record:
         """The spec as plain data, as JSON has it, for metadata, manifests and records."""
@@ -71,7 +73,10 @@ class ModelSpec:
         if self.preprocessing.view == "crop":  # as before there was a choice, byte by byte
             del recipe["view"]
         plain = {name: list(x) if isinstance(x, tuple) else x for name, x in recipe.items()}
-        return {**asdict(self), "preprocessing": plain}
+        told = {**asdict(self), "preprocessing": plain}
+        if self.pool == "native":  # as before there was a choice, too
+            del told["pool"]
+        return told
 
     @staticmethod
     def from_json(data: object, where: str) -> "ModelSpec":
@@ -100,16 +105,18 @@ class ModelSpec:
                 head=None if head is None else read_whole("head", head, LARGEST_HEAD),
                 preprocessing=preprocessing,
                 weights_sha256=read_sha256(data["weights_sha256"]),
+                pool=read_word(data.get("pool", "native"), POOLS),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{where}: model: not the description of a model ({error})") from None
 
     def same_embedding(self, other: "ModelSpec") -> bool:
-        """Whether both give the same vectors: tensors, head, preprocessing; not where they lie."""
-        return (self.weights_sha256, self.head, self.preprocessing) == (
+        """Whether both give the same vectors: tensors, pooling, head, preprocessing; wherever."""
+        return (self.weights_sha256, self.head, self.preprocessing, self.pool) == (
             other.weights_sha256,
             other.head,
             other.preprocessing,
+            other.pool,
         )
 
 

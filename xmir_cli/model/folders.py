@@ -1,0 +1,124 @@
+"""Folders that libraries write of a network, by path or as `hf:ORG/NAME`; only JSON is read here.
+
+A folder brings its weights, which ModelSpec calls `folder`.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from xmir_cli.errors import DataError, ModelError
+from xmir_cli.model.hub import HUB, find_cached, hub_folder
+from xmir_cli.model.names import torchvision_names
+from xmir_cli.store.regular import read_regular
+from xmir_cli.wire.strict import parse_json
+
+OWN_WEIGHTS = "folder"  # in ModelSpec.weights: those that lie in the architecture's folder
+CONFIG, OPEN_CLIP_CONFIG = "config.json", "open_clip_config.json"
+INDEX = ".index.json"  # ends the name of a table of shards
+_LIMIT = 16 << 20  # bytes of a description
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of a network: how it was named, where it lies, which library wrote it."""
+
+    name: str
+    path: Path
+    layout: str  # transformers | timm | open_clip
+
+    def has(self, file: str) -> bool:
+        """Whether a file of that name is in it."""
+        return (self.path / file).exists()
+
+    def read_json(self, file: str) -> dict[str, object]:
+        """The object in one of its files; raises ModelError."""
+        return _read_json(self.path / file)
+
+
+def is_folder(name: str) -> bool:
+    """Whether a name is a folder's: `hf:ORG/NAME`, a path, or a folder that is here.
+
+    A network of torchvision comes before a folder that is called like it.
+    """
+    if name.startswith(HUB):
+        return True
+    if ".py:" in name:
+        return False
+    return "/" in name or (Path(name).is_dir() and name not in torchvision_names())
+
+
+def full_name(name: str) -> str:
+    """The name of a folder that means the same from any working folder."""
+    return name if name.startswith(HUB) else os.path.realpath(Path(name).expanduser())
+
+
+def is_layout(name: str, layout: str) -> bool:
+    """Whether a name is that of a folder which such a library wrote; raises ModelError."""
+    return is_folder(name) and open_folder(name).layout == layout
+
+
+def open_folder(name: str) -> Folder:
+    """The folder of that name, fetched where it lies on the hub; raises ModelError."""
+    path = hub_folder(name) if name.startswith(HUB) else Path(full_name(name))
+    if not path.is_dir():
+        raise _not_there(name, path)
+    return _recognise(name, path, _written(path))
+
+
+def _not_there(name: str, path: Path) -> ModelError:
+    if path.exists():
+        return ModelError(f"{name}: not a folder", f"The folder of a network holds {CONFIG}.")
+    if Path(name).is_absolute():
+        hint = "If it has moved, name its new place, `architecture` FOLDER, or link it to this one."
+    elif name.count("/") == 1 and name[0] not in ".~":
+        hint = f"On the hub it would be {HUB}{name}."
+    else:
+        hint = ""
+    return ModelError(f"{name}: no such folder", hint)
+
+
+@cache  # asked again for every source; a changed folder has another time
+def _recognise(name: str, path: Path, written: int) -> Folder:
+    del written
+    config = _read_json(path / CONFIG) if (path / CONFIG).exists() else {}
+    transformers = "model_type" in config
+    if "architecture" in config and config.get("model_type") in {None, "timm_wrapper"}:
+        return Folder(name, path, "timm")
+    if (path / OPEN_CLIP_CONFIG).exists() and not (transformers and _has_plain_weights(path)):
+        return Folder(name, path, "open_clip")
+    if transformers:
+        return Folder(name, path, "transformers")
+    found = f"its {CONFIG} says neither model_type nor architecture" if config else f"no {CONFIG}"
+    raise ModelError(
+        f"{name}: not the folder of a network ({found})",
+        "Folders of transformers, timm and open_clip are read, as their libraries write them.",
+    )
+
+
+def _has_plain_weights(path: Path) -> bool:
+    return any((path / f"model.safetensors{end}").exists() for end in ("", INDEX))
+
+
+def _written(path: Path) -> int:
+    files = [path, path / CONFIG, path / OPEN_CLIP_CONFIG]
+    return hash(tuple(file.stat().st_mtime_ns for file in files if file.exists()))
+
+
+def _read_json(file: Path) -> dict[str, object]:
+    try:
+        found = parse_json(read_regular(file, _LIMIT))
+    except DataError as error:
+        raise ModelError(str(error)) from None
+    except ValueError as error:
+        raise ModelError(f"{file}: no JSON that can be relied on ({error})") from None
+    if not isinstance(found, Mapping):
+        raise ModelError(f"{file}: expected an object, found {type(found).__name__}")
+    return dict(found)
+
+
+def cached_names() -> list[str]:
+    """`hf:ORG/NAME` of what the local cache of the hub has."""
+    return find_cached()

@@ -1,0 +1,91 @@
+"""What of a transformer's tokens is the embedding: `pool`.
+
+The tokens are those after the network's last norm. `cls` is the class token, `mean` the mean of the
+patches' tokens, without class token and registers, `cls+mean` one after the other. A norm that the
+network itself applies to what it pools is applied here, too; a projection is not.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from xmir_cli.errors import SettingError
+from xmir_cli.model.head import AveragePool, OpaqueHead
+from xmir_cli.model.network import Architecture
+from xmir_cli.wire.model import POOLS
+
+
+class TokenHead(OpaqueHead):
+    """A head over tokens, whose forward is the library's own pooling."""
+
+    prefixes: int  # tokens before those of the patches: class token, registers
+    has_class: bool  # whether the first of them is a class token
+    width: int  # channels of a token
+
+    def tokens(self, maps: Tensor) -> Tensor:
+        """Tokens [B, prefixes + h*w, width] after the network's last norm, of its features."""
+        raise NotImplementedError
+
+    def norm(self, pooled: Tensor) -> Tensor:
+        """What the network itself does to a pooled token [B, width], where that is a norm."""
+        return pooled
+
+
+class PooledTokens(OpaqueHead):
+    """Class token, mean of the patches, or both, in the place of a library's own pooling."""
+
+    def __init__(self, inner: TokenHead, parts: tuple[str, ...]) -> None:
+        super().__init__()
+        self.inner, self.parts = inner, parts
+
+    def forward(self, features: Tensor) -> Tensor:
+        tokens = self.inner.tokens(features)
+        pooled = {"cls": tokens[:, 0], "mean": tokens[:, self.inner.prefixes :].mean(dim=1)}
+        return torch.cat([self.inner.norm(pooled[part]) for part in self.parts], dim=1)
+
+
+def repool(architecture: Architecture, pool: str, name: str) -> Architecture:
+    """The architecture with that pooling; raises SettingError where it has not what that takes.
+
+    Without tokens, `mean` is the average of the feature map, and what follows it in the network.
+    """
+    if pool == "native":
+        return architecture
+    parts, head = tuple(pool.split("+")), architecture.head
+    if "cls" in parts and not (isinstance(head, TokenHead) and head.has_class):
+        raise SettingError("pool", f"{name} has no class token", "It has mean, native.", value=pool)
+    if isinstance(head, TokenHead):
+        width = head.width * len(parts)
+        return replace(architecture, head=PooledTokens(head, parts), channels=width)
+    if head is None:
+        return replace(architecture, pool=AveragePool())
+    if not _averages(architecture, head):
+        raise SettingError(
+            "pool",
+            f"{name} pools its feature map by more than a mean",
+            "It has native.",
+            value=pool,
+        )
+    return architecture
+
+
+def list_pools(architecture: Architecture) -> list[str]:
+    """The words of `pool` that an architecture has."""
+    head = architecture.head
+    if isinstance(head, TokenHead):
+        return list(POOLS) if head.has_class else ["native", "mean"]
+    return ["native", "mean"] if head is None or _averages(architecture, head) else ["native"]
+
+
+def _averages(architecture: Architecture, head: OpaqueHead) -> bool:
+    """Whether the embedding depends on nothing of the feature map but its mean."""
+    size = architecture.preprocessing.input_size
+    features, was_training = architecture.features, architecture.features.training
+    features.eval()
+    with torch.no_grad():
+        maps = features(torch.linspace(-1, 1, 3 * size * size).sin().reshape(1, 3, size, size))
+        flat = maps.mean(dim=(2, 3), keepdim=True).expand_as(maps)
+        same = torch.allclose(head(maps), head(flat), rtol=1e-4, atol=1e-5)
+    features.train(was_training)
+    return same

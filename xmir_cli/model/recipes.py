@@ -1,0 +1,28 @@
+"""How images are prepared, in words: said once, where a folder or a library decides it."""
+
+from dataclasses import replace
+
+from xmir_cli.model.network import Architecture
+from xmir_cli.wire.model import Preprocessing
+
+_SIDES = {"crop": "shorter side", "pad": "longer side", "squash": "both sides"}
+
+
+def say(recipe: Preprocessing) -> str:
+    """The recipe in a line: sizes, interpolation, mean and deviation."""
+    resized = f"{_SIDES[recipe.view]} {recipe.resize}, {recipe.interpolation}"
+    square = f"the {recipe.input_size} x {recipe.input_size} in the centre"
+    mean, std = (
+        ",".join(f"{value:.6g}" for value in (each[:1] if len(set(each)) == 1 else each))
+        for each in (recipe.mean, recipe.std)
+    )
+    cut = "" if (recipe.view, recipe.resize) == ("squash", recipe.input_size) else f", {square}"
+    return f"{resized}{cut}; mean {mean}, std {std}"
+
+
+def tell(
+    architecture: Architecture, name: str, file: str, odd: tuple[str, ...] = ()
+) -> Architecture:
+    """The architecture, which says that its recipe is from a file, and what is not as there."""
+    line = f"{name}: images are prepared as its {file} says: {say(architecture.preprocessing)}"
+    return replace(architecture, notes=(line, *(f"{name}: {each}" for each in odd)))
