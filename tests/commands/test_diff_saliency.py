@@ -236,3 +236,51 @@ def test_a_picture_that_would_be_drawn_over_an_image_is_refused(diff, rows):
     result = diff(write_manifest(rows), "-o", "d", "--force")
     assert (result.code, "is an input, too" in result.stderr) == (2, True)
     assert Path(name).read_bytes() == before
+
+
+def test_centred_maps_average_what_is_left_without_the_mean_of_the_index(
+    xmir, diff, rows, network, tiny_arch
+):
+    files = [path for path, _ in rows]
+    assert xmir("embed", *files, *network, "-o", "e.parquet").code == 0
+    assert xmir("index", "e.parquet", "-o", "e.xmir").code == 0
+    manifest = write_manifest(rows)
+    wanted = ("--classes", "left,right", "--normalize", "none")
+    result = diff(manifest, *wanted, "--center", "--index", "e.xmir", "-o", "out")
+    assert (result.code, result.stderr) == (0, "")
+    [record] = result.records()
+    lines = "".join(f'{{"path": "{path}"}}\n' for path in files)
+    maps = [
+        np.load(each["saliency"]).astype(np.float64)
+        for each in xmir(
+            "saliency", "--method", "activation", "--center", "-i", "e.xmir", *network, stdin=lines
+        ).records()
+    ]
+    expected = np.mean(maps[:3], axis=0) - np.mean(maps[3:5], axis=0)
+    np.testing.assert_allclose(array(record), expected, atol=1e-5)
+    [plain] = diff(manifest, *wanted, "-o", "plain").records()
+    assert np.abs(array(record) - array(plain)).max() > 1e-2
+    assert len(record["settings"]["center"]) == 64
+    assert record["index"] == str(Path("e.xmir").absolute())
+    assert "center" not in plain["settings"]
+    alone = diff(manifest, *wanted, "--center", "-o", "alone")
+    assert (alone.code, alone.stdout) == (2, "")
+    assert alone.stderr.splitlines()[0] == "xmir: error: --center: the mean of which embeddings?"
+    assert diff(manifest, *wanted, "-i", "e.xmir", "-o", "alone").code == 2
+    other = ("diff-saliency", manifest, "--arch", tiny_arch, "--weights", "random:2", *wanted)
+    result = xmir(*other, "--center", "-i", "e.xmir", "-o", "other")
+    assert (result.code, result.stderr) == (
+        2,
+        "xmir: error: --index e.xmir: another network made its embeddings\n",
+    )
+    assert not Path("other").exists()
+    rise = diff(manifest, *wanted, "--method", "rise", "--center", "-i", "e.xmir", "-o", "rise")
+    assert (rise.code, rise.stdout) == (2, "")
+
+
+def test_an_image_that_is_the_mean_adds_an_empty_map(xmir, diff, rows, network):
+    assert xmir("embed", rows[0][0], *network, "-o", "e.parquet").code == 0
+    assert xmir("index", "e.parquet", "-o", "e.xmir").code == 0
+    result = diff(write_manifest([rows[0], rows[3]]), "--center", "-i", "e.xmir", "-o", "out")
+    assert (result.code, result.stderr) == (0, "")
+    assert not np.load("out/mean-left.npy").any()

@@ -13,7 +13,7 @@ from xmir_cli.errors import UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
-from xmir_cli.saliency import choose_methods
+from xmir_cli.saliency import choose_methods, refuse_inexact
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.values import check_values
 
@@ -65,6 +65,13 @@ class DiffSaliency:
             "are known, they are what is permuted, by the mean of their maps.",
         ),
     ] = 0
+    center: options.Center = False
+    index: Annotated[
+        str | None,
+        typer.Option(
+            "--index", "-i", metavar="DIR", help="The index whose mean --center takes off."
+        ),
+    ] = None
     where: options.Where = None
     columns: options.Columns = None
     null: options.NullSeparatedBoth = False
@@ -91,8 +98,15 @@ class DiffSaliency:
 
     def __post_init__(self) -> None:
         check_values(self)
-        if len(choose_methods(self.method, self.settings)) > 1:
+        methods = choose_methods(self.method, self.settings)
+        if len(methods) > 1:
             raise UsageError(f"--method: expected one method, found {self.method}")
+        if self.center:
+            refuse_inexact(methods)
+        if self.center and self.index is None:
+            raise UsageError("--center: the mean of which embeddings?", "Name an index by --index.")
+        if self.index is not None and not self.center:
+            raise UsageError("--index: only for --center", "Ask for --center, or leave it out.")
         refuse_existing(self.figure, self.force)
         refuse_stdin(self.images, "diff-saliency")
 

@@ -13,13 +13,17 @@ from xmir_cli.classes.differences import (
 from xmir_cli.commands.diff_saliency import DiffSaliency
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, SettingError
+from xmir_cli.gallery.engines import make_absolute, open_gallery
 from xmir_cli.guesses import near_hint
 from xmir_cli.labels import parse_labels
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.pictures.items import Item, list_items
 from xmir_cli.saliency import load_methods
+from xmir_cli.saliency.centering import Centered, GalleryMean, read_mean
 from xmir_cli.store.outputs import refuse_input
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
 
 __all__ = ["DiffSaliency", "run"]
 
@@ -38,10 +42,12 @@ def run(asked: DiffSaliency) -> Records:
             refuse_input(drawn, images, "output")
     spec = resolve_model(asked.choice)
     embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
+    index, mean = _read_mean(asked.index, embedder.spec)
     asked.output.mkdir(parents=True, exist_ok=True)
     normalizations = list(dict.fromkeys([asked.normalize, "none"]))
     tested = asked.normalize if asked.permutations else None
-    how = Averaging(embedder, method, normalizations, tested, asked.jobs)
+    centered = method if mean is None else Centered(method, mean)
+    how = Averaging(embedder, centered, normalizations, tested, asked.jobs)
     with console.progress("explaining", len(items)) as bar:
         found = average_classes(items, how, skips, bar.advance)
     averages = Averages(found, asked.normalize, asked.alpha, asked.permutations)
@@ -62,11 +68,26 @@ def run(asked: DiffSaliency) -> Records:
         yield {
             **record,
             "method": name,
-            "settings": {**vars(method), "normalize": asked.normalize},
+            "settings": {**vars(method), **_center(mean), "normalize": asked.normalize},
+            **index,
             "figure": str(asked.figure),
             "model": embedder.spec.to_json(),
         }
     return skips.finish(sum(each.count for each in found.values()), "averaged")
+
+
+def _read_mean(index: str | None, spec: ModelSpec) -> tuple[Record, GalleryMean | None]:
+    """What a record says of the index, and the mean that is taken off; nothing without one."""
+    if index is None:
+        return {}, None
+    gallery = open_gallery(make_absolute(index))
+    if not gallery.model.same_embedding(spec):
+        raise SettingError("index", "another network made its embeddings", value=index)
+    return {"index": gallery.name}, read_mean(gallery.mean)
+
+
+def _center(mean: GalleryMean | None) -> Record:
+    return {} if mean is None else {"center": mean.sha256}
 
 
 def _labelled(items: Sequence[Item], classes: str | None) -> list[LabelledImage]:

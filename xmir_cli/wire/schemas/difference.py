@@ -39,5 +39,6 @@ class DifferenceRecord:
     )
     method: str | None = key(TEXT, "the saliency method")
     settings: dict[str, object] | None = key(OBJECT, "its settings, and `normalize`")
+    index: str | None = key(PATH, "whose mean was taken off", when="--center")
     figure: str | None = key(PATH, "the picture of all classes and differences")
     model: ModelSpec | None = key(MODEL, "the network")
