@@ -7,6 +7,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
+NOTHING_LEFT = 1e-4  # the distance of unit embeddings from a mean below which there is but rounding
+
 
 def clip_cosines(products: Floats) -> Floats:
     """Products of unit vectors as cosines: what rounding put beyond [-1, 1] is cut off."""

@@ -7,10 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
+from xmir_cli.gallery.engines import open_gallery
 from xmir_cli.gallery.folder.manifest import read_index_manifest
 from xmir_cli.model.loader import load_embedder
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.view import to_input
+from xmir_cli.retrieval.region import cell_shares
 
 NETWORKS = Path(__file__).parents[1] / "networks" / "pooled.py"
 WIDTH, HEIGHT = 60, 44
@@ -175,3 +177,74 @@ def test_a_table_shows_relevance_and_share(xmir, make_index):
     tsv = xmir("query", "a.png", "--region", WHOLE, "--format", "tsv").stdout.splitlines()
     assert tsv[0].split("\t")[:4] == ["rank", "relevance", "similarity", "share"]
     assert tsv[1].split("\t")[:4] == ["1", "1.0000", "1.0000", "1.0000"]
+
+
+def _left(name):
+    """The mean of an index, and what is left of each of its rows at length 1, in float64."""
+    gallery = open_gallery(name)
+    (everything,) = gallery.iterate(len(gallery), ["id"])
+    rows = everything.vectors.astype(np.float64)
+    left = rows - rows.mean(axis=0)
+    left /= np.linalg.norm(left, axis=1, keepdims=True)
+    return rows.mean(axis=0), dict(zip(everything.columns["id"].to_pylist(), left, strict=True))
+
+
+def test_a_centred_part_has_its_share_of_the_centred_similarity(xmir, make_index):
+    spec = make_index("average", 5)
+    mean, left = _left("e.xmir")
+    region = "10,5,21.5,30"
+    records = xmir("query", "a.png", "--region", region, "--center").records()
+    assert len(records) == 5
+    embedder = load_embedder(spec, "cpu")
+    reading = read_image("a.png", embedder.recipe)
+    with torch.no_grad():
+        features = embedder.forward_features(reading.input[None])
+        cells = embedder.cells(features)[0].double() / embedder.project(features).norm()
+    crop = reading.view.crop
+    box = tuple(map(float, region.split(",")))
+    shares = cell_shares(box, crop.roi, crop.image_size, features.shape[2:])
+    part = (shares.reshape(-1)[:, None] * cells.numpy()).sum(axis=0)
+    own = embedder.embed(reading.input[None])[0].double().numpy() - mean
+    size = np.linalg.norm(own)
+    for record in records:
+        other = left[record["meta"]["id"]]
+        assert record["relevance"] == pytest.approx(float(part @ other) / size, abs=1e-5)
+        assert record["centered"] == pytest.approx(float(own @ other) / size, abs=1e-5)
+        assert len(record["center"]) == 64
+        if record["centered"] > 0:
+            assert record["share"] == record["relevance"] / record["centered"]
+        else:
+            assert record["share"] is None
+    order = [record["relevance"] for record in records]
+    assert order == sorted(order, reverse=True)
+    assert max(record["centered"] for record in records) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_centred_parts_and_the_constant_add_up_to_the_centred_similarity(xmir, make_index):
+    make_index("average")
+    halves = [
+        _by_id(xmir("query", "a.png", "--region", region, "--center").records())
+        for region in (f"0,0,23,{HEIGHT}", f"23,0,{WIDTH - 23},{HEIGHT}")
+    ]
+    found = xmir("saliency", "--method", "activation", "--center", "--on", "query", "--no-overlay",
+        "--device", "cpu", stdin=xmir("query", "a.png", "--region", WHOLE, "--center").stdout,
+    ).records()  # fmt: skip
+    for record in found:
+        parts = [half[record["meta"]["id"]]["relevance"] for half in halves]
+        total = sum(parts) + record["details"]["mean"]
+        assert total == pytest.approx(record["centered"], abs=1e-5)
+        assert record["details"]["centered"] == pytest.approx(record["centered"], abs=1e-5)
+        assert record["settings"]["center"] == record["center"]
+
+
+def test_a_centred_query_of_the_mean_itself_and_one_without_a_region_are_refused(xmir, make_index):
+    make_index("average")
+    result = xmir("query", "a.png", "--center")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[0] == "xmir: error: --center: only with --region"
+    flags = ["--arch", f"{NETWORKS}:average", "--weights", "random:3", "--device", "cpu"]
+    assert xmir("embed", "a.png", *flags, "-o", "one.parquet").code == 0
+    assert xmir("index", "one.parquet", "-o", "one.xmir").code == 0
+    result = xmir("query", "a.png", "-i", "one.xmir", "--region", WHOLE, "--center")
+    assert (result.code, result.stdout) == (5, "")
+    assert "skipped a.png: region-blank: the image is the mean of the index" in result.stderr

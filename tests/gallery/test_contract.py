@@ -17,7 +17,7 @@ from xmir_cli.gallery.engines import describe_index, is_index, make_absolute, op
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.protocol import Conditions, identity_in
-from xmir_cli.gallery.vectors import mean_vector, products
+from xmir_cli.gallery.vectors import center_rows, mean_vector, products
 from xmir_cli.labels import parse_labels, share_label
 from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.store.features import Spool
@@ -209,6 +209,23 @@ def test_the_nearest_come_first_and_ties_in_the_order_of_the_items(gallery, rows
     # some of the vectors are there twice
     found = gallery.search(queries, ROWS)
     assert any(len(set(hits.similarities.tolist())) < ROWS for hits in found)
+
+
+@pytest.mark.parametrize("conditions", [Conditions(), Conditions(other_labels="ill")])
+def test_centred_items_are_compared_by_what_is_left_of_them(gallery, rows, embeddings, conditions):
+    queries = [ask(rows, embeddings, row) for row in range(0, ROWS, 7)]
+    left = center_rows(embeddings.vectors, gallery.mean)
+    exact = embeddings.vectors.astype(np.float64) - embeddings.vectors.astype(np.float64).mean(0)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    np.testing.assert_allclose(left, exact, atol=1e-6)
+    found = gallery.search(queries, 5, conditions, MANY, centered=True)
+    for query, hits in zip(queries, found, strict=True):
+        expected = naive(rows, left, query, 5, conditions)
+        ids = [columns["id"] for columns in gallery.columns_of(hits.keys)]
+        assert ids == [rows[row]["id"] for row, _ in expected]
+        assert hits.similarities.tolist() == [similarity for _, similarity in expected]
+    plain = gallery.search(queries, 5, conditions)
+    assert any(one.keys != other.keys for one, other in zip(found, plain, strict=True))
 
 
 def test_one_by_one_is_as_all_at_once(gallery, rows, embeddings):

@@ -4,7 +4,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from xmir_cli.gallery.vectors import mean_vector, products, unit_rows
+from xmir_cli.gallery.vectors import center_rows, mean_vector, products, unit_rows
 
 
 def _unit(count, dim=16, seed=0):
@@ -68,3 +68,13 @@ def test_the_mean_is_that_of_a_sum_without_rounding():
         for column in vectors.T.tolist()
     ]
     assert mean_vector([vectors]).tolist() == [float(np.float32(float(each))) for each in naive]
+
+
+def test_nothing_is_left_of_what_is_the_mean_but_for_rounding():
+    vectors = _unit(3, dim=9)
+    near = vectors.copy()
+    near[1, 0] += 1e-6
+    left = center_rows(near, vectors[1])
+    assert left.dtype == np.float32
+    assert not left[1].any()
+    np.testing.assert_allclose(np.linalg.norm(left[[0, 2]], axis=1), 1, atol=1e-6)

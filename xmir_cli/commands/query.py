@@ -27,7 +27,8 @@ class Query:
 
     With --region the relevance is what that part of the query contributes to the similarity, by
     the exact decomposition of --method activation: the parts of an image add up to the whole. The
-    share is the relevance divided by the similarity.
+    share is the relevance divided by the similarity. With --center it is what the part contributes
+    to the similarity of what is left of both images without the mean embedding of the index.
     """
 
     images: Annotated[
@@ -106,6 +107,13 @@ class Query:
             "orientation says.",
         ),
     ] = None
+    center: Annotated[
+        bool,
+        typer.Option(
+            "--center",
+            help="With --region: take the mean embedding of the index off the query and the hits.",
+        ),
+    ] = False
     model: Annotated[
         Path | None,
         typer.Option("--model", "-m", metavar="FILE", help="Where the index's weights lie now."),
@@ -126,6 +134,10 @@ class Query:
         if self.region is not None and (not self.images or others or self.unlike):
             raise UsageError(
                 "--region: a part of an image file", "Name IMAGES, without any other way to ask."
+            )
+        if self.center and self.region is None:
+            raise UsageError(
+                "--center: only with --region", "'xmir saliency --center' explains whole images."
             )
         _ = self.gallery
         refuse_stdin(self.images or (), "query")

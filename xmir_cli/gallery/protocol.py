@@ -137,6 +137,7 @@ class Gallery(Protocol):
         k: int,
         conditions: Conditions = EVERYTHING,
         job: int = 1,
+        centered: bool = False,
     ) -> list[Hits]:
         """The k nearest items of each query, fewer where the conditions leave fewer.
 
@@ -146,6 +147,8 @@ class Gallery(Protocol):
             conditions: What an item must be; the columns they name are there.
             job: How many queries there are in all, in this call and others. For many of them, and
                 without conditions, an engine may choose a way that misses a few of the nearest.
+            centered: Whether the items are compared by what `center_rows` leaves of their vectors
+                without the `mean`; none of the nearest is missed then.
 
         Returns:
             One result for each query, the same however many are asked at once. Similarities are

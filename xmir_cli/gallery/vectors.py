@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xmir_cli.arrays import Booleans, Floats
+from xmir_cli.arrays import NOTHING_LEFT, Booleans, Floats
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.store.embedding_table import Embeddings
@@ -55,6 +55,15 @@ def mean_vector(blocks: Iterable[Vectors]) -> Vectors:
             total = total + rows.sum(axis=0).astype(np.int64)
             count += len(rows)
     return np.asarray(total / (count * _GRID), dtype=np.float32)
+
+
+def center_rows(vectors: Vectors, mean: Vectors) -> Vectors:
+    """Unit vectors [n, D] less a mean [D], at length 1 again; zero where nothing is left."""
+    left = vectors.astype(np.float64) - mean
+    lengths = np.sqrt(np.einsum("nd,nd->n", left, left))[:, None]
+    return np.where(lengths > NOTHING_LEFT, left / np.maximum(lengths, NOTHING_LEFT), 0).astype(
+        np.float32
+    )
 
 
 def keep_usable(embeddings: Embeddings, leave_out: Callable[[str, ItemError], None]) -> Embeddings:

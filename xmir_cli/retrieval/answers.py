@@ -4,7 +4,7 @@ from functools import cache
 
 from xmir_cli.arrays import clip_cosines
 from xmir_cli.gallery.protocol import Gallery, Hits, identity_in
-from xmir_cli.gallery.vectors import Vectors, products
+from xmir_cli.gallery.vectors import Vectors, center_rows, products
 from xmir_cli.labels import share_label
 from xmir_cli.retrieval.queries import Contribution, Question, Refinement
 from xmir_cli.store.cells import to_json
@@ -21,7 +21,8 @@ def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
 
     `similarity` is always that of the query's image and the hit. Of a refined query the hits are
     ordered by `relevance`, the similarity to where the examples moved it; of a region by the
-    `relevance` that it contributes to the similarity, which is the `share` of it.
+    `relevance` that it contributes to the similarity, which is the `share` of it. Where the
+    gallery's mean is taken off, both are of `centered`, the similarity of what is left.
     """
     label = query.columns.get("label")
     known = query.columns.get("patient")
@@ -73,15 +74,21 @@ def _of_refined(gallery: Gallery, refinement: Refinement, hits: Hits) -> list[Re
 
 def _of_region(gallery: Gallery, contribution: Contribution, hits: Hits) -> list[Record]:
     own = _similarities(gallery, hits, contribution.image)
+    whole, told = own, [Record()] * len(own)
+    if (center := contribution.center) is not None:
+        left = center_rows(gallery.vectors_of(hits.keys), center.mean)
+        whole = (left @ center.direction).tolist()
+        told = [{"centered": each, "center": center.sha256} for each in whole]
     relevances = (hits.similarities * contribution.length).tolist()
     return [
         {
             "similarity": similarity,
             "relevance": relevance,
             "region": list(contribution.region),
-            "share": relevance / similarity if similarity > 0 else None,
+            "share": relevance / total if total > 0 else None,
+            **more,
         }
-        for similarity, relevance in zip(own, relevances, strict=True)
+        for similarity, relevance, total, more in zip(own, relevances, whole, told, strict=True)
     ]
 
 

@@ -20,8 +20,9 @@ from xmir_cli.pictures.items import Item
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.scales import meet_scales
 from xmir_cli.pictures.view import Crop
-from xmir_cli.retrieval.queries import Contribution, ImageOptions, Question, look_up
+from xmir_cli.retrieval.queries import Center, Contribution, ImageOptions, Question, look_up
 from xmir_cli.retrieval.region import Region, cell_shares
+from xmir_cli.saliency.centering import GalleryMean, read_mean
 from xmir_cli.store.names import escape_name
 from xmir_cli.wire.columns import DECODED, SEPARATOR
 
@@ -57,6 +58,7 @@ def ask_images(
     usable = _without_errors(zip(items, loaded, strict=True), skip)
     if options.region is not None:
         usable = _told_of_turns(usable)
+    mean = read_mean(gallery.mean) if options.center else None
     while batch := list(islice(usable, embedder.batch)):
         questions = []
         identities = [each.identity for _, each in batch]
@@ -68,7 +70,7 @@ def ask_images(
             query = Question(_name(item), vector, columns, identity=told[0])
             try:
                 _refuse_unfit(vector)
-                questions.append(_narrow(query, cells, each, options.region))
+                questions.append(_narrow(query, cells, each, (options.region, mean)))
             except ItemError as error:
                 skip(item.id, error)
         if questions:
@@ -123,9 +125,16 @@ def _refuse_unfit(vector: Vectors) -> None:
 
 
 def _narrow(
-    query: Question, cells: Tensor | None, loaded: _Loaded, region: Region | None
+    query: Question,
+    cells: Tensor | None,
+    loaded: _Loaded,
+    asked: tuple[Region | None, GalleryMean | None],
 ) -> Question:
-    """The query by its region only, which raises ItemError when that holds nothing."""
+    """The query by its region only, which raises ItemError when that holds nothing.
+
+    A mean is what is taken off the image and the hits.
+    """
+    region, mean = asked
     if cells is None or region is None:
         return query
     shares = cell_shares(region, loaded.crop.roi, loaded.crop.image_size, cells.shape[:2])
@@ -134,7 +143,18 @@ def _narrow(
     if length < 1e-12:
         raise ItemError(Cause.REGION_BLANK, "it adds nothing to the embedding")
     vector = (inside / length).astype(np.float32)
-    return replace(query, vector=vector, contribution=Contribution(region, query.vector, length))
+    found = Contribution(region, query.vector, length)
+    return replace(query, vector=vector, contribution=_center(found, mean))
+
+
+def _center(found: Contribution, mean: GalleryMean | None) -> Contribution:
+    if mean is None:
+        return found
+    direction, length = mean.take_off(torch.from_numpy(found.image))
+    if not length:
+        raise ItemError(Cause.REGION_BLANK, "the image is the mean of the index")
+    center = Center(mean.vector.numpy(), mean.sha256, direction.numpy())
+    return replace(found, length=found.length / length, center=center)
 
 
 def _without_errors(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xmir_cli.arrays import Floats
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError, SettingError
 from xmir_cli.gallery.protocol import Columns, Gallery, ItemKey, identity_in
@@ -42,12 +43,25 @@ class Refinement:
 
 
 @dataclass(frozen=True)
+class Center:
+    """The gallery's mean [D], its SHA-256, and the unit direction [D] of the query without it."""
+
+    mean: Vectors
+    sha256: str
+    direction: Floats
+
+
+@dataclass(frozen=True)
 class Contribution:
-    """What of a query's unit embedding `image` [D] comes from a region: `length` times a vector."""
+    """What of a query's unit embedding `image` [D] comes from a region: `length` times a vector.
+
+    With a `center` the length is divided by that of the image without the mean.
+    """
 
     region: Region
     image: Vectors
     length: float
+    center: Center | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,7 @@ class ImageOptions:
 
     jobs: int | None = None
     region: Region | None = None
+    center: bool = False  # whether the gallery's mean is taken off the image and the hits
 
 
 def ask_items(gallery: Gallery, keys: Sequence[ItemKey]) -> Iterator[list[Question]]:

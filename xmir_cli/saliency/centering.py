@@ -17,10 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xmir_cli.arrays import NOTHING_LEFT
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.sample import Centering, Explanation, Method, Sample
-
-NOTHING_LEFT = 1e-4  # the distance from the mean below which there is only rounding
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,7 +59,7 @@ def run(query: Query) -> Records:
     handed = list(ask_vectors(gallery, query.vectors or [], skips.add))
     job = len(items) + known + sum(map(len, handed))
     sources = [
-        ask.images(items, ImageOptions(query.jobs, region), skips),
+        ask.images(items, ImageOptions(query.jobs, region, query.center), skips),
         ask_items(gallery, keys),
         ask_all(gallery) if query.everything else iter(()),
         iter(handed),
@@ -70,7 +70,7 @@ def run(query: Query) -> Records:
     with console.progress("querying", len(items) + known) as bar:
         for block in chain.from_iterable(sources):
             asked = [refine(each, likes, unlikes) for each in block]
-            found = gallery.search(asked, query.top, conditions, job)
+            found = gallery.search(asked, query.top, conditions, job, query.center)
             for each, hits in zip(asked, found, strict=True):
                 yield from answer(gallery, each, hits)
             done += len(asked)

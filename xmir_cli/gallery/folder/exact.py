@@ -2,16 +2,50 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from xmir_cli.arrays import Booleans, Floats, Integers
-from xmir_cli.gallery.vectors import Vectors, products
+from xmir_cli.gallery.vectors import Vectors, center_rows, products
 
 _SIMILARITIES = 1 << 23  # held at a time, 32 MB
 _RUN = 64  # neighbouring similarities of which the largest is looked at first
 _ROWS = 4096  # gallery rows widened to float64 at a time
 _LOWEST = float(np.finfo(np.float32).min)
+
+
+class Rows(Protocol):
+    """The vectors [N, D] of a gallery, of which any can be read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """N and D."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def __getitem__(self, rows: slice | Integers) -> Vectors:
+        """Those rows [n, D]."""
+
+
+@dataclass(frozen=True)
+class CenteredRows:
+    """The same without a mean [D], made as they are read; see `center_rows`."""
+
+    vectors: Vectors
+    mean: Vectors
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """N and D."""
+        return self.vectors.shape
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, rows: slice | Integers) -> Vectors:
+        return center_rows(self.vectors[rows], self.mean)
 
 
 @dataclass(frozen=True)
@@ -30,7 +64,7 @@ class Scope:
     excluded: Sequence[Integers]
 
 
-def search(vectors: Vectors, queries: Vectors, k: int, scope: Scope) -> list[Neighbours]:
+def search(vectors: Rows, queries: Vectors, k: int, scope: Scope) -> list[Neighbours]:
     """The k nearest items of each query, fewer where fewer may be found.
 
     Args:
@@ -56,7 +90,7 @@ def search(vectors: Vectors, queries: Vectors, k: int, scope: Scope) -> list[Nei
     return [rank(vectors, query, near, k) for query, near in zip(queries, found, strict=True)]
 
 
-def rank(vectors: Vectors, query: Vectors, indices: Integers, k: int) -> Neighbours:
+def rank(vectors: Rows, query: Vectors, indices: Integers, k: int) -> Neighbours:
     """The k nearest to `query` [D] among the items `indices`, compared in float64."""
     similarities = _similarities(vectors, query, indices)
     order = np.lexsort((indices, -similarities))[:k]
@@ -78,7 +112,7 @@ def rank_each(vectors: Vectors, queries: Vectors, indices: Integers, k: int) -> 
     return found
 
 
-def _similarities(vectors: Vectors, query: Vectors, indices: Integers) -> Floats:
+def _similarities(vectors: Rows, query: Vectors, indices: Integers) -> Floats:
     """The products of `query` [D] with the items `indices`."""
     parts = [
         products(vectors[indices[start : start + _ROWS]], query)
@@ -112,7 +146,7 @@ def _peaks(similarities: Vectors, k: int) -> Vectors:
     return np.asarray(runs.max(axis=1))
 
 
-def _blocks(vectors: Vectors, queries: Vectors, scope: Scope) -> Iterator[tuple[int, Vectors]]:
+def _blocks(vectors: Rows, queries: Vectors, scope: Scope) -> Iterator[tuple[int, Vectors]]:
     """Where each block of the gallery starts, with its similarities [B, H]; -inf: out of scope."""
     height = max(1, _SIMILARITIES // len(queries))
     for start in range(0, len(vectors), height):

@@ -16,7 +16,7 @@ from xmir_cli.arrays import clip_cosines
 from xmir_cli.errors import DataError, is_starved
 from xmir_cli.gallery.folder import exact
 from xmir_cli.gallery.folder.conditions import Selection, exclude, rows_of, select
-from xmir_cli.gallery.folder.exact import Neighbours, Scope
+from xmir_cli.gallery.folder.exact import CenteredRows, Neighbours, Scope
 from xmir_cli.gallery.folder.images import Images
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.folder.manifest import (
@@ -108,13 +108,17 @@ class FolderGallery:
         k: int,
         conditions: Conditions = EVERYTHING,
         job: int = 1,
+        centered: bool = False,
     ) -> list[Hits]:
         """The k nearest items, by a graph where there is one and it pays."""
         vectors = np.stack([query.vector for query in queries])
         selection = self._select(conditions)
         excluded = exclude(self.items, self._images, conditions, queries)
         scope = Scope(selection.allowed, excluded)
-        search = partial(self._nearest, vectors, scope, job)
+        if centered:
+            search = partial(_search, CenteredRows(self.vectors, self.mean), vectors, scope)
+        else:
+            search = partial(self._nearest, vectors, scope, job)
         most = selection.most
         found = search(k) if most is None else most.nearest(search, k)
         return [Hits(near.rows.tolist(), clip_cosines(near.similarities)) for near in found]
@@ -191,6 +195,10 @@ class FolderGallery:
     @cached_property
     def _select(self) -> Callable[[Conditions], Selection]:
         return lru_cache(_SELECTIONS)(partial(select, self.items))
+
+
+def _search(rows: CenteredRows, queries: Vectors, scope: Scope, k: int) -> list[Neighbours]:
+    return exact.search(rows, queries, k, scope)
 
 
 def map_array(path: Path, index: str) -> np.ndarray:

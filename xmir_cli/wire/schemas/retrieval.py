@@ -45,9 +45,15 @@ class RetrievalRecord:
     )
     share: float | None = key(
         NUMBER,
-        "the relevance divided by the similarity; null unless that is positive",
+        "the relevance divided by the similarity, or by `centered`; null unless that is positive",
         when="--region",
     )
+    centered: float | None = key(
+        NUMBER,
+        "the similarity of what is left of both images without the mean of the index",
+        when="--region with --center",
+    )
+    center: str | None = key(TEXT, "SHA-256 of that mean", when="--region with --center")
     query_label: str | None = key(TEXT, "the query's label; null where it is not known")
     query_patient: str | None = key(
         TEXT, "the query's patient; of a hit on the query itself `meta` says it", when="it is known"
