@@ -1,8 +1,9 @@
 """Search: xmir's exact and graph search against NumPy and faiss, one by one and 200 at once.
 
-    python tests/benchmarks/search.py [--large] [--graphs]
+    python tests/benchmarks/search.py [--large] [--graphs] [--crossing]
 
-Random unit vectors in clusters of 200. Every contestant's ids are compared with NumPy's.
+Random unit vectors in clusters of 200. Every contestant's ids are compared with NumPy's. With
+--crossing instead: from which size on reading the graph and asking it is faster than exact search.
 """
 
 import argparse
@@ -20,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from timing import Times, arguments, chart, need, rounds, table
 
+from xmir_cli.gallery.folder import gallery as folder_gallery
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery
-from xmir_cli.gallery.folder.gallery import GRAPH_PAYS
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.protocol import Gallery
 from xmir_cli.gallery.vectors import Vectors
@@ -31,7 +32,9 @@ from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.wire.model import ModelSpec
 
 SIZES = [(14_000, 1024), (100_000, 256)]
-LARGE, QUICK = [(1_000_000, 256)], [(500, 32)]
+LARGE, QUICK = [(1_000_000, 256)], [(1000, 32)]
+CROSSING = [(4000, 256), (14_000, 384), (40_000, 256), (14_000, 1024), (100_000, 256)]
+COMMANDS = [1, 20, 300, 1000]  # queries of a command, searched 256 at a time
 SINGLE, BATCH, K = 20, 200, 10
 CACHE = 1 << 29  # bytes; no processor keeps that many, so that they come from memory
 SETTINGS = GraphSettings(m=16, ef_construction=200, ef=64)
@@ -65,13 +68,13 @@ def by_numpy(vectors: Vectors) -> Search:
     return search
 
 
-def by_xmir(gallery: Gallery, job: int = 1) -> Search:
+def by_xmir(gallery: Gallery) -> Search:
     """What 'xmir query' does once the index is open; ids are the numbers of the items."""
     (everything,) = gallery.iterate(len(gallery), ["id"])
     numbers = {key: number for number, key in enumerate(everything.keys)}
 
     def search(queries: Vectors) -> Ids:
-        found = gallery.search([Question("", query, {}) for query in queries], K, job=job)
+        found = gallery.search([Question("", query, {}) for query in queries], K)
         return np.array([[numbers[key] for key in hits.keys] for hits in found])
 
     return search
@@ -113,6 +116,7 @@ def contestants(vectors: Vectors, folder: Path, graphs: bool) -> dict[str, Searc
     found = {"numpy": by_numpy(mapped), "xmir": by_xmir(gallery)}
     found["faiss Flat"] = by_faiss(mapped, graph=False)
     if graphs:
+        folder_gallery.GRAPH_FROM = 0  # however small it is
         start = time.perf_counter()
         build_gallery(embeddings, folder / "graph.xmir", "hnsw", SETTINGS)
         built = time.perf_counter()
@@ -120,7 +124,7 @@ def contestants(vectors: Vectors, folder: Path, graphs: bool) -> dict[str, Searc
         assert opened.graph is not None
         read = time.perf_counter()
         found |= {
-            "xmir HNSW": by_xmir(opened, GRAPH_PAYS),
+            "xmir HNSW": by_xmir(opened),
             "faiss HNSW": by_faiss(mapped, graph=True),
         }
         theirs = time.perf_counter() - read
@@ -195,13 +199,45 @@ def measure(size: tuple[int, int], given: argparse.Namespace) -> None:
                 print(f"xmir reads {found:.1f} GB/s of the {reading(vectors):.1f} that can be read")
 
 
+def cross(size: tuple[int, int], number: int) -> None:
+    """Print what commands cost by exact search and by the graph, which is read first."""
+    import pyarrow as pa
+
+    vectors = unit_vectors(*size)
+    names = [f"{row:08d}" for row in range(size[0])]
+    embeddings = Embeddings(pa.table({"id": names, "path": names}), vectors, ModelSpec("-", "-"))
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        place = Path(folder) / "graph.xmir"
+        build_gallery(embeddings, place, "hnsw", SETTINGS)
+
+        def command(count: int, from_size: int) -> Ids:
+            folder_gallery.GRAPH_FROM = from_size
+            gallery = open_gallery(str(place))
+            asked = [Question("", query, {}) for query in vectors[:: size[0] // count][:count]]
+            parts = [asked[start : start + 256] for start in range(0, count, 256)]
+            return np.array([hits.keys for part in parts for hits in gallery.search(part, K)])
+
+        for count in COMMANDS:
+            ways = {"exact": vectors.size + 1, "graph": 0}
+            times = rounds(
+                {way: partial(command, count, least) for way, least in ways.items()}, number
+            )
+            table(f"{size[0]} x {size[1]}, {count} queries in a command", times, "exact", {})
+
+
 def main() -> None:
     """Print a table for every size, single and in a batch."""
     given = arguments(
         __doc__.split("\n")[0],
         large="a million vectors, too (7 GB of memory)",
         graphs="HNSW, too, whose building takes minutes",
+        crossing="only from which size on a graph is the faster way",
     )
+    if given.crossing:
+        for size in QUICK if given.quick else CROSSING:
+            cross(size, given.rounds)
+        return
     need(faiss="pip install faiss-cpu")
     for size in QUICK if given.quick else [*SIZES, *(LARGE if given.large else [])]:
         measure(size, given)

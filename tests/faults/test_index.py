@@ -123,7 +123,7 @@ def test_an_index_that_is_damaged(xmir, file: str, kind: str, monkeypatch):
     from xmir_cli.gallery.folder import gallery
 
     assert xmir("index", "a.parquet", "--kind", "hnsw", "-o", "h.xmir").code == 0
-    monkeypatch.setattr(gallery, "GRAPH_PAYS", 1)
+    monkeypatch.setattr(gallery, "GRAPH_FROM", 0)
     assert xmir("query", "-i", "h.xmir", "--all", "-k", 1).code == 0
 
     def load(*_: object, **__: object) -> None:

@@ -17,7 +17,7 @@ from xmir_cli.gallery.engines import describe_index, is_index, make_absolute, op
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
 from xmir_cli.gallery.protocol import Conditions, identity_in
-from xmir_cli.gallery.vectors import center_rows, mean_vector, products
+from xmir_cli.gallery.vectors import center_rows, mean_vector, products, unit_rows
 from xmir_cli.labels import parse_labels, share_label
 from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.store.features import Spool
@@ -25,7 +25,7 @@ from xmir_cli.store.where import Condition
 from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
-ROWS, DIM, MANY = 60, 8, 1000
+ROWS, DIM = 60, 8
 ODD = ["'; DROP TABLE x; --", 'say "é"', "\\x41", "100%_", "日本", " "]
 
 
@@ -38,6 +38,12 @@ def _folder(kind):
 
 
 ENGINES = {"exact": _folder("exact"), "hnsw": _folder("hnsw")}
+
+
+@pytest.fixture(autouse=True)
+def however_small(monkeypatch):
+    """A graph is asked in the smallest gallery, too."""
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
 
 
 @dataclass(frozen=True)
@@ -163,8 +169,8 @@ def equal(column, value):
     return Condition(column, "=", value)
 
 
-def check(gallery, rows, embeddings, queries, k, conditions, job=1):
-    found = gallery.search(queries, k, conditions, job)
+def check(gallery, rows, embeddings, queries, k, conditions):
+    found = gallery.search(queries, k, conditions)
     assert len(found) == len(queries)
     for query, hits in zip(queries, found, strict=True):
         expected = naive(rows, embeddings.vectors, query, k, conditions)
@@ -218,7 +224,7 @@ def test_centred_items_are_compared_by_what_is_left_of_them(gallery, rows, embed
     exact = embeddings.vectors.astype(np.float64) - embeddings.vectors.astype(np.float64).mean(0)
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     np.testing.assert_allclose(left, exact, atol=1e-6)
-    found = gallery.search(queries, 5, conditions, MANY, centered=True)
+    found = gallery.search(queries, 5, conditions, centered=True)
     for query, hits in zip(queries, found, strict=True):
         expected = naive(rows, left, query, 5, conditions)
         ids = [columns["id"] for columns in gallery.columns_of(hits.keys)]
@@ -237,26 +243,45 @@ def test_one_by_one_is_as_all_at_once(gallery, rows, embeddings):
         assert alone.similarities.tolist() == hits.similarities.tolist()
 
 
-def test_a_large_job_may_miss_a_few_but_none_here(gallery, rows, embeddings):
+def test_an_engine_may_miss_a_few_but_none_here(gallery, rows, embeddings):
     queries = [ask(rows, embeddings, row) for row in range(ROWS)]
-    few, many = gallery.search(queries, 9), gallery.search(queries, 9, job=MANY)
-    for one, other in zip(few, many, strict=True):
-        assert one.similarities.tolist() == other.similarities.tolist()
-        places = [
-            (-similarity, ids)
-            for similarity, ids in zip(
-                other.similarities.tolist(),
-                [place_of(rows, columns["id"]) for columns in gallery.columns_of(other.keys)],
-                strict=True,
-            )
-        ]
-        assert places == sorted(places)
-    for conditions in (Conditions(not_itself=True), Conditions(where=(equal("sité", "x"),))):
-        check(gallery, rows, embeddings, queries, 9, conditions, MANY)
+    for conditions in (
+        Conditions(),
+        Conditions(not_itself=True),
+        Conditions(where=(equal("sité", "x"),)),
+    ):
+        check(gallery, rows, embeddings, queries, 9, conditions)
 
 
-def place_of(rows, name):
-    return [row["id"] for row in rows].index(name)
+@pytest.mark.parametrize(
+    ("conditions", "centered"),
+    [
+        (Conditions(), False),
+        (Conditions(not_same=("patient",)), False),
+        (Conditions(at_most=("patient", 1)), False),
+        (Conditions(), True),
+    ],
+    ids=["everything", "some leave others out", "some are looked for deeper", "centered"],
+)
+def test_company_changes_no_hit_and_no_bit(engine, monkeypatch, conditions, centered):
+    generator = np.random.default_rng(1)
+    vectors, _ = unit_rows(generator.normal(size=(1500, DIM)))
+    patients = [f"p{row // 2}" if row % 3 else None for row in range(1500)]
+    items = pa.table({"id": list(map(str, range(1500))), "patient": patients})
+    poor = GraphSettings(m=2, ef_construction=2, ef=1)  # finds few of the nearest
+    monkeypatch.setitem(globals(), "GraphSettings", lambda: poor)
+    gallery = open_gallery(engine(Embeddings(items, vectors, MODEL), "poor"))
+    asked, _ = unit_rows(generator.normal(size=(300, DIM)))
+    queries = [
+        Asked(vector, {"patient": f"p{row}"} if row % 2 else {}) for row, vector in enumerate(asked)
+    ]
+    together = gallery.search(queries, 5, conditions, centered)
+    for size in (1, 2, 7):
+        for start in range(0, 300, size):
+            alone = gallery.search(queries[start : start + size], 5, conditions, centered)
+            for one, other in zip(alone, together[start : start + size], strict=True):
+                assert list(one.keys) == list(other.keys)
+                assert one.similarities.tobytes() == other.similarities.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -341,9 +366,8 @@ def test_a_limit_is_looked_for_as_deep_as_it_must_be(engine):
     place = whole.items.column_names.index("patient")
     items = whole.items.set_column(place, "patient", patients)
     gallery = open_gallery(engine(replace(whole, items=items, vectors=vectors), "deep"))
-    for job in (1, MANY):
-        [hits] = gallery.search([Asked(vectors[0])], 3, Conditions(at_most=("patient", 1)), job)
-        assert [row["patient"] for row in gallery.columns_of(hits.keys)] == ["p", "q", None]
+    [hits] = gallery.search([Asked(vectors[0])], 3, Conditions(at_most=("patient", 1)))
+    assert [row["patient"] for row in gallery.columns_of(hits.keys)] == ["p", "q", None]
 
 
 def test_queries_stay_as_they_are(gallery, rows, embeddings):
@@ -469,6 +493,5 @@ def test_one_item_is_a_gallery(engine):
     alone = replace(whole, items=whole.items[:1], vectors=whole.vectors[:1])
     gallery = open_gallery(engine(alone, "alone"))
     query = Asked(whole.vectors[3], {}, None)
-    for job in (1, MANY):
-        [hits] = gallery.search([query], 5, Conditions(), job)
-        assert [row["id"] for row in gallery.columns_of(hits.keys)] == ["i0"]
+    [hits] = gallery.search([query], 5)
+    assert [row["id"] for row in gallery.columns_of(hits.keys)] == ["i0"]

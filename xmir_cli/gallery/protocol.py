@@ -136,7 +136,6 @@ class Gallery(Protocol):
         queries: Sequence[SearchQuery],
         k: int,
         conditions: Conditions = EVERYTHING,
-        job: int = 1,
         centered: bool = False,
     ) -> list[Hits]:
         """The k nearest items of each query, fewer where the conditions leave fewer.
@@ -145,15 +144,14 @@ class Gallery(Protocol):
             queries: At least one.
             k: How many, at least 1.
             conditions: What an item must be; the columns they name are there.
-            job: How many queries there are in all, in this call and others. For many of them, and
-                without conditions, an engine may choose a way that misses a few of the nearest.
             centered: Whether the items are compared by what `center_rows` leaves of their vectors
                 without the `mean`; none of the nearest is missed then.
 
         Returns:
-            One result for each query, the same however many are asked at once. Similarities are
-            the `products` of the vectors as they are kept, in float64, within [-1, 1]; equal
-            products fall in the order of the items.
+            One result for each query, the same to the last bit whatever else is asked in this call
+            or others. Without conditions, an engine may miss a few of the nearest, always the same
+            ones. Similarities are the `products` of the vectors as they are kept, in float64,
+            within [-1, 1]; equal products fall in the order of the items.
         """
 
     def by_id(self, ids: Sequence[str]) -> list[ItemKey | None]:

@@ -57,7 +57,6 @@ def run(query: Query) -> Records:
     known = len(keys) + (len(gallery) if query.everything else 0)
     skips, done = Skips(), 0
     handed = list(ask_vectors(gallery, query.vectors or [], skips.add))
-    job = len(items) + known + sum(map(len, handed))
     sources = [
         ask.images(items, ImageOptions(query.jobs, region, query.center), skips),
         ask_items(gallery, keys),
@@ -70,7 +69,7 @@ def run(query: Query) -> Records:
     with console.progress("querying", len(items) + known) as bar:
         for block in chain.from_iterable(sources):
             asked = [refine(each, likes, unlikes) for each in block]
-            found = gallery.search(asked, query.top, conditions, job, query.center)
+            found = gallery.search(asked, query.top, conditions, query.center)
             for each, hits in zip(asked, found, strict=True):
                 yield from answer(gallery, each, hits)
             done += len(asked)

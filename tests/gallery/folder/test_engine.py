@@ -7,10 +7,9 @@ import pyarrow as pa
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.folder import manifest
+from xmir_cli.gallery.folder import exact, manifest
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery
-from xmir_cli.gallery.folder.gallery import GRAPH_PAYS
 from xmir_cli.gallery.folder.manifest import GraphSettings, describe
 from xmir_cli.gallery.protocol import Conditions
 from xmir_cli.retrieval.queries import Question
@@ -62,36 +61,37 @@ def test_an_opened_gallery_is_what_was_built(embeddings):
 
 
 def test_a_graph_is_used_only_where_it_answers_like_exact_search(embeddings, monkeypatch):
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 50 * 8)
     build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings())
     gallery = open_gallery("a.xmir")
     used = []
 
     def search(_self, vectors, queries, k):
         used.append((len(vectors), len(queries), k))
-        return []
+        return [exact.Neighbours(np.arange(k), np.ones(k))] * len(queries)
 
     monkeypatch.setattr(type(gallery.graph), "search", search)
     query = [Question("q", embeddings.vectors[0], {"id": "3"})]
-    gallery.search(query, 25, job=GRAPH_PAYS)
-    gallery.search(
-        query, 5, Conditions(where=(Condition("split", "=", ""),)), GRAPH_PAYS
-    )  # all have none
+    gallery.search(query, 25)
+    gallery.search(query, 5, Conditions(where=(Condition("split", "=", ""),)))  # all have none
     assert used == [(50, 1, 25), (50, 1, 5)]
-    gallery.search(query, 26, job=GRAPH_PAYS)
-    gallery.search(query, 5, Conditions(where=(Condition("id", "=", "7"),)), GRAPH_PAYS)
-    gallery.search(query, 5, Conditions(not_same=("id",)), GRAPH_PAYS)
-    gallery.search(query, 5, job=GRAPH_PAYS - 1)
+    gallery.search(query, 26)
+    gallery.search(query, 5, Conditions(where=(Condition("id", "=", "7"),)))
+    gallery.search(query, 5, Conditions(not_same=("id",)))
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 50 * 8 + 1)
+    gallery.search(query, 5)
     assert len(used) == 2
 
 
-def test_a_graph_is_not_even_read_for_a_few_queries(embeddings):
+def test_a_graph_of_few_vectors_is_not_even_read(embeddings, monkeypatch):
     build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings())
     Path("a.xmir/graph.hnsw").write_bytes(b"damaged")
     gallery = open_gallery("a.xmir")
     query = [Question("q", embeddings.vectors[0], {})]
-    assert gallery.search(query, 1)[0].keys == [0]
+    assert gallery.search(query * 300, 1)[299].keys == [0]
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
     with pytest.raises(DataError, match=r"graph\.hnsw: damaged index \(checksum\)"):
-        gallery.search(query, 1, job=GRAPH_PAYS)
+        gallery.search(query, 1)
 
 
 def test_all_at_once_is_the_map_of_the_file_itself(embeddings):

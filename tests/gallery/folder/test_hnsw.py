@@ -48,6 +48,20 @@ def test_more_than_the_graph_can_reach_is_answered_exactly(vectors, graph):
     assert len(graph.search(vectors, vectors[:2], 501)[0].rows) == 500
 
 
+def test_a_query_that_reaches_too_few_changes_no_hit_of_the_others():
+    rows = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    poor = build_graph(rows, GraphSettings(m=2, ef_construction=1, ef=1))
+    exact = search(rows, rows[:100], 60, Scope(None, [NOTHING] * 100))
+    together = poor.search(rows, rows[:100], 60)
+    same = [a.rows.tolist() == b.rows.tolist() for a, b in zip(together, exact, strict=True)]
+    assert 20 < sum(same) < 90  # some reach too few and are answered exactly, others miss some
+    for query, found in zip(rows[:100], together, strict=True):
+        (alone,) = poor.search(rows, query[None], 60)
+        assert alone.rows.tolist() == found.rows.tolist()
+    assert measure_recall(poor, rows) < 1
+
+
 def test_a_saved_graph_answers_the_same(tmp_path, vectors, graph):
     save_graph(graph, tmp_path / "graph.hnsw")
     loaded = load_graph(tmp_path / "graph.hnsw", 500, 16, SETTINGS)

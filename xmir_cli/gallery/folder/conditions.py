@@ -35,17 +35,21 @@ class Most:
     limit: int
     labels: Sequence[frozenset[str]] | None = None
 
-    def nearest(self, search: Callable[[int], list[Neighbours]], k: int) -> list[Neighbours]:
-        """The first k of each query; `search` finds as many as it is told, deep enough for that."""
-        depth = k
-        while True:
-            found = search(depth)
-            thinned = [self.thin(near, k) for near in found]
-            short = [len(near.rows) < k for near in thinned]
-            more = [len(near.rows) == depth for near in found]
-            if not any(a and b for a, b in zip(short, more, strict=True)):
-                return thinned
+    def nearest(
+        self, search: Callable[[Sequence[int], int], list[Neighbours]], asked: Sequence[int], k: int
+    ) -> list[Neighbours]:
+        """The first k of each query; `search` finds as many as it is told for those it is told.
+
+        It goes deeper for a query as long as that one needs it, whatever the others need.
+        """
+        kept: dict[int, Neighbours] = {}
+        left, depth = list(asked), k
+        while left:
+            found = dict(zip(left, search(left, depth), strict=True))
+            kept |= {query: self.thin(near, k) for query, near in found.items()}
+            left = [q for q in left if len(kept[q].rows) < k and len(found[q].rows) == depth]
             depth *= 4
+        return [kept[query] for query in asked]
 
     def thin(self, near: Neighbours, k: int) -> Neighbours:
         """The first k rows that are not one too many of their kind."""

@@ -63,6 +63,10 @@ class Scope:
     allowed: Booleans | None
     excluded: Sequence[Integers]
 
+    def of(self, queries: Sequence[int]) -> "Scope":
+        """The scope of some of the queries."""
+        return Scope(self.allowed, [self.excluded[query] for query in queries])
+
 
 def search(vectors: Rows, queries: Vectors, k: int, scope: Scope) -> list[Neighbours]:
     """The k nearest items of each query, fewer where fewer may be found.

@@ -16,7 +16,7 @@ from xmir_cli.arrays import clip_cosines
 from xmir_cli.errors import DataError, is_starved
 from xmir_cli.gallery.folder import exact
 from xmir_cli.gallery.folder.conditions import Selection, exclude, rows_of, select
-from xmir_cli.gallery.folder.exact import CenteredRows, Neighbours, Scope
+from xmir_cli.gallery.folder.exact import CenteredRows, Neighbours, Rows, Scope
 from xmir_cli.gallery.folder.images import Images
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.folder.manifest import (
@@ -41,9 +41,11 @@ from xmir_cli.gallery.vectors import Vectors, mean_vector
 from xmir_cli.store.features import KIND
 from xmir_cli.wire.model import ModelSpec
 
-# queries of one command from which a graph repays being read and checked, whatever the size of the
-# gallery: that costs as much as 80 to 250 queries by exact search (tests/benchmarks/search.py)
-GRAPH_PAYS = 256
+# numbers in all vectors, 64 MB, below which a graph is left alone: around there, exact search takes
+# as long for 300 queries as reading the graph and asking it, for one a tenth to a third of that
+# (tests/benchmarks/search.py). How many are asked never counts: a graph misses a few of the
+# nearest, and a query would find others in company than alone
+GRAPH_FROM = 1 << 24
 _SELECTIONS = 4  # that are held, of a byte a row
 
 
@@ -107,20 +109,16 @@ class FolderGallery:
         queries: Sequence[SearchQuery],
         k: int,
         conditions: Conditions = EVERYTHING,
-        job: int = 1,
         centered: bool = False,
     ) -> list[Hits]:
-        """The k nearest items, by a graph where there is one and it pays."""
+        """The k nearest items, by the graph where there is one and the gallery is large."""
         vectors = np.stack([query.vector for query in queries])
         selection = self._select(conditions)
         excluded = exclude(self.items, self._images, conditions, queries)
-        scope = Scope(selection.allowed, excluded)
-        if centered:
-            search = partial(_search, CenteredRows(self.vectors, self.mean), vectors, scope)
-        else:
-            search = partial(self._nearest, vectors, scope, job)
-        most = selection.most
-        found = search(k) if most is None else most.nearest(search, k)
+        rows = CenteredRows(self.vectors, self.mean) if centered else self.vectors
+        search = partial(self._nearest, rows, vectors, Scope(selection.allowed, excluded))
+        everyone, most = range(len(queries)), selection.most
+        found = search(everyone, k) if most is None else most.nearest(search, everyone, k)
         return [Hits(near.rows.tolist(), clip_cosines(near.similarities)) for near in found]
 
     def by_id(self, ids: Sequence[str]) -> list[ItemKey | None]:
@@ -160,17 +158,29 @@ class FolderGallery:
             return pa.table({name: self.items[name][rows.start : rows.stop] for name in names})
         return self.items.table() if len(rows) == len(self) else self.items.take(rows)
 
-    def _nearest(self, vectors: Vectors, scope: Scope, job: int, k: int) -> list[Neighbours]:
-        """The k nearest rows of each query [B, D], fewer where the scope leaves fewer."""
-        narrowed = scope.allowed is not None or any(len(rows) for rows in scope.excluded)
-        few = job < GRAPH_PAYS
-        if few or narrowed or k > len(self.vectors) // 2 or self.graph is None:
-            return exact.search(self.vectors, vectors, k, scope)
-        return self.graph.search(self.vectors, vectors, k)
+    def _nearest(
+        self, rows: Rows, queries: Vectors, scope: Scope, asked: Sequence[int], k: int
+    ) -> list[Neighbours]:
+        """The k nearest rows of the queries `asked` [b] of [B, D], fewer where the scope is narrow.
+
+        The way is chosen for each query by itself.
+        """
+        large = self.vectors.size >= GRAPH_FROM and k <= len(rows) // 2
+        unnarrowed = large and rows is self.vectors and scope.allowed is None
+        fit = [query for query in asked if unnarrowed and not len(scope.excluded[query])]
+        graph = self.graph if fit else None
+        if graph is None:
+            return exact.search(rows, queries[asked], k, scope.of(asked))
+        rest = sorted({*asked} - {*fit})
+        found = dict(zip(fit, graph.search(self.vectors, queries[fit], k), strict=True))
+        if rest:
+            near = exact.search(rows, queries[rest], k, scope.of(rest))
+            found |= dict(zip(rest, near, strict=True))
+        return [found[query] for query in asked]
 
     @cached_property
     def graph(self) -> Searcher | None:
-        """A faster way for many queries, when the index has one."""
+        """A faster way, when the index has one."""
         settings = self.manifest.settings
         if settings is None:
             return None
@@ -195,10 +205,6 @@ class FolderGallery:
     @cached_property
     def _select(self) -> Callable[[Conditions], Selection]:
         return lru_cache(_SELECTIONS)(partial(select, self.items))
-
-
-def _search(rows: CenteredRows, queries: Vectors, scope: Scope, k: int) -> list[Neighbours]:
-    return exact.search(rows, queries, k, scope)
 
 
 def map_array(path: Path, index: str) -> np.ndarray:

@@ -52,8 +52,10 @@ class Graph:
         try:
             self.index.set_ef(depth)
             candidates, distances = self.index.knn_query(queries, k=depth)
-        except RuntimeError:  # fewer were reached, which hnswlib cannot return
-            return _search_all(vectors, queries, k)
+        except RuntimeError:  # fewer were reached by one of them, which hnswlib cannot return
+            if len(queries) == 1:
+                return _search_all(vectors, queries, k)
+            return [found for query in queries for found in self.search(vectors, query[None], k)]
         bound = distances[:, k - 1 : k] + error_bound(vectors.shape[1])
         as_near = (distances <= bound).sum(axis=1)  # as far as float32 tells
         kept = max(int(as_near.max()), min(k + 1, depth))
