@@ -3,15 +3,16 @@
     python examples/phantoms.py OUT --count 240 --size 128 --seed 0
 
 Three classes: `clear`, `lobar` (one lobe filled, sharp at its fissure) and `ground-glass` (several
-hazy patches at the edges of both lungs). Build, pose, exposure, noise, markers and collimation vary
-and know nothing of the class. The same seed gives the same bytes.
+hazy patches at the edges of both lungs). With --one-spot five: `clear`, and one round opacity,
+`dense` or `hazy`, on the picture's `left` or `right`. Build, pose, exposure, noise, markers and
+collimation vary and know nothing of the class. The same seed gives the same bytes.
 
 OUT/images/*.png, OUT/masks/*.png (255 = opacity) and OUT/labels.csv: path,label,patient,split,mask.
 """
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 CLASSES = ("clear", "lobar", "ground-glass")
+SPOTS = ("clear", "dense-left", "dense-right", "hazy-left", "hazy-right")
 SPLITS = {"train": 0.6, "val": 0.15, "test": 0.25}
 Field = NDArray[np.float64]  # [H, W]
 
@@ -223,10 +225,26 @@ def ground_glass(body: Body, at: Place, rng: Generator) -> Field:
     return (1 - clear) * (1 + 0.10 * clouds(len(at.u), 20, rng))
 
 
+def spot(label: str, body: Body, at: Place, rng: Generator) -> Field:
+    """One round opacity within a lung: dense with a sharp border, or hazy with a soft one."""
+    kind, where = label.split("-")
+    side = -1 if where == "left" else 1
+    out, height = body.width * rng.uniform(0.50, 0.68), rng.uniform(-0.40, 0.22)
+    away = np.hypot(side * at.u - out, at.v - height) / rng.uniform(0.22, 0.28)
+    away += 0.10 * clouds(len(at.u), 8, rng)
+    if kind == "dense":
+        return rng.uniform(0.85, 1.0) * edge(1 - away, 0.03)
+    return (
+        rng.uniform(0.45, 0.60) * edge(1.1 - away, 0.16) * (1 + 0.25 * clouds(len(at.u), 24, rng))
+    )
+
+
 def opacity(label: str, body: Body, at: Place, rng: Generator) -> Field:
     """What fills the air of the lungs, 0 to about 1."""
     if label == "clear":
         return np.zeros_like(at.u)
+    if label in SPOTS:
+        return spot(label, body, at, rng)
     return lobar(at, rng) if label == "lobar" else ground_glass(body, at, rng)
 
 
@@ -281,10 +299,10 @@ def phantom(row: Row, size: int, seed: int) -> tuple[Image.Image, Image.Image]:
     return picture, Image.fromarray(np.where(lesion > 0.25, 255, 0).astype(np.uint8))
 
 
-def plan(count: int, seed: int) -> list[Row]:
+def plan(count: int, seed: int, classes: Sequence[str] = CLASSES) -> list[Row]:
     """Which images to draw: equal classes, a patient's one to three images in one split."""
     rng = np.random.default_rng((seed, 0))
-    drafts = [draft for label in CLASSES for draft in patients(label, count // len(CLASSES), rng)]
+    drafts = [draft for label in classes for draft in patients(label, count // len(classes), rng)]
     return [
         Row(drafts[index][0], number, view, drafts[index][1])
         for number, index in enumerate(rng.permutation(len(drafts)), start=1)
@@ -302,11 +320,11 @@ def patients(label: str, count: int, rng: Generator) -> Iterator[tuple[str, str,
             yield label, split, images
 
 
-def write(folder: Path, count: int, size: int, seed: int) -> int:
+def write(folder: Path, count: int, size: int, seed: int, classes: Sequence[str] = CLASSES) -> int:
     """Draw the data set into `folder`; returns the number of images."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    rows = plan(count, seed)
+    rows = plan(count, seed, classes)
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["path", "label", "patient", "split", "mask"])
@@ -325,11 +343,13 @@ def main() -> None:
         description="Draw synthetic chest radiographs with known opacities."
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder to write")
-    parser.add_argument("--count", type=int, default=240, help="images, a third of each class")
+    parser.add_argument("--count", type=int, default=240, help="images, as many of each class")
     parser.add_argument("--size", type=int, default=128, help="pixels a side")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--one-spot", action="store_true", help="five classes, one opacity at most")
     arguments = parser.parse_args()
-    drawn = write(arguments.out, arguments.count, arguments.size, arguments.seed)
+    classes = SPOTS if arguments.one_spot else CLASSES
+    drawn = write(arguments.out, arguments.count, arguments.size, arguments.seed, classes)
     print(f"{drawn} phantoms in {arguments.out}")
 
 

@@ -84,11 +84,26 @@ def test_masks_are_empty_one_region_or_patches_in_both_lungs(phantoms):
         assert both == {"clear": False, "lobar": False, "ground-glass": True}
 
 
+def test_a_spot_is_one_opacity_on_the_side_of_its_label(phantoms):
+    for patient in range(4):
+        masks = {
+            label: np.asarray(phantoms.phantom(phantoms.Row(label, patient, 1, "train"), 96, 0)[1])
+            > 0
+            for label in phantoms.SPOTS
+        }
+        assert not masks["clear"].any()
+        at = phantoms.Place.draw(96, np.random.default_rng((0, 2, patient, 1, 0)))
+        for label in phantoms.SPOTS[1:]:
+            assert 0.01 < masks[label].mean() < 0.1
+            assert not (masks[label] & ((at.u > 0) if label.endswith("left") else (at.u < 0))).any()
+
+
 def test_outside_its_opacity_the_picture_does_not_know_its_class(phantoms):
     """The same patient and view in another class: the nuisances stay, only the lungs change."""
     for patient in range(6):
         drawn = [
-            phantoms.phantom(phantoms.Row(c, patient, 1, "train"), 64, 0) for c in phantoms.CLASSES
+            phantoms.phantom(phantoms.Row(c, patient, 1, "train"), 64, 0)
+            for c in (*phantoms.CLASSES, *phantoms.SPOTS[1:])
         ]
         clear = np.asarray(drawn[0][0]).astype(int)
         at = phantoms.Place.draw(64, np.random.default_rng((0, 2, patient, 1, 0)))
