@@ -67,8 +67,8 @@ def _to_modality(
     if (slope, intercept) == (1, 0):
         return stored, done
     # single precision holds values of 16 bits
-    wide: np.ndarray = stored.astype(np.float32 if stored.itemsize <= 2 else np.float64)
-    rescaled: np.ndarray = np.add(np.multiply(wide, slope), intercept)
+    kind = np.float32 if stored.itemsize <= 2 else np.float64
+    rescaled: np.ndarray = np.add(np.multiply(stored, slope, dtype=kind), intercept, dtype=kind)
     return rescaled, [*done, "rescaled"]
 
 
