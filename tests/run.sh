@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up what is missing, then runs every check, fast ones first.
-#   tests/run.sh              all; tests/lowest.sh tries the lowest versions
+#   tests/run.sh              all, then what goes through libraries with their lowest versions
 #   tests/run.sh -k causal    the checks, then only these tests (arguments go to pytest)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,3 +15,6 @@ ruff check .
 mypy
 lint-imports
 python -m pytest "$@"
+if [ $# -eq 0 ]; then
+    tests/lowest.sh
+fi
