@@ -23,6 +23,12 @@ def say(recipe: Preprocessing) -> str:
 def tell(
     architecture: Architecture, name: str, file: str, odd: tuple[str, ...] = ()
 ) -> Architecture:
-    """The architecture, which says that its recipe is from a file, and what is not as there."""
-    line = f"{name}: images are prepared as its {file} says: {say(architecture.preprocessing)}"
+    """The architecture, which says that its recipe is from a file, and what is not as there.
+
+    Without a file it says which recipe is assumed.
+    """
+    said = say(architecture.preprocessing)
+    line = f"{name}: images are prepared as its {file} says: {said}"
+    if not file:
+        line = f"{name}: it does not say how images are prepared; assumed is {said}"
     return replace(architecture, notes=(line, *(f"{name}: {each}" for each in odd)))

@@ -1,20 +1,118 @@
-"""Folders that transformers wrote (extra `hf`)."""
+"""Folders that transformers wrote (extra `hf`): the vision network in them."""
 
+import copy
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.folders import open_folder
 from xmir_cli.model.network import Architecture
+from xmir_cli.model.recipes import tell
 from xmir_cli.model.shards import read_folder_tensors
+from xmir_cli.model.transformers_configs import Vision, describe, side_of, stride_of, width_of
+from xmir_cli.model.transformers_heads import (
+    LibraryHead,
+    MapFeatures,
+    PatchFeatures,
+    TokenFeatures,
+)
+from xmir_cli.model.transformers_quiet import quiet
+from xmir_cli.model.transformers_recipes import read_recipe
+
+_CLASSIFIERS = ("classifier.", "cls_classifier.", "distillation_classifier.")
 
 
 def build(name: str, input_size: int | None) -> Architecture:
-    """The vision network of a folder; raises ModelError."""
-    raise ModelError(f"{name}: not yet at {input_size}")
+    """The vision network of a folder; raises ModelError, or SettingError for `input_size`."""
+    folder = open_folder(name)
+    vision = describe(folder)
+    recipe, file, odd = read_recipe(folder, vision)
+    size = input_size or recipe.input_size
+    if size != recipe.input_size and size % stride_of(vision):
+        found = f"expected a multiple of its patches, {stride_of(vision)}, found {size}"
+        raise SettingError("input_size", found, value=str(size))
+    try:
+        model: nn.Module = _trunk(vision)(copy.deepcopy(vision.config), **vision.arguments)
+        built = _split(vision, model, size)
+    except Exception as error:  # noqa: BLE001 # what a constructor makes of odd numbers
+        raise ModelError(f"{name}: transformers cannot build it ({_first_line(error)})") from None
+    built = replace(
+        built, preprocessing=recipe, classifiers=_CLASSIFIERS, adapt=partial(_convert, vision)
+    )
+    return tell(built, name, file, odd)
 
 
 def pretrained(name: str) -> Mapping[str, Tensor]:
-    """The tensors that lie in the folder; raises ModelError."""
-    return read_folder_tensors(open_folder(name))
+    """The tensors of a folder, by the names of the vision network's trunk; raises ModelError."""
+    folder = open_folder(name)
+    state = read_folder_tensors(folder)
+    try:
+        return _convert(describe(folder), state)
+    except Exception as error:  # noqa: BLE001 # the library's code on tensors of any shape
+        raise ModelError(
+            f"{name}: its tensors are not those of its network ({_first_line(error)})"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _trunk(vision: Vision) -> Any:  # noqa: ANN401 # a class of transformers
+    """The class of the vision network, without what a task adds."""
+    import transformers
+
+    return getattr(transformers, vision.family.model)
+
+
+def _split(vision: Vision, model: nn.Module, size: int) -> Architecture:
+    """The network as features and head, for images of so many pixels."""
+    family, config = vision.family, vision.config
+    if family.map_norm:
+        norm = model.get_submodule(family.map_norm)
+        assert isinstance(norm, nn.LayerNorm)
+        return Architecture(
+            MapFeatures(model, family.map_norm, stride_of(vision)),
+            norm.normalized_shape[0],
+            after=(norm,),
+            names=((f"{family.map_norm}.", "head.after.0."), ("", "features.model.")),
+        )
+    registers = getattr(config, "num_register_tokens", 0)
+    prefixes = family.prefixes + registers if family.prefixes else 0
+    features: TokenFeatures | PatchFeatures
+    if family.patches:
+        features = PatchFeatures(model, config.patch_size)
+    else:
+        resample = family.interpolates and size != side_of(vision)
+        features = TokenFeatures(model, prefixes, stride_of(vision), resample)
+    width = width_of(vision)
+    if not prefixes and vision.native == "mean":
+        return Architecture(features, width, names=(("", "features.model."),))
+    projection = None
+    if vision.projection is not None:
+        projection = nn.Linear(width, vision.projection, bias=False)
+    head = LibraryHead(features, width, vision.native, family.norm, projection)
+    channels = vision.projection or width * len(vision.native.split("+"))
+    names = (("visual_projection.", "head.projection."), ("", "features.model."))
+    return Architecture(features, channels, head=head, names=names)
+
+
+def _convert(vision: Vision, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors as the library itself renames them for its trunk; others keep their names."""
+    with quiet():
+        model, told = _trunk(vision).from_pretrained(
+            None,
+            config=copy.deepcopy(vision.config),
+            state_dict=dict(state),
+            output_loading_info=True,
+            dtype=torch.float32,
+            **vision.arguments,
+        )
+    missing = told["missing_keys"]
+    found = {name: tensor for name, tensor in model.state_dict().items() if name not in missing}
+    return found | {name: state[name] for name in told["unexpected_keys"] if name in state}

@@ -1,0 +1,180 @@
+"""Preprocessing as a folder of transformers says it: `preprocessor_config.json`.
+
+The library's own class of image processors fills in what the file leaves out. A factor other than
+1/255 is the same as another mean and deviation.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+
+from xmir_cli.errors import ModelError
+from xmir_cli.model.folders import Folder
+from xmir_cli.model.network import triple
+from xmir_cli.model.transformers_configs import Vision, side_of
+from xmir_cli.model.transformers_quiet import quiet
+from xmir_cli.wire.model import Preprocessing
+from xmir_cli.wire.ranges import LARGEST_INPUT, LARGEST_RESIZE, check_mean, check_std, read_whole
+
+_FILES = ("preprocessor_config.json", "processor_config.json")
+_SAMPLING = {1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # Pillow's numbers
+_FOLLOWED = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
+_NO_STEP = {"do_reduce_labels"}  # of pictures of labels
+_IMAGENET = Preprocessing()
+_WARPED_FROM = 384  # ConvNeXt's: from this size on the whole is pressed into a square
+
+
+def read_recipe(folder: Folder, vision: Vision) -> tuple[Preprocessing, str, tuple[str, ...]]:
+    """How the folder prepares images, the file that says so, and what is not done as there.
+
+    Raises ModelError for what makes no square of a picture.
+    """
+    file, told = _read(folder)
+    kind, odd = _processor(told, vision)
+    if not file:
+        kind, told = _assumed(kind, vision)
+    try:
+        told = _fill_in(kind, told, vision)
+        odd += [f"its {key} is not followed" for key in told if _is_ignored(key, told[key])]
+        recipe = _translate(kind, told, odd)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{folder.name}: {file or 'its recipe'}: xmir cannot prepare images so ({error})",
+            f"Sizes that make squares in its {_FILES[0]} can be followed.",
+        ) from None
+    return recipe, file, tuple(odd)
+
+
+def _read(folder: Folder) -> tuple[str, dict[str, object]]:
+    """The file that says how images are prepared, and what it says; two times nothing."""
+    for file in _FILES:
+        if folder.has(file):
+            told = folder.read_json(file)
+            inner = told.get("image_processor")
+            found = dict(inner) if isinstance(inner, Mapping) else told
+            if "image_mean" in found or "size" in found or file == _FILES[0]:
+                return file, found
+    return "", {}
+
+
+def _assumed(kind: str, vision: Vision) -> tuple[str, dict[str, object]]:
+    """The usual way for such a network: the whole picture as large as it was made for."""
+    told: dict[str, object] = {}
+    if vision.family.imagenet:
+        told = {"image_mean": _IMAGENET.mean, "image_std": _IMAGENET.std}
+    side = side_of(vision)
+    if side is None or vision.family.patches:
+        return kind, told
+    plain = "ViTImageProcessor" if kind == "ConvNextImageProcessor" else kind
+    return plain, told | {"size": {"height": side, "width": side}, "do_center_crop": False}
+
+
+def _processor(told: Mapping[str, object], vision: Vision) -> tuple[str, list[str]]:
+    """The class that prepares images, by its name now, and what is to be said of that."""
+    import transformers
+
+    own = vision.family.processor
+    name = str(told.get("image_processor_type") or told.get("feature_extractor_type") or own)
+    now = re.sub(r"(FeatureExtractor|ImageProcessor(Fast|Pil)?)$", "ImageProcessor", name)
+    if re.fullmatch(r"[A-Za-z0-9]+ImageProcessor", now) and hasattr(transformers, now):
+        return now, []
+    return own, [f"its image processor, {name[:60]}, is not known; its values are read as {own}'s"]
+
+
+def _fill_in(kind: str, told: Mapping[str, object], vision: Vision) -> dict[str, object]:
+    """What the file says and, where it says nothing, what its class does."""
+    import transformers
+
+    plain = {key: value for key, value in told.items() if key != "auto_map" and key[0] != "_"}
+    with quiet():
+        filled: dict[str, object] = getattr(transformers, kind).from_dict(plain).to_dict()
+    if kind == "Siglip2ImageProcessor":
+        filled["patch_size"] = vision.config.patch_size
+    return filled
+
+
+def _is_ignored(key: str, value: object) -> bool:
+    return key.startswith("do_") and bool(value) and key not in _FOLLOWED | _NO_STEP
+
+
+def _translate(kind: str, told: Mapping[str, object], odd: list[str]) -> Preprocessing:
+    """The same as xmir says it; raises ValueError. `odd` gets what is not quite the same."""
+    size, resize, view = _sizes(kind, told, odd)
+    sampling = _SAMPLING.get(int(told.get("resample", 2)))  # type: ignore[call-overload] # an enumeration's number
+    if sampling is None:
+        odd.append("its interpolation, nearest, is bilinear here")
+    mean, std = _normalisation(told)
+    return Preprocessing(
+        input_size=read_whole("size", size, LARGEST_INPUT),
+        resize=read_whole("size", resize, LARGEST_RESIZE),
+        interpolation=sampling or "bilinear",
+        mean=check_mean(mean),
+        std=check_std(std),
+        view=view,
+    )
+
+
+def _sizes(kind: str, told: Mapping[str, object], odd: list[str]) -> tuple[int, int, str]:
+    """Side of the square, side of the picture before it is cut, and the view."""
+    if kind == "Siglip2ImageProcessor":
+        side = math.isqrt(_whole(told, "max_num_patches")) * _whole(told, "patch_size")
+        odd.append("a picture that is no square is pressed into one; its processor keeps its shape")
+        return side, side, "squash"
+    resized, view = _resized(told.get("size"))
+    if kind == "ConvNextImageProcessor":
+        if resized >= _WARPED_FROM:
+            return resized, resized, "squash"
+        return resized, int(resized / float(str(told["crop_pct"]))), "crop"
+    size = resized
+    if told.get("do_center_crop"):
+        size, _ = _resized(told["crop_size"], crop=True)
+    elif view == "crop":
+        odd.append("the square in the centre is seen; its processor keeps what is beside it")
+    if not told.get("do_resize"):
+        odd.append(f"pictures are resized to {size}; its processor leaves them as they are")
+        return size, size, "crop"
+    return size, resized, view
+
+
+def _resized(size: object, crop: bool = False) -> tuple[int, str]:
+    """The side that a picture gets, and the view; raises ValueError for what is no square."""
+    if not isinstance(size, Mapping):
+        raise TypeError(f"size {size}")
+    sides = {key: value for key, value in size.items() if value is not None}
+    if sides.keys() == {"height", "width"} and sides["height"] == sides["width"]:
+        return int(sides["height"]), "squash"
+    if sides.keys() == {"shortest_edge"}:
+        return int(sides["shortest_edge"]), "squash" if crop else "crop"
+    said = ", ".join(f"{key} {value}" for key, value in sides.items())
+    raise ValueError(f"{'crop' if crop else 'size'}: {said}")
+
+
+def _normalisation(
+    told: Mapping[str, object],
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and deviation of values in [0, 1] that do what factor, mean and deviation do."""
+    factor = float(str(told["rescale_factor"])) if told.get("do_rescale") else 1.0
+    shift = 1.0 if told.get("rescale_offset") else 0.0
+    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    if told.get("do_normalize"):
+        mean, std = _three(told["image_mean"]), _three(told["image_std"])
+    if not factor > 0:
+        raise ValueError(f"rescale_factor {factor:g}")
+    if abs(factor * 255 - 1) < 1e-6 and not shift:  # 1/255, as it is written
+        return mean, std
+    return (
+        triple([(each + shift) / (255 * factor) for each in mean]),
+        triple([each / (255 * factor) for each in std]),
+    )
+
+
+def _three(values: object) -> tuple[float, float, float]:
+    if isinstance(values, int | float):
+        return triple([values] * 3)
+    if not isinstance(values, list | tuple) or len(values) not in {1, 3}:
+        raise TypeError(f"mean or std {values}")
+    return triple(values * 3 if len(values) == 1 else values)
+
+
+def _whole(told: Mapping[str, object], key: str) -> int:
+    return read_whole(key, told[key], LARGEST_INPUT)
