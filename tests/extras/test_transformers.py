@@ -5,7 +5,7 @@ import torch
 
 pytest.importorskip("transformers", reason="needs the extra hf")
 
-from tests.extras import tiny  # noqa: E402 # it needs the library
+from tests.extras import tiny
 
 pytestmark = pytest.mark.filterwarnings("default")  # of the libraries
 

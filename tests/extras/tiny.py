@@ -115,7 +115,7 @@ def embed(name: str, network: torch.nn.Module, images: torch.Tensor) -> torch.Te
     if "ForImageClassification" in writer:
         seen = []
         layer = network.cls_classifier if "Teacher" in writer else network.classifier
-        layer.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+        layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         network(**given)
         return seen[0]
     found = network(**given)
