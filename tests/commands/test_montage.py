@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from xmir_cli.console import Skips
-from xmir_cli.pages.page import Look, layers_of, read_entries, row_of
+from xmir_cli.pages.entries import read_entries
+from xmir_cli.pages.page import Look, layers_of, row_of
 from xmir_cli.render.montage import CORRECT, QUERY, WRONG
 from xmir_cli.store.hashes import sha256_file
 

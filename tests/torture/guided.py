@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["xmir_cli"]):
     from xmir_cli.errors import XmirError
     from xmir_cli.explain.requests import read_requests
     from xmir_cli.images.decode import decode_bytes
-    from xmir_cli.pages.page import read_entries
+    from xmir_cli.pages.entries import read_entries
     from xmir_cli.pictures.items import Item
     from xmir_cli.scoring.tasks import read_tasks
     from xmir_cli.store.arrays import read_array, write_array

@@ -7,7 +7,8 @@ from xmir_cli import console
 from xmir_cli.commands.montage import Montage
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.pages.page import Look, PageEntry, Read, layers_of, read_entries, row_of
+from xmir_cli.pages.entries import PageEntry, Read, read_entries
+from xmir_cli.pages.page import Look, layers_of, row_of
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.render.montage import montage
 from xmir_cli.store.atomic import atomic_file

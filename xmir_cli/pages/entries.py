@@ -1,0 +1,92 @@
+"""Records as a montage needs them: their files, what is drawn of them, and the point asked for."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from xmir_cli import console
+from xmir_cli.errors import ItemError
+from xmir_cli.wire.records import Record, match_boxes
+from xmir_cli.wire.schema import read_view
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
+
+_POINT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?),(\d{1,6}(?:\.\d{1,6})?)")  # pixels
+
+Read = tuple[str, str | None]  # the path of a file, and the identity that a record tells of it
+
+
+@dataclass(frozen=True)
+class PageEntry:
+    """One record as the page needs it."""
+
+    query: str
+    retrieved: str
+    layer: str  # what is drawn over the picture: the method, and which side it explains
+    saliency: str | None  # path of the map
+    window: str  # of DICOM greys
+    boxes: list[list[float]]  # numbered regions of the explained image
+    query_boxes: list[list[float]]  # and of the query
+    region: list[float] | None  # that the query was asked with
+    roi: list[float] | None  # what of the explained image the map covers
+    view: SaliencyRecord
+
+    @property
+    def files(self) -> list[Read]:
+        """All that it takes to draw the record, the query first."""
+        own = [] if self.saliency is None else [(self.saliency, None)]
+        view = self.view
+        images = (self.query, view.query_identity), (self.retrieved, view.retrieved_identity)
+        return [*images, *own]
+
+    @property
+    def asked(self) -> str:
+        """What records of one query share: which image it is, wherever it lies."""
+        return self.view.query_identity or self.query
+
+    @property
+    def hit(self) -> tuple[str, object]:
+        """What records of several methods for one retrieved image share."""
+        return self.view.retrieved_identity or self.retrieved, self.view.rank
+
+    @property
+    def explains_query(self) -> bool:
+        """Whether the map is over the query's picture."""
+        return self.view.explains == "query"
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """The middle of the pixel of the other image that the map was asked for."""
+        asked = (self.view.settings or {}).get("point")
+        found = _POINT.fullmatch(asked) if isinstance(asked, str) else None
+        return None if found is None else (float(found[1]) + 0.5, float(found[2]) + 0.5)
+
+
+def read_entries(
+    lines: Iterable[tuple[int, Record | ItemError]], skips: console.Skips
+) -> Iterator[PageEntry]:
+    """The records that can be drawn, in order; the other lines go to `skips`."""
+    for number, line in lines:
+        where = f"line {number}"
+        if isinstance(line, ItemError):
+            skips.add(where, line)
+            continue
+        try:
+            yield _entry(line)
+        except ItemError as error:
+            skips.add(where, error)
+
+
+def _entry(record: Record) -> PageEntry:
+    view = read_view(SaliencyRecord, record)
+    return PageEntry(
+        view.query,
+        view.retrieved,
+        view.method + (" (query)" if view.explains == "query" else ""),
+        view.saliency,
+        "auto" if view.model is None else view.model.preprocessing.window,
+        match_boxes(record, view.explains),
+        match_boxes(record, "query"),
+        view.region,
+        view.roi,
+        view,
+    )
