@@ -3,35 +3,24 @@
 import csv
 import io
 import json
-import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from types import TracebackType
 from typing import Self
 
+from xmir_cli.cells import cell_of, encodable, harmless, list_lines
 from xmir_cli.console import escape, note
 from xmir_cli.errors import DataError
 from xmir_cli.progress import line_free
-from xmir_cli.table import (
-    GAP,
-    Column,
-    below,
-    count_cells,
-    head,
-    is_number,
-    lay_out,
-    line,
-    shorten,
-    stack,
-)
+from xmir_cli.table import Column, head, lay_out, line, shorten, stack
+from xmir_cli.terminal import FALLBACK, bold, find_width, is_terminal, safe
 from xmir_cli.wire.records import Record
 
-FALLBACK = 80  # cells of a terminal that does not tell
 _GROWING = "0" * 7  # how wide the cells of a growing table may become
 
 
@@ -57,7 +46,7 @@ class Printer:
     def __init__(self, form: str | None, shown: Shown, null: bool = False) -> None:
         """With `null` the form `paths` ends each with a NUL byte."""
         self.end = "\0" if null and form == "paths" else "\n"
-        self.form = form or (shown.eyes if _is_terminal() else "jsonl")
+        self.form = form or (shown.eyes if is_terminal() else "jsonl")
         self.shown = shown
         self.columns = list(shown.columns)
         self.rows: list[list[str]] = []
@@ -85,9 +74,9 @@ class Printer:
             self._line(json.dumps(record, allow_nan=False).replace("\x7f", "\\u007f"))
         elif self.form == "paths":
             if self.shown.path_key in record:
-                self._line(_safe(str(record[self.shown.path_key])))
+                self._line(safe(str(record[self.shown.path_key])))
         elif self.form == "list":
-            self._line("\n".join([*_listed(record, _find_width()), ""]))
+            self._line("\n".join([*list_lines(record, find_width()), ""]))
         elif self.shown.schema and record.get("schema") != self.shown.schema:
             note(f"wrote {record.get('path', '')}")
         else:
@@ -97,7 +86,7 @@ class Printer:
     def _row(self, record: Record) -> None:
         self.columns = self.columns or list(record)
         self._head()
-        cells = [_cell(record, column) for column in self.columns]
+        cells = [cell_of(record, column) for column in self.columns]
         if self.form != "table":
             self._line(self._separated(cells))
         elif not self.shown.grows:
@@ -105,7 +94,7 @@ class Printer:
         elif self.places:
             self._line(line(self.places, cells))
         else:
-            self._stack(self.columns, [cells], _find_width())
+            self._stack(self.columns, [cells], find_width())
 
     def _head(self) -> None:
         """The names of the columns, once."""
@@ -116,9 +105,9 @@ class Printer:
             self._line(self._separated(self.columns))
         elif self.shown.grows:
             widest = [[_GROWING] * len(self.columns)]
-            self.places = lay_out(self.columns, widest, _find_width())
+            self.places = lay_out(self.columns, widest, find_width())
             for text in head(self.places) if self.places else ():
-                self._line(_bold(text))
+                self._line(bold(text))
 
     def _begin(self) -> None:
         self.begun = True
@@ -133,8 +122,8 @@ class Printer:
         if not self.begun:
             self._begin()
         try:
-            with line_free() if _is_terminal() else nullcontext():
-                sys.stdout.write(f"{_encodable(text)}{self.end}")
+            with line_free() if is_terminal() else nullcontext():
+                sys.stdout.write(f"{encodable(text)}{self.end}")
                 sys.stdout.flush()
         except BrokenPipeError:
             raise
@@ -142,18 +131,18 @@ class Printer:
             raise DataError(f"standard output: {(error.strerror or 'closed').lower()}") from None
 
     def _separated(self, cells: Sequence[str]) -> str:
-        cells = [_safe(cell) for cell in cells]
+        cells = [safe(cell) for cell in cells]
         if self.form == "tsv":
             return "\t".join(" ".join(re.split(r"[\t\r\n]", cell)) for cell in cells)
         buffer = io.StringIO()
         # cells with a character of the line's end are quoted
-        csv.writer(buffer, lineterminator="\r\n").writerow([_harmless(cell) for cell in cells])
+        csv.writer(buffer, lineterminator="\r\n").writerow([harmless(cell) for cell in cells])
         return buffer.getvalue().removesuffix("\r\n")
 
     def _draw(self) -> None:
         """The table, the rows of one query under its name."""
         rows = [[escape(cell) for cell in row] for row in self.rows]
-        width, names = _find_width(), self._headers()
+        width, names = find_width(), self._headers()
         groups: list[tuple[str, list[list[str]]]] = [("", rows)]
         if self.shown.group in self.columns:
             found = _group(rows, self.columns.index(self.shown.group))
@@ -162,7 +151,7 @@ class Printer:
                 names.pop(self.columns.index(self.shown.group))
         columns = lay_out(names, [row for _, part in groups for row in part], width)
         for text in head(columns) if columns else ():
-            self._line(_bold(text))
+            self._line(bold(text))
         for title, part in groups:
             if title:
                 named = f"{self.shown.group} {title}"
@@ -195,85 +184,6 @@ def _group(rows: Sequence[Sequence[str]], place: int) -> list[tuple[str, list[li
     ]
 
 
-def _find_width() -> int | None:
-    """Cells of a line: of $COLUMNS, else of the terminal; None for none of both."""
-    asked = os.environ.get("COLUMNS", "")
-    if asked.isdecimal() and int(asked) > 0:
-        return int(asked)
-    if not _is_terminal():
-        return None
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or FALLBACK
-    except OSError:
-        return FALLBACK
-
-
-def _bold(text: str) -> str:
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return text if plain or not _is_terminal() else f"\033[1m{text}\033[0m"
-
-
 def _last_part(column: str) -> str:
     """What a column of an object is called where no other is called the same."""
     return column.rpartition(".")[2]
-
-
-def _is_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()
-
-
-def _listed(record: Record, width: int | None) -> list[str]:
-    """A line a key, the values aligned; one that is too long for that stands below its key."""
-    rows = [row for row in _flat(record, "") if row[0] != "schema"]
-    names = Column((), max(count_cells(name) for name, _ in rows), numeric=False)
-    lines = []
-    for name, value in rows:
-        one = f"{names.place(name)}{GAP}{value}".rstrip()
-        if width is None or count_cells(one) <= width:
-            lines.append(one)
-        else:
-            lines += below(name, value, width)
-    return lines
-
-
-def _flat(record: Record, prefix: str) -> Iterator[tuple[str, str]]:
-    for name, value in record.items():
-        key = escape(f"{prefix}{name}")
-        if isinstance(value, dict):
-            yield from _flat(value, f"{key}.")
-        elif isinstance(value, list | tuple):
-            yield key, escape(", ".join(str(part) for part in value))
-        else:
-            yield key, "" if value is None else escape(str(value))
-
-
-def _cell(record: Mapping[str, object], column: str) -> str:
-    value: object = record
-    for part in column.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return str(value)
-
-
-def _safe(text: str) -> str:
-    """Text as it goes out: to a terminal without what would move its cursor or change its keys."""
-    return escape(text) if _is_terminal() else text
-
-
-def _encodable(text: str) -> str:
-    """Text without the half characters that JSON can name and no encoding has."""
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode()
-    return text
-
-
-def _harmless(cell: str) -> str:
-    """A CSV cell that no spreadsheet takes for a formula; plain numbers stay numbers."""
-    return f"'{cell}" if cell[:1] in set("=+-@\t\r") and not is_number(cell) else cell
