@@ -174,7 +174,8 @@ Methods = Annotated[
     typer.Option(
         "--method",
         metavar="NAME[,NAME...]",
-        help="One or several, in order.",
+        help="One or several, in order; auto is activation, or occlusion where one of its settings "
+        "is typed. For convolutional networks only: attention, gradcam, integrated-gradients.",
         autocompletion=complete_methods,
     ),
 ]

@@ -12,7 +12,7 @@ from xmir_cli.errors import UsageError
 from xmir_cli.inputs import refuse_records
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
-from xmir_cli.saliency import choose_methods, refuse_inexact
+from xmir_cli.saliency import AUTO, choose_methods, refuse_inexact
 from xmir_cli.values import check_values, refuse_null
 
 
@@ -27,7 +27,7 @@ class Saliency:
     """
 
     records: options.Records = "-"
-    method: options.Methods = "occlusion"
+    method: options.Methods = AUTO
     on: Annotated[
         Literal["retrieved", "query", "both"],
         typer.Option("--on", help="Which image of the pair gets the map."),

@@ -15,7 +15,7 @@ _FOLDER = Path(saliency.__file__).parent / "methods"
 
 
 def method_lines() -> Iterator[str]:
-    """Each method: its summary, formula, notes with the source, and its settings."""
+    """Each method: summary, what it is fit for, formula, notes with the source, and settings."""
     for entry in catalogue().values():
         yield f".SS {plain(entry.name)}"
         yield from _method(entry)
@@ -24,6 +24,7 @@ def method_lines() -> Iterator[str]:
 def _method(entry: MethodEntry) -> Iterator[str]:
     formula, notes = _docstrings(entry.name)
     yield from paragraph(entry.summary)
+    yield from paragraph(f"Fit for {entry.fit_for}.")
     yield from verbatim(formula)
     for note in notes:
         yield from paragraph(note)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from xmir_cli.saliency.sample import Method
 
 _FOLDER = Path(__file__).parent / "methods"
+AUTO = "auto"  # in the place of a method: the first of those below with the settings that are typed
+_USUAL = ("activation", "occlusion")  # the first was shown to find the truth on every network
+
 _LARGEST = 2**63  # beyond whole numbers that torch takes
 
 
@@ -71,9 +74,12 @@ def load_methods(names: str, settings: Mapping[str, str]) -> "dict[str, Method]"
 def choose_methods(names: str, settings: Mapping[str, str]) -> dict[str, dict[str, Value]]:
     """The methods of a list such as `occlusion,activation` and what is set of each, as values.
 
+    `auto` is activation, or occlusion where a setting is one of it alone.
+
     Imports none of them. Raises SettingError for an unknown name, for a setting that none of them
     has, and for a text that is no value of a setting.
     """
+    names = _usual(settings) if names == AUTO else names
     chosen = list(dict.fromkeys(name for name in names.split(",") if name))
     if not chosen:
         raise SettingError("method", "no method named", _known())
@@ -147,6 +153,15 @@ def _find(name: str) -> MethodEntry:
 def _of(name: str, settings: Mapping[str, str]) -> dict[str, str]:
     own = {setting.name for setting in _find(name).settings}
     return {given: text for given, text in settings.items() if given in own}
+
+
+def _usual(settings: Mapping[str, str]) -> str:
+    fitting = (
+        name
+        for name in _USUAL
+        if settings.keys() <= {setting.name for setting in catalogue()[name].settings}
+    )
+    return next(fitting, _USUAL[0])
 
 
 def _known() -> str:

@@ -55,6 +55,15 @@ class MethodEntry:
     from_features: bool = False  # asks for no inputs and no forward passes
     need_gallery: bool = False  # its samples must carry a gallery
     exact: bool = False  # its map shares out the product of the target with the unit embedding
+    control: bool = False  # asks nothing of the query: what a method must beat
+    misleads_on_tokens: bool = False  # found no truth on transformers: at chance or below
+
+    @property
+    def fit_for(self) -> str:
+        """The networks whose truth it was shown to find."""
+        if self.control:
+            return "nothing: a control, which does not see the query"
+        return "convolutional networks" if self.misleads_on_tokens else "every network"
 
 
 MARKS = tuple(each.name for each in fields(MethodEntry) if each.default is False)

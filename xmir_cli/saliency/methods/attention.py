@@ -36,6 +36,7 @@ class Method:
     ] = "own"
 
     from_features = True
+    misleads_on_tokens = True
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         anchor = target if target.negatives else explained  # the query carries the negatives

@@ -17,6 +17,7 @@ class Method:
     sigma: Annotated[float, "width of the Gaussian, as a share of the side"] = 0.25
 
     from_features = True
+    control = True
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma < float("inf"):

@@ -16,6 +16,8 @@ from xmir_cli.saliency.sample import Explanation, Sample
 class Method:
     """S(u) = the length of the Sobel gradient of the mean over the channels."""
 
+    control = True
+
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:  # noqa: ARG002 # sees no network
         gray = explained.input.mean(dim=0)[None, None]
         padded = functional.pad(gray, (1, 1, 1, 1), mode="replicate")

@@ -38,6 +38,7 @@ class Method:
     ] = True
 
     from_features = True
+    misleads_on_tokens = True
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         direction = embedding_gradient(self.target, target, explained)

@@ -31,6 +31,8 @@ class Method:
     ] = "gray"
     path_steps: Annotated[int, "points on the way, at the middle of equal parts"] = 32
 
+    misleads_on_tokens = True
+
     def __post_init__(self) -> None:
         if self.path_steps < 1:
             raise SettingError("path_steps", f"expected 1 or more, found {self.path_steps}")

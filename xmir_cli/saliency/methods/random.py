@@ -16,6 +16,8 @@ class Method:
 
     seed: Annotated[int, "another seed gives other noise"] = 0
 
+    control = True
+
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
         content = hashlib.sha256(str(self.seed).encode())
         content.update(target.input.numpy().tobytes())

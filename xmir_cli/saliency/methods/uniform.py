@@ -13,6 +13,7 @@ class Method:
     """S(u) = 1."""
 
     from_features = True
+    control = True
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:  # noqa: ARG002 # sees no image
         return Explanation(torch.ones(embedder.size, embedder.size), 0)
