@@ -58,6 +58,12 @@ def find_cached() -> list[str]:
     return [f"{HUB}{name.replace('--', '/', 1)}" for name in names]
 
 
+def find_snapshot(repository: str) -> Path | None:
+    """The cached files of ORG/NAME, which may be some of them; None where there are none."""
+    match = _NAME.fullmatch(repository)
+    return None if match is None else _cached(match[1], match[2] or "main")
+
+
 def _cached(repository: str, revision: str) -> Path | None:
     """The snapshot of a revision: a branch or a tag by its name, or a commit."""
     folder = cache_folder() / f"models--{repository.replace('/', '--')}"

@@ -71,6 +71,12 @@ def _transformers() -> SourceFile:
     return transformers_networks
 
 
+def _open_clip() -> SourceFile:
+    from xmir_cli.model import open_clip_networks  # noqa: PLC0415
+
+    return open_clip_networks
+
+
 def _timm_folder() -> SourceFile:
     from xmir_cli.model import timm_folders  # noqa: PLC0415
 
@@ -99,6 +105,7 @@ SOURCES = (  # in the order asked: every name with a colon may be one's own
         _transformers,
     ),
     Source(_FOLDER, lambda name: is_layout(name, "timm"), list, list, _timm_folder),
+    Source(_FOLDER, lambda name: is_layout(name, "open_clip"), list, list, _open_clip),
     Source(
         "FILE.py:FUNCTION or package.module:FUNCTION for your own",
         lambda name: ":" in name,

@@ -1,0 +1,151 @@
+"""Text towers of folders: the library's own embeddings, loaded alone, bound by hash."""
+
+import contextlib
+import json
+import shutil
+
+import pytest
+import torch
+
+from tests.extras.towers import write_biomed, write_folder, write_transformers
+from xmir_cli.errors import ModelError
+from xmir_cli.model.embedder import unit
+from xmir_cli.model.text_sources import load_text_tower
+from xmir_cli.wire.model import ModelSpec, Preprocessing
+
+PROMPTS = ["left opacity", "a effusion of the right", "left right " * 9]
+KINDS = ("class token", "QuickGELU", "attentional pool", "SigLIP")
+
+
+def tower(folder, **said):
+    return load_text_tower(ModelSpec(str(folder), "folder", **said))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "BiomedCLIP's text tower"])
+def test_texts_equal_the_librarys_own(kind, tmp_path):
+    open_clip = pytest.importorskip("open_clip", reason="needs the extra clip")
+    model = write_folder(kind, tmp_path / "m") if kind in KINDS else write_biomed(tmp_path / "m")
+    tokens = open_clip.get_tokenizer(f"local-dir:{tmp_path / 'm'}")(PROMPTS)
+    with torch.no_grad():
+        expected = unit(model.encode_text(tokens))
+    found = tower(tmp_path / "m")
+    torch.testing.assert_close(found.embed(PROMPTS), expected, rtol=0, atol=1e-5)
+    context = tokens.shape[1]
+    assert found.tokenizer.cut(PROMPTS) == [0, 0, 20 - context]
+
+
+@pytest.mark.filterwarnings("default")  # of the library
+@pytest.mark.parametrize("family", ["clip", "siglip", "siglip2"])
+def test_texts_equal_those_of_transformers(family, tmp_path):
+    transformers = pytest.importorskip("transformers", reason="needs the extra hf")
+    model = write_transformers(family, tmp_path / "m")
+    own = transformers.AutoTokenizer.from_pretrained(tmp_path / "m")
+    padding = "longest" if family == "clip" else "max_length"
+    tokens = own(PROMPTS, padding=padding, truncation=True, max_length=12, return_tensors="pt")
+    with torch.no_grad():
+        expected = unit(model.get_text_features(**tokens).pooler_output)
+    found = tower(tmp_path / "m")
+    torch.testing.assert_close(found.embed(PROMPTS), expected, rtol=0, atol=1e-5)
+    if family != "siglip2":  # whose tokenizer takes the words of another vocabulary for one
+        assert found.tokenizer.cut(PROMPTS) == [0, 0, 8]
+
+
+def test_hash_is_of_tensors_and_tokenizer(tmp_path):
+    pytest.importorskip("open_clip", reason="needs the extra clip")
+    pytest.importorskip("transformers", reason="needs the extra hf")
+    write_biomed(tmp_path / "m")
+    shutil.copytree(tmp_path / "m", tmp_path / "same")
+    shutil.copytree(tmp_path / "m", tmp_path / "other")
+    file = tmp_path / "other" / "tokenizer.json"
+    file.write_text(file.read_text().replace('"left"', '"links"'))
+    first, same, other = (tower(tmp_path / name).sha256 for name in ("m", "same", "other"))
+    assert first == same
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ({"head": 4}, "a linear head"),
+        ({"pool": "mean"}, "the pooling mean"),
+    ],
+)
+def test_images_in_another_space_have_no_words(said, what, tmp_path):
+    pytest.importorskip("open_clip", reason="needs the extra clip")
+    write_folder("class token", tmp_path / "m")
+    with pytest.raises(ModelError, match=f"with {what} its images are in another space"):
+        tower(tmp_path / "m", **said)
+
+
+def test_trained_weights_have_no_words(tmp_path):
+    pytest.importorskip("open_clip", reason="needs the extra clip")
+    write_folder("class token", tmp_path / "m")
+    with pytest.raises(ModelError, match="with the weights /x/trained its images are in another"):
+        load_text_tower(ModelSpec(str(tmp_path / "m"), "/x/trained"))
+
+
+def test_model_without_words_says_which_have_them():
+    with pytest.raises(ModelError, match="resnet18: this model has no text tower") as caught:
+        load_text_tower(ModelSpec("resnet18", "imagenet", None, Preprocessing()))
+    assert "open_clip" in caught.value.hint
+    assert "SigLIP" in caught.value.hint
+
+
+def test_text_tower_whose_description_is_nowhere_is_one_line(tmp_path, monkeypatch):
+    pytest.importorskip("open_clip", reason="needs the extra clip")
+    pytest.importorskip("transformers", reason="needs the extra hf")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    write_biomed(tmp_path / "m")
+    config = tmp_path / "m" / "config.json"
+    snapshot = tmp_path / "hub" / "models--microsoft--some-bert" / "snapshots" / "main"
+    snapshot.mkdir(parents=True)
+    config.rename(snapshot / "config.json")
+    assert tower(tmp_path / "m").embed(["left"]).shape == (1, 8)
+    (snapshot / "config.json").unlink()
+    with pytest.raises(ModelError, match="neither in the folder nor in the hub's cache") as caught:
+        tower(tmp_path / "m")
+    assert "hf download microsoft/some-bert config.json" in caught.value.hint
+
+
+def test_no_code_of_a_folder_runs(tmp_path):
+    pytest.importorskip("transformers", reason="needs the extra hf")
+    write_transformers("clip", tmp_path / "m")
+    trace = tmp_path / "ran"
+    (tmp_path / "m" / "evil.py").write_text(
+        f"open({str(trace)!r}, 'w').close()\nclass Evil: pass\n"
+    )
+    file = tmp_path / "m" / "tokenizer_config.json"
+    said = json.loads(file.read_text())
+    said |= {"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.Evil", None]}}
+    file.write_text(json.dumps(said))
+    config = tmp_path / "m" / "config.json"
+    config.write_text(
+        json.dumps({**json.loads(config.read_text()), "auto_map": {"AutoModel": "evil.Evil"}})
+    )
+    with contextlib.suppress(ModelError):
+        tower(tmp_path / "m")
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("missing", ["text_projection.weight", "text_model.final_layer_norm.bias"])
+def test_tensor_that_is_missing_or_odd_is_one_line(missing, tmp_path):
+    pytest.importorskip("transformers", reason="needs the extra hf")
+    from safetensors.torch import load_file, save_file
+
+    write_transformers("clip", tmp_path / "m")
+    file = tmp_path / "m" / "model.safetensors"
+    tensors = load_file(file)
+    save_file({name: each for name, each in tensors.items() if name != missing}, file)
+    with pytest.raises(ModelError, match="1 tensors of its text tower are missing"):
+        tower(tmp_path / "m")
+    save_file({**tensors, missing: tensors[missing] * float("nan")}, file)
+    with pytest.raises(ModelError, match="holds NaN or infinity"):
+        tower(tmp_path / "m")
+
+
+def test_folder_without_a_tokenizer_is_one_line(tmp_path):
+    pytest.importorskip("transformers", reason="needs the extra hf")
+    write_transformers("clip", tmp_path / "m")
+    (tmp_path / "m" / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match="no tokenizer in it"):
+        tower(tmp_path / "m")

@@ -1,0 +1,81 @@
+"""Which models have a text tower, and who loads it: the folders that a library wrote with one.
+
+A tower is loaded when words ask, and never to embed images.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from xmir_cli.errors import ModelError
+from xmir_cli.model.folders import OWN_WEIGHTS, Folder, is_folder, open_folder
+from xmir_cli.model.text_tower import TextTower
+from xmir_cli.wire.model import ModelSpec
+
+_WHICH = (
+    "Folders of open_clip have one, and those of transformers' CLIP, SigLIP and SigLIP 2: "
+    "xmir embed IMAGES... --arch FOLDER"
+)
+
+
+class TextFile(Protocol):
+    """What the file of a kind of text towers has."""
+
+    def has_text_tower(self, folder: Folder) -> bool:
+        """Whether the folder's model has one; loads nothing."""
+
+    def load_text_tower(self, folder: Folder) -> TextTower:
+        """The text tower of a folder that has one, alone; or ModelError."""
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """Text towers of the folders of one library."""
+
+    layout: str  # of the folder
+    file: Callable[[], TextFile]
+
+
+def _open_clip() -> TextFile:
+    from xmir_cli.model import open_clip_texts  # noqa: PLC0415 # an extra
+
+    return open_clip_texts
+
+
+def _transformers() -> TextFile:
+    from xmir_cli.model import transformers_texts  # noqa: PLC0415 # an extra
+
+    return transformers_texts
+
+
+TEXT_SOURCES = (TextSource("open_clip", _open_clip), TextSource("transformers", _transformers))
+
+
+def load_text_tower(spec: ModelSpec) -> TextTower:
+    """The text tower whose embeddings lie in the space of a model's images.
+
+    Raises ModelError for a model that has none, or whose images lie elsewhere.
+    """
+    name = spec.architecture
+    if is_folder(name):
+        folder = open_folder(name)
+        for source in TEXT_SOURCES:
+            if folder.layout == source.layout and source.file().has_text_tower(folder):
+                _refuse_elsewhere(spec)
+                return source.file().load_text_tower(folder)
+    raise ModelError(f"{name}: this model has no text tower, so no words can ask", _WHICH)
+
+
+def _refuse_elsewhere(spec: ModelSpec) -> None:
+    """Raise ModelError where images are not embedded as the text tower was trained with."""
+    other = {
+        "a linear head": spec.head is not None,
+        f"the pooling {spec.pool}": spec.pool != "native",
+        f"the weights {spec.weights}": spec.weights != OWN_WEIGHTS,
+    }
+    for what, differs in other.items():
+        if differs:
+            raise ModelError(
+                f"{spec.architecture}: with {what} its images are in another space than its words",
+                "Embed them as the folder's model does: xmir embed IMAGES... --arch FOLDER",
+            )
