@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 TRUST = Path(__file__).parent.parent / "examples" / "trust"
-TINY = ["--seeds", "0", "--count", "60", "--per-class", "4", "--epochs", "1", "--pairs", "2"]
+MODULES = ("truth", "summary", "networks", "figure")
+TINY = ["--seeds", "0", "--count", "60", "--per-class", "4", "--epochs", "2", "--pairs", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,9 @@ def scripts() -> dict[str, ModuleType]:
     """The modules of the folder, under their own names as the script has them."""
     before = dict(sys.modules), list(sys.path)
     sys.path[:0] = [str(TRUST), str(TRUST.parent)]
-    found = {name: importlib.import_module(name) for name in ("truth", "summary", "networks")}
+    found = {
+        name: importlib.import_module(name) for name in ("truth", "summary", "networks", "figure")
+    }
     yield found
     sys.path[:] = before[1]
     for name in set(sys.modules) - set(before[0]):
@@ -74,7 +77,7 @@ def rows(method: str, auroc: float, **more: object) -> list[dict[str, object]]:
     return [
         {"network": "cnn", "seed": seed, "method": method, "asked": asked, "retrieved": image,
          "area": 0.05, "peak": 1.0, "energy": 0.5, "auroc": auroc - 0.1 * place - 0.02 * seed,
-         "insertion_gain": gains, "deletion_gain": gains, **more}
+         "like_right": 1 - place / 4, "insertion_gain": gains, "deletion_gain": gains, **more}
         for seed in (0, 1)
         for image in "ab"
         for place, asked in enumerate(("right", "wrong query", "reset weights"))
@@ -92,15 +95,30 @@ def test_a_method_is_summed_up_over_seeds_and_against_center(scripts):
     assert (first["n"], first["seeds"]) == (4, 2)
     assert first["auroc"] == pytest.approx(0.89)
     assert (first["auroc_low"], first["auroc_high"]) == pytest.approx((0.88, 0.9))
-    assert first["auroc_wrong_query"] == pytest.approx(0.79)
-    assert first["auroc_reset_weights"] == pytest.approx(0.69)
+    assert first["auroc wrong query"] == pytest.approx(0.79)
+    assert first["auroc reset weights"] == pytest.approx(0.69)
     assert first["over_center"]["mean"] == pytest.approx(0.2)
     assert center["over_center"] == {"mean": 0, "low": 0, "high": 0}
     assert last["refused"] == "no such form"
-    text = summary.markdown(found)
-    assert "| activation | 1.00 | 0.50 | 0.89 (0.88-0.90) |" in text
+    text = summary.markdown(found, {"cnn": [0.9, 0.95]})
+    assert "4 maps a method, 2 seeds; mAP 0.90, 0.95; chance of peak and energy 0.050." in text
+    assert "| activation | 1.00 | 0.50 | 0.89 (0.88 to 0.90) | +0.20 (+0.20 to +0.20) |" in text
     assert "| bilrp | refused: no such form |" in text
-    assert summary.draw(found).height > summary.draw(found[:1]).height
+    draw = scripts["figure"].draw
+    assert draw(found).height > draw(found[:1]).height
+
+
+def test_without_masks_there_is_agreement_and_no_truth(scripts):
+    summary = scripts["summary"]
+    left = [
+        {name: value for name, value in row.items() if name not in ("area", "peak", "auroc")}
+        for row in rows("activation", 0.9)
+    ]
+    (found,) = map(summary.cell, summary.groups(left))
+    assert (found["like wrong query"], found["like reset weights"]) == (0.75, 0.5)
+    text = summary.markdown([found], {"cnn": [0.9]})
+    assert "| activation | 0.75 | 0.50 | +0.100 (+0.100 to +0.100) | -0.100" in text
+    assert "peak" not in text
 
 
 @pytest.mark.slow
@@ -113,9 +131,9 @@ def test_a_tiny_run_scores_every_question_and_a_second_one_does_nothing_anew(tmp
     assert [row["method"] for row in table] == ["activation", "center"]
     for row in table:
         assert row["n"] == 2
-        numbers = [row[f"auroc{each}"] for each in ("", "_wrong_query", "_reset_weights")]
+        numbers = [row[f"auroc{each}"] for each in ("", " wrong query", " reset weights")]
         assert all(0 <= number <= 1 and math.isfinite(number) for number in numbers)
-    assert table[1]["auroc"] == table[1]["auroc_wrong_query"] == table[1]["auroc_reset_weights"]
+    assert table[1]["auroc"] == table[1]["auroc wrong query"]
     assert (tmp_path / "out" / "table.md").read_text() in done.stdout
     with Image.open(tmp_path / "out" / "figure.png") as picture:
         assert min(picture.size) > 100
