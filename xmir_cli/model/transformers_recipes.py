@@ -103,6 +103,8 @@ def _translate(kind: str, told: Mapping[str, object], odd: list[str]) -> Preproc
     sampling = _SAMPLING.get(int(told.get("resample", 2)))  # type: ignore[call-overload] # an enumeration's number
     if sampling is None:
         odd.append("its interpolation, nearest, is bilinear here")
+    if kind == "DINOv3ViTImageProcessor":
+        odd.append("resized greys are rounded to whole ones; its processor keeps their fractions")
     mean, std = _normalisation(told)
     return Preprocessing(
         input_size=read_whole("size", size, LARGEST_INPUT),
@@ -111,6 +113,7 @@ def _translate(kind: str, told: Mapping[str, object], odd: list[str]) -> Preproc
         mean=check_mean(mean),
         std=check_std(std),
         view=view,
+        cut="down" if view == "crop" or resize != size else "round",
     )
 
 

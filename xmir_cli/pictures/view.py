@@ -87,8 +87,9 @@ def resized_size(recipe: Preprocessing, width: int, height: int) -> tuple[int, i
 
 
 def crop_corner(recipe: Preprocessing, width: int, height: int) -> tuple[int, int]:
-    """Left and top of the crop in a resized picture; the sizes and offsets are torchvision's."""
-    return round((width - recipe.input_size) / 2), round((height - recipe.input_size) / 2)
+    """Left and top of the crop in a resized picture, as torchvision or as transformers has them."""
+    whole = round if recipe.cut == "round" else int
+    return whole((width - recipe.input_size) / 2), whole((height - recipe.input_size) / 2)
 
 
 def _first_beyond(start: float, length: float, place: float, size: int) -> int:

@@ -28,6 +28,7 @@ from xmir_cli.wire.records import Record
 INTERPOLATIONS = ("bilinear", "bicubic", "box", "hamming", "lanczos")
 JPEGS = ("full", "reduced")
 VIEWS = ("crop", "pad", "squash")
+CUTS = ("round", "down")
 POOLS = ("native", "cls", "mean", "cls+mean")
 DEEP, BITS_LIMIT = 9, 32  # of pictures whose greys need a scale: fewer are for the eye
 SPARE = 2  # reduced pictures are still so many times as large as what they are resized to
@@ -49,6 +50,7 @@ class Preprocessing:
     window: str = "auto"  # of deep greys: auto | bits:N | minmax | pLOW,HIGH | CENTRE,WIDTH
     jpeg: str = "full"  # full | reduced: decoded at a part of its size where that will do
     view: str = "crop"  # crop | pad | squash
+    cut: str = "round"  # round | down: half a pixel before the square, as libraries differ in it
 
     @property
     def enough(self) -> int | None:
@@ -70,8 +72,9 @@ class ModelSpec:
     def to_json(self) -> Record:
         """The spec as plain data, as JSON has it, for metadata, manifests and records."""
         recipe = asdict(self.preprocessing)
-        if self.preprocessing.view == "crop":  # as before there was a choice, byte by byte
-            del recipe["view"]
+        for name in ("view", "cut"):  # as before there was a choice, byte by byte
+            if recipe[name] == vars(Preprocessing)[name]:
+                del recipe[name]
         plain = {name: list(x) if isinstance(x, tuple) else x for name, x in recipe.items()}
         told = {**asdict(self), "preprocessing": plain}
         if self.pool == "native":  # as before there was a choice, too
@@ -97,6 +100,7 @@ class ModelSpec:
                 window=check_window(str(parts.get("window", "auto"))),
                 jpeg=read_word(parts.get("jpeg", "full"), JPEGS),
                 view=read_word(parts.get("view", "crop"), VIEWS),
+                cut=read_word(parts.get("cut", "round"), CUTS),
             )
             head = data["head"]
             return ModelSpec(

@@ -1,0 +1,166 @@
+"""A folder's own preprocessing: pixels are those of the library's own image processor."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+transformers = pytest.importorskip("transformers", reason="needs the extra hf")
+
+from tests.extras import tiny
+from xmir_cli.errors import ModelError
+from xmir_cli.model.folders import open_folder
+from xmir_cli.model.transformers_configs import describe
+from xmir_cli.model.transformers_recipes import read_recipe
+from xmir_cli.pictures.files import read_picture
+from xmir_cli.pictures.view import to_input, view_picture
+from xmir_cli.wire.model import ModelSpec
+
+pytestmark = pytest.mark.filterwarnings("default")  # of the libraries
+
+SQUARE = {"height": 32, "width": 32}
+PROCESSORS = [  # layout, class, settings
+    ("vit", "ViT", {"size": SQUARE}),
+    ("vit", "ViT", {"size": 40}),
+    ("vit", "ViT", {"size": SQUARE, "resample": 1}),
+    ("vit", "ViT", {"size": SQUARE, "resample": 5}),
+    ("vit", "ViT", {"size": SQUARE, "rescale_factor": 1 / 127.5, "do_normalize": False}),
+    (
+        "vit",
+        "ViT",
+        {"size": SQUARE, "do_rescale": False, "image_mean": [99] * 3, "image_std": [9] * 3},
+    ),
+    ("dinov2", "Bit", {"size": {"shortest_edge": 37}, "crop_size": 32}),
+    ("dinov2", "Bit", {"size": {"shortest_edge": 33}, "crop_size": 32}),
+    ("dinov2", "Bit", {"size": {"shortest_edge": 24}, "crop_size": 32}),
+    ("clip", "CLIP", {"size": {"shortest_edge": 32}, "crop_size": SQUARE}),
+    ("clip", "CLIP", {"size": 224}),
+    ("siglip", "Siglip", {"size": SQUARE}),
+    ("convnext", "ConvNext", {"size": {"shortest_edge": 32}}),
+    ("convnext", "ConvNext", {"size": {"shortest_edge": 384}}),
+    ("deit", "DeiT", {"size": {"height": 43, "width": 43}, "crop_size": SQUARE}),
+    ("beit", "Beit", {"size": 40, "do_center_crop": True, "crop_size": 32}),
+    ("swin", "ViT", {"size": SQUARE}),
+]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A grey picture and one in colour, no squares."""
+    rng = np.random.default_rng(3)
+    for name, shape in (("grey", (83, 120)), ("colour", (131, 90, 3))):
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(tmp_path / f"{name}.png")
+    return [tmp_path / "grey.png", tmp_path / "colour.png"]
+
+
+def recipe_of(folder):
+    opened = open_folder(str(folder))
+    return read_recipe(opened, describe(opened))
+
+
+def described(name, folder, **told):
+    """A folder with a network's description, and with its own way to prepare images."""
+    config = getattr(transformers, tiny.LAYOUTS[name][1])(**tiny.LAYOUTS[name][2])
+    config.architectures = [tiny.LAYOUTS[name][0]]
+    config.save_pretrained(folder)
+    if told:
+        (folder / "preprocessor_config.json").write_text(json.dumps(told))
+    return folder
+
+
+@pytest.mark.parametrize(("name", "kind", "settings"), PROCESSORS)
+def test_pixels_are_those_of_the_librarys_processor(name, kind, settings, tmp_path, pictures):
+    folder = described(name, tmp_path / "network")
+    processor = getattr(transformers, f"{kind}ImageProcessorPil")(**settings)
+    processor.save_pretrained(folder)
+    recipe, file, odd = recipe_of(folder)
+    assert (file, odd) == ("preprocessor_config.json", ())
+    for path in pictures:
+        expected = processor(images=Image.open(path).convert("RGB"), return_tensors="pt")
+        found = to_input(view_picture(read_picture(str(path)), recipe), recipe)
+        assert torch.allclose(found, expected["pixel_values"][0], atol=1e-5, rtol=1e-5)
+    spec = ModelSpec(str(folder), "folder", preprocessing=recipe)
+    assert ModelSpec.from_json(json.loads(json.dumps(spec.to_json())), "here") == spec
+
+
+def test_torchvisions_way_to_resize_differs_by_two_greys_at_most(tmp_path, pictures):
+    processor = transformers.CLIPImageProcessor(size=32, crop_size=SQUARE)
+    folder = described("clip", tmp_path / "network")
+    processor.save_pretrained(folder)
+    recipe, *_ = recipe_of(folder)
+    for path in pictures:
+        expected = processor(images=Image.open(path).convert("RGB"), return_tensors="pt")
+        found = to_input(view_picture(read_picture(str(path)), recipe), recipe)
+        apart = (found - expected["pixel_values"][0]).abs().amax(dim=(1, 2))
+        assert (apart * torch.tensor(recipe.std) * 255 <= 2.001).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "line"),
+    [
+        ("vit", {"size": 32, "do_pad": True}, "its do_pad is not followed"),
+        ("vit", {"size": 32, "resample": 0}, "its interpolation, nearest, is bilinear here"),
+        (
+            "dinov2",
+            {"size": 32, "do_center_crop": False},
+            "the square in the centre is seen; its processor keeps what is beside it",
+        ),
+        (
+            "vit",
+            {"size": 32, "image_processor_type": "MyImageProcessor", "auto_map": {"x": "y"}},
+            (
+                "its image processor, MyImageProcessor, is not known; "
+                "its values are read as ViTImageProcessor's"
+            ),
+        ),
+        (
+            "vit",
+            {"size": 32, "do_resize": False},
+            "pictures are resized to 32; its processor leaves them as they are",
+        ),
+        (
+            "dinov3",
+            {"size": 32},
+            "resized greys are rounded to whole ones; its processor keeps their fractions",
+        ),
+    ],
+)
+def test_what_cannot_be_done_so_is_said(name, told, line, tmp_path):
+    assert recipe_of(described(name, tmp_path, **told))[2] == (line,)
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"size": {"height": 32, "width": 24}}, "size: height 32, width 24"),
+        ({"size": {"longest_edge": 32}}, "size: longest_edge 32"),
+        ({"size": 32, "do_center_crop": True, "crop_size": {"height": 8, "width": 9}}, "crop: "),
+        ({"size": 10**9}, "size: expected 1 to 4096"),
+        ({"size": 32, "image_std": [0, 0, 0]}, "std: expected numbers above 0"),
+        ({"size": 32, "rescale_factor": 0}, "rescale_factor 0"),
+    ],
+)
+def test_a_recipe_that_makes_no_square_is_refused(told, reason, tmp_path):
+    with pytest.raises(ModelError, match="xmir cannot prepare images so") as error:
+        recipe_of(described("vit", tmp_path, **told))
+    assert reason in str(error.value)
+
+
+def test_an_older_file_and_one_of_several_parts_are_read(tmp_path):
+    old = {"feature_extractor_type": "CLIPFeatureExtractor", "size": 40, "crop_size": 32}
+    recipe, *_ = recipe_of(described("clip", tmp_path, **old))
+    assert (recipe.input_size, recipe.resize, recipe.view) == (32, 40, "crop")
+    (tmp_path / "preprocessor_config.json").unlink()
+    parts = {"image_processor": {**old, "image_processor_type": "CLIPImageProcessor", "size": 36}}
+    (tmp_path / "processor_config.json").write_text(json.dumps(parts))
+    recipe, file, _ = recipe_of(tmp_path)
+    assert (file, recipe.resize) == ("processor_config.json", 36)
+
+
+def test_without_a_file_the_usual_is_assumed(tmp_path):
+    recipe, file, odd = recipe_of(described("swin", tmp_path))
+    assert (file, odd) == ("", ())
+    assert (recipe.input_size, recipe.resize, recipe.view) == (32, 32, "squash")
+    assert recipe.mean == (0.485, 0.456, 0.406)
