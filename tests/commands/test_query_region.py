@@ -131,13 +131,27 @@ def test_a_region_without_features_has_nothing_to_ask(xmir, make_index, monkeypa
     assert "skipped a.png: region-blank" in result.stderr
 
 
-def test_an_embedding_that_is_no_sum_over_cells_has_no_parts(xmir, make_index):
-    make_index("opaque")
+def test_an_embedding_that_nothing_held_makes_affine_has_no_parts(xmir, make_index):
+    make_index("waves")
     assert xmir("query", "a.png").code == 0
     result = xmir("query", "a.png", "--region", WHOLE)
     assert (result.code, result.stdout) == (6, "")
-    assert result.stderr.startswith("xmir: error: --region: this network's embedding is no sum")
+    assert result.stderr.startswith("xmir: error: --region: no exact shares of this network")
+    assert "; sin is not affine, and xmir has no rule for it\n" in result.stderr
     assert result.stderr.endswith("xmir: hint: Ask with the whole image, or crop it.\n")
+
+
+def test_the_parts_of_an_opaque_embedding_are_what_its_places_write(xmir, make_index):
+    make_index("opaque")  # the first cell of the map, which is the picture's upper left corner
+    (corner, whole), elsewhere = (
+        [
+            xmir("query", "a.png", "--region", region, "--top", "1").records()[0]["similarity"]
+            for region in ("0,0,30,30", WHOLE)
+        ],
+        xmir("query", "a.png", "--region", "40,30,10,10"),
+    )
+    assert corner == pytest.approx(whole)
+    assert "skipped a.png: region-blank" in elsewhere.stderr
 
 
 @pytest.mark.parametrize(

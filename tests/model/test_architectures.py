@@ -70,15 +70,6 @@ def test_the_cells_sum_to_the_raw_embedding(name):
         assert torch.allclose(total, ours.head(features), atol=1e-5)
 
 
-def test_a_class_token_has_no_exact_cells():
-    ours = Network(build_architecture("vit_b_16", 64), None).eval()
-    with torch.no_grad():
-        features = ours.features(torch.randn(1, 3, 64, 64))
-    assert features.shape[2:] == (4, 4)
-    with pytest.raises(ModelError, match="no sum over the cells"):
-        ours.head.cells(features)
-
-
 @pytest.mark.parametrize(
     "name",
     ["resnet10t", "tf_efficientnet_lite0", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"],

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from xmir_cli.errors import ModelError
 from xmir_cli.model.head import AveragePool, GeMPool, Head, MaxPool
 
 
@@ -57,9 +56,11 @@ def test_without_bias_the_constants_are_missing():
     assert torch.allclose(missing, linear.bias)
 
 
-def test_a_step_that_is_not_affine_is_refused():
-    with pytest.raises(ModelError, match="no exact decomposition through ReLU"):
-        Head(AveragePool(), (nn.ReLU(),)).cells(torch.rand(1, 2, 2, 2))
+def test_a_sum_over_the_cells_has_affine_steps_alone():
+    steps = (nn.Linear(2, 2), nn.BatchNorm1d(2), nn.LayerNorm(2))
+    assert all(Head(pool, steps).is_sum for pool in (AveragePool(), MaxPool(), GeMPool()))
+    assert not Head(AveragePool(), (nn.ReLU(),)).is_sum
+    assert not Head(nn.AdaptiveAvgPool2d(1)).is_sum
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,17 @@ def opaque() -> Architecture:
     return _network(AveragePool(), head=_First())
 
 
+def waves() -> Architecture:
+    return _network(AveragePool(), head=_Waves())
+
+
+class _Waves(OpaqueHead):
+    """What no rule holds."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.mean(dim=(2, 3)).mul(9).sin()
+
+
 class _First(OpaqueHead):
     def forward(self, features: Tensor) -> Tensor:
         return features[:, :, 0, 0]

@@ -51,7 +51,7 @@ def test_map_sums_to_the_similarity_for_every_pooling_and_head(case):
 def test_map_is_the_column_sum_of_all_pairs_of_cells(case):
     embedder, target, explained = case
     columns = matrix(embedder, target, explained).sum(dim=0)
-    found = Method()._grid(embedder, target, explained)
+    found = Method()._pull(embedder, target, explained).places
     torch.testing.assert_close(found, columns, atol=1e-6, rtol=1e-4)
 
 
@@ -102,8 +102,8 @@ def test_clipping_by_cell_and_by_pair_as_in_zhu(make_embedder, make_inputs):
     pairs = matrix(embedder, target, explained)
     assert pairs.min() < 0
     signed = pairs.sum(dim=0)
-    cell = Method(clip="cell")._grid(embedder, target, explained)
-    pair = Method(clip="pair")._grid(embedder, target, explained)
+    cell = Method(clip="cell")._pull(embedder, target, explained).places
+    pair = Method(clip="pair")._pull(embedder, target, explained).places
     torch.testing.assert_close(cell, signed.clamp(min=0), atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(pair, pairs.clamp(min=0).sum(dim=0), atol=1e-6, rtol=1e-4)
 
@@ -112,7 +112,7 @@ def test_dropped_bias_with_pairs_clipped_uses_no_bias_on_either_side(make_embedd
     embedder = make_embedder(head=4)
     target, explained = make_samples(embedder, make_inputs(2))
     expected = matrix(embedder, target, explained, bias=False).clamp(min=0).sum(dim=0)
-    found = Method(bias="drop", clip="pair")._grid(embedder, target, explained)
+    found = Method(bias="drop", clip="pair")._pull(embedder, target, explained).places
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
 
 
@@ -142,7 +142,7 @@ def test_every_bias_is_the_naive_sum_whatever_is_clipped_or_matched(
         "pair": naive.clip(min=0).sum(axis=0),
     }
     for clip, shares in expected.items():
-        found = Method(bias, clip)._grid(embedder, target, explained)
+        found = Method(bias, clip)._pull(embedder, target, explained).places
         np.testing.assert_allclose(found, shares, atol=1e-6, rtol=1e-4)
     (best,) = Method(bias, matches=1)(embedder, target, explained).matches
     assert best.share == pytest.approx(naive.max(), rel=1e-4)
@@ -154,7 +154,7 @@ def test_average_pooling_gives_the_classic_formula(make_embedder, make_inputs):
     layer = embedder.network.head.after[0]
     cells = explained.features.flatten(1).T  # [n, C]
     expected = (cells @ layer.weight.T + layer.bias).detach() @ target.embedding
-    found = Method()._grid(embedder, target, explained) * len(cells) * explained.raw.norm()
+    found = Method()._pull(embedder, target, explained).places * len(cells) * explained.raw.norm()
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
@@ -168,15 +168,15 @@ def test_scaling_the_features_changes_nothing(embedder, pair):
 def test_permuting_the_cells_permutes_the_map(embedder, pair):
     target, explained = pair
     turned = Sample(explained.input, explained.features.flip(1), explained.raw, explained.embedding)
-    straight = Method()._grid(embedder, target, explained).reshape(8, 8)
-    found = Method()._grid(embedder, target, turned).reshape(8, 8)
+    straight = Method()._pull(embedder, target, explained).places.reshape(8, 8)
+    found = Method()._pull(embedder, target, turned).places.reshape(8, 8)
     torch.testing.assert_close(found, straight.flip(0))
 
 
 def test_max_pooling_marks_at_most_one_cell_a_channel(make_embedder, make_inputs):
     embedder = make_embedder(pool=MaxPool())
     target, explained = make_samples(embedder, make_inputs(2))
-    assert int((Method()._grid(embedder, target, explained) != 0).sum()) <= 6
+    assert int((Method()._pull(embedder, target, explained).places != 0).sum()) <= 6
 
 
 @pytest.mark.parametrize("bias", ["spread", "drop"])
@@ -188,7 +188,7 @@ def test_point_map_weighs_the_rows_of_the_matrix(bias, clip, make_embedder, make
     expected = point_weights((13, 6), target.crop, (8, 8)) @ (
         pairs.clamp(min=0) if clip == "pair" else pairs
     )
-    found = Method(bias, clip, point="13,6")._grid(embedder, target, explained)
+    found = Method(bias, clip, point="13,6")._pull(embedder, target, explained).places
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
 
 
@@ -197,7 +197,7 @@ def test_point_in_the_middle_of_a_cell_is_its_row_of_the_matrix(make_embedder, m
     target, explained = make_samples(embedder, make_inputs(2))
     row = matrix(embedder, target, explained)[8 * 5 + 2]
     method = Method(point="9.5,21.5")
-    torch.testing.assert_close(method._grid(embedder, target, explained), row)
+    torch.testing.assert_close(method._pull(embedder, target, explained).places, row)
     details = method(embedder, target, explained).details
     assert details == {"share": pytest.approx(float(row.sum()), abs=1e-6)}
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.errors import SettingError
 from xmir_cli.model.head import GeMPool, MaxPool
 from xmir_cli.saliency.methods.activation import Method as Activation
 from xmir_cli.saliency.methods.bilrp import Method, relevances
@@ -85,11 +85,18 @@ def test_batch_norm_of_the_head_is_folded(make_embedder, make_inputs):
     assert found.details["residual"] == pytest.approx(0, abs=1e-6)
 
 
-def test_layer_norm_is_refused(make_embedder, make_inputs):
-    embedder = make_embedder(after=(nn.LayerNorm(6),))
+def test_the_deviation_of_a_layer_norm_is_held(make_embedder, make_inputs):
+    norm = nn.LayerNorm(6)
+    with torch.no_grad():
+        norm.bias.copy_(torch.arange(6.0) / 6)
+    embedder = make_embedder(after=(norm,))
     target, explained = make_samples(embedder, make_inputs(2))
-    with pytest.raises(ModelError, match="LayerNorm"):
-        Method()(embedder, target, explained)
+    details = Method()(embedder, target, explained).details
+    assert details["residual"] == pytest.approx(0, abs=1e-6)
+    assert details["held"] == "deviations"
+    whole = similarity(target, explained)
+    assert details["places"] + details["rest"] == pytest.approx(whole, abs=1e-6)
+    assert abs(details["rest"]) > 1e-2
 
 
 @pytest.mark.parametrize("settings", [{"gamma": -0.1}, {"gamma": float("nan")}, {"matches": -1}])

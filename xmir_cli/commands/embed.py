@@ -13,7 +13,7 @@ from xmir_cli.errors import DataError, SettingError, UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
-from xmir_cli.saliency import feature_methods
+from xmir_cli.saliency import feature_methods, place_methods
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import RECEIPT_COLUMNS, need_folder, network_file, refuse_input
 from xmir_cli.values import check_values
@@ -66,7 +66,8 @@ class Embed:
         typer.Option(
             "--features",
             help="Also keep each image's last feature map, so that 'xmir saliency' makes maps "
-            f"of {', '.join(feature_methods())} without the network. float16; 100 kB an image "
+            f"of {', '.join(feature_methods())} without the network. Of transformers the network "
+            f"runs all the same for {', '.join(place_methods())}. float16; 100 kB an image "
             "with densenet121.",
         ),
     ] = False

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 from typing import TypeVar
 
 from xmir_cli import console
@@ -15,6 +15,7 @@ from xmir_cli.explain.requests import Request
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.program.workers import share_out, single_thread
 from xmir_cli.saliency import catalogue
+from xmir_cli.saliency.forms import needs_image
 from xmir_cli.saliency.sample import Method, similarity
 from xmir_cli.wire.checks import check_similarity
 from xmir_cli.wire.model import ModelSpec
@@ -55,7 +56,8 @@ class Explainer:
         named = [path for path in against if isinstance(path, str)]
         paths = [path for request in group for path in (request.query, request.retrieved)]
         identities = _identities(group)
-        lender = self._lender(group[0], identities)
+        light = self._is_light(cases.embedder)
+        lender = self._lender(group[0], identities) if light else None
         found = cases.load([*self.comparisons.list_named_negatives(), *named, *paths], lender)
         negatives = [self._negatives(request, found, identities) for request in group]
         more = [path for each in negatives if isinstance(each, list) for path in each]
@@ -65,27 +67,31 @@ class Explainer:
             return list(self._answer(cases.embedder, asked, found))
 
         asked = list(zip(group, negatives, against, strict=True))
-        for request, records in zip(group, self._in_turn(answer, asked), strict=True):
+        for request, records in zip(group, self._in_turn(answer, asked, light), strict=True):
             for record in records:
                 yield request, record
 
-    def _in_turn(self, answer: Callable[[T], R], asked: Sequence[T]) -> Iterable[R]:
+    def _in_turn(self, answer: Callable[[T], R], asked: Sequence[T], light: bool) -> Iterable[R]:
         """The answers in order, as they are made.
 
         Threads are in each other's way in a map of features, which takes less than a millisecond,
         but not in the drawing of it, which takes longer than many.
         """
-        if not self._light:
+        if not light:
             return map(answer, asked)
         if self.output.draws:
             return share_out(answer, asked)
         with single_thread():
             return [answer(each) for each in asked]
 
-    @cached_property
-    def _light(self) -> bool:
+    def _is_light(self, embedder: Embedder) -> bool:
         """Whether no method needs inputs or forward passes."""
-        return all(catalogue()[name].from_features for name in self.methods)
+        entries = {name: catalogue()[name] for name in self.methods}
+        return all(
+            entry.from_features
+            and not (entry.of_places and needs_image(embedder, vars(self.methods[name])))
+            for name, entry in entries.items()
+        )
 
     def _answer(
         self, embedder: Embedder, asked: Asked, found: Mapping[str, Case | ItemError]
@@ -119,7 +125,7 @@ class Explainer:
 
         It is asked for the images of those paths whose `identities` are known by then.
         """
-        if "index" not in request.record or not self._light:
+        if "index" not in request.record:
             return None
         try:
             origin = origin_of(request)

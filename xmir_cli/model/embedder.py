@@ -1,7 +1,7 @@
 """The loaded network: from the model space to feature maps, to the embedding."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from xmir_cli import console, steps
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
+from xmir_cli.model.shares import Shares
 from xmir_cli.program.compile import compile_program
 from xmir_cli.program.program import Program
 from xmir_cli.program.workers import share_out
@@ -67,6 +68,11 @@ class Embedder:
             self._compiled = (version, program)
         return self._compiled[1]
 
+    @cached_property
+    def shares(self) -> Shares:
+        """How the embedding is shared out where its cells alone do not sum to it; in float32."""
+        return Shares(self.network, self.size, self.device)
+
     def forward_features(self, images: Tensor, job: int = 0) -> Tensor:
         """Feature maps [B, C, h, w] on the device, without gradients, of images [B, 3, S, S].
 
@@ -98,9 +104,12 @@ class Embedder:
         return gradient.squeeze(0)
 
     def cells(self, features: Tensor, bias: bool = True) -> Tensor:
-        """Equivalent embeddings [B, h*w, D] whose sum over the cells is the raw embedding."""
-        cells: Tensor = self.network.head.cells(features, bias)
-        return cells
+        """Equivalent embeddings [B, h*w, D] whose sum over the cells is the raw embedding.
+
+        Of networks where `shares` has no seat.
+        """
+        assert isinstance(self.network.head, Head)
+        return self.network.head.cells(features, bias)
 
     def embed(self, images: Tensor, job: int = 0) -> Tensor:
         """Unit embeddings [B, D], float32 on the CPU, of images [B, 3, S, S]; zero stays zero."""

@@ -6,14 +6,13 @@ Sources: Stylianou et al. 2019 (average pooling), Zhu et al. 2021 (the other poo
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from xmir_cli.errors import ModelError
 
-
+@runtime_checkable
 class Pool(Protocol):
     """A pooling that is homogeneous of degree 1, hence the sum of its cells."""
 
@@ -108,16 +107,22 @@ class Head(nn.Module):
                 return None
         return direction
 
+    @property
+    def is_sum(self) -> bool:
+        """Whether the raw embedding is a sum over the cells, as far as the steps are known."""
+        known = nn.Linear | nn.BatchNorm1d | nn.LayerNorm
+        return isinstance(self.pool, Pool) and all(isinstance(step, known) for step in self.after)
+
+    @property
+    def has_norm(self) -> bool:
+        """Whether a step is affine for one input only."""
+        return any(isinstance(step, nn.LayerNorm) for step in self.after)
+
     def affine(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """The steps after the pooling as one: weight [C, D] and bias [D] for `pooled` [C].
 
-        Raises ModelError for a LayerNorm, which is affine for one input only.
+        None of them may be a LayerNorm.
         """
-        if any(isinstance(step, nn.LayerNorm) for step in self.after):
-            raise ModelError(
-                "no exact relevance through this network's LayerNorm",
-                "Use `method` activation, whose form for it is exact.",
-            )
         probes = torch.cat([torch.zeros_like(pooled)[None], torch.eye(len(pooled)).to(pooled)])
         for step in self.after:
             probes = step(probes)
@@ -125,20 +130,7 @@ class Head(nn.Module):
 
 
 class OpaqueHead(nn.Module):
-    """A head that mixes the cells (class tokens, attention pooling): no exact share of a cell."""
-
-    @property
-    def pool(self) -> Pool:
-        """Refuse: no decomposition into cells is exact here."""
-        raise ModelError(
-            "this network's embedding is no sum over the cells of its feature map "
-            "(class token or attention pooling)",
-            "Use `method` occlusion, which needs no such form.",
-        )
-
-    def cells(self, features: Tensor, bias: bool = True) -> Tensor:  # noqa: ARG002 # as in Head
-        """Refuse, as for the pooling."""
-        return self.pool.cells(features)
+    """A head that mixes the cells or does more than affine steps: class tokens, attention."""
 
 
 def _scale(step: nn.BatchNorm1d) -> Tensor:
@@ -159,12 +151,11 @@ def _spread(step: nn.Module, cells: Tensor, bias: bool) -> Tensor:
         scale = _scale(step)
         scaled = cells * scale
         constant = step.bias - step.running_mean * scale
-    elif isinstance(step, nn.LayerNorm):
+    else:
+        assert isinstance(step, nn.LayerNorm)
         # given the pooled vector, LayerNorm is affine: its mean is linear, its deviation one number
         total = cells.sum(dim=1, keepdim=True)
         deviation = (total.var(dim=-1, unbiased=False, keepdim=True) + step.eps).sqrt()
         scaled = (cells - cells.mean(dim=-1, keepdim=True)) / deviation * step.weight
         constant = step.bias
-    else:
-        raise ModelError(f"no exact decomposition through {type(step).__name__}")
     return scaled if constant is None or not bias else scaled + constant / count

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from xmir_cli import console
+from xmir_cli.arrays import Floats
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError, ModelError
 from xmir_cli.gallery.protocol import Columns, Gallery
 from xmir_cli.gallery.vectors import Vectors
-from xmir_cli.model.embedder import Embedder, unit
+from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.pictures.items import Item
 from xmir_cli.pictures.reading import read_image
@@ -23,6 +24,8 @@ from xmir_cli.pictures.view import Crop
 from xmir_cli.retrieval.queries import Center, Contribution, ImageOptions, Question, look_up
 from xmir_cli.retrieval.region import Region, cell_shares
 from xmir_cli.saliency.centering import GalleryMean, read_mean
+from xmir_cli.saliency.forms import form_of
+from xmir_cli.saliency.sample import Sample, make_samples
 from xmir_cli.store.names import escape_name
 from xmir_cli.wire.columns import DECODED, SEPARATOR
 
@@ -65,12 +68,15 @@ def ask_images(
         known = zip(identities, look_up(gallery, identities), strict=True)
         images = torch.stack([each.input for _, each in batch])
         sights = _embed(embedder, images, len(items), options.region is not None)
-        for (item, each), told, (vector, cells) in zip(batch, known, sights, strict=True):
+        for (item, each), told, (vector, sample) in zip(batch, known, sights, strict=True):
             columns = {**told[1], **_own_columns(item, each.sha256)}
             query = Question(_name(item), vector, columns, identity=told[0])
             try:
                 _refuse_unfit(vector)
-                questions.append(_narrow(query, cells, each, (options.region, mean)))
+                if sample is not None and options.region is not None:
+                    part = _push(embedder, sample, each.crop, options.region)
+                    query = _narrow(query, part, options.region, mean)
+                questions.append(query)
             except ItemError as error:
                 skip(item.id, error)
         if questions:
@@ -99,24 +105,14 @@ def ask_image(gallery: Gallery, embedder: Embedder, path: str) -> Question:
 
 
 def _embed(
-    embedder: Embedder, images: Tensor, job: int, by_cells: bool
-) -> Iterator[tuple[Vectors, Tensor | None]]:
-    """Unit embeddings [D] of images [B, 3, S, S] and, when asked, the cells' shares [h, w, D]."""
-    if not by_cells:
+    embedder: Embedder, images: Tensor, job: int, by_places: bool
+) -> Iterator[tuple[Vectors, Sample | None]]:
+    """Unit embeddings [D] of images [B, 3, S, S] and, when asked, all that is known of them."""
+    if not by_places:
         yield from ((vector, None) for vector in embedder.embed(images, job).numpy())
         return
-    for features in embedder.forward_features(images, job):
-        with torch.no_grad():
-            raw = embedder.project(features[None])[0].float().cpu()
-            cells = _cells(embedder, features).cpu().double() / raw.norm()
-        yield unit(raw).numpy(), cells.reshape(*features.shape[1:], -1)
-
-
-def _cells(embedder: Embedder, features: Tensor) -> Tensor:
-    try:
-        return embedder.cells(features[None])[0]
-    except ModelError as error:  # whose hint is about maps
-        raise ModelError(f"`region`: {error}", "Ask with the whole image, or crop it.") from None
+    for sample in make_samples(embedder, list(images), job):
+        yield sample.embedding.numpy(), sample
 
 
 def _refuse_unfit(vector: Vectors) -> None:
@@ -124,25 +120,25 @@ def _refuse_unfit(vector: Vectors) -> None:
         raise ItemError(Cause.BAD_VECTOR, "its embedding is zero, NaN or infinite")
 
 
-def _narrow(
-    query: Question,
-    cells: Tensor | None,
-    loaded: _Loaded,
-    asked: tuple[Region | None, GalleryMean | None],
-) -> Question:
+def _push(embedder: Embedder, sample: Sample, crop: Crop, region: Region) -> Floats:
+    """What the region writes into the unit embedding [D]; raises ItemError for one not seen."""
+    try:
+        form = form_of(embedder, sample)
+        shares = cell_shares(region, crop.roi, crop.image_size, form.grid)
+        return form.push(torch.from_numpy(shares.ravel())).double().numpy()
+    except ModelError as error:  # whose hint is about maps
+        raise ModelError(f"`region`: {error}", "Ask with the whole image, or crop it.") from None
+
+
+def _narrow(query: Question, part: Floats, region: Region, mean: GalleryMean | None) -> Question:
     """The query by its region only, which raises ItemError when that holds nothing.
 
     A mean is what is taken off the image and the hits.
     """
-    region, mean = asked
-    if cells is None or region is None:
-        return query
-    shares = cell_shares(region, loaded.crop.roi, loaded.crop.image_size, cells.shape[:2])
-    inside = np.einsum("hw,hwd->d", shares, cells.numpy())
-    length = float(np.linalg.norm(inside))
+    length = float(np.linalg.norm(part))
     if length < 1e-12:
         raise ItemError(Cause.REGION_BLANK, "it adds nothing to the embedding")
-    vector = (inside / length).astype(np.float32)
+    vector = (part / length).astype(np.float32)
     found = Contribution(region, query.vector, length)
     return replace(query, vector=vector, contribution=_center(found, mean))
 

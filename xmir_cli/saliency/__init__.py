@@ -46,6 +46,11 @@ def feature_methods() -> list[str]:
     return [entry.name for entry in catalogue().values() if entry.from_features]
 
 
+def place_methods() -> list[str]:
+    """Those of them that need more than that map of a transformer."""
+    return [entry.name for entry in catalogue().values() if entry.of_places]
+
+
 def exact_methods() -> list[str]:
     """The methods whose maps share out a similarity, so that they do it for a centred one, too."""
     return [entry.name for entry in catalogue().values() if entry.exact]

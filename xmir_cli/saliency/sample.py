@@ -1,7 +1,7 @@
 """What a saliency method is given and what it gives back."""
 
 import math
-from collections.abc import Hashable, MutableMapping, Sequence
+from collections.abc import Hashable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,9 +34,12 @@ class Centering:
     mean: Tensor
     scale: float
 
-    def spread(self, cells: Tensor) -> Tensor:
-        """Shares [n, D] of the unit embedding as shares of what is left of it, the mean evenly."""
-        return (cells - self.mean.to(cells) / len(cells)) * self.scale
+    def spread(self, cells: Tensor, part: float = 1.0) -> Tensor:
+        """Shares [n, D] of the unit embedding as shares of what is left of it, the mean evenly.
+
+        Of shares that are but a part of all, that part of the mean.
+        """
+        return (cells - self.mean.to(cells) * (part / len(cells))) * self.scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +76,12 @@ class Sample:
         rows, columns = self.input.shape[1:]
         return (0.0, 0.0, float(columns), float(rows))
 
-    def center(self, cells: Tensor) -> Tensor:
-        """Shares [n, D] of the cells in the unit embedding, or in what is left of it if centred."""
-        return cells if self.centering is None else self.centering.spread(cells)
+    def center(self, cells: Tensor, part: float = 1.0) -> Tensor:
+        """Shares [n, D] of places in the unit embedding, or in what is left of it if centred.
+
+        The places may be but a `part` of all.
+        """
+        return cells if self.centering is None else self.centering.spread(cells, part)
 
     @property
     def bytes(self) -> int:
@@ -99,7 +105,7 @@ class Explanation:
 
     saliency: Tensor  # [S, S] float32 on the CPU
     evaluations: int  # forward passes it rests on, beside those of the two images
-    details: dict[str, float] = field(default_factory=dict)
+    details: Mapping[str, float | str] = field(default_factory=dict)
     matches: tuple[Match, ...] = ()  # strongest first
 
 

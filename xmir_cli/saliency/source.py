@@ -54,6 +54,7 @@ class MethodEntry:
     settings: tuple[Setting, ...]
     from_features: bool = False  # asks for no inputs and no forward passes
     need_gallery: bool = False  # its samples must carry a gallery
+    of_places: bool = False  # of places, which not every network's last map has: see forms.py
     exact: bool = False  # its map shares out the product of the target with the unit embedding
     control: bool = False  # asks nothing of the query: what a method must beat
     misleads_on_tokens: bool = False  # found no truth on transformers: at chance or below

@@ -4,6 +4,9 @@ Source: Zheng et al., Re-identification with consistent attentive siamese networ
 Zheng et al., Visual similarity attention, IJCAI 2022. A pair alone gives weights 1 - |f_q - f_r|
 close to 1, so its map is nearly the channel sum of the image's features and hardly depends on the
 query; `weight_spread` in the details says how far from that it is.
+
+On a transformer, whose last map's cells have exchanged places, the map is ReLU of what each place
+of `activation` has in sum_k w_k e_k: the same thing where an average is all that follows.
 """
 
 from collections.abc import Sequence
@@ -15,6 +18,7 @@ from torch import Tensor
 
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
+from xmir_cli.saliency.forms import form_of, needs_image
 from xmir_cli.saliency.sample import Explanation, Sample
 from xmir_cli.saliency.upsample import upsample
 
@@ -36,6 +40,7 @@ class Method:
     ] = "own"
 
     from_features = True
+    of_places = True
     misleads_on_tokens = True
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
@@ -50,12 +55,17 @@ class Method:
                 value=self.tuple,
             )
         weights = channel_weights(target, explained, anchor, anchor.negatives[:wanted])
-        grid = attention_map(
-            embedder, weights, explained.features, self.abs or self.variant == "paper"
-        )
-        return Explanation(
-            upsample(grid, embedder.size), 0, {"weight_spread": weight_spread(weights)}
-        )
+        details: dict[str, float | str] = {"weight_spread": weight_spread(weights)}
+        absolute = self.abs or self.variant == "paper"
+        if needs_image(embedder, vars(self)):
+            form = form_of(embedder, explained)
+            aim = weights * explained.raw.sign() if absolute else weights
+            places = form.pull(aim).places * explained.raw.norm()
+            grid = places.reshape(form.grid).clamp(min=0)
+            details |= form.told
+        else:
+            grid = attention_map(embedder, weights, explained.features, absolute)
+        return Explanation(upsample(grid, embedder.size), 0, details)
 
 
 def channel_weights(

@@ -18,7 +18,7 @@ import torch
 
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.saliency.matches import grid_of
+from xmir_cli.saliency.forms import form_of
 from xmir_cli.saliency.sample import Explanation, LabelledGallery, Sample
 from xmir_cli.saliency.upsample import upsample
 
@@ -34,6 +34,7 @@ class Method:
 
     need_gallery = True
     from_features = True
+    of_places = True
 
     def __post_init__(self) -> None:
         if self.neighbors < 1:
@@ -55,10 +56,11 @@ class Method:
         nearest = anchors(explained.gallery, explained.embedding.numpy(), self.neighbors)
         directions = [anchor_direction(explained.gallery, anchor) for anchor in nearest]
         direction = torch.from_numpy(np.mean(directions, axis=0)).float()
-        with torch.no_grad():
-            cells = embedder.cells(explained.features[None], bias=False)[0].float().cpu()
-        grid = (cells @ direction).reshape(grid_of(explained)).clamp(min=0)
-        return Explanation(upsample(grid, embedder.size), 0)
+        form = form_of(embedder, explained, bias=False)
+        pulled = form.pull(direction)
+        length = explained.raw.norm()  # the map is one of the raw embedding
+        grid = (pulled.places * length).reshape(form.grid).clamp(min=0)
+        return Explanation(upsample(grid, embedder.size), 0, form.told)
 
 
 def anchors(gallery: LabelledGallery, embedding: np.ndarray, count: int) -> np.ndarray:

@@ -1,0 +1,151 @@
+"""Where a network's embedding can be shared out exactly: found by trying, once a network."""
+
+import copy
+from collections import OrderedDict
+from contextlib import suppress
+
+import torch
+from torch import Tensor, nn
+
+from xmir_cli.affine.attention import NotDirectError
+from xmir_cli.affine.blame import blame
+from xmir_cli.affine.form import AffineForm, Pulled
+from xmir_cli.affine.survey import Grid, Seat, find_last_in_block, find_maps, find_tokens
+from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.model.head import Head
+from xmir_cli.model.network import Network
+
+_INEXACT = 1e-4  # of an embedding's length: what rounding in float32 stays below
+_KEPT = 2  # forms: a query's, and that of the image of the day
+_OTHERS = "Use `method` occlusion or rise, which need no such form."
+
+
+class Shares:
+    """The seats and the affine forms of one network, for images of one size."""
+
+    def __init__(self, network: Network, size: int, device: torch.device) -> None:
+        self._network, self._size, self._device = network, size, device
+        self._seats: dict[tuple[str, bool], Seat | None] = {}
+        self._frozen: Network | None = None
+        self._forms = OrderedDict[tuple[int, Seat], tuple[Tensor, AffineForm]]()
+
+    def seat(self, layer: str = "", direct: bool = False) -> Seat | None:
+        """What is shared out: the first tokens of a transformer, else the last map.
+
+        None where the last map's cells sum to the embedding, so that nothing has to be held. A
+        `layer` HxW is an earlier map of so many rows and columns, `last` the last map in any case;
+        `direct` are the values of all attention.
+
+        Raises SettingError where a network has no such thing.
+        """
+        if (layer, direct) not in self._seats:
+            found = self._find_direct() if direct else self._find(layer)
+            self._seats[layer, direct] = found
+        return self._seats[layer, direct]
+
+    def form(self, given: Tensor, seat: Seat) -> AffineForm:
+        """The affine form of an image [3, S, S], or of a map [C, h, w] where that is the seat.
+
+        The last two are kept. Raises ModelError where the network's pass cannot be held.
+        """
+        key = (id(given), seat)
+        if key in self._forms:
+            self._forms.move_to_end(key)
+            return self._forms[key][1]
+        try:
+            form = AffineForm(self._part(seat), given[None].to(self._device).float(), seat)
+        except NotDirectError as error:
+            raise _not_direct(str(error)) from None
+        except Exception as error:  # noqa: BLE001 # a network of any kind fails in its own way
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            raise ModelError(
+                f"no exact shares of this network: its pass cannot be held ({reason})", _OTHERS
+            ) from None
+        self._forms[key] = (given, form)  # with the image, so that its id stays its own
+        while len(self._forms) > _KEPT:
+            self._forms.popitem(last=False)
+        return form
+
+    def pull(self, given: Tensor, seat: Seat, direction: Tensor) -> Pulled:
+        """What the image has in direction [D] . e, by its form.
+
+        Raises ModelError, with the function that is to blame, where that misses the product.
+        """
+        form = self.form(given, seat)
+        pulled = form.pull(direction)
+        self.check(given, seat, pulled.missed / max(float(direction.norm()), 1e-12))
+        return pulled
+
+    def check(self, given: Tensor, seat: Seat, missed: float) -> None:
+        """Raise ModelError where what parts miss of an embedding is more than rounding."""
+        length = float(self.form(given, seat).raw.norm())
+        if abs(missed) <= _INEXACT * length:
+            return
+        culprit = ""
+        with suppress(Exception):
+            culprit = blame(self._part(seat), given[None].to(self._device).float(), seat)
+        named = f"; {culprit} is not affine, and xmir has no rule for it" if culprit else ""
+        raise ModelError(
+            f"no exact shares of this network: they miss {abs(missed) / length:.1e} of the "
+            f"embedding{named}",
+            _OTHERS,
+        )
+
+    def _find(self, layer: str) -> Seat | None:
+        grid = self._grid()
+        if layer == "last":
+            return Seat(0, (2, 3), grid)
+        tokens = None
+        with suppress(Exception):  # whatever a network of one's own makes of being watched
+            tokens = find_tokens(self._network, self._size, grid, self._device)
+        head = self._network.head
+        plain = isinstance(head, Head) and head.is_sum
+        usual = tokens or (None if plain else Seat(0, (2, 3), grid))
+        if not layer or layer == _text(grid):
+            return usual
+        maps = find_maps(self._freeze(), self._size, self._device)
+        wanted = {_text(each): seat for each, seat in maps.items()}
+        if layer not in wanted:
+            there = ", ".join(sorted({*wanted, _text(grid)}, key=lambda each: (len(each), each)))
+            raise SettingError("layer", f"no map of that size; there are {there}", value=layer)
+        return wanted[layer]
+
+    def _find_direct(self) -> Seat:
+        tokens = self.seat()
+        if tokens is None or not tokens.number:
+            raise _not_direct("its places are no tokens of a transformer")
+        last = find_last_in_block(self._network, self._size, self._device)
+        if not last:
+            raise _not_direct("torch does not compute its attention as one function")
+        return Seat(0, (2,), tokens.grid, tokens.first, last)
+
+    def _grid(self) -> Grid:
+        with torch.no_grad():
+            image = torch.zeros(1, 3, self._size, self._size, device=self._device)
+            shape = self._network.features(image).shape
+        return int(shape[2]), int(shape[3])
+
+    def _part(self, seat: Seat) -> nn.Module:
+        """What makes the embedding of what a seat is given."""
+        return self._freeze() if seat.number or seat.direct else self._freeze().head
+
+    def _freeze(self) -> Network:
+        """The network with the same tensors, of which none asks for a gradient."""
+        if self._frozen is None:
+            shared: dict[int, object] = {
+                id(each): nn.Parameter(each.detach(), requires_grad=False)
+                for each in self._network.parameters()
+            }
+            shared |= {id(each): each for each in self._network.buffers()}
+            self._frozen = copy.deepcopy(self._network, shared)
+        return self._frozen
+
+
+def _text(grid: Grid) -> str:
+    return f"{grid[0]}x{grid[1]}"
+
+
+def _not_direct(reason: str) -> SettingError:
+    return SettingError(
+        "path", f"nothing is written directly ({reason})", "Leave it out: hops.", value="direct"
+    )
