@@ -5,7 +5,9 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,3 +97,16 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("XMIR_INDEX", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / "cache"))
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A virtual environment for scripts, whose `xmir` starts at once: see torture/server.py."""
+    folder = tmp_path_factory.mktemp("warm")
+    server = Path(__file__).parent / "torture" / "server.py"
+    with subprocess.Popen([sys.executable, server, folder], stdin=subprocess.PIPE) as process:
+        while not (folder / "bin" / "xmir").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        yield folder
+        process.stdin.close()

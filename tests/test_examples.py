@@ -50,21 +50,23 @@ class Story:
     out: Path
 
 
-def environment(**knobs: str) -> dict[str, str]:
+def environment(venv: Path | str = sys.prefix, **knobs: str) -> dict[str, str]:
     """A shell's environment in which nothing is installed and no core is taken twice."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in {*SMALL, "COUNT", "PAPER", "CLASSES", "CONTROLS"}
     }
-    return {**kept, "XMIR_VENV": sys.prefix, "OMP_NUM_THREADS": "1", **knobs}
+    return {**kept, "XMIR_VENV": str(venv), "OMP_NUM_THREADS": "1", **knobs}
 
 
-def start(script: str, *arguments: Path, **knobs: str) -> subprocess.Popen[str]:
+def start(
+    script: str, *arguments: Path, venv: Path | str = sys.prefix, **knobs: str
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [BASH, EXAMPLES / script, *arguments], env=environment(**knobs), cwd=arguments[-1].parent,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        [BASH, EXAMPLES / script, *arguments], cwd=arguments[-1].parent,
+        env=environment(venv, **knobs), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
 
@@ -127,21 +129,22 @@ def make_own(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory) -> dict[str, Story]:
-    """Every story, run side by side: most of their time goes into starting processes."""
+def stories(tmp_path_factory, warm: Path) -> dict[str, Story]:
+    """Every story, run side by side."""
     folder = tmp_path_factory.mktemp("with spaces")
     for name, make in (("covidx", make_covidx), ("isic2017", make_isic), ("covid-cxr", make_own)):
         make(folder / name)
 
     def run(name: str, **knobs: str) -> subprocess.Popen[str]:
-        return start(f"{name}/run.sh", folder / name, folder / f"{name}-out", **SMALL | knobs)
+        folders = folder / name, folder / f"{name}-out"
+        return start(f"{name}/run.sh", *folders, venv=warm, **SMALL | knobs)
 
     small = {"COUNT": "60", "EPOCHS": "1", "QUERIES": "1"}
     runs = {
         "covidx": run("covidx"),
         "isic2017": run("isic2017"),
         "covid-cxr": run("covid-cxr", MODELS="untrained rr-head"),
-        "quickstart": start("quickstart.sh", folder / "quickstart-out", **small),
+        "quickstart": start("quickstart.sh", folder / "quickstart-out", venv=warm, **small),
     }
     return {name: finish(process, folder / f"{name}-out") for name, process in runs.items()}
 

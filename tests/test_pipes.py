@@ -17,8 +17,8 @@ SHELL = shutil.which("bash") or "bash"
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory, tiny_arch):
-    """A folder with six images, their index made by the real commands, and `xmir` on the PATH."""
+def gallery(tmp_path_factory, tiny_arch, warm):
+    """A folder with six images, and their index made by the real commands."""
     folder = tmp_path_factory.mktemp("pipes")
     rng = np.random.default_rng(0)
     for number in range(6):
@@ -28,14 +28,16 @@ def gallery(tmp_path_factory, tiny_arch):
         f"xmir embed *.png --arch {tiny_arch} --weights random:0 --device cpu -o g.parquet"
         " >/dev/null && xmir index g.parquet -o g.xmir >/dev/null",
         folder,
+        warm,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return folder
 
 
-def shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `script` in bash with pipefail, as the README's users do."""
-    launcher = f'xmir() {{ {sys.executable} -m xmir_cli "$@"; }}; set -o pipefail; '
+def shell(script: str, folder: Path, warm: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `script` in bash with pipefail, as the README's users do, or with commands of `warm`."""
+    program = f"{sys.executable} -m xmir_cli" if warm is None else warm / "bin" / "xmir"
+    launcher = f'xmir() {{ {program} "$@"; }}; set -o pipefail; '
     return subprocess.run(
         [SHELL, "-c", launcher + script], cwd=folder, capture_output=True, text=True,
         stdin=subprocess.DEVNULL, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -54,23 +56,27 @@ def test_a_reader_that_leaves_ends_the_writer_quietly_with_141(gallery):
 
 
 @pytest.mark.parametrize(
-    ("method", "warnings"),
-    [("random", []), ("uniform", ["xmir: warning: 2 of 4 maps have ties"])],  # all of it is a tie
+    ("method", "warnings", "real"),
+    [
+        ("random", [], True),
+        ("uniform", ["xmir: warning: 2 of 4 maps have ties"], False),  # all of it is a tie
+    ],
 )
-def test_the_whole_pipe_ends_well_under_pipefail(gallery, method, warnings):
+def test_the_whole_pipe_ends_well_under_pipefail(gallery, warm, method, warnings, real):
     done = shell(
         "xmir query 0.png --top 2 --device cpu"
         f" | xmir saliency --method activation,{method} --device cpu"
         " | xmir causal-metric --curve-steps 4 --device cpu",
         gallery,
+        None if real else warm,
     )
     assert done.returncode == 0
     assert [line.partition(" whose")[0] for line in done.stderr.splitlines()] == warnings
     assert done.stdout.count('"schema": "xmir.causal/1"') == 4
 
 
-def test_an_upstream_failure_is_never_a_success(gallery):
-    done = shell("xmir query nowhere.png | xmir saliency | xmir causal-metric", gallery)
+def test_an_upstream_failure_is_never_a_success(gallery, warm):
+    done = shell("xmir query nowhere.png | xmir saliency | xmir causal-metric", gallery, warm)
     assert done.returncode == 5
     assert "no records on standard input" in done.stderr
     assert "Traceback" not in done.stderr
@@ -82,8 +88,9 @@ SCORES = "xmir causal-metric --curve-steps 1 --device cpu"
 
 
 @pytest.mark.parametrize("stages", [(ASK, MAPS), (ASK, MAPS, SCORES)], ids=len)
-def test_head_1_ends_every_stage_quietly(gallery, stages):
-    done = shell(f"{' | '.join(stages)} | head -1; echo ${{PIPESTATUS[*]}}", gallery)
+def test_head_1_ends_every_stage_quietly(gallery, warm, stages):
+    script = f"{' | '.join(stages)} | head -1; echo ${{PIPESTATUS[*]}}"
+    done = shell(script, gallery, None if SCORES in stages else warm)
     record, codes = done.stdout.splitlines()
     assert record.startswith('{"schema": "xmir.')
     assert set(codes.split()) <= {"0", "141"}
@@ -92,15 +99,15 @@ def test_head_1_ends_every_stage_quietly(gallery, stages):
 
 
 @pytest.mark.parametrize("stages", [(ASK, "false", SCORES), (f"{ASK} -i gone.xmir", MAPS, SCORES)])
-def test_a_stage_that_dies_is_seen_by_pipefail(gallery, stages):
-    done = shell(" | ".join(stages), gallery)
+def test_a_stage_that_dies_is_seen_by_pipefail(gallery, warm, stages):
+    done = shell(" | ".join(stages), gallery, warm)
     assert done.returncode == 5
     assert "no records on standard input" in done.stderr
 
 
-def test_a_stage_that_is_killed_is_seen_by_pipefail(gallery):
+def test_a_stage_that_is_killed_is_seen_by_pipefail(gallery, warm):
     killed = f"bash -c 'head -3; kill -9 $$' | {MAPS}"
-    done = shell(f"{ASK} | {killed} | {SCORES}; echo ${{PIPESTATUS[*]}}", gallery)
+    done = shell(f"{ASK} | {killed} | {SCORES}; echo ${{PIPESTATUS[*]}}", gallery, warm)
     assert done.stdout.splitlines()[-1].split()[1:] == ["137", "0", "0"]
     assert done.stdout.count("xmir.causal/1") == 3  # of the records that arrived
 

@@ -3,6 +3,7 @@
 A real process can be killed, can lose its disk, its memory or its reader, and costs 10 ms.
 """
 
+import importlib
 import os
 import resource
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process with threads cannot be forked
 
@@ -24,6 +26,22 @@ from xmir_cli import main
 NETWORK = f"{Path(__file__).parents[1] / 'networks' / 'tiny.py'}:network"
 os.environ["XMIR_NETWORKS"] = str(Path(NETWORK).parent)  # its records make it run, too
 MODEL = ("--arch", NETWORK, "--weights", "random:0", "--device", "cpu")
+
+LATE = (  # imported when they are needed
+    "rich.progress",
+    "torch._dynamo",  # by optimizers
+    "xmir_cli.embedding.slots",
+    "xmir_cli.explain.explainer",
+    "xmir_cli.gallery.folder.gallery",
+    "xmir_cli.gallery.folder.hnsw",
+    "xmir_cli.model.loader",
+    "xmir_cli.render.montage",
+    "xmir_cli.retrieval.image_queries",
+    "xmir_cli.scoring.outputs",
+    "xmir_cli.scoring.pairs",
+    "xmir_cli.store.embeddings",
+    "xmir_cli.training.session",
+)
 
 
 @dataclass(frozen=True)
@@ -60,19 +78,9 @@ def warm() -> None:
     """Import what the commands import when they are called, without starting a thread."""
     for name in main.COMMANDS:
         main.load_command(name)
-    import rich.progress  # noqa: F401
-
-    import xmir_cli.embedding.slots
-    import xmir_cli.explain.explainer
-    import xmir_cli.gallery.folder.hnsw
-    import xmir_cli.model.loader
-    import xmir_cli.render.montage
-    import xmir_cli.retrieval.image_queries
-    import xmir_cli.scoring.outputs
-    import xmir_cli.scoring.pairs
-    import xmir_cli.store.embeddings
-    import xmir_cli.training.session  # noqa: F401
-
+        importlib.import_module(f"xmir_cli.stories.{name.replace('-', '_')}")
+    for name in LATE:
+        importlib.import_module(name)
     torch.set_num_threads(1)
 
 
@@ -94,6 +102,17 @@ def start(
         for stream in streams:
             os.close(stream)
         return Run(process, out, err)
+    become(arguments, folder, streams, prepare)
+    raise AssertionError
+
+
+def become(
+    arguments: Sequence[object],
+    folder: Path | str,
+    streams: Sequence[int],
+    prepare: Callable[[], None] | None = None,
+) -> NoReturn:
+    """Be a command from here on, with these descriptors as its standard streams."""
     try:
         os.chdir(folder)
         for number, stream in enumerate(streams):
