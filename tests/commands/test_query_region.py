@@ -191,6 +191,8 @@ def test_a_table_shows_relevance_and_share(xmir, make_index):
     tsv = xmir("query", "a.png", "--region", WHOLE, "--format", "tsv").stdout.splitlines()
     assert tsv[0].split("\t")[:4] == ["rank", "relevance", "similarity", "share"]
     assert tsv[1].split("\t")[:4] == ["1", "1.0000", "1.0000", "1.0000"]
+    tsv = xmir("query", "a.png", "--region", WHOLE, "--center", "--format", "tsv").stdout
+    assert tsv.split("\t")[:5] == ["rank", "relevance", "similarity", "centered", "share"]
 
 
 def _left(name):

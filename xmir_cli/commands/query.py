@@ -152,8 +152,19 @@ class Query:
         """What is printed of a record."""
         order = ["relevance"] if self.like or self.unlike or self.region else []
         share = ["share"] if self.region else []
+        left = ["centered"] if self.center else []
         return Shown(
-            ["rank", *order, "similarity", *share, "meta.id", "retrieved_label", "match", "query"],
+            [
+                "rank",
+                *order,
+                "similarity",
+                *left,
+                *share,
+                "meta.id",
+                "retrieved_label",
+                "match",
+                "query",
+            ],
             "retrieved",
             group="query",
         )
