@@ -1,4 +1,8 @@
-"""What a saliency method is given and what it gives back."""
+"""What a saliency method is given and what it gives back.
+
+The target is an embedding, whatever stands behind it: mostly an image, whose Sample it then is; or
+words, or a vector, of which `make_target` makes one.
+"""
 
 import math
 from collections.abc import Hashable, Mapping, MutableMapping, Sequence
@@ -10,6 +14,7 @@ import torch
 from torch import Tensor
 
 from xmir_cli.arrays import clip_cosines
+from xmir_cli.errors import SettingError
 from xmir_cli.labels import LabelSets
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.program.workers import single_thread
@@ -140,6 +145,20 @@ def make_samples(embedder: Embedder, inputs: Sequence[Tensor], job: int = 0) -> 
         Sample(image, features[row].clone(), raw[row].clone(), embeddings[row].clone())
         for row, image in enumerate(inputs)
     ]
+
+
+def make_target(embedding: Tensor) -> Sample:
+    """A unit embedding [D] as a target that no image stands behind; see `need_image`."""
+    nothing = torch.empty(0)
+    return Sample(nothing, nothing, embedding, embedding)
+
+
+def need_image(target: Sample, why: str) -> None:
+    """Raise SettingError with the reason where a method cannot do with an embedding alone."""
+    if not target.features.numel():
+        raise SettingError(
+            "method", why, "Use `method` occlusion or rise, which take an embedding alone."
+        )
 
 
 def make_stored_samples(embedder: Embedder, features: Tensor, embeddings: Tensor) -> list[Sample]:

@@ -31,7 +31,7 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.forms import USUAL, Where, form_of, tell
 from xmir_cli.saliency.matches import strongest_matches
 from xmir_cli.saliency.regions import Grid, point_weights
-from xmir_cli.saliency.sample import Explanation, Match, Sample, similarity
+from xmir_cli.saliency.sample import Explanation, Match, Sample, need_image, similarity
 from xmir_cli.saliency.upsample import upsample
 
 _LAYER = re.compile(r"[1-9]\d{0,3}x[1-9]\d{0,3}")
@@ -93,6 +93,8 @@ class Method:
             raise SettingError("layer", "direct writes start at the tokens", "Leave one out.")
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
+        if self.point or self.matches or self.clip == "pair" or self.bias == "drop":
+            need_image(target, "a point, matches, pairs and a dropped bias are of two images")
         form = form_of(embedder, explained, self._where, self.bias == "spread")
         pulled = self._pull(embedder, target, explained)
         total = float(pulled.places.double().sum())
@@ -110,6 +112,8 @@ class Method:
 
     def _pull(self, embedder: Embedder, target: Sample, explained: Sample) -> Pulled:
         """What the explained image's places and the rest of it hold."""
+        if self.point or self.matches or self.clip == "pair" or self.bias == "drop":
+            need_image(target, "a point, matches, pairs and a dropped bias are of two images")
         form = form_of(embedder, explained, self._where, self.bias == "spread")
         pulled = form.pull(self._direction(embedder, target))
         if self.clip == "none":

@@ -21,7 +21,7 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import Head, Pool
 from xmir_cli.saliency.forms import LAST, USUAL, Form, Where, form_of
 from xmir_cli.saliency.matches import strongest_matches
-from xmir_cli.saliency.sample import Explanation, Match, Sample, similarity
+from xmir_cli.saliency.sample import Explanation, Match, Sample, need_image, similarity
 from xmir_cli.saliency.upsample import upsample
 
 _STABLE = 1e-9  # added to the size of every denominator
@@ -51,6 +51,7 @@ class Method:
                 raise SettingError(name, f"expected 0 or more, found {value}")
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
+        need_image(target, "bilrp pairs the regions of two images, and words have none")
         (other, beside), (own, left) = (self._trace(embedder, each) for each in (target, explained))
         other = target.center(other)
         shares = own @ other.sum(dim=0)

@@ -19,7 +19,7 @@ import torch
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.forms import form_of
-from xmir_cli.saliency.sample import Explanation, LabelledGallery, Sample
+from xmir_cli.saliency.sample import Explanation, LabelledGallery, Sample, need_image
 from xmir_cli.saliency.upsample import upsample
 
 MARGIN = 0.2  # of the triplets that count, as in training
@@ -43,9 +43,10 @@ class Method:
     def __call__(
         self,
         embedder: Embedder,
-        target: Sample,  # noqa: ARG002 # as every method's
+        target: Sample,
         explained: Sample,
     ) -> Explanation:
+        need_image(target, "weight-transfer does not look at the query: it says nothing of words")
         if explained.gallery is None:
             raise SettingError(
                 "method",
