@@ -6,9 +6,12 @@ from xmir_cli.console import escape
 from xmir_cli.table import GAP, Column, below, count_cells, is_number
 from xmir_cli.wire.records import Record
 
+_INSTEAD = {"query": "query_text"}  # a column, and what stands there where a record has none
+
 
 def cell_of(record: Mapping[str, object], column: str) -> str:
     """The value of a column, whose dots reach into objects; the empty text for none."""
+    column = _INSTEAD.get(column, column) if record.get(column) is None else column
     value: object = record
     for part in column.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

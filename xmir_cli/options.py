@@ -133,6 +133,15 @@ Center = Annotated[
         "is left, which is not what all of them share. For methods whose map shares it out.",
     ),
 ]
+Templates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template",
+        metavar="'... {} ...'",
+        help="What stands around the words, {} in their place, such as 'a chest X-ray of {}'; of "
+        "several the mean of the embeddings is taken.",
+    ),
+]
 Device = Annotated[
     str,
     typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the network runs."),

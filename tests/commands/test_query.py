@@ -452,3 +452,34 @@ def test_whose_the_query_is_stands_in_its_records(xmir):
     assert [record["query_patient"] for record in others] == ["q", "q"]
     (found,) = xmir("query", "--id", "e", "--top", "1", "--no-self").records()
     assert "query_patient" not in found
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--text", " "], "--text: expected words, found nothing"),
+        (["--text", "x" * 10_001], "--text: expected at most 10000 characters, found 10001"),
+        (["--text", "a", "--template", "b"], "--template: expected {} where the text goes"),
+        (["--template", "a {}", "--id", "a"], "--template: around which words?"),
+        (["--text", "a", "--text", "b", "--id", "a"], "--text: one text asks together with images"),
+        (["--text-file", "t.txt", "--id", "a"], "--text: one text asks together with images"),
+        (["--text", "a", "--text-weight", "0.5"], "--text-weight: words and an image ask together"),
+        (["--text", "a", "--id", "a", "--text-weight", "2"], "less than or equal to 1"),
+        (["--text", "a", "--region", "0,0,1,1"], "--region: a part of an image file"),
+        (["--text-file", "-", "-"], "--text-file -: standard input names the images already"),
+    ],
+)
+@pytest.mark.usefixtures("index")
+def test_what_words_cannot_ask_is_refused(xmir, flags, reason):
+    result = xmir("query", *flags, stdin="")
+    assert (result.code, result.stdout) == (2, "")
+    assert reason in result.stderr
+
+
+@pytest.mark.usefixtures("index")
+def test_words_ask_no_model_without_a_text_tower(xmir):
+    result = xmir("query", "--text", "left")
+    assert (result.code, result.stdout) == (6, "")
+    error, hint = result.stderr.splitlines()
+    assert error == "xmir: error: tiny: this model has no text tower, so no words can ask"
+    assert "open_clip" in hint

@@ -137,3 +137,73 @@ def write_biomed(folder):
     (folder / "open_clip_config.json").write_text(json.dumps(described))
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     return model
+
+
+SIDES = ["[UNK]", "left", "right", "lung", "both"]
+
+
+def write_sides(folder):
+    """A model whose answer is known: the words left and right, and the brightness of either side.
+
+    An image becomes (brightness of its left half, of its right half) at length 1; a text what its
+    first word says, left (1, 0) and right (0, 1).
+    """
+    from open_clip.model import CustomTextCLIP
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vision = {"image_size": 32, "patch_size": 8, "layers": 1, "width": 12, "head_width": 6}
+    vision |= {"mlp_ratio": 0.25, "pool_type": "avg", "no_ln_pre": True}
+    text = {"context_length": 6, "vocab_size": 5, "width": 4, "heads": 2, "layers": 1}
+    text |= {"pool_type": "first", "hf_tokenizer_name": "none/none"}
+    model = CustomTextCLIP(embed_dim=2, vision_cfg=vision, text_cfg=text).eval()
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if "ln_" not in name and not name.startswith("logit"):
+                tensor.zero_()  # so that blocks add nothing
+        _see_sides(model.visual)
+        two = torch.cat([torch.eye(2), -torch.eye(2)])  # [4, 2]: of mean zero, as the norm wants it
+        model.text.text_projection.copy_(two)
+        for word, sides in {"left": (1.0, 0.0), "right": (0.0, 1.0), "both": (1.0, 1.0)}.items():
+            model.text.token_embedding.weight[SIDES.index(word)] = two @ torch.tensor(sides)
+    folder.mkdir(exist_ok=True)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, _weights(folder))
+    described = {
+        "model_cfg": {"embed_dim": 2, "vision_cfg": vision, "text_cfg": text, "custom_text": True},
+        "preprocess_cfg": {"mean": [1e-6] * 3, "std": [1.0] * 3},
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps(described))
+    inner = Tokenizer(models.WordLevel({word: i for i, word in enumerate(SIDES)}, "[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=inner, **dict.fromkeys(["unk_token", "pad_token"], "[UNK]")
+    ).save_pretrained(folder)
+    return model
+
+
+def _see_sides(visual):
+    """Channels b, l, r, c, minus the same: brightness, on the left, on the right, a large constant.
+
+    All come in pairs of mean zero, and norms only scale, for one is large. The block adds the
+    brightness of a patch to its side.
+    """
+    bright, is_left, is_right, constant, left, right = range(6)
+    large, steep, minus = 100.0, 200.0, 6
+    visual.conv1.weight[bright], visual.conv1.weight[bright + minus] = 1 / 192, -1 / 192
+    for patch in range(16):
+        side = is_left if patch % 4 < 2 else is_right
+        for channel, value in ((side, 1.0), (constant, large)):
+            visual.positional_embedding[1 + patch, channel] = value
+            visual.positional_embedding[1 + patch, channel + minus] = -value
+    (block,) = visual.transformer.resblocks
+    for unit, other in enumerate((is_right, is_left)):  # GELU(steep * (b - 2 * other)) / steep
+        block.mlp.c_fc.weight[unit, bright] = steep * large / 6**0.5
+        block.mlp.c_fc.weight[unit, other] = -2 * steep * large / 6**0.5
+        block.mlp.c_proj.weight[left + unit, unit] = 1 / steep
+        block.mlp.c_proj.weight[left + unit + minus, unit] = -1 / steep
+    visual.proj[left, 0] = visual.proj[right, 1] = 1.0
+
+
+def _weights(folder):
+    return folder / "open_clip_model.safetensors"

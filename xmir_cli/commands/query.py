@@ -8,10 +8,11 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.completion import complete_ids
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.inputs import find_index, refuse_stdin
 from xmir_cli.printer import Shown
 from xmir_cli.values import check_values
+from xmir_cli.wire.words import check_templates, check_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,10 @@ class Query:
     With --like and --unlike the hits are those nearest to the mean of the query and the liked,
     less half the mean of the unlike; the examples themselves are left out. The similarity is still
     that of the query and the hit, the order is that of the record's relevance.
+
+    With --text words ask, through the text tower of the model's folder: alone, or together with an
+    image as w * text + (1 - w) * image, w being --text-weight. Words are never run and never a
+    path.
 
     With --region the relevance is what that part of the query contributes to the similarity, by
     the exact decomposition of --method activation: the parts of an image add up to the whole. The
@@ -65,6 +70,35 @@ class Query:
     everything: Annotated[
         bool, typer.Option("--all", help="Ask with every indexed item in turn.")
     ] = False
+    texts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--text",
+            metavar="WORDS",
+            help="Ask in words; may be repeated. The model has to have a text tower, as folders of "
+            "open_clip and of transformers' CLIP and SigLIP have.",
+        ),
+    ] = None
+    text_file: Annotated[
+        str | None,
+        typer.Option(
+            "--text-file",
+            metavar="FILE",
+            help="Ask with every line of a file of UTF-8, in order; - is standard input.",
+        ),
+    ] = None
+    templates: options.Templates = None
+    text_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--text-weight",
+            metavar="W",
+            min=0,
+            max=1,
+            help="How much the words count where an image, --id, --vector or --all asks with them. "
+            "[default: 0.5]",
+        ),
+    ] = None
     where: options.Where = None
     exclude_same: Annotated[
         str | None,
@@ -128,9 +162,12 @@ class Query:
 
     def __post_init__(self) -> None:
         check_values(self)
-        others = self.ids or self.vectors or self.everything or self.like
+        self._refuse_words()
+        others = self.ids or self.vectors or self.everything or self.like or self.asks_in_words
         if not (self.images or others):
-            raise UsageError("nothing to ask with", "Name images, --id, --vector, --all or --like.")
+            raise UsageError(
+                "nothing to ask with", "Name images, --text, --id, --vector, --all or --like."
+            )
         if self.region is not None and (not self.images or others or self.unlike):
             raise UsageError(
                 "--region: a part of an image file", "Name IMAGES, without any other way to ask."
@@ -140,7 +177,41 @@ class Query:
                 "--center: only with --region", "'xmir saliency --center' explains whole images."
             )
         _ = self.gallery
-        refuse_stdin(self.images or (), "query")
+        refuse_stdin([*(self.images or ()), self.text_file or ""], "query")
+
+    def _refuse_words(self) -> None:
+        for name, check, given in (
+            ("texts", lambda texts: list(map(check_text, texts)), self.texts),
+            ("templates", check_templates, self.templates),
+        ):
+            try:
+                check(given or [])
+            except ValueError as error:
+                raise SettingError(name, str(error)) from None
+        if self.templates and not self.asks_in_words:
+            raise UsageError("--template: around which words?", "Name them with --text.")
+        if self.text_file == "-" and "-" in (self.images or ()):
+            raise UsageError("--text-file -: standard input names the images already")
+        if self.word_weight is None and self.text_weight is not None:
+            raise UsageError("--text-weight: words and an image ask together", "Name both.")
+        if self.word_weight is not None and (self.text_file or len(self.texts or ()) > 1):
+            raise UsageError(
+                "--text: one text asks together with images",
+                "Leave the others out, or ask with them alone.",
+            )
+
+    @property
+    def asks_in_words(self) -> bool:
+        """Whether words ask, alone or with others."""
+        return bool(self.texts or self.text_file)
+
+    @property
+    def word_weight(self) -> float | None:
+        """How much words count that ask together with something else; None where they do not."""
+        others = self.images or self.ids or self.vectors or self.everything
+        if not (others and self.asks_in_words):
+            return None
+        return 0.5 if self.text_weight is None else self.text_weight
 
     @property
     def gallery(self) -> str:

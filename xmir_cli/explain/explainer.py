@@ -6,7 +6,8 @@ from functools import cache
 from typing import TypeVar
 
 from xmir_cli import console
-from xmir_cli.errors import ItemError, need_usable
+from xmir_cli.errors import ItemError, SettingError, need_usable
+from xmir_cli.explain.asked import case_of_words
 from xmir_cli.explain.cases import Case, Cases, Lender
 from xmir_cli.explain.comparisons import Comparisons
 from xmir_cli.explain.galleries import begin_run, mean_in, origin_of
@@ -24,8 +25,8 @@ from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 T = TypeVar("T")
 R = TypeVar("R")
-# a request, its negatives, and the image it is contrasted with
-Asked = tuple[Request, list[str] | ItemError, str | ItemError | None]
+# a request, what asks, its negatives, and the image it is contrasted with
+Asked = tuple[Request, Case | ItemError, list[str] | ItemError, str | ItemError | None]
 
 
 class Explainer:
@@ -51,22 +52,27 @@ class Explainer:
 
         Raises ModelError when the network is not the recorded one.
         """
+        self._refuse_maps_of_words(group)
         cases = self._cases(group[0].spec)
         against = self.comparisons.find_contrasts(group)
         named = [path for path in against if isinstance(path, str)]
-        paths = [path for request in group for path in (request.query, request.retrieved)]
+        paths = [path for request in group for path, _ in request.images]
         identities = _identities(group)
         light = self._is_light(cases.embedder)
         lender = self._lender(group[0], identities) if light else None
         found = cases.load([*self.comparisons.list_named_negatives(), *named, *paths], lender)
-        negatives = [self._negatives(request, found, identities) for request in group]
+        targets = [self._target(cases.embedder, request, found) for request in group]
+        negatives = [
+            self._negatives(request, target, identities)
+            for request, target in zip(group, targets, strict=True)
+        ]
         more = [path for each in negatives if isinstance(each, list) for path in each]
         found.update(cases.load((path for path in more if path not in found), lender))
 
         def answer(asked: Asked) -> list[Record | ItemError]:
             return list(self._answer(cases.embedder, asked, found))
 
-        asked = list(zip(group, negatives, against, strict=True))
+        asked = list(zip(group, targets, negatives, against, strict=True))
         for request, records in zip(group, self._in_turn(answer, asked, light), strict=True):
             for record in records:
                 yield request, record
@@ -97,9 +103,10 @@ class Explainer:
         self, embedder: Embedder, asked: Asked, found: Mapping[str, Case | ItemError]
     ) -> Iterator[Record | ItemError]:
         """One record a method and side, or why there is none."""
-        request, told_apart, other = asked
+        request, target, told_apart, other = asked
         try:
-            pair = self._pair(request, need_usable(told_apart), need_usable(other), found)
+            named = (need_usable(told_apart), need_usable(other))
+            pair = self._pair(request, need_usable(target), named, found)
             request.check_identities(pair.query.identity, pair.retrieved.identity)
             check = similarity(pair.query.sample, pair.retrieved.sample)
             check_similarity(request.similarity, check)
@@ -137,15 +144,35 @@ class Explainer:
             embedder, {path: identities[path] for path in paths if path in identities}
         )
 
+    def _refuse_maps_of_words(self, group: Sequence[Request]) -> None:
+        """Raise SettingError where the query's map is asked for and words are the query."""
+        if "query" in self.explains and any(request.words for request in group):
+            raise SettingError(
+                "on", "words have no map, and they ask in these records", "Leave it at retrieved."
+            )
+
+    def _target(
+        self, embedder: Embedder, request: Request, found: Mapping[str, Case | ItemError]
+    ) -> Case | ItemError:
+        """What asks: an image, words, or both together."""
+        try:
+            image = _case(found, request.query) if request.query else None
+        except ItemError as error:
+            return error.bare
+        if request.words is not None:
+            return case_of_words(embedder, request.words, image)
+        assert image is not None
+        return image
+
     def _negatives(
         self,
         request: Request,
-        found: Mapping[str, Case | ItemError],
+        target: Case | ItemError,
         identities: MutableMapping[str, str],
     ) -> list[str] | ItemError:
         """The paths of its negatives; which images they are joins the `identities`."""
         try:
-            chosen = self.comparisons.find_negatives(request, _case(found, request.query))
+            chosen = self.comparisons.find_negatives(request, need_usable(target))
         except ItemError as error:
             return error.bare
         identities.update({path: identity for path, identity in chosen if identity is not None})
@@ -154,19 +181,24 @@ class Explainer:
     def _pair(
         self,
         request: Request,
-        negatives: list[str],
-        other: str | None,
+        target: Case,
+        named: tuple[list[str], str | None],
         found: Mapping[str, Case | ItemError],
     ) -> LoadedPair:
-        """The images of a request; raises ItemError when one is missing."""
+        """The images of a request; raises ItemError when one is missing.
+
+        `named` are its negatives and the image it is contrasted with.
+        """
+        negatives, other = named
         needed = any(catalogue()[name].need_gallery for name in self.methods)
         lent = needed and "index" in request.record
         return LoadedPair(
-            _case(found, request.query),
+            target,
             _case(found, request.retrieved),
             tuple(_case(found, path, "negative ") for path in negatives),
             None if other is None else _case(found, other, "contrast "),
             origin_of(request) if lent else None,
+            words=request.words,
         )
 
     def _records(
@@ -175,13 +207,13 @@ class Explainer:
         common: Record = {
             "schema": "",  # stands first, as in every record
             **request.record,
-            "query_identity": pair.query.identity,
+            **({"query_identity": pair.query.identity} if request.query else {}),
             "retrieved_identity": pair.retrieved.identity,
             "similarity": request.similarity if request.similarity is not None else check,
             "model": _to_json(embedder.spec),
             "similarity_check": check,
         } | {"schema": SaliencyRecord.NAME}
-        names = names_of(request.query, request.retrieved)
+        names = names_of(request.query or "words", request.retrieved)
         # the methods of one side come together, as 'xmir causal-metric' takes them
         for explains in ("retrieved",) if request.is_self else self.explains:
             side = replace(pair, explains=explains)
@@ -212,14 +244,7 @@ _to_json = cache(ModelSpec.to_json)
 
 def _identities(group: Sequence[Request]) -> dict[str, str]:
     """Which images the paths of the requests are, where their records say so."""
-    known = (
-        named
-        for request in group
-        for named in (
-            (request.query, request.query_identity),
-            (request.retrieved, request.retrieved_identity),
-        )
-    )
+    known = (named for request in group for named in request.images)
     return {path: identity for path, identity in known if identity is not None}
 
 

@@ -21,6 +21,7 @@ from xmir_cli.store.arrays import read_array, write_small_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.words import Words
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class LoadedPair:
     origin: Origin | None = None  # where the pair was found, for methods that need a gallery
     explains: str = "retrieved"  # query | retrieved
     mean: GalleryMean | None = None  # of a gallery, taken off both images
+    words: Words | None = None  # that ask, alone or together with the query
 
     @property
     def stored(self) -> list[str]:
@@ -103,6 +105,8 @@ def make_map(
     settings = _settings(name, method, pair)
     asked: Record = {"method": name, "settings": settings, "explains": pair.explains}
     images = {"query_sha256": pair.query.identity, "retrieved_sha256": pair.retrieved.identity}
+    if pair.words is not None:
+        images["query_text_sha256"] = pair.words.digest
     stored: Record = {"stored_features": pair.stored} if pair.stored else {}
     rounded: Record = {"cache": "float16"} if place.half else {}
     origin = made_of(embedder, {**images, **asked, **stored, **rounded})

@@ -15,6 +15,7 @@ from xmir_cli.wire.schema import PATH, key, read_view, until_stage
 from xmir_cli.wire.schemas.causal import CausalRecord
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
+from xmir_cli.wire.words import Words
 
 
 @dataclass(frozen=True)
@@ -23,29 +24,39 @@ class Request:
 
     name: str  # for skip lines
     record: Record  # as it came
-    query: str  # path
+    query: str  # path; empty where words ask alone
     retrieved: str  # path
     spec: ModelSpec
     similarity: float | None = None  # as recorded
     query_identity: str | None = None  # as recorded
     retrieved_identity: str | None = None  # as recorded
     mean: str | None = None  # SHA-256 of the mean that was taken off, as recorded
+    words: Words | None = None  # that ask, alone or together with the query
 
     @property
-    def asked(self) -> tuple[str, str | None]:
+    def asked(self) -> tuple[str, str | None, Words | None]:
         """Which query it is: its path, and the image that was there as far as is recorded."""
-        return self.query, self.query_identity
+        return self.query, self.query_identity, self.words
+
+    @property
+    def images(self) -> list[tuple[str, str | None]]:
+        """The paths of its images, the query's first if it has one, and which images they were."""
+        named = (self.query, self.query_identity), (self.retrieved, self.retrieved_identity)
+        return [each for each in named if each[0]]
 
     @property
     def is_self(self) -> bool:
         """Whether an image is compared with itself."""
+        if self.words is not None:
+            return False
         if self.query_identity is not None and self.retrieved_identity is not None:
             return self.query_identity == self.retrieved_identity
         return self.query == self.retrieved
 
     def check_identities(self, query: str, retrieved: str) -> None:
         """Raise ItemError unless the images are those that the record is about."""
-        check_identity(self.query_identity, query, self.query)
+        if self.query:
+            check_identity(self.query_identity, query, self.query)
         check_identity(self.retrieved_identity, retrieved, self.retrieved)
 
 
@@ -110,16 +121,18 @@ def _requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Re
     spec = need_model(view.model)
     if given is not None:
         spec = replace(spec, architecture=given.architecture, weights=given.weights)
+    words = view.words
     yield Request(
         name,
         record,
-        view.query,
+        "" if words is not None and words.weight is None else view.query,
         view.retrieved,
         spec,
         view.similarity,
         view.query_identity,
         view.retrieved_identity,
         mean,
+        words,
     )
 
 

@@ -56,13 +56,23 @@ def load_text_tower(spec: ModelSpec) -> TextTower:
 
     Raises ModelError for a model that has none, or whose images lie elsewhere.
     """
+    folder, file = _find(spec)
+    return file.load_text_tower(folder)
+
+
+def refuse_wordless(spec: ModelSpec) -> None:
+    """Raise ModelError as `load_text_tower`, where that is known before anything is loaded."""
+    _find(spec)
+
+
+def _find(spec: ModelSpec) -> tuple[Folder, TextFile]:
     name = spec.architecture
     if is_folder(name):
         folder = open_folder(name)
         for source in TEXT_SOURCES:
             if folder.layout == source.layout and source.file().has_text_tower(folder):
                 _refuse_elsewhere(spec)
-                return source.file().load_text_tower(folder)
+                return folder, source.file()
     raise ModelError(f"{name}: this model has no text tower, so no words can ask", _WHICH)
 
 

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from xmir_cli import console
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.wire.records import Record, match_boxes
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
+from xmir_cli.wire.words import Words
 
 _POINT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?),(\d{1,6}(?:\.\d{1,6})?)")  # pixels
 
@@ -19,7 +21,7 @@ Read = tuple[str, str | None]  # the path of a file, and the identity that a rec
 class PageEntry:
     """One record as the page needs it."""
 
-    query: str
+    query: str  # empty where words ask alone
     retrieved: str
     layer: str  # what is drawn over the picture: the method, and which side it explains
     saliency: str | None  # path of the map
@@ -29,19 +31,30 @@ class PageEntry:
     region: list[float] | None  # that the query was asked with
     roi: list[float] | None  # what of the explained image the map covers
     view: SaliencyRecord
+    words: Words | None  # that ask, alone or together with the query
+
+    @property
+    def query_read(self) -> Read | None:
+        """The query's picture, where it has one."""
+        return (self.query, self.view.query_identity) if self.query else None
+
+    @property
+    def retrieved_read(self) -> Read:
+        """The retrieved picture."""
+        return self.retrieved, self.view.retrieved_identity
 
     @property
     def files(self) -> list[Read]:
         """All that it takes to draw the record, the query first."""
-        own = [] if self.saliency is None else [(self.saliency, None)]
-        view = self.view
-        images = (self.query, view.query_identity), (self.retrieved, view.retrieved_identity)
-        return [*images, *own]
+        own: list[Read] = [] if self.saliency is None else [(self.saliency, None)]
+        query = [] if self.query_read is None else [self.query_read]
+        return [*query, self.retrieved_read, *own]
 
     @property
     def asked(self) -> str:
-        """What records of one query share: which image it is, wherever it lies."""
-        return self.view.query_identity or self.query
+        """What records of one query share: which image it is, wherever it lies, and its words."""
+        image = (self.view.query_identity or self.query) if self.query else ""
+        return image if self.words is None else f"{image} {self.words.said}"
 
     @property
     def hit(self) -> tuple[str, object]:
@@ -78,8 +91,11 @@ def read_entries(
 
 def _entry(record: Record) -> PageEntry:
     view = read_view(SaliencyRecord, record)
+    words = view.words
+    if words is not None and view.explains == "query":
+        raise ItemError(Cause.BAD_RECORD, "explains: words ask, and they have no map")
     return PageEntry(
-        view.query,
+        "" if words is not None and words.weight is None else view.query,
         view.retrieved,
         view.method + (" (query)" if view.explains == "query" else ""),
         view.saliency,
@@ -89,4 +105,5 @@ def _entry(record: Record) -> PageEntry:
         view.region,
         view.roi,
         view,
+        words,
     )

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from xmir_cli.causes import Cause
+from xmir_cli.console import escape
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pages.entries import PageEntry, Read
 from xmir_cli.pictures.files import open_image
@@ -16,6 +17,7 @@ from xmir_cli.render.boxes import at_size, draw_boxes, draw_points
 from xmir_cli.render.colormap import choose_colormap, scale
 from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, ColorBar, Tile
 from xmir_cli.render.overlay import Display, overlay, to_rgb
+from xmir_cli.render.words import draw_words
 from xmir_cli.store.maps import read_map_file
 from xmir_cli.wire.checks import check_identity
 
@@ -49,12 +51,12 @@ def row_of(entries: Sequence[PageEntry], layers: Sequence[ColorBar], look: Look)
 
     Records whose query cannot be read are left out.
     """
-    first_of = {entry.files[0]: entry for entry in reversed(entries)}
-    pictures = {asked: _picture(asked, entry.window, look) for asked, entry in first_of.items()}
-    entries = [entry for entry in entries if pictures[entry.files[0]] is not None]
+    first_of = {entry.query_read: entry for entry in reversed(entries)}
+    pictures = {asked: _picture_of(asked, entry, look) for asked, entry in first_of.items()}
+    entries = [entry for entry in entries if pictures[entry.query_read] is not None]
     if not entries:
         return []
-    picture = _query_picture(entries, pictures[entries[0].files[0]], look)
+    picture = _query_picture(entries, pictures[entries[0].query_read], look)
     row = [Tile(picture, QUERY, ("query", *_named_query(entries[0])))]
     for _, group in groupby(entries, key=lambda entry: entry.hit):
         of_layer = {entry.layer: entry for entry in group}
@@ -67,6 +69,14 @@ def row_of(entries: Sequence[PageEntry], layers: Sequence[ColorBar], look: Look)
                 else Tile(_overlay(entry, layer, look, points), _frame(entry), _caption(entry))
             )
     return row
+
+
+def _picture_of(asked: Read | None, entry: PageEntry, look: Look) -> Image.Image | None:
+    """The query's picture, or its words where they ask alone."""
+    if asked is not None:
+        return _picture(asked, entry.window, look)
+    assert entry.words is not None
+    return draw_words(escape(entry.words.text), look.side)
 
 
 def _query_picture(
@@ -93,7 +103,8 @@ def _overlay(
     entry: PageEntry, layer: ColorBar, look: Look, points: list[tuple[float, float]]
 ) -> Image.Image | None:
     """The explained image under its map; `points` are those asked for of the retrieved one."""
-    explained = entry.files[0 if entry.explains_query else 1]
+    shown = entry.query_read if entry.explains_query else None
+    explained = shown or entry.retrieved_read
     picture, saliency = _picture(explained, entry.window, look), _map(entry, look)
     if picture is None or (saliency is None and entry.saliency is not None):
         return None
@@ -173,5 +184,8 @@ def _caption(entry: PageEntry) -> tuple[str, ...]:
 
 
 def _named_query(entry: PageEntry) -> tuple[str, str]:
-    """The label and the name of the query."""
-    return entry.view.query_label or "", Path(entry.query).name
+    """The label and the name of the query; of words that ask with it, the words."""
+    if entry.words is None:
+        return entry.view.query_label or "", Path(entry.query).name
+    words = "" if entry.words.weight is None else escape(entry.words.text)
+    return words, Path(entry.query).name

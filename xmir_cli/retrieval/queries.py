@@ -16,6 +16,7 @@ from xmir_cli.retrieval.region import Region
 from xmir_cli.store.arrays import read_array
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.names import escape_typed, restore_name
+from xmir_cli.wire.words import Words
 
 _BLOCK = 256  # queries searched at a time where no network sets the pace
 _NAMES = 50_000  # ids that are looked through for one like a mistyped one, in a second
@@ -31,6 +32,15 @@ class Question:
     identity: str | None = None  # which image it is, where it is one
     refinement: "Refinement | None" = None  # by which `vector` was moved
     contribution: "Contribution | None" = None  # of a region; `vector` is its direction
+    words: "Asked | None" = None  # that ask, alone or with the image; the name is empty if alone
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Words as they ask: which, and how many tokens of their longest prompt were left out."""
+
+    words: Words
+    cut: int
 
 
 @dataclass(frozen=True)

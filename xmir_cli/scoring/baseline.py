@@ -13,7 +13,7 @@ from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.causal import CausalRecord
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
-# identities of query and retrieved image, method, explains, which of equal ones
+# identities of query, with its words, and retrieved image, method, explains, which of equal ones
 MapKey = tuple[str, str, str, str, int]
 
 # of another network the numbers are compared: that is what a baseline is for
@@ -91,26 +91,31 @@ class Keys:
 
         `identities` are those of the query and of the retrieved image.
         """
-        known = (*identities, view.method, view.explains)
+        query, retrieved = identities
+        asked = query if view.words is None else f"{query} {view.words.said}"
+        known = (asked, retrieved, view.method, view.explains)
         self._seen[known] += 1
         return *known, self._seen[known]
 
 
 def _read_causal(record: Record, where: str) -> CausalRecord:
     try:
-        return read_view(CausalRecord, record)
+        view = read_view(CausalRecord, record)
+        _ = view.words  # raises, too
     except ItemError as error:
         raise DataError(f"{where}: {error.reason}") from None
+    return view
 
 
 def _identities(view: CausalRecord, where: str) -> tuple[str, str]:
-    if view.query_identity is None or view.retrieved_identity is None:
+    query = view.query_identity if view.query else ""  # none where words ask alone
+    if query is None or view.retrieved_identity is None:
         raise DataError(
             f"{where}: query_identity, retrieved_identity: expected the hashes of the images, "
             "found nothing",
             _AGAIN,
         )
-    return view.query_identity, view.retrieved_identity
+    return query, view.retrieved_identity
 
 
 @dataclass(frozen=True)

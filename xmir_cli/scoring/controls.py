@@ -46,8 +46,11 @@ class Controls:
                 maps[name] = method(embedder, _blind(target), _blind(explained)).saliency
         return maps
 
-    def make_own(self, task: Task, target: Tensor, explained: Tensor) -> dict[str, Tensor]:
-        """Maps [S, S] that belong to one task: its own method's, of a random network."""
+    def make_own(self, task: Task, target: Tensor | Sample, explained: Tensor) -> dict[str, Tensor]:
+        """Maps [S, S] that belong to one task: its own method's, of a random network.
+
+        An image as the target is embedded by that network; words stay where they are.
+        """
         if RANDOM_MODEL not in self.names:
             return {}
         if task.method not in catalogue():
@@ -68,11 +71,12 @@ class Controls:
             raise ItemError(Cause.NO_CONTROL, f"{error}") from None
 
 
-def _again(embedder: Embedder, task: Task, target: Tensor, explained: Tensor) -> Tensor:
+def _again(embedder: Embedder, task: Task, target: Tensor | Sample, explained: Tensor) -> Tensor:
     """The map [S, S] of the task's own method, told apart from the same images as recorded."""
     method = load_method(task.method, _settings(task))
     negatives, rival = (_read(task, key, embedder) for key in ("negatives", "contrast"))
-    samples = make_samples(embedder, [target, explained, *negatives, *rival])
+    fixed, own = ([target], []) if isinstance(target, Sample) else ([], [target])
+    samples = [*fixed, *make_samples(embedder, [*own, explained, *negatives, *rival])]
     query = 1 if task.view.explains == "query" else 0
     told_apart = tuple(samples[2 : 2 + len(negatives)])
     samples[query] = replace(samples[query], negatives=told_apart)

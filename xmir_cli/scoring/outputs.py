@@ -38,7 +38,7 @@ def causal_record(task: Task, scored: Scored, identities: tuple[str, str]) -> Re
     return {
         **task.record,
         "schema": CausalRecord.NAME,
-        "query_identity": query,
+        **({"query_identity": query} if query else {}),
         "retrieved_identity": retrieved,
         "insertion": _rounded(insertion.auc),
         "deletion": _rounded(deletion.auc),
@@ -83,6 +83,7 @@ def save_curves(task: Task, scored: Scored, folder: Path, identities: tuple[str,
     folder.mkdir(parents=True, exist_ok=True)
     insertion, deletion = scored.causal.insertion, scored.causal.deletion
     about = [*identities, task.view.explains, task.method, sha256_file(Path(task.saliency))]
+    about += [] if task.pair.words is None else [task.pair.words.digest]
     made_of = json.dumps([about, scored.parameters], sort_keys=True)
     digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
     name = f"{safe_name(Path(task.saliency).stem)}-{digest}"

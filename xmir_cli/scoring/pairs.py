@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,9 @@ from xmir_cli.metrics.tied_pixels import tie_effect, tie_spans
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.view import Crop
+from xmir_cli.retrieval.words import embed_words, mix
 from xmir_cli.saliency.centering import GalleryMean
+from xmir_cli.saliency.sample import make_target
 from xmir_cli.saliency.shown import keep_shown
 from xmir_cli.scoring.controls import Controls
 from xmir_cli.scoring.tasks import TargetPair, Task, attempt
@@ -111,19 +113,28 @@ class PairScorer:
         for name, recorded in _named(task):
             image = None if recorded else attempt(self._read, embedder, name)
             found.append(image.identity if isinstance(image, Input) else recorded or "")
-        return found[0], found[1]
+        return ("" if len(found) == 1 else found[0]), found[-1]
 
     def _images(self, embedder: Embedder, pair: TargetPair) -> "_Images":
-        target, explained = (
-            self._read(embedder, path).input for path in (pair.target, pair.explained)
-        )
-        embedding = self._embed(embedder, pair.target)
+        target = self._read(embedder, pair.target).input if pair.target else torch.empty(0)
+        explained = self._read(embedder, pair.explained).input
+        embedding = self._target(embedder, pair)
         similarity = float(self._embed(embedder, pair.explained) @ embedding)
         mean = None
         if pair.center is not None:
             index, sha256 = pair.center
             mean = mean_in({"index": index}, embedder.spec, sha256)
         return _Images(target, embedding, explained, similarity, mean)
+
+    def _target(self, embedder: Embedder, pair: TargetPair) -> Tensor:
+        """The unit embedding [D] of what stays fixed: an image, words, or both together."""
+        if pair.words is None:
+            return self._embed(embedder, pair.target)
+        words = replace(pair.words, sha256="") if self.instead else pair.words
+        text = embed_words(embedder, words)
+        if words.weight is None:
+            return text
+        return mix(words.weight, text, self._embed(embedder, pair.target))
 
     def _embed_image(self, embedder: Embedder, path: str) -> Tensor:
         """The unit embedding [D]."""
@@ -142,7 +153,9 @@ class PairScorer:
         _check(task, embedder, images)
         crop = self._read(embedder, task.pair.explained).crop
         saliency = keep_shown(read_map(task.saliency, embedder.size), crop, math.nan)
-        return {_MAP: saliency, **self._controls.make_own(task, images.target, images.explained)}
+        target = images.target if task.pair.words is None else make_target(images.embedding)
+        own = self._controls.make_own(task, target, images.explained)
+        return {_MAP: saliency, **own}
 
     def _curves(
         self, embedder: Embedder, pair: TargetPair, images: "_Images", own: Sequence[MapsByName]
@@ -179,17 +192,21 @@ class PairScorer:
 
 @dataclass(frozen=True)
 class _Images:
-    target: Tensor  # [3, S, S]
+    target: Tensor  # [3, S, S]; empty where words ask alone
     embedding: Tensor  # of the target, unit, [D]
     explained: Tensor  # [3, S, S]
     similarity: float
     mean: GalleryMean | None  # that is taken off all embeddings
 
 
-def _named(task: Task) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
-    """The paths of query and retrieved image, each with its identity as recorded."""
+def _named(task: Task) -> list[tuple[str, str | None]]:
+    """The paths of query and retrieved image, each with its identity as recorded.
+
+    The query's is not there where words ask alone.
+    """
     view = task.view
-    return (view.query, view.query_identity), (view.retrieved, view.retrieved_identity)
+    query = [(view.query, view.query_identity)] if task.pair.target else []
+    return [*query, (view.retrieved, view.retrieved_identity)]
 
 
 def _check(task: Task, embedder: Embedder, images: _Images) -> None:

@@ -133,6 +133,7 @@ class Report:
 
 def _name(view: SaliencyRecord, key: MapKey) -> str:
     """What people call a map."""
-    images = f"{console.show(view.query)} -> {console.show(view.retrieved)}"
+    asked = " + ".join(console.show(each) for each in (view.query, view.query_text) if each)
+    images = f"{asked} -> {console.show(view.retrieved)}"
     name, count = f"{images} ({view.method}, {view.explains})", key[-1]
     return name if count == 1 else f"{name} number {count}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xmir_cli.arrays import Floats
+from xmir_cli.causes import Cause
 from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError, need_usable
 from xmir_cli.explain.requests import Request
@@ -125,13 +126,14 @@ def load_inputs(
 
     Raises DataError when no pair is left.
     """
-    paths = list(dict.fromkeys(path for each in requests for path in (each.query, each.retrieved)))
+    paths = list(dict.fromkeys(path for each in requests for path, _ in each.images))
     loaded = decode_all(paths, lambda path: read_input(embedder, path), jobs)
     found = dict(zip(paths, loaded, strict=True))
     images: dict[str, Input] = {}
     pairs: dict[tuple[str, str], None] = {}
     for request in requests:
         try:
+            _refuse_words(request)
             query, retrieved = (
                 need_usable(found[path]) for path in (request.query, request.retrieved)
             )
@@ -144,3 +146,9 @@ def load_inputs(
     if not pairs:
         raise DataError(f"none of {skips.total} records could be checked")
     return Inputs(images, list(pairs))
+
+
+def _refuse_words(request: Request) -> None:
+    """Raise ItemError where words ask: a random network has no words in its space."""
+    if request.words is not None:
+        raise ItemError(Cause.BAD_RECORD, "query_text: the check takes pairs of images")

@@ -104,7 +104,9 @@ class Tally:
 
 def _query_of(record: Record) -> str:
     """Which image the query is, wherever it lies."""
-    return str(record.get("query_identity") or record["query"])
+    image = str(record.get("query_identity") or record.get("query") or "")
+    words = [record.get(key) for key in ("query_text", "query_templates", "text_weight")]
+    return image if words[0] is None else json.dumps([image, *words])
 
 
 def _patient_of(record: Record) -> str | None:

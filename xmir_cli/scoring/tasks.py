@@ -14,6 +14,7 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view, until_stage
 from xmir_cli.wire.schemas.causal import CausalRecord
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
+from xmir_cli.wire.words import Words
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,12 +24,13 @@ T = TypeVar("T")
 class TargetPair:
     """An image that is explained, the one whose embedding stays fixed, and the network."""
 
-    target: str  # path
+    target: str  # path; empty where words ask alone
     explained: str  # path
     spec: ModelSpec
     center: tuple[str, str] | None = (
         None  # of a centred map: the index whose mean is taken off, and the SHA-256 of that
     )
+    words: Words | None = None  # that ask, alone or together with the target
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Task:
     @property
     def files(self) -> list[str]:
         """What is read of the record."""
-        return [file_of(self.pair.target), file_of(self.pair.explained), self.saliency]
+        images = [path for path in (self.pair.target, self.pair.explained) if path]
+        return [*map(file_of, images), self.saliency]
 
     @property
     def method(self) -> str:
@@ -99,6 +102,9 @@ def _task(name: str, record: Record) -> Task:
         )
     view = read_view(SaliencyRecord, record)
     spec = need_model(view.model)
+    words = view.words
+    if words is not None:
+        return Task(name, view, _of_words(words, view, spec))
     images = (view.query, view.retrieved)
     target, explained = images[::-1] if view.explains == "query" else images
     return Task(name, view, TargetPair(target, explained, spec, _center(view)))
@@ -111,3 +117,11 @@ def _center(view: SaliencyRecord) -> tuple[str, str] | None:
     if not isinstance(sha256, str) or view.index is None:
         raise ItemError(Cause.BAD_RECORD, "index: expected the index of a centred map")
     return view.index, sha256
+
+
+def _of_words(words: Words, view: SaliencyRecord, spec: ModelSpec) -> TargetPair:
+    if view.explains == "query":
+        raise ItemError(Cause.BAD_RECORD, "explains: words ask, and they have no map")
+    return TargetPair(
+        view.query if words.weight is not None else "", view.retrieved, spec, _center(view), words
+    )

@@ -1,6 +1,6 @@
 """Find the indexed images that are most like a new one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -22,6 +22,7 @@ from xmir_cli.retrieval.conditions import (
     warn_of_nobody,
 )
 from xmir_cli.retrieval.queries import (
+    Asked,
     ImageOptions,
     Question,
     ask_all,
@@ -31,7 +32,9 @@ from xmir_cli.retrieval.queries import (
 )
 from xmir_cli.retrieval.refine import find_examples, refine
 from xmir_cli.retrieval.region import parse_region
+from xmir_cli.store.text_lines import read_text_lines
 from xmir_cli.store.where import parse_where
+from xmir_cli.wire.words import Words, check_templates
 
 if TYPE_CHECKING:  # torch, 1.5 s that a query by --id or --vector does not pay
     from xmir_cli.model.embedder import Embedder
@@ -45,8 +48,7 @@ def run(query: Query) -> Records:
     weights = None if query.model is None else str(query.model.absolute())
     gallery = open_gallery(make_absolute(query.gallery), weights)
     ask = _Network(gallery, query)
-    likes = find_examples(gallery, query.like or [], ask.image, "like")
-    unlikes = find_examples(gallery, query.unlike or [], ask.image, "unlike")
+    likes, unlikes = ask.examples()
     conditions = make_conditions(
         parse_where(query.where), query.exclude_same, query.no_self, query.per
     )
@@ -57,17 +59,19 @@ def run(query: Query) -> Records:
     known = len(keys) + (len(gallery) if query.everything else 0)
     skips, done = Skips(), 0
     handed = list(ask_vectors(gallery, query.vectors or [], skips.add))
+    alone, together = _divide(query, ask.words(_words(query)))
     sources = [
         ask.images(items, ImageOptions(query.jobs, region, query.center), skips),
         ask_items(gallery, keys),
         ask_all(gallery) if query.everything else iter(()),
         iter(handed),
+        ask.texts(alone),
     ]
-    if not (items or known or query.vectors):
+    if not (items or known or query.vectors or alone):
         sources, likes = [iter([likes[:1]])], likes[1:]
     values: list[object] = []  # of the queries in the column of `exclude_same`
-    with console.progress("querying", len(items) + known) as bar:
-        for block in chain.from_iterable(sources):
+    with console.progress("querying", len(items) + known + len(alone)) as bar:
+        for block in ask.with_words(chain.from_iterable(sources), together):
             asked = [refine(each, likes, unlikes) for each in block]
             found = gallery.search(asked, query.top, conditions, query.center)
             for each, hits in zip(asked, found, strict=True):
@@ -82,6 +86,18 @@ def run(query: Query) -> Records:
         )
     ending = skips.finish(done, "answered")
     return _doubt(ending, gallery, query.exclude_same, values)
+
+
+def _words(query: Query) -> list[Words]:
+    """What is asked in words, in the order of the flags and of the file."""
+    texts = [*(query.texts or ()), *(read_text_lines(query.text_file) if query.text_file else ())]
+    weight = query.word_weight
+    return [Words(text, check_templates(query.templates or ()), weight) for text in texts]
+
+
+def _divide(query: Query, words: Sequence[Asked]) -> tuple[Sequence[Asked], Sequence[Asked]]:
+    """The words that ask alone, and those that ask together with every other query."""
+    return ((), words) if query.word_weight is not None else (words, ())
 
 
 def _doubt(
@@ -107,6 +123,12 @@ class _Network:
         query = self.query
         return load_embedder(self.gallery.model, query.device, query.precision, query.batch)
 
+    def examples(self) -> tuple[list[Question], list[Question]]:
+        """What the queries are moved towards, and away from."""
+        query = self.query
+        likes = find_examples(self.gallery, query.like or [], self.image, "like")
+        return likes, find_examples(self.gallery, query.unlike or [], self.image, "unlike")
+
     def image(self, path: str) -> Question:
         """One image as a query."""
         from xmir_cli.retrieval.image_queries import ask_image  # see above
@@ -122,3 +144,33 @@ class _Network:
         from xmir_cli.retrieval.image_queries import ask_images  # see above
 
         return ask_images(self.gallery, self.embedder, items, options, skips.add)
+
+    def words(self, texts: Sequence[Words]) -> list[Asked]:
+        """Words as this model's text tower takes them, once its image tower is the index's."""
+        if not texts:
+            return []
+        from xmir_cli.model.text_sources import refuse_wordless  # see above
+        from xmir_cli.retrieval.words import ask_words
+
+        refuse_wordless(self.gallery.model)
+        return ask_words(self.embedder, texts)
+
+    def texts(self, asked: Sequence[Asked]) -> Iterator[list[Question]]:
+        """Words that ask alone, a block at a time."""
+        if not asked:
+            return iter(())
+        from xmir_cli.retrieval.words import text_questions  # see above
+
+        return text_questions(self.embedder, asked)
+
+    def with_words(
+        self, blocks: Iterable[list[Question]], asked: Sequence[Asked]
+    ) -> Iterator[list[Question]]:
+        """The queries, with each of which the words ask together, if there are any."""
+        if not asked:
+            yield from blocks
+            return
+        from xmir_cli.retrieval.words import join_words  # see above
+
+        for block in blocks:
+            yield [join_words(self.embedder, asked[0], each) for each in block]

@@ -60,7 +60,7 @@ def _requests(asked: SanityCheck, skips: Skips) -> list[Request]:
     if any(request.spec != requests[0].spec for request in requests):
         raise DataError("the records come from more than one network", "Check one at a time.")
     if asked.plot is not None:
-        images = (path for each in requests for path in (each.query, each.retrieved))
+        images = (path for each in requests for path, _ in each.images)
         refuse_input(asked.plot, map(file_of, images), "plot")
     return requests
 

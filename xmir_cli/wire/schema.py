@@ -34,6 +34,7 @@ class Key:
     meaning: str
     needed: bool  # a record without it cannot be used
     when: str  # empty: always there
+    unless: str = ""  # another key, with which it is not needed
 
 
 class Schema(Protocol):
@@ -50,11 +51,17 @@ class Schema(Protocol):
 AnyView = TypeVar("AnyView")
 
 
-def key(
-    kind: Kind, meaning: str, *, needed: bool = False, when: str = "", default: object = None
+def key(  # noqa: PLR0913 # as a dataclass's field
+    kind: Kind,
+    meaning: str,
+    *,
+    needed: bool = False,
+    when: str = "",
+    unless: str = "",
+    default: object = None,
 ) -> Any:  # noqa: ANN401 # the field's own annotation tells
     """A field of a schema; null counts as absent."""
-    own = Key(kind, meaning, needed, when)
+    own = Key(kind, meaning, needed, when, unless)
     return field(default=default, metadata={_KEY: own})
 
 
@@ -78,7 +85,7 @@ def read_view(schema: type[AnyView], record: Record) -> AnyView:
     for each in _fields(schema):
         own: Key = each.metadata[_KEY]
         value = record.get(each.name)
-        if value is None and not own.needed:
+        if value is None and (not own.needed or record.get(own.unless) is not None):
             continue
         if not own.kind.accepts(value):
             found = name_kind(value, own.kind)

@@ -112,8 +112,6 @@ class Method:
 
     def _pull(self, embedder: Embedder, target: Sample, explained: Sample) -> Pulled:
         """What the explained image's places and the rest of it hold."""
-        if self.point or self.matches or self.clip == "pair" or self.bias == "drop":
-            need_image(target, "a point, matches, pairs and a dropped bias are of two images")
         form = form_of(embedder, explained, self._where, self.bias == "spread")
         pulled = form.pull(self._direction(embedder, target))
         if self.clip == "none":

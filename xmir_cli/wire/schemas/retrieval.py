@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from xmir_cli.causes import Cause
+from xmir_cli.errors import ItemError
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import BOX, FLAG, MODEL, NUMBER, OBJECT, PATH, TEXT, TEXTS, WHOLE, key
+from xmir_cli.wire.words import Words, check_templates, check_text
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -16,7 +19,32 @@ class RetrievalRecord:
     WRITTEN_BY: ClassVar = "query"
 
     record: Record
-    query: str = key(PATH, "the query: an image, or the file of --vector", needed=True)
+    query: str = key(
+        PATH,
+        "the query: an image, or the file of --vector; none where words ask alone",
+        needed=True,
+        unless="query_text",
+        default="",
+    )
+    query_text: str | None = key(TEXT, "the words that ask, as they were typed", when="--text")
+    query_templates: list[str] | None = key(
+        TEXTS,
+        "what stands around the words, {} in their place: the mean of these embeddings asks",
+        when="--template",
+    )
+    text_weight: float | None = key(
+        NUMBER,
+        "w of words that ask together with the query: w * text + (1 - w) * image, at length 1",
+        when="--text with an image",
+    )
+    text_sha256: str | None = key(
+        TEXT, "SHA-256 over the text tower's tensors and its tokenizer", when="--text"
+    )
+    text_cut: int | None = key(
+        WHOLE,
+        "tokens of the longest prompt that are beyond what the text tower takes, left out",
+        when="there are any",
+    )
     retrieved: str = key(PATH, "the retrieved image", needed=True)
     query_identity: str | None = key(
         TEXT,
@@ -67,3 +95,21 @@ class RetrievalRecord:
     meta: dict[str, object] | None = key(
         OBJECT, "the other columns of the retrieved image: id, patient, split and more"
     )
+
+    @property
+    def words(self) -> Words | None:
+        """The words that ask; raises ItemError for what are none."""
+        if self.query_text is None:
+            return None
+        weight = self.text_weight
+        try:
+            if weight is not None and not (self.query and 0 <= weight <= 1):
+                raise ValueError("text_weight: expected 0 to 1, of a record with a query")
+            return Words(
+                check_text(self.query_text),
+                check_templates(self.query_templates or ()),
+                weight,
+                self.text_sha256 or "",
+            )
+        except ValueError as error:
+            raise ItemError(Cause.BAD_RECORD, f"query_text: {error}") from None

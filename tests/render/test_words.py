@@ -1,0 +1,26 @@
+"""Words are drawn in lines within their square, however long they are."""
+
+import numpy as np
+import pytest
+
+from xmir_cli.render.lettering import font
+from xmir_cli.render.words import draw_words, wrap
+
+
+def test_lines_fit_and_hold_all_words():
+    text, face = "bilateral ground glass opacities in both lower lobes", font(16)
+    lines = wrap(text, face, 120)
+    assert all(face.getlength(line) <= 120 for line in lines)
+    assert " ".join(lines) == text
+    assert len(lines) > 2
+
+
+@pytest.mark.parametrize("text", ["left", "word " * 400, "x" * 5000, "", "漢字 ü"])
+@pytest.mark.parametrize("side", [32, 160])
+def test_ink_stays_within_the_margins(text, side):
+    page = np.asarray(draw_words(text, side).convert("L"))
+    assert page.shape == (side, side)
+    margin = round(0.08 * side)
+    assert (page[:, : margin - 1] > 200).all()
+    assert (page[:, -1] > 200).all()
+    assert ((page < 120).sum() > 0) == bool(text)
