@@ -6,11 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xmir_cli.affine.holding import Holding
-
-
-class NotDirectError(ValueError):
-    """What keeps a network's values from writing directly into its embedding."""
+from xmir_cli.affine.holding import Holding, NoPartsError
 
 
 def attend(  # noqa: PLR0913 # the function's own arguments
@@ -28,7 +24,7 @@ def attend(  # noqa: PLR0913 # the function's own arguments
 ) -> Tensor:
     """`scaled_dot_product_attention` of queries [..., n, d] over keys and values [..., m, d].
 
-    With `direct` the values are parts. Raises NotDirectError where the tokens asked are not those
+    With `direct` the values are parts. Raises NoPartsError where the tokens asked are not those
     that ask, so that the attention pools them.
     """
     del func, dropout_p  # of training
@@ -47,7 +43,7 @@ def attend(  # noqa: PLR0913 # the function's own arguments
         return scores.softmax(dim=-1)
 
     if direct and query.shape[-2] != key.shape[-2]:
-        raise NotDirectError("attention pools its tokens")
+        raise NoPartsError("attention pools its tokens")
     return mode.hold("attention", weigh) @ (mode.part(value) if direct else value)
 
 

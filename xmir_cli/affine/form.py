@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xmir_cli.affine.attention import NotDirectError
 from xmir_cli.affine.direct import direct_rules
-from xmir_cli.affine.holding import KINDS, Holding
+from xmir_cli.affine.holding import KINDS, Holding, NoPartsError
 from xmir_cli.affine.rules import RULES
 from xmir_cli.affine.survey import Passed, Seat
 
@@ -32,7 +31,7 @@ class AffineForm:
     def __init__(self, network: Passed, given: Tensor, seat: Seat) -> None:
         """Hold what `network` decides at `given` [1, ...], from which it makes [1, D].
 
-        Raises NotDirectError where a seat of direct writes has no such parts.
+        Raises NoPartsError where none of them writes into it.
         """
         self._network, self._given, self.seat = network, given.detach(), seat
         self._rules = direct_rules(seat.direct) if seat.direct else RULES
@@ -40,13 +39,16 @@ class AffineForm:
         self._made = self._run(mode)
         self._held, self._parts = mode.held, mode.parts
         self._count = self._count_parts()
+        if not self._made.requires_grad:
+            raise NoPartsError("what comes last is held, such as a sigmoid")
         self.held = tuple(kind for kind in KINDS if kind in mode.kinds)
         self.raw = self._made.detach().cpu()
         self.constant = self._replay(torch.zeros(self._count))
 
     def pull(self, direction: Tensor) -> Pulled:
         """What the parts have in direction [D] . e; one backward pass."""
-        along = self._made @ direction.to(self._made)
+        with torch.enable_grad():
+            along = self._made @ direction.to(self._made)
         found = torch.autograd.grad(along, self._parts, retain_graph=True, allow_unused=True)
         shares = torch.zeros(self._count, dtype=torch.float64)
         for part, gradient in zip(self._parts, found, strict=True):
@@ -90,7 +92,7 @@ class AffineForm:
     def _count_parts(self) -> int:
         counts = {math.prod(part.shape[axis] for axis in self.seat.axes) for part in self._parts}
         if len(counts) != 1:
-            raise NotDirectError("its blocks do not attend to the same tokens")
+            raise NoPartsError("its blocks do not attend to the same tokens")
         return counts.pop()
 
     def _channels(self, part: Tensor) -> list[int]:

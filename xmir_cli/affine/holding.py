@@ -15,6 +15,10 @@ Rule = Callable[..., object]
 KINDS = ("attention", "deviations", "gates", "factors", "maxima")
 
 
+class NoPartsError(ValueError):
+    """What keeps a network's parts from writing anything into its embedding."""
+
+
 class Numbered(TorchFunctionMode):
     """Numbers the calls of a pass that make a tensor, from 1: all passes of a network alike."""
 

@@ -7,9 +7,9 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
-from xmir_cli.affine.attention import NotDirectError
 from xmir_cli.affine.blame import blame
 from xmir_cli.affine.form import AffineForm, Pulled
+from xmir_cli.affine.holding import NoPartsError
 from xmir_cli.affine.survey import Grid, Seat, find_last_in_block, find_maps, find_tokens
 from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.head import Head
@@ -54,10 +54,10 @@ class Shares:
             return self._forms[key][1]
         try:
             form = AffineForm(self._part(seat), given[None].to(self._device).float(), seat)
-        except NotDirectError as error:
-            raise _not_direct(str(error)) from None
         except Exception as error:  # noqa: BLE001 # a network of any kind fails in its own way
             reason = " ".join(str(error).split())[:120] or type(error).__name__
+            if seat.direct and isinstance(error, NoPartsError):
+                raise _not_direct(reason) from None
             raise ModelError(
                 f"no exact shares of this network: its pass cannot be held ({reason})", _OTHERS
             ) from None
@@ -101,6 +101,12 @@ class Shares:
         head = self._network.head
         plain = isinstance(head, Head) and head.is_sum
         usual = tokens or (None if plain else Seat(0, (2, 3), grid))
+        if usual is not None and not usual.number and self._repeats():
+            raise ModelError(
+                "no exact shares of this network: a class token holds its embedding, and its first "
+                "tokens are not the places of a map",
+                _OTHERS,
+            )
         if not layer or layer == _text(grid):
             return usual
         maps = find_maps(self._freeze(), self._size, self._device)
@@ -124,6 +130,16 @@ class Shares:
             image = torch.zeros(1, 3, self._size, self._size, device=self._device)
             shape = self._network.features(image).shape
         return int(shape[2]), int(shape[3])
+
+    def _repeats(self) -> bool:
+        """Whether a token that is no place is folded into the map, the same in every cell."""
+        with torch.no_grad():
+            wave = torch.arange(3.0 * self._size**2).sin().reshape(1, 3, self._size, self._size)
+            maps = self._network.features(wave.to(self._device))
+        if maps[0, 0].numel() == 1:
+            return False
+        same = (maps == maps[..., :1, :1]).flatten(2).all(dim=2)
+        return bool((same & (maps[..., 0, 0] != 0)).any())
 
     def _part(self, seat: Seat) -> nn.Module:
         """What makes the embedding of what a seat is given."""
