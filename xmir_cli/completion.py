@@ -46,10 +46,12 @@ def complete_method(incomplete: str) -> list[str]:
 
 
 def complete_architectures(incomplete: str) -> list[str]:
-    """The names of networks, and how those begin that no list has."""
+    """The names of networks, how those begin that no list has, and folders of networks."""
+    from xmir_cli.model.folders import near_folders
     from xmir_cli.model.sources import offered_names
 
-    return [name for name in offered_names() if name.startswith(incomplete)]
+    names = [*offered_names(), *near_folders(incomplete)]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def complete_ids(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -10,7 +10,8 @@ from xmir_cli.values import check_values
 
 ACCEPTED = (
     "embeddings (Parquet, Arrow, a folder of parts), an index (NAME.xmir), a checkpoint "
-    "(safetensors), a map or matrix (.npy), a manifest (CSV, TSV, Parquet) or an image"
+    "(safetensors), the folder of a network, a map or matrix (.npy), a manifest (CSV, TSV, "
+    "Parquet) or an image"
 )
 
 

@@ -51,8 +51,18 @@ def is_folder(name: str) -> bool:
 
 
 def full_name(name: str) -> str:
-    """The name of a folder that means the same from any working folder."""
-    return name if name.startswith(HUB) else os.path.realpath(Path(name).expanduser())
+    """The name of a folder that means the same from any working folder; raises ModelError."""
+    if name.startswith(HUB):
+        return name
+    if not (path := Path(name).expanduser()).is_dir():
+        raise _not_there(name, path)
+    return os.path.realpath(path)
+
+
+def holds_network(name: str) -> bool:
+    """Whether a folder is here, or named on the hub, that describes a network."""
+    described = any(Path(name, file).is_file() for file in (CONFIG, OPEN_CLIP_CONFIG))
+    return name.startswith(HUB) or described
 
 
 def is_layout(name: str, layout: str) -> bool:
@@ -63,20 +73,16 @@ def is_layout(name: str, layout: str) -> bool:
 def open_folder(name: str) -> Folder:
     """The folder of that name, fetched where it lies on the hub; raises ModelError."""
     path = hub_folder(name) if name.startswith(HUB) else Path(full_name(name))
-    if not path.is_dir():
-        raise _not_there(name, path)
     return _recognise(name, path, _written(path))
 
 
 def _not_there(name: str, path: Path) -> ModelError:
     if path.exists():
         return ModelError(f"{name}: not a folder", f"The folder of a network holds {CONFIG}.")
-    if Path(name).is_absolute():
-        hint = "If it has moved, name its new place, `architecture` FOLDER, or link it to this one."
-    elif name.count("/") == 1 and name[0] not in ".~":
-        hint = f"On the hub it would be {HUB}{name}."
-    else:
-        hint = ""
+    hint = "Has it moved? Link its new place to this one. Or name that: `architecture` FOLDER."
+    if not Path(name).is_absolute():
+        on_hub = name.count("/") == 1 and name[0] not in ".~"
+        hint = f"On the hub it would be {HUB}{name}." if on_hub else ""
     return ModelError(f"{name}: no such folder", hint)
 
 
@@ -117,6 +123,21 @@ def _read_json(file: Path) -> dict[str, object]:
     if not isinstance(found, Mapping):
         raise ModelError(f"{file}: expected an object, found {type(found).__name__}")
     return dict(found)
+
+
+def near_folders(start: str) -> list[str]:
+    """Paths beginning so of folders that describe a network, or may hold one: with a slash."""
+    above, _, name = start.rpartition("/")
+    try:
+        found = sorted(each for each in Path(above or ".").iterdir() if each.is_dir())
+    except OSError:
+        return []
+    named = [f"{above}/{each.name}" if "/" in start else each.name for each in found]
+    return [each if holds_network(each) else f"{each}/" for each in named if _shown(each, name)]
+
+
+def _shown(path: str, start: str) -> bool:
+    return start.startswith(".") or not path.rpartition("/")[2].startswith(".")
 
 
 def cached_names() -> list[str]:

@@ -35,6 +35,8 @@ class Architecture:
     adapt: Adapt | None = None
     # what is to be said of it once, such as where its preprocessing is from
     notes: tuple[str, ...] = ()
+    # what beside its tensors makes the network, as far as a file says it; part of their hash
+    made_as: str = ""
 
 
 class Network(nn.Module):
@@ -42,7 +44,7 @@ class Network(nn.Module):
 
     def __init__(self, architecture: Architecture, head_size: int | None) -> None:
         super().__init__()
-        self.features = architecture.features
+        self.features, self.made_as = architecture.features, architecture.made_as
         linear = [] if head_size is None else [nn.Linear(architecture.channels, head_size)]
         self.head: Head | OpaqueHead
         if architecture.head is None:

@@ -130,7 +130,7 @@ def near_architectures(name: str) -> str:
     known = [each for source in SOURCES for each in source.every()]
     # only the source was left out, or who made it
     same = [each for each in known if each == f"timm:{name}" or each.endswith(f"/{name}")]
-    return near_hint(name, same or known)
+    return f"Did you mean {' or '.join(same[:3])}?" if same else near_hint(name, known)
 
 
 def known_names() -> str:

@@ -1,7 +1,9 @@
 """Folders that timm wrote: `config.json` with `architecture`, `pretrained_cfg` and `model_args`."""
 
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -37,7 +39,9 @@ def build(name: str, input_size: int | None) -> Architecture:
         if isinstance(values := followed.get(key), tuple) and len(values) == 1:
             followed[key] = values * 3
     settings = {**arguments, "pretrained_cfg": followed}
-    return tell(build_named(network, input_size, name, settings), name, CONFIG)
+    built = build_named(network, input_size, name, settings)
+    made_as = json.dumps([network, arguments], sort_keys=True)
+    return tell(replace(built, made_as=made_as), name, CONFIG)
 
 
 def _fixed(value: object) -> object:

@@ -4,6 +4,7 @@ The class of the model_type reads the configuration; what of it would fetch or r
 left out.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,10 @@ _LEFT_OUT = {  # what of a configuration names code, kernels or another file, or
     *("auto_map", "attn_implementation", "experts_implementation", "use_kernels", "dtype"),
     *("torch_dtype", "transformers_weights", "return_dict", "output_attentions", "torchscript"),
     *("output_hidden_states", "gradient_checkpointing", "custom_pipelines", "name_or_path"),
+}
+_NO_PART = {  # of the network itself
+    *("architectures", "transformers_version", "id2label", "label2id", "num_labels"),
+    *("problem_type", "image_size", "finetuning_task"),
 }
 
 
@@ -163,3 +168,15 @@ def width_of(vision: Vision) -> int:
     if vision.family.stages:
         return int(config.embed_dim) << (len(config.depths) - 1)
     return int(config.hidden_size)
+
+
+def made_as(vision: Vision) -> str:
+    """What of the description decides the embedding: what differs from the library's defaults."""
+    settings = {
+        key: value
+        for key, value in vision.config.to_diff_dict().items()
+        if key not in _LEFT_OUT | _NO_PART
+    }
+    return json.dumps(
+        [vision.kind, vision.native, vision.projection, settings], sort_keys=True, default=str
+    )

@@ -14,7 +14,14 @@ from xmir_cli.model.folders import open_folder
 from xmir_cli.model.network import Architecture
 from xmir_cli.model.recipes import tell
 from xmir_cli.model.shards import read_folder_tensors
-from xmir_cli.model.transformers_configs import Vision, describe, side_of, stride_of, width_of
+from xmir_cli.model.transformers_configs import (
+    Vision,
+    describe,
+    made_as,
+    side_of,
+    stride_of,
+    width_of,
+)
 from xmir_cli.model.transformers_heads import (
     LibraryHead,
     MapFeatures,
@@ -42,7 +49,11 @@ def build(name: str, input_size: int | None) -> Architecture:
     except Exception as error:  # noqa: BLE001 # what a constructor makes of odd numbers
         raise ModelError(f"{name}: transformers cannot build it ({_first_line(error)})") from None
     built = replace(
-        built, preprocessing=recipe, classifiers=_CLASSIFIERS, adapt=partial(_convert, vision)
+        built,
+        preprocessing=recipe,
+        classifiers=_CLASSIFIERS,
+        adapt=partial(_convert, vision),
+        made_as=made_as(vision),
     )
     return tell(built, name, file, odd)
 

@@ -33,8 +33,11 @@ _GREY = (
 
 
 def hash_weights(network: nn.Module) -> str:
-    """SHA-256 over the names, types, shapes and values of a network's tensors, in name order."""
-    total = hashlib.sha256()
+    """SHA-256 over the names, types, shapes and values of a network's tensors, in name order.
+
+    What a folder's description makes of them is part of it.
+    """
+    total = hashlib.sha256(str(vars(network).get("made_as", "")).encode())
     for name, tensor in sorted(network.state_dict().items()):
         if not name.endswith(COUNTER):
             plain = tensor.detach().cpu().contiguous()

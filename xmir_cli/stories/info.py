@@ -10,6 +10,7 @@ from xmir_cli.errors import DataError, ItemError, XmirError
 from xmir_cli.gallery.engines import describe_index, is_index
 from xmir_cli.images.decode import count_pictures
 from xmir_cli.images.formats import format_of
+from xmir_cli.model.folders import holds_network
 from xmir_cli.pictures.files import open_image
 from xmir_cli.pictures.frames import expand_setting
 from xmir_cli.pictures.identity import file_of
@@ -51,7 +52,11 @@ def describe(file: str, verify: bool = False) -> Record:
         return record
     kind = record["kind"]
     compared = "all" if kind == "index" else "no checksum"
-    if kind not in {"index", "image"}:
+    if kind == "network":
+        from xmir_cli.model.describe import read_weights
+
+        read_weights(file)
+    elif kind not in {"index", "image"}:
         compared = verify_stored(Path(file), kind)
     return {**record, "checksum": compared}
 
@@ -63,6 +68,10 @@ def _describe(file: str) -> Record:
     if not os.path.lexists(file) and file_of(file) != file:
         return head | _image(file)
     path = Path(file)
+    if holds_network(file):
+        from xmir_cli.model.describe import describe_network
+
+        return head | describe_network(file)
     if found := describe_stored(path):
         size = {} if path.is_dir() else {"bytes": path.stat().st_size}
         return head | {"kind": found["kind"]} | size | found

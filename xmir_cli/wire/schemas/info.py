@@ -30,16 +30,21 @@ class InfoRecord:
     path: str | None = key(PATH, "the file as it was named")
     kind: str | None = key(
         TEXT,
-        "embeddings, index, checkpoint, training state, tensors, saliency, array, manifest or "
-        "image",
+        "embeddings, index, checkpoint, network, training state, tensors, saliency, array, "
+        "manifest or image",
     )
     bytes: int | None = key(WHOLE, "size of the file", when="not a folder")
     rows: int | None = key(WHOLE, "images", when="embeddings, index, manifest")
-    dim: int | None = key(WHOLE, "numbers of an embedding", when="embeddings, index")
+    dim: int | None = key(WHOLE, "numbers of an embedding", when="embeddings, index, network")
     columns: list[str] | None = key(TEXTS, "columns of the items", when="embeddings, manifest")
     label: dict[str, int] | None = key(OBJECT, "rows by label", when="embeddings, manifest")
     split: dict[str, int] | None = key(OBJECT, "rows by split", when="embeddings, manifest")
-    model: ModelSpec | None = key(MODEL, "the network", when="embeddings, index, checkpoint")
+    model: ModelSpec | None = key(
+        MODEL, "the network", when="embeddings, index, checkpoint, network"
+    )
+    library: str | None = key(TEXT, "whose layout the folder has", when="network")
+    network: str | None = key(TEXT, "what the library calls it", when="network")
+    pools: list[str] | None = key(TEXTS, "what --pool may be", when="network")
     device: str | None = key(TEXT, "where it was embedded", when="embeddings")
     precision: str | None = key(TEXT, "arithmetic of the network", when="embeddings")
     torch: str | None = key(TEXT, "version of torch", when="embeddings")
@@ -56,9 +61,11 @@ class InfoRecord:
         NUMBER, "of the graph against exact search; null without one", when="index"
     )
     version: str | None = key(TEXT, "of xmir that built it", when="index")
-    tensors: int | None = key(WHOLE, "how many", when="checkpoint, tensors")
-    parameters: int | None = key(WHOLE, "numbers in all of them", when="checkpoint, tensors")
-    types: list[str] | None = key(TEXTS, "kinds of numbers", when="checkpoint, tensors")
+    tensors: int | None = key(WHOLE, "how many", when="checkpoint, network, tensors")
+    parameters: int | None = key(
+        WHOLE, "numbers in all of them", when="checkpoint, network, tensors"
+    )
+    types: list[str] | None = key(TEXTS, "kinds of numbers", when="checkpoint, network, tensors")
     training: dict[str, object] | None = key(
         OBJECT, "what the run was asked and what each epoch gave", when="checkpoint"
     )

@@ -1,0 +1,353 @@
+"""Folders of networks that need no extra: timm's, and what is refused before a library is asked."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from xmir_cli.completion import complete_architectures
+from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.model import hub
+from xmir_cli.model.architectures import trust
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.folders import full_name, is_folder, open_folder
+from xmir_cli.model.loader import load_embedder, load_network, resolve_model
+from xmir_cli.model.shards import read_folder_tensors
+from xmir_cli.model.sources import known_names, near_architectures, source_of
+from xmir_cli.store.checkpoint import write_tensors
+from xmir_cli.wire.model import ModelSpec
+
+SMALL = {"img_size": 32, "patch_size": 8, "depth": 2, "num_heads": 4, "embed_dim": 32}
+TIMM = {
+    "class token": ("vit_tiny_patch16_224", SMALL),
+    "registers": ("vit_small_patch14_reg4_dinov2", {**SMALL, "patch_size": 8}),
+    "attention pooling": ("vit_base_patch16_siglip_224", SMALL),
+    "mean of tokens": ("vit_tiny_patch16_224", {**SMALL, "global_pool": "avg"}),
+    "convolutions": ("convnext_atto", {"depths": (1, 1, 1, 1), "dims": (8, 8, 16, 16)}),
+}
+
+
+def write_timm(folder: Path, kind: str = "class token", **settings):
+    """A folder that timm writes, and its network."""
+    import timm
+    from timm.models import save_for_hf
+
+    name, own = TIMM[kind]
+    torch.manual_seed(1)
+    network = timm.create_model(name, pretrained=False, num_classes=5, **own, **settings)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    save_for_hf(network.eval(), folder, safe_serialization=True)
+    return network
+
+
+def choose(folder: Path, **choice) -> ModelSpec:
+    return resolve_model(ModelChoice(architecture=str(folder), **choice))
+
+
+@pytest.mark.parametrize("kind", TIMM)
+def test_embeddings_are_timms_own(kind, tmp_path):
+    theirs = write_timm(tmp_path, kind)
+    spec = choose(tmp_path)
+    assert (spec.architecture, spec.weights) == (str(tmp_path.resolve()), "folder")
+    ours = load_network(spec).eval()
+    images = torch.randn(2, 3, spec.preprocessing.input_size, spec.preprocessing.input_size)
+    with torch.no_grad():
+        expected = theirs.forward_head(theirs.forward_features(images), pre_logits=True)
+        assert torch.allclose(ours(images), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_pools_are_those_of_timms_tokens(tmp_path):
+    theirs = write_timm(tmp_path, "registers")
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        tokens = theirs.forward_features(images)
+        wanted = {"cls": tokens[:, 0], "mean": tokens[:, 5:].mean(dim=1)}
+        for pool, expected in wanted.items():
+            ours = load_network(choose(tmp_path, pool=pool)).eval()
+            assert torch.allclose(ours(images), expected, atol=1e-5, rtol=1e-5)
+    assert load_network(choose(tmp_path, pool="cls+mean", head=3)).dim == 3
+
+
+def test_a_pool_is_refused_where_there_is_none(tmp_path):
+    write_timm(tmp_path, "attention pooling")
+    with pytest.raises(SettingError, match="has no class token"):
+        choose(tmp_path, pool="cls")
+    with pytest.raises(SettingError, match="densenet121 has no class token"):
+        resolve_model(ModelChoice(architecture="densenet121", weights="random:0", pool="cls"))
+
+
+def test_the_pool_is_absent_where_it_is_the_librarys_own():
+    spec = ModelSpec("densenet121", "imagenet")
+    assert "pool" not in spec.to_json()
+    pooled = ModelSpec("densenet121", "imagenet", pool="mean")
+    assert pooled.to_json()["pool"] == "mean"
+    assert ModelSpec.from_json(pooled.to_json(), "here") == pooled
+    assert not pooled.same_embedding(spec)
+
+
+def test_timms_recipe_is_followed_and_said(tmp_path, capsys):
+    write_timm(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["pretrained_cfg"] |= {
+        "crop_mode": "squash",
+        "interpolation": "lanczos",
+        "mean": [0.1] * 3,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    recipe = choose(tmp_path).preprocessing
+    assert (recipe.view, recipe.interpolation, recipe.mean) == (
+        "squash",
+        "lanczos",
+        (0.1, 0.1, 0.1),
+    )
+    said = capsys.readouterr().err
+    assert "prepared as its config.json says: both sides 35, lanczos, the 32 x 32" in said
+
+
+def test_one_channel_is_spread_over_three(tmp_path):
+    theirs = write_timm(tmp_path, in_chans=1)
+    ours = load_network(choose(tmp_path)).eval()
+    grey = torch.randn(2, 1, 32, 32)
+    with torch.no_grad():
+        expected = theirs.forward_head(theirs.forward_features(grey), pre_logits=True)
+        assert torch.allclose(ours(grey.expand(-1, 3, -1, -1)), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_other_weights_may_take_the_place_of_the_folders(tmp_path):
+    write_timm(tmp_path)
+    random = load_network(choose(tmp_path, weights="random:0")).state_dict()
+    own = load_network(choose(tmp_path)).state_dict()
+    assert not torch.equal(random[key := next(iter(own))], own[key])
+    copy = tmp_path / "model.safetensors"
+    assert torch.equal(
+        load_network(choose(tmp_path, weights=str(copy))).state_dict()[key], own[key]
+    )
+    with pytest.raises(SettingError, match="a folder brings its own weights"):
+        choose(tmp_path, weights="imagenet")
+    with pytest.raises(SettingError, match="`architecture` is no folder"):
+        resolve_model(ModelChoice(architecture="resnet18", weights="folder"))
+
+
+def test_the_description_is_bound_like_the_weights(tmp_path):
+    write_timm(tmp_path)
+    spec = load_embedder(choose(tmp_path), "cpu").spec
+    assert load_embedder(spec, "cpu").spec == spec
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["model_args"]["num_heads"] = 2
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="not the recorded weights or description"):
+        load_embedder(spec, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"architecture": "hf-hub:evil/network"}, "expected the name of a network of timm"),
+        ({"architecture": "nosuch"}, "timm:nosuch: timm has no such network"),
+        ({"model_args": {"in_chans": 4}}, "takes pictures of other than 1 or 3 channels"),
+        ({"pretrained_cfg": {"input_size": [3, 32, 48]}}, "sees 32 x 48 pixels"),
+        ({"pretrained_cfg": [1]}, "pretrained_cfg: expected an object"),
+    ],
+)
+def test_an_odd_description_is_refused(change, reason, tmp_path):
+    config = {"architecture": "vit_tiny_patch16_224", **change}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=reason):
+        choose(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (None, "no config.json"),
+        ("{", "no JSON that can be relied on"),
+        ("[1]", "expected an object, found list"),
+        ('{"hidden_size": 3}', "says neither model_type nor architecture"),
+    ],
+)
+def test_a_folder_that_describes_no_network_is_refused(config, reason, tmp_path):
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ModelError, match=reason):
+        open_folder(str(tmp_path))
+
+
+def test_a_folder_that_is_not_there_is_told_with_a_way_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="no such folder") as error:
+        full_name(str(tmp_path / "moved"))
+    assert "Has it moved?" in error.value.hint
+    with pytest.raises(ModelError, match="org/network: no such folder") as error:
+        full_name("org/network")
+    assert error.value.hint == "On the hub it would be hf:org/network."
+
+
+def test_torchvisions_networks_come_before_folders_of_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("resnet18", "vit-small", "my-network"):
+        (tmp_path / name).mkdir()
+    assert not is_folder("resnet18")
+    assert is_folder("vit-small")
+    assert is_folder("my-network")
+    assert is_folder("./resnet18")
+    assert not is_folder("nets/tiny.py:tiny")
+    assert not is_folder("densenet121")
+
+
+def sharded(folder: Path, table: dict[str, str] | None = None) -> None:
+    """Two tensors in two files, and a table of them."""
+    (folder / "config.json").write_text('{"architecture": "vit_tiny_patch16_224"}')
+    write_tensors(folder / "model-1.safetensors", {"a": torch.ones(2)}, {})
+    write_tensors(folder / "model-2.safetensors", {"b": torch.zeros(3)}, {})
+    told = table or {"a": "model-1.safetensors", "b": "model-2.safetensors"}
+    index = {"metadata": {"total_size": 20}, "weight_map": told}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def test_shards_are_read_together(tmp_path):
+    sharded(tmp_path)
+    found = read_folder_tensors(open_folder(str(tmp_path)))
+    assert {name: tensor.tolist() for name, tensor in found.items()} == {"a": [1, 1], "b": [0] * 3}
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ({"a": "model-1.safetensors"}, None),
+        (
+            {"a": "model-1.safetensors", "b": "model-3.safetensors"},
+            "model-3.safetensors is missing",
+        ),
+        ({"a": "model-1.safetensors", "b": "model-1.safetensors"}, "b is not in it"),
+        ({"a": "../model-1.safetensors"}, "expected names of safetensors files in the folder"),
+        ({"a": "/etc/passwd"}, "expected names of safetensors files in the folder"),
+        ({"a": "model-1.bin"}, "expected names of safetensors files in the folder"),
+        ({"a": 3}, "expected names of safetensors files in the folder"),
+    ],
+)
+def test_shards_are_what_their_table_says(table, reason, tmp_path):
+    sharded(tmp_path, table)
+    folder = open_folder(str(tmp_path))
+    if reason is None:
+        assert list(read_folder_tensors(folder)) == ["a"]
+    else:
+        with pytest.raises(ModelError, match=reason):
+            read_folder_tensors(folder)
+
+
+def test_a_cut_shard_is_named(tmp_path):
+    sharded(tmp_path)
+    shard = tmp_path / "model-2.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-4])
+    with pytest.raises(ModelError, match=r"model-2\.safetensors: expected 12 bytes of tensors"):
+        read_folder_tensors(open_folder(str(tmp_path)))
+
+
+def test_a_pickle_is_refused_with_a_way_to_convert_it(tmp_path):
+    (tmp_path / "config.json").write_text('{"architecture": "vit_tiny_patch16_224"}')
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04cposix\nsystem\n")
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin, which is a pickle") as error:
+        read_folder_tensors(open_folder(str(tmp_path)))
+    assert "save_file" in error.value.hint
+    (tmp_path / "pytorch_model.bin").unlink()
+    with pytest.raises(ModelError, match="no weights in it"):
+        read_folder_tensors(open_folder(str(tmp_path)))
+
+
+def test_the_hubs_cache_is_read_as_it_lies(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    network = write_timm(snapshot := tmp_path / "models--org--net" / "snapshots" / "c0ffee")
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("c0ffee")
+    for name in ("hf:org/net", "hf:org/net@main", "hf:org/net@c0ffee"):
+        spec = choose(name)
+        assert (spec.architecture, spec.weights) == (name, "folder")
+        images = torch.randn(1, 3, 32, 32)
+        with torch.no_grad():
+            expected = network.forward_head(network.forward_features(images), pre_logits=True)
+            assert torch.allclose(load_network(spec).eval()(images), expected, atol=1e-5)
+    assert complete_architectures("hf:") == ["hf:", "hf:org/net"]
+    assert near_architectures("net") == "Did you mean hf:org/net?"
+
+
+@pytest.mark.parametrize(
+    "name", ["hf:", "hf:a/b/c", "hf:../x", "hf:a/b@../../x", "hf:a/b@", "hf:a b"]
+)
+def test_a_name_that_the_hub_cannot_have_is_refused(name):
+    with pytest.raises(ModelError, match="expected hf:ORG/NAME"):
+        open_folder(name)
+
+
+def test_the_hub_is_not_asked_for_what_data_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(ModelError, match="not in the local cache of the hub") as error:
+        open_folder("hf:org/of-a-record")
+    assert error.value.hint.endswith("hf download org/of-a-record")
+
+
+def test_without_the_client_of_the_hub_the_extra_is_named(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    trust("hf:org/named")
+    with pytest.raises(ModelError, match="needs the package huggingface_hub") as error:
+        hub.hub_folder("hf:org/named")
+    assert error.value.hint == "pip install 'xmir[hf]'"
+
+
+def test_without_transformers_the_extra_is_named(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
+    with pytest.raises(ModelError, match="needs the package transformers") as error:
+        choose(tmp_path)
+    assert error.value.hint == "pip install 'xmir[hf]'"
+
+
+def test_code_in_a_folder_is_refused_before_any_library_is_asked(tmp_path):
+    config = {"model_type": "rad-net", "auto_map": {"AutoModel": "modeling.RadNet"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "modeling.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(ModelError, match="its network, rad-net, is code that comes with it"):
+        choose(tmp_path)
+
+
+def test_the_help_names_folders_and_the_hub():
+    assert "a FOLDER of transformers, timm or open_clip, or hf:ORG/NAME" in known_names()
+    with pytest.raises(ModelError, match="not a known architecture"):
+        source_of("nosuch")
+
+
+def test_folders_complete(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "none"))
+    (tmp_path / "nets" / "one").mkdir(parents=True)
+    (tmp_path / "nets" / "one" / "config.json").write_text("{}")
+    assert "nets/" in complete_architectures("ne")
+    assert complete_architectures("nets/") == ["nets/one"]
+
+
+def test_info_tells_what_a_folder_is(xmir, tmp_path):
+    write_timm(tmp_path)
+    done = xmir("info", tmp_path, "--verify")
+    (record,) = done.records()
+    assert (record["kind"], record["library"]) == ("network", "timm")
+    assert (record["network"], record["dim"]) == ("vit_tiny_patch16_224", 32)
+    assert record["pools"] == ["native", "cls", "mean", "cls+mean"]
+    assert record["model"]["preprocessing"]["input_size"] == 32
+    assert record["bytes"] == (tmp_path / "model.safetensors").stat().st_size
+
+
+def test_a_foreign_file_says_which_recipe_is_assumed(tmp_path, capsys):
+    write_tensors(file := tmp_path / "w.safetensors", {"a": torch.ones(1)}, {})
+    resolve_model(ModelChoice(architecture="resnet18", weights=str(file)))
+    said = capsys.readouterr().err
+    assert "does not say how images are prepared; assumed is what resnet18 has: " in said
+    assert "shorter side 256, bilinear, the 224 x 224 in the centre; mean 0.485,0.456" in said
+    choice = ModelChoice(architecture="resnet18", weights=str(file), mean="0.5", std="0.5")
+    resolve_model(choice)
+    assert capsys.readouterr().err == ""
