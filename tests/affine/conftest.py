@@ -41,6 +41,7 @@ class ViT(nn.Module):
         self.blocks = nn.ModuleList([Block(), Block()])
         self.norm = nn.LayerNorm(CHANNELS)
         self.query = nn.Parameter(torch.empty(1, 1, CHANNELS))
+        self.last = nn.Linear(CHANNELS, CHANNELS)
         self.attention = nn.MultiheadAttention(CHANNELS, 2, batch_first=True)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -52,6 +53,8 @@ class ViT(nn.Module):
         if self.pool == "attention":
             return self.attention(self.query.expand(len(x), -1, -1), x, x)[0][:, 0]
         mean = x[:, self.prefixes :].mean(dim=1)
+        if self.pool == "pooler":
+            return self.last(x[:, 0]).tanh()
         return {"cls": x[:, 0], "mean": mean, "both": torch.cat([x[:, 0], mean], dim=1)}[self.pool]
 
 

@@ -185,6 +185,14 @@ def test_direct_writes_are_those_of_a_derivation_by_hand(prefixes, pool, make_vi
     )
 
 
+def test_direct_writes_pass_what_follows_the_pooling(make_vit, image):
+    network = make_vit(1, "pooler")
+    last = find_last_in_block(network, 16, CPU)
+    pulled = AffineForm(network, image, Seat(0, (2,), (4, 4), 1, last)).pull(torch.ones(8))
+    assert float(pulled.places.abs().min()) > 1e-5
+    assert abs(pulled.missed) < 1e-5
+
+
 def test_attention_that_pools_writes_nothing_directly(make_vit, image):
     network = make_vit(0, "attention")
     last = find_last_in_block(network, 16, CPU)

@@ -266,6 +266,6 @@ class _Inside(Numbered):
         self, func: Callable[..., object], args: "Sequence[Any]", kwargs: "Mapping[str, Any]"
     ) -> object:
         self.attends |= func in ATTENTION
-        if func in ATTENTION or func in BENDS:
+        if func in ATTENTION or (func in BENDS and args[0].ndim > 2):  # not of a pooled vector
             self.last = self.calls + 1
         return func(*args, **kwargs)
