@@ -17,6 +17,7 @@ Modules, each importing only earlier ones:
   survey             which tensors of a pass can be shared out: first tokens, maps of a size
   form               the affine form of an image: shares pulled back, parts pushed forward, a rest
   blame              the first function that keeps a sum from being exact
+  watching           the attention weights of a pass by themselves
 
 Sources: Ali et al., XAI for transformers, ICML 2022 (attention and deviations held); Achtibat et
 al., AttnLRP, ICML 2024 (gates, halves of products); Gandelsman et al., Interpreting CLIP's image

@@ -82,7 +82,8 @@ class CausalMetric:
         typer.Option(
             "--control",
             metavar="NAME[,NAME...]",
-            help="Score these beside every map: random, center, edges, uniform, random-model.",
+            help="Score these beside every map: random, center, edges, uniform, rollout (of "
+            "transformers), random-model.",
         ),
     ] = ""
     curves: Annotated[

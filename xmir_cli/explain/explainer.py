@@ -10,6 +10,7 @@ from xmir_cli.errors import ItemError, SettingError, need_usable
 from xmir_cli.explain.asked import case_of_words
 from xmir_cli.explain.cases import Case, Cases, Lender
 from xmir_cli.explain.comparisons import Comparisons
+from xmir_cli.explain.fit import warn_of_unfit
 from xmir_cli.explain.galleries import begin_run, mean_in, origin_of
 from xmir_cli.explain.maps import LoadedPair, Output, make_map, names_of
 from xmir_cli.explain.requests import Request
@@ -43,6 +44,7 @@ class Explainer:
         self.methods, self.explains, self.output = methods, explains, output
         self.comparisons = comparisons
         begin_run()
+        self._warned = False  # of methods that are unfit for a network
         self._told = False  # which frame a point is in
         self._load = load
         self._loaded: tuple[ModelSpec, Cases] | None = None
@@ -125,6 +127,8 @@ class Explainer:
         if self._loaded is None or self._loaded[0] != spec:
             self._loaded = None  # the old network goes before the new one comes
             self._loaded = (spec, self._load(spec))
+            if not self._warned:
+                self._warned = warn_of_unfit(self.methods, self._loaded[1].embedder)
         return self._loaded[1]
 
     def _lender(self, request: Request, identities: Mapping[str, str]) -> Lender | None:

@@ -73,6 +73,15 @@ class Embedder:
         """How the embedding is shared out where its cells alone do not sum to it; in float32."""
         return Shares(self.network, self.size, self.device)
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether its places are tokens that exchange what they hold, as in a transformer.
+
+        Its last tokens are then no places any more; where attention stays in windows they are.
+        """
+        seat = self.shares.seat()
+        return seat is not None and seat.number > 0
+
     def forward_features(self, images: Tensor, job: int = 0) -> Tensor:
         """Feature maps [B, C, h, w] on the device, without gradients, of images [B, 3, S, S].
 

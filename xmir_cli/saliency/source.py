@@ -58,12 +58,14 @@ class MethodEntry:
     exact: bool = False  # its map shares out the product of the target with the unit embedding
     control: bool = False  # asks nothing of the query: what a method must beat
     misleads_on_tokens: bool = False  # found no truth on transformers: at chance or below
+    need_attention: bool = False  # is made of a transformer's attention
 
     @property
     def fit_for(self) -> str:
         """The networks whose truth it was shown to find."""
         if self.control:
-            return "nothing: a control, which does not see the query"
+            networks = " of transformers" if self.need_attention else ""
+            return f"nothing: a control{networks}, which does not see the query"
         return "convolutional networks" if self.misleads_on_tokens else "every network"
 
 

@@ -1,6 +1,6 @@
 """Maps that every method must beat, made for the same pair.
 
-`random`, `center`, `edges` and `uniform` are saliency methods that know nothing of the similarity;
+`random`, `center`, `edges`, `uniform` and `rollout` are saliency methods that do not see the query;
 `random-model` is the record's own method on a randomly initialised network (Adebayo et al. 2018).
 """
 

@@ -9,7 +9,7 @@ from xmir_cli.guesses import hint
 MEASURES = ("insertion", "deletion")
 AGREEMENTS = ("spearman", "spearman_abs", "ssim")  # of the maps of two networks
 RANDOM_MODEL = "random-model"
-CONTROLS = ("random", "center", "edges", "uniform", RANDOM_MODEL)
+CONTROLS = ("random", "center", "edges", "uniform", "rollout", RANDOM_MODEL)
 
 
 def parse_controls(names: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from xmir_cli.classes.differences import (
 from xmir_cli.commands.diff_saliency import DiffSaliency
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, SettingError
+from xmir_cli.explain.fit import warn_of_unfit
 from xmir_cli.gallery.engines import make_absolute, open_gallery
 from xmir_cli.guesses import near_hint
 from xmir_cli.labels import parse_labels
@@ -37,11 +38,12 @@ def run(asked: DiffSaliency) -> Records:
     )
     images = [file_of(item.path) for item in items]
     refuse_input(asked.figure, images, "output")
-    for name in ("average-*.png", "mean-*.png", "*-minus-*.png"):
-        for drawn in asked.output.glob(name):
+    for pattern in ("average-*.png", "mean-*.png", "*-minus-*.png"):
+        for drawn in asked.output.glob(pattern):
             refuse_input(drawn, images, "output")
     spec = resolve_model(asked.choice)
     embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
+    warn_of_unfit([name], embedder)
     index, mean = _read_mean(asked.index, embedder.spec)
     asked.output.mkdir(parents=True, exist_ok=True)
     normalizations = list(dict.fromkeys([asked.normalize, "none"]))

@@ -7,6 +7,7 @@ from xmir_cli import console
 from xmir_cli.commands.sanity_check import SanityCheck
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError
+from xmir_cli.explain.fit import warn_of_unfit
 from xmir_cli.explain.requests import Request, read_requests
 from xmir_cli.gates import Gate, check
 from xmir_cli.model.choice import ModelChoice
@@ -34,6 +35,7 @@ def run(asked: SanityCheck) -> Records:
     requests = _requests(asked, skips)
     checked = Check(load_methods(asked.method, asked.settings), asked.mode, asked.threshold)
     embedder = load_embedder(requests[0].spec, asked.device, asked.precision, asked.batch)
+    warn_of_unfit(checked.methods, embedder)
     inputs = load_inputs(embedder, requests, skips, asked.jobs)
     donors = [load_fresh(embedder.spec, number) for number in asked.seed_numbers]
     found = []

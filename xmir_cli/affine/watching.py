@@ -1,0 +1,58 @@
+"""What a pass of a transformer attends to, block after block, and which tokens it ends in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from xmir_cli.affine.holding import Holding, Rule
+from xmir_cli.affine.rules import ATTENTION
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """The attention weights of a pass, in its order, and how much each last token counts."""
+
+    weights: tuple[Tensor, ...]  # [..., heads, queries, keys], rows sum to 1; on the CPU
+    ends: Tensor  # [n] float64: the length of the embedding's own gradient at each of n last tokens
+
+
+def watch(network: Callable[[Tensor], Tensor], image: Tensor) -> Watched:
+    """Watch a pass of an image [1, 3, S, S] -> [1, D].
+
+    The last tokens are the last result [1, n, C] with as many tokens as the first attention has
+    keys; without any, or without an attention, `ends` is empty.
+    """
+    mode = _Watching()
+    with torch.enable_grad(), mode:
+        raw = network(image.detach().clone().requires_grad_())[0]
+    weights = tuple(each.float().cpu() for each in mode.held)
+    if mode.last is None:
+        return Watched(weights, torch.zeros(0, dtype=torch.float64))
+    half = raw.square().sum() / 2
+    (gradient,) = torch.autograd.grad(half, mode.last, materialize_grads=True)
+    return Watched(weights, gradient[0].double().norm(dim=1).cpu())
+
+
+def _keep(mode: Holding, func: Callable[..., Tensor], *args: object, **kwargs: object) -> Tensor:
+    return mode.hold("attention", lambda: func(*args, **kwargs))
+
+
+_SOFTMAXES: tuple[object, ...] = (functional.softmax, torch.softmax, Tensor.softmax)
+_RULES: dict[object, Rule] = {**dict.fromkeys(_SOFTMAXES, _keep), **ATTENTION}
+
+
+class _Watching(Holding):
+    """Holds attention weights and nothing else; knows the last tokens."""
+
+    def __init__(self) -> None:
+        super().__init__(_RULES, 0)
+        self.last: Tensor | None = None
+
+    def note(self, result: Tensor) -> Tensor:
+        size = (1, self.held[0].shape[-1]) if self.held else ()
+        if result.ndim == 3 and result.shape[:2] == size and result.requires_grad:
+            self.last = result
+        return result
