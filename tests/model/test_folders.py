@@ -343,11 +343,16 @@ def test_info_tells_what_a_folder_is(xmir, tmp_path):
 
 
 def test_a_foreign_file_says_which_recipe_is_assumed(tmp_path, capsys):
-    write_tensors(file := tmp_path / "w.safetensors", {"a": torch.ones(1)}, {})
-    resolve_model(ModelChoice(architecture="resnet18", weights=str(file)))
+    from torchvision.models import resnet18
+
+    write_tensors(file := tmp_path / "w.safetensors", resnet18().state_dict(), {})
+    spec = load_embedder(
+        resolve_model(ModelChoice(architecture="resnet18", weights=str(file)))
+    ).spec
     said = capsys.readouterr().err
     assert "does not say how images are prepared; assumed is what resnet18 has: " in said
     assert "shorter side 256, bilinear, the 224 x 224 in the centre; mean 0.485,0.456" in said
+    load_embedder(spec)
     choice = ModelChoice(architecture="resnet18", weights=str(file), mean="0.5", std="0.5")
-    resolve_model(choice)
-    assert capsys.readouterr().err == ""
+    load_network(resolve_model(choice))
+    assert "prepared" not in capsys.readouterr().err

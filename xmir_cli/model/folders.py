@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from xmir_cli.errors import DataError, ModelError
-from xmir_cli.model.hub import HUB, find_cached, hub_folder
+from xmir_cli.model.hub import HUB, find_cached, hub_folder, may_be_on_hub
 from xmir_cli.model.names import torchvision_names
 from xmir_cli.store.regular import read_regular
 from xmir_cli.wire.strict import parse_json
@@ -81,8 +81,7 @@ def _not_there(name: str, path: Path) -> ModelError:
         return ModelError(f"{name}: not a folder", f"The folder of a network holds {CONFIG}.")
     hint = "Has it moved? Link its new place to this one. Or name that: `architecture` FOLDER."
     if not Path(name).is_absolute():
-        on_hub = name.count("/") == 1 and name[0] not in ".~"
-        hint = f"On the hub it would be {HUB}{name}." if on_hub else ""
+        hint = f"On the hub it would be {HUB}{name}." if may_be_on_hub(name) else ""
     return ModelError(f"{name}: no such folder", hint)
 
 

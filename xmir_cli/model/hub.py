@@ -39,6 +39,11 @@ def hub_folder(name: str) -> Path:
     return _fetch(name, repository, revision, cached)
 
 
+def may_be_on_hub(name: str) -> bool:
+    """Whether it looks like ORG/NAME."""
+    return "/" in name and _NAME.fullmatch(name) is not None
+
+
 def cache_folder() -> Path:
     """Where the hub's own client keeps what it has fetched."""
     if own := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):

@@ -10,8 +10,9 @@ from xmir_cli.model.architectures import build_architecture, is_own, source_of
 from xmir_cli.model.embedder import BATCH, Embedder
 from xmir_cli.model.folders import OWN_WEIGHTS, is_folder
 from xmir_cli.model.network import Architecture, Network
+from xmir_cli.model.recipes import say
 from xmir_cli.model.resolve import DEFAULT_ARCHITECTURE, resolve_model
-from xmir_cli.model.weights import fill, fill_with, hash_weights
+from xmir_cli.model.weights import fill, fill_with, hash_weights, read_recorded_spec
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.workarounds.glibc import keep_freed_memory
 
@@ -127,8 +128,21 @@ def _fill(network: Network, architecture: Architecture, spec: ModelSpec) -> None
         raise ModelError(f"{name}: has no weights called {spec.weights}")
     else:
         place, lines = spec.weights, fill(network, architecture, spec.weights)
+        lines += _tell_assumed(architecture, spec)
     for line in lines:
         console.note(f"{place}: {console.in_words(line)}")
+
+
+def _tell_assumed(architecture: Architecture, spec: ModelSpec) -> list[str]:
+    """Which recipe a file of another program is taken to mean, once: what is recorded is known."""
+    own, recipe = architecture.preprocessing, spec.preprocessing
+    given = own.mean != recipe.mean and own.std != recipe.std
+    if given or spec.weights_sha256 or is_folder(spec.architecture):
+        return []
+    if read_recorded_spec(spec.weights) is not None:
+        return []
+    whose = f"assumed is what {spec.architecture} has: {say(recipe)}"
+    return [f"it does not say how images are prepared; {whose}"]
 
 
 def _seed(weights: str) -> int | None:

@@ -10,7 +10,6 @@ from xmir_cli.guesses import near_hint
 from xmir_cli.model.architectures import build_architecture, trust
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.folders import OWN_WEIGHTS, full_name, is_folder
-from xmir_cli.model.recipes import say
 from xmir_cli.model.weights import read_recorded_spec
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.wire.model import ModelSpec, Preprocessing, check_window
@@ -35,23 +34,10 @@ def resolve_model(choice: ModelChoice) -> ModelSpec:
     """
     spec = _described(choice) if choice.model is None else _recorded(choice)
     recipe = _override(spec.preprocessing, choice)
-    if choice.model is None and _says_no_recipe(spec, choice):
-        console.note(
-            f"{spec.weights}: it does not say how images are prepared; assumed is what "
-            f"{spec.architecture} has: {say(recipe)}"
-        )
     _refuse_larger("head", spec.head, LARGEST_HEAD)
     _refuse_larger("input_size", recipe.input_size, LARGEST_INPUT)
     _refuse_larger("resize", recipe.resize, LARGEST_RESIZE)
     return replace(spec, preprocessing=recipe)
-
-
-def _says_no_recipe(spec: ModelSpec, choice: ModelChoice) -> bool:
-    """Whether the weights are a file of another program, and the choice does not say it either."""
-    if spec.weights in {"imagenet", OWN_WEIGHTS} or spec.weights.startswith("random:"):
-        return False
-    known = None not in (choice.mean, choice.std) or is_folder(spec.architecture)
-    return not known and read_recorded_spec(spec.weights) is None
 
 
 def _refuse_larger(name: str, value: int | None, largest: int) -> None:
