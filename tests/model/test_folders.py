@@ -9,12 +9,14 @@ import torch
 from xmir_cli.completion import complete_architectures
 from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model import hub
-from xmir_cli.model.architectures import trust
+from xmir_cli.model.architectures import build_architecture, trust
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.folders import full_name, is_folder, open_folder
 from xmir_cli.model.loader import load_embedder, load_network, resolve_model
+from xmir_cli.model.network import Network
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.sources import known_names, near_architectures, source_of
+from xmir_cli.model.weights import fill_with
 from xmir_cli.store.checkpoint import write_tensors
 from xmir_cli.wire.model import ModelSpec
 
@@ -356,3 +358,18 @@ def test_a_foreign_file_says_which_recipe_is_assumed(tmp_path, capsys):
     choice = ModelChoice(architecture="resnet18", weights=str(file), mean="0.5", std="0.5")
     load_network(resolve_model(choice))
     assert "prepared" not in capsys.readouterr().err
+
+
+def test_torchvisions_transformer_pools_its_tokens_too():
+    from torchvision.models import vit_b_16
+
+    theirs, seen = vit_b_16(image_size=32).eval(), []
+    theirs.encoder.register_forward_hook(lambda *called: seen.append(called[2]))
+    images = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        theirs(images)
+        for pool, expected in {"cls": seen[0][:, 0], "mean": seen[0][:, 1:].mean(dim=1)}.items():
+            architecture = build_architecture("vit_b_16", 32, pool)
+            ours = Network(architecture, None).eval()
+            fill_with(ours, architecture, theirs.state_dict(), "here")
+            assert torch.allclose(ours(images), expected, atol=1e-5, rtol=1e-5)

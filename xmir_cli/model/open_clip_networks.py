@@ -159,8 +159,8 @@ class _ProjectedTokens(_Projected, TokenHead):
     def tokens(self, maps: Tensor) -> Tensor:
         return self._tokens[0].tokens(maps)
 
-    def norm(self, pooled: Tensor) -> Tensor:
-        return self._tokens[0].norm(pooled)
+    def norm_pooled(self, pooled: Tensor) -> Tensor:
+        return self._tokens[0].norm_pooled(pooled)
 
 
 class _Tokens(nn.Module):
@@ -192,7 +192,7 @@ class _Pooled(TokenHead):
         first = visual.attn_pool is None and not visual.final_ln_after_pool
         return visual.ln_post(tokens) if first else tokens
 
-    def norm(self, pooled: Tensor) -> Tensor:
+    def norm_pooled(self, pooled: Tensor) -> Tensor:
         visual = self._visual[0]
         last = visual.attn_pool is None and visual.final_ln_after_pool
         return visual.ln_post(pooled) if last else pooled

@@ -27,7 +27,7 @@ class TokenHead(OpaqueHead):
         """Tokens [B, prefixes + h*w, width] after the network's last norm, of its features."""
         raise NotImplementedError
 
-    def norm(self, pooled: Tensor) -> Tensor:
+    def norm_pooled(self, pooled: Tensor) -> Tensor:
         """What the network itself does to a pooled token [B, width], where that is a norm."""
         return pooled
 
@@ -42,7 +42,7 @@ class PooledTokens(OpaqueHead):
     def forward(self, features: Tensor) -> Tensor:
         tokens = self.inner.tokens(features)
         pooled = {"cls": tokens[:, 0], "mean": tokens[:, self.inner.prefixes :].mean(dim=1)}
-        return torch.cat([self.inner.norm(pooled[part]) for part in self.parts], dim=1)
+        return torch.cat([self.inner.norm_pooled(pooled[part]) for part in self.parts], dim=1)
 
 
 def repool(architecture: Architecture, pool: str, name: str) -> Architecture:

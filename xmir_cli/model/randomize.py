@@ -110,11 +110,18 @@ def _parts(prefix: str, module: nn.Module) -> Iterator[_Part]:
     for name, child in children:
         place = f"{prefix}{name}."
         leaf = not list(child.children())
-        apart = isinstance(child, nn.Sequential) or len(children) == 1
+        apart = len(children) == 1 or _is_row(child)
         if not leaf and apart and _size(child) > _MOST * _size(module):
             yield from _parts(place, child)
         else:
             yield _Part(place, leaf, "Norm" in type(child).__name__)
+
+
+def _is_row(module: nn.Module) -> bool:
+    """Whether it only holds a row of parts: itself, or by the one thing in it."""
+    inner = [child for child in module.children() if _size(child)]
+    plain = isinstance(module, nn.Sequential | nn.ModuleList)
+    return plain or (len(inner) == 1 and isinstance(inner[0], nn.ModuleList))
 
 
 def _merged(parts: Sequence[_Part]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -66,7 +66,7 @@ class _TimmTokenHead(TimmHead, TokenHead):
     def tokens(self, maps: Tensor) -> Tensor:
         return unfold_tokens(maps, self.prefixes)
 
-    def norm(self, pooled: Tensor) -> Tensor:
+    def norm_pooled(self, pooled: Tensor) -> Tensor:
         (features,) = self._features
         norm = dict(features.model.named_children()).get("fc_norm")
         normed: Tensor = pooled if norm is None else norm(pooled)

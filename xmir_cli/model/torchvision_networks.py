@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from xmir_cli.errors import ModelError, SettingError
-from xmir_cli.model.head import OpaqueHead
 from xmir_cli.model.network import Architecture, download_failed, triple
+from xmir_cli.model.pooling import TokenHead
 from xmir_cli.model.sources import near_architectures
 from xmir_cli.model.tokens import fold_tokens, unfold_tokens
 from xmir_cli.wire.model import Preprocessing
@@ -106,7 +106,7 @@ def _vit(name: str, input_size: int | None) -> Architecture:
     layers = list(_child(encoder, "layers").children())
     last = len(layers) - 1
     features = _ViTFeatures(model, layers[:-1])
-    head = _ViTHead(layers[-1], _child(encoder, "ln"))
+    head = _ViTHead(layers[-1], _child(encoder, "ln"), _width(model, "heads"))
     names = (
         (f"encoder.layers.encoder_layer_{last}.", "head.block."),
         ("encoder.ln.", "head.norm."),
@@ -158,16 +158,21 @@ class _ViTFeatures(nn.Module):
         return fold_tokens(self.blocks(tokens), 1, (int(grid[0]), int(grid[1])))
 
 
-class _ViTHead(OpaqueHead):
+class _ViTHead(TokenHead):
     """The last block and norm of a vision transformer; the class token is the embedding."""
 
-    def __init__(self, block: nn.Module, norm: nn.Module) -> None:
+    prefixes, has_class = 1, True
+
+    def __init__(self, block: nn.Module, norm: nn.Module, width: int) -> None:
         super().__init__()
-        self.block, self.norm = block, norm
+        self.block, self.norm, self.width = block, norm, width
 
     def forward(self, features: Tensor) -> Tensor:
-        tokens: Tensor = self.norm(self.block(unfold_tokens(features, 1)))
-        return tokens[:, 0]
+        return self.tokens(features)[:, 0]
+
+    def tokens(self, maps: Tensor) -> Tensor:
+        tokens: Tensor = self.norm(self.block(unfold_tokens(maps, 1)))
+        return tokens
 
 
 def _child(module: nn.Module, name: str) -> nn.Module:

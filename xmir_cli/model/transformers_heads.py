@@ -97,7 +97,7 @@ class LibraryHead(TokenHead):
             tokens = self._layer(self.last_norm)(tokens)
         return tokens
 
-    def norm(self, pooled: Tensor) -> Tensor:
+    def norm_pooled(self, pooled: Tensor) -> Tensor:
         """BEiT's, which takes the mean of the patches through one."""
         layers = dict(self._features[0].model.named_modules())
         norm = layers.get("pooler.layernorm")

@@ -14,10 +14,17 @@ def list_freezable(features: nn.Module) -> Iterator[nn.Module]:
     """The parts with weights in the order of the network; plain containers are opened."""
     children = list(features.children())
     for child in children:
-        if type(child) is nn.Sequential or len(children) == 1:
+        if len(children) == 1 or _is_container(child):
             yield from list_freezable(child)
         elif any(True for _ in child.parameters()):
             yield child
+
+
+def _is_container(module: nn.Module) -> bool:
+    """Whether it only holds a row of parts: itself, or by the one thing in it."""
+    inner = list(module.children())
+    plain = type(module) in {nn.Sequential, nn.ModuleList}
+    return plain or (len(inner) == 1 and type(inner[0]) is nn.ModuleList)
 
 
 def frozen_parts(network: Network, batchnorm: bool, layers: int) -> list[nn.Module]:
