@@ -18,6 +18,9 @@ class Variant:
 METHODS = {
     "activation": Variant("activation"),
     "activation --center": Variant("activation", center=True),
+    "activation --layer 10x10": Variant("activation", {"layer": "10x10"}),
+    "activation --layer 20x20": Variant("activation", {"layer": "20x20"}),
+    "activation --path direct": Variant("activation", {"path": "direct"}),
     "bilrp": Variant("bilrp"),
     "bilrp --center": Variant("bilrp", center=True),
     "attention": Variant("attention"),
@@ -27,6 +30,7 @@ METHODS = {
     "occlusion, black": Variant("occlusion", WINDOWS | {"fill": "black"}),
     "rise": Variant("rise", {"masks": "100"}),
     "integrated-gradients": Variant("integrated-gradients", {"path_steps": "16"}),
+    "rollout": Variant("rollout"),
     "edges": Variant("edges"),
     "center": Variant("center"),
     "random": Variant("random"),

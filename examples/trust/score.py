@@ -17,46 +17,42 @@ from xmir_cli.stories import causal_metric, saliency
 
 CONTROLS = "random,center"
 BATCH = 64  # images in one pass
-MEASURES = ("insertion", "deletion", "insertion_gain", "deletion_gain")
 
 
-def evaluate(job: Job, pairs: Sequence[Record], methods: Sequence[str]) -> Iterator[Record]:
+def evaluate(job: Job, pairs: Sequence[Record], methods: Sequence[str]) -> list[Record]:
     """A row a map: its truth, how like the right map it is, insertion and deletion."""
     asked = ask(job, pairs)
     masks = {row["path"]: row["mask"] for row in job.test_images() if row.get("mask")}
     for name in methods:
-        file = job.folder / f"{_slug(name)}.jsonl"
-        if not file.exists():
+        if not _file(job, name).exists():
             say(f"{job.network}, seed {job.seed}: {name}")
-            write(file, _rows(job, name, asked, masks))
-        yield from read(file)
+            write(_file(job, name), _rows(job, name, asked, masks))
+    _score(job, methods)
+    return [row for name in methods for row in read(_file(job, name))]
 
 
 def _rows(
     job: Job, name: str, asked: Sequence[Record], masks: Mapping[str, str]
 ) -> Iterator[Record]:
     """The rows of one method, or one row with the reason why there are none."""
-    about: Record = {"network": job.network, "seed": job.seed, "method": name}
+    about: Record = {"network": job.network, "seed": job.seed, "variant": name}
     try:
         records = _explain(job, name, asked)
     except XmirError as error:
         yield about | {"refused": str(error)}
         return
-    gains = _gains(job.folder / _slug(name), records)
     maps = {_key(record): np.load(str(record["saliency"])) for record in records}
     right = {key[-1]: found for key, found in maps.items() if key[0] == "right"}
     for record in records:
         key, image = _key(record), str(record["retrieved"])
-        row = {name: record[name] for name in ("asked", "query_label", "retrieved_label")}
-        names = {name: Path(str(record[name])).name for name in ("query", "retrieved")}
         like = spearman(maps[key], right[image]) if image in right else float("nan")
-        row |= {"like_right": None if np.isnan(like) else like}
-        yield about | row | names | _truth(record, maps[key], masks) | gains.get(key, {})
+        own = about | {"like_right": None if np.isnan(like) else like}
+        yield record | own | _truth(record, maps[key], masks)
 
 
 def _explain(job: Job, name: str, asked: Sequence[Record]) -> list[Record]:
     """The records of `xmir saliency` for a method and all questions."""
-    variant, folder = METHODS[name], job.folder / _slug(name)
+    variant, folder = METHODS[name], _file(job, name).with_suffix("")
     folder.mkdir(exist_ok=True)
     write(folder / "asked.jsonl", asked)
     cache = job.folder / "cache" if variant.method in ("occlusion", "rise") else None
@@ -66,13 +62,28 @@ def _explain(job: Job, name: str, asked: Sequence[Record]) -> list[Record]:
     )))  # fmt: skip
 
 
-def _gains(folder: Path, maps: Sequence[Record]) -> dict[tuple[str, ...], Record]:
-    """Insertion and deletion of the maps of the right question, and the gains over controls."""
-    write(folder / "maps.jsonl", (record for record in maps if record["asked"] == "right"))
+def _score(job: Job, methods: Sequence[str]) -> None:
+    """Add insertion and deletion, and the gains over controls, to rows of the right question.
+
+    The maps of a pair are scored one after another, so that its controls are scored once.
+    """
+    left = [row for name in methods for row in read(_file(job, name)) if _is_unscored(row)]
+    if not left:
+        return
+    say(f"{job.network}, seed {job.seed}: insertion and deletion")
+    file = job.folder / "unscored.jsonl"
+    write(file, sorted(left, key=_key))
     scored = causal_metric.run(causal_metric.CausalMetric(
-        records=str(folder / "maps.jsonl"), control=CONTROLS, curve_steps=12, batch=BATCH
+        records=str(file), control=CONTROLS, curve_steps=12, batch=BATCH
     ))  # fmt: skip
-    return {_key(record): {name: record[name] for name in MEASURES} for record in scored}
+    found = {record["saliency"]: record for record in scored}
+    for name in {str(row["variant"]) for row in left}:
+        rows = read(_file(job, name))
+        write(_file(job, name), [found.get(row.get("saliency"), row) for row in rows])
+
+
+def _is_unscored(row: Record) -> bool:
+    return row.get("asked") == "right" and "insertion" not in row
 
 
 def _truth(record: Record, found: np.ndarray, masks: Mapping[str, str]) -> Record:
@@ -98,6 +109,6 @@ def _key(record: Record) -> tuple[str, ...]:
     return str(record["asked"]), str(record["query"]), str(record["retrieved"])
 
 
-def _slug(name: str) -> str:
-    """A method's row as the name of a file."""
-    return name.replace(", ", "-").replace(" ", "")
+def _file(job: Job, name: str) -> Path:
+    """The rows of a method."""
+    return job.folder / f"{name.replace(', ', '-').replace(' ', '')}.jsonl"

@@ -41,11 +41,11 @@ def groups(rows: Sequence[Record]) -> list[list[Record]]:
     centers = {
         _image(row): row.get("auroc")
         for row in rows
-        if row["method"] == "center" and row.get("asked") == "right"
+        if row["variant"] == "center" and row.get("asked") == "right"
     }
     found: dict[tuple[object, object], list[Record]] = {}
     for row in rows:
-        group = found.setdefault((row["network"], row["method"]), [])
+        group = found.setdefault((row["network"], row["variant"]), [])
         group.append({**row, "center": centers.get(_image(row))})
     return list(found.values())
 
@@ -56,7 +56,7 @@ def _image(row: Record) -> tuple[object, ...]:
 
 def cell(group: Sequence[Record]) -> Record:
     """The numbers of one network and method: means over maps, AUROC's range over seeds."""
-    found: Record = {"network": group[0]["network"], "method": group[0]["method"]}
+    found: Record = {"network": group[0]["network"], "method": group[0]["variant"]}
     scored = [row for row in group if "refused" not in row]
     if not scored:
         return found | {"refused": group[0]["refused"]}
