@@ -13,8 +13,8 @@ from xmir_cli.model.text_tower import TextTower
 from xmir_cli.wire.model import ModelSpec
 
 _WHICH = (
-    "Folders of open_clip have one, and those of transformers' CLIP, SigLIP and SigLIP 2: "
-    "xmir embed IMAGES... --arch FOLDER"
+    "Folders of open_clip have one, and those of transformers' CLIP, SigLIP and SigLIP 2; embed "
+    "and index the images with such a folder."
 )
 
 
@@ -87,5 +87,5 @@ def _refuse_elsewhere(spec: ModelSpec) -> None:
         if differs:
             raise ModelError(
                 f"{spec.architecture}: with {what} its images are in another space than its words",
-                "Embed them as the folder's model does: xmir embed IMAGES... --arch FOLDER",
+                "Embed and index them with the folder as it is.",
             )

@@ -6,7 +6,7 @@ from xmir_cli.arrays import clip_cosines
 from xmir_cli.gallery.protocol import Gallery, Hits, identity_in
 from xmir_cli.gallery.vectors import Vectors, center_rows, products
 from xmir_cli.labels import share_label
-from xmir_cli.retrieval.queries import Asked, Contribution, Question, Refinement
+from xmir_cli.retrieval.queries import Contribution, Question, Refinement
 from xmir_cli.store.cells import to_json
 from xmir_cli.store.names import restore_name
 from xmir_cli.wire.model import ModelSpec
@@ -29,7 +29,7 @@ def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
     patient = {"query_patient": str(known)} if known else {}
     asked: Record = {"query": query.name} if query.name else {}
     named: Record = {"query_identity": query.identity} if query.name else {}
-    asked |= _of_words(query.words) if query.words else {}
+    asked |= query.words.told if query.words else {}
     rows = gallery.columns_of(hits.keys)
     model = _to_json(gallery.model)
     return [
@@ -53,15 +53,6 @@ def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
             zip(rows, _numbers(gallery, query, hits), strict=True), start=1
         )
     ]
-
-
-def _of_words(asked: Asked) -> Record:
-    """What a record says of the words that ask."""
-    words = asked.words
-    told: Record = {"query_text": words.text}
-    told |= {"query_templates": list(words.templates)} if words.templates else {}
-    told |= {} if words.weight is None else {"text_weight": words.weight}
-    return {**told, "text_sha256": words.sha256, **({"text_cut": asked.cut} if asked.cut else {})}
 
 
 def _numbers(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:

@@ -16,6 +16,7 @@ from xmir_cli.retrieval.region import Region
 from xmir_cli.store.arrays import read_array
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.names import escape_typed, restore_name
+from xmir_cli.wire.records import Record
 from xmir_cli.wire.words import Words
 
 _BLOCK = 256  # queries searched at a time where no network sets the pace
@@ -41,6 +42,15 @@ class Asked:
 
     words: Words
     cut: int
+
+    @property
+    def told(self) -> Record:
+        """What a record says of them."""
+        words = self.words
+        told: Record = {"query_text": words.text}
+        told |= {"query_templates": list(words.templates)} if words.templates else {}
+        told |= {} if words.weight is None else {"text_weight": words.weight}
+        return {**told, "text_sha256": words.sha256, **({"text_cut": self.cut} if self.cut else {})}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ ICML 2021, section 3.1.4.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from weakref import WeakKeyDictionary
 
 import torch
@@ -14,7 +15,6 @@ from torch import Tensor
 
 from xmir_cli import console
 from xmir_cli.errors import DataError, ModelError
-from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.model.text_sources import load_text_tower
 from xmir_cli.model.text_tower import TextTower
@@ -44,7 +44,7 @@ def _tower_of(embedder: Embedder) -> _Tower:
 
 
 def embed_words(embedder: Embedder, words: Words) -> Tensor:
-    """The unit embedding [D] of words in the space of an embedder's images.
+    """The unit embedding [D] of words in the space of an embedder's images, made once.
 
     Raises ModelError for a model without a text tower, and for another one than recorded.
     """
@@ -58,8 +58,16 @@ def embed_words(embedder: Embedder, words: Words) -> Tensor:
     if words not in own.known:
         if len(own.known) >= _KEPT:
             own.known.clear()
-        own.known[words] = unit(own.tower.embed(words.prompts).mean(dim=0))
+        own.known[words] = embed_many(embedder, [words])[0]
     return own.known[words]
+
+
+def embed_many(embedder: Embedder, texts: Sequence[Words]) -> Tensor:
+    """The unit embeddings [N, D] of texts, of which as many pass at once as the tower takes."""
+    prompts = [each.prompts for each in texts]
+    vectors = _tower_of(embedder).tower.embed(list(chain.from_iterable(prompts)))
+    parts = vectors.split([len(each) for each in prompts])
+    return unit(torch.stack([part.mean(dim=0) for part in parts]))
 
 
 def mix(weight: float, text: Tensor, image: Tensor) -> Tensor:
@@ -90,7 +98,11 @@ def text_questions(embedder: Embedder, texts: Sequence[Asked]) -> Iterator[list[
     """Words that ask alone, in their order, a block at a time."""
     for start in range(0, len(texts), _BLOCK):
         block = texts[start : start + _BLOCK]
-        yield [Question("", _vector(embedder, each), {}, words=each) for each in block]
+        vectors = embed_many(embedder, [each.words for each in block]).numpy()
+        yield [
+            Question("", vector, {}, words=each)
+            for each, vector in zip(block, vectors, strict=True)
+        ]
 
 
 def join_words(embedder: Embedder, asked: Asked, question: Question) -> Question:
@@ -99,8 +111,3 @@ def join_words(embedder: Embedder, asked: Asked, question: Question) -> Question
     image = torch.from_numpy(question.vector)
     vector = mix(asked.words.weight, embed_words(embedder, asked.words), image).numpy()
     return replace(question, vector=vector, words=asked)
-
-
-def _vector(embedder: Embedder, asked: Asked) -> Vectors:
-    vector: Vectors = embed_words(embedder, asked.words).numpy()
-    return vector
