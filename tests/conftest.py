@@ -95,7 +95,8 @@ def tiny_arch() -> str:
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("XMIR_INDEX", raising=False)
+    for name in ("XMIR_INDEX", "COLUMNS"):  # a runner of tests may set the latter
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / "cache"))
 
 

@@ -14,7 +14,9 @@ ruff format --check .
 ruff check .
 mypy
 lint-imports
-python -m pytest "$@"
-if [ $# -eq 0 ]; then
-    tests/lowest.sh
+if [ $# -gt 0 ]; then
+    exec python -m pytest "$@"
 fi
+# two processes, each takes the next file
+python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+tests/lowest.sh

@@ -377,7 +377,7 @@ PAGES = [
     *sorted((ROOT / "xmir_cli").rglob("*.md")),
 ]
 SHELL_TEXTS = [*PAGES, *sorted(EXAMPLES.rglob("*.sh"))]
-BENCHMARK_FLAGS = {"--rounds", "--quick", "--chart", "--fine", "--large", "--graphs"}
+BENCHMARK_FLAGS = {"--rounds", "--quick", "--chart", "--fine", "--large", "--graphs", "--crossing"}
 
 
 @pytest.mark.parametrize("file", SHELL_TEXTS, ids=lambda file: str(file.relative_to(ROOT)))
