@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 LARGE = {"torch", "torchvision"}  # taken as they are, with what they need
-CHECKS = {"mypy", "import-linter"}  # run by no test
+OTHERS = {"mypy", "import-linter", "pytest-xdist"}  # used by no test
 
 
 def lowest() -> list[str]:
@@ -21,7 +21,7 @@ def lowest() -> list[str]:
     project = tomllib.loads(text)["project"]
     asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     found = [re.fullmatch(r"([\w-]+)>=([\w.]+)", each) for each in asked]
-    return [f"{each[1]}=={each[2]}" for each in found if each and each[1] not in LARGE | CHECKS]
+    return [f"{each[1]}=={each[2]}" for each in found if each and each[1] not in LARGE | OTHERS]
 
 
 def needed(names: set[str], without: set[str]) -> set[str]:

@@ -24,6 +24,5 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 if [ $# -eq 0 ]; then
     set -- tests/gallery tests/images tests/pictures tests/render tests/store tests/wire \
         tests/test_edge.py tests/test_manual.py tests/test_printer.py tests/test_table.py
-    set -- -n 2 --dist loadfile "$@"
 fi
 python -m pytest -q -m 'not slow' "$@"
