@@ -10,6 +10,7 @@ from xmir_cli.model.network import Architecture, Network
 from xmir_cli.saliency.methods.activation import Method
 from xmir_cli.saliency.methods.attention import Method as Attention
 from xmir_cli.saliency.methods.bilrp import Method as Bilrp
+from xmir_cli.saliency.methods.gradcam import Method as GradCam
 from xmir_cli.saliency.sample import make_samples, similarity
 from xmir_cli.wire.model import ModelSpec, Preprocessing
 
@@ -256,3 +257,48 @@ def test_a_form_is_of_the_network_as_it_is_and_leaves_it_so():
         changed = Method()(embedder, *make_samples(embedder, images(64))).details
     assert abs(changed["residual"]) < 1e-5
     assert changed["rest"] != pytest.approx(first["rest"], abs=1e-4)
+
+
+def test_gradcam_of_a_class_token_behind_the_last_block_is_refused():
+    for number, flat in ((0, True), (1, False), (14, False)):
+        embedder = timm_embedder(*TIMM[number][:3])
+        target, explained = make_samples(embedder, images(embedder.size))
+        if flat:
+            with pytest.raises(ModelError, match="which a class token holds") as caught:
+                GradCam()(embedder, target, explained)
+            assert caught.value.hint.startswith("Use `method` activation")
+        else:
+            saliency = GradCam(relu=False)(embedder, target, explained).saliency
+            assert float(saliency.std()) > 0
+
+
+@pytest.mark.parametrize("precision", ["bf16"])
+def test_shares_are_of_float32_whatever_the_precision(precision):
+    embedder = timm_embedder(*TIMM[0][:3])
+    plain = Method()(embedder, *make_samples(embedder, images(64)))
+    narrow = Embedder(embedder.network, embedder.spec, embedder.device, precision)
+    found = Method()(narrow, *make_samples(narrow, images(64)))
+    assert abs(found.details["residual"]) < 0.05  # what bfloat16 rounds off the embeddings
+    torch.testing.assert_close(found.saliency, plain.saliency, atol=5e-3, rtol=0.2)
+
+
+def test_threads_share_the_forms_of_an_embedder():
+    from concurrent.futures import ThreadPoolExecutor
+
+    embedder = timm_embedder(*TIMM[14][:3])
+    samples = make_samples(embedder, [*images(64), *images(64)])
+    pairs = [(a, b) for a in samples for b in samples]
+    alone = [Method()(embedder, *pair).saliency for pair in pairs]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda pair: Method()(embedder, *pair).saliency, pairs))
+    for one, other in zip(alone, found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_an_image_without_an_embedding_has_no_shares():
+    embedder = timm_embedder(*TIMM[14][:3])
+    with torch.no_grad():
+        for parameter in embedder.network.parameters():
+            parameter.zero_()
+    nothing = make_samples(embedder, [torch.zeros(3, 64, 64)])[0]
+    assert not Method()(embedder, nothing, nothing).saliency.any()

@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from xmir_cli import steps
 from xmir_cli.affine.direct import direct_rules
 from xmir_cli.affine.holding import KINDS, Holding, NoPartsError
 from xmir_cli.affine.rules import RULES
-from xmir_cli.affine.survey import Passed, Seat
+from xmir_cli.affine.survey import Seat
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +29,12 @@ class AffineForm:
     Parameters must be frozen. Passes are float32 on the network's device, results on the CPU.
     """
 
-    def __init__(self, network: Passed, given: Tensor, seat: Seat) -> None:
+    def __init__(self, network: nn.Module, given: Tensor, seat: Seat) -> None:
         """Hold what `network` decides at `given` [1, ...], from which it makes [1, D].
 
         Raises NoPartsError where none of them writes into it.
         """
-        self._network, self._given, self.seat = network, given.detach(), seat
+        self.network, self.given, self.seat = network, given.detach(), seat
         self._rules = direct_rules(seat.direct) if seat.direct else RULES
         mode = Holding(self._rules, seat.number)
         self._made = self._run(mode)
@@ -69,9 +70,15 @@ class AffineForm:
     def written(self) -> Tensor:
         """What each place writes into e: [n, D]; as many passes as the fewer of n and D."""
         count, dim = self.seat.grid[0] * self.seat.grid[1], len(self.raw)
+        steps.begin(min(count, dim))
         if dim < count:
-            return torch.stack([self.pull(row).places for row in torch.eye(dim)], dim=1)
-        return torch.stack([self.push(row) for row in torch.eye(count)])
+            return torch.stack([self._step(self.pull(row).places) for row in torch.eye(dim)], dim=1)
+        return torch.stack([self._step(self.push(row)) for row in torch.eye(count)])
+
+    @staticmethod
+    def _step(made: Tensor) -> Tensor:
+        steps.advance(1)
+        return made
 
     def others(self) -> Tensor:
         """What all but the places writes into e, tokens and constants: [D]; one pass."""
@@ -80,8 +87,9 @@ class AffineForm:
     def _run(self, mode: Holding) -> Tensor:
         """The raw embedding [D] of a pass under a mode."""
         with torch.enable_grad(), mode:
-            given = self._given if self.seat.number or self.seat.direct else mode.part(self._given)
-            return self._network(given)[0].float()
+            given = self.given if self.seat.number or self.seat.direct else mode.part(self.given)
+            made: Tensor = self.network(given)[0]
+            return made.float()
 
     def _replay(self, weights: Tensor) -> Tensor:
         """The raw embedding [D] when every part counts with its weight [N]."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xmir_cli.affine.blame import blame
-from xmir_cli.affine.form import AffineForm, Pulled
+from xmir_cli.affine.form import AffineForm
 from xmir_cli.affine.holding import NoPartsError
 from xmir_cli.affine.survey import Grid, Seat, find_last_in_block, find_maps, find_tokens
 from xmir_cli.errors import ModelError, SettingError
@@ -49,11 +49,17 @@ class Shares:
         The last two are kept. Raises ModelError where the network's pass cannot be held.
         """
         key = (id(given), seat)
-        if key in self._forms:
-            self._forms.move_to_end(key)
-            return self._forms[key][1]
+        found = self._forms.pop(key, None)
+        form = self._hold(given, seat) if found is None else found[1]
+        self._forms[key] = (given, form)  # with the image, so that its id stays its own
+        while len(self._forms) > _KEPT:
+            with suppress(KeyError):  # of threads that meet here
+                self._forms.popitem(last=False)
+        return form
+
+    def _hold(self, given: Tensor, seat: Seat) -> AffineForm:
         try:
-            form = AffineForm(self._part(seat), given[None].to(self._device).float(), seat)
+            return AffineForm(self._part(seat), given[None].to(self._device).float(), seat)
         except Exception as error:  # noqa: BLE001 # a network of any kind fails in its own way
             reason = " ".join(str(error).split())[:120] or type(error).__name__
             if seat.direct and isinstance(error, NoPartsError):
@@ -61,35 +67,6 @@ class Shares:
             raise ModelError(
                 f"no exact shares of this network: its pass cannot be held ({reason})", _OTHERS
             ) from None
-        self._forms[key] = (given, form)  # with the image, so that its id stays its own
-        while len(self._forms) > _KEPT:
-            self._forms.popitem(last=False)
-        return form
-
-    def pull(self, given: Tensor, seat: Seat, direction: Tensor) -> Pulled:
-        """What the image has in direction [D] . e, by its form.
-
-        Raises ModelError, with the function that is to blame, where that misses the product.
-        """
-        form = self.form(given, seat)
-        pulled = form.pull(direction)
-        self.check(given, seat, pulled.missed / max(float(direction.norm()), 1e-12))
-        return pulled
-
-    def check(self, given: Tensor, seat: Seat, missed: float) -> None:
-        """Raise ModelError where what parts miss of an embedding is more than rounding."""
-        length = float(self.form(given, seat).raw.norm())
-        if abs(missed) <= _INEXACT * length:
-            return
-        culprit = ""
-        with suppress(Exception):
-            culprit = blame(self._part(seat), given[None].to(self._device).float(), seat)
-        named = f"; {culprit} is not affine, and xmir has no rule for it" if culprit else ""
-        raise ModelError(
-            f"no exact shares of this network: they miss {abs(missed) / length:.1e} of the "
-            f"embedding{named}",
-            _OTHERS,
-        )
 
     def _find(self, layer: str) -> Seat | None:
         grid = self._grid()
@@ -157,11 +134,30 @@ class Shares:
         return self._frozen
 
 
+def refuse_inexact(form: AffineForm, missed: float) -> None:
+    """Raise ModelError where what parts miss of an embedding is more than rounding.
+
+    It names the function that is to blame, where one is found.
+    """
+    length = float(form.raw.norm())
+    if not length or abs(missed) <= _INEXACT * length:
+        return
+    culprit = ""
+    with suppress(Exception):
+        culprit = blame(form.network, form.given, form.seat)
+    named = f"; {culprit} is not affine, and xmir has no rule for it" if culprit else ""
+    raise ModelError(
+        f"no exact shares of this network: they miss {abs(missed) / length:.1e} of the "
+        f"embedding{named}",
+        _OTHERS,
+    )
+
+
 def _text(grid: Grid) -> str:
     return f"{grid[0]}x{grid[1]}"
 
 
 def _not_direct(reason: str) -> SettingError:
     return SettingError(
-        "path", f"nothing is written directly ({reason})", "Leave it out: hops.", value="direct"
+        "path", f"nothing is written directly ({reason})", "Use `path` hops.", value="direct"
     )

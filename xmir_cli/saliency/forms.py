@@ -16,6 +16,7 @@ from torch import Tensor
 from xmir_cli.affine.form import Pulled
 from xmir_cli.affine.survey import Grid, Seat
 from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.shares import refuse_inexact
 from xmir_cli.saliency.sample import Sample
 
 _TINY = 1e-12  # the norm below which an embedding counts as zero
@@ -99,41 +100,39 @@ class _Held:
     """An affine form of the network, always in float32."""
 
     def __init__(self, embedder: Embedder, sample: Sample, where: Where, seat: Seat) -> None:
+        given = sample.input if seat.number or seat.direct else sample.features
         self.grid = seat.grid
-        self._shares, self._sample, self._where, self._seat = embedder.shares, sample, where, seat
-        self._given = sample.input if seat.number or seat.direct else sample.features
-        self._form = self._shares.form(self._given, seat)
+        self._form, self._sample = embedder.shares.form(given, seat), sample
+        self._key = ("written", where.layer, where.direct)
         self._length = float(self._form.raw.norm())
         tokens = seat.direct or len(seat.axes) == 1
         name = f"{'tokens' if tokens else 'map'} {seat.grid[0]}x{seat.grid[1]}"
         self.told: Details = {"held": ", ".join(self._form.held), "layer": name}
         if embedder.precision == "fp32":
-            self._check(self._form.raw - sample.raw)
+            refuse_inexact(self._form, float((self._form.raw - sample.raw).norm()))
 
     def pull(self, direction: Tensor) -> Pulled:
-        found = self._shares.pull(self._given, self._seat, direction)
+        found = self._form.pull(direction)
+        refuse_inexact(self._form, found.missed / max(float(direction.norm()), _TINY))
         if self._length < _TINY:
             return Pulled(torch.zeros_like(found.places), 0, 0, 0)
         each = (found.prefix, found.rest, found.missed)
         return Pulled(_over(found.places, self._length), *(part / self._length for part in each))
 
     def push(self, weights: Tensor) -> Tensor:
-        self._shares.pull(self._given, self._seat, self._form.raw)  # only for its alarm
+        self.pull(self._form.raw)  # only to refuse what is not exact
         return _over(self._form.push(weights), self._length)
 
     def written(self) -> Tensor:
-        key = ("written", self._where.layer, self._where.direct)
-        if key not in self._sample.memo:
+        if self._key not in self._sample.memo:
             written = self._form.written()
-            self._check(self._form.raw - written.sum(dim=0) - self._form.others())
-            self._sample.memo[key] = _over(written, self._length)
-        return self._sample.memo[key]
+            missed = self._form.raw - written.sum(dim=0) - self._form.others()
+            refuse_inexact(self._form, float(missed.norm()))
+            self._sample.memo[self._key] = _over(written, self._length)
+        return self._sample.memo[self._key]
 
     def others(self) -> Tensor:
         return _over(self._form.others(), self._length)
-
-    def _check(self, missed: Tensor) -> None:
-        self._shares.check(self._given, self._seat, float(missed.norm()))
 
 
 def tell(form: Form, pulled: Pulled) -> Details:

@@ -7,6 +7,9 @@ networks, WACV 2020; without pooled gradients RGrad-CAM of Zhu et al., IEEE TIP 
 without a head it is activation mapping times |e_target| |e|. `cosine` and `distance` are contrast
 maps: without a head their cells sum to zero, and an image with itself has no map at all, for the
 cosine is flat there and the distance has no gradient.
+
+It looks at the last feature map alone. On transformers late tokens have exchanged places, so that
+the map misleads; where a class token behind the last block is all that counts, it is refused.
 """
 
 from dataclasses import dataclass
@@ -15,6 +18,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from xmir_cli.errors import ModelError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.sample import Explanation, Sample
 from xmir_cli.saliency.upsample import upsample
@@ -46,11 +50,22 @@ class Method:
         if self.pooled:
             gradient = gradient.mean(dim=(1, 2), keepdim=True)  # [C, 1, 1]
         grid = (gradient * explained.features).sum(dim=0)
+        _refuse_flat(grid, explained.features)
         details = {"gradient_norm": float(direction.norm())}
         if self.target == "distance" and not direction.any():
             details["undefined"] = 1.0
         return Explanation(
             upsample(grid.clamp(min=0) if self.relu else grid, embedder.size), 0, details
+        )
+
+
+def _refuse_flat(grid: Tensor, features: Tensor) -> None:
+    """Raise ModelError for a map [h, w] that is the same where features [C, h, w] are not."""
+    same = bool((grid == grid[0, 0]).all()) and bool(grid[0, 0] != 0)
+    if same and bool((features != features[:, :1, :1]).any()):
+        raise ModelError(
+            "no cell of the last map counts for this embedding, which a class token holds",
+            "Use `method` activation, which looks through all blocks.",
         )
 
 
