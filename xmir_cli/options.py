@@ -184,7 +184,8 @@ Methods = Annotated[
         "--method",
         metavar="NAME[,NAME...]",
         help="One or several, in order; auto is activation, or occlusion where one of its settings "
-        "is typed. For convolutional networks only: attention, gradcam, integrated-gradients.",
+        "is typed. For convolutional networks only: attention, gradcam, integrated-gradients, "
+        "weight-transfer.",
         autocompletion=complete_methods,
     ),
 ]

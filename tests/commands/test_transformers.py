@@ -11,7 +11,7 @@ from xmir_cli.saliency import catalogue
 
 TOKENS = f"{Path(__file__).parents[1] / 'networks' / 'tokens.py'}:network"
 UNFIT = [entry.name for entry in catalogue().values() if entry.misleads_on_tokens]
-SAID = "fit for convolutional networks; on transformers such maps found what is there no more often"
+SAID = "fit for convolutional networks; on transformers with planted opacities a blob in the"
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def explain(xmir, pair):
     return run
 
 
-@pytest.mark.parametrize("method", UNFIT)
+@pytest.mark.parametrize("method", [name for name in UNFIT if name != "weight-transfer"])
 def test_a_method_that_misleads_on_transformers_says_so_once(explain, method, tiny_arch):
     flags = ("--path-steps", "2") if method == "integrated-gradients" else ()
     result = explain(method, *flags)
     assert result.code == 0
     assert result.stderr == (
-        f"xmir: warning: {method}: {SAID} than chance does. --method activation finds it\n"
+        f"xmir: warning: {method}: {SAID} middle found more. --method activation found them\n"
     )
     assert explain(method, *flags, arch=tiny_arch).stderr == ""
 

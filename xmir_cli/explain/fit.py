@@ -16,8 +16,8 @@ def warn_of_unfit(names: Iterable[str], embedder: Embedder) -> bool:
     if not unfit or not embedder.has_tokens:
         return False
     text = (
-        f"{', '.join(unfit)}: fit for convolutional networks; on transformers such maps found what "
-        "is there no more often than chance does. `method` activation finds it"
+        f"{', '.join(unfit)}: fit for convolutional networks; on transformers with planted "
+        "opacities a blob in the middle found more. `method` activation found them"
     )
     console.warning(console.in_words(text))
     return True

@@ -57,7 +57,8 @@ class MethodEntry:
     of_places: bool = False  # of places, which not every network's last map has: see forms.py
     exact: bool = False  # its map shares out the product of the target with the unit embedding
     control: bool = False  # asks nothing of the query: what a method must beat
-    misleads_on_tokens: bool = False  # found no truth on transformers: at chance or below
+    misleads_on_tokens: bool = False  # on transformers a blob in the middle found more of the truth
+    doubtful: bool = False  # on convolutional networks as well
     need_attention: bool = False  # is made of a transformer's attention
 
     @property
@@ -66,7 +67,8 @@ class MethodEntry:
         if self.control:
             networks = " of transformers" if self.need_attention else ""
             return f"nothing: a control{networks}, which does not see the query"
-        return "convolutional networks" if self.misleads_on_tokens else "every network"
+        networks = "convolutional networks" if self.misleads_on_tokens else "every network"
+        return f"{networks}, with doubt" if self.doubtful else networks
 
 
 MARKS = tuple(each.name for each in fields(MethodEntry) if each.default is False)

@@ -32,6 +32,7 @@ class Method:
     path_steps: Annotated[int, "points on the way, at the middle of equal parts"] = 32
 
     misleads_on_tokens = True
+    doubtful = True
 
     def __post_init__(self) -> None:
         if self.path_steps < 1:

@@ -35,6 +35,8 @@ class Method:
     need_gallery = True
     from_features = True
     of_places = True
+    misleads_on_tokens = True
+    doubtful = True
 
     def __post_init__(self) -> None:
         if self.neighbors < 1:
