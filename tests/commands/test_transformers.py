@@ -9,7 +9,8 @@ from PIL import Image
 
 from xmir_cli.saliency import catalogue
 
-TOKENS = f"{Path(__file__).parents[1] / 'networks' / 'tokens.py'}:network"
+NETWORKS = Path(__file__).parents[1] / "networks" / "attending.py"
+TOKENS, MEAN = f"{NETWORKS}:first", f"{NETWORKS}:mean"
 UNFIT = [entry.name for entry in catalogue().values() if entry.misleads_on_tokens]
 SAID = "fit for convolutional networks; on transformers with planted opacities a blob in the"
 
@@ -34,7 +35,7 @@ def explain(xmir, pair):
 @pytest.mark.parametrize("method", [name for name in UNFIT if name != "weight-transfer"])
 def test_a_method_that_misleads_on_transformers_says_so_once(explain, method, tiny_arch):
     flags = ("--path-steps", "2") if method == "integrated-gradients" else ()
-    result = explain(method, *flags)
+    result = explain(method, *flags, arch=MEAN)
     assert result.code == 0
     assert result.stderr == (
         f"xmir: warning: {method}: {SAID} middle found more. --method activation found them\n"
@@ -50,7 +51,7 @@ def test_methods_that_found_the_truth_are_not_warned_of(explain):
 
 def test_other_commands_warn_too(xmir, pair):
     Path("l.csv").write_text("path,label\na.png,x\nb.png,y\n")
-    network = ("--arch", TOKENS, "--weights", "random:0")
+    network = ("--arch", MEAN, "--weights", "random:0")
     result = xmir("diff-saliency", "l.csv", *network, "--method", "gradcam", "-o", "diff")
     assert (result.code, result.stderr.count(SAID)) == (0, 1)
     assert result.records()[0]["method"] == "gradcam"
