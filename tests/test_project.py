@@ -53,7 +53,7 @@ def test_links_and_paths_in_the_documents_lead_somewhere(document):
 
 
 def test_the_first_page_is_short():
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 220
 
 
 def test_the_first_page_lists_every_saliency_method_that_is_no_control():

@@ -106,6 +106,17 @@ def test_another_input_size_resamples_positions_as_the_library_does(tmp_path):
     torch.testing.assert_close(embedder.embed(images), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["BiomedCLIP", "SigLIP", "timm mean"])
+def test_another_input_size_of_timm_is_the_librarys_own(kind, tmp_path):
+    model = write_folder(kind, tmp_path / "m")
+    model.visual.set_input_size(192)
+    images = torch.randn(2, 3, 192, 192)
+    with torch.no_grad():
+        expected = unit(model.encode_image(images))
+    found = load(tmp_path / "m", input_size=192).embed(images)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
 def test_a_size_that_a_tower_does_not_take_is_told(tmp_path):
     write_folder("ResNet", tmp_path / "m")
     with pytest.raises(SettingError, match="its attention pooling is for 64 pixels"):
@@ -198,3 +209,13 @@ def test_from_a_folder_to_an_index_on_the_command_line(xmir, tmp_path):
     hits = xmir("query", "0.png", "-i", "i.xmir").records()
     assert Path(hits[0]["retrieved"]).name == "0.png"
     assert hits[0]["model"]["architecture"] == str(tmp_path / "m")
+
+
+def test_what_the_description_makes_of_the_weights_is_part_of_their_hash(tmp_path):
+    write_folder("class token", tmp_path / "m")
+    before = load(tmp_path / "m").spec.weights_sha256
+    file = tmp_path / "m" / "open_clip_config.json"
+    described = json.loads(file.read_text())
+    described["model_cfg"]["vision_cfg"]["head_width"] = 4
+    file.write_text(json.dumps(described))
+    assert load(tmp_path / "m").spec.weights_sha256 != before

@@ -50,7 +50,7 @@ def test_texts_equal_those_of_transformers(family, tmp_path):
         assert found.tokenizer.cut(PROMPTS) == [0, 0, 8]
 
 
-def test_hash_is_of_tensors_and_tokenizer(tmp_path):
+def test_hash_is_of_tensors_tokenizer_and_description(tmp_path):
     pytest.importorskip("open_clip", reason="needs the extra clip")
     pytest.importorskip("transformers", reason="needs the extra hf")
     write_biomed(tmp_path / "m")
@@ -61,6 +61,9 @@ def test_hash_is_of_tensors_and_tokenizer(tmp_path):
     first, same, other = (tower(tmp_path / name).sha256 for name in ("m", "same", "other"))
     assert first == same
     assert first != other
+    described = tmp_path / "same" / "config.json"
+    described.write_text(described.read_text().replace('"gelu"', '"relu"'))
+    assert first != tower(tmp_path / "same").sha256
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What a folder of open_clip says of itself in `open_clip_config.json`, read as data."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -10,6 +11,7 @@ from xmir_cli.model.network import triple
 from xmir_cli.wire.model import Preprocessing
 from xmir_cli.wire.ranges import LARGEST_INPUT, Triple, check_mean, check_std, read_whole
 
+_NO_PART = {"timm_model_pretrained", "hf_model_pretrained", "output_tokens", "patch_dropout"}
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 _VIEWS = {"shortest": "crop", "longest": "pad", "squash": "squash"}
 # what open_clip takes where a folder does not say it
@@ -25,6 +27,21 @@ class Description:
     text: Mapping[str, object]
     quick_gelu: bool
     recipe: Preprocessing
+
+    @property
+    def vision_made_as(self) -> str:
+        """What beside its tensors makes the image tower."""
+        return json.dumps([self.dim, _deciding(self.vision), self.quick_gelu], sort_keys=True)
+
+    @property
+    def text_made_as(self) -> str:
+        """What beside its tensors makes the text tower."""
+        return json.dumps([self.dim, _deciding(self.text), self.quick_gelu], sort_keys=True)
+
+
+def _deciding(settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings without those that decide no embedding."""
+    return {key: value for key, value in settings.items() if key not in _NO_PART}
 
 
 def read_description(folder: Folder) -> Description:
@@ -72,6 +89,7 @@ def _recipe(size: object, said: Mapping[str, object]) -> Preprocessing:
         mean=check_mean(_three(said.get("mean") or _MEAN)),
         std=check_std(_three(said.get("std") or _STD)),
         view=_VIEWS[str(mode)],
+        cut="down" if mode == "longest" else "round",
     )
 
 

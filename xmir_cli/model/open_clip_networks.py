@@ -5,6 +5,7 @@ an attention pooling, or a network of timm with a projection. The text tower is 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -20,6 +21,7 @@ from xmir_cli.model.pooling import TokenHead
 from xmir_cli.model.recipes import tell
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.timm_heads import TimmFeatures, timm_head
+from xmir_cli.model.timm_networks import find_adapt
 from xmir_cli.model.tokens import fold_tokens, unfold_tokens
 from xmir_cli.workarounds.open_clip import build_vision_tower, pool_tokens, read_tokens
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from open_clip.timm_model import TimmModel
     from open_clip.transformer import VisionTransformer
 
+_TRUNK = "visual.trunk."  # and of those that are timm's
+_LONGEST = "the shorter side of a picture may be a pixel less here than open_clip makes it"
 _VISUAL = "visual."  # how the names of the image tower's tensors begin
 
 
@@ -43,7 +47,8 @@ def build(name: str, input_size: int | None) -> Architecture:
     except Exception as error:  # noqa: BLE001 # a network of any shape fails in its own way
         other = size if size != described.recipe.input_size else None
         raise _unusable(name, error, other) from None
-    return tell(split, name, OPEN_CLIP_CONFIG)
+    odd = (_LONGEST,) if described.recipe.view == "pad" else ()
+    return tell(replace(split, made_as=described.vision_made_as), name, OPEN_CLIP_CONFIG, odd)
 
 
 def pretrained(name: str) -> Mapping[str, Tensor]:
@@ -65,7 +70,7 @@ def _build_tower(folder: Folder, described: Description, size: int) -> nn.Module
         settings = {**described.vision, **own}
         visual = build_vision_tower(described.dim, settings, described.quick_gelu)
         if timm_name and size != described.recipe.input_size:
-            cast("TimmModel", visual).trunk.set_input_size(size)
+            cast("TimmModel", visual).set_input_size(size)
     except ModuleNotFoundError as error:
         raise missing_package(folder.name, error) from None
     except Exception as error:  # noqa: BLE001 # whatever open_clip makes of the settings
@@ -118,20 +123,37 @@ def _of_timm(tower: "TimmModel", described: Description, size: int) -> Architect
     """A network of timm and its projection, which is an affine step behind plain averaging."""
     features = TimmFeatures(tower.trunk)
     inner, last = timm_head(features, size), tower.trunk.get_classifier()
-    names: tuple[tuple[str, str], ...] = (("visual.trunk.", "features.model."),)
+    names: tuple[tuple[str, str], ...] = ((_TRUNK, "features.model."),)
     projection = [each for each in tower.head if not isinstance(each, nn.Dropout)]
     affine = isinstance(last, nn.Identity) and all(isinstance(x, nn.Linear) for x in projection)
     if inner.plain_average and affine:
         names += (("visual.head.proj.", "head.after.0."),)
         after = tuple(projection)
         return Architecture(features, described.dim, described.recipe, after=after, names=names)
+    adapt = _of_trunk(str(described.vision["timm_model_name"]), tower.trunk)
     names += (("visual.head.", "head.projection."),)
     head = (
         _ProjectedTokens(inner, last, tower.head)
         if isinstance(inner, TokenHead)
         else _Projected(inner, last, tower.head)
     )
-    return Architecture(features, described.dim, described.recipe, head=head, names=names)
+    return Architecture(
+        features, described.dim, described.recipe, head=head, names=names, adapt=adapt
+    )
+
+
+def _of_trunk(name: str, trunk: nn.Module) -> Adapt | None:
+    """The library's own way from the tensors of another input size to those of its network."""
+    convert = find_adapt(name, trunk)
+    if convert is None:
+        return None
+
+    def adapt(state: dict[str, Tensor]) -> Mapping[str, Tensor]:
+        own = {key.removeprefix(_TRUNK): x for key, x in state.items() if key.startswith(_TRUNK)}
+        others = {key: tensor for key, tensor in state.items() if not key.startswith(_TRUNK)}
+        return {**others, **{f"{_TRUNK}{key}": tensor for key, tensor in convert(own).items()}}
+
+    return adapt
 
 
 class _Projected(OpaqueHead):

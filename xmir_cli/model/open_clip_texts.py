@@ -1,5 +1,6 @@
 """The text towers of open_clip's folders (extra `clip`): its own transformer, or one of `hf`."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
@@ -15,6 +16,7 @@ from xmir_cli.model.text_tower import TextTower, fill_tower
 from xmir_cli.model.tokenizers import Tokenizer, cut_off, load_tokenizer, tokenizer_files
 from xmir_cli.workarounds.open_clip import build_text_tower
 
+_NO_PART = {"architectures", "auto_map", "dtype", "torch_dtype", "transformers_version"}
 _TEXT = "text."  # how the names of its tensors begin, but in models of CLIP's first form
 _FIRST_FORM = (
     "text_projection",
@@ -35,7 +37,9 @@ def load_text_tower(folder: Folder) -> TextTower:
     described = read_description(folder)
     tokenizer = _tokenizer(folder, described)
     tensors = _tensors(folder)
-    network = _build(folder, described)
+    hub_name = described.text.get("hf_model_name")
+    config = _read_config(folder, str(hub_name)) if hub_name else None
+    network = _build(folder, described, config)
     _leave_pooler_out(network, tensors)
     fill_tower(network, tensors, folder.name)
 
@@ -43,7 +47,8 @@ def load_text_tower(folder: Folder) -> TextTower:
         raw: Tensor = network(inputs["text"])
         return raw
 
-    return TextTower(folder.name, network, encode, tokenizer)
+    made_as = described.text_made_as + json.dumps(config, sort_keys=True)
+    return TextTower(folder.name, network, encode, tokenizer, made_as)
 
 
 def _tensors(folder: Folder) -> dict[str, Tensor]:
@@ -53,10 +58,10 @@ def _tensors(folder: Folder) -> dict[str, Tensor]:
     return text or {key: found[key] for key in found if key.startswith(_FIRST_FORM)}
 
 
-def _build(folder: Folder, described: Description) -> nn.Module:
+def _build(
+    folder: Folder, described: Description, config: Mapping[str, object] | None
+) -> nn.Module:
     """The tower with random weights; nothing is fetched for it, and no code of the folder runs."""
-    hub_name = described.text.get("hf_model_name")
-    config = _read_config(folder, str(hub_name)) if hub_name else None
     settings = {**described.text, "output_tokens": False}
     try:
         if config is None:
@@ -75,11 +80,10 @@ def _build_encoder(
     from open_clip.hf_model import HFTextEncoder
     from transformers import AutoConfig
 
-    plain = {key: value for key, value in config.items() if key != "auto_map"}
     network: nn.Module = HFTextEncoder(
         "",
         output_dim=dim,
-        config=AutoConfig.for_model(**plain),
+        config=AutoConfig.for_model(**config),
         proj_type=settings.get("hf_proj_type", "mlp"),
         pooler_type=settings.get("hf_pooler_type", "mean_pooler"),
         output_tokens=False,
@@ -93,7 +97,7 @@ def _read_config(folder: Folder, hub_name: str) -> Mapping[str, object]:
         if place is not None and (place / CONFIG).is_file():
             config = replace(folder, path=place).read_json(CONFIG)
             if "model_type" in config:
-                return config
+                return {key: value for key, value in config.items() if key not in _NO_PART}
     raise ModelError(
         f"{folder.name}: how its text tower {hub_name} is made stands in that model's {CONFIG}, "
         "which is neither in the folder nor in the hub's cache",

@@ -26,11 +26,12 @@ class TextTower:
     network: nn.Module
     encode: Callable[[Mapping[str, Tensor]], Tensor]  # tokens to raw embeddings [N, D]
     tokenizer: Tokenizer
+    made_as: str  # what beside tensors and tokenizer makes it, as the folder says it
 
     @cached_property
     def sha256(self) -> str:
-        """Over the tensors of the network and the bytes of the tokenizer's files."""
-        total = hashlib.sha256(hash_weights(self.network).encode())
+        """Over how the network is made, its tensors, and the bytes of the tokenizer's files."""
+        total = hashlib.sha256(f"{self.made_as}\n{hash_weights(self.network)}".encode())
         for file in self.tokenizer.files:
             total.update(f"\n{file.name} {sha256_file(file)}".encode())
         return total.hexdigest()

@@ -61,7 +61,7 @@ def build_named(
         head=None if head.plain_average else head,
         names=(("", "features.model."),),
         classifiers=_classifiers(model),
-        adapt=_adapt(network, model),
+        adapt=find_adapt(network, model),
         notes=tuple(f"{name}: {each}" for each in odd),
     )
 
@@ -110,7 +110,7 @@ def _classifiers(model: nn.Module) -> tuple[str, ...]:
     return tuple(f"{each}." for each in ([found] if isinstance(found, str) else found))
 
 
-def _adapt(name: str, model: nn.Module) -> Adapt | None:
+def find_adapt(name: str, model: nn.Module) -> Adapt | None:
     """The library's own way from published checkpoints, of any input size, to this network."""
     from timm.models import model_entrypoint
 

@@ -1,5 +1,6 @@
 """The text towers of folders of transformers (extra `hf`): CLIP, SigLIP and SigLIP 2."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from xmir_cli.model.tokenizers import Tokenizer, cut_off, load_tokenizer, tokeni
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
+_NO_PART = {"architectures", "dtype", "torch_dtype", "transformers_version"}
 _TEXT = "text_model."  # how the names of most of its tensors begin
 
 
@@ -50,7 +52,9 @@ def load_text_tower(folder: Folder) -> TextTower:
         return raw
 
     own = Tokenizer(tokenize, cut_off(tokenizer, context), files)
-    return TextTower(folder.name, network, encode, own)
+    said = {key: value for key, value in config.to_diff_dict().items() if key not in _NO_PART}
+    made_as = json.dumps([family, said], sort_keys=True, default=str)
+    return TextTower(folder.name, network, encode, own, made_as)
 
 
 def _classes(
