@@ -1,6 +1,7 @@
 """What is said, refused and done where the network is a transformer."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from xmir_cli.saliency import catalogue
 
 NETWORKS = Path(__file__).parents[1] / "networks" / "attending.py"
+OTHERS = f"{NETWORKS.with_name('tokens.py')}:{{}}"
 TOKENS, MEAN = f"{NETWORKS}:first", f"{NETWORKS}:mean"
 UNFIT = [entry.name for entry in catalogue().values() if entry.misleads_on_tokens]
 SAID = "fit for convolutional networks; on transformers with planted opacities a blob in the"
@@ -71,23 +73,34 @@ def test_the_default_on_a_transformer_shares_out_the_first_tokens(xmir, pair):
         assert "attention" in details["held"]
 
 
-def test_centred_shares_of_tokens_sum_to_the_centred_similarity(xmir, pair):
-    network = ("--arch", TOKENS, "--weights", "random:0")
+@pytest.mark.parametrize(
+    ("arch", "flags"),
+    [
+        (TOKENS, ("--method", "activation,bilrp")),
+        (MEAN, ("--method", "activation")),
+        (OTHERS.format("class_token"), ("--method", "activation", "--path", "direct")),
+        (OTHERS.format("after_pooling"), ("--method", "activation,bilrp")),
+        (OTHERS.format("after_pooling"), ("--method", "activation", "--layer", "16x16")),
+    ],
+)
+def test_centred_shares_of_tokens_and_maps_sum_to_the_centred_similarity(xmir, pair, arch, flags):
+    network = ("--arch", arch, "--weights", "random:0")
     for seed in (5, 6, 7):
         coarse = np.random.default_rng(seed).integers(0, 255, (4, 4), dtype=np.uint8)
         Image.fromarray(coarse).resize((32, 32), Image.Resampling.NEAREST).save(f"{seed}.png")
     assert xmir("embed", "5.png", "6.png", "7.png", "b.png", *network, "-o", "e.parquet").code == 0
     assert xmir("index", "e.parquet", "-o", "e.xmir").code == 0
-    asked = ("--method", "activation,bilrp", "--center", "-i", "e.xmir", "--no-overlay")
-    result = xmir("saliency", *pair, *network, *asked)
+    result = xmir("saliency", *pair, *network, *flags, "--center", "-i", "e.xmir", "--no-overlay")
     assert (result.code, result.stderr) == (0, "")
     for record in result.records():
         details = record["details"]
         assert abs(details["centered"] - record["similarity"]) > 0.01 or record["query"] == "a.png"
-        places = float(np.load(record["saliency"]).astype(np.float64).mean()) * 16
+        grid = re.search(r"(\d+)x\1", str(details["layer"]))[1]
+        places = float(np.load(record["saliency"]).astype(np.float64).mean()) * int(grid) ** 2
         names = [name for name in ("prefix", "rest", "residual", "mean") if name in details]
         total = places + sum(details[name] for name in names)
         assert total == pytest.approx(details["centered"], abs=1e-5)
+        assert details["residual"] == pytest.approx(0, abs=1e-4)
 
 
 def test_rollout_is_a_control_that_does_not_see_the_query(explain, xmir, tiny_arch):
