@@ -16,7 +16,7 @@ from xmir_cli.store.embedding_table import Embeddings
 Vectors = NDArray[np.float32]
 
 _GRID = 2.0**30  # of whose parts the sums of a mean are made
-_ROWS = 2048  # of a sum; up to 2^23 of them it is exact in float64
+_ROWS = 128  # of a sum, which stay in the cache; up to 2^23 of them it is exact in float64
 _ROUNDING = 1e-6  # how far a float32 vector that was divided by its length may be from length 1
 
 

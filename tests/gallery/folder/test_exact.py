@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xmir_cli.gallery.folder import exact
-from xmir_cli.gallery.folder.exact import Scope, rank, rank_each, search
+from xmir_cli.gallery.folder.exact import CenteredRows, Scope, rank, rank_each, search
 
 NOTHING = np.empty(0, dtype=np.int64)
 
@@ -97,3 +97,24 @@ def test_the_gallery_may_be_a_memory_map(tmp_path):
         strict=True,
     ):
         np.testing.assert_array_equal(a.rows, b.rows)
+
+
+def test_centred_rows_are_never_held_all_at_once(monkeypatch):
+    monkeypatch.setattr(exact, "_ROWS", 7)
+    vectors, queries = _unit(60), _unit(4, seed=1)
+    mean = vectors.mean(axis=0)
+    left = (vectors.astype(np.float64) - mean).astype(np.float32)
+    left /= np.linalg.norm(left, axis=1, keepdims=True)
+    asked = []
+
+    class Watched(CenteredRows):
+        def __getitem__(self, rows):
+            found = super().__getitem__(rows)
+            asked.append(len(found))
+            return found
+
+    found = search(Watched(vectors, mean), queries, 5, _scope(queries))
+    for query, hits in zip(queries, found, strict=True):
+        expected = [index for _, index in _naive(left, query, 5, None, [])]
+        assert hits.rows.tolist() == expected
+    assert max(asked) == 7

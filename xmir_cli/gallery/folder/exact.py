@@ -153,6 +153,8 @@ def _peaks(similarities: Vectors, k: int) -> Vectors:
 def _blocks(vectors: Rows, queries: Vectors, scope: Scope) -> Iterator[tuple[int, Vectors]]:
     """Where each block of the gallery starts, with its similarities [B, H]; -inf: out of scope."""
     height = max(1, _SIMILARITIES // len(queries))
+    if isinstance(vectors, CenteredRows):  # which are held, not mapped
+        height = min(height, _ROWS)
     for start in range(0, len(vectors), height):
         stop = min(start + height, len(vectors))
         similarities = queries @ vectors[start:stop].T
