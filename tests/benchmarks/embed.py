@@ -3,14 +3,19 @@
 The network is DenseNet-121 with random weights, the files are grey PNGs of 1024 x 1024 pixels.
 Loading the network is not counted. glibc is told to keep freed memory, for every contestant but
 `as shipped`, the plain script in a process of its own.
+
+With --vit instead: ViT-S/16 of timm beside the loop of timm's inference script, from files, which
+timm's loader and transforms decode, and from tensors that were decoded beforehand.
 """
 
+import argparse
 import multiprocessing
 import statistics
 import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,16 +26,18 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from xmir_cli.embedding.slots import BATCHES, embed_slots
+from xmir_cli.embedding.slots import embed_slots, slot_size
 from xmir_cli.errors import ItemError
 from xmir_cli.model.architectures import build_architecture
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.network import Network
+from xmir_cli.pictures.reading import read_image
 
 BATCH = 16
 PLAIN = "plain script"
+VIT, LOADER = "vit_small_patch16_224", "timm's loader, 2 workers"
 
 
 def pictures(folder: Path, count: int, side: int) -> list[str]:
@@ -101,8 +108,8 @@ def loaded(network: nn.Module, files: Files, workers: int) -> Tensor:
     return torch.cat([functional.normalize(network(images)) for images in loader])
 
 
-@torch.no_grad()
-def timms(network: nn.Module, paths: list[str], size: int) -> Tensor:
+@torch.inference_mode()
+def timms(network: nn.Module, paths: list[str], size: int, workers: int, **data: Any) -> Tensor:
     """The loop of timm's own inference script."""
     from timm.data import create_loader
 
@@ -110,17 +117,16 @@ def timms(network: nn.Module, paths: list[str], size: int) -> Tensor:
         Labelled(paths),
         input_size=(3, size, size),
         batch_size=BATCH,
-        interpolation="bilinear",
-        crop_pct=224 / 256,
-        num_workers=2,
+        num_workers=workers,
         use_prefetcher=False,
         device=torch.device("cpu"),
+        **data,
     )
     return torch.cat([functional.normalize(network(images)) for images, _ in loader])
 
 
 def ours(embedder: Embedder, paths: list[str]) -> np.ndarray:
-    slots = embed_slots(embedder, paths, BATCHES * embedder.batch, lambda *_: None, None)
+    slots = embed_slots(embedder, paths, slot_size(embedder), lambda *_: None, None)
     rows = [row for slot in slots for row in slot]
     return np.stack([row.vector for row in rows if not isinstance(row, ItemError)])
 
@@ -142,8 +148,66 @@ def apart(name: str, size: int, network: nn.Module) -> Connection:
     return here
 
 
+def transformer(given: argparse.Namespace) -> None:
+    """Both tables of ViT-S/16."""
+    import timm
+    from timm.data import resolve_data_config
+
+    name, count, side, size = (
+        ("vit_tiny_patch16_224", 17, 64, 32) if given.quick else (VIT, 128, 1024, 224)
+    )
+    choice = ModelChoice(architecture=f"timm:{name}", weights="random:0", input_size=size)
+    embedder = load_embedder(resolve_model(choice), "cpu")
+    network = timm.create_model(name, num_classes=0, img_size=size).eval()
+    network.load_state_dict(embedder.network.features.model.state_dict())
+    config = resolve_data_config(model=network)
+    recipe = {key: config[key] for key in ("interpolation", "mean", "std", "crop_pct")}
+
+    @torch.inference_mode()
+    def forward(images: Tensor) -> Tensor:
+        return torch.cat([functional.normalize(network(part)) for part in images.split(BATCH)])
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = pictures(Path(folder), count, side)
+        images = torch.stack([read_image(path, embedder.recipe).input for path in paths[:64]])
+        for title, reference, contestants in (
+            (
+                f"{count} PNGs of {side} pixels to embeddings, {name}",
+                LOADER,
+                {
+                    "xmir embed": lambda: ours(embedder, paths),
+                    "timm's loader, in the process": lambda: timms(
+                        network, paths, size, 0, **recipe
+                    ),
+                    LOADER: lambda: timms(network, paths, size, 2, **recipe),
+                },
+            ),
+            (
+                f"{len(images)} tensors to embeddings, {name}",
+                "timm's forward loop",
+                {
+                    "xmir": lambda: embedder.embed(images),
+                    "timm's forward loop": lambda: forward(images),
+                },
+            ),
+        ):
+            times = rounds(contestants, given.rounds)
+            first = times.results[reference]
+            notes = {
+                each: f"equal within {difference(found, first):.0e}"
+                for each, found in times.results.items()
+            }
+            table(title, times, reference, notes)
+
+
 def main() -> None:
-    given = arguments(__doc__.splitlines()[0], 3)
+    given = arguments(
+        __doc__.splitlines()[0], 3, vit="a transformer beside timm's own inference loop"
+    )
+    if given.vit:
+        need(timm="pip install timm")
+        transformer(given)
+        return
     if not given.quick:
         need(timm="pip install timm")
     count, side, size = (17, 64, 32) if given.quick else (128, 1024, 224)
@@ -159,11 +223,13 @@ def main() -> None:
             "plain script, one by one": lambda: plain(eager, files, 1),
             "DataLoader, in the process": lambda: loaded(eager, files, 0),
             "DataLoader, 2 workers": lambda: loaded(eager, files, 2),
-            "timm's loader, 2 workers": lambda: timms(eager, paths, size),
+            LOADER: lambda: timms(
+                eager, paths, size, 2, interpolation="bilinear", crop_pct=224 / 256
+            ),
             "xmir embed": lambda: ours(embedder, paths),
         }
         if given.quick:  # processes take seconds to start
-            del contestants["DataLoader, 2 workers"], contestants["timm's loader, 2 workers"]
+            del contestants["DataLoader, 2 workers"], contestants[LOADER]
         else:
             script = apart(name, size, eager)
             script.send(paths[:1]), script.recv()  # its imports are not counted

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from xmir_cli.embedding.parts import EmbeddedRow
-from xmir_cli.embedding.slots import embed_slots
+from xmir_cli.embedding.slots import embed_slots, slot_size
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder
 from xmir_cli.wire.model import ModelSpec, Preprocessing
 
@@ -81,6 +82,12 @@ def test_nan_names_the_image_and_a_way_out(embedder, paths: list[str]):
     with pytest.raises(DataError) as caught:
         list(embed_slots(embedder, paths, 2, nothing, 2))
     assert caught.value.hint == "Try `precision` fp32."
+
+
+def test_a_slot_has_parts_for_as_many_threads_whatever_their_size(embedder, monkeypatch):
+    assert slot_size(embedder) == 4 * embedder.batch
+    monkeypatch.setattr(Embedder, "part", 8)
+    assert slot_size(embedder) == 8 * embedder.batch
 
 
 def test_nothing_gives_no_slots(embedder):

@@ -142,6 +142,52 @@ def test_threads_do_not_change_a_bit_of_an_embedding(embedder, count):
         assert torch.equal(features, found[0][1])
 
 
+class Tokens(torch.nn.Module):
+    """Features by a product of matrices, as transformers have them; knows what came together."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.seen = torch.nn.Linear(3, 4), []
+
+    def forward(self, images):
+        self.seen.append(len(images))
+        return self.linear(images.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "parts"),
+    [
+        (224, 1, [1]),
+        (224, 3, [2, 1]),
+        (224, 16, [8, 8]),
+        (224, 17, [5, 4, 4, 4]),
+        (224, 64, [8] * 8),
+        (32, 64, [16] * 4),  # no more than a batch
+        (640, 9, [3, 2, 2, 2]),  # no fewer than networks without tokens
+    ],
+)
+def test_a_thread_passes_as_many_images_as_make_a_product_fast(size, count, parts):
+    network = Network(Architecture(Tokens(), 4), None)
+    embedder = Embedder(
+        network, ModelSpec("tokens", "-", None, Preprocessing(size, size)), torch.device("cpu")
+    )
+    images = torch.randn(count, 3, 8, 8)
+    found = embedder.embed(images)
+    assert sorted(network.features.seen, reverse=True) == parts
+    assert torch.allclose(found, unit(network(images)), atol=1e-6)
+
+
+def test_images_are_made_when_they_pass_and_no_sooner(embedder):
+    images, made = torch.randn(40, 3, 32, 32), []
+
+    def make(rows):
+        made.append(len(rows))
+        return images[rows]
+
+    assert torch.equal(embedder.embed_made(torch.arange(40), make), embedder.embed(images))
+    assert made == [4] * 10
+
+
 def vgg():
     from torchvision.models.vgg import cfgs, make_layers
 

@@ -12,7 +12,7 @@ from xmir_cli import steps
 from xmir_cli.console import show
 from xmir_cli.embedding.parts import EmbeddedRow
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.embedder import PART, Embedder
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.pictures.files import open_image
 from xmir_cli.pictures.reading import Reading, read_file, read_image
@@ -33,6 +33,11 @@ class _Waiting:
 
     row: EmbeddedRow  # its vector still empty
     image: Tensor  # [3, S, S] in model space
+
+
+def slot_size(embedder: Embedder, batches: int = BATCHES) -> int:
+    """The paths of a slot: where a thread passes more images at once, more for as many threads."""
+    return batches * embedder.batch * embedder.part // PART
 
 
 def embed_slots(  # noqa: PLR0913 # what is made, and the two sides of what is kept

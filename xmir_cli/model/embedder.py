@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xmir_cli import console, steps
 from xmir_cli.errors import ModelError
@@ -22,6 +22,7 @@ FeatureFunction = Callable[[Tensor], Tensor]  # images [B, 3, S, S] -> feature m
 BATCH = 16  # images of a forward pass, where nothing else is asked for
 _MANY = 100  # images of a job from which it pays to make a program of the network first
 PART = 4  # images that a thread passes at once: more are no faster, and take memory
+_TOKENS = 8 * 224 * 224  # pixels of them where tokens are the rows of products: few rows are slow
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -122,12 +123,19 @@ class Embedder:
 
     def embed(self, images: Tensor, job: int = 0) -> Tensor:
         """Unit embeddings [B, D], float32 on the CPU, of images [B, 3, S, S]; zero stays zero."""
-        features = self._features(max(job, len(images)))
+        return self.embed_made(images, lambda part: part, job)
+
+    def embed_made(self, rows: Tensor, make: FeatureFunction, job: int = 0) -> Tensor:
+        """The same of the images [b, 3, S, S] that `make` makes of any of the `rows` [B].
+
+        They are made when their turn has come, so that no more are held than pass at once.
+        """
+        features = self._features(max(job, len(rows)))
 
         def step(part: Tensor) -> Tensor:
-            return unit(self.project(features(part)).float()).cpu()
+            return unit(self.project(features(make(part))).float()).cpu()
 
-        return self._in_batches(step, images)
+        return self._in_batches(step, rows)
 
     def embed_with_features(self, images: Tensor, job: int = 0) -> tuple[Tensor, Tensor]:
         """The same embeddings, bit by bit, and the feature maps [B, C, h, w] on the CPU."""
@@ -162,8 +170,17 @@ class Embedder:
             return torch.empty(0, self.dim)
         if self.device.type != "cpu":
             return self._one_by_one(step, images)
-        size = min(PART, -(-len(images) // 2))
-        return torch.cat(share_out(partial(self._one_by_one, step), images.split(size)))
+        # an even number of nearly equal parts, so that two threads have done at the same time
+        pairs = -(-len(images) // (2 * self.part))
+        parts = images.tensor_split(min(2 * pairs, len(images)))
+        return torch.cat(share_out(partial(self._one_by_one, step), parts))
+
+    @property
+    def part(self) -> int:
+        """How many images a thread passes at once."""
+        if not any(isinstance(layer, nn.Linear) for layer in self.network.features.modules()):
+            return PART
+        return min(BATCH, max(PART, _TOKENS // self.size**2))
 
     def _one_by_one(self, step: FeatureFunction, images: Tensor) -> Tensor:
         """What the step makes of one batch after the other."""

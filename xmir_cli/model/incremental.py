@@ -8,6 +8,7 @@ explanations, SIGMOD 2019.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -61,11 +62,9 @@ def embed_hidden(
             exact.
     """
     image, fill = pictures
-    embeddings = torch.empty(len(windows), embedder.dim)
     if base is None:
-        for rows in torch.arange(len(windows)).split(embedder.batch):
-            embeddings[rows] = embedder.embed(hide(image, fill, windows[rows]), len(windows))
-        return embeddings
+        return embedder.embed_made(windows, partial(hide, image, fill))
+    embeddings = torch.empty(len(windows), embedder.dim)
     side = _find_cheapest_side(base.program, windows, embedder.batch, margin)[1]
 
     def embed_group(rows: Tensor) -> None:

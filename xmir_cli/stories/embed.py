@@ -12,7 +12,7 @@ from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
 from xmir_cli.embedding.parts import EmbeddedRow, Parts
-from xmir_cli.embedding.slots import BATCHES, embed_slots
+from xmir_cli.embedding.slots import BATCHES, embed_slots, slot_size
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.images.dicom_tags import key_mark
 from xmir_cli.model.embedder import Embedder
@@ -123,7 +123,7 @@ def _embed(
     todo = iter(items)
     paths = [item.path for item in items]
     with console.progress("embedding", len(items)) as progress:
-        size = BATCHES * embedder.batch
+        size = slot_size(embedder, BATCHES)
         for slot in embed_slots(embedder, paths, size, parts.find, jobs, parts.keep):
             start = len(rows)
             for row, item in zip(slot, todo, strict=False):  # todo is longer, and goes on

@@ -55,14 +55,13 @@ class Method:
         """
         key = ("rise", self.masks, self.cells, self.probability, self.seed)
         if key not in explained.memo:
-            parts, start = [], 0
             steps.begin(len(masks))
-            while start < len(masks):
-                stop = min(start + embedder.batch, len(masks))
-                masked = masks.render(start, stop)[:, None] * explained.input
-                parts.append(embedder.embed(masked, len(masks)))
-                start = stop
-            explained.memo[key] = torch.cat(parts)
+
+            def hide(rows: Tensor) -> Tensor:
+                masked = masks.render(int(rows[0]), int(rows[-1]) + 1)
+                return masked[:, None] * explained.input
+
+            explained.memo[key] = embedder.embed_made(torch.arange(len(masks)), hide)
         return explained.memo[key]
 
     def _estimate(self, masks: Masks, scores: Tensor, batch: int) -> tuple[Tensor, Tensor]:
