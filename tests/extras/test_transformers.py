@@ -1,11 +1,14 @@
 """Folders of transformers: the embeddings are those of the library's own forward."""
 
+import json
+
 import pytest
 import torch
 
 pytest.importorskip("transformers", reason="needs the extra hf")
 
 from tests.extras import tiny
+from xmir_cli.errors import ModelError
 
 pytestmark = pytest.mark.filterwarnings("default")  # of the libraries
 
@@ -23,3 +26,136 @@ def test_embeddings_are_the_librarys_own(name, tmp_path):
     assert found.shape == expected.shape
     assert ours.network.dim == expected.shape[1]
     assert torch.allclose(found, expected, atol=1e-5, rtol=1e-5), (found - expected).abs().max()
+
+
+def changed(folder, tensors=None, **config):
+    """The folder with other tensors, and another description."""
+    from safetensors.torch import load_file, save_file
+
+    file = folder / "model.safetensors"
+    if tensors is not None:
+        save_file(tensors(load_file(file)), file)
+    described = json.loads((folder / "config.json").read_text()) | config
+    (folder / "config.json").write_text(json.dumps(described))
+    return folder
+
+
+BIAS = "encoder.layer.1.attention.attention.key.bias"
+
+
+@pytest.mark.parametrize(
+    ("tensors", "config", "reason"),
+    [
+        (
+            lambda found: {**found, "encoder.layer.0.layer_scale1": torch.ones(32)},
+            {},
+            "1 of its tensors have no place in the network",
+        ),
+        (
+            lambda found: {name: each for name, each in found.items() if name != BIAS},
+            {},
+            "1 of 40 tensors of the network are missing",
+        ),
+        (
+            lambda found: {**found, "layernorm.weight": torch.ones(16)},
+            {},
+            r"layernorm.weight: expected shape \(32,\), found \(16,\)",
+        ),
+        (
+            lambda found: {**found, "layernorm.weight": torch.full((32,), torch.nan)},
+            {},
+            "layernorm.weight: holds NaN or infinity",
+        ),
+        (None, {"num_hidden_layers": 3}, "16 of 56 tensors of the network are missing"),
+        (None, {"hidden_act": "os.system"}, "transformers cannot build it"),
+        (None, {"quantization_config": {"quant_method": "x"}}, "its weights are quantized"),
+        (None, {"image_size": [32, 48]}, "is made for 32 x 48 pixels"),
+        (None, {"patch_size": [8, 16]}, "its patches of 8 x 16 pixels are no squares"),
+        (None, {"model_type": "bert"}, "bert is no vision network that xmir can split"),
+        (None, {"num_channels": 4}, "takes pictures of other than 1 or 3 channels"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tensors, config, reason, tmp_path):
+    folder = changed(tiny.write("vit", tmp_path), tensors, **config)
+    with pytest.raises(ModelError, match=reason):
+        tiny.load(folder)
+
+
+def test_nothing_that_a_description_names_is_fetched_or_run(tmp_path):
+    evil = {"_attn_implementation": "org/kernel", "attn_implementation": "org/kernel"}
+    evil |= {"auto_map": {"AutoModel": "evil.Model"}, "use_kernels": True}
+    folder = changed(tiny.write("vit", tmp_path), **evil)
+    (folder / "evil.py").write_text("raise SystemExit('it ran')")
+    assert tiny.load(folder).network.dim == 32
+
+
+def test_half_precision_is_widened_as_it_is(tmp_path):
+    folder = changed(
+        tiny.write("vit", tmp_path),
+        lambda found: {name: each.half() for name, each in found.items()},
+        dtype="float16",
+    )
+    ours = tiny.load(folder).network
+    weight = ours.features.model.layernorm.weight
+    assert weight.dtype == torch.float32
+    assert torch.equal(weight, weight.half().float())
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone.", "model.vit."])
+def test_weights_of_another_file_find_their_places(prefix, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = tiny.write("vit", tmp_path / "net")
+    own = load_file(folder / "model.safetensors")
+    save_file({f"{prefix}{name}": each for name, each in own.items()}, tmp_path / "w.safetensors")
+    ours = tiny.load(folder).network.state_dict()
+    other = tiny.load(folder, weights=str(tmp_path / "w.safetensors")).network.state_dict()
+    assert all(torch.equal(other[name], tensor) for name, tensor in ours.items())
+
+
+def test_one_channel_is_spread_over_three(tmp_path, monkeypatch):
+    writer, settings, values = tiny.LAYOUTS["vit"]
+    monkeypatch.setitem(tiny.LAYOUTS, "vit", (writer, settings, {**values, "num_channels": 1}))
+    library = tiny.make("vit")
+    library.save_pretrained(tmp_path)
+    grey = torch.randn(2, 1, 32, 32)
+    with torch.no_grad():
+        found = tiny.load(tmp_path).network(grey.expand(-1, 3, -1, -1))
+        assert torch.allclose(found, library(grey).pooler_output, atol=1e-5, rtol=1e-4)
+
+
+def test_shards_of_the_library_are_read(tmp_path):
+    library = tiny.make("dinov2")
+    library.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 2
+    images = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        expected = library(images).pooler_output
+        assert torch.allclose(tiny.load(tmp_path).network(images), expected, atol=1e-5)
+    next(tmp_path.glob("model-00002*")).unlink()
+    with pytest.raises(ModelError, match=r"its shard model-00002-of-.* is missing"):
+        tiny.load(tmp_path)
+
+
+def test_the_hub_is_asked_once_it_is_named(tmp_path, monkeypatch):
+    """With a client that copies what it is asked for into its cache, as the hub's does."""
+    import huggingface_hub
+
+    from xmir_cli.model.architectures import trust
+    from xmir_cli.model.hub import hub_folder
+
+    asked = []
+
+    def fetch(repository, revision, allow_patterns, cache_dir):
+        asked.append((repository, revision))
+        assert not any(pattern.endswith((".bin", ".py")) for pattern in allow_patterns)
+        place = cache_dir / "models--org--fetched" / "snapshots" / "c0ffee"
+        return str(tiny.write("vit", place))
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    with pytest.raises(ModelError, match="not in the local cache"):
+        hub_folder("hf:org/fetched@v2")
+    trust("hf:org/fetched@v2")
+    assert hub_folder("hf:org/fetched@v2").name == "c0ffee"
+    assert asked == [("org/fetched", "v2")]

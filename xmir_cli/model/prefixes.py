@@ -76,7 +76,17 @@ def find_fit(found: Mapping[str, Tensor], wanted: Needs, adapt: Adapt | None, so
         counts = f"{before} tensors became {after}"
         notes.append(f"its names changed as the network's library does ({counts})")
         return Fit(prefix, fits[prefix], notes, adapted=True)
-    raise _misfit(found, wanted, source)
+    raise _misfit(_nearer(found, wanted.needed, adapt), wanted, source)
+
+
+def _nearer(
+    found: Mapping[str, Tensor], needed: Mapping[str, Tensor], adapt: Adapt | None
+) -> Mapping[str, Tensor]:
+    """The tensors by their own names, or as the library renames them where more of those fit."""
+    renamed = None if adapt is None else try_adapt(adapt, found)
+    if renamed is not None and len(renamed.keys() & needed) > len(found.keys() & needed):
+        return renamed
+    return found
 
 
 def try_adapt(adapt: Adapt, state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:

@@ -5,7 +5,7 @@ left out.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,17 +142,27 @@ def _configure(folder: Folder, kind: str, described: Mapping[str, object]) -> An
         raise ModelError(f"{folder.name}: {CONFIG}: not understood ({reason})") from None
 
 
+def refuse_oblong(name: str, vision: Vision) -> None:
+    """Raise ModelError for a network whose patches or positions are for no squares."""
+    patch, size = (getattr(vision.config, key, 0) for key in ("patch_size", "image_size"))
+    if isinstance(patch, list | tuple) and len(set(patch)) > 1:
+        raise ModelError(f"{name}: its patches of {_by(patch)} pixels are no squares")
+    if isinstance(size, list | tuple) and len(set(size)) > 1 and not vision.family.any_shape:
+        raise ModelError(f"{name}: is made for {_by(size)} pixels; xmir's pictures are squares")
+
+
+def _by(sides: Sequence[object]) -> str:
+    return " x ".join(map(str, sides))
+
+
 def stride_of(vision: Vision) -> int:
-    """Pixels from one place of its last map to the next; raises ModelError."""
+    """Pixels from one place of its last map to the next."""
     config = vision.config
     if vision.family.map_norm:
         return 32
     patch = config.patch_size
-    sides = set(patch) if isinstance(patch, list | tuple) else {patch}
-    if len(sides) != 1:
-        raise ModelError(f"its patches are no squares: {list(patch)}")
     halvings = len(config.depths) - 1 if vision.family.stages else 0
-    return int(sides.pop()) << halvings
+    return int(patch[0] if isinstance(patch, list | tuple) else patch) << halvings
 
 
 def side_of(vision: Vision) -> int | None:

@@ -26,6 +26,12 @@ class Family:
     imagenet: bool = False  # whether those published are normalised as for ImageNet
     patches: bool = False  # whether it takes patches in the place of pictures
     map_norm: str = ""  # the norm after the pooling of a trunk that gives a map, no tokens
+    rotary: bool = False  # whether it has no table of positions
+
+    @property
+    def any_shape(self) -> bool:
+        """Whether it takes pictures of any shape, whatever it was made for."""
+        return self.rotary or self.stages or bool(self.map_norm)
 
 
 MASKED = "vit_mae"  # read as the ViT that its encoder is once nothing is hidden
@@ -52,7 +58,7 @@ FAMILIES: Mapping[str, Family] = {  # by the model_type of the vision network
     "dinov2_with_registers": Family(
         "Dinov2WithRegistersModel", "cls", "cls+mean", "BitImageProcessor", imagenet=True
     ),
-    "dinov3_vit": Family("DINOv3ViTModel", "cls", "cls", "DINOv3ViTImageProcessor"),
+    "dinov3_vit": Family("DINOv3ViTModel", "cls", "cls", "DINOv3ViTImageProcessor", rotary=True),
     "dinov3_convnext": Family(
         "DINOv3ConvNextModel",
         "mean",

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.folders import open_folder
 from xmir_cli.model.network import Architecture
+from xmir_cli.model.prefixes import is_grey
 from xmir_cli.model.recipes import tell
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.transformers_configs import (
     Vision,
     describe,
     made_as,
+    refuse_oblong,
     side_of,
     stride_of,
     width_of,
@@ -31,6 +33,7 @@ from xmir_cli.model.transformers_heads import (
 from xmir_cli.model.transformers_quiet import quiet
 from xmir_cli.model.transformers_recipes import read_recipe
 
+_RENAMED = torch.empty(0)  # stands for a tensor that the library renamed and found no place for
 _CLASSIFIERS = ("classifier.", "cls_classifier.", "distillation_classifier.")
 
 
@@ -38,6 +41,7 @@ def build(name: str, input_size: int | None) -> Architecture:
     """The vision network of a folder; raises ModelError, or SettingError for `input_size`."""
     folder = open_folder(name)
     vision = describe(folder)
+    refuse_oblong(name, vision)
     recipe, file, odd = read_recipe(folder, vision)
     size = input_size or recipe.input_size
     if size != recipe.input_size and size % stride_of(vision):
@@ -121,9 +125,15 @@ def _convert(vision: Vision, state: Mapping[str, Tensor]) -> Mapping[str, Tensor
             config=copy.deepcopy(vision.config),
             state_dict=dict(state),
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told below
             dtype=torch.float32,
             **vision.arguments,
         )
     missing = told["missing_keys"]
     found = {name: tensor for name, tensor in model.state_dict().items() if name not in missing}
-    return found | {name: state[name] for name in told["unexpected_keys"] if name in state}
+    for key, given, own in told["mismatched_keys"]:
+        same = [tensor for tensor in state.values() if tensor.shape == given]
+        if len(same) != 1 or not is_grey(same[0], found[key]):
+            raise ValueError(f"{key}: expected shape {tuple(own)}, found {tuple(given)}")
+        found[key] = same[0]  # of one channel: spread when it is put into its place
+    return found | {name: state.get(name, _RENAMED) for name in told["unexpected_keys"]}
