@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from xmir_cli.affine.watching import watch
 from xmir_cli.errors import ModelError
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import OpaqueHead
+from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.tokens import fold_tokens, unfold_tokens
 from xmir_cli.saliency.methods.rollout import Method, roll_out
@@ -206,7 +208,8 @@ def test_attention_of_timm_is_that_of_its_own_softmax(settings, fused):
         ends = [0.0] * prefixes + [1 / 16] * 16
     else:
         ends = [1.0, *[0.0] * (prefixes + 15)]
-    assert roll_out(seen).tolist() == pytest.approx(naive(own, ends), abs=1e-5)
+    places = range(prefixes, prefixes + 16)
+    assert roll_out(seen, places).tolist() == pytest.approx(naive(own, ends), abs=1e-5)
 
 
 def test_attention_of_torchvision_is_what_its_layers_tell():
@@ -231,7 +234,9 @@ def test_attention_of_torchvision_is_what_its_layers_tell():
             for layer, given in zip(layers, told, strict=True)
         ]
     seen = watch(lambda images: model_tokens(model, images)[:, 0], image)
-    assert roll_out(seen).tolist() == pytest.approx(naive(own, [1.0, *[0.0] * 16]), abs=1e-5)
+    assert roll_out(seen, range(1, 17)).tolist() == pytest.approx(
+        naive(own, [1.0, *[0.0] * 16]), abs=1e-5
+    )
 
 
 def model_tokens(model, images):
@@ -255,7 +260,9 @@ def test_attention_of_transformers_is_what_it_gives_out(eager):
     model.set_attn_implementation("eager" if eager else "sdpa")
     seen = watch(lambda images: model(images).last_hidden_state[:, 0], image)
     own = [each[0].mean(dim=0).tolist() for each in told]
-    assert roll_out(seen).tolist() == pytest.approx(naive(own, [1.0, *[0.0] * 16]), abs=1e-5)
+    assert roll_out(seen, range(1, 17)).tolist() == pytest.approx(
+        naive(own, [1.0, *[0.0] * 16]), abs=1e-5
+    )
 
 
 def test_attention_of_open_clip_is_what_its_layers_tell():
@@ -284,7 +291,9 @@ def test_attention_of_open_clip_is_what_its_layers_tell():
             for layer, given in zip(layers, told, strict=True)
         ]
     seen = watch(model, image)
-    assert roll_out(seen).tolist() == pytest.approx(naive(own, [1.0, *[0.0] * 16]), abs=1e-5)
+    assert roll_out(seen, range(1, 17)).tolist() == pytest.approx(
+        naive(own, [1.0, *[0.0] * 16]), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -292,12 +301,15 @@ def test_attention_of_open_clip_is_what_its_layers_tell():
     [
         ("swin_tiny_patch4_window7_224", "its attention stays within windows, so that no token"),
         ("xcit_nano_12_p16_224", "one of its attentions weighs 32 x 32"),
+        ("cait_xxs24_224", "one of its attentions weighs 1 x 197, not its 196 tokens"),
+        ("levit_128s", "its places are no tokens that attend to each other"),
         ("resnet10t", "it has no attention"),
     ],
 )
 def test_other_networks_are_refused_with_the_true_reason(name, reason):
-    timm = pytest.importorskip("timm")
-    torch.manual_seed(0)
-    model = timm.create_model(name, num_classes=0).eval()
+    pytest.importorskip("timm")
+    choice = ModelChoice(architecture=f"timm:{name}", weights="random:0")
+    embedder = load_embedder(resolve_model(choice), "cpu")
+    (sample,) = make_samples(embedder, [torch.randn(3, embedder.size, embedder.size)])
     with pytest.raises(ModelError, match=reason):
-        roll_out(watch(model, torch.randn(1, 3, 224, 224)))
+        Method()(embedder, sample, sample)

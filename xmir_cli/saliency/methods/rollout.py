@@ -31,30 +31,35 @@ class Method:
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:  # noqa: ARG002 # sees no query
         seen = watch(embedder.network, explained.input[None].to(embedder.device))
-        flow, seat = roll_out(seen), embedder.shares.seat()
+        _refuse_without_tokens(seen)
+        seat = embedder.shares.seat()
         if seat is None or not seat.number:
-            raise _unfit("its last tokens are not the places of its first")
+            raise _unfit("its places are no tokens that attend to each other")
         rows, columns = seat.grid
-        places = flow[seat.first : seat.first + rows * columns]
-        return Explanation(upsample(places.reshape(rows, columns), embedder.size), 1)
+        places = range(seat.first, seat.first + rows * columns)
+        flow = roll_out(seen, places)[places.start : places.stop]
+        return Explanation(upsample(flow.reshape(rows, columns), embedder.size), 1)
 
 
-def roll_out(seen: Watched) -> Tensor:
+def roll_out(seen: Watched, places: range) -> Tensor:
     """How much of each first token arrives in the embedding: [n] float64, of sum 1.
 
-    All are 0 where the embedding reads no token. Raises ModelError where the attention is not one
-    of the same tokens in every block.
+    `places` are the tokens that an attention pooling may weigh alone. All are 0 where the embedding
+    reads no token. Raises ModelError where a block attends to other tokens than those it has.
     """
-    if not seen.weights:
-        raise _unfit("it has no attention")
-    if any(each.ndim != 4 or len(each) != 1 for each in seen.weights):
-        raise _unfit("its attention stays within windows, so that no token sees all places")
     blocks = [each[0].double().mean(dim=0) for each in seen.weights]  # over the heads
     count = len(seen.ends)
     own = torch.eye(count, dtype=torch.float64)
     ends = seen.ends / seen.ends.sum().clamp(min=_TINY)
-    if blocks[-1].shape == (1, count) != (1, 1):  # an attention pooling
-        ends = blocks.pop()[0]
+    if len(blocks[-1]) == 1 != count and blocks[-1].shape[1] in {count, len(places)}:
+        pooling = blocks[-1]
+        ends = pooling[0]
+        if len(ends) != count:
+            ends = torch.zeros(count, dtype=torch.float64)
+            ends[places.start : places.stop] = pooling[0]
+        # a library's own pooling may have run before the one that is asked for
+        while blocks and blocks[-1].shape == pooling.shape:
+            blocks.pop()
     flow = own
     for block in blocks:
         if block.shape != own.shape:
@@ -63,6 +68,14 @@ def roll_out(seen: Watched) -> Tensor:
         mixed = (block + own) / 2
         flow = mixed / mixed.sum(dim=1, keepdim=True) @ flow
     return ends @ flow
+
+
+def _refuse_without_tokens(seen: Watched) -> None:
+    """Raise ModelError where no token sees all places."""
+    if not seen.weights:
+        raise _unfit("it has no attention")
+    if any(each.ndim != 4 or len(each) != 1 for each in seen.weights):
+        raise _unfit("its attention stays within windows, so that no token sees all places")
 
 
 def _unfit(reason: str) -> ModelError:
