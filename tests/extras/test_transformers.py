@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-pytest.importorskip("transformers", reason="needs the extra hf")
+transformers = pytest.importorskip("transformers", reason="needs the extra hf")
 
 from tests.extras import tiny
 from xmir_cli.errors import ModelError
@@ -159,3 +159,23 @@ def test_the_hub_is_asked_once_it_is_named(tmp_path, monkeypatch):
     trust("hf:org/fetched@v2")
     assert hub_folder("hf:org/fetched@v2").name == "c0ffee"
     assert asked == [("org/fetched", "v2")]
+
+
+def test_a_network_of_timm_in_transformers_clothes_is_timms(tmp_path):
+    timm = pytest.importorskip("timm")
+    small = {"img_size": 32, "patch_size": 8, "depth": 2, "num_heads": 4, "embed_dim": 32}
+    config = transformers.TimmWrapperConfig(
+        architecture="vit_tiny_patch16_224", model_args=small, do_pooling=True
+    )
+    library = transformers.TimmWrapperModel(config).eval()
+    library.save_pretrained(tmp_path)
+    described = json.loads((tmp_path / "config.json").read_text())
+    assert (described["model_type"], timm.is_model(described["architecture"])) == (
+        "timm_wrapper",
+        True,
+    )
+    ours = tiny.load(tmp_path, input_size=32)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = library(images).pooler_output
+        assert torch.allclose(ours.network(images), expected, atol=1e-5, rtol=1e-5)

@@ -261,6 +261,9 @@ def test_a_pickle_is_refused_with_a_way_to_convert_it(tmp_path):
 def test_the_hubs_cache_is_read_as_it_lies(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     network = write_timm(snapshot := tmp_path / "models--org--net" / "snapshots" / "c0ffee")
+    blob = snapshot.parents[1] / "blob"  # the hub's client keeps files apart, by their content
+    (snapshot / "model.safetensors").rename(blob)
+    (snapshot / "model.safetensors").symlink_to("../../blob")
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text("c0ffee")
     for name in ("hf:org/net", "hf:org/net@main", "hf:org/net@c0ffee"):
@@ -373,3 +376,12 @@ def test_torchvisions_transformer_pools_its_tokens_too():
             ours = Network(architecture, None).eval()
             fill_with(ours, architecture, theirs.state_dict(), "here")
             assert torch.allclose(ours(images), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_networks_folder_is_not_written_over(xmir, tmp_path):
+    write_timm(tmp_path)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    place = tmp_path / "model.safetensors"
+    done = xmir("train", tmp_path, "--arch", tmp_path, "-o", place, "--force")
+    assert (done.code, "is an input, too" in done.stderr) == (2, True)
+    assert place.read_bytes() == before

@@ -15,7 +15,7 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import feature_methods, place_methods
 from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.outputs import RECEIPT_COLUMNS, need_folder, network_file, refuse_input
+from xmir_cli.store.outputs import RECEIPT_COLUMNS, need_folder, network_files, refuse_input
 from xmir_cli.values import check_values
 
 
@@ -137,7 +137,7 @@ class Embed:
             refuse_leftover(file)
 
     def _refuse_inputs(self) -> None:
-        files = [*self.images, self.model, self.weights, network_file(self.architecture)]
+        files = [*self.images, self.model, self.weights, *network_files(self.architecture)]
         refuse_input(self.left_out, [*files, self.file], "left_out")
         refuse_input(self.file, files)
         if self.file is not None and self.file_format == "npy":

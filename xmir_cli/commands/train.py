@@ -10,7 +10,7 @@ from xmir_cli import options
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
-from xmir_cli.store.outputs import network_file, refuse_input
+from xmir_cli.store.outputs import network_files, refuse_input
 from xmir_cli.store.runs import check_output, state_path
 from xmir_cli.values import check_values
 from xmir_cli.wire.schemas.epoch import EpochRecord
@@ -109,7 +109,7 @@ class Train:
     def __post_init__(self) -> None:
         check_values(self)
         for path in (self.output, state_path(self.output)):
-            refuse_input(path, [*self.images, self.weights, network_file(self.architecture)])
+            refuse_input(path, [*self.images, self.weights, *network_files(self.architecture)])
         check_output(self.output, self.resume or self.force)
         refuse_stdin(self.images, "train")
 

@@ -40,10 +40,13 @@ def refuse_input(
         raise SettingError(setting, "is an input, too", value=str(output))
 
 
-def network_file(architecture: str | None) -> str | None:
-    """The file of a network of one's own, FILE.py:FUNCTION; None for all others."""
+def network_files(architecture: str | None) -> list[str]:
+    """The file of a network of one's own, FILE.py:FUNCTION, or those of a network's folder."""
     place = (architecture or "").rpartition(":")[0]
-    return place if place.endswith(".py") else None
+    if place.endswith(".py"):
+        return [place]
+    folder = Path(architecture or "")
+    return [str(file) for file in folder.iterdir()] if architecture and folder.is_dir() else []
 
 
 def refuse_ending(
