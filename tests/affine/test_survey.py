@@ -78,6 +78,15 @@ def test_a_network_without_a_norm_over_tokens_has_none():
     assert find_tokens(Skipping(True), 16, (4, 4), CPU) is None
 
 
+def test_tokens_without_a_norm_are_the_first_of_the_map():
+    def network(images):
+        x = nn.functional.avg_pool2d(images, 4).flatten(2).transpose(1, 2) * 2
+        return (x + x.mean(dim=1, keepdim=True)).relu().mean(dim=1)
+
+    seat = find_tokens(network, 16, (4, 4), CPU)
+    assert (seat.axes, seat.first, seat.number) == ((1,), 0, 3)
+
+
 def test_tokens_on_a_grid_count_where_no_norm_comes_before():
     def network(images, before=False):
         x = images.unfold(2, 4, 4).unfold(3, 4, 4).flatten(4).mean(-1).permute(0, 2, 3, 1) * 2

@@ -47,6 +47,7 @@ TIMM = [
     ("pvt_v2_b0", 64, {"depths": (1, 1, 1, 1)}, "", "2x2"),
     ("mobilevit_xxs", 64, {}, "", "2x2"),
     ("edgenext_xx_small", 64, {"depths": (1, 1, 1, 1)}, "deviations", "map 2x2"),
+    ("resmlp_12_224", 64, {}, "gates", "tokens 4x4"),
 ]  # fmt: skip
 
 

@@ -35,13 +35,14 @@ class Seat:
 def find_tokens(network: Passed, size: int, grid: Grid, device: torch.device) -> Seat | None:
     """The first tokens, which lie before the first norm over tokens, if they are the map's places.
 
-    Tokens are [1, n, C], or [1, h, w, C] where no other norm comes before. Which of them are places
-    is tried: those that a change of the whole picture moves, in the order in which changes of its
-    corners move them. None where they are no `grid`, as those of a network that merges them later.
+    Tokens are [1, n, C], or [1, h, w, C] where no other norm comes before; without a norm they are
+    the first [1, h * w, C]. Which of them are places is tried: those that a change of the whole
+    picture moves, in the order in which changes of its corners move them. None where they are no
+    `grid`, as those of a network that merges them later, and for a grid of one place.
     """
     base, other = _probes(size, device)
     number, axes, tokens = _first_tokens(network, base, grid)
-    if not number:
+    if not number or grid == (1, 1):
         return None
     shape = tokens.shape
     tokens = tokens.reshape(shape[0], -1, shape[-1])
@@ -109,6 +110,8 @@ def _first_tokens(
             network(image)
     except _SeenError as seen:
         return seen.number, tuple(range(1, seen.tensor.ndim - 1)), seen.tensor
+    if mode.unnormed:
+        return mode.unnormed, (1,), _result(network, image, mode.unnormed)
     return 0, (1,), torch.zeros(1, 1, 1)
 
 
@@ -222,6 +225,7 @@ class _FirstTokens(Numbered):
     def __init__(self, grid: Grid) -> None:
         super().__init__()
         self._grid, self._normed = grid, False
+        self.unnormed = 0  # the number of the first tokens without a norm
         self._made: list[tuple[int, ref[Tensor]]] = []
 
     def call(
@@ -239,6 +243,8 @@ class _FirstTokens(Numbered):
 
     def note(self, result: Tensor) -> Tensor:
         self._made.append((self.calls, ref(result)))
+        if not self.unnormed and tuple(result.shape[:-1]) == (1, self._grid[0] * self._grid[1]):
+            self.unnormed = self.calls
         return result
 
 
