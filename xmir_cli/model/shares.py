@@ -109,14 +109,17 @@ class Shares:
         return int(shape[2]), int(shape[3])
 
     def _repeats(self) -> bool:
-        """Whether a token that is no place is folded into the map, the same in every cell."""
+        """Whether all that counts for the embedding is folded into the map, alike in every cell."""
         with torch.no_grad():
             wave = torch.arange(3.0 * self._size**2).sin().reshape(1, 3, self._size, self._size)
             maps = self._network.features(wave.to(self._device))
-        if maps[0, 0].numel() == 1:
-            return False
-        same = (maps == maps[..., :1, :1]).flatten(2).all(dim=2)
-        return bool((same & (maps[..., 0, 0] != 0)).any())
+        leaf = maps.clone().requires_grad_()
+        with torch.enable_grad():
+            total = self._network.head(leaf).square().sum()
+        (gradient,) = torch.autograd.grad(total, leaf)
+        varies = (maps != maps[..., :1, :1]).flatten(2).any(dim=2)
+        counts = (gradient != 0).flatten(2).any(dim=2)
+        return bool(varies.any() and counts.any() and not (varies & counts).any())
 
     def _part(self, seat: Seat) -> nn.Module:
         """What makes the embedding of what a seat is given."""
