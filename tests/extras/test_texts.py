@@ -9,7 +9,9 @@ import torch
 
 from tests.extras.towers import write_biomed, write_folder, write_transformers
 from xmir_cli.errors import ModelError
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import unit
+from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.text_sources import load_text_tower
 from xmir_cli.wire.model import ModelSpec, Preprocessing
 
@@ -48,6 +50,19 @@ def test_texts_equal_those_of_transformers(family, tmp_path):
     torch.testing.assert_close(found.embed(PROMPTS), expected, rtol=0, atol=1e-5)
     if family != "siglip2":  # whose tokenizer takes the words of another vocabulary for one
         assert found.tokenizer.cut(PROMPTS) == [0, 0, 8]
+
+
+@pytest.mark.filterwarnings("default")  # of the library
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_words_and_images_of_transformers_are_in_one_space(family, tmp_path):
+    pytest.importorskip("transformers", reason="needs the extra hf")
+    model = write_transformers(family, tmp_path / "m")
+    embedder = load_embedder(resolve_model(ModelChoice(architecture=str(tmp_path / "m"))), "cpu")
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = unit(model.get_image_features(images).pooler_output)
+    torch.testing.assert_close(embedder.embed(images), expected, rtol=0, atol=1e-5)
+    assert load_text_tower(embedder.spec).embed(["left"]).shape[1] == embedder.dim
 
 
 def test_hash_is_of_tensors_tokenizer_and_description(tmp_path):

@@ -202,6 +202,37 @@ def test_a_montage_shows_the_words_where_the_query_would_stand(xmir, index):
     assert (tile < 100).sum() > 50  # ink
 
 
+def test_hits_of_words_are_drawn_without_maps(xmir, index):
+    hits = xmir("query", "--text", "left", "--text", "right", "-i", index).stdout
+    done = xmir("montage", "-", "-o", "page.png", "--side", "64", stdin=hits)
+    assert (done.code, "2 queries" in done.stderr) == (0, True)
+
+
+def test_words_are_explained_without_what_all_images_share(xmir, index):
+    hits = xmir("query", "--text", "left", "--top", "2", "-i", index).stdout
+    maps = xmir("saliency", "-", "--method", "activation", "--center", stdin=hits)
+    assert maps.code == 0
+    mean = np.mean([np.array(each) / np.linalg.norm(each) for each in BRIGHT.values()], axis=0)
+    for record in maps.records():
+        image = np.array(BRIGHT[Path(record["retrieved"]).stem])
+        centred = cosine(np.array([1, 0]) - mean, image / np.linalg.norm(image) - mean)
+        assert record["details"]["centered"] == pytest.approx(centred, abs=1e-3)
+        assert record["details"]["residual"] == pytest.approx(0, abs=1e-4)
+    assert xmir("causal-metric", "-", "--curve-steps", "8", stdin=maps.stdout).code == 0
+
+
+def test_every_indexed_image_may_ask_together_with_words(xmir, index):
+    result = xmir("query", "--all", "--text", "left", "--text-weight", "1", "-i", index, "--top", 1)
+    assert found(result) == ["left"] * 3
+
+
+def test_words_ask_from_python(index):
+    from xmir_cli.stories.query import Query, run
+
+    hits = list(run(Query(texts=["right"], index=index, top=1)))
+    assert [Path(hit["retrieved"]).stem for hit in hits] == ["right"]
+
+
 def test_words_are_shown_escaped(xmir, index):
     text = "left \x1b[31mred\x1b[0m <b>bold</b> $(touch ran) ../../etc"
     table = xmir("query", "--text", text, "-i", index, "--format", "table").stdout

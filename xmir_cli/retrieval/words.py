@@ -108,6 +108,6 @@ def text_questions(embedder: Embedder, texts: Sequence[Asked]) -> Iterator[list[
 def join_words(embedder: Embedder, asked: Asked, question: Question) -> Question:
     """The query, with which words ask together."""
     assert asked.words.weight is not None
-    image = torch.from_numpy(question.vector)
+    image = torch.tensor(question.vector)  # a copy: those of an index are mapped from its file
     vector = mix(asked.words.weight, embed_words(embedder, asked.words), image).numpy()
     return replace(question, vector=vector, words=asked)
