@@ -62,9 +62,9 @@ def _marks(
         return
     place: Callable[[str], float] = lambda name: left + PLOT * float(str(each[name]))  # noqa: E731
     pen.line([place("auroc_low"), y, place("auroc_high"), y], BLUE, 3)
-    _cross(pen, place("auroc reset weights"), y)
-    _ring(pen, place("auroc wrong query"), y)
     _disc(pen, place("auroc"), y)
+    _ring(pen, place("auroc wrong query"), y)
+    _cross(pen, place("auroc reset weights"), y)
 
 
 def _disc(pen: ImageDraw.ImageDraw, x: float, y: float) -> None:
@@ -74,7 +74,7 @@ def _disc(pen: ImageDraw.ImageDraw, x: float, y: float) -> None:
 
 def _ring(pen: ImageDraw.ImageDraw, x: float, y: float) -> None:
     """A wrong query."""
-    pen.ellipse([x - 5, y - 5, x + 5, y + 5], outline=RED, width=2)
+    pen.ellipse([x - 7, y - 7, x + 7, y + 7], outline=RED, width=2)
 
 
 def _cross(pen: ImageDraw.ImageDraw, x: float, y: float) -> None:

@@ -22,7 +22,6 @@ METHODS = {
     "activation --layer 20x20": Variant("activation", {"layer": "20x20"}),
     "activation --path direct": Variant("activation", {"path": "direct"}),
     "bilrp": Variant("bilrp"),
-    "bilrp --center": Variant("bilrp", center=True),
     "attention": Variant("attention"),
     "gradcam": Variant("gradcam"),
     "weight-transfer": Variant("weight-transfer"),

@@ -51,7 +51,7 @@ def groups(rows: Sequence[Record]) -> list[list[Record]]:
 
 
 def _image(row: Record) -> tuple[object, ...]:
-    return row["network"], row["seed"], row.get("retrieved")
+    return row["network"], row["seed"], Path(str(row.get("retrieved"))).name
 
 
 def cell(group: Sequence[Record]) -> Record:
