@@ -15,23 +15,25 @@ from xmir_cli.affine.norms import (
     normalise_root,
 )
 
-Function = Callable[..., Tensor]
+TorchFunction = Callable[..., Tensor]
 _NEAR = 1e-6  # closer to 0 a gate is taken from here
 
 
-def _gate(mode: Holding, func: Function, x: Tensor, *args: object, **kwargs: object) -> Tensor:
+def _gate(mode: Holding, func: TorchFunction, x: Tensor, *args: object, **kwargs: object) -> Tensor:
     """A pointwise f with f(0) = 0 as x * g, the gate g = f(x) / x held."""
     return _open(mode, func, x, 0.0, args, kwargs)
 
 
-def _gate_from(mode: Holding, func: Function, x: Tensor, *args: object, **kwargs: object) -> Tensor:
+def _gate_from(
+    mode: Holding, func: TorchFunction, x: Tensor, *args: object, **kwargs: object
+) -> Tensor:
     """A pointwise f as x * g + f(0), the gate g = (f(x) - f(0)) / x held."""
     return _open(mode, func, x, None, args, kwargs)
 
 
 def _open(  # noqa: PLR0913 # a function and how it was called
     mode: Holding,
-    func: Function,
+    func: TorchFunction,
     x: Tensor,
     start: float | None,
     args: tuple[object, ...],
@@ -58,7 +60,7 @@ def _open(  # noqa: PLR0913 # a function and how it was called
 def _hold(kind: str) -> Rule:
     """The result is a constant: what weighs, divides, opens a gate or compares."""
 
-    def rule(mode: Holding, func: Function, *args: object, **kwargs: object) -> Tensor:
+    def rule(mode: Holding, func: TorchFunction, *args: object, **kwargs: object) -> Tensor:
         if not any(map(is_live, [*args, *kwargs.values()])):
             return func(*args, **kwargs)
         return mode.hold(kind, lambda: func(*args, **kwargs))
@@ -67,7 +69,7 @@ def _hold(kind: str) -> Rule:
 
 
 def _share_product(
-    mode: Holding, func: Function, a: object, b: object, *args: object, **kwargs: object
+    mode: Holding, func: TorchFunction, a: object, b: object, *args: object, **kwargs: object
 ) -> Tensor:
     """A product: of two factors that depend on the image, half with either held."""
     if not (is_live(a) and is_live(b)):
@@ -78,7 +80,7 @@ def _share_product(
 
 
 def _share_sum_of_products(
-    mode: Holding, func: Function, equation: str, *factors: Tensor
+    mode: Holding, func: TorchFunction, equation: str, *factors: Tensor
 ) -> Tensor:
     """`einsum`, likewise."""
     live = [number for number, factor in enumerate(factors) if is_live(factor)]
@@ -91,15 +93,15 @@ def _share_sum_of_products(
     return torch.stack(parts).mean(dim=0)
 
 
-def _divide(mode: Holding, func: Function, a: object, b: object, **kwargs: object) -> Tensor:
+def _divide(mode: Holding, func: TorchFunction, a: object, b: object, **kwargs: object) -> Tensor:
     """A quotient: the divisor is held."""
     if not is_live(b):
         return func(a, b, **kwargs)
-    quotient: Function = torch.div
+    quotient: TorchFunction = torch.div
     return quotient(a, mode.hold("deviations", b.detach), **kwargs)
 
 
-def _raise(mode: Holding, func: Function, x: Tensor, power: object) -> Tensor:
+def _raise(mode: Holding, func: TorchFunction, x: Tensor, power: object) -> Tensor:
     """A power: a gate where 0 stays finite, else held."""
     least = float(power.min()) if isinstance(power, Tensor) else power
     whole = isinstance(least, int | float) and least > 0 and not is_live(power)
@@ -115,7 +117,7 @@ def _spread_and_mean(
 
 
 def _take_largest(
-    mode: Holding, func: Function, x: Tensor, *args: object, **kwargs: object
+    mode: Holding, func: TorchFunction, x: Tensor, *args: object, **kwargs: object
 ) -> Tensor:
     """`max_pool2d` and `adaptive_max_pool2d`: the cells that they take are held."""
     if not is_live(x):
@@ -127,7 +129,7 @@ def _take_largest(
 
 def _take_largest_of(
     mode: Holding,
-    func: Function,
+    func: TorchFunction,
     input: Tensor,  # noqa: A002 # torch's name
     dim: tuple[int, ...] | int = (),
     keepdim: bool = False,
@@ -145,7 +147,7 @@ def _take_largest_of(
 
 def _gate_linear_unit(
     mode: Holding,
-    func: Function,
+    func: TorchFunction,
     input: Tensor,  # noqa: A002 # torch's name
     dim: int = -1,
 ) -> Tensor:
@@ -181,7 +183,7 @@ _DEVIATIONS: tuple[object, ...] = (
     torch.norm, Tensor.norm, torch.linalg.norm, torch.linalg.vector_norm, torch.var, Tensor.var,
     torch.std, Tensor.std, torch.log, Tensor.log,
 )  # fmt: skip
-_OUT_OF_PLACE: dict[object, Function] = {Tensor.mul_: torch.mul, Tensor.__imul__: torch.mul}
+_OUT_OF_PLACE: dict[object, TorchFunction] = {Tensor.mul_: torch.mul, Tensor.__imul__: torch.mul}
 _PRODUCTS: tuple[object, ...] = (
     torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, *_OUT_OF_PLACE, torch.matmul,
     Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm,

@@ -27,7 +27,7 @@ from xmir_cli.wire.schemas.saliency import SaliencyRecord
 T = TypeVar("T")
 R = TypeVar("R")
 # a request, what asks, its negatives, and the image it is contrasted with
-Asked = tuple[Request, Case | ItemError, list[str] | ItemError, str | ItemError | None]
+AskedRequest = tuple[Request, Case | ItemError, list[str] | ItemError, str | ItemError | None]
 
 
 class Explainer:
@@ -71,7 +71,7 @@ class Explainer:
         more = [path for each in negatives if isinstance(each, list) for path in each]
         found.update(cases.load((path for path in more if path not in found), lender))
 
-        def answer(asked: Asked) -> list[Record | ItemError]:
+        def answer(asked: AskedRequest) -> list[Record | ItemError]:
             return list(self._answer(cases.embedder, asked, found))
 
         asked = list(zip(group, targets, negatives, against, strict=True))
@@ -102,7 +102,7 @@ class Explainer:
         )
 
     def _answer(
-        self, embedder: Embedder, asked: Asked, found: Mapping[str, Case | ItemError]
+        self, embedder: Embedder, asked: AskedRequest, found: Mapping[str, Case | ItemError]
     ) -> Iterator[Record | ItemError]:
         """One record a method and side, or why there is none."""
         request, target, told_apart, other = asked

@@ -19,7 +19,7 @@ _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27
 
 
 @dataclass(frozen=True)
-class Description:
+class TowerDescription:
     """Both towers of a folder as open_clip's own settings, and how pictures are prepared."""
 
     dim: int  # of an embedding
@@ -44,7 +44,7 @@ def _deciding(settings: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in settings.items() if key not in _NO_PART}
 
 
-def read_description(folder: Folder) -> Description:
+def read_description(folder: Folder) -> TowerDescription:
     """What the folder says; raises ModelError for what open_clip would not take either."""
     data = folder.read_json(OPEN_CLIP_CONFIG)
     try:
@@ -53,7 +53,7 @@ def read_description(folder: Folder) -> Description:
             dict(cast("Mapping[str, object]", config[name])) for name in ("vision_cfg", "text_cfg")
         )
         said = cast("dict[str, object]", data.get("preprocess_cfg") or {})
-        return Description(
+        return TowerDescription(
             read_whole("embed_dim", config["embed_dim"], 1 << 16),
             vision,
             text,

@@ -16,7 +16,12 @@ from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.folders import OPEN_CLIP_CONFIG, Folder, open_folder
 from xmir_cli.model.head import OpaqueHead
 from xmir_cli.model.network import Adapt, Architecture, Network
-from xmir_cli.model.open_clip_folder import WEIGHTS, Description, missing_package, read_description
+from xmir_cli.model.open_clip_folder import (
+    WEIGHTS,
+    TowerDescription,
+    missing_package,
+    read_description,
+)
 from xmir_cli.model.pooling import TokenHead
 from xmir_cli.model.recipes import tell
 from xmir_cli.model.shards import read_folder_tensors
@@ -57,7 +62,7 @@ def pretrained(name: str) -> Mapping[str, Tensor]:
     return {key: tensor for key, tensor in found.items() if key.startswith(_VISUAL)}
 
 
-def _build_tower(folder: Folder, described: Description, size: int) -> nn.Module:
+def _build_tower(folder: Folder, described: TowerDescription, size: int) -> nn.Module:
     """The tower with random weights; nothing is fetched for it."""
     timm_name = str(described.vision.get("timm_model_name") or "")
     if ":" in timm_name or "/" in timm_name:
@@ -98,7 +103,7 @@ def _unusable(name: str, error: Exception, input_size: int | None) -> SettingErr
     return SettingError("input_size", f"{name} does not take it ({reason})", value=str(input_size))
 
 
-def _split(visual: nn.Module, described: Description, size: int) -> Architecture:
+def _split(visual: nn.Module, described: TowerDescription, size: int) -> Architecture:
     """The tower as features and head, whichever of the three kinds it is."""
     if described.vision.get("timm_model_name"):
         return _of_timm(cast("TimmModel", visual), described, size)
@@ -119,7 +124,7 @@ def _split(visual: nn.Module, described: Description, size: int) -> Architecture
     )
 
 
-def _of_timm(tower: "TimmModel", described: Description, size: int) -> Architecture:
+def _of_timm(tower: "TimmModel", described: TowerDescription, size: int) -> Architecture:
     """A network of timm and its projection, which is an affine step behind plain averaging."""
     features = TimmFeatures(tower.trunk)
     inner, last = timm_head(features, size), tower.trunk.get_classifier()

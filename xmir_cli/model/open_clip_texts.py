@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from xmir_cli.errors import ModelError
 from xmir_cli.model.folders import CONFIG, Folder
 from xmir_cli.model.hub import find_snapshot
-from xmir_cli.model.open_clip_folder import WEIGHTS, Description, missing_package, read_description
+from xmir_cli.model.open_clip_folder import (
+    WEIGHTS,
+    TowerDescription,
+    missing_package,
+    read_description,
+)
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.text_tower import TextTower, fill_tower
 from xmir_cli.model.tokenizers import Tokenizer, cut_off, load_tokenizer, tokenizer_files
@@ -59,7 +64,7 @@ def _tensors(folder: Folder) -> dict[str, Tensor]:
 
 
 def _build(
-    folder: Folder, described: Description, config: Mapping[str, object] | None
+    folder: Folder, described: TowerDescription, config: Mapping[str, object] | None
 ) -> nn.Module:
     """The tower with random weights; nothing is fetched for it, and no code of the folder runs."""
     settings = {**described.text, "output_tokens": False}
@@ -113,7 +118,7 @@ def _leave_pooler_out(network: nn.Module, tensors: Mapping[str, Tensor]) -> None
         inner.pooler = None
 
 
-def _tokenizer(folder: Folder, described: Description) -> Tokenizer:
+def _tokenizer(folder: Folder, described: TowerDescription) -> Tokenizer:
     """open_clip's own, or that of the folder's files cleaned and cut as open_clip does."""
     text = described.text
     context = int(cast("int", text.get("context_length", 77)))

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
+from xmir_cli.affine.survey import Grid
+
 _LEAST = 1e-6  # pixels; less is a rounding error
 
 Rectangle = tuple[float, float, float, float]  # left, top, width, height in the original's pixels
-Grid = tuple[int, int]  # rows and columns of cells
 
 
 def point_weights(point: tuple[float, float], crop: Rectangle, grid: Grid) -> Tensor | None:

@@ -38,7 +38,7 @@ _LABEL = 8  # bytes
 _ROWS = 8192  # looked through at a time
 _TOP = 64  # levels that a graph of any size has at most
 
-Words = NDArray[np.uint32]
+FileWords = NDArray[np.uint32]
 
 
 def check_graph_file(path: Path, rows: int, dim: int, m: int, called: Path | None = None) -> None:
@@ -84,13 +84,13 @@ def _check(header: np.void, data: NDArray[np.uint8], rows: int, dim: int, m: int
     _need(entry < rows and levels[entry] == top == levels.max())
 
 
-def _check_links(links: Words, rows: int) -> None:
+def _check_links(links: FileWords, rows: int) -> None:
     """Check counts and links [n, 1 + most]; hnswlib leaves no link of another graph behind."""
     # the count is half of the word, the rest says whether an item was deleted: none ever is
     _need(bool(links[:, 0].max() < links.shape[1] and links[:, 1:].max() < rows))
 
 
-def _check_upper(words: Words, rows: int, m: int) -> Integers:
+def _check_upper(words: FileWords, rows: int, m: int) -> Integers:
     """The level of each item [rows], its links in the levels above the lowest checked."""
     starts, owners = _find_upper(words, rows, (1 + m) * _WORD)
     levels = np.bincount(owners, minlength=rows)
@@ -105,7 +105,7 @@ def _check_upper(words: Words, rows: int, m: int) -> Integers:
     return levels
 
 
-def _find_upper(words: Words, rows: int, block: int) -> tuple[Integers, Integers]:
+def _find_upper(words: FileWords, rows: int, block: int) -> tuple[Integers, Integers]:
     """Where each block of upper links starts, in words, and whose it is."""
     filled = np.flatnonzero(words).tolist()  # most items have none, their size is a word of zero
     sizes = words[filled].tolist()

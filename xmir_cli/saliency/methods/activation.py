@@ -26,11 +26,12 @@ import torch
 from torch import Tensor
 
 from xmir_cli.affine.form import Pulled
+from xmir_cli.affine.survey import Grid
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.forms import USUAL, Where, form_of, tell
 from xmir_cli.saliency.matches import strongest_matches
-from xmir_cli.saliency.regions import Grid, point_weights
+from xmir_cli.saliency.regions import point_weights
 from xmir_cli.saliency.sample import Explanation, Match, Sample, need_image, similarity
 from xmir_cli.saliency.upsample import upsample
 
