@@ -13,7 +13,7 @@ from PIL import Image
         ([], "which index? no *.xmir is here"),
         (["--arch", "f", "--index", "i"], "--index: --arch names the model already"),
         (["--arch", "f", "--template", "x"], "--template: expected {} where the text goes"),
-        (["--arch", "f", "--maps", "nonsense"], "nonsense: no such saliency method"),
+        (["--arch", "f", "--maps", "nonsense"], "--maps: nonsense: no such saliency method"),
         (["--arch", "f", "--window-size", "8"], "settings of a method without --maps"),
         (["--arch", "f", "--maps", "rise", "--window-size", "8"], "not a setting of rise"),
     ],

@@ -144,3 +144,12 @@ def test_what_cannot_be_described_is_left_out(xmir, index):
     alone = xmir("describe", "gone.png", "--terms", "terms.txt")
     assert alone.code == 5
     assert "none of 1 inputs could be described" in alone.stderr
+
+
+@pytest.mark.usefixtures("index")
+def test_a_method_that_takes_no_words_is_named_by_the_flag(xmir):
+    result = xmir("describe", "left.png", "--terms", "terms.txt", "--maps", "bilrp")
+    assert result.code == 2
+    error, hint = result.stderr.splitlines()
+    assert error.startswith("xmir: error: --maps: bilrp pairs the regions of two images")
+    assert hint == "xmir: hint: Use --maps occlusion or rise, which take an embedding alone."

@@ -1,6 +1,7 @@
 """Explain: name the terms nearest to an image, or shared by a pair."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,18 @@ from xmir_cli.values import check_values
 from xmir_cli.wire.words import check_templates
 
 _RECORDS = (".jsonl", ".ndjson")
+
+
+@contextmanager
+def methods_as_maps() -> Iterator[None]:
+    """While it lasts, what is wrong with a method is wrong with `maps`, as it is called here."""
+    try:
+        yield
+    except SettingError as error:
+        if error.name != "method":
+            raise
+        hint = error.hint.replace("`method`", "`maps`")
+        raise SettingError("maps", error.message, hint, error.value) from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +95,8 @@ class Describe:
         except ValueError as error:
             raise SettingError("templates", str(error)) from None
         if self.maps is not None:
-            choose_methods(self.maps, self.settings)
+            with methods_as_maps():
+                choose_methods(self.maps, self.settings)
         elif self.settings:
             raise UsageError("settings of a method without --maps", "Name the method with --maps.")
         if self.architecture is not None and self.index is not None:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from itertools import chain
 
 from xmir_cli import console
-from xmir_cli.commands.describe import Describe
+from xmir_cli.commands.describe import Describe, methods_as_maps
 from xmir_cli.console import Ending, Records, Skips
-from xmir_cli.errors import DataError, ItemError
+from xmir_cli.errors import DataError, ItemError, need_usable
 from xmir_cli.explain.cases import Cases
 from xmir_cli.explain.explainer import Explainer
 from xmir_cli.explain.maps import Output
@@ -102,12 +102,11 @@ def _mapped(explainer: Explainer, records: list[Record]) -> list[Record]:
         each for one in records for each in ([one, turned(one)] if "shared_with" in one else [one])
     ]
     requests = read_requests(enumerate(sides), None, Skips())
-    mapped = []
+    mapped: list[Record] = []
     for group in group_requests(requests, len(sides)):
-        for _, record in explainer.explain(group):
-            if isinstance(record, ItemError):
-                raise record
-            mapped.append({**record, "schema": DescriptionRecord.NAME})
+        with methods_as_maps():
+            found = [record for _, record in explainer.explain(group)]
+        mapped += [{**need_usable(each), "schema": DescriptionRecord.NAME} for each in found]
     return mapped
 
 
