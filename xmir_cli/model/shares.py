@@ -15,7 +15,8 @@ from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
 
-_INEXACT = 1e-4  # of an embedding's length: what rounding in float32 stays below
+INEXACT = 1e-4  # of an embedding's length: what rounding in float32 stays below
+OTHER_WAY = 1e-3  # the same of a pass that a compiled network computes in another order
 _KEPT = 2  # forms: a query's, and that of the image of the day
 _OTHERS = "Use `method` occlusion or rise, which need no such form."
 
@@ -137,13 +138,13 @@ class Shares:
         return self._frozen
 
 
-def refuse_inexact(form: AffineForm, missed: float) -> None:
+def refuse_inexact(form: AffineForm, missed: float, limit: float = INEXACT) -> None:
     """Raise ModelError where what parts miss of an embedding is more than rounding.
 
     It names the function that is to blame, where one is found.
     """
     length = float(form.raw.norm())
-    if not length or abs(missed) <= _INEXACT * length:
+    if not length or abs(missed) <= limit * length:
         return
     culprit = ""
     with suppress(Exception):

@@ -16,7 +16,7 @@ from torch import Tensor
 from xmir_cli.affine.form import Pulled
 from xmir_cli.affine.survey import Grid, Seat
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.shares import refuse_inexact
+from xmir_cli.model.shares import OTHER_WAY, refuse_inexact
 from xmir_cli.saliency.sample import Sample
 
 _TINY = 1e-12  # the norm below which an embedding counts as zero
@@ -109,7 +109,8 @@ class _Held:
         name = f"{'tokens' if tokens else 'map'} {seat.grid[0]}x{seat.grid[1]}"
         self.told: Details = {"held": ", ".join(self._form.held), "layer": name}
         if embedder.precision == "fp32":
-            refuse_inexact(self._form, float((self._form.raw - sample.raw).norm()))
+            other = float((self._form.raw - sample.raw).norm())
+            refuse_inexact(self._form, other, OTHER_WAY)
 
     def pull(self, direction: Tensor) -> Pulled:
         found = self._form.pull(direction)

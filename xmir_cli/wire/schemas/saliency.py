@@ -31,7 +31,7 @@ class SaliencyRecord(RetrievalRecord):
     image_size: list[int] | None = key(SIZE, "width and height of the original when upright")
     evaluations: int | None = key(WHOLE, "images that passed the network for this map")
     details: dict[str, object] | None = key(
-        OBJECT, "what the method says of its map: errors, residuals, matches"
+        OBJECT, "what the method says of its map: errors, what shares leave out, matches"
     )
     negatives: list[str] | None = key(
         PATHS, "images that the pair is told apart from", when="--negative"
