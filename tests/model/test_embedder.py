@@ -159,10 +159,12 @@ class Tokens(torch.nn.Module):
     [
         (224, 1, [1]),
         (224, 3, [2, 1]),
-        (224, 16, [8, 8]),
-        (224, 17, [5, 4, 4, 4]),
+        (224, 16, [4] * 4),
+        (224, 17, [3, 3, 3, 3, 3, 2]),
+        (224, 40, [5] * 8),
         (224, 64, [8] * 8),
-        (32, 64, [16] * 4),  # no more than a batch
+        (224, 144, [8] * 18),
+        (32, 144, [15] * 4 + [14] * 6),  # no more than a batch
         (640, 9, [3, 2, 2, 2]),  # no fewer than networks without tokens
     ],
 )
@@ -172,6 +174,8 @@ def test_a_thread_passes_as_many_images_as_make_a_product_fast(size, count, part
         network, ModelSpec("tokens", "-", None, Preprocessing(size, size)), torch.device("cpu")
     )
     images = torch.randn(count, 3, 8, 8)
+    assert embedder.program is None  # it was tried
+    network.features.seen.clear()
     found = embedder.embed(images)
     assert sorted(network.features.seen, reverse=True) == parts
     assert torch.allclose(found, unit(network(images)), atol=1e-6)

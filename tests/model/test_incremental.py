@@ -5,8 +5,9 @@ from torch import nn
 from xmir_cli.model.architectures import build_architecture
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import AveragePool, GeMPool, MaxPool
-from xmir_cli.model.incremental import embed_hidden, make_base, program_if_cheaper
+from xmir_cli.model.incremental import embed_hidden, hide, make_base, program_if_cheaper
 from xmir_cli.model.network import Architecture, Network
+from xmir_cli.program.workers import share_out
 from xmir_cli.saliency.windows import GRIDS, boxes
 from xmir_cli.wire.model import ModelSpec, Preprocessing
 
@@ -84,6 +85,27 @@ def embedder_of(features, channels, size=32, pool=None):
 
 def relative(found, expected):
     return float((found - expected).abs().max() / expected.abs().max())
+
+
+def test_no_thread_waits_for_others_between_whole_hidden_images(monkeypatch):
+    embedder, shared, made = embedder_of(plain(), 8), [], []
+    windows, image = boxes(32, 5, 3, "valid"), torch.randn(3, 32, 32)
+    hidden = hide(image, torch.zeros_like(image), windows)
+    expected = embedder.embed(hidden)
+
+    def count_shares(work, parts):
+        shared.append(len(parts))
+        return share_out(work, parts)
+
+    def count_made(image, fill, windows):
+        made.append(len(windows))
+        return hide(image, fill, windows)
+
+    monkeypatch.setattr("xmir_cli.model.embedder.share_out", count_shares)
+    monkeypatch.setattr("xmir_cli.model.incremental.hide", count_made)
+    found = embed_hidden(embedder, (image, torch.zeros_like(image)), windows, None)
+    assert torch.equal(found, expected)
+    assert (len(windows), len(shared), sum(made), max(made)) == (100, 1, 100, 4)
 
 
 @pytest.mark.parametrize("grid", GRIDS)

@@ -23,6 +23,7 @@ BATCH = 16  # images of a forward pass, where nothing else is asked for
 _MANY = 100  # images of a job from which it pays to make a program of the network first
 PART = 4  # images that a thread passes at once: more are no faster, and take memory
 _TOKENS = 8 * 224 * 224  # pixels of them where tokens are the rows of products: few rows are slow
+_THREADS = 8  # for which there is a part each before parts of a few images become larger
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -170,14 +171,15 @@ class Embedder:
             return torch.empty(0, self.dim)
         if self.device.type != "cpu":
             return self._one_by_one(step, images)
+        most = min(self.part, max(PART, len(images) // _THREADS))
         # an even number of nearly equal parts, so that two threads have done at the same time
-        pairs = -(-len(images) // (2 * self.part))
+        pairs = -(-len(images) // (2 * most))
         parts = images.tensor_split(min(2 * pairs, len(images)))
         return torch.cat(share_out(partial(self._one_by_one, step), parts))
 
     @property
     def part(self) -> int:
-        """How many images a thread passes at once."""
+        """How many images a thread passes at once, where there are enough for many threads."""
         if not any(isinstance(layer, nn.Linear) for layer in self.network.features.modules()):
             return PART
         return min(BATCH, max(PART, _TOKENS // self.size**2))
