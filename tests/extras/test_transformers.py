@@ -124,6 +124,12 @@ def test_one_channel_is_spread_over_three(tmp_path, monkeypatch):
         assert torch.allclose(found, library(grey).pooler_output, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["clip", "siglip"])
+def test_a_text_tower_is_left_out_without_a_word(name, tmp_path, capsys):
+    tiny.load(tiny.write(name, tmp_path))
+    assert "dropped" not in capsys.readouterr().err
+
+
 def test_shards_of_the_library_are_read(tmp_path):
     library = tiny.make("dinov2")
     library.save_pretrained(tmp_path, max_shard_size="20KB")

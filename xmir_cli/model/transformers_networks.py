@@ -35,6 +35,8 @@ from xmir_cli.model.transformers_recipes import read_recipe
 
 _RENAMED = torch.empty(0)  # stands for a tensor that the library renamed and found no place for
 _CLASSIFIERS = ("classifier.", "cls_classifier.", "distillation_classifier.")
+# of the text tower, which words load by themselves
+_OF_TEXTS = ("text_model.", "text_projection.", "logit_scale", "logit_bias")
 
 
 def build(name: str, input_size: int | None) -> Architecture:
@@ -118,7 +120,10 @@ def _split(vision: Vision, model: nn.Module, size: int) -> Architecture:
 
 
 def _convert(vision: Vision, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The tensors as the library itself renames them for its trunk; others keep their names."""
+    """The tensors as the library itself renames them for its trunk; others keep their names.
+
+    Those of a text tower are left out.
+    """
     with quiet():
         model, told = _trunk(vision).from_pretrained(
             None,
@@ -136,4 +141,5 @@ def _convert(vision: Vision, state: Mapping[str, Tensor]) -> Mapping[str, Tensor
         if len(same) != 1 or not is_grey(same[0], found[key]):
             raise ValueError(f"{key}: expected shape {tuple(own)}, found {tuple(given)}")
         found[key] = same[0]  # of one channel: spread when it is put into its place
-    return found | {name: state.get(name, _RENAMED) for name in told["unexpected_keys"]}
+    apart = [name for name in told["unexpected_keys"] if not name.startswith(_OF_TEXTS)]
+    return found | {name: state.get(name, _RENAMED) for name in apart}
