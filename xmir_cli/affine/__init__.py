@@ -14,6 +14,7 @@ Modules, each importing only earlier ones:
   norms, attention   what is held of these
   rules              the table of all functions, and what is held of the others
   direct             other rules: what the values of attention write, past all blocks behind
+  passes             passes that are watched, not changed
   survey             which tensors of a pass can be shared out: first tokens, maps of a size
   form               the affine form of an image: shares pulled back, parts pushed forward, a rest
   blame              the first function that keeps a sum from being exact

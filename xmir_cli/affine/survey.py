@@ -1,24 +1,17 @@
 """Which tensors of a network's pass can be shared out: the first tokens, and maps of a size."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isqrt
-from typing import TYPE_CHECKING
-from weakref import ref
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from xmir_cli.affine.holding import Numbered
-from xmir_cli.affine.rules import ATTENTION, BENDS, NORMS
-
-if TYPE_CHECKING:
-    from typing import Any
+from xmir_cli.affine.passes import FirstTokens, Grid, Inside, Recording, SeenError, Stop
 
 Passed = Callable[[Tensor], Tensor]  # a network: images [1, 3, S, S] to raw embeddings [1, D]
-Grid = tuple[int, int]  # rows and columns of places
 
 
 @dataclass(frozen=True)
@@ -62,7 +55,7 @@ def find_maps(network: Passed, size: int, device: torch.device) -> dict[Grid, Se
     What is larger than a map before it is none.
     """
     base, other = _probes(size, device)
-    mode, leaf = _Recording(), base.clone().requires_grad_()
+    mode, leaf = Recording(), base.clone().requires_grad_()
     with torch.enable_grad(), mode:
         raw = network(leaf)
     cuts = _cuts(raw.grad_fn)
@@ -86,7 +79,7 @@ def find_last_in_block(network: Passed, size: int, device: torch.device) -> int:
 
     0 without an attention that torch computes as one.
     """
-    mode, (image, _) = _Inside(), _probes(size, device)
+    mode, (image, _) = Inside(), _probes(size, device)
     with torch.no_grad(), mode:
         network(image)
     return mode.last if mode.attends else 0
@@ -104,11 +97,11 @@ def _first_tokens(
     network: Passed, image: Tensor, grid: Grid
 ) -> tuple[int, tuple[int, ...], Tensor]:
     """The number, the axes and the values of the first tokens; 0 where there are none."""
-    mode = _FirstTokens(grid)
+    mode = FirstTokens(grid)
     try:
         with torch.no_grad(), mode:
             network(image)
-    except _SeenError as seen:
+    except SeenError as seen:
         return seen.number, tuple(range(1, seen.tensor.ndim - 1)), seen.tensor
     if mode.unnormed:
         return mode.unnormed, (1,), _result(network, image, mode.unnormed)
@@ -118,9 +111,9 @@ def _first_tokens(
 def _result(network: Passed, image: Tensor, number: int) -> Tensor:
     """What the call of that number makes."""
     try:
-        with torch.no_grad(), _Stop(number):
+        with torch.no_grad(), Stop(number):
             network(image)
-    except _SeenError as seen:
+    except SeenError as seen:
         return seen.tensor
     raise AssertionError("passes take the same calls")
 
@@ -196,82 +189,3 @@ def _reach(root: Node | None) -> Iterator[Node]:
 
 def _uses(node: Node) -> list[Node]:
     return [used for used, _ in node.next_functions if used is not None]
-
-
-class _SeenError(Exception):
-    """Ends a pass at the tensor that it was made for."""
-
-    def __init__(self, number: int, tensor: Tensor) -> None:
-        super().__init__()
-        self.number, self.tensor = number, tensor
-
-
-class _Stop(Numbered):
-    """Ends at the call of a number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self._number = number
-
-    def note(self, result: Tensor) -> Tensor:
-        if self.calls == self._number:
-            raise _SeenError(self.calls, result)
-        return result
-
-
-class _FirstTokens(Numbered):
-    """Ends at the first norm over tokens."""
-
-    def __init__(self, grid: Grid) -> None:
-        super().__init__()
-        self._grid, self._normed = grid, False
-        self.unnormed = 0  # the number of the first tokens without a norm
-        self._made: list[tuple[int, ref[Tensor]]] = []
-
-    def call(
-        self, func: Callable[..., object], args: "Sequence[Any]", kwargs: "Mapping[str, Any]"
-    ) -> object:
-        if func in NORMS and args:
-            tokens: Tensor = args[0]
-            flat = tokens.ndim == 3 and len(tokens) == 1
-            if flat or (tuple(tokens.shape[:3]) == (1, *self._grid) and not self._normed):
-                for number, made in reversed(self._made):
-                    if made() is tokens:
-                        raise _SeenError(number, tokens)
-            self._normed = True
-        return func(*args, **kwargs)
-
-    def note(self, result: Tensor) -> Tensor:
-        self._made.append((self.calls, ref(result)))
-        if not self.unnormed and tuple(result.shape[:-1]) == (1, self._grid[0] * self._grid[1]):
-            self.unnormed = self.calls
-        return result
-
-
-class _Recording(Numbered):
-    """Keeps the number, the place in the graph and the shape of every result."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made: list[tuple[int, Node, Sequence[int]]] = []
-
-    def note(self, result: Tensor) -> Tensor:
-        if result.grad_fn is not None:
-            self.made.append((self.calls, result.grad_fn, tuple(result.shape)))
-        return result
-
-
-class _Inside(Numbered):
-    """Notes the last call inside a block."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.last, self.attends = 0, False
-
-    def call(
-        self, func: Callable[..., object], args: "Sequence[Any]", kwargs: "Mapping[str, Any]"
-    ) -> object:
-        self.attends |= func in ATTENTION
-        if func in ATTENTION or (func in BENDS and args[0].ndim > 2):  # not of a pooled vector
-            self.last = self.calls + 1
-        return func(*args, **kwargs)

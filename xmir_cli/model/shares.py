@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from xmir_cli.affine.blame import blame
 from xmir_cli.affine.form import AffineForm
 from xmir_cli.affine.holding import NoPartsError
-from xmir_cli.affine.survey import Grid, Seat, find_last_in_block, find_maps, find_tokens
+from xmir_cli.affine.passes import Grid
+from xmir_cli.affine.survey import Seat, find_last_in_block, find_maps, find_tokens
 from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network

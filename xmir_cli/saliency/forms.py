@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from xmir_cli.affine.form import Pulled
-from xmir_cli.affine.survey import Grid, Seat
+from xmir_cli.affine.passes import Grid
+from xmir_cli.affine.survey import Seat
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.shares import OTHER_WAY, refuse_inexact
 from xmir_cli.saliency.sample import Sample

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from xmir_cli.affine.survey import Grid
+from xmir_cli.affine.passes import Grid
 from xmir_cli.saliency.regions import cell_box, clip_box, strongest_pairs
 from xmir_cli.saliency.sample import Match, Sample
 

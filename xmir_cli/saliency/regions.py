@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from xmir_cli.affine.survey import Grid
+from xmir_cli.affine.passes import Grid
 
 _LEAST = 1e-6  # pixels; less is a rounding error
 

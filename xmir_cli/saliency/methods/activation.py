@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from xmir_cli.affine.form import Pulled
-from xmir_cli.affine.survey import Grid
+from xmir_cli.affine.passes import Grid
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency.forms import USUAL, Where, form_of, tell
