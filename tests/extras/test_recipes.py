@@ -159,6 +159,23 @@ def test_an_older_file_and_one_of_several_parts_are_read(tmp_path):
     assert (file, recipe.resize) == ("processor_config.json", 36)
 
 
+def test_what_a_newer_file_of_several_parts_says_comes_first(tmp_path):
+    folder = described("clip", tmp_path, image_processor_type="CLIPImageProcessor", size=40)
+    part = {"image_processor_type": "CLIPImageProcessor", "size": 36, "crop_size": 32}
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": part}))
+    recipe, file, _ = recipe_of(folder)
+    library = transformers.AutoImageProcessor.from_pretrained(folder)
+    assert (file, recipe.resize) == ("processor_config.json", library.size["shortest_edge"])
+
+
+@pytest.mark.parametrize("file", ["preprocessor_config.json", "processor_config.json"])
+def test_a_file_that_says_nothing_of_images_is_none(file, tmp_path):
+    folder = described("vit", tmp_path)
+    (folder / file).write_text(json.dumps({"processor_class": "CLIPProcessor"}))
+    recipe, found, _ = recipe_of(folder)
+    assert (found, recipe.input_size) == ("", 32)
+
+
 def test_without_a_file_the_usual_is_assumed(tmp_path):
     recipe, file, odd = recipe_of(described("swin", tmp_path))
     assert (file, odd) == ("", ())

@@ -17,6 +17,10 @@ from xmir_cli.wire.model import Preprocessing
 from xmir_cli.wire.ranges import LARGEST_INPUT, LARGEST_RESIZE, check_mean, check_std, read_whole
 
 _FILES = ("preprocessor_config.json", "processor_config.json")
+_SAYS = {  # keys of which a file has one, if it says anything of images
+    *("image_processor_type", "feature_extractor_type", "size", "crop_size", "image_mean"),
+    *("image_std", "rescale_factor", "resample", "max_num_patches"),
+}
 _SAMPLING = {1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # Pillow's numbers
 _FOLLOWED = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
 _NO_STEP = {"do_reduce_labels"}  # of pictures of labels
@@ -46,14 +50,18 @@ def read_recipe(folder: Folder, vision: Vision) -> tuple[Preprocessing, str, tup
 
 
 def _read(folder: Folder) -> tuple[str, dict[str, object]]:
-    """The file that says how images are prepared, and what it says; two times nothing."""
-    for file in _FILES:
-        if folder.has(file):
-            told = folder.read_json(file)
-            inner = told.get("image_processor")
-            found = dict(inner) if isinstance(inner, Mapping) else told
-            if "image_mean" in found or "size" in found or file == _FILES[0]:
-                return file, found
+    """The file that says how images are prepared, and what it says; two times nothing.
+
+    As the library does, it takes what is in one of several parts before a file of its own.
+    """
+    told = {file: folder.read_json(file) for file in _FILES if folder.has(file)}
+    for file in reversed(_FILES):
+        inner = told.get(file, {}).get("image_processor")
+        if isinstance(inner, Mapping):
+            return file, dict(inner)
+    for file, found in told.items():
+        if any(key in _SAYS or key.startswith("do_") for key in found):
+            return file, found
     return "", {}
 
 
