@@ -80,8 +80,12 @@ class Embedder:
         """Whether its places are tokens that exchange what they hold, as in a transformer.
 
         Its last tokens are then no places any more; where attention stays in windows they are.
+        One whose embedding cannot be shared out is taken for such a network.
         """
-        seat = self.shares.seat()
+        try:
+            seat = self.shares.seat()
+        except ModelError:  # a class token holds its embedding
+            return True
         return seat is not None and seat.number > 0
 
     def forward_features(self, images: Tensor, job: int = 0) -> Tensor:
