@@ -1,6 +1,8 @@
 """Folders of networks that need no extra: timm's, and what is refused before a library is asked."""
 
 import json
+import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -157,6 +159,59 @@ def test_an_odd_description_is_refused(change, reason, tmp_path):
     config = {"architecture": "vit_tiny_patch16_224", **change}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=reason):
+        choose(tmp_path)
+
+
+class LeavesATrace:
+    """A pickle that makes a folder where it is read."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.mark.parametrize("kind", ["named", "recorded"])
+def test_no_file_that_a_description_names_is_read(kind, tmp_path, monkeypatch):
+    import timm.models._factory
+
+    read = []
+    monkeypatch.setattr(timm.models._factory, "load_checkpoint", lambda _, path: read.append(path))
+    write_timm(tmp_path)
+    pickled = tmp_path / "w.bin"
+    pickled.write_bytes(pickle.dumps(LeavesATrace(tmp_path / "trace")))
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["model_args"]["checkpoint_path"] = str(pickled)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="model_args: checkpoint_path is not followed"):
+        choose(tmp_path) if kind == "named" else load_network(ModelSpec(str(tmp_path), "folder"))
+    assert not read
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"cache_dir": "elsewhere"},
+        {"pretrained": True},
+        {"pretrained_cfg": {"file": "w.bin"}},
+        {"pretrained_cfg_overlay": {"url": "https://evil.example/w.bin"}},
+        {"pretrained_strict": False},
+        {"features_only": True},
+        {"feature_cls": "fx"},
+        {"scriptable": True},
+        {"no_jit": True},
+        {"device": "meta"},
+        {"weight_init": "https://evil.example/w.bin"},
+        {"backbone": ["hf-hub:evil/network"]},
+        {"act_layer": {"../w.bin": 1}},
+    ],
+)
+def test_only_the_networks_own_arguments_are_followed(arguments, tmp_path):
+    config = {"architecture": "vit_tiny_patch16_224", "model_args": {**SMALL, **arguments}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=f"model_args: {next(iter(arguments))} is not followed"):
         choose(tmp_path)
 
 

@@ -20,13 +20,21 @@ _FOLLOWED = {
     *("input_size", "fixed_input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std"),
     *("first_conv", "classifier", "pool_size", "min_input_size", "custom_load"),
 }
+# what timm's ways to build take that is no network's own: files, other weights, other kinds of it
+_NOT_ITS_OWN = {
+    *("checkpoint_path", "cache_dir", "model_name", "model_cls", "variant", "model_cfg", "cfg"),
+    *("feature_cfg", "feature_cls", "features_only", "out_indices", "kwargs_filter", "pruned"),
+    *("scriptable", "exportable", "no_jit", "device", "dtype"),
+}
+_WORD = re.compile(r"[\w.,+-]*")  # what texts among the arguments may be: names, never a place
 
 
 def build(name: str, input_size: int | None) -> Architecture:
     """The network of a folder; raises ModelError when its description is none."""
     folder = open_folder(name)
     config = folder.read_json(CONFIG)
-    network, arguments = config["architecture"], _table(folder, config, "model_args")
+    network = config["architecture"]
+    arguments = _own_arguments(name, _table(folder, config, "model_args"))
     if not isinstance(network, str) or not re.fullmatch(r"[\w.-]+", network):
         raise ModelError(f"{name}: {CONFIG}: architecture: expected the name of a network of timm")
     # once the description of the weights was all there was
@@ -42,6 +50,30 @@ def build(name: str, input_size: int | None) -> Architecture:
     built = build_named(network, input_size, name, settings)
     made_as = json.dumps([network, arguments], sort_keys=True)
     return tell(replace(built, made_as=made_as), name, CONFIG)
+
+
+def _own_arguments(name: str, arguments: Mapping[str, object]) -> dict[str, object]:
+    """What a folder's description says of the network itself.
+
+    Raises ModelError for what would have timm read a file, fetch weights or build something else.
+    """
+    given = {key: value for key, value in arguments.items() if value is not None}
+    for key, value in given.items():
+        if key in _NOT_ITS_OWN or key.startswith("pretrained") or not _is_plain(value):
+            raise ModelError(
+                f"{name}: {CONFIG}: model_args: {key[:60]} is not followed",
+                "Only what shapes the network itself is: no file, place or other weights.",
+            )
+    return given
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value names nothing outside the network."""
+    if isinstance(value, Mapping):
+        return all(_is_plain(each) for pair in value.items() for each in pair)
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return not isinstance(value, str) or _WORD.fullmatch(value) is not None
 
 
 def _fixed(value: object) -> object:

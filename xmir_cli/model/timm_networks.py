@@ -81,7 +81,8 @@ def _create(
         own = described.get("input_size")
     wanted = input_size if own is None or input_size != own[1] else None
     build_model: Callable[..., nn.Module] = timm.create_model
-    make = partial(build_model, network, **{**settings, "pretrained": False, "num_classes": 0})
+    fixed = {"pretrained": False, "num_classes": 0, "checkpoint_path": ""}
+    make = partial(build_model, network, **{**settings, **fixed})
     try:
         if wanted is not None:
             with suppress(TypeError):  # of a network that takes pictures of any size
