@@ -167,6 +167,43 @@ def test_the_hub_is_asked_once_it_is_named(tmp_path, monkeypatch):
     assert asked == [("org/fetched", "v2")]
 
 
+def test_a_network_that_was_fetched_alone_gets_its_recipe_from_the_hub(tmp_path, monkeypatch):
+    """As AutoModel leaves the cache: config.json and model.safetensors only."""
+    import huggingface_hub
+
+    from xmir_cli.model.hub import hub_folder
+
+    monkeypatch.setattr("xmir_cli.model.named._named", {"hf:org/part"})
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    place = tmp_path / "hub" / "models--org--part" / "snapshots" / "c0ffee"
+    tiny.write("vit", place)
+    (place.parents[1] / "refs").mkdir()
+    (place.parents[1] / "refs" / "main").write_text("c0ffee")
+    assert hub_folder("hf:org/part@c0ffee") == place  # data alone name it, and say the recipe
+
+    def fetch(repository, revision, allow_patterns, cache_dir):
+        (place / "preprocessor_config.json").write_text('{"size": 40}')
+        return str(place)
+
+    def fail(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    with pytest.raises(ModelError, match=r"without its preprocessor_config\.json") as error:
+        hub_folder("hf:org/part")
+    assert "hf download org/part" in error.value.hint
+    absent = place.parents[1] / ".no_exist" / "c0ffee" / "preprocessor_config.json"
+    for known in (absent, place / ".gitattributes"):  # the library asked, or all was fetched
+        known.parent.mkdir(parents=True, exist_ok=True)
+        known.touch()
+        assert hub_folder("hf:org/part") == place
+        known.unlink()
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    assert hub_folder("hf:org/part") == place
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    assert (hub_folder("hf:org/part") / "preprocessor_config.json").exists()
+
+
 def test_a_network_of_timm_in_transformers_clothes_is_timms(tmp_path):
     timm = pytest.importorskip("timm")
     small = {"img_size": 32, "patch_size": 8, "depth": 2, "num_heads": 4, "embed_dim": 32}

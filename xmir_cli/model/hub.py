@@ -18,7 +18,9 @@ _NAME = re.compile(
     r"((?:[\w-][\w.-]*/)?[\w-][\w.-]*)(?:@([\w-][\w.-]*(?:/[\w-][\w.-]*)*))?", re.ASCII
 )
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-_WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")  # no pickle and no code
+_RECIPES = ("preprocessor_config.json", "processor_config.json")
+_ALL = ".gitattributes"  # every repository has it, and no library asks for it alone
+_WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", _ALL)  # no pickle and no code
 
 
 def hub_folder(name: str) -> Path:
@@ -28,7 +30,9 @@ def hub_folder(name: str) -> Path:
         raise ModelError(f"{name}: expected hf:ORG/NAME or hf:ORG/NAME@REVISION")
     repository, revision = match[1], match[2] or "main"
     cached = _cached(repository, revision)
-    if cached is not None and _is_whole(cached):
+    whole = cached is not None and _is_whole(cached)
+    # data that name a network say how its images are prepared
+    if cached is not None and whole and not (is_named(name) and _lacks_recipe(cached)):
         return cached
     if not is_named(name):
         raise ModelError(
@@ -36,7 +40,8 @@ def hub_folder(name: str) -> Path:
             "Data alone do not make xmir fetch a network. Fetch it once: "
             f"hf download {repository}{f' --revision {match[2]}' if match[2] else ''}",
         )
-    return _fetch(name, repository, revision, cached)
+    lacking = f"without its {_RECIPES[0] if whole else 'weights'}" if cached is not None else "not"
+    return _fetch(name, repository, revision, lacking)
 
 
 def may_be_on_hub(name: str) -> bool:
@@ -89,8 +94,19 @@ def _is_whole(snapshot: Path) -> bool:
     )
 
 
-def _fetch(name: str, repository: str, revision: str, cached: Path | None) -> Path:
-    lacking = "without its weights" if cached is not None else "not"
+def _lacks_recipe(snapshot: Path) -> bool:
+    """Whether nobody has asked yet how images are prepared: who loads a network alone does not."""
+    if any((snapshot / name).exists() for name in (*_RECIPES, _ALL, "open_clip_config.json")):
+        return False
+    if (snapshot.parents[1] / ".no_exist" / snapshot.name / _RECIPES[0]).exists():
+        return False
+    with suppress(OSError), (snapshot / "config.json").open("rb") as config:
+        return b'"architecture"' not in config.read(1 << 20)  # timm's says it of itself
+    return False
+
+
+def _fetch(name: str, repository: str, revision: str, lacking: str) -> Path:
+    """Its files, fetched; `lacking` says what the cache has of them."""
     where = f"{lacking} in the local cache of the hub, {cache_folder()}"
     try:
         from huggingface_hub import snapshot_download
