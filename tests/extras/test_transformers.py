@@ -181,7 +181,7 @@ def test_a_network_that_was_fetched_alone_gets_its_recipe_from_the_hub(tmp_path,
     (place.parents[1] / "refs" / "main").write_text("c0ffee")
     assert hub_folder("hf:org/part@c0ffee") == place  # data alone name it, and say the recipe
 
-    def fetch(repository, revision, allow_patterns, cache_dir):
+    def fetch(*_, **__):
         (place / "preprocessor_config.json").write_text('{"size": 40}')
         return str(place)
 
