@@ -377,7 +377,16 @@ PAGES = [
     *sorted((ROOT / "xmir_cli").rglob("*.md")),
 ]
 SHELL_TEXTS = [*PAGES, *sorted(EXAMPLES.rglob("*.sh"))]
-BENCHMARK_FLAGS = {"--rounds", "--quick", "--chart", "--fine", "--large", "--graphs", "--crossing"}
+BENCHMARK_FLAGS = {
+    "--rounds",
+    "--quick",
+    "--chart",
+    "--fine",
+    "--large",
+    "--graphs",
+    "--crossing",
+    "--vit",
+}
 
 
 @pytest.mark.parametrize("file", SHELL_TEXTS, ids=lambda file: str(file.relative_to(ROOT)))

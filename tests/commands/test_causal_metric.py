@@ -536,6 +536,12 @@ def test_a_map_of_no_known_method_has_no_random_model_control(xmir, make_record)
     assert "skipped line 1: no-control: hand is no method to repeat" in result.stderr
 
 
+def test_a_network_without_the_map_of_a_control_skips_its_records(xmir, make_record):
+    result = xmir("causal-metric", "--control", "rollout,center", stdin=lines(make_record()))
+    assert result.code == 5
+    assert "skipped line 1: no-control: rollout: no attention rollout of" in result.stderr
+
+
 def test_an_unknown_control_is_refused(xmir):
     result = xmir("causal-metric", "--control", "random,tea", stdin="")
     assert result.code == 2

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xmir_cli import console
 from xmir_cli.causes import Cause
-from xmir_cli.errors import ItemError, SettingError
+from xmir_cli.errors import ItemError, ModelError, SettingError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.saliency import catalogue, load_method
@@ -38,12 +38,18 @@ class Controls:
     def make_shared(
         self, embedder: Embedder, target: Tensor, explained: Tensor
     ) -> dict[str, Tensor]:
-        """Maps [S, S] that serve all methods of one pair of inputs [3, S, S]."""
+        """Maps [S, S] that serve all methods of one pair of inputs [3, S, S].
+
+        Raises ItemError where the network has no such map.
+        """
         maps = {}
         for name in self.names:
             if name != RANDOM_MODEL:
                 method = load_method(name, {"seed": str(self.seed)} if name == "random" else {})
-                maps[name] = method(embedder, _blind(target), _blind(explained)).saliency
+                try:
+                    maps[name] = method(embedder, _blind(target), _blind(explained)).saliency
+                except ModelError as error:
+                    raise ItemError(Cause.NO_CONTROL, f"{name}: {error}") from None
         return maps
 
     def make_own(self, task: Task, target: Tensor | Sample, explained: Tensor) -> dict[str, Tensor]:

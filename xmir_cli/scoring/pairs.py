@@ -93,7 +93,10 @@ class PairScorer:
             return [images] * len(tasks)
         found = [attempt(self._maps, task, embedder, images) for task in tasks]
         usable = [maps for maps in found if not isinstance(maps, ItemError)]
-        *own, common = self._curves(embedder, pair, images, usable) if usable else [{}]
+        made = attempt(self._curves, embedder, pair, images, usable) if usable else [{}]
+        if isinstance(made, ItemError):
+            return [maps if isinstance(maps, ItemError) else made for maps in found]
+        *own, common = made
         parameters = self.protocol.describe(embedder, images.explained)
         if images.mean is not None:
             parameters["center"] = images.mean.sha256
