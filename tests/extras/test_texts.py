@@ -11,6 +11,7 @@ from tests.extras.towers import write_biomed, write_folder, write_transformers
 from xmir_cli.errors import ModelError
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import unit
+from xmir_cli.model.folders import open_folder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.text_sources import load_text_tower
 from xmir_cli.wire.model import ModelSpec, Preprocessing
@@ -107,6 +108,23 @@ def test_model_without_words_says_which_have_them():
         load_text_tower(ModelSpec("resnet18", "imagenet", None, Preprocessing()))
     assert "open_clip" in caught.value.hint
     assert "SigLIP" in caught.value.hint
+
+
+def test_a_folder_of_two_libraries_has_the_words_of_the_one(tmp_path):
+    """As timm's CLIP on the hub: its image tower, and both towers as open_clip has them."""
+    pytest.importorskip("open_clip", reason="needs the extra clip")
+    write_folder("class token", folder := tmp_path / "m")
+    (folder / "config.json").write_text('{"architecture": "vit_tiny_patch16_224"}')
+    weights = folder / "open_clip_model.safetensors"
+    shutil.copy(weights, folder / "model.safetensors")
+    assert len(tower(folder).embed(["left"])[0]) == 8
+    assert open_folder(str(folder)).layout == "open_clip"
+    weights.unlink()
+    assert open_folder(str(folder)).layout == "timm"
+    with pytest.raises(
+        ModelError, match=r"its text tower is in open_clip_model\.safetensors, which"
+    ):
+        tower(folder)
 
 
 def test_text_tower_whose_description_is_nowhere_is_one_line(tmp_path, monkeypatch):

@@ -90,7 +90,9 @@ def _recognise(name: str, path: Path, written: int) -> Folder:
     del written
     config = _read_json(path / CONFIG) if (path / CONFIG).exists() else {}
     transformers = "model_type" in config
-    if "architecture" in config and config.get("model_type") in {None, "timm_wrapper"}:
+    timm = "architecture" in config and config.get("model_type") in {None, "timm_wrapper"}
+    # where both lie, timm's is the image tower of open_clip's two
+    if timm and not ((path / OPEN_CLIP_CONFIG).exists() and _has_both_towers(path)):
         return Folder(name, path, "timm")
     if (path / OPEN_CLIP_CONFIG).exists() and not (transformers and _has_plain_weights(path)):
         return Folder(name, path, "open_clip")
@@ -105,6 +107,10 @@ def _recognise(name: str, path: Path, written: int) -> Folder:
 
 def _has_plain_weights(path: Path) -> bool:
     return any((path / f"model.safetensors{end}").exists() for end in ("", INDEX))
+
+
+def _has_both_towers(path: Path) -> bool:
+    return next(path.glob("open_clip_*.safetensors*"), None) is not None
 
 
 def _written(path: Path) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from xmir_cli.errors import ModelError
-from xmir_cli.model.folders import OWN_WEIGHTS, Folder, is_folder, open_folder
+from xmir_cli.model.folders import OPEN_CLIP_CONFIG, OWN_WEIGHTS, Folder, is_folder, open_folder
 from xmir_cli.model.text_tower import TextTower
 from xmir_cli.wire.model import ModelSpec
 
@@ -73,6 +73,11 @@ def _find(spec: ModelSpec) -> tuple[Folder, TextFile]:
             if folder.layout == source.layout and source.file().has_text_tower(folder):
                 _refuse_elsewhere(spec)
                 return folder, source.file()
+        if folder.layout == "timm" and folder.has(OPEN_CLIP_CONFIG):
+            raise ModelError(
+                f"{name}: its text tower is in open_clip_model.safetensors, which is not in it",
+                "Put that file there; then embed and index the images again.",
+            )
     raise ModelError(f"{name}: this model has no text tower, so no words can ask", _WHICH)
 
 
