@@ -163,6 +163,54 @@ def test_no_code_of_a_folder_runs(tmp_path):
     assert not trace.exists()
 
 
+EVIL = {
+    "attn_implementation": "org/kernel",
+    "_attn_implementation": "org/kernel",
+    "experts_implementation": "org/kernel",
+    "use_kernels": True,
+    "name_or_path": "org/network",
+}
+
+
+@pytest.mark.parametrize("place", ["", "text_config", "vision_config"])
+def test_nothing_that_a_text_tower_names_is_fetched(place, tmp_path):
+    pytest.importorskip("transformers", reason="needs the extra hf")
+    write_transformers("clip", tmp_path / "m")
+    expected = tower(tmp_path / "m").sha256
+    rewrite(tmp_path / "m" / "config.json", place, EVIL)
+    found = tower(tmp_path / "m")
+    assert found.network.config._attn_implementation != "org/kernel"
+    assert found.sha256 == expected
+
+
+def test_nothing_that_biomed_clips_text_tower_names_is_fetched(tmp_path):
+    pytest.importorskip("open_clip", reason="needs the extra clip")
+    pytest.importorskip("transformers", reason="needs the extra hf")
+    write_biomed(tmp_path / "m")
+    expected = tower(tmp_path / "m").sha256
+    rewrite(tmp_path / "m" / "config.json", "", EVIL)
+    assert tower(tmp_path / "m").sha256 == expected
+    evil = {"model_type": "timm_backbone", "backbone": "resnet18", "use_pretrained_backbone": True}
+    rewrite(tmp_path / "m" / "config.json", "", evil)
+    with pytest.raises(ModelError, match="timm_backbone is no network of texts"):
+        tower(tmp_path / "m")
+
+
+def test_quantized_weights_are_refused_wherever_that_is_said(tmp_path):
+    pytest.importorskip("transformers", reason="needs the extra hf")
+    write_transformers("clip", tmp_path / "m")
+    rewrite(tmp_path / "m" / "config.json", "text_config", {"quantization_config": {"bits": 4}})
+    with pytest.raises(ModelError, match="its weights are quantized"):
+        tower(tmp_path / "m")
+
+
+def rewrite(file, place, changes):
+    """Change an object within a file of JSON, or the whole where no place is named."""
+    said = json.loads(file.read_text())
+    said.setdefault(place, {}).update(changes) if place else said.update(changes)
+    file.write_text(json.dumps(said))
+
+
 @pytest.mark.parametrize("missing", ["text_projection.weight", "text_model.final_layer_norm.bias"])
 def test_tensor_that_is_missing_or_odd_is_one_line(missing, tmp_path):
     pytest.importorskip("transformers", reason="needs the extra hf")

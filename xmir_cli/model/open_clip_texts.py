@@ -19,9 +19,10 @@ from xmir_cli.model.open_clip_folder import (
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.text_tower import TextTower, fill_tower
 from xmir_cli.model.tokenizers import Tokenizer, cut_off, load_tokenizer, tokenizer_files
+from xmir_cli.model.transformers_settings import plain_settings
 from xmir_cli.workarounds.open_clip import build_text_tower
 
-_NO_PART = {"architectures", "auto_map", "dtype", "torch_dtype", "transformers_version"}
+_NO_PART = {"architectures", "transformers_version"}
 _TEXT = "text."  # how the names of its tensors begin, but in models of CLIP's first form
 _FIRST_FORM = (
     "text_projection",
@@ -82,9 +83,12 @@ def _build(
 def _build_encoder(
     config: Mapping[str, object], settings: Mapping[str, object], dim: int
 ) -> nn.Module:
+    from open_clip.hf_configs import arch_dict
     from open_clip.hf_model import HFTextEncoder
     from transformers import AutoConfig
 
+    if (kind := str(config["model_type"])) not in arch_dict:
+        raise ValueError(f"{kind[:40]} is no network of texts that open_clip takes")
     network: nn.Module = HFTextEncoder(
         "",
         output_dim=dim,
@@ -102,7 +106,8 @@ def _read_config(folder: Folder, hub_name: str) -> Mapping[str, object]:
         if place is not None and (place / CONFIG).is_file():
             config = replace(folder, path=place).read_json(CONFIG)
             if "model_type" in config:
-                return {key: value for key, value in config.items() if key not in _NO_PART}
+                kept = plain_settings(config)
+                return {key: value for key, value in kept.items() if key not in _NO_PART}
     raise ModelError(
         f"{folder.name}: how its text tower {hub_name} is made stands in that model's {CONFIG}, "
         "which is neither in the folder nor in the hub's cache",

@@ -14,13 +14,9 @@ from xmir_cli.guesses import near_hint
 from xmir_cli.model.folders import CONFIG, Folder
 from xmir_cli.model.shards import weights_files
 from xmir_cli.model.transformers_families import FAMILIES, MASKED, PROJECTED, Family
+from xmir_cli.model.transformers_settings import LEFT_OUT, is_quantized, plain_settings
 from xmir_cli.store.checkpoint import read_tensors_header
 
-_LEFT_OUT = {  # what of a configuration names code, kernels or another file, or changes outputs
-    *("auto_map", "attn_implementation", "experts_implementation", "use_kernels", "dtype"),
-    *("torch_dtype", "transformers_weights", "return_dict", "output_attentions", "torchscript"),
-    *("output_hidden_states", "gradient_checkpointing", "custom_pipelines", "name_or_path"),
-}
 _NO_PART = {  # of the network itself
     *("architectures", "transformers_version", "id2label", "label2id", "num_labels"),
     *("problem_type", "image_size", "finetuning_task"),
@@ -51,7 +47,7 @@ def describe(folder: Folder) -> Vision:
     family = FAMILIES.get(vision_kind)
     if family is None:
         raise _unknown(folder, vision_kind, whole)
-    if "quantization_config" in whole:
+    if is_quantized(whole):
         raise ModelError(f"{folder.name}: its weights are quantized, which xmir does not read")
     config = _configure(folder, vision_kind, described)
     made_by = _made_by(whole)
@@ -121,11 +117,7 @@ def _configure(folder: Folder, kind: str, described: Mapping[str, object]) -> An
         raise ModelError(
             f"{folder.name}: needs the package transformers", "pip install 'xmir[hf]'"
         ) from None
-    settings = {
-        key: value
-        for key, value in described.items()
-        if key not in _LEFT_OUT and not key.startswith("_")
-    }
+    settings = plain_settings(described)
     if settings.get("num_channels", 3) not in {1, 3}:
         raise ModelError(f"{folder.name}: takes pictures of other than 1 or 3 channels")
     settings["num_channels"] = 3  # weights of one are spread over three
@@ -185,7 +177,7 @@ def made_as(vision: Vision) -> str:
     settings = {
         key: value
         for key, value in vision.config.to_diff_dict().items()
-        if key not in _LEFT_OUT | _NO_PART
+        if key not in LEFT_OUT | _NO_PART
     }
     return json.dumps(
         [vision.kind, vision.native, vision.projection, settings], sort_keys=True, default=str

@@ -11,6 +11,7 @@ from xmir_cli.model.folders import CONFIG, Folder
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.text_tower import TextTower, fill_tower
 from xmir_cli.model.tokenizers import Tokenizer, cut_off, load_tokenizer, tokenizer_files
+from xmir_cli.model.transformers_settings import is_quantized, plain_settings
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -26,7 +27,10 @@ def has_text_tower(folder: Folder) -> bool:
 
 def load_text_tower(folder: Folder) -> TextTower:
     """The text tower of a folder that has one, alone; raises ModelError when it cannot be had."""
-    files, described = tokenizer_files(folder), folder.read_json(CONFIG)
+    files, whole = tokenizer_files(folder), folder.read_json(CONFIG)
+    if is_quantized(whole):
+        raise ModelError(f"{folder.name}: its weights are quantized, which xmir does not read")
+    described = plain_settings(whole)
     family = str(described["model_type"])
     try:
         config, build = _classes(family, described)
@@ -58,18 +62,18 @@ def load_text_tower(folder: Folder) -> TextTower:
 
 
 def _classes(
-    family: str, described: Mapping[str, object]
+    family: str, described: dict[str, object]
 ) -> "tuple[PretrainedConfig, Callable[[PretrainedConfig], nn.Module]]":
     """The description of the text tower alone, and what builds it."""
     import transformers as library
 
     if family == "clip":
-        whole = library.CLIPConfig.from_dict(dict(described))
+        whole = library.CLIPConfig.from_dict(described)
         whole.text_config.projection_dim = whole.projection_dim
         return whole.text_config, library.CLIPTextModelWithProjection
     if family == "siglip":
-        return library.SiglipConfig.from_dict(dict(described)).text_config, library.SiglipTextModel
-    return library.Siglip2Config.from_dict(dict(described)).text_config, library.Siglip2TextModel
+        return library.SiglipConfig.from_dict(described).text_config, library.SiglipTextModel
+    return library.Siglip2Config.from_dict(described).text_config, library.Siglip2TextModel
 
 
 def _tensors(folder: Folder, network: nn.Module) -> dict[str, Tensor]:
