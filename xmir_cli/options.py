@@ -52,7 +52,7 @@ Model = Annotated[
         "--model",
         "-m",
         metavar="FILE",
-        help="A checkpoint of 'xmir train'.",
+        help="A checkpoint of 'xmir train', or the FOLDER of a network.",
     ),
 ]
 Architecture = Annotated[

@@ -38,6 +38,22 @@ def cosine(vector, other):
     return np.dot(vector, other) / np.linalg.norm(vector) / np.linalg.norm(other)
 
 
+def test_a_moved_folder_is_named_by_every_command(xmir, index):
+    record = xmir("query", "left.png", "-i", index, "--top", "1").stdout
+    assert record
+    folder = Path(json.loads(record)["model"]["architecture"])
+    folder.rename(moved := folder.with_name("moved"))
+    assert xmir("query", "left.png", "-i", index).code != 0
+    result = xmir("query", "--text", "left", "-i", index, "--top", "1", "--model", str(moved))
+    assert result.code == 0, result.stderr
+    assert result.records()[0]["model"]["architecture"] == str(moved)
+    flags = ("--model", str(moved))
+    maps = xmir("saliency", *flags, "--method", "random", stdin=record)
+    assert maps.code == 0, maps.stderr
+    scored = xmir("causal-metric", *flags, stdin=maps.stdout)
+    assert scored.code == 0, scored.stderr
+
+
 def test_words_find_the_images_that_show_them(xmir, index):
     for word, order in (("left", ["left", "both", "right"]), ("right", ["right", "both", "left"])):
         result = xmir("query", "--text", word, "-i", index)

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model import hub
 from xmir_cli.model.architectures import build_architecture, trust
 from xmir_cli.model.choice import ModelChoice
-from xmir_cli.model.folders import full_name, is_folder, open_folder
+from xmir_cli.model.folders import full_name, is_folder, move, open_folder
 from xmir_cli.model.loader import load_embedder, load_network, resolve_model
 from xmir_cli.model.network import Network
 from xmir_cli.model.shards import read_folder_tensors
@@ -311,6 +312,18 @@ def test_a_pickle_is_refused_with_a_way_to_convert_it(tmp_path):
     (tmp_path / "pytorch_model.bin").unlink()
     with pytest.raises(ModelError, match="no weights in it"):
         read_folder_tensors(open_folder(str(tmp_path)))
+
+
+def test_a_folder_that_moved_is_named_where_a_checkpoint_would_be(tmp_path):
+    write_timm(tmp_path / "m")
+    spec, trained = choose(tmp_path / "m"), replace(choose(tmp_path / "m"), weights="/x/trained")
+    (tmp_path / "m").rename(place := tmp_path / "moved")
+    assert move(spec, str(place)) == replace(spec, architecture=str(place))
+    assert move(trained, str(place)).weights == "/x/trained"
+    assert move(ModelSpec("resnet18", "imagenet"), str(place)).weights == "folder"
+    assert resolve_model(ModelChoice(model=str(place))) == choose(place)
+    with pytest.raises(SettingError, match="already says the architecture"):
+        resolve_model(ModelChoice(model=str(place), architecture="resnet18"))
 
 
 def test_the_hubs_cache_is_read_as_it_lies(tmp_path, monkeypatch):

@@ -42,7 +42,8 @@ class CausalMetric:
             "--model",
             "-m",
             metavar="FILE",
-            help="Score with this checkpoint instead of the one that the maps were made with.",
+            help="Score with this checkpoint, or FOLDER of a network, instead of the one that the "
+            "maps were made with.",
         ),
     ] = None
     blur: Annotated[

@@ -137,7 +137,12 @@ class Embed:
             refuse_leftover(file)
 
     def _refuse_inputs(self) -> None:
-        files = [*self.images, self.model, self.weights, *network_files(self.architecture)]
+        files = [
+            *self.images,
+            self.model,
+            self.weights,
+            *network_files(self.architecture or self.model),
+        ]
         refuse_input(self.left_out, [*files, self.file], "left_out")
         refuse_input(self.file, files)
         if self.file is not None and self.file_format == "npy":

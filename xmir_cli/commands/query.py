@@ -150,7 +150,12 @@ class Query:
     ] = False
     model: Annotated[
         Path | None,
-        typer.Option("--model", "-m", metavar="FILE", help="Where the index's weights lie now."),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="FILE",
+            help="Where the index's weights, or the FOLDER of its network, lie now.",
+        ),
     ] = None
     device: options.Device = "auto"
     precision: options.Precision = "fp32"

@@ -24,8 +24,8 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 class EngineFile(Protocol):
     """What an engine's file has."""
 
-    def open_gallery(self, name: str, weights: str | None = None) -> "Gallery":
-        """Open an index whose model's weights lie elsewhere if `weights` says so; or DataError."""
+    def open_gallery(self, name: str, model: str | None = None) -> "Gallery":
+        """Open an index whose model lies elsewhere if `model` says so; or DataError."""
 
     def is_index(self, name: str) -> bool:
         """Whether there is an index of that name, and not something else; opens nothing large."""
@@ -81,12 +81,12 @@ def make_absolute(name: str) -> str:
     return name if is_url(name) else str(Path(name).absolute())
 
 
-def open_gallery(name: str, weights: str | None = None) -> "Gallery":
-    """Open the index of that name, its model's weights lying elsewhere if `weights` says so.
+def open_gallery(name: str, model: str | None = None) -> "Gallery":
+    """Open the index of that name, its model lying elsewhere if `model` says so.
 
     Raises UsageError for a URL that no engine knows, DataError for what is no index or damaged.
     """
-    return _engine(name).open_gallery(name, weights)
+    return _engine(name).open_gallery(name, model)
 
 
 def is_index(name: str) -> bool:

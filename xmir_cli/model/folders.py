@@ -5,7 +5,7 @@ A folder brings its weights, which ModelSpec calls `folder`.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from xmir_cli.errors import DataError, ModelError
 from xmir_cli.model.hub import HUB, find_cached, hub_folder, may_be_on_hub
 from xmir_cli.model.names import torchvision_names
 from xmir_cli.store.regular import read_regular
+from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.strict import parse_json
 
 OWN_WEIGHTS = "folder"  # in ModelSpec.weights: those that lie in the architecture's folder
@@ -63,6 +64,17 @@ def holds_network(name: str) -> bool:
     """Whether a folder is here, or named on the hub, that describes a network."""
     described = any(Path(name, file).is_file() for file in (CONFIG, OPEN_CLIP_CONFIG))
     return name.startswith(HUB) or described
+
+
+def move(spec: ModelSpec, place: str) -> ModelSpec:
+    """The same model where its folder, or else its file of weights, lies elsewhere now.
+
+    Whoever loads it checks that it is the same. Raises ModelError.
+    """
+    if not holds_network(place):
+        return replace(spec, weights=str(Path(place).absolute()))
+    weights = spec.weights if is_folder(spec.architecture) else OWN_WEIGHTS
+    return replace(spec, architecture=full_name(place), weights=weights)
 
 
 def is_layout(name: str, layout: str) -> bool:

@@ -9,7 +9,7 @@ from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.guesses import near_hint
 from xmir_cli.model.architectures import build_architecture, trust
 from xmir_cli.model.choice import ModelChoice
-from xmir_cli.model.folders import OWN_WEIGHTS, full_name, is_folder
+from xmir_cli.model.folders import OWN_WEIGHTS, full_name, holds_network, is_folder
 from xmir_cli.model.weights import read_recorded_spec
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.wire.model import ModelSpec, Preprocessing, check_window
@@ -32,6 +32,8 @@ def resolve_model(choice: ModelChoice) -> ModelSpec:
         SettingError: Two choices exclude each other, or a value cannot be.
         ModelError: The file of `choice.model` is no checkpoint of xmir.
     """
+    if choice.model and holds_network(choice.model) and choice.architecture is None:
+        choice = replace(choice, model=None, architecture=choice.model)
     spec = _described(choice) if choice.model is None else _recorded(choice)
     recipe = _override(spec.preprocessing, choice)
     _refuse_larger("head", spec.head, LARGEST_HEAD)

@@ -12,6 +12,7 @@ from xmir_cli.console import Ending, Records, Skips
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.engines import make_absolute, open_gallery
 from xmir_cli.gallery.protocol import Gallery
+from xmir_cli.model.named import trust
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.retrieval.answers import answer
 from xmir_cli.retrieval.conditions import (
@@ -45,8 +46,10 @@ __all__ = ["Query", "run"]
 def run(query: Query) -> Records:
     """One `xmir.retrieval/1` record a hit, nearest first, in the order of the queries."""
     region = None if query.region is None else parse_region(query.region)
-    weights = None if query.model is None else str(query.model.absolute())
-    gallery = open_gallery(make_absolute(query.gallery), weights)
+    model = None if query.model is None else str(query.model)
+    if model is not None:
+        trust(model)
+    gallery = open_gallery(make_absolute(query.gallery), model)
     ask = _Network(gallery, query)
     likes, unlikes = ask.examples()
     conditions = make_conditions(

@@ -18,6 +18,7 @@ from xmir_cli.gallery.folder.manifest import (
 )
 from xmir_cli.gallery.folder.opening import open_index
 from xmir_cli.gallery.protocol import Built, GraphSettings, SearchKind
+from xmir_cli.model.folders import move
 from xmir_cli.store import parquet_columns
 from xmir_cli.store.arrays import shape_of
 from xmir_cli.store.atomic import refuse_existing
@@ -27,8 +28,8 @@ from xmir_cli.store.outputs import need_folder
 from xmir_cli.wire.records import Record
 
 
-def open_gallery(name: str, weights: str | None = None) -> FolderGallery:
-    """Open an index, its model's weights lying elsewhere if `weights` says so.
+def open_gallery(name: str, model: str | None = None) -> FolderGallery:
+    """Open an index, its model's weights or folder lying elsewhere if `model` says so.
 
     Raises DataError when any of its bytes are not those that were written, as far as the times of
     its files tell; the graph's when it is opened.
@@ -40,8 +41,8 @@ def open_gallery(name: str, weights: str | None = None) -> FolderGallery:
     found = (vectors.dtype, *vectors.shape, len(items))
     if found != (np.float32, manifest.rows, manifest.dim, manifest.rows):
         raise DataError(f"{name}: damaged index (sizes differ)", AGAIN)
-    if weights is not None:  # the loader checks that they are the same
-        manifest = replace(manifest, model=replace(manifest.model, weights=weights))
+    if model is not None:
+        manifest = replace(manifest, model=move(manifest.model, model))
     return FolderGallery(name, manifest, vectors, items, opened)
 
 
