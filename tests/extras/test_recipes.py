@@ -121,6 +121,27 @@ def test_torchvisions_way_to_resize_differs_by_two_greys_at_most(tmp_path, pictu
             "pictures are resized to 32; its processor leaves them as they are",
         ),
         (
+            "convnext",
+            {"size": {"shortest_edge": 32}, "do_resize": False},
+            "pictures are resized to 32; its processor leaves them as they are",
+        ),
+        (
+            "vit",
+            {"size": 32, "image_processor_type": "AutoImageProcessor"},
+            (
+                "its image processor, AutoImageProcessor, is not known; "
+                "its values are read as ViTImageProcessor's"
+            ),
+        ),
+        (
+            "vit",
+            {"size": 32, "image_processor_type": "BaseImageProcessor"},
+            (
+                "its image processor, BaseImageProcessor, is not known; "
+                "its values are read as ViTImageProcessor's"
+            ),
+        ),
+        (
             "dinov3",
             {"size": 32},
             "resized greys are rounded to whole ones; its processor keeps their fractions",
@@ -140,6 +161,10 @@ def test_what_cannot_be_done_so_is_said(name, told, line, tmp_path):
         ({"size": 10**9}, "size: expected 1 to 4096"),
         ({"size": 32, "image_std": [0, 0, 0]}, "std: expected numbers above 0"),
         ({"size": 32, "rescale_factor": 0}, "rescale_factor 0"),
+        ({"size": {"shortest_edge": []}}, "xmir cannot prepare images so"),
+        ({"size": 32, "resample": "cubic"}, "xmir cannot prepare images so"),
+        ({"size": 32, "do_normalize": True, "image_mean": {}}, "mean or std {}"),
+        ({"size": 32, "save_pretrained": 1, "to_dict": 1}, "xmir cannot prepare images so"),
     ],
 )
 def test_a_recipe_that_makes_no_square_is_refused(told, reason, tmp_path):
@@ -181,3 +206,23 @@ def test_without_a_file_the_usual_is_assumed(tmp_path):
     assert (file, odd) == ("", ())
     assert (recipe.input_size, recipe.resize, recipe.view) == (32, 32, "squash")
     assert recipe.mean == (0.485, 0.456, 0.406)
+
+
+def test_numbers_that_are_null_are_those_of_the_class(tmp_path):
+    recipe, _, odd = recipe_of(
+        described("convnext", tmp_path, size=32, resample=None, crop_pct=None)
+    )
+    expected, *_ = recipe_of(described("convnext", tmp_path, size=32))
+    assert (recipe, odd) == (expected, ())
+
+
+def test_a_link_that_leads_nowhere_is_not_taken_for_silence(tmp_path):
+    folder = described("vit", tmp_path)
+    (folder / "preprocessor_config.json").symlink_to("blob")
+    with pytest.raises(ModelError, match=r"preprocessor_config\.json"):
+        recipe_of(folder)
+
+
+def test_a_name_without_letters_is_no_fault(tmp_path):
+    recipe, *_ = recipe_of(described("vit", tmp_path, size=32, **{"": 1}))
+    assert recipe.input_size == 32

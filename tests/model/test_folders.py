@@ -254,6 +254,21 @@ def test_torchvisions_networks_come_before_folders_of_their_names(tmp_path, monk
     assert not is_folder("densenet121")
 
 
+def test_a_kind_that_is_no_text_is_one_line(tmp_path):
+    (tmp_path / "config.json").write_text('{"architecture": "x", "model_type": ["vit"]}')
+    with pytest.raises(ModelError, match="is no vision network"):
+        choose(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_a_link_that_leads_nowhere_is_named(file, tmp_path):
+    write_timm(tmp_path)
+    (tmp_path / file).unlink()
+    (tmp_path / file).symlink_to("blob")
+    with pytest.raises(ModelError, match=file):
+        load_network(choose(tmp_path))
+
+
 def sharded(folder: Path, table: dict[str, str] | None = None) -> None:
     """Two tensors in two files, and a table of them."""
     (folder / "config.json").write_text('{"architecture": "vit_tiny_patch16_224"}')
@@ -283,6 +298,8 @@ def test_shards_are_read_together(tmp_path):
         ({"a": "/etc/passwd"}, "expected names of safetensors files in the folder"),
         ({"a": "model-1.bin"}, "expected names of safetensors files in the folder"),
         ({"a": 3}, "expected names of safetensors files in the folder"),
+        ({"a": f"{'m' * 300}.safetensors"}, "is missing"),
+        ({"a": "m\0.safetensors"}, "is missing"),
     ],
 )
 def test_shards_are_what_their_table_says(table, reason, tmp_path):

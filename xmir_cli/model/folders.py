@@ -31,8 +31,8 @@ class Folder:
     layout: str  # transformers | timm | open_clip
 
     def has(self, file: str) -> bool:
-        """Whether a file of that name is in it."""
-        return (self.path / file).exists()
+        """Whether a file of that name is in it, or a link, which may lead nowhere."""
+        return os.path.lexists(self.path / file)
 
     def read_json(self, file: str) -> dict[str, object]:
         """The object in one of its files; raises ModelError."""
@@ -100,9 +100,9 @@ def _not_there(name: str, path: Path) -> ModelError:
 @cache  # asked again for every source; a changed folder has another time
 def _recognise(name: str, path: Path, written: int) -> Folder:
     del written
-    config = _read_json(path / CONFIG) if (path / CONFIG).exists() else {}
+    config = _read_json(path / CONFIG) if os.path.lexists(path / CONFIG) else {}
     transformers = "model_type" in config
-    timm = "architecture" in config and config.get("model_type") in {None, "timm_wrapper"}
+    timm = "architecture" in config and config.get("model_type") in (None, "timm_wrapper")
     # where both lie, timm's is the image tower of open_clip's two
     if timm and not ((path / OPEN_CLIP_CONFIG).exists() and _has_both_towers(path)):
         return Folder(name, path, "timm")

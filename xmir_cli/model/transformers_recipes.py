@@ -24,6 +24,7 @@ _SAYS = {  # keys of which a file has one, if it says anything of images
 _SAMPLING = {1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # Pillow's numbers
 _FOLLOWED = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
 _NO_STEP = {"do_reduce_labels"}  # of pictures of labels
+_NULL_IS_UNSAID = {"resample", "crop_pct"}  # numbers that the class has to have
 _IMAGENET = Preprocessing()
 _WARPED_FROM = 384  # ConvNeXt's: from this size on the whole is pressed into a square
 
@@ -41,9 +42,10 @@ def read_recipe(folder: Folder, vision: Vision) -> tuple[Preprocessing, str, tup
         told = _fill_in(kind, told, vision)
         odd += [f"its {key} is not followed" for key in told if _is_ignored(key, told[key])]
         recipe = _translate(kind, told, odd)
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 # of the library's class, or of what is no number
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ModelError(
-            f"{folder.name}: {file or 'its recipe'}: xmir cannot prepare images so ({error})",
+            f"{folder.name}: {file or 'its recipe'}: xmir cannot prepare images so ({reason})",
             f"Sizes that make squares in its {_FILES[0]} can be followed.",
         ) from None
     return recipe, file, tuple(odd)
@@ -79,21 +81,38 @@ def _assumed(kind: str, vision: Vision) -> tuple[str, dict[str, object]]:
 
 def _processor(told: Mapping[str, object], vision: Vision) -> tuple[str, list[str]]:
     """The class that prepares images, by its name now, and what is to be said of that."""
-    import transformers
-
     own = vision.family.processor
     name = str(told.get("image_processor_type") or told.get("feature_extractor_type") or own)
     now = re.sub(r"(FeatureExtractor|ImageProcessor(Fast|Pil)?)$", "ImageProcessor", name)
-    if re.fullmatch(r"[A-Za-z0-9]+ImageProcessor", now) and hasattr(transformers, now):
+    if re.fullmatch(r"[A-Za-z0-9]+ImageProcessor", now) and _prepares_images(now):
         return now, []
     return own, [f"its image processor, {name[:60]}, is not known; its values are read as {own}'s"]
+
+
+def _prepares_images(name: str) -> bool:
+    """Whether a class of that name in the library prepares images by itself."""
+    import transformers
+    from transformers.image_processing_utils import BaseImageProcessor
+
+    found = getattr(transformers, name, None)
+    return (
+        isinstance(found, type)
+        and issubclass(found, BaseImageProcessor)
+        and found is not BaseImageProcessor
+    )
 
 
 def _fill_in(kind: str, told: Mapping[str, object], vision: Vision) -> dict[str, object]:
     """What the file says and, where it says nothing, what its class does."""
     import transformers
 
-    plain = {key: value for key, value in told.items() if key != "auto_map" and key[0] != "_"}
+    plain = {
+        key: value
+        for key, value in told.items()
+        if key != "auto_map"
+        and not key.startswith("_")
+        and not (value is None and key in _NULL_IS_UNSAID)
+    }
     with quiet():
         filled: dict[str, object] = getattr(transformers, kind).from_dict(plain).to_dict()
     if kind == "Siglip2ImageProcessor":
@@ -127,6 +146,15 @@ def _translate(kind: str, told: Mapping[str, object], odd: list[str]) -> Preproc
 
 def _sizes(kind: str, told: Mapping[str, object], odd: list[str]) -> tuple[int, int, str]:
     """Side of the square, side of the picture before it is cut, and the view."""
+    size, resized, view = _where_resized(kind, told, odd)
+    if told.get("do_resize"):
+        return size, resized, view
+    odd.append(f"pictures are resized to {size}; its processor leaves them as they are")
+    return size, size, "crop"
+
+
+def _where_resized(kind: str, told: Mapping[str, object], odd: list[str]) -> tuple[int, int, str]:
+    """The same of a processor that resizes pictures."""
     if kind == "Siglip2ImageProcessor":
         side = math.isqrt(_whole(told, "max_num_patches")) * _whole(told, "patch_size")
         odd.append("a picture that is no square is pressed into one; its processor keeps its shape")
@@ -141,9 +169,6 @@ def _sizes(kind: str, told: Mapping[str, object], odd: list[str]) -> tuple[int, 
         size, _ = _resized(told["crop_size"], crop=True)
     elif view == "crop":
         odd.append("the square in the centre is seen; its processor keeps what is beside it")
-    if not told.get("do_resize"):
-        odd.append(f"pictures are resized to {size}; its processor leaves them as they are")
-        return size, size, "crop"
     return size, resized, view
 
 
