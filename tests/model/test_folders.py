@@ -331,6 +331,26 @@ def test_a_pickle_is_refused_with_a_way_to_convert_it(tmp_path):
         read_folder_tensors(open_folder(str(tmp_path)))
 
 
+def test_a_pickle_is_named_with_its_folder(tmp_path):
+    network = write_timm(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(network.state_dict(), place := tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="which is a pickle") as error:
+        read_folder_tensors(open_folder(str(tmp_path)))
+    assert f"`weights` {place} reads" in error.value.hint
+    assert f"torch.load({str(place)!r}" in error.value.hint
+    assert f"{str(tmp_path / 'model.safetensors')!r})" in error.value.hint
+    load_network(choose(tmp_path, weights=str(place)))
+
+
+def test_a_repository_of_pickles_alone_is_said_to_hold_them(tmp_path):
+    (tmp_path / "config.json").write_text('{"architecture": "vit_tiny_patch16_224"}')
+    folder = replace(open_folder(str(tmp_path)), name="hf:org/pickled@main")
+    with pytest.raises(ModelError, match="no weights that are safe to fetch") as error:
+        read_folder_tensors(folder)
+    assert error.value.hint.endswith("hf download org/pickled")
+
+
 def test_a_folder_that_moved_is_named_where_a_checkpoint_would_be(tmp_path):
     write_timm(tmp_path / "m")
     spec, trained = choose(tmp_path / "m"), replace(choose(tmp_path / "m"), weights="/x/trained")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.folders import INDEX, Folder
+from xmir_cli.model.hub import HUB
 from xmir_cli.store.checkpoint import read_tensors, read_tensors_header
 
 if TYPE_CHECKING:
@@ -73,14 +74,23 @@ def _table(folder: Folder, index: str) -> Mapping[str, str]:
 
 def _no_weights(folder: Folder, names: Sequence[str]) -> ModelError:
     pickles = sorted(file.name for end in _PICKLES for file in folder.path.glob(end))
+    wanted = " or ".join(names)
+    if not pickles and folder.name.startswith(HUB):
+        return ModelError(
+            f"{folder.name}: no weights that are safe to fetch; expected {wanted}, and pickles of "
+            "the hub may run any code",
+            f"Do you trust it? Then: hf download {folder.name.removeprefix(HUB).partition('@')[0]}",
+        )
     if not pickles:
         return ModelError(
-            f"{folder.name}: no weights in it; expected {' or '.join(names)}",
+            f"{folder.name}: no weights in it; expected {wanted}",
             "`weights` random:0 or `weights` FILE take others.",
         )
+    place, made = str(folder.path / pickles[0]), str(folder.path / names[0])
     return ModelError(
         f"{folder.name}: its weights are in {pickles[0]}, which is a pickle and may run any code; "
-        f"expected {' or '.join(names)}",
-        "Convert it once where you trust it: safetensors.torch.save_file("
-        f"torch.load({pickles[0]!r}, weights_only=True), {names[0]!r}).",
+        f"expected {wanted}",
+        f"`weights` {place} reads plain tensors of it and no code. Or convert it once where you "
+        "trust it: safetensors.torch.save_file("
+        f"torch.load({place!r}, weights_only=True), {made!r}).",
     )
