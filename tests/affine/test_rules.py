@@ -109,6 +109,29 @@ def test_products_norms_attention_and_maxima_are_held(function):
     check(function)
 
 
+SELECTIONS = [
+    torch.maximum, torch.minimum, torch.Tensor.max, torch.min,
+    lambda x, y: torch.max(x, other=y), lambda x, y: y * 0 + torch.max(x) + x.min(),
+    lambda x, y: y + x.max(dim=1)[0][:, None], lambda x, y: y + torch.min(x, 1, True).values,
+    lambda x, _: x.flatten(2).topk(5, dim=2)[0][..., None], lambda x, _: torch.topk(x, 2).values,
+    lambda x, _: x.topk(2, 1, largest=False)[0].repeat(1, 3, 1, 1),
+    lambda x, _: torch.sort(x)[0][..., :2],
+    lambda x, _: x.sort(dim=2, descending=True).values[:, :, :2],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", SELECTIONS)
+def test_what_is_selected_is_held(function):
+    network = Network(function)
+    check(function)
+    given = torch.randn(1, 6, 4, 4, generator=torch.Generator().manual_seed(1))
+    form = AffineForm(network, given, MAP)
+    assert form.held == ("maxima",)
+    once, twice = (form.push(torch.linspace(0, 2, 16) ** power) for power in (1, 3))
+    together = form.push(torch.linspace(0, 2, 16) + torch.linspace(0, 2, 16) ** 3)
+    torch.testing.assert_close(once + twice, together, atol=1e-5, rtol=1e-4)
+
+
 def test_attention_with_heads_is_opened():
     attention = nn.MultiheadAttention(6, 2, batch_first=True, kdim=4, vdim=4)
     check(

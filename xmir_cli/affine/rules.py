@@ -14,6 +14,7 @@ from xmir_cli.affine.norms import (
     normalise_length,
     normalise_root,
 )
+from xmir_cli.affine.selections import SELECTIONS
 
 TorchFunction = Callable[..., Tensor]
 _NEAR = 1e-6  # closer to 0 a gate is taken from here
@@ -218,6 +219,7 @@ RULES: dict[object, Rule] = {
     torch.einsum: _share_sum_of_products,
     functional.normalize: normalise_length,
     functional.glu: _gate_linear_unit,
+    **SELECTIONS,
     **NORMS,
     **ATTENTION,
 }
