@@ -16,7 +16,7 @@ from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
 
-INEXACT = 1e-4  # of an embedding's length: what rounding in float32 stays below
+INEXACT = 1e-5  # of an embedding's length: what rounding in float32 stays below
 OTHER_WAY = 1e-3  # the same of a pass that a compiled network computes in another order
 _KEPT = 2  # forms: a query's, and that of the image of the day
 _OTHERS = "Use `method` occlusion or rise, which need no such form."

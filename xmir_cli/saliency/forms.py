@@ -16,7 +16,7 @@ from torch import Tensor
 from xmir_cli.affine.form import Pulled
 from xmir_cli.affine.passes import Grid
 from xmir_cli.affine.survey import Seat
-from xmir_cli.model.embedder import Embedder
+from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.model.shares import OTHER_WAY, refuse_inexact
 from xmir_cli.saliency.sample import Sample
 
@@ -122,19 +122,40 @@ class _Held:
         return Pulled(_over(found.places, self._length), *(part / self._length for part in each))
 
     def push(self, weights: Tensor) -> Tensor:
-        self.pull(self._form.raw)  # only to refuse what is not exact
-        return _over(self._form.push(weights), self._length)
+        pushed = self._form.push(weights)
+        along, pulled = self._try()
+        most = max(1.0, float(weights.abs().max()))
+        expected = float(weights.double().cpu() @ pulled.places.double())
+        refuse_inexact(self._form, (float(pushed.double() @ along) - expected) / most)
+        return _over(pushed, self._length)
 
     def written(self) -> Tensor:
         if self._key not in self._sample.memo:
             written = self._form.written()
             missed = self._form.raw - written.sum(dim=0) - self._form.others()
             refuse_inexact(self._form, float(missed.norm()))
+            along, pulled = self._try()
+            refuse_inexact(self._form, float((written.double() @ along - pulled.places).norm()))
             self._sample.memo[self._key] = _over(written, self._length)
         return self._sample.memo[self._key]
 
     def others(self) -> Tensor:
-        return _over(self._form.others(), self._length)
+        others = self._form.others()
+        along, pulled = self._try()
+        expected = pulled.prefix + pulled.rest
+        refuse_inexact(self._form, float(others.double() @ along) - expected)
+        return _over(others, self._length)
+
+    def _try(self) -> tuple[Tensor, Pulled]:
+        """A direction of length 1 that has to do with all dimensions, and what is pulled along it.
+
+        A form that is not affine may be exact with all its parts and along its own embedding.
+        """
+        wave = torch.arange(1.0, len(self._form.raw) + 1).cos()
+        along = unit(unit(self._form.raw) + unit(wave))
+        pulled = self._form.pull(along)
+        refuse_inexact(self._form, pulled.missed)
+        return along.double(), pulled
 
 
 def tell(form: Form, pulled: Pulled) -> Details:
