@@ -51,7 +51,12 @@ def test_no_field_takes_a_value_of_another_kind(name):
         ("embed", "head", 0, "expected 1 or more, found 0"),
         ("embed", "head", np.True_, "expected a whole number, found True"),
         ("embed", "architecture", "", "expected a value, found ''"),
-        ("embed", "images", ["a.png", ""], "expected values, found ['a.png', '']"),
+        (
+            "embed",
+            "images",
+            ["a.png", ""],
+            "expected values that are not empty, found ['a.png', '']",
+        ),
         ("index", "source", "", "expected a value, found ''"),
         ("train", "output", "-", "expected a path, not -, found '-'"),
         ("saliency", "output", "-", "expected a path, not -, found '-'"),

@@ -90,7 +90,7 @@ def _fit(kind: object, value: object) -> object:
     if origin is list:
         _expect(isinstance(value, list | tuple), "a list")
         found = [_fit(inner[0], each) for each in cast("Sequence[object]", value)]
-        _expect("" not in found, "values")
+        _expect("" not in found, "values that are not empty")
         return found
     if origin is Mapping:
         _expect(isinstance(value, Mapping), "a mapping")

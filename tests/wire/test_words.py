@@ -2,11 +2,11 @@
 
 import pytest
 
-from xmir_cli.errors import ItemError
+from xmir_cli.errors import ItemError, SettingError
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas import path_keys
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
-from xmir_cli.wire.words import LARGEST_TEXT, Words, check_templates, check_text
+from xmir_cli.wire.words import LARGEST_TEXT, Words, check_templates, check_text, put_into
 
 
 def test_a_text_stands_in_the_places_of_its_templates_as_it_is():
@@ -28,6 +28,19 @@ def test_digest_knows_all_of_it_and_said_all_but_the_tower():
 def test_what_is_no_text_is_refused(text):
     with pytest.raises(ValueError, match="expected"):
         check_text(text)
+
+
+def test_templates_multiply_a_text_within_bounds():
+    text, template = "x" * LARGEST_TEXT, "{}" * 4990
+    record = {"query_text": text, "query_templates": [template + str(i) for i in range(60)]}
+    with pytest.raises(ItemError, match="expected at most 1000000 characters with the text"):
+        _ = read_view(RetrievalRecord, {**record, "retrieved": "r.png"}).words
+    with pytest.raises(SettingError, match="expected at most 1000000 characters"):
+        put_into([template], ["left", text])
+    (words,) = put_into(["a {} b", "{}"] * 20, ["left"])
+    assert len(words.prompts) == 2
+    longest = Words(text, tuple(f"{{}} {i:04}" for i in range(99)))
+    assert sum(map(len, longest.prompts)) == 99 * (LARGEST_TEXT + 5)
 
 
 @pytest.mark.parametrize("templates", [["no place"], [""], ["{}"] * 1001])

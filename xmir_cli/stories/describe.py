@@ -27,7 +27,7 @@ from xmir_cli.store.text_lines import read_text_lines
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.description import DescriptionRecord
-from xmir_cli.wire.words import Words, check_templates
+from xmir_cli.wire.words import put_into
 
 __all__ = ["Describe", "run"]
 
@@ -59,9 +59,8 @@ class _Describer:
 
     def __init__(self, asked: Describe) -> None:
         self._asked = asked
-        templates = check_templates(asked.templates or ())
-        texts = dict.fromkeys(read_text_lines(asked.terms))
-        self._texts = [Words(text, templates) for text in texts]
+        texts = list(dict.fromkeys(read_text_lines(asked.terms)))
+        self._texts = put_into(asked.templates or (), texts)
         self._loaded: tuple[ModelSpec, Cases, Terms, Explainer | None] | None = None
 
     def describe(self, group: list[Request]) -> Iterator[tuple[Request, list[Record] | ItemError]]:

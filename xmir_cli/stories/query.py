@@ -35,7 +35,7 @@ from xmir_cli.retrieval.refine import find_examples, refine
 from xmir_cli.retrieval.region import parse_region
 from xmir_cli.store.text_lines import read_text_lines
 from xmir_cli.store.where import parse_where
-from xmir_cli.wire.words import Words, check_templates
+from xmir_cli.wire.words import Words, put_into
 
 if TYPE_CHECKING:  # torch, 1.5 s that a query by --id or --vector does not pay
     from xmir_cli.model.embedder import Embedder
@@ -94,8 +94,7 @@ def run(query: Query) -> Records:
 def _words(query: Query) -> list[Words]:
     """What is asked in words, in the order of the flags and of the file."""
     texts = [*(query.texts or ()), *(read_text_lines(query.text_file) if query.text_file else ())]
-    weight = query.word_weight
-    return [Words(text, check_templates(query.templates or ()), weight) for text in texts]
+    return put_into(query.templates or (), texts, query.word_weight)
 
 
 def _divide(query: Query, words: Sequence[Asked]) -> tuple[Sequence[Asked], Sequence[Asked]]:

@@ -5,8 +5,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from xmir_cli.errors import SettingError
+
 LARGEST_TEXT = 10_000  # characters
 MOST_TEMPLATES = 1_000
+LARGEST_PROMPTS = 1_000_000  # characters of a text in all of its templates
 PLACE = "{}"  # of the text in a template
 
 
@@ -18,6 +21,16 @@ class Words:
     templates: tuple[str, ...] = ()
     weight: float | None = None  # beside an image, in [0, 1]; None: the words ask alone
     sha256: str = ""  # of the text tower
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for more than anybody reads: every place repeats the whole text."""
+        more = len(self.text) - len(PLACE)
+        length = sum(len(each) + each.count(PLACE) * more for each in self.templates)
+        if length > LARGEST_PROMPTS:
+            raise ValueError(
+                f"expected at most {LARGEST_PROMPTS} characters with the text in the templates, "
+                f"found {length}"
+            )
 
     @property
     def prompts(self) -> list[str]:
@@ -56,3 +69,14 @@ def check_templates(templates: Sequence[str]) -> tuple[str, ...]:
         if PLACE not in check_text(each):
             raise ValueError(f"expected {PLACE} where the text goes, found {each[:60]}")
     return tuple(dict.fromkeys(templates))
+
+
+def put_into(
+    templates: Sequence[str], texts: Sequence[str], weight: float | None = None
+) -> list[Words]:
+    """Each text in the templates; raises SettingError for `templates` that cannot be."""
+    try:
+        checked = check_templates(templates)
+        return [Words(text, checked, weight) for text in texts]
+    except ValueError as error:
+        raise SettingError("templates", str(error)) from None
