@@ -1,6 +1,7 @@
 """Words that ask, on a model whose answer is known: left and right, and what is bright there."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 pytest.importorskip("open_clip", reason="needs the extra clip")
 pytest.importorskip("transformers", reason="needs the extra hf")
 
-from tests.extras.towers import write_sides
+from tests.extras.towers import write_sides, write_transformers
 from xmir_cli.retrieval import words
 
 BRIGHT = {"left": (200, 20), "right": (20, 200), "both": (200, 200)}
@@ -302,6 +303,50 @@ def test_words_do_not_ask_a_folder_of_another_model(xmir, index):
     result = xmir("query", "--text", "left", "-i", index)
     assert result.code == 6
     assert "not the recorded weights" in result.stderr
+
+
+@pytest.mark.parametrize("what", ["text.text_projection", "tokenizer.json", "heads"])
+def test_words_do_not_ask_another_text_tower_than_was_indexed(what, xmir, index):
+    from safetensors.torch import load_file, save_file
+
+    assert xmir("query", "--text", "left", "-i", index).code == 0
+    if what.startswith("text."):
+        file = Path("sides/open_clip_model.safetensors")
+        tensors = load_file(file)
+        save_file({**tensors, what: tensors[what] * 2}, file)
+    else:
+        file = Path("sides", what if "json" in what else "open_clip_config.json")
+        changed = ('"left"', '"lift"') if "json" in what else ('"heads": 2', '"heads": 1')
+        before = file.read_text()
+        file.write_text(before.replace(*changed))
+        assert file.read_text() != before
+    result = xmir("query", "--text", "left", "-i", index)
+    assert result.code == 6
+    assert "not the recorded text tower" in result.stderr
+    assert xmir("query", "left.png", "-i", index).code == 0  # images need none
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_a_text_tower_is_hashed_as_it_lies(family, tmp_path):
+    from xmir_cli.model.text_sources import hash_words
+    from xmir_cli.wire.model import ModelSpec
+
+    write_transformers(family, folder := tmp_path / "m")
+    spec = ModelSpec(str(folder), "folder")
+    before = hash_words(spec)
+    assert len(before) == 64
+    assert ModelSpec.from_json(replace(spec, words_sha256=before).to_json(), "here") == replace(
+        spec, words_sha256=before
+    )
+    assert "words_sha256" not in spec.to_json()
+    assert hash_words(replace(spec, pool="mean")) == ""
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["hidden_act"] = "relu"
+    (folder / "config.json").write_text(json.dumps(config))
+    assert hash_words(spec) not in {"", before}
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    assert hash_words(spec) == ""  # nothing holds what may still be put there
 
 
 def test_images_ask_without_the_text_tower(xmir, index, monkeypatch):

@@ -18,8 +18,9 @@ from xmir_cli.model.open_clip_folder import (
 )
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.text_tower import TextTower, fill_tower
-from xmir_cli.model.tokenizers import Tokenizer, cut_off, load_tokenizer, tokenizer_files
+from xmir_cli.model.tokenizers import Tokenizer, cut_off, load_tokenizer, say_files, tokenizer_files
 from xmir_cli.model.transformers_settings import plain_settings
+from xmir_cli.model.weights import hash_tensors
 from xmir_cli.workarounds.open_clip import build_text_tower
 
 _NO_PART = {"architectures", "transformers_version"}
@@ -36,6 +37,16 @@ _FIRST_FORM = (
 def has_text_tower(folder: Folder) -> bool:
     """Every model of open_clip has one."""
     return bool(read_description(folder).text)
+
+
+def hash_text(folder: Folder) -> str:
+    """SHA-256 over all that makes the text tower; raises ModelError where something is missing."""
+    described = read_description(folder)
+    hub_name = described.text.get("hf_model_name")
+    config = _read_config(folder, str(hub_name)) if hub_name else None
+    files = tokenizer_files(folder) if described.text.get("hf_tokenizer_name") else ()
+    made_as = described.text_made_as + json.dumps(config, sort_keys=True)
+    return hash_tensors(_tensors(folder), made_as + say_files(files))
 
 
 def load_text_tower(folder: Folder) -> TextTower:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import DataError, ModelError
 from xmir_cli.model.folders import OPEN_CLIP_CONFIG, OWN_WEIGHTS, Folder, is_folder, open_folder
 from xmir_cli.model.text_tower import TextTower
 from xmir_cli.wire.model import ModelSpec
@@ -23,6 +23,9 @@ class TextFile(Protocol):
 
     def has_text_tower(self, folder: Folder) -> bool:
         """Whether the folder's model has one; loads nothing."""
+
+    def hash_text(self, folder: Folder) -> str:
+        """SHA-256 over all that makes the text tower, which is not built for it; or ModelError."""
 
     def load_text_tower(self, folder: Folder) -> TextTower:
         """The text tower of a folder that has one, alone; or ModelError."""
@@ -58,6 +61,18 @@ def load_text_tower(spec: ModelSpec) -> TextTower:
     """
     folder, file = _find(spec)
     return file.load_text_tower(folder)
+
+
+def hash_words(spec: ModelSpec) -> str:
+    """SHA-256 over all that makes a model's text tower, which is not built for it.
+
+    Empty for a model without one, and where something is missing that may still be put there.
+    """
+    try:
+        folder, file = _find(spec)
+        return file.hash_text(folder)
+    except (ModelError, DataError):
+        return ""
 
 
 def refuse_wordless(spec: ModelSpec) -> None:

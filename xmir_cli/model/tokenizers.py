@@ -9,6 +9,7 @@ from torch import Tensor
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.folders import Folder
+from xmir_cli.store.hashes import sha256_file
 
 _SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _VOCABULARIES = (
@@ -34,6 +35,11 @@ def tokenizer_files(folder: Folder) -> tuple[Path, ...]:
             "Put tokenizer.json there, or the vocabulary's files, as its library wrote them.",
         )
     return tuple(folder.path / each for each in (*_VOCABULARIES, *_SETTINGS) if folder.has(each))
+
+
+def say_files(files: Sequence[Path]) -> str:
+    """The names of files and the SHA-256 of what is in them."""
+    return "".join(f"\n{file.name} {sha256_file(file)}" for file in files)
 
 
 def load_tokenizer(folder: Folder) -> Any:  # noqa: ANN401 # transformers' own, an extra

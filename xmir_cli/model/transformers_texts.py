@@ -10,19 +10,29 @@ from xmir_cli.errors import ModelError
 from xmir_cli.model.folders import CONFIG, Folder
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.text_tower import TextTower, fill_tower
-from xmir_cli.model.tokenizers import Tokenizer, cut_off, load_tokenizer, tokenizer_files
+from xmir_cli.model.tokenizers import Tokenizer, cut_off, load_tokenizer, say_files, tokenizer_files
 from xmir_cli.model.transformers_settings import is_quantized, plain_settings
+from xmir_cli.model.weights import hash_tensors
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 _NO_PART = {"architectures", "dtype", "torch_dtype", "transformers_version"}
 _TEXT = "text_model."  # how the names of most of its tensors begin
+_OF_TEXTS = ("text_", _TEXT)
 
 
 def has_text_tower(folder: Folder) -> bool:
     """Whether the folder's model has one."""
     return folder.read_json(CONFIG).get("model_type") in {"clip", "siglip", "siglip2"}
+
+
+def hash_text(folder: Folder) -> str:
+    """SHA-256 over all that makes the text tower; raises ModelError where something is missing."""
+    files, whole = tokenizer_files(folder), plain_settings(folder.read_json(CONFIG))
+    said = {key: whole.get(key) for key in ("model_type", "projection_dim", "text_config")}
+    text = {k: v for k, v in read_folder_tensors(folder).items() if k.startswith(_OF_TEXTS)}
+    return hash_tensors(text, json.dumps(said, sort_keys=True) + say_files(files))
 
 
 def load_text_tower(folder: Folder) -> TextTower:
@@ -79,6 +89,6 @@ def _classes(
 def _tensors(folder: Folder, network: nn.Module) -> dict[str, Tensor]:
     """Those of the text tower by its own names, which some versions begin with the tower's."""
     found = read_folder_tensors(folder)
-    text = {key: tensor for key, tensor in found.items() if key.startswith(("text_", _TEXT))}
+    text = {key: tensor for key, tensor in found.items() if key.startswith(_OF_TEXTS)}
     bare = not any(key.startswith(_TEXT) for key in network.state_dict())
     return {key.removeprefix(_TEXT) if bare else key: tensor for key, tensor in text.items()}

@@ -37,12 +37,17 @@ def hash_weights(network: nn.Module) -> str:
 
     What a folder's description makes of them is part of it.
     """
-    total = hashlib.sha256(str(vars(network).get("made_as", "")).encode())
-    for name, tensor in sorted(network.state_dict().items()):
+    return hash_tensors(network.state_dict(), str(vars(network).get("made_as", "")))
+
+
+def hash_tensors(tensors: Mapping[str, Tensor], made_as: str) -> str:
+    """SHA-256 over what makes something of tensors, and over them, in name order."""
+    total = hashlib.sha256(made_as.encode())
+    for name, tensor in sorted(tensors.items()):
         if not name.endswith(COUNTER):
             plain = tensor.detach().cpu().contiguous()
             total.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())
-            total.update(plain.reshape(-1).view(torch.uint8).numpy())
+            total.update(plain.reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from xmir_cli import console
 from xmir_cli.errors import DataError, ModelError
 from xmir_cli.model.embedder import Embedder, unit
-from xmir_cli.model.text_sources import load_text_tower
+from xmir_cli.model.text_sources import hash_words, load_text_tower
 from xmir_cli.model.text_tower import TextTower
 from xmir_cli.retrieval.queries import Asked, Question
 from xmir_cli.wire.words import Words
@@ -37,8 +37,18 @@ _towers: WeakKeyDictionary[Embedder, _Tower] = WeakKeyDictionary()
 
 
 def _tower_of(embedder: Embedder) -> _Tower:
-    """Loaded when words first ask; raises ModelError for a model without a text tower."""
+    """Loaded when words first ask.
+
+    Raises ModelError for a model without a text tower, and for another one than the images had.
+    """
     if embedder not in _towers:
+        spec = embedder.spec
+        if spec.words_sha256 and spec.words_sha256 != hash_words(spec):
+            raise ModelError(
+                f"{spec.architecture}: not the recorded text tower: since its images were embedded "
+                "its tensors, its tokenizer or its description have changed",
+                "Put back what was there, or embed and index again.",
+            )
         _towers[embedder] = _Tower(load_text_tower(embedder.spec))
     return _towers[embedder]
 

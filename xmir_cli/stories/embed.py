@@ -17,6 +17,7 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.images.dicom_tags import key_mark
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.model.text_sources import hash_words
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.store.embeddings import Embeddings, write_as, write_stream
 from xmir_cli.store.jsonl import write_records
@@ -48,6 +49,7 @@ def _run(asked: Embed) -> Records:
         refuse_ending(asked.left_out, "JSON lines", [".jsonl", ".ndjson"], setting="left_out")
     spec = _model(asked)
     embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
+    embedder.spec = replace(embedder.spec, words_sha256=hash_words(embedder.spec))
     parts = _parts(asked, items, embedder)
     rows = _embed(embedder, items, parts, asked.jobs, skips)
     if asked.left_out is not None:

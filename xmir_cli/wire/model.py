@@ -68,6 +68,7 @@ class ModelSpec:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     weights_sha256: str = ""  # over the loaded tensors: names, shapes, values
     pool: str = "native"  # native | cls | mean | cls+mean: what of the tokens is the embedding
+    words_sha256: str = ""  # over the text tower beside the network, where the folder has one
 
     def to_json(self) -> Record:
         """The spec as plain data, as JSON has it, for metadata, manifests and records."""
@@ -79,6 +80,8 @@ class ModelSpec:
         told = {**asdict(self), "preprocessing": plain}
         if self.pool == "native":  # as before there was a choice, too
             del told["pool"]
+        if not self.words_sha256:
+            del told["words_sha256"]
         return told
 
     @staticmethod
@@ -110,6 +113,7 @@ class ModelSpec:
                 preprocessing=preprocessing,
                 weights_sha256=read_sha256(data["weights_sha256"]),
                 pool=read_word(data.get("pool", "native"), POOLS),
+                words_sha256=read_sha256(data.get("words_sha256", "")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{where}: model: not the description of a model ({error})") from None
