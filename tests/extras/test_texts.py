@@ -204,6 +204,15 @@ def test_quantized_weights_are_refused_wherever_that_is_said(tmp_path):
         tower(tmp_path / "m")
 
 
+@pytest.mark.parametrize("what", ["num_hidden_layers", "vocab_size"])
+def test_a_text_tower_is_not_of_any_size(what, tmp_path):
+    pytest.importorskip("transformers", reason="needs the extra hf")
+    write_transformers("clip", tmp_path / "m")
+    rewrite(tmp_path / "m" / "config.json", "text_config", {what: 10**7})
+    with pytest.raises(ModelError, match=r"expected at most 1000|a network of more than 67"):
+        tower(tmp_path / "m")
+
+
 def rewrite(file, place, changes):
     """Change an object within a file of JSON, or the whole where no place is named."""
     said = json.loads(file.read_text())

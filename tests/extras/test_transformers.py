@@ -89,6 +89,20 @@ def test_nothing_that_a_description_names_is_fetched_or_run(tmp_path):
     assert tiny.load(folder).network.dim == 32
 
 
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"num_hidden_layers": 10**7}, "num_hidden_layers: expected at most 1000"),
+        ({"hidden_size": 65536}, "describes a network of more than 67[0-9]* values"),
+        ({"intermediate_size": 10**7}, "describes a network of more than 67[0-9]* values"),
+    ],
+)
+def test_a_few_bytes_describe_no_network_of_any_size(config, reason, tmp_path):
+    folder = changed(tiny.write("vit", tmp_path), **config)
+    with pytest.raises(ModelError, match=reason):
+        tiny.load(folder)
+
+
 def test_half_precision_is_widened_as_it_is(tmp_path):
     folder = changed(
         tiny.write("vit", tmp_path),

@@ -269,6 +269,25 @@ def test_a_link_that_leads_nowhere_is_named(file, tmp_path):
         load_network(choose(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"depth": 10**7}, "depth: expected at most 1000"),
+        ({"depths": [1] * 2000}, "depths: expected at most 1000"),
+        ({"embed_dim": 16384, "num_heads": 16}, "a network of more than 67[0-9]* values"),
+        ({"depth": 1000, "embed_dim": 1024}, "a network of more than 67[0-9]* values"),
+    ],
+)
+def test_a_few_bytes_describe_no_network_of_any_size(arguments, reason, tmp_path):
+    write_timm(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["model_args"] |= arguments
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises((ModelError, SettingError), match=reason):
+        choose(tmp_path)
+    assert resolve_model(ModelChoice(architecture="resnet18", weights="random:0"))
+
+
 def sharded(folder: Path, table: dict[str, str] | None = None) -> None:
     """Two tensors in two files, and a table of them."""
     (folder / "config.json").write_text('{"architecture": "vit_tiny_patch16_224"}')

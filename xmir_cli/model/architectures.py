@@ -4,6 +4,7 @@ from xmir_cli.model import own_networks
 from xmir_cli.model.named import trust
 from xmir_cli.model.network import Architecture
 from xmir_cli.model.pooling import repool
+from xmir_cli.model.size_limits import bounded
 from xmir_cli.model.sources import source_of
 from xmir_cli.workarounds.torch.compiler import leave_compiler_out
 
@@ -18,7 +19,7 @@ def build_architecture(
     Raises ModelError when the name means nothing, or the package or file is not there; SettingError
     when it has not what `pool` asks for.
     """
-    with leave_compiler_out():
+    with leave_compiler_out(), bounded(name):
         return repool(source_of(name).build(name, input_size), pool, name)
 
 

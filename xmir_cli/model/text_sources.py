@@ -60,7 +60,10 @@ def load_text_tower(spec: ModelSpec) -> TextTower:
     Raises ModelError for a model that has none, or whose images lie elsewhere.
     """
     folder, file = _find(spec)
-    return file.load_text_tower(folder)
+    from xmir_cli.model.size_limits import bounded  # noqa: PLC0415 # as those, it needs torch
+
+    with bounded(folder.name):
+        return file.load_text_tower(folder)
 
 
 def hash_words(spec: ModelSpec) -> str:
