@@ -170,7 +170,9 @@ def test_an_unusual_attention_is_refused():
 class Layered(nn.Module):
     def __init__(self, inner):
         super().__init__()
-        self.before, self.inner = nn.Sequential(nn.Conv2d(6, 5, 1), nn.ReLU()), inner
+        with torch.random.fork_rng():
+            torch.manual_seed(2)
+            self.before, self.inner = nn.Sequential(nn.Conv2d(6, 5, 1), nn.ReLU()), inner
         self.requires_grad_(False)
 
     def forward(self, maps):

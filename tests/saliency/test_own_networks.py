@@ -9,6 +9,10 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import OpaqueHead
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.saliency.forms import form_of
+from xmir_cli.saliency.methods.activation import Method as Activation
+from xmir_cli.saliency.methods.bilrp import Method as Bilrp
+from xmir_cli.saliency.methods.gradcam import Method as GradCam
+from xmir_cli.saliency.methods.integrated_gradients import Method as IntegratedGradients
 from xmir_cli.saliency.sample import make_samples
 from xmir_cli.wire.model import ModelSpec, Preprocessing
 
@@ -26,12 +30,20 @@ class Pool(OpaqueHead):
         return self.function(features.flatten(2))
 
 
-def build(function=None, features=None):
+METHODS = {
+    "activation": Activation(),
+    "gradcam": GradCam(),
+    "integrated-gradients": IntegratedGradients(path_steps=2),
+    "bilrp": Bilrp(),
+}
+
+
+def build(function=None, features=None, head=None):
     """A patch layer before it, where no other `features` are given."""
     torch.manual_seed(0)
     recipe = Preprocessing(input_size=32, resize=32)
     features = features or nn.Sequential(nn.Conv2d(3, WIDTH, 8, 8, bias=False), nn.ReLU())
-    head = None if function is None else Pool(function)
+    head = head if function is None else Pool(function)
     network = Network(Architecture(features, WIDTH, recipe, head=head), None)
     return Embedder(network, ModelSpec("own", "random:0", None, recipe), torch.device("cpu"))
 
@@ -63,3 +75,63 @@ def test_what_is_nearly_affine_is_refused():
     found, sample = form(lambda cells: (lambda v: v + 0.0015 * torch.sin(v))(cells.mean(dim=2)))
     with pytest.raises(ModelError, match="sin is not affine"):
         found.pull(sample.embedding)
+
+
+def changed_in_place(cells: Tensor) -> Tensor:
+    """What the exponential's derivative needs is changed behind it."""
+    made = cells.mean(dim=2).exp()
+    made.mul_(2)
+    return made * 1
+
+
+@pytest.mark.parametrize("method", ["activation", "gradcam", "integrated-gradients", "bilrp"])
+def test_a_network_that_cannot_be_differentiated_is_refused(method):
+    embedder = build(changed_in_place)
+    image = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1))
+    (sample,) = make_samples(embedder, [image])
+    with pytest.raises(ModelError, match=r"cannot be differentiated \(one of the variables"):
+        METHODS[method](embedder, sample, sample)
+
+
+def test_a_head_that_changes_its_input_in_place_has_a_gradient():
+    embedder = build(lambda cells: cells.relu_().mean(dim=2))
+    image = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1))
+    (sample,) = make_samples(embedder, [image])
+    assert METHODS["gradcam"](embedder, sample, sample).saliency.any()
+
+
+def test_what_is_changed_in_place_and_not_taken_is_seen_in_every_precision():
+    def clip(cells: Tensor) -> Tensor:
+        made = cells.mean(dim=2) - 0.2
+        torch.relu_(made)
+        return made
+
+    embedder = build(clip)
+    narrow = Embedder(embedder.network, embedder.spec, embedder.device, "bf16")
+    image = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1))
+    for each in (embedder, narrow):
+        (sample,) = make_samples(each, [image])
+        with pytest.raises(ModelError, match="no exact shares of this network: they miss"):
+            form_of(each, sample)
+
+
+class Attend(OpaqueHead):
+    """Attention over the cells, as CLIP's ResNets have it; a norm over tokens comes first."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.attention = nn.LayerNorm(WIDTH), nn.MultiheadAttention(WIDTH, 2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        tokens = self.norm(features.flatten(2).transpose(1, 2) * 2).transpose(0, 1)
+        return self.attention(tokens[:1], tokens, tokens, need_weights=False)[0][0]
+
+
+def test_tokens_that_a_pooling_makes_of_a_map_are_no_first_tokens():
+    embedder = build(head=Attend())
+    image = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1))
+    (sample,) = make_samples(embedder, [image])
+    found = form_of(embedder, sample)
+    assert found.told == {"held": "attention, deviations", "layer": "map 4x4"}
+    assert abs(found.pull(sample.embedding).missed) < 1e-5
+    assert not embedder.has_tokens

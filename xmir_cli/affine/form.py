@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from xmir_cli import steps
+from xmir_cli.affine.deriving import deriving
 from xmir_cli.affine.direct import direct_rules
 from xmir_cli.affine.holding import KINDS, Holding, NoPartsError
 from xmir_cli.affine.rules import RULES
@@ -50,7 +51,8 @@ class AffineForm:
         """What the parts have in direction [D] . e; one backward pass."""
         with torch.enable_grad():
             along = self._made @ direction.to(self._made)
-        found = torch.autograd.grad(along, self._parts, retain_graph=True, allow_unused=True)
+        with deriving():
+            found = torch.autograd.grad(along, self._parts, retain_graph=True, allow_unused=True)
         shares = torch.zeros(self._count, dtype=torch.float64)
         for part, gradient in zip(self._parts, found, strict=True):
             if gradient is not None:
@@ -66,6 +68,12 @@ class AffineForm:
     def push(self, weights: Tensor) -> Tensor:
         """What the places together write into e, each times its weight [n]: [D]; one pass."""
         return self._replay(self._spread(weights)) - self.constant
+
+    def pass_plainly(self) -> Tensor:
+        """The raw embedding [D] of a pass in which nothing is held."""
+        with torch.no_grad():
+            made: Tensor = self.network(self.given.clone())[0]
+        return made.float().cpu()
 
     def written(self) -> Tensor:
         """What each place writes into e: [n, D]; as many passes as the fewer of n and D."""

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from xmir_cli.affine.deriving import deriving
+from xmir_cli.affine.holding import Numbered
 from xmir_cli.affine.passes import FirstTokens, Grid, Inside, Recording, SeenError, Stop
 
 Passed = Callable[[Tensor], Tensor]  # a network: images [1, 3, S, S] to raw embeddings [1, D]
@@ -48,6 +50,14 @@ def find_tokens(network: Passed, size: int, grid: Grid, device: torch.device) ->
     return seat if _in_order(network, seat, (base, other)) else None
 
 
+def count_calls(network: Passed, size: int, device: torch.device) -> int:
+    """How many calls of a pass make a tensor."""
+    mode, (image, _) = Numbered(), _probes(size, device)
+    with torch.no_grad(), mode:
+        network(image)
+    return mode.calls
+
+
 def find_maps(network: Passed, size: int, device: torch.device) -> dict[Grid, Seat]:
     """The last tensor of every size that all of the embedding comes from, by its rows and columns.
 
@@ -55,9 +65,11 @@ def find_maps(network: Passed, size: int, device: torch.device) -> dict[Grid, Se
     What is larger than a map before it is none.
     """
     base, other = _probes(size, device)
-    mode, leaf = Recording(), base.clone().requires_grad_()
-    with torch.enable_grad(), mode:
-        raw = network(leaf)
+    mode = Recording()
+    with deriving(), torch.enable_grad():
+        given = base.clone().requires_grad_().clone()  # a leaf may not be changed in place
+        with mode:
+            raw = network(given)
     cuts = _cuts(raw.grad_fn)
     found: dict[Grid, Seat] = {}
     tokens: dict[Grid, Seat] = {}

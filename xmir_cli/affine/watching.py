@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from xmir_cli.affine.deriving import deriving
 from xmir_cli.affine.holding import Holding, Rule
 from xmir_cli.affine.rules import ATTENTION
 
@@ -26,13 +27,14 @@ def watch(network: Callable[[Tensor], Tensor], image: Tensor) -> Watched:
     keys; without any, or without an attention, `ends` is empty.
     """
     mode = _Watching()
-    with torch.enable_grad(), mode:
-        raw = network(image.detach().clone().requires_grad_())[0]
+    with deriving(), torch.enable_grad(), mode:
+        raw = network(image.detach().clone().requires_grad_().clone())[0]
     weights = tuple(each.float().cpu() for each in mode.held)
     if mode.last is None:
         return Watched(weights, torch.zeros(0, dtype=torch.float64))
     half = raw.square().sum() / 2
-    (gradient,) = torch.autograd.grad(half, mode.last, materialize_grads=True)
+    with deriving():
+        (gradient,) = torch.autograd.grad(half, mode.last, materialize_grads=True)
     return Watched(weights, gradient[0].double().norm(dim=1).cpu())
 
 

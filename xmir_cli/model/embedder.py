@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from xmir_cli import console, steps
+from xmir_cli.affine.deriving import deriving
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
@@ -112,10 +113,10 @@ class Embedder:
         if pooled is not None:
             return (pooled / features[0].numel())[:, None, None].expand_as(features)
         leaf = features[None].detach().clone().requires_grad_()
-        with torch.enable_grad():
-            raw = self.project(leaf)[0]
+        with deriving(), torch.enable_grad():
+            raw = self.project(leaf.clone())[0]
             along = raw @ direction.to(raw)  # a number; of a vector torch would import sympy, 0.5 s
-        (gradient,) = torch.autograd.grad(along, leaf)
+            (gradient,) = torch.autograd.grad(along, leaf)
         return gradient.squeeze(0)
 
     def cells(self, features: Tensor, bias: bool = True) -> Tensor:

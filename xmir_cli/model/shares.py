@@ -8,10 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from xmir_cli.affine.blame import blame
+from xmir_cli.affine.deriving import deriving
 from xmir_cli.affine.form import AffineForm
 from xmir_cli.affine.holding import NoPartsError
 from xmir_cli.affine.passes import Grid
-from xmir_cli.affine.survey import Seat, find_last_in_block, find_maps, find_tokens
+from xmir_cli.affine.survey import (
+    Seat,
+    count_calls,
+    find_last_in_block,
+    find_maps,
+    find_tokens,
+)
 from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
@@ -76,7 +83,7 @@ class Shares:
             return Seat(0, (2, 3), grid)
         tokens = None
         with suppress(Exception):  # whatever a network of one's own makes of being watched
-            tokens = find_tokens(self._network, self._size, grid, self._device)
+            tokens = self._find_tokens(grid)
         head = self._network.head
         plain = isinstance(head, Head) and head.is_sum
         usual = tokens or (None if plain else Seat(0, (2, 3), grid))
@@ -94,6 +101,12 @@ class Shares:
             there = ", ".join(sorted({*wanted, _text(grid)}, key=lambda each: (len(each), each)))
             raise SettingError("layer", f"no map of that size; there are {there}", value=layer)
         return wanted[layer]
+
+    def _find_tokens(self, grid: Grid) -> Seat | None:
+        """The first tokens, but not those that a pooling alone makes of a map."""
+        found = find_tokens(self._network, self._size, grid, self._device)
+        within = count_calls(self._network.features, self._size, self._device)
+        return found if found is not None and found.number <= within else None
 
     def _find_direct(self) -> Seat:
         tokens = self.seat()
@@ -116,9 +129,9 @@ class Shares:
             wave = torch.arange(3.0 * self._size**2).sin().reshape(1, 3, self._size, self._size)
             maps = self._network.features(wave.to(self._device))
         leaf = maps.clone().requires_grad_()
-        with torch.enable_grad():
-            total = self._network.head(leaf).square().sum()
-        (gradient,) = torch.autograd.grad(total, leaf)
+        with deriving(), torch.enable_grad():
+            total = self._network.head(leaf.clone()).square().sum()
+            (gradient,) = torch.autograd.grad(total, leaf)
         varies = (maps != maps[..., :1, :1]).flatten(2).any(dim=2)
         counts = (gradient != 0).flatten(2).any(dim=2)
         return bool(varies.any() and counts.any() and not (varies & counts).any())

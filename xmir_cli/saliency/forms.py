@@ -109,9 +109,8 @@ class _Held:
         tokens = seat.direct or len(seat.axes) == 1
         name = f"{'tokens' if tokens else 'map'} {seat.grid[0]}x{seat.grid[1]}"
         self.told: Details = {"held": ", ".join(self._form.held), "layer": name}
-        if embedder.precision == "fp32":
-            other = float((self._form.raw - sample.raw).norm())
-            refuse_inexact(self._form, other, OTHER_WAY)
+        plain = sample.raw if embedder.precision == "fp32" else self._form.pass_plainly()
+        refuse_inexact(self._form, float((self._form.raw - plain).norm()), OTHER_WAY)
 
     def pull(self, direction: Tensor) -> Pulled:
         found = self._form.pull(direction)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from xmir_cli import steps
+from xmir_cli.affine.deriving import deriving
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder, unit
 from xmir_cli.saliency.fills import fill_image
@@ -60,8 +61,8 @@ class Method:
 def input_gradients(embedder: Embedder, target: Sample, images: Tensor) -> Tensor:
     """The gradients [B, 3, S, S], on the CPU, of the similarity of images to the target."""
     leaf = images.to(embedder.device, memory_format=torch.channels_last).requires_grad_()
-    with torch.enable_grad():
-        embeddings = unit(embedder.network(leaf).float())
+    with deriving(), torch.enable_grad():
+        embeddings = unit(embedder.network(leaf.clone()).float())
         total = (embeddings @ target.embedding.to(embeddings)).sum()
-    (gradients,) = torch.autograd.grad(total, leaf)
+        (gradients,) = torch.autograd.grad(total, leaf)
     return gradients.cpu()

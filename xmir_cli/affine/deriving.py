@@ -1,0 +1,28 @@
+"""Derivatives of networks of one's own, which may have none."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from xmir_cli.errors import ModelError
+
+
+@contextmanager
+def deriving() -> Iterator[None]:
+    """Raise ModelError where the passes or the gradients inside fail, but for want of memory.
+
+    As those of a network that changes in place what its derivative needs.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if "allocate memory" in str(error):
+            raise
+        reason = " ".join(str(error).split())[:120]
+        raise ModelError(
+            f"this network cannot be differentiated ({reason})",
+            "Use `method` occlusion or rise, which need no derivatives.",
+        ) from None
