@@ -254,6 +254,42 @@ def test_torchvisions_networks_come_before_folders_of_their_names(tmp_path, monk
     assert not is_folder("densenet121")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crop_pct": "a"},
+        {"crop_pct": [1]},
+        {"crop_pct": 1e-300},
+        {"mean": "x"},
+        {"mean": [1, 2]},
+        {"mean": [[1], 2, 3]},
+        {"std": [0, 0, 0]},
+        {"input_size": [3, "a", "a"]},
+        {"input_size": [3, -1, -1]},
+        {"input_size": [3, 10**6, 10**6]},
+        {"interpolation": ["x"]},
+        {"crop_mode": {"a": 1}},
+        {"classifier": 5},
+        {"classifier": [1]},
+    ],
+)
+def test_a_recipe_that_nobody_could_follow_is_one_line(change, tmp_path):
+    config = {"architecture": "vit_tiny_patch16_224", "pretrained_cfg": change}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=rf"config\.json: {next(iter(change))}: "):
+        choose(tmp_path)
+
+
+def test_what_is_null_is_not_said(tmp_path):
+    write_timm(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["pretrained_cfg"] |= dict.fromkeys(("crop_pct", "interpolation", "crop_mode"))
+    config["model_args"]["drop_rate"] = None
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    recipe = choose(tmp_path).preprocessing
+    assert (recipe.interpolation, recipe.view) == ("bicubic", "crop")
+
+
 def test_a_kind_that_is_no_text_is_one_line(tmp_path):
     (tmp_path / "config.json").write_text('{"architecture": "x", "model_type": ["vit"]}')
     with pytest.raises(ModelError, match="is no vision network"):

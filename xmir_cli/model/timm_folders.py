@@ -2,17 +2,18 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from torch import Tensor
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.folders import CONFIG, Folder, open_folder
-from xmir_cli.model.network import Architecture
+from xmir_cli.model.network import Architecture, triple
 from xmir_cli.model.recipes import tell
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.timm_networks import build_named
+from xmir_cli.wire.ranges import LARGEST_INPUT, Triple, check_mean, check_std, read_whole
 
 _WEIGHTS = ("model.safetensors", "open_clip_model.safetensors")
 # what timm's description of weights tells that xmir follows; the others say where to fetch them
@@ -39,13 +40,10 @@ def build(name: str, input_size: int | None) -> Architecture:
         raise ModelError(f"{name}: {CONFIG}: architecture: expected the name of a network of timm")
     # once the description of the weights was all there was
     described = _table(folder, config, "pretrained_cfg") or config
-    followed = {key: _fixed(value) for key, value in described.items() if key in _FOLLOWED}
+    followed = _followed(name, described)
     if arguments.pop("in_chans", 3) not in {1, 3} or _channels(followed) not in {1, 3}:
         raise ModelError(f"{name}: takes pictures of other than 1 or 3 channels")
     followed["input_size"] = (3, *_sides(name, followed))
-    for key in ("mean", "std"):
-        if isinstance(values := followed.get(key), tuple) and len(values) == 1:
-            followed[key] = values * 3
     settings = {**arguments, "pretrained_cfg": followed}
     built = build_named(network, input_size, name, settings)
     made_as = json.dumps([network, arguments], sort_keys=True)
@@ -74,6 +72,64 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, list):
         return all(map(_is_plain, value))
     return not isinstance(value, str) or _WORD.fullmatch(value) is not None
+
+
+def _followed(name: str, described: Mapping[str, object]) -> dict[str, object]:
+    """What is followed of a description of weights; raises ModelError for what nobody could."""
+    found = {
+        key: _fixed(value)
+        for key, value in described.items()
+        if key in _FOLLOWED and value is not None
+    }
+    for key, check in _CHECKS.items():
+        if key in found:
+            try:
+                found[key] = check(found[key])
+            except (TypeError, ValueError, OverflowError) as error:
+                raise ModelError(f"{name}: {CONFIG}: {key}: {error}") from None
+    return found
+
+
+def _three(values: object) -> Triple:
+    given = values if isinstance(values, tuple) else ()
+    if len(given) not in {1, 3}:
+        raise ValueError("expected a number for each of three channels")
+    return triple(given * 3 if len(given) == 1 else given)
+
+
+def _share(value: object) -> float:
+    """How much of the resized picture is seen."""
+    if not isinstance(value, int | float) or not 0.01 <= value <= 100:  # of one pixel, or beyond it
+        raise ValueError(f"expected 0.01 to 100, found {str(value)[:40]}")
+    return value
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a name, found {type(value).__name__}")
+    return value
+
+
+def _names(value: object) -> object:
+    return tuple(map(_name, value)) if isinstance(value, tuple) else _name(value)
+
+
+def _size(value: object) -> object:
+    sides = value[1:] if isinstance(value, tuple) else ()
+    for side in sides:
+        read_whole("side", side, LARGEST_INPUT)
+    return value
+
+
+_CHECKS: Mapping[str, Callable[[object], object]] = {
+    "mean": lambda value: check_mean(_three(value)),
+    "std": lambda value: check_std(_three(value)),
+    "crop_pct": _share,
+    "interpolation": _name,
+    "crop_mode": _name,
+    "classifier": _names,
+    "input_size": _size,
+}
 
 
 def _fixed(value: object) -> object:
