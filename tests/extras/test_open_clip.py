@@ -149,6 +149,7 @@ def test_pickle_is_refused_with_how_to_convert(tmp_path):
     ) as caught:
         load(tmp_path / "m")
     assert "safetensors.torch.save_file(torch.load(" in caught.value.hint
+    assert "`weights`" not in caught.value.hint  # which would not take both towers
 
 
 @pytest.mark.parametrize(

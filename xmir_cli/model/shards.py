@@ -86,11 +86,12 @@ def _no_weights(folder: Folder, names: Sequence[str]) -> ModelError:
             f"{folder.name}: no weights in it; expected {wanted}",
             "`weights` random:0 or `weights` FILE take others.",
         )
+    direct = f"`weights` {folder.path / pickles[0]} reads its tensors and runs no code. Or: "
+    direct = "" if folder.layout == "open_clip" else direct  # both towers lie in one there
     place, made = str(folder.path / pickles[0]), str(folder.path / names[0])
     return ModelError(
         f"{folder.name}: its weights are in {pickles[0]}, which is a pickle and may run any code; "
         f"expected {wanted}",
-        f"`weights` {place} reads plain tensors of it and no code. Or convert it once where you "
-        "trust it: safetensors.torch.save_file("
+        f"{direct}Convert it once where you trust it: safetensors.torch.save_file("
         f"torch.load({place!r}, weights_only=True), {made!r}).",
     )
