@@ -20,6 +20,7 @@ def _describe(name):
     needed = {each.name for each in parameters if each.default is inspect.Parameter.empty}
     values = {name: ["a.png"] if name in {"images", "files"} else "new" for name in needed}
     values |= {"query": {"images": ["a.png"], "index": "a.xmir"}}.get(name, {})
+    values |= {"describe": {"index": "a.xmir"}}.get(name, {})
     values |= {"embed": {"output": "new"}, "montage": {"output": "new.png"}}.get(name, {})
     if "records" in {each.name for each in parameters}:
         Path("records.jsonl").touch()
@@ -84,7 +85,7 @@ def test_no_field_takes_a_value_of_another_kind(name):
             "causal-metric",
             "control",
             "foo",
-            "expected some of random, center, edges, uniform, random-model",
+            "expected some of random, center, edges, uniform, rollout, random-model",
         ),
         ("causal-metric", "minimum", ["map=1"], "no such number"),
         ("causal-metric", "maximum", ["map=1"], "no such number"),

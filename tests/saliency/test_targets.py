@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from xmir_cli.errors import SettingError
+from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.labels import LabelSets
 from xmir_cli.model.embedder import unit
 from xmir_cli.saliency import load_method, method_names
@@ -29,6 +29,10 @@ def test_embedding_alone_is_a_target_or_the_reason_is_told(name, embedder, make_
     target = make_target(unit(torch.randn(6, generator=torch.Generator().manual_seed(0))))
     explained = explained_in_a_gallery(embedder, make_inputs(1))
     method = load_method(name, SMALL.get(name, {}))
+    if name == "rollout":  # of a network that has no attention, whatever the target
+        with pytest.raises(ModelError, match="it has no attention"):
+            method(embedder, target, explained)
+        return
     if name in REFUSING:
         with pytest.raises(SettingError, match="words"):
             method(embedder, target, explained)

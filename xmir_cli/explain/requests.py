@@ -41,8 +41,8 @@ class Request:
     @property
     def images(self) -> list[tuple[str, str | None]]:
         """The paths of its images, the query's first if it has one, and which images they were."""
-        named = (self.query, self.query_identity), (self.retrieved, self.retrieved_identity)
-        return [each for each in named if each[0]]
+        retrieved = (self.retrieved, self.retrieved_identity)
+        return [(self.query, self.query_identity), retrieved] if self.query else [retrieved]
 
     @property
     def is_self(self) -> bool:

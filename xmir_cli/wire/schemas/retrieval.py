@@ -98,8 +98,10 @@ class RetrievalRecord:
 
     @property
     def words(self) -> Words | None:
-        """The words that ask; raises ItemError for what are none."""
+        """The words that ask; raises ItemError for what are none, and where nothing asks."""
         if self.query_text is None:
+            if not self.query:
+                raise ItemError(Cause.BAD_RECORD, "query: expected a path, found ''")
             return None
         weight = self.text_weight
         try:
