@@ -213,6 +213,28 @@ def test_a_text_tower_is_not_of_any_size(what, tmp_path):
         tower(tmp_path / "m")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"context_length": "a"},
+        {"context_length": None},
+        {"context_length": 0},
+        {"tokenizer_kwargs": [1]},
+        {"tokenizer_kwargs": {"clean": "evil"}},
+        {"tokenizer_kwargs": {"trust_remote_code": True}},
+    ],
+)
+def test_a_tokenizer_that_cannot_be_made_is_one_line(change, tmp_path):
+    pytest.importorskip("open_clip", reason="needs the extra clip")
+    write_folder("class token", tmp_path / "m")
+    file = tmp_path / "m" / "open_clip_config.json"
+    said = json.loads(file.read_text())
+    said["model_cfg"]["text_cfg"] |= change
+    file.write_text(json.dumps(said))
+    with pytest.raises(ModelError, match="tokenizer"):
+        tower(tmp_path / "m")
+
+
 def rewrite(file, place, changes):
     """Change an object within a file of JSON, or the whole where no place is named."""
     said = json.loads(file.read_text())

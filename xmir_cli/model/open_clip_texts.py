@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
 from torch import Tensor, nn
 
@@ -21,8 +20,10 @@ from xmir_cli.model.text_tower import TextTower, fill_tower
 from xmir_cli.model.tokenizers import Tokenizer, cut_off, load_tokenizer, say_files, tokenizer_files
 from xmir_cli.model.transformers_settings import plain_settings
 from xmir_cli.model.weights import hash_tensors
+from xmir_cli.wire.ranges import read_whole
 from xmir_cli.workarounds.open_clip import build_text_tower
 
+_LONGEST = 1 << 16  # tokens of a context
 _NO_PART = {"architectures", "transformers_version"}
 _TEXT = "text."  # how the names of its tensors begin, but in models of CLIP's first form
 _FIRST_FORM = (
@@ -137,17 +138,21 @@ def _leave_pooler_out(network: nn.Module, tensors: Mapping[str, Tensor]) -> None
 def _tokenizer(folder: Folder, described: TowerDescription) -> Tokenizer:
     """open_clip's own, or that of the folder's files cleaned and cut as open_clip does."""
     text = described.text
-    context = int(cast("int", text.get("context_length", 77)))
-    said = cast("dict[str, object]", text.get("tokenizer_kwargs") or {})
+    said = text.get("tokenizer_kwargs") or {}
+    if not isinstance(said, Mapping):
+        raise ModelError(f"{folder.name}: tokenizer_kwargs: expected an object")
     kept = {key: value for key, value in said.items() if key in {"clean", "strip_sep_token"}}
     if odd := sorted(said.keys() - kept.keys()):
         raise ModelError(f"{folder.name}: tokenizer_kwargs: {odd[0]} is not known here")
     try:
+        context = read_whole("context_length", text.get("context_length", 77), _LONGEST)
         if text.get("hf_tokenizer_name"):
             return _of_files(folder, context, str(text.get("tokenizer_mode") or ""), kept)
         return _of_open_clip(context, kept)
     except ModuleNotFoundError as error:
         raise missing_package(folder.name, error) from None
+    except (TypeError, ValueError, AttributeError, AssertionError) as error:
+        raise ModelError(f"{folder.name}: its tokenizer cannot be made ({error})") from None
 
 
 def _of_open_clip(context: int, settings: Mapping[str, object]) -> Tokenizer:
