@@ -44,7 +44,9 @@ def test_a_moved_folder_is_named_by_every_command(xmir, index):
     assert record
     folder = Path(json.loads(record)["model"]["architecture"])
     folder.rename(moved := folder.with_name("moved"))
-    assert xmir("query", "left.png", "-i", index).code != 0
+    gone = xmir("query", "left.png", "-i", index)
+    assert gone.code == 6
+    assert gone.stderr.endswith("Or name that: --model FOLDER.\n")
     result = xmir("query", "--text", "left", "-i", index, "--top", "1", "--model", str(moved))
     assert result.code == 0, result.stderr
     assert result.records()[0]["model"]["architecture"] == str(moved)

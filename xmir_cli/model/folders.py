@@ -91,7 +91,7 @@ def open_folder(name: str) -> Folder:
 def _not_there(name: str, path: Path) -> ModelError:
     if path.exists():
         return ModelError(f"{name}: not a folder", f"The folder of a network holds {CONFIG}.")
-    hint = "Has it moved? Link its new place to this one. Or name that: `architecture` FOLDER."
+    hint = "Has it moved? Link its new place to this one. Or name that: `model` FOLDER."
     if not Path(name).is_absolute():
         hint = f"On the hub it would be {HUB}{name}." if may_be_on_hub(name) else ""
     return ModelError(f"{name}: no such folder", hint)
