@@ -73,6 +73,8 @@ BIAS = "encoder.layer.1.attention.attention.key.bias"
         (None, {"patch_size": [8, 16]}, "its patches of 8 x 16 pixels are no squares"),
         (None, {"model_type": "bert"}, "bert is no vision network that xmir can split"),
         (None, {"num_channels": 4}, "takes pictures of other than 1 or 3 channels"),
+        (None, {"num_channels": [1]}, "takes pictures of other than 1 or 3 channels"),
+        (None, {"image_size": []}, "preprocessor_config|transformers cannot build it|recipe"),
     ],
 )
 def test_what_does_not_fit_is_refused(tensors, config, reason, tmp_path):

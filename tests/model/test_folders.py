@@ -152,6 +152,7 @@ def test_the_description_is_bound_like_the_weights(tmp_path):
         ({"architecture": "hf-hub:evil/network"}, "expected the name of a network of timm"),
         ({"architecture": "nosuch"}, "timm:nosuch: timm has no such network"),
         ({"model_args": {"in_chans": 4}}, "takes pictures of other than 1 or 3 channels"),
+        ({"model_args": {"in_chans": [3]}}, "takes pictures of other than 1 or 3 channels"),
         ({"pretrained_cfg": {"input_size": [3, 32, 48]}}, "sees 32 x 48 pixels"),
         ({"pretrained_cfg": [1]}, "pretrained_cfg: expected an object"),
     ],
@@ -278,6 +279,16 @@ def test_a_recipe_that_nobody_could_follow_is_one_line(change, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=rf"config\.json: {next(iter(change))}: "):
         choose(tmp_path)
+
+
+def test_the_input_size_is_to_blame_only_where_it_is(tmp_path):
+    write_timm(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["model_args"]["act_layer"] = "nosuch"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SettingError, match="not a network that xmir can split") as error:
+        choose(tmp_path, input_size=48)
+    assert error.value.name == "architecture"
 
 
 def test_what_is_null_is_not_said(tmp_path):

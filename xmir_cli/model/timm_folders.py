@@ -41,7 +41,7 @@ def build(name: str, input_size: int | None) -> Architecture:
     # once the description of the weights was all there was
     described = _table(folder, config, "pretrained_cfg") or config
     followed = _followed(name, described)
-    if arguments.pop("in_chans", 3) not in {1, 3} or _channels(followed) not in {1, 3}:
+    if arguments.pop("in_chans", 3) not in (1, 3) or _channels(followed) not in (1, 3):
         raise ModelError(f"{name}: takes pictures of other than 1 or 3 channels")
     followed["input_size"] = (3, *_sides(name, followed))
     settings = {**arguments, "pretrained_cfg": followed}

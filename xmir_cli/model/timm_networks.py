@@ -89,6 +89,11 @@ def _create(
                 return make(img_size=wanted)
         return make()
     except Exception as error:  # noqa: BLE001 # whatever its constructor makes of the size
+        try:
+            if wanted is not None:
+                make()
+        except Exception as other:  # noqa: BLE001 # so it is not the size that is to blame
+            raise _unusable(name, other, None) from None
         raise _unusable(name, error, wanted) from None
 
 

@@ -118,7 +118,7 @@ def _configure(folder: Folder, kind: str, described: Mapping[str, object]) -> An
             f"{folder.name}: needs the package transformers", "pip install 'xmir[hf]'"
         ) from None
     settings = plain_settings(described)
-    if settings.get("num_channels", 3) not in {1, 3}:
+    if settings.get("num_channels", 3) not in (1, 3):
         raise ModelError(f"{folder.name}: takes pictures of other than 1 or 3 channels")
     settings["num_channels"] = 3  # weights of one are spread over three
     settings["model_type"] = "vit" if kind == MASKED else kind
@@ -160,7 +160,7 @@ def stride_of(vision: Vision) -> int:
 def side_of(vision: Vision) -> int | None:
     """Side of the pictures that it was made for; None where they are no squares, or of any size."""
     size = getattr(vision.config, "image_size", None)
-    first, *others = size if isinstance(size, list | tuple) else [size]
+    first, *others = size if isinstance(size, list | tuple) and size else [size]
     return int(first) if isinstance(first, int) and all(each == first for each in others) else None
 
 
