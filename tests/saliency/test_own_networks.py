@@ -13,6 +13,7 @@ from xmir_cli.saliency.methods.activation import Method as Activation
 from xmir_cli.saliency.methods.bilrp import Method as Bilrp
 from xmir_cli.saliency.methods.gradcam import Method as GradCam
 from xmir_cli.saliency.methods.integrated_gradients import Method as IntegratedGradients
+from xmir_cli.saliency.methods.rollout import Method as Rollout
 from xmir_cli.saliency.sample import make_samples
 from xmir_cli.wire.model import ModelSpec, Preprocessing
 
@@ -35,6 +36,7 @@ METHODS = {
     "gradcam": GradCam(),
     "integrated-gradients": IntegratedGradients(path_steps=2),
     "bilrp": Bilrp(),
+    "rollout": Rollout(),
 }
 
 
@@ -135,3 +137,38 @@ def test_tokens_that_a_pooling_makes_of_a_map_are_no_first_tokens():
     assert found.told == {"held": "attention, deviations", "layer": "map 4x4"}
     assert abs(found.pull(sample.embedding).missed) < 1e-5
     assert not embedder.has_tokens
+
+
+class Encoder(nn.Module):
+    """torch's own, whose tokens lie first or second."""
+
+    def __init__(self, second):
+        super().__init__()
+        self.second, self.stem = second, nn.Conv2d(3, WIDTH, 8, 8)
+        layer = nn.TransformerEncoderLayer(
+            WIDTH, 2, 32, batch_first=second, norm_first=True, dropout=0
+        )
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.places = nn.Parameter(torch.randn(WIDTH, 16) * 0.3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.stem(images).flatten(2) + self.places
+        order = (0, 2, 1) if self.second else (2, 0, 1)
+        back = (0, 2, 1) if self.second else (1, 2, 0)
+        return self.encoder(tokens.permute(order)).permute(back).unflatten(2, (4, 4)).contiguous()
+
+
+@pytest.mark.filterwarnings("ignore:.*batch_first")
+@pytest.mark.parametrize("method", ["activation", "rollout"])
+def test_tokens_may_lie_first(method):
+    image = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1))
+    found = []
+    for second in (True, False):
+        torch.manual_seed(0)
+        embedder = build(features=Encoder(second))
+        (sample,) = make_samples(embedder, [image])
+        found.append(METHODS[method](embedder, sample, sample))
+        assert embedder.has_tokens
+    torch.testing.assert_close(found[0].saliency, found[1].saliency, atol=1e-5, rtol=1e-4)
+    assert found[0].details.keys() == found[1].details.keys()
+    assert float(found[0].saliency.std()) > 0

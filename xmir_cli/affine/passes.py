@@ -51,8 +51,9 @@ class FirstTokens(Numbered):
     ) -> object:
         if func in NORMS and args:
             tokens: Tensor = args[0]
-            flat = tokens.ndim == 3 and len(tokens) == 1
-            if flat or (tuple(tokens.shape[:3]) == (1, *self._grid) and not self._normed):
+            if token_axes(tokens.shape) or (
+                tuple(tokens.shape[:3]) == (1, *self._grid) and not self._normed
+            ):
                 for number, made in reversed(self._made):
                     if made() is tokens:
                         raise SeenError(number, tokens)
@@ -61,9 +62,17 @@ class FirstTokens(Numbered):
 
     def note(self, result: Tensor) -> Tensor:
         self._made.append((self.calls, ref(result)))
-        if not self.unnormed and tuple(result.shape[:-1]) == (1, self._grid[0] * self._grid[1]):
+        axes = token_axes(result.shape)
+        if not self.unnormed and axes and result.shape[axes[0]] == self._grid[0] * self._grid[1]:
             self.unnormed = self.calls
         return result
+
+
+def token_axes(shape: Sequence[int]) -> tuple[int, ...]:
+    """The axis of tokens [1, n, C] or [n, 1, C], alone; none of another shape."""
+    if len(shape) != 3 or 1 not in shape[:2]:
+        return ()
+    return (1,) if shape[0] == 1 else (0,)
 
 
 class Recording(Numbered):

@@ -11,7 +11,7 @@ from torch.autograd.graph import Node
 
 from xmir_cli.affine.deriving import deriving
 from xmir_cli.affine.holding import Numbered
-from xmir_cli.affine.passes import FirstTokens, Grid, Inside, Recording, SeenError, Stop
+from xmir_cli.affine.passes import FirstTokens, Grid, Inside, Recording, SeenError, Stop, token_axes
 
 Passed = Callable[[Tensor], Tensor]  # a network: images [1, 3, S, S] to raw embeddings [1, D]
 
@@ -30,17 +30,16 @@ class Seat:
 def find_tokens(network: Passed, size: int, grid: Grid, device: torch.device) -> Seat | None:
     """The first tokens, which lie before the first norm over tokens, if they are the map's places.
 
-    Tokens are [1, n, C], or [1, h, w, C] where no other norm comes before; without a norm they are
-    the first [1, h * w, C]. Which of them are places is tried: those that a change of the whole
-    picture moves, in the order in which changes of its corners move them. None where they are no
-    `grid`, as those of a network that merges them later, and for a grid of one place.
+    Tokens are [1, n, C] or [n, 1, C], or [1, h, w, C] where no other norm comes before; without a
+    norm they are the first of h * w. Which of them are places is tried: those that a change of the
+    whole picture moves, in the order in which changes of its corners move them. None where they are
+    no `grid`, as those of a network that merges them later, and for a grid of one place.
     """
     base, other = _probes(size, device)
     number, axes, tokens = _first_tokens(network, base, grid)
     if not number or grid == (1, 1):
         return None
-    shape = tokens.shape
-    tokens = tokens.reshape(shape[0], -1, shape[-1])
+    tokens = tokens.reshape(1, -1, tokens.shape[-1])
     moved = (tokens != _result(network, other, number).reshape_as(tokens)).any(dim=-1)[0]
     places = moved.nonzero()[:, 0]
     count = grid[0] * grid[1]
@@ -114,9 +113,10 @@ def _first_tokens(
         with torch.no_grad(), mode:
             network(image)
     except SeenError as seen:
-        return seen.number, tuple(range(1, seen.tensor.ndim - 1)), seen.tensor
+        return seen.number, token_axes(seen.tensor.shape) or (1, 2), seen.tensor
     if mode.unnormed:
-        return mode.unnormed, (1,), _result(network, image, mode.unnormed)
+        tokens = _result(network, image, mode.unnormed)
+        return mode.unnormed, token_axes(tokens.shape), tokens
     return 0, (1,), torch.zeros(1, 1, 1)
 
 
@@ -145,7 +145,9 @@ def _in_order(network: Passed, seat: Seat, probes: tuple[Tensor, Tensor]) -> boo
         at = (..., slice(row * high, (row + 1) * high), slice(column * wide, (column + 1) * wide))
         image[at] = other[at]
         change = (_result(network, image, seat.number) - before).abs()
-        moved = change.flatten(1, -2).sum(dim=-1)[0]
+        moved = change.sum(
+            dim=[each for each in range(change.ndim) if each not in seat.axes]
+        ).flatten()
         place = divmod(int(moved.argmax()) - seat.first, columns)
         if max(abs(place[0] - row), abs(place[1] - column)) > beside:
             return False

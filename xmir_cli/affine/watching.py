@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from xmir_cli.affine.deriving import deriving
 from xmir_cli.affine.holding import Holding, Rule
+from xmir_cli.affine.passes import token_axes
 from xmir_cli.affine.rules import ATTENTION
 
 
@@ -23,8 +24,8 @@ class Watched:
 def watch(network: Callable[[Tensor], Tensor], image: Tensor) -> Watched:
     """Watch a pass of an image [1, 3, S, S] -> [1, D].
 
-    The last tokens are the last result [1, n, C] with as many tokens as the first attention has
-    keys; without any, or without an attention, `ends` is empty.
+    The last tokens are the last result [1, n, C] or [n, 1, C] with as many tokens as the first
+    attention has keys; without any, or without an attention, `ends` is empty.
     """
     mode = _Watching()
     with deriving(), torch.enable_grad(), mode:
@@ -35,7 +36,7 @@ def watch(network: Callable[[Tensor], Tensor], image: Tensor) -> Watched:
     half = raw.square().sum() / 2
     with deriving():
         (gradient,) = torch.autograd.grad(half, mode.last, materialize_grads=True)
-    return Watched(weights, gradient[0].double().norm(dim=1).cpu())
+    return Watched(weights, gradient.flatten(0, 1).double().norm(dim=1).cpu())
 
 
 def _keep(mode: Holding, func: Callable[..., Tensor], *args: object, **kwargs: object) -> Tensor:
@@ -54,7 +55,7 @@ class _Watching(Holding):
         self.last: Tensor | None = None
 
     def note(self, result: Tensor) -> Tensor:
-        size = (1, self.held[0].shape[-1]) if self.held else ()
-        if result.ndim == 3 and result.shape[:2] == size and result.requires_grad:
+        axes = token_axes(result.shape) if self.held and result.requires_grad else ()
+        if axes and result.shape[axes[0]] == self.held[0].shape[-1]:
             self.last = result
         return result
