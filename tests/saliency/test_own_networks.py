@@ -5,8 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from xmir_cli.errors import ModelError
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.head import OpaqueHead
+from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.network import Architecture, Network
 from xmir_cli.saliency.forms import form_of
 from xmir_cli.saliency.methods.activation import Method as Activation
@@ -172,3 +174,22 @@ def test_tokens_may_lie_first(method):
     torch.testing.assert_close(found[0].saliency, found[1].saliency, atol=1e-5, rtol=1e-4)
     assert found[0].details.keys() == found[1].details.keys()
     assert float(found[0].saliency.std()) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "mixes"),
+    [
+        ("pvt_v2_b0", 64, True),
+        ("mvitv2_tiny", 64, True),
+        ("levit_128s", 224, True),
+        ("davit_tiny", 64, False),
+        ("edgenext_xx_small", 64, False),
+        ("efficientvit_b0", 64, False),
+        ("resnet10t", 64, False),
+    ],
+)
+def test_networks_that_merge_tokens_have_tokens_all_the_same(name, size, mixes):
+    pytest.importorskip("timm", reason="the extra timm is not installed")
+    choice = ModelChoice(architecture=f"timm:{name}", weights="random:0", input_size=size)
+    embedder = load_embedder(resolve_model(choice), "cpu")
+    assert embedder.has_tokens == mixes

@@ -39,6 +39,19 @@ def watch(network: Callable[[Tensor], Tensor], image: Tensor) -> Watched:
     return Watched(weights, gradient.flatten(0, 1).double().norm(dim=1).cpu())
 
 
+def attends(features: Callable[[Tensor], Tensor], size: int, device: torch.device) -> bool:
+    """Whether cells of the last map, or of earlier and finer ones, attend to all there are.
+
+    Not where any attention stays within windows, nor where channels attend to channels.
+    """
+    mode = _Watching()
+    with torch.no_grad(), mode:
+        cells = features(torch.zeros(1, 3, size, size, device=device)).shape[2:].numel()
+    whole = all(each.ndim == 4 and len(each) == 1 for each in mode.held)
+    counts = {cells * 4**step for step in range(6)}
+    return whole and cells > 1 and any(each.shape[2] in counts for each in mode.held)
+
+
 def _keep(mode: Holding, func: Callable[..., Tensor], *args: object, **kwargs: object) -> Tensor:
     return mode.hold("attention", lambda: func(*args, **kwargs))
 

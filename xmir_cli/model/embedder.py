@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from xmir_cli import console, steps
 from xmir_cli.affine.deriving import deriving
+from xmir_cli.affine.watching import attends
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
@@ -87,7 +88,9 @@ class Embedder:
             seat = self.shares.seat()
         except ModelError:  # a class token holds its embedding
             return True
-        return seat is not None and seat.number > 0
+        if seat is not None and seat.number > 0:
+            return True
+        return attends(self.network.features, self.size, self.device)
 
     def forward_features(self, images: Tensor, job: int = 0) -> Tensor:
         """Feature maps [B, C, h, w] on the device, without gradients, of images [B, 3, S, S].
