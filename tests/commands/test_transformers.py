@@ -123,5 +123,5 @@ def test_rollout_is_a_control_that_does_not_see_the_query(explain, xmir, tiny_ar
     )
     other = explain("activation", arch=tiny_arch).stdout
     result = xmir("causal-metric", "--control", "rollout", stdin=other)
-    assert (result.code, result.stdout) == (6, "")
+    assert (result.code, result.stdout) == (5, "")
     assert "no attention rollout of this network: it has no attention" in result.stderr
