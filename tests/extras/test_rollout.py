@@ -24,7 +24,7 @@ REFUSED = {
     "convnextv2": NONE,
     "dinov3-convnext": NONE,
     "attentional pool": "one of its attentions weighs 5 x 17, not its 17 tokens",
-    "ResNet": "its places are no tokens that attend to each other",
+    "ResNet": "its places are no tokens that blocks of attention follow",
     "timm mean": NONE,
     "timm MLP": NONE,
 }

@@ -12,11 +12,11 @@ from xmir_cli.affine.holding import Holding, Rule, is_live
 if TYPE_CHECKING:
     from typing import Any
 
-Selection = Callable[..., Sequence[Tensor]]  # gives values and where they lie
+Selecting = Callable[..., Sequence[Tensor]]  # gives values and where they lie
 
 
 def _select_along(
-    mode: Holding, func: Selection, x: Tensor, *args: object, **kwargs: object
+    mode: Holding, func: Selecting, x: Tensor, *args: object, **kwargs: object
 ) -> object:
     """`topk` and `sort`: values [.., k, ..] and where along an axis they lie."""
     place = 1 if func in _COUNTED else 0  # of the axis among what follows x
@@ -50,7 +50,7 @@ def _select_between(
     return torch.where(first, input, other)
 
 
-def _gather(mode: Holding, select: Selection, x: Tensor, dim: object) -> Sequence[Tensor]:
+def _gather(mode: Holding, select: Selecting, x: Tensor, dim: object) -> Sequence[Tensor]:
     found = select()
     if not is_live(x):
         return found

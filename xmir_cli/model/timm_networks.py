@@ -88,6 +88,8 @@ def _create(
             with suppress(TypeError):  # of a network that takes pictures of any size
                 return make(img_size=wanted)
         return make()
+    except ModelError:  # a description of too large a network
+        raise
     except Exception as error:  # noqa: BLE001 # whatever its constructor makes of the size
         try:
             if wanted is not None:

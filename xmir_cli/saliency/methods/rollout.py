@@ -34,7 +34,7 @@ class Method:
         _refuse_without_tokens(seen)
         seat = embedder.shares.seat()
         if seat is None or not seat.number:
-            raise _unfit("its first tokens are not the places of its last map")
+            raise _unfit("its places are no tokens that blocks of attention follow")
         rows, columns = seat.grid
         places = range(seat.first, seat.first + rows * columns)
         flow = roll_out(seen, places)[places.start : places.stop]
