@@ -302,7 +302,7 @@ def test_attention_of_open_clip_is_what_its_layers_tell():
         ("swin_tiny_patch4_window7_224", "its attention stays within windows, so that no token"),
         ("xcit_nano_12_p16_224", "one of its attentions weighs 32 x 32"),
         ("cait_xxs24_224", "one of its attentions weighs 1 x 197, not its 196 tokens"),
-        ("levit_128s", "its first tokens are not the places of its last map"),
+        ("levit_128s", "its places are no tokens that blocks of attention follow"),
         ("resnet10t", "it has no attention"),
     ],
 )
