@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent / "methods"
 AUTO = "auto"  # in the place of a method: the first of those below with the settings that are typed
-_USUAL = ("activation", "occlusion")  # the first was shown to find the truth on every network
+_USUAL = ("activation", "occlusion")  # why: examples/trust
 
 _LARGEST = 2**63  # beyond whole numbers that torch takes
 
