@@ -4,10 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
-from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,15 +17,13 @@ from xmir_cli.metrics.order import tied_fraction
 from xmir_cli.metrics.protocol import Protocol, score_maps
 from xmir_cli.metrics.tied_pixels import tie_effect, tie_spans
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.pictures.reading import read_image
-from xmir_cli.pictures.view import Crop
 from xmir_cli.retrieval.words import embed_words, mix
 from xmir_cli.saliency.centering import GalleryMean
 from xmir_cli.saliency.sample import make_target
 from xmir_cli.saliency.shown import keep_shown
 from xmir_cli.scoring.controls import Controls
+from xmir_cli.scoring.inputs import Input, read_input, read_map
 from xmir_cli.scoring.tasks import TargetPair, Task, attempt
-from xmir_cli.store.maps import read_map_file
 from xmir_cli.wire.checks import check_identity, check_similarity
 from xmir_cli.wire.model import ModelSpec
 
@@ -228,32 +223,3 @@ def _scored(
     spans = tie_spans(saliency, causal.insertion.fractions, parameters["order"] == "lerf")
     effect = tie_effect(causal, spans)
     return Scored(causal, curves, tied_fraction(saliency), effect, parameters)
-
-
-class Input(NamedTuple):
-    """An image as the network sees it."""
-
-    identity: str
-    input: Tensor  # [3, S, S]
-    crop: Crop
-
-
-def read_input(embedder: Embedder, path: str) -> Input:
-    """The image at `path` as the network sees it; raises ItemError naming it."""
-    try:
-        reading = read_image(path, embedder.recipe)
-        return Input(reading.identity, reading.input, reading.view.crop)
-    except ItemError as error:
-        raise error.because(f"{error.detail} ({path})") from None
-
-
-def read_map(path: str, size: int) -> Tensor:
-    """The saliency map [size, size] at `path`; raises ItemError or DataError."""
-    saliency = read_map_file(Path(path))
-    if saliency.shape != (size, size):
-        raise ItemError(
-            Cause.WRONG_SIZE,
-            f"{path}: expected {size} x {size} as the network's input, "
-            f"found {' x '.join(map(str, saliency.shape))}",
-        )
-    return torch.from_numpy(saliency.astype(np.float64))

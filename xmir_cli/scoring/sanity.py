@@ -17,8 +17,8 @@ from xmir_cli.model.network import Network
 from xmir_cli.model.randomize import Stage, randomize, stages
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.saliency.sample import Method, make_samples
+from xmir_cli.scoring.inputs import Input, read_input
 from xmir_cli.scoring.names import AGREEMENTS
-from xmir_cli.scoring.pairs import Input, read_input
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.sanity import SanityRecord
 
