@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import cache
 from typing import TypeVar
 
-from xmir_cli import console
 from xmir_cli.errors import ItemError, SettingError, need_usable
 from xmir_cli.explain.asked import case_of_words
 from xmir_cli.explain.cases import Case, Cases, Lender
@@ -14,6 +13,7 @@ from xmir_cli.explain.fit import warn_of_unfit
 from xmir_cli.explain.galleries import begin_run, mean_in, origin_of
 from xmir_cli.explain.maps import LoadedPair, Output, make_map, names_of
 from xmir_cli.explain.requests import Request
+from xmir_cli.explain.turned import tell_of_turn
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.program.workers import share_out, single_thread
 from xmir_cli.saliency import catalogue
@@ -221,26 +221,9 @@ class Explainer:
         # the methods of one side come together, as 'xmir causal-metric' takes them
         for explains in ("retrieved",) if request.is_self else self.explains:
             side = replace(pair, explains=explains)
-            self._tell_of_turn(request, side)
+            self._told = self._told or tell_of_turn(request, side, self.methods.values())
             for name, method in self.methods.items():
                 yield {**common, **make_map(embedder, side, name, method, (self.output, names))}
-
-    def _tell_of_turn(self, request: Request, pair: LoadedPair) -> None:
-        """Name the first picture with a point that was turned upright."""
-        target = pair.retrieved if pair.explains == "query" else pair.query
-        turned = target.picture is not None and target.picture.turned
-        if (
-            turned
-            and not self._told
-            and any(vars(each).get("point") for each in self.methods.values())
-        ):
-            self._told = True
-            path = request.retrieved if pair.explains == "query" else request.query
-            width, height = target.crop.image_size
-            console.note(
-                f"{path}: turned by its EXIF orientation; the point is one of the upright picture, "
-                f"{width} x {height} pixels"
-            )
 
 
 _to_json = cache(ModelSpec.to_json)
