@@ -83,13 +83,13 @@ def attend_with_heads(  # noqa: PLR0913 # the function's own arguments
 ) -> tuple[Tensor, None]:
     """`multi_head_attention_forward` of queries [n, B, C] over keys and values [m, B, C].
 
-    A mode sees the whole of it and none of its parts. Raises NotImplementedError for what no
-    network of images asks for.
+    A mode sees the whole of it and none of its parts. Raises ValueError for what no network of
+    images asks for.
     """
     del func, embed_dim_to_check, dropout_p, training, need_weights, average_attn_weights
     unusual = (bias_k, bias_v, key_padding_mask, static_k, static_v)
     if any(each is not None for each in unusual) or add_zero_attn:
-        raise NotImplementedError("attention with added or padded keys")
+        raise ValueError("attention with added or padded keys")
     weights: Sequence[Tensor | None] = (q_proj_weight, k_proj_weight, v_proj_weight)
     if not use_separate_proj_weight:
         assert in_proj_weight is not None

@@ -5,6 +5,7 @@ patches' tokens, without class token and registers, `cls+mean` one after the oth
 network itself applies to what it pools is applied here, too; a projection is not.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import torch
@@ -16,16 +17,16 @@ from xmir_cli.model.network import Architecture
 from xmir_cli.wire.model import POOLS
 
 
-class TokenHead(OpaqueHead):
+class TokenHead(OpaqueHead, ABC):
     """A head over tokens, whose forward is the library's own pooling."""
 
     prefixes: int  # tokens before those of the patches: class token, registers
     has_class: bool  # whether the first of them is a class token
     width: int  # channels of a token
 
+    @abstractmethod
     def tokens(self, maps: Tensor) -> Tensor:
         """Tokens [B, prefixes + h*w, width] after the network's last norm, of its features."""
-        raise NotImplementedError
 
     def norm_pooled(self, pooled: Tensor) -> Tensor:
         """What the network itself does to a pooled token [B, width], where that is a norm."""
