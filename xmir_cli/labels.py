@@ -13,6 +13,7 @@ from xmir_cli.arrays import Floats, Integers
 
 LABEL = "label"  # the column that holds them
 _SEPARATOR = "|"
+_STEPS = 1 << 40  # of a grade that is numbered; sums of so many do not depend on their order
 
 
 def parse_labels(text: object) -> frozenset[str]:
@@ -33,13 +34,16 @@ def share_label(first: object, second: object) -> bool | None:
 
 
 class LabelSets:
-    """The labels of many images [N], compared with those of one at a time."""
+    """The labels of many images [N], compared with those of one at a time.
+
+    Images of the same labels are of one kind; `kinds` [N] says of which of the C there are.
+    """
 
     def __init__(self, texts: Sequence[str | None]) -> None:
         numbers: dict[frozenset[str], int] = {}
         sets = {text: parse_labels(text) for text in dict.fromkeys(texts)}
         codes = {text: numbers.setdefault(each, len(numbers)) for text, each in sets.items()}
-        self._kinds: Integers = np.array([codes[text] for text in texts], dtype=np.int64)  # [N]
+        self.kinds: Integers = np.array([codes[text] for text in texts], dtype=np.int64)  # [N]
         self._sizes: Integers = np.array([len(each) for each in numbers], dtype=np.int64)  # [C]
         members: dict[str, list[int]] = {}
         for labels, kind in numbers.items():
@@ -55,18 +59,27 @@ class LabelSets:
 
     def grade(self, labels: frozenset[str]) -> Floats:
         """The Jaccard index of each image's labels and these [N]; above 0: they share one."""
-        return self._grade_kinds(labels)[self._kinds]
+        return self._grade_kinds(labels)[self.kinds]
 
     def grade_as(self, image: int) -> Floats:
         """The same with the labels of one of the images."""
-        return self.grade(self._sets[self._kinds[image]])
+        return self.grade(self._sets[self.kinds[image]])
+
+    def number_grades(self, labels: frozenset[str]) -> tuple[Floats, Integers]:
+        """The grades there are, from the largest [J], and which of them each kind has [C].
+
+        They are counted from 1; a kind of images that share no label has 0.
+        """
+        each = np.rint(self._grade_kinds(labels) * _STEPS) / _STEPS
+        grades = np.unique(each[each > 0])
+        return grades[::-1], np.where(each > 0, len(grades) - np.searchsorted(grades, each), 0)
 
     @cached_property
     def sharing(self) -> Integers:
         """How many images share a label with each, itself among them [N]; 0 without labels."""
-        counts = np.bincount(self._kinds, minlength=len(self._sets))
+        counts = np.bincount(self.kinds, minlength=len(self._sets))
         shared = [counts[self._grade_kinds(each) > 0].sum() for each in self._sets]
-        return np.array(shared, dtype=np.int64)[self._kinds]
+        return np.array(shared, dtype=np.int64)[self.kinds]
 
     def _grade_kinds(self, labels: frozenset[str]) -> Floats:
         both = np.zeros(len(self._sizes), dtype=np.int64)

@@ -6,17 +6,21 @@ import pytest
 from sklearn.metrics import ndcg_score
 
 from xmir_cli.metrics.ranking import Measures, score
-from xmir_cli.metrics.ties import rank
+from xmir_cli.metrics.ties import ITSELF, kinds_of, rank
 
 
 def _numbers(grades, cutoffs=(1, 2), mode="standard", counted=None, similarities=None):
     """Of items in the order of their ranks, or with these similarities."""
-    grades = np.array([grades], dtype=float)
-    counts = np.ones(grades.shape, bool) if counted is None else np.array([counted], dtype=bool)
     if similarities is None:
-        similarities = -np.arange(grades.shape[1])
+        similarities = -np.linspace(0, 1, len(grades))
+    values = sorted({grade for grade in map(float, grades) if grade}, reverse=True)
+    numbers = [values.index(grade) + 1 if grade else 0 for grade in grades]
+    kinds = kinds_of(np.array([numbers]))
+    if counted is not None:
+        kinds |= np.where(counted, 0, ITSELF).astype(kinds.dtype)
     measures = Measures(cutoffs, mode)
-    ties = rank(np.array([similarities], dtype=float), grades, 1e-12).ties(counts)
+    ranking = rank(np.array([similarities], dtype=float), kinds, 1e-12)
+    ties = ranking.ties(np.array([[0, *values]]), ITSELF)
     return dict(zip(measures.names, score(ties, measures)[0].tolist(), strict=True))
 
 

@@ -1,16 +1,11 @@
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, ndcg_score
 
 from xmir_cli.metrics import retrieval
 from xmir_cli.metrics.ranking import Measures
-from xmir_cli.metrics.retrieval import (
-    LabelledVectors,
-    Scores,
-    evaluate,
-    leave_one_out,
-    warn_of_ties,
-)
+from xmir_cli.metrics.relevance import LabelledVectors
+from xmir_cli.metrics.retrieval import Scores, evaluate, leave_one_out, warn_of_ties
 
 MEASURES = Measures((1, 3))
 NO_PAIRS = np.zeros((9, 2), dtype=np.int64)
@@ -248,3 +243,35 @@ def test_inputs_are_not_changed():
     before = images.vectors.copy()
     leave_one_out(images, MEASURES)
     np.testing.assert_array_equal(images.vectors, before)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_neither_blocks_of_products_nor_threads_change_a_bit(monkeypatch, threads):
+    images = _random(90, patients=20)
+    whole = leave_one_out(images, MEASURES)
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    for name, value in {"_PRODUCTS": 90 * 7, "_LEAST": 1, "_ROWS": 11, "_BLOCK": 90 * 2}.items():
+        monkeypatch.setattr(retrieval, name, value)
+    blocks = []
+    found = leave_one_out(images, MEASURES, blocks.append)
+    assert found.scores.values.tobytes() == whole.scores.values.tobytes()
+    assert found.other_groups.values.tobytes() == whole.other_groups.values.tobytes()
+    assert found.near_duplicates.tolist() == whole.near_duplicates.tolist()
+    assert (sum(blocks), max(blocks)) == (90, 2)
+
+
+def test_more_grades_than_a_byte_holds_are_told_apart():
+    # the query has 80 labels, each image some of them and some others: many Jaccard indexes
+    generator = np.random.default_rng(0)
+    sizes = generator.integers(1, 160, 300)
+    labels = ["|".join(map(str, generator.choice(160, size, replace=False))) for size in sizes]
+    images = LabelledVectors(_unit(generator.normal(size=(300, 8))), labels, [None] * 300)
+    query = LabelledVectors(images.vectors[:1], ["|".join(map(str, range(80)))], [None])
+    found = evaluate(query, images, np.array([-1]), Measures((7,))).scores
+    sets = [set(label.split("|")) for label in labels]
+    asked = {*map(str, range(80))}
+    grades = [len(own & asked) / len(own | asked) for own in sets]
+    assert len(set(grades)) > 64
+    similarities = images.vectors.astype(float) @ images.vectors[0].astype(float)
+    assert found.values[0, 5] == pytest.approx(ndcg_score([grades], [similarities]), abs=1e-9)
+    assert found.values[0, -1] == pytest.approx(ndcg_score([grades], [similarities], k=7), abs=1e-9)

@@ -23,6 +23,7 @@ A query with R = 0 has no numbers; in the mode `x-mir` it counts, as `released_p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -54,19 +55,21 @@ def score(ties: TieGroups, measures: Measures) -> Floats:
     total, largest = ties.total, ties.total[ties.query]  # [B], [G]
     near = ties.better < largest
     at_r, largest = ties.only(near), largest[near]
-    tops = [(ties.only(ties.better < cutoff), cutoff) for cutoff in measures.cutoffs]
+    tops = [ties.only(ties.better < cutoff) for cutoff in measures.cutoffs]
     reciprocal, any_found = _first_found(ties, measures.cutoffs)
+    gain, *gains = _gains(ties, tops, measures.cutoffs)
     released = measures.mode == "x-mir"
+    found = [_found(top, cutoff) for top, cutoff in zip(tops, measures.cutoffs, strict=True)]
     with np.errstate(divide="ignore", invalid="ignore"):  # R = 0 gives the NaN that is wanted
         columns = [
             released_precision(ties) if released else _precisions(ties, ties.equal) / total,
-            *(_found(top, cutoff) / cutoff for top, cutoff in tops),
+            *(each / cutoff for each, cutoff in zip(found, measures.cutoffs, strict=True)),
             _found(at_r, largest) / total,
             _precisions(at_r, at_r.among(largest)) / total,
             reciprocal,
-            _gain(ties, ties.ideal.shape[1]),
+            gain,
             *any_found,
-            *(_gain(top, cutoff) for top, cutoff in tops),
+            *gains,
         ]
     values = np.stack(columns, axis=1)
     if released:
@@ -102,11 +105,16 @@ def _found(ties: TieGroups, first: Integers | int) -> Floats:
 
 def _precisions(ties: TieGroups, places: Integers) -> Floats:
     """The sum of h_k P@k over the first `places` [G] of each group, for each query [B]."""
-    share, slope = _shares(ties)
-    # P@k at a group's i-th place, if that is relevant: (found + 1 + slope (i - 1)) / (better + i)
-    ranks = _inverse_ranks(ties.better, ties.better + places)
-    each = slope * places + (ties.found + 1 - slope * (ties.better + 1)) * ranks
-    return ties.sum(share * each)
+    # of a group of one, which is relevant, at its place
+    each = (ties.found + 1) * ties.inverse_rank * np.minimum(places, 1)
+    if len(ties.shared):
+        groups, places = ties.several, places[ties.shared]
+        share, slope = _shares(groups)
+        # P@k at a group's i-th place, if that is relevant: (found + 1 + slope (i - 1)) / (better+i)
+        ranks = _inverse_ranks(groups.better, groups.better + places)
+        rest = (groups.found + 1 - slope * (groups.better + 1)) * ranks
+        each[ties.shared] = share * (slope * places + rest)
+    return ties.sum(each)
 
 
 def _shares(ties: TieGroups) -> tuple[Floats, Floats]:
@@ -117,20 +125,41 @@ def _shares(ties: TieGroups) -> tuple[Floats, Floats]:
 
 def _inverse_ranks(low: Integers, high: Integers) -> Floats:
     """The sum of 1 / k over low < k <= high [G]; of one k it is that, to the last bit."""
-    harmonic = _running_sum(1 / np.arange(1, high.max(initial=0) + 1))
+    harmonic = _harmonic(int(high.max(initial=0)).bit_length())
     return np.where(high - low == 1, 1 / np.maximum(high, 1), harmonic[high] - harmonic[low])
 
 
+def _gains(ties: TieGroups, tops: Sequence[TieGroups], cutoffs: Sequence[int]) -> list[Floats]:
+    """For all ranks and for the first of each cutoff: DCG divided by the largest there could be."""
+    every = int(ties.items.max(initial=0))
+    best = _best_gains(ties, [every, *cutoffs])
+    parts = zip([ties, *tops], [every, *cutoffs], best, strict=True)
+    with np.errstate(divide="ignore", invalid="ignore"):  # see `score`
+        return [np.minimum(_gain(part, first) / largest, 1.0) for part, first, largest in parts]
+
+
 def _gain(ties: TieGroups, first: int) -> Floats:
-    """DCG over the first ranks divided by the largest there could be [B]."""
-    places = ties.among(first)
-    discounts = 1 / np.log2(np.arange(ties.ideal.shape[1]) + 2.0)
-    sums = _running_sum(discounts)
-    shared = (sums[ties.better + places] - sums[ties.better]) / ties.equal
-    # of one item it is the discount itself: a perfect ranking has 1 to the last bit
-    weights = np.where(ties.equal == 1, places * discounts[ties.better], shared)
-    best = np.cumsum(ties.ideal[:, :first] * discounts[:first], axis=1)[:, -1]
-    return np.asarray(np.minimum(ties.sum(ties.gain * weights) / best, 1.0))
+    """DCG over the first ranks [B]."""
+    discounts, sums = _discounts(int(ties.items.max(initial=0)).bit_length())
+    weights = discounts[ties.better]
+    if len(ties.shared):
+        groups = ties.several
+        places = groups.among(first)
+        weights[ties.shared] = (sums[groups.better + places] - sums[groups.better]) / groups.equal
+    return ties.sum(ties.gain * weights)
+
+
+def _best_gains(ties: TieGroups, cutoffs: Sequence[int]) -> list[Floats]:
+    """The largest DCG over so many ranks that any order of a query's items has, [B] for each."""
+    discounts, sums = _discounts(int(ties.items.max(initial=0)).bit_length())
+    if ties.grades.shape[1] == 1 and (ties.grades == 1).all():
+        return [sums[np.minimum(ties.total, first)] for first in cutoffs]
+    found = np.zeros((len(cutoffs), len(ties.items)))
+    for row, (grades, counts) in enumerate(zip(ties.grades, ties.graded, strict=True)):
+        ideal = np.repeat(grades, counts)
+        gained = _running_sum(ideal * discounts[: len(ideal)])
+        found[:, row] = gained[np.minimum(cutoffs, len(ideal))]
+    return list(found)
 
 
 def _first_found(ties: TieGroups, cutoffs: Sequence[int]) -> tuple[Floats, list[Floats]]:
@@ -139,8 +168,9 @@ def _first_found(ties: TieGroups, cutoffs: Sequence[int]) -> tuple[Floats, list[
     Both 0 where there is none.
     """
     reciprocal, hits = np.zeros(len(ties.items)), np.zeros((len(cutoffs), len(ties.items)))
-    asked, groups = np.unique(ties.query, return_index=True)
-    better, equal, relevant = (each[groups] for each in (ties.better, ties.equal, ties.relevant))
+    groups = np.flatnonzero(np.diff(ties.query, prepend=-1))
+    asked, better = ties.query[groups], ties.better[groups]
+    equal, relevant = ties.equal[groups], ties.relevant[groups]
     reciprocal[asked] = 1 / (better + 1)
     hits[:, asked] = better < np.array(cutoffs, dtype=np.int64)[:, None]
     for row in np.flatnonzero(relevant < equal).tolist():
@@ -164,3 +194,16 @@ def _first_places(equal: int, relevant: int) -> Floats:
 def _running_sum(values: Floats) -> Floats:
     """The sum of the first n values for n from 0."""
     return np.concatenate([[0.0], np.cumsum(values)])
+
+
+@lru_cache(2)
+def _harmonic(bits: int) -> Floats:
+    """The sum of 1 / k over the first n ranks, for n up to 2^bits."""
+    return _running_sum(1 / np.arange(1, (1 << bits) + 1))
+
+
+@lru_cache(2)
+def _discounts(bits: int) -> tuple[Floats, Floats]:
+    """1 / log2(k + 1) of the ranks k up to 2^bits, and the sums over the first n of them."""
+    discounts = 1 / np.log2(np.arange(1 << bits) + 2.0)
+    return discounts, _running_sum(discounts)

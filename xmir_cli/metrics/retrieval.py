@@ -5,33 +5,27 @@ and what becomes of ties: ranking.py.
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xmir_cli.arrays import Booleans, Floats, Integers
-from xmir_cli.labels import LabelSets, parse_labels
+from xmir_cli.labels import LabelSets
 from xmir_cli.metrics.ranking import Measures, score
-from xmir_cli.metrics.ties import TieGroups, rank
+from xmir_cli.metrics.relevance import LabelledVectors, Relevance
+from xmir_cli.metrics.ties import ITSELF, KIN, TieGroups, rank
+from xmir_cli.threads import Map, threads
 
 NEAR_DUPLICATE = 0.999  # similarity above which two images count as nearly the same
 TIED = 0.01  # the share of tied pairs from which the numbers are worth a warning
-_BLOCK = 1 << 18  # similarities held at a time; what is made of them fits a cache
-_GRADES = 1 << 40  # steps of a grade; sums of so many do not depend on their order
-
-
-@dataclass(frozen=True)
-class LabelledVectors:
-    """Unit vectors [N, D] with their labels [N] and groups [N] (patients; None is in no group).
-
-    A label `A|B` is that of both A and B.
-    """
-
-    vectors: NDArray[np.float32]
-    labels: Sequence[str]
-    groups: Sequence[str | None]
+_PRODUCTS = 1 << 25  # similarities held at a time, 256 MB
+_LEAST, _MOST = 4, 128  # queries of which they are held: widening the gallery takes its time
+_ROWS = 1024  # of the gallery widened at a time
+_BLOCK = 1 << 18  # similarities ranked at a time; what is made of them fits a cache
 
 
 @dataclass(frozen=True)
@@ -143,22 +137,23 @@ def evaluate(
         measures: A ranking shorter than one of its Ks counts as followed by misses.
         advance: Told how many more queries are done.
     """
-    labels, kin = LabelSets(gallery.labels), _pair(queries.groups, gallery.groups)
-    everyone, others, near = _Collected([], []), _Collected([], []), []
-    for block, similarities in _blocks(queries.vectors, gallery.vectors):
-        counted = np.arange(len(gallery.labels)) != own[block, None]  # [B, N]
-        near.append(((similarities > NEAR_DUPLICATE) & counted).sum(axis=1))
-        grades = np.stack([labels.grade(parse_labels(text)) for text in queries.labels[block]])
-        grades = np.rint(grades * _GRADES) / _GRADES
-        ranking = rank(similarities, grades, rounding(gallery.vectors.shape[1]))
-        everyone.add(ranking.ties(counted), measures)
-        if kin.any:
-            others.add(ranking.ties(counted & ~kin.same(block)), measures)
-        advance(len(counted))
+    relevance = Relevance(queries, gallery, own)
+    parts: list[_Part] = []
+    with threads() as spread:
+        for start, similarities in _blocks(queries.vectors, gallery.vectors, spread):
+            height = max(1, _BLOCK // similarities.shape[1])
+            rows = range(0, len(similarities), height)
+            blocks = [slice(row, min(row + height, len(similarities))) for row in rows]
+            ranked = partial(_rank, relevance, measures, start, similarities)
+            for part in spread(ranked, blocks):
+                parts.append(part)
+                advance(len(part.near))
     return Evaluation(
-        everyone.scores(measures, queries.labels),
-        others.scores(measures, queries.labels) if kin.any else None,
-        np.concatenate(near),
+        _join([part.everyone for part in parts], measures, queries.labels),
+        _join([part.others for part in parts], measures, queries.labels)
+        if relevance.has_groups
+        else None,
+        np.concatenate([part.near for part in parts]),
     )
 
 
@@ -168,54 +163,73 @@ def rounding(dim: int) -> float:
 
 
 @dataclass(frozen=True)
-class _Collected:
-    """The numbers and pairs of the blocks of queries so far."""
+class _Counts:
+    """The numbers [B, M] and pairs [B, 2] of some queries; see `Scores`."""
 
-    values: list[Floats]
-    pairs: list[Integers]
-
-    def add(self, ties: TieGroups, measures: Measures) -> None:
-        total = ties.total
-        tied = ties.sum(ties.relevant * (ties.equal - ties.relevant)).astype(np.int64)
-        self.values.append(score(ties, measures))
-        self.pairs.append(np.stack([total * (ties.items - total), tied], axis=1))
-
-    def scores(self, measures: Measures, labels: Sequence[str]) -> Scores:
-        return Scores(
-            measures.names, np.concatenate(self.values), labels, np.concatenate(self.pairs)
-        )
-
-
-def _blocks(
-    queries: NDArray[np.float32], gallery: NDArray[np.float32]
-) -> Iterator[tuple[slice, Floats]]:
-    """Slices of queries with their similarities [B, N]."""
-    wide = gallery.astype(np.float64).T
-    height = max(1, _BLOCK // max(1, len(gallery)))
-    for start in range(0, len(queries), height):
-        block = slice(start, start + height)
-        yield block, queries[block].astype(np.float64) @ wide
+    values: Floats
+    pairs: Integers
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """The values of queries [Q] and gallery [N] as numbers, negative for None."""
+class _Part:
+    """What ranking the gallery for some queries gave; see `Evaluation`."""
 
-    queries: Integers
-    gallery: Integers
-
-    @property
-    def any(self) -> bool:
-        return bool((self.queries >= 0).any())
-
-    def same(self, block: slice) -> Booleans:
-        """Where both have the same value that is not None, [B, N]."""
-        return np.asarray(self.queries[block, None] == self.gallery)
+    everyone: _Counts
+    others: _Counts | None
+    near: Integers
 
 
-def _pair(queries: Sequence[str | None], gallery: Sequence[str | None]) -> _Pair:
-    codes = {value: code for code, value in enumerate(dict.fromkeys([*queries, *gallery]))}
-    return _Pair(
-        np.array([codes[value] if value is not None else -1 for value in queries], dtype=np.int64),
-        np.array([codes[value] if value is not None else -2 for value in gallery], dtype=np.int64),
+def _rank(
+    relevance: Relevance,
+    measures: Measures,
+    start: int,
+    similarities: Floats,
+    rows: slice,
+) -> _Part:
+    """Rank for some rows of the similarities [B, N] of queries from `start` on."""
+    part, block = similarities[rows], slice(start + rows.start, start + rows.stop)
+    kinds, grades = relevance.kinds(block)
+    near = (part > NEAR_DUPLICATE).sum(axis=1)
+    near -= relevance.of_itself(block, part) > NEAR_DUPLICATE
+    ranking = rank(part, kinds, rounding(relevance.dim))
+    everyone = _count(ranking.ties(grades, ITSELF), measures)
+    if not relevance.has_groups:
+        return _Part(everyone, None, near)
+    return _Part(everyone, _count(ranking.ties(grades, KIN), measures), near)
+
+
+def _count(ties: TieGroups, measures: Measures) -> _Counts:
+    total = ties.total
+    tied = ties.several.sum(ties.several.relevant * (ties.several.equal - ties.several.relevant))
+    return _Counts(
+        score(ties, measures),
+        np.stack([total * (ties.items - total), tied], axis=1).astype(np.int64),
     )
+
+
+def _join(parts: Sequence[_Counts | None], measures: Measures, labels: Sequence[str]) -> Scores:
+    found = [part for part in parts if part is not None]
+    return Scores(
+        measures.names,
+        np.concatenate([part.values for part in found]),
+        labels,
+        np.concatenate([part.pairs for part in found]),
+    )
+
+
+def _blocks(
+    queries: NDArray[np.float32], gallery: NDArray[np.float32], spread: Map
+) -> Iterator[tuple[int, Floats]]:
+    """Where a block of queries starts, with its similarities [B, N] until the next."""
+    height = min(max(_LEAST, _PRODUCTS // max(1, len(gallery))), _MOST)
+    held = np.empty((height, len(gallery)))
+    parts = [slice(first, first + _ROWS) for first in range(0, len(gallery), _ROWS)]
+    for start in range(0, len(queries), height):
+        wide = queries[start : start + height].astype(np.float64)
+        found = held[: len(wide)]
+
+        def multiply(rows: slice, wide: Floats = wide, found: Floats = found) -> None:
+            found[:, rows] = wide @ gallery[rows].astype(np.float64).T
+
+        deque(spread(multiply, parts), maxlen=0)
+        yield start, found

@@ -11,7 +11,8 @@ from xmir_cli.errors import DataError, SettingError
 from xmir_cli.gates import check
 from xmir_cli.labels import LABEL, LabelSets
 from xmir_cli.metrics.ranking import Measures
-from xmir_cli.metrics.retrieval import LabelledVectors, Scores, evaluate, warn_of_ties
+from xmir_cli.metrics.relevance import LabelledVectors
+from xmir_cli.metrics.retrieval import Scores, evaluate, warn_of_ties
 from xmir_cli.metrics.retrieval_record import list_numbers, near_duplicates
 from xmir_cli.metrics.retrieval_rows import flat
 from xmir_cli.model.choice import ModelChoice

@@ -6,7 +6,8 @@ import torch
 
 from xmir_cli.errors import ModelError
 from xmir_cli.metrics.ranking import Measures
-from xmir_cli.metrics.retrieval import LabelledVectors, leave_one_out, warn_of_ties
+from xmir_cli.metrics.relevance import LabelledVectors
+from xmir_cli.metrics.retrieval import leave_one_out, warn_of_ties
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
 
