@@ -167,7 +167,7 @@ def test_a_failed_build_leaves_the_old_index_and_no_rubbish(xmir, parquet, monke
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("xmir_cli.gallery.folder.build.write_array", full)
+    monkeypatch.setattr("xmir_cli.gallery.folder.build.write_through", full)
     result = xmir("index", parquet, "-o", "cxr.xmir", "--force")
     assert (result.code, result.stderr) == (5, "xmir: error: cxr.xmir: no space left on device\n")
     assert _bytes("cxr.xmir") == before

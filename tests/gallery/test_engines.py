@@ -84,10 +84,11 @@ class Shelf:
         assert force
         assert name not in self.ids
 
-    def build_index(self, name, embeddings, kind, settings) -> Built:
+    def build_index(self, name, source, kind, settings) -> Built:
         assert (kind, settings.m) == (None, 16)
-        self.ids[name] = embeddings.items["id"].to_pylist()
-        return Built(*embeddings.vectors.shape, "00ff", None)
+        blocks = source.blocks(1, ["id"])
+        self.ids[name] = [name for block in blocks for name in block.items["id"].to_pylist()]
+        return Built(source.rows, source.dim, "00ff", None)
 
 
 def test_an_engine_of_the_table_builds_and_completes(xmir, tiny_arch, monkeypatch):

@@ -16,7 +16,7 @@ from xmir_cli.wire.records import Record
 
 if TYPE_CHECKING:
     from xmir_cli.gallery.protocol import Built, Gallery, GraphSettings, SearchKind
-    from xmir_cli.store.embedding_table import Embeddings
+    from xmir_cli.store.embedding_source import EmbeddingSource
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -45,7 +45,7 @@ class EngineFile(Protocol):
     def build_index(
         self,
         name: str,
-        embeddings: "Embeddings",
+        source: "EmbeddingSource",
         kind: "SearchKind | None",
         settings: "GraphSettings",
     ) -> "Built":
@@ -115,10 +115,10 @@ def refuse_output(name: str, force: bool) -> None:
 
 
 def build_index(
-    name: str, embeddings: "Embeddings", kind: "SearchKind | None", settings: "GraphSettings"
+    name: str, source: "EmbeddingSource", kind: "SearchKind | None", settings: "GraphSettings"
 ) -> "Built":
     """Build an index of unit vectors, whole or not at all; of kind None the engine chooses."""
-    return _engine(name).build_index(name, embeddings, kind, settings)
+    return _engine(name).build_index(name, source, kind, settings)
 
 
 def _engine(name: str) -> EngineFile:

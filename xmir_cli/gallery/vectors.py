@@ -1,17 +1,11 @@
 """Unit vectors, whoever searches them: which rows can be used, and how similar two are."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Iterable
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from xmir_cli.arrays import NOTHING_LEFT, Booleans, Floats
-from xmir_cli.causes import Cause
-from xmir_cli.errors import DataError, ItemError
-from xmir_cli.store.embedding_table import Embeddings
 
 Vectors = NDArray[np.float32]
 
@@ -64,26 +58,3 @@ def center_rows(vectors: Vectors, mean: Vectors) -> Vectors:
     return np.where(lengths > NOTHING_LEFT, left / np.maximum(lengths, NOTHING_LEFT), 0).astype(
         np.float32
     )
-
-
-def keep_usable(embeddings: Embeddings, leave_out: Callable[[str, ItemError], None]) -> Embeddings:
-    """The rows that can be searched, at length 1; `leave_out` is told of those that cannot.
-
-    Raises:
-        DataError: Two rows have the same id, or no row is left.
-    """
-    names = embeddings.items["id"].to_pylist()
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"id {twice[0]!r}: {len(twice)} ids are there more than once")
-    vectors, fine = unit_rows(embeddings.vectors)
-    if not fine.any():
-        raise DataError(f"no usable rows among {len(fine)}; nothing was written")
-    if fine.all():
-        return replace(embeddings, vectors=vectors)
-    for row in np.flatnonzero(~fine).tolist():
-        error = ItemError(Cause.BAD_VECTOR, f"row {row} is zero, NaN or infinite")
-        leave_out(str(names[row]), error)
-    items = embeddings.items.filter(pa.array(fine))
-    maps = embeddings.features and embeddings.features.only(fine)
-    return replace(embeddings, items=items, vectors=vectors[fine], features=maps)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from xmir_cli.arrays import Booleans, Integers
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gallery.engines import is_index, open_gallery
-from xmir_cli.gallery.vectors import keep_usable
+from xmir_cli.gallery.usable import keep_usable
 from xmir_cli.labels import parse_labels
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.retrieval.conditions import allowed_by, say_nothing

@@ -4,7 +4,7 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -66,10 +66,20 @@ def write_blocks(
 
     For a folder that comes into being as a whole: the file is there before its last block is.
     """
+    for _ in write_through(path, shape, kind, blocks):
+        pass
+
+
+def write_through(
+    path: Path, shape: tuple[int, ...], kind: np.dtype, blocks: Iterable[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The same, and each block as it was written."""
     with path.open("xb") as file:
         file.write(_header_of(shape, kind))
         for block in blocks:
-            file.write(np.ascontiguousarray(block, kind).reshape(-1).view(np.uint8).data)
+            numbers = np.ascontiguousarray(block, kind)
+            file.write(numbers.reshape(-1).view(np.uint8).data)
+            yield numbers
 
 
 def read_array(path: Path, limit: int = _LIMIT) -> np.ndarray:

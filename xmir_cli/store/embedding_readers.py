@@ -1,9 +1,13 @@
-"""Reading embeddings tables with nothing taken on trust: sizes first, checksums, whole or not."""
+"""Reading embeddings tables with nothing taken on trust: sizes first, checksums, whole or not.
 
-import itertools
+What is read lies in a Parquet file, in a folder of such parts or in a stream of Arrow; a block of
+it is in memory at a time.
+"""
+
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -14,33 +18,34 @@ import pyarrow.parquet as pq
 
 from xmir_cli import console
 from xmir_cli.errors import DataError
+from xmir_cli.store.embedding_source import even_blocks
 from xmir_cli.store.embedding_table import (
     EMBEDDING,
-    SUM,
-    Embeddings,
+    RowBlock,
     check_items,
     check_schema,
-    hash_batch,
+    items_schema,
 )
 from xmir_cli.store.features import (
     FEATURE_COLUMN,
     KIND,
     FeatureMaps,
     Shape,
-    Spool,
     block_rows,
     maps_of,
 )
 from xmir_cli.store.footer import check_footer
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.regular import open_regular
-from xmir_cli.store.rewritten import join_items, read_vectors
+from xmir_cli.store.rewritten import read_vectors
 from xmir_cli.wire.model import ModelSpec
 
-_BATCH = 2_048  # rows held at once; more are slower
+READ_ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
+_DAMAGED = "damaged or not a Parquet file"
+_BATCH = 2_048  # rows read at once; more are slower
+_BUFFER = 1 << 20  # bytes read at once of a column, however large a group of rows is
 _SHRINKS = 20  # how many times smaller compression may make vectors and maps
 _HARMLESS = 16 << 20  # bytes that may come out of any file
-_ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -54,62 +59,131 @@ class Counted:
     features: Shape | None  # of the feature maps, where there are any
 
 
-def read_parquet(path: Path, vouched: ModelSpec | None = None) -> Embeddings:
-    """One Parquet file; raises DataError when it is not embeddings or not whole.
+@dataclass(frozen=True)
+class ParquetSource:
+    """A Parquet file of embeddings; an `EmbeddingSource`."""
+
+    path: Path
+    found: Counted
+    schema: pa.Schema  # of the items
+    mark: tuple[int, ...]  # by which a file that takes its place is known
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.found.rows
+
+    @property
+    def dim(self) -> int:
+        """The length D of the vectors."""
+        return self.found.dim
+
+    @property
+    def model(self) -> ModelSpec:
+        """What made them."""
+        return self.found.model
+
+    @property
+    def made(self) -> Mapping[str, str]:
+        """Precision and the like."""
+        return self.found.made
+
+    @property
+    def features(self) -> FeatureMaps | None:
+        """The last feature maps."""
+        shape = self.found.features
+        return None if shape is None else FeatureMaps(shape, self._maps)
+
+    def blocks(self, size: int, names: Sequence[str] | None = None) -> Iterator[RowBlock]:
+        """The rows, as `EmbeddingSource` says."""
+        wanted = self.schema.names if names is None else list(names)
+        where = str(self.path)
+        batches = self._batches(min(size, _BATCH), [*wanted, EMBEDDING])
+        each = to_blocks(where, batches, self.dim, wanted, _DAMAGED)
+        return even_blocks(each, size) if self.rows else each
+
+    def _maps(self) -> Iterator[np.ndarray]:
+        assert self.found.features is not None
+        shape = self.found.features
+        for part in self._batches(min(_BATCH, block_rows(shape)), [FEATURE_COLUMN]):
+            yield maps_of(str(self.path), part.column(FEATURE_COLUMN), shape)
+
+    def _batches(self, size: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Those of the columns that the file has, a batch after the other."""
+        with open_regular(self.path) as file, _damage(self.path):
+            if _mark(file) != self.mark:
+                raise DataError(f"{self.path}: has changed while it was read")
+            # a flipped bit in a page goes unnoticed without the checksums
+            parquet = pq.ParquetFile(
+                file, page_checksum_verification=True, buffer_size=_BUFFER, pre_buffer=False
+            )
+            there = [name for name in names if name in parquet.schema_arrow.names]
+            left = self.rows
+            for batch in parquet.iter_batches(size, columns=there, use_threads=False):
+                left -= len(batch)
+                yield batch
+            if left:  # a page was passed over
+                raise ValueError
+            if not self.rows:
+                yield empty_batch(parquet.schema_arrow, there)
+
+
+def open_parquet(path: Path, vouched: ModelSpec | None = None) -> ParquetSource:
+    """One Parquet file; raises DataError when it is not embeddings, or a bomb.
 
     `vouched` is the model that is said to have made it, should the file not tell.
     """
-    with open_regular(path) as file:
-        try:
-            check_footer(file)
-            # a flipped bit in a page goes unnoticed without the checksums
-            parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            found = _count(path, file, parquet, vouched)
-            own = {EMBEDDING, FEATURE_COLUMN} if found.features else {EMBEDDING}
-            columns = [name for name in parquet.schema_arrow.names if name not in own]
-            items = parquet.read(columns=columns, use_threads=False)
-            items = check_items(str(path), items)
-            vectors = np.empty((found.rows, found.dim), np.float32)
-            start = 0
-            for part in parquet.iter_batches(_BATCH, columns=[EMBEDDING], use_threads=False):
-                block = read_vectors(str(path), part.column(EMBEDDING), found.dim, start)
-                vectors[start : start + len(block)] = block
-                start += len(block)
-            if (start, len(items)) != (found.rows, found.rows):  # a page was passed over
-                raise ValueError
-        except _ERRORS:
-            raise DataError(f"{path}: damaged or not a Parquet file") from None
-    features = None if found.features is None else _features(path, found.features)
-    return Embeddings(items, vectors, found.model, found.made, features)
+    with open_regular(path) as file, _damage(path):
+        check_footer(file)
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        found = _count(path, file, parquet, vouched)
+        items = items_schema(str(path), parquet.schema_arrow, found.features is not None)
+        return ParquetSource(path, found, items, _mark(file))
 
 
-def _features(path: Path, shape: Shape) -> FeatureMaps:
-    def blocks() -> Iterator[np.ndarray]:
-        with open_regular(path) as file:
-            try:
-                parquet = pq.ParquetFile(file, page_checksum_verification=True)
-                rows = parquet.metadata.num_rows
-                for part in parquet.iter_batches(
-                    min(_BATCH, block_rows(shape)), columns=[FEATURE_COLUMN], use_threads=False
-                ):
-                    rows -= len(part)
-                    yield maps_of(str(path), part.column(FEATURE_COLUMN), shape)
-                if rows:  # as above
-                    raise ValueError
-            except _ERRORS:
-                raise DataError(f"{path}: damaged or not a Parquet file") from None
-
-    return FeatureMaps(shape, blocks)
+def empty_batch(schema: pa.Schema, names: Sequence[str]) -> pa.RecordBatch:
+    """No rows of those columns."""
+    fields = [schema.field(name) for name in names]
+    return pa.RecordBatch.from_arrays(
+        [pa.array([], field.type) for field in fields], schema=pa.schema(fields)
+    )
 
 
-def read_embeddings_header(path: Path) -> Counted:
-    """What a Parquet file of embeddings holds, read from its footer alone."""
-    with open_regular(path) as file:
-        try:
-            check_footer(file)
-            return _count(path, file, pq.ParquetFile(file), None)
-        except _ERRORS:
-            raise DataError(f"{path}: damaged or not a Parquet file") from None
+def to_blocks(
+    where: str, batches: Iterator[pa.RecordBatch], dim: int, names: Sequence[str], damage: str
+) -> Iterator[RowBlock]:
+    """Rows of a table as they were read, checked and in the types of the contract.
+
+    What they cannot be brought into is `damage`.
+    """
+
+    def count_more(name: str) -> int:
+        return sum(batch.column(name).null_count for batch in batches)
+
+    start = 0
+    try:
+        for batch in batches:
+            vectors = read_vectors(where, batch.column(EMBEDDING), dim, start)
+            items = pa.table(batch.drop_columns([EMBEDDING]))
+            items = check_items(where, items, count_more).select(names)
+            yield RowBlock(items, np.ascontiguousarray(vectors, np.float32))
+            start += len(batch)
+    except READ_ERRORS:
+        raise DataError(f"{where}: {damage}") from None
+
+
+def _mark(file: BinaryIO) -> tuple[int, ...]:
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """What goes wrong while a file is read is damage."""
+    try:
+        yield
+    except READ_ERRORS:
+        raise DataError(f"{path}: {_DAMAGED}") from None
 
 
 def _count(
@@ -135,6 +209,13 @@ def _count(
     return Counted(rows, dim, header.model, header.made, header.features)
 
 
+def read_embeddings_header(path: Path) -> Counted:
+    """What a Parquet file of embeddings holds, read from its footer alone."""
+    with open_regular(path) as file, _damage(path):
+        check_footer(file)
+        return _count(path, file, pq.ParquetFile(file), None)
+
+
 def not_embeddings(path: Path) -> DataError:
     """The error for a file or folder of another kind, which it names."""
     kind = find_kind(path)
@@ -150,72 +231,3 @@ def _first_length(path: Path, parquet: pq.ParquetFile) -> int:
     if not vector:
         raise DataError(f"{path}: column {EMBEDDING}: no vector in it")
     return len(vector)
-
-
-def read_parts(folder: Path, vouched: ModelSpec | None = None) -> Embeddings:
-    """All part-*.parquet of a folder in name order; raises DataError when they do not fit."""
-    paths = sorted(folder.glob("part-*.parquet"))
-    if not paths:
-        raise not_embeddings(folder)
-    parts = [read_parquet(path, vouched) for path in paths]
-    first = parts[0]
-    for path, part in zip(paths, parts, strict=True):
-        if not first.model.same_embedding(part.model) or first.made != part.made:
-            raise DataError(f"{path}: not made by the model of {paths[0].name}")
-        if part.vectors.shape[1] != first.vectors.shape[1]:
-            raise DataError(f"{path}: vectors of another length than in {paths[0].name}")
-        if _shape(part) != _shape(first):
-            raise DataError(f"{path}: feature maps of another shape than in {paths[0].name}")
-    items = join_items([part.items for part in parts])
-    vectors = np.concatenate([part.vectors for part in parts])
-    return Embeddings(items, vectors, first.model, first.made, _joined(parts))
-
-
-def _shape(embeddings: Embeddings) -> Shape | None:
-    return None if embeddings.features is None else embeddings.features.shape
-
-
-def _joined(parts: Sequence[Embeddings]) -> FeatureMaps | None:
-    """The maps of parts that all have them, one part after the other."""
-    each = [part.features for part in parts if part.features is not None]
-    if not each:
-        return None
-    return FeatureMaps(
-        each[0].shape, lambda: itertools.chain.from_iterable(maps.blocks() for maps in each)
-    )
-
-
-def read_stream(where: str, stream: BinaryIO) -> Embeddings:
-    """An Arrow IPC stream to its end; raises DataError when its writer did not finish."""
-    try:
-        reader = pa.ipc.open_stream(stream)
-        header = check_schema(where, reader.schema)
-        items, vectors, spool = [], [], Spool()
-        dim = header.dim
-        if dim is None:
-            raise ValueError("only xmir writes streams")
-        own = [EMBEDDING] if header.features is None else [EMBEDDING, FEATURE_COLUMN]
-        for batch, told in reader.iter_batches_with_custom_metadata():
-            batch.validate(full=True)
-            if header.summed and (told or {}).get(SUM) != hash_batch(batch).encode():
-                raise ValueError
-            part = read_vectors(where, batch.column(EMBEDDING), dim)
-            vectors.append(np.asarray(part, np.float32))
-            items.append(batch.drop_columns(own))
-            if header.features is not None:
-                for maps in maps_of(where, batch.column(FEATURE_COLUMN), header.features):
-                    spool.add(maps)
-        table = pa.Table.from_batches(items, _without(reader.schema, own))
-    except _ERRORS:
-        raise DataError(f"{where}: damaged or cut Arrow stream") from None
-    found = sum(len(part) for part in vectors)
-    if found != header.rows:
-        raise DataError(f"{where}: expected {header.rows} rows, found {found}; did its writer die?")
-    table = check_items(where, table)
-    together = np.concatenate(vectors) if vectors else np.empty((0, dim), np.float32)
-    features = spool.all() if header.features is not None and header.rows else None
-    return Embeddings(table, together, header.model, header.made, features)
-
-
-def _without(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
-    return pa.schema([field for field in schema if field.name not in names])

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from xmir_cli.store.features import (
     parse_shape,
     shape_text,
 )
-from xmir_cli.store.rewritten import find_columns, is_vectors, to_contract
+from xmir_cli.store.rewritten import find_columns, is_vectors, note_dropped, to_contract
 from xmir_cli.store.seal import seal, unseal
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.strict import parse_json
@@ -43,15 +44,41 @@ COLUMNS = {
 _FILLED = ("id", "path", "sha256", "width", "height")
 
 
+class RowBlock(NamedTuple):
+    """Some of the rows of embeddings, which follow each other."""
+
+    items: pa.Table  # [n]
+    vectors: np.ndarray  # [n, D] float32
+
+
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """Images and their vectors: row i of one belongs to row i of the other."""
+    """Images and their vectors in memory: row i of one belongs to row i of the other.
+
+    They are an `EmbeddingSource`, too.
+    """
 
     items: pa.Table  # id path sha256 width height label patient split and the manifest's columns
     vectors: np.ndarray  # [N, D] float32, C-contiguous
     model: ModelSpec
     made: Mapping[str, str] = field(default_factory=dict)  # precision and the like, as metadata
     features: FeatureMaps | None = None  # the last feature maps, for a table that has them
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.vectors)
+
+    @property
+    def dim(self) -> int:
+        """The length D of the vectors."""
+        return int(self.vectors.shape[1])
+
+    def blocks(self, size: int, names: Sequence[str] | None = None) -> Iterator[RowBlock]:
+        """All rows, `size` at a time; the last block may be smaller."""
+        items = self.items if names is None else self.items.select(list(names))
+        for start in range(0, max(1, self.rows), size):
+            yield RowBlock(items.slice(start, size), self.vectors[start : start + size])
 
 
 @dataclass(frozen=True)
@@ -191,13 +218,28 @@ def _dim(where: str, schema: pa.Schema) -> int | None:
     return int(kind.list_size)
 
 
-def check_items(where: str, items: pa.Table) -> pa.Table:
+def check_items(
+    where: str, items: pa.Table, count_more: Callable[[str], int] = lambda _: 0
+) -> pa.Table:
     """The items in the types of the contract.
 
-    Raises DataError for items without id, path, hash or size, or with damaged text.
+    Raises DataError for items without id, path, hash or size, or with damaged text. `count_more`
+    tells of a column how many of the rows that are yet to be read have nothing in it.
     """
     items.validate(full=True)
     for name in _FILLED:
-        if items[name].null_count:
-            raise DataError(f"{where}: column {name}: {items[name].null_count} rows have none")
-    return to_contract(where, items.replace_schema_metadata(None), COLUMNS)
+        if name in items.column_names and items[name].null_count:
+            without = items[name].null_count + count_more(name)
+            raise DataError(f"{where}: column {name}: {without} rows have none")
+    return to_contract(items.replace_schema_metadata(None), COLUMNS)
+
+
+def items_schema(where: str, schema: pa.Schema, features: bool) -> pa.Schema:
+    """The columns of the items once they have been read; says which of a file's are left out.
+
+    `features`: the column of feature maps is one of those.
+    """
+    own = {EMBEDDING, FEATURE_COLUMN} if features else {EMBEDDING}
+    given = pa.schema([field for field in schema if field.name not in own])
+    note_dropped(where, given, COLUMNS)
+    return to_contract(given.empty_table(), COLUMNS).schema

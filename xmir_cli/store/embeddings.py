@@ -3,9 +3,7 @@
 Between pipes the same table is an Arrow IPC stream, for Parquet cannot be read from a pipe.
 """
 
-import io
 import itertools
-import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,12 +14,8 @@ import pyarrow.parquet as pq
 from xmir_cli.errors import DataError
 from xmir_cli.store.arrays import write_array_to
 from xmir_cli.store.atomic import atomic_file, on_disk
-from xmir_cli.store.embedding_readers import (
-    not_embeddings,
-    read_parquet,
-    read_parts,
-    read_stream,
-)
+from xmir_cli.store.embedding_opening import open_embeddings
+from xmir_cli.store.embedding_source import EmbeddingSource, gather
 from xmir_cli.store.embedding_table import (
     EMBEDDING,
     SUM,
@@ -32,16 +26,13 @@ from xmir_cli.store.embedding_table import (
     to_tables,
 )
 from xmir_cli.store.footer import summed_writer
-from xmir_cli.store.hashes import sha256_file
-from xmir_cli.store.kinds import kind_of, next_step
-from xmir_cli.store.regular import open_regular
 from xmir_cli.wire.model import ModelSpec
-from xmir_cli.wire.schemas.artifact import ArtifactRecord
-from xmir_cli.wire.strict import parse_json
 
 __all__ = [
+    "EmbeddingSource",
     "Embeddings",
     "label_array",
+    "open_embeddings",
     "read_embeddings",
     "write_embeddings",
     "write_matrix",
@@ -49,8 +40,6 @@ __all__ = [
 ]
 
 _GROUP_ROWS = 16_384  # rows of a row group: what a reader holds at once
-_LINE_LIMIT = 1 << 20  # bytes of a receipt
-_PARQUET, _STREAM = b"PAR1", b"\xff\xff\xff\xff"
 
 
 def write_as(kind: str, path: Path, embeddings: Embeddings) -> None:
@@ -120,13 +109,12 @@ def write_stream(stream: BinaryIO, embeddings: Embeddings) -> None:
 def read_embeddings(
     source: str, allow_nan: bool = False, vouched: ModelSpec | None = None
 ) -> Embeddings:
-    """Embeddings from a Parquet file, a folder of part-*.parquet, an Arrow stream or a receipt.
+    """All of what `open_embeddings` opens, in memory.
 
-    `vouched` is the model that is said to have made a Parquet file which does not tell.
-    `-` is standard input, which may hold a stream or a receipt. Raises DataError for anything that
-    is not whole: schema, row count, page checksums; and for NaN or infinity, unless `allow_nan`.
+    Raises DataError as it does, for anything that is not whole: schema, row count, page checksums;
+    and for NaN or infinity, unless `allow_nan`.
     """
-    embeddings = _from_stdin() if source == "-" else _from_path(Path(source), vouched)
+    embeddings = gather(open_embeddings(source, vouched))
     if not allow_nan:
         _check_finite(source, embeddings.vectors)
     return embeddings
@@ -146,70 +134,3 @@ def _check_finite(source: str, vectors: np.ndarray) -> None:
         fine = np.isfinite(vectors[start : start + _GROUP_ROWS]).all(axis=1)
         if not fine.all():
             raise DataError(f"{source}: row {start + int(np.argmin(fine))}: NaN or infinity")
-
-
-def _from_stdin() -> Embeddings:
-    if sys.stdin is None:
-        raise DataError("standard input is closed")
-    stream = sys.stdin.buffer
-    start = stream.read(1)
-    if not start:
-        raise DataError("no records on standard input")
-    if start == b"{":
-        return _from_receipt(start + stream.readline(_LINE_LIMIT), "standard input")
-    return read_stream("standard input", io.BufferedReader(_Rejoined(start, stream)))
-
-
-class _Rejoined(io.RawIOBase):
-    """A stream with the bytes that were taken from it to see what it holds put back."""
-
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
-        super().__init__()
-        self.start, self.rest = start, rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # the stub is wider
-        data = self.start or self.rest.read(len(buffer))
-        self.start = b""
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _from_path(path: Path, vouched: ModelSpec | None) -> Embeddings:
-    if path.is_dir():
-        return read_parts(path, vouched)
-    with open_regular(path) as file:
-        start = file.readline(_LINE_LIMIT)
-    return _from_receipt(start, str(path)) if start.startswith(b"{") else _from_file(path, vouched)
-
-
-def _from_file(path: Path, vouched: ModelSpec | None = None) -> Embeddings:
-    with open_regular(path) as file:
-        start = file.read(4)
-        file.seek(0)
-        if start == _PARQUET:
-            return read_parquet(path, vouched)
-        if start == _STREAM:
-            return read_stream(str(path), file)
-    raise not_embeddings(path)
-
-
-def _from_receipt(line: bytes, where: str) -> Embeddings:
-    try:
-        record: object = parse_json(line)
-    except ValueError:
-        record = None
-    if not isinstance(record, dict) or record.get("schema") != ArtifactRecord.NAME:
-        step = next_step("embeddings", kind_of(line), where)
-        raise DataError(f"{where}: expected embeddings or the receipt of 'xmir embed'", step)
-    if record.get("kind") != "embeddings" or not isinstance(record.get("path"), str):
-        raise DataError(f"{where}: the receipt of {record.get('kind')!r} is not of embeddings")
-    path = Path(str(record["path"]))
-    found = _from_file(path)
-    if record.get("sha256", told := sha256_file(path)) != told:
-        raise DataError(
-            f"{where}: {path} is another file than the receipt is of", "Name the file itself."
-        )
-    return found

@@ -1,5 +1,6 @@
 """Embeddings tables as other programs write them: the same values in other types."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -30,33 +31,42 @@ def find_columns(where: str, schema: pa.Schema, contract: Mapping[str, pa.DataTy
             raise DataError(f"{where}: column {name}: expected {kind}, found {found}")
 
 
-def to_contract(where: str, items: pa.Table, contract: Mapping[str, pa.DataType]) -> pa.Table:
+def note_dropped(where: str, schema: pa.Schema, contract: Mapping[str, pa.DataType]) -> None:
+    """Say which columns `to_contract` leaves out."""
+    dropped = [field for field in schema if not _is_kept(field, contract)]
+    if dropped:
+        named = ", ".join(f"{field.name} ({name_kind(field.type)})" for field in dropped)
+        console.note(f"{where}: left out {named}: only texts, numbers and dates are kept")
+
+
+def to_contract(items: pa.Table, contract: Mapping[str, pa.DataType]) -> pa.Table:
     """Items with the columns of the contract in their types, then all others that are flat."""
     columns = {
         name: _cast(items[name], kind) if name in items.column_names else pa.nulls(len(items), kind)
         for name, kind in contract.items()
     }
-    others = [field for field in items.schema if field.name not in contract]
-    dropped = [field for field in others if not is_flat(field.type)]
-    if dropped:
-        named = ", ".join(f"{field.name} ({name_kind(field.type)})" for field in dropped)
-        console.note(f"{where}: left out {named}: only texts, numbers and dates are kept")
-    for field in others:
-        if field not in dropped:
+    for field in items.schema:
+        if field.name not in contract and _is_kept(field, contract):
             columns[field.name] = to_plain(items[field.name])
     return pa.table(columns)
 
 
-def join_items(tables: Sequence[pa.Table]) -> pa.Table:
-    """Tables below each other; a column of which the types do not go together becomes text."""
+def join_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
+    """The columns of tables below each other; one whose types do not go together becomes text."""
     kinds: dict[str, set[pa.DataType]] = {}
-    for table in tables:
-        for field in table.schema:
-            kinds.setdefault(field.name, set()).add(field.type)
+    for field in itertools.chain.from_iterable(schemas):
+        kinds.setdefault(field.name, set()).add(field.type)
     texts = {name for name, types in kinds.items() if not _go_together(types - {pa.null()})}
-    return pa.concat_tables(
-        [_as_text(table, texts) for table in tables], promote_options="permissive"
-    )
+    tables = [_as_text(schema.empty_table(), texts) for schema in schemas]
+    joined: pa.Schema = pa.concat_tables(tables, promote_options="permissive").schema
+    return joined
+
+
+def fit_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """One of the tables with the columns that `join_schemas` found for all."""
+    texts = {field.name for field in schema if is_text(field.type)}
+    table = _as_text(table, texts)
+    return pa.concat_tables([schema.empty_table(), table], promote_options="permissive")
 
 
 def is_vectors(kind: pa.DataType) -> bool:
@@ -89,6 +99,10 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_kept(field: pa.Field, contract: Mapping[str, pa.DataType]) -> bool:
+    return field.name in contract or is_flat(field.type)
 
 
 def _go_together(kinds: set[pa.DataType]) -> bool:

@@ -2,9 +2,12 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from xmir_cli.gallery.folder.items import write_items
+import numpy as np
+
+from xmir_cli.gallery.folder.items import items_writer
 from xmir_cli.gallery.folder.manifest import (
     FEATURES_FILE,
     GRAPH,
@@ -17,45 +20,61 @@ from xmir_cli.gallery.folder.manifest import (
 )
 from xmir_cli.gallery.folder.verified import remember
 from xmir_cli.gallery.protocol import GraphSettings, SearchKind
-from xmir_cli.gallery.vectors import mean_vector
-from xmir_cli.store.arrays import write_array, write_blocks
+from xmir_cli.gallery.vectors import Vectors, mean_vector
+from xmir_cli.store.arrays import write_blocks, write_through
 from xmir_cli.store.atomic import atomic_folder
-from xmir_cli.store.embedding_table import Embeddings
+from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.features import KIND
 
+_ROWS = 8192  # in memory at a time: a group of the items
+_KIND = np.dtype(np.float32)
 EXACT_BELOW = 1_000_000  # rows; up to there a graph takes longer to build than it ever saves
 
 
 def build_gallery(
-    embeddings: Embeddings, path: Path, kind: SearchKind | None, settings: GraphSettings
+    source: EmbeddingSource, path: Path, kind: SearchKind | None, settings: GraphSettings
 ) -> Manifest:
-    """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows."""
-    rows = len(embeddings.vectors)
-    chosen: SearchKind = kind or ("exact" if rows < EXACT_BELOW else "hnsw")
+    """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows.
+
+    Of an index without a graph a block of rows is in memory at a time.
+    """
+    chosen: SearchKind = kind or ("exact" if source.rows < EXACT_BELOW else "hnsw")
     with atomic_folder(path) as folder:
-        write_array(folder / VECTORS, embeddings.vectors)
-        write_items(folder / ITEMS, embeddings.items)
-        if maps := embeddings.features:
-            write_blocks(folder / FEATURES_FILE, (rows, *maps.shape), KIND, maps.blocks())
-        recall = _build_graph(embeddings, folder, settings) if chosen == "hnsw" else None
+        mean = _write_rows(source, folder)
+        if maps := source.features:
+            write_blocks(folder / FEATURES_FILE, (source.rows, *maps.shape), KIND, maps.blocks())
+        recall = _build_graph(source, folder, settings) if chosen == "hnsw" else None
         hashed = time.time_ns()
         manifest = Manifest(
             kind=chosen,
-            rows=rows,
-            dim=embeddings.vectors.shape[1],
-            model=embeddings.model,
+            rows=source.rows,
+            dim=source.dim,
+            model=source.model,
             files={file.name: describe(file) for file in sorted(folder.iterdir())},
             settings=settings if chosen == "hnsw" else None,
             recall_at_10=recall,
-            mean=pack_mean(mean_vector([embeddings.vectors])),
+            mean=pack_mean(mean),
         )
         (folder / NAME).write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
     remember(path, manifest, hashed)
     return manifest
 
 
-def _build_graph(embeddings: Embeddings, folder: Path, settings: GraphSettings) -> float:
-    """Write the graph and measure the recall of what can be read again."""
+def _write_rows(source: EmbeddingSource, folder: Path) -> Vectors:
+    """Write items and vectors as they come, and return the mean of the vectors."""
+    shape = source.rows, source.dim
+    with items_writer(folder / ITEMS) as write:
+
+        def vectors() -> Iterator[Vectors]:
+            for block in source.blocks(_ROWS):
+                write(block.items)
+                yield block.vectors
+
+        return mean_vector(write_through(folder / VECTORS, shape, _KIND, vectors()))
+
+
+def _build_graph(source: EmbeddingSource, folder: Path, settings: GraphSettings) -> float:
+    """Write the graph of the vectors in the folder; the recall of what can be read again."""
     # here, for exact indexes need no hnswlib
     from xmir_cli.gallery.folder.hnsw import (  # noqa: PLC0415
         build_graph,
@@ -64,7 +83,7 @@ def _build_graph(embeddings: Embeddings, folder: Path, settings: GraphSettings) 
         save_graph,
     )
 
-    save_graph(build_graph(embeddings.vectors, settings), folder / GRAPH)
-    rows, dim = embeddings.vectors.shape
-    graph = load_checked_graph(folder / GRAPH, rows, dim, settings)
-    return measure_recall(graph, embeddings.vectors)
+    vectors = np.load(folder / VECTORS, mmap_mode="r")
+    save_graph(build_graph(vectors, settings), folder / GRAPH)
+    graph = load_checked_graph(folder / GRAPH, source.rows, source.dim, settings)
+    return measure_recall(graph, vectors)

@@ -22,7 +22,7 @@ from xmir_cli.model.folders import move
 from xmir_cli.store import parquet_columns
 from xmir_cli.store.arrays import shape_of
 from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.embedding_table import Embeddings
+from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.outputs import need_folder
 from xmir_cli.wire.records import Record
@@ -71,10 +71,10 @@ def refuse_output(name: str, force: bool) -> None:
 
 
 def build_index(
-    name: str, embeddings: Embeddings, kind: SearchKind | None, settings: GraphSettings
+    name: str, source: EmbeddingSource, kind: SearchKind | None, settings: GraphSettings
 ) -> Built:
     """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows."""
-    made = build_gallery(embeddings, Path(name), kind, settings)
+    made = build_gallery(source, Path(name), kind, settings)
     return Built(made.rows, made.dim, sha256_file(Path(name) / NAME), made.recall_at_10)
 
 

@@ -1,6 +1,7 @@
 """The items of an index, read from their file only as far as they are asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,31 @@ from numpy.typing import ArrayLike
 from xmir_cli.errors import DataError, is_starved
 from xmir_cli.gallery.folder.manifest import AGAIN
 
-_GROUP = 8192  # rows read for the sake of one
+_GROUP = 8192  # rows that lie together: they are read for the sake of one
+
+
+@contextmanager
+def items_writer(path: Path) -> Iterator[Callable[[pa.Table], None]]:
+    """What takes the items, at least once; each of its pieces is cut into groups of rows."""
+    with path.open("xb") as file, ExitStack() as stack:
+        writers: list[pq.ParquetWriter] = []
+
+        def write(items: pa.Table) -> None:
+            if not writers:
+                writer = pq.ParquetWriter(
+                    file, items.schema, compression="zstd", write_page_checksum=True
+                )
+                writers.append(stack.enter_context(writer))
+            # in one piece, for where pieces end shows in the bytes
+            writers[0].write_table(items.combine_chunks(), row_group_size=_GROUP)
+
+        yield write
 
 
 def write_items(path: Path, items: pa.Table) -> None:
-    """Write the table in groups of rows that can be read alone."""
-    with path.open("xb") as file:
-        pq.write_table(
-            items, file, compression="zstd", write_page_checksum=True, row_group_size=_GROUP
-        )
+    """Write items that are in memory."""
+    with items_writer(path) as write:
+        write(items)
 
 
 class Items:
