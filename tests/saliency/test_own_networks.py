@@ -138,7 +138,7 @@ def test_tokens_that_a_pooling_makes_of_a_map_are_no_first_tokens():
     found = form_of(embedder, sample)
     assert found.told == {"held": "attention, deviations", "layer": "map 4x4"}
     assert abs(found.pull(sample.embedding).missed) < 1e-5
-    assert not embedder.has_tokens
+    assert not embedder.shares.has_tokens
 
 
 class Encoder(nn.Module):
@@ -170,26 +170,77 @@ def test_tokens_may_lie_first(method):
         embedder = build(features=Encoder(second))
         (sample,) = make_samples(embedder, [image])
         found.append(METHODS[method](embedder, sample, sample))
-        assert embedder.has_tokens
+        assert embedder.shares.has_tokens
     torch.testing.assert_close(found[0].saliency, found[1].saliency, atol=1e-5, rtol=1e-4)
     assert found[0].details.keys() == found[1].details.keys()
     assert float(found[0].saliency.std()) > 0
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "mixes"),
+    ("name", "size", "tokens", "attends"),
     [
-        ("pvt_v2_b0", 64, True),
-        ("mvitv2_tiny", 64, True),
-        ("levit_128s", 224, True),
-        ("davit_tiny", 64, False),
-        ("edgenext_xx_small", 64, False),
-        ("efficientvit_b0", 64, False),
-        ("resnet10t", 64, False),
+        ("vit_tiny_patch16_224", 64, True, True),
+        ("mixer_s32_224", 64, True, False),  # tokens that do not attend
+        ("pvt_v2_b0", 64, False, True),  # to tokens that are merged
+        ("levit_128s", 224, False, True),
+        ("coatnet_nano_rw_224", 64, False, True),
+        ("swin_tiny_patch4_window7_224", 64, False, True),  # in windows
+        ("mobilevit_xxs", 64, False, True),  # in groups
+        ("hiera_tiny_224", 64, False, True),
+        ("davit_tiny", 64, False, True),  # and over channels
+        ("edgenext_xx_small", 64, False, True),
+        ("efficientvit_b0", 64, False, True),  # without a softmax
+        ("resnet10t", 64, False, False),
+        ("skresnet18", 64, False, False),  # a softmax over ways
+        ("resnest14d", 64, False, False),
+        ("gcresnext26ts", 64, False, False),  # and over places, which are averaged
+        ("convnext_atto", 64, False, False),
     ],
 )
-def test_networks_that_merge_tokens_have_tokens_all_the_same(name, size, mixes):
-    pytest.importorskip("timm", reason="the extra timm is not installed")
+def test_what_attends_in_any_way_is_told_from_convolutions(name, size, tokens, attends):
+    timm = pytest.importorskip("timm", reason="the extra timm is not installed")
+    if name not in timm.list_models():
+        pytest.skip(f"this timm has no {name}")
     choice = ModelChoice(architecture=f"timm:{name}", weights="random:0", input_size=size)
-    embedder = load_embedder(resolve_model(choice), "cpu")
-    assert embedder.has_tokens == mixes
+    shares = load_embedder(resolve_model(choice), "cpu").shares
+    assert (shares.has_tokens, shares.attends) == (tokens, attends)
+
+
+class Unsteady(nn.Module):
+    """Every pass takes one call more, or one token less."""
+
+    def __init__(self, shrinks):
+        super().__init__()
+        self.stem, self.norm, self.passes = nn.Conv2d(3, WIDTH, 8, 8), nn.LayerNorm(WIDTH), 0
+        self.shrinks = shrinks
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.passes += 1
+        tokens = self.stem(images).flatten(2).transpose(1, 2)
+        if self.shrinks:
+            tokens = tokens[:, : 17 - self.passes]
+            return self.norm(tokens).mean(1)[..., None, None].expand(-1, -1, 4, 4)
+        for _ in range(12 - self.passes):
+            tokens = tokens + 0
+        return self.norm(tokens).transpose(1, 2).unflatten(2, (4, 4)).contiguous()
+
+
+@pytest.mark.parametrize("shrinks", [False, True])
+def test_passes_that_are_not_alike_have_no_first_tokens(shrinks):
+    assert not build(features=Unsteady(shrinks)).shares.has_tokens
+
+
+def test_a_fault_in_a_network_of_ones_own_is_not_hidden():
+    class Faulty(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.passes = nn.Conv2d(3, WIDTH, 8, 8), 0
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.passes += 1
+            if self.passes > 1:
+                raise KeyError("a fault")
+            return self.stem(images)
+
+    with pytest.raises(KeyError):
+        build(features=Faulty()).shares.seat()

@@ -27,6 +27,10 @@ class Seat:
     direct: int = 0  # the last call inside a block, where values of attention are the parts
 
 
+class UnlikePassesError(Exception):
+    """Two passes of a network do not take the same calls, so that none of them can be named."""
+
+
 def find_tokens(network: Passed, size: int, grid: Grid, device: torch.device) -> Seat | None:
     """The first tokens, which lie before the first norm over tokens, if they are the map's places.
 
@@ -39,8 +43,8 @@ def find_tokens(network: Passed, size: int, grid: Grid, device: torch.device) ->
     number, axes, tokens = _first_tokens(network, base, grid)
     if not number or grid == (1, 1):
         return None
-    tokens = tokens.reshape(1, -1, tokens.shape[-1])
-    moved = (tokens != _result(network, other, number).reshape_as(tokens)).any(dim=-1)[0]
+    moved = tokens != _result_like(tokens, network, other, number)
+    moved = moved.reshape(-1, tokens.shape[-1]).any(dim=-1)
     places = moved.nonzero()[:, 0]
     count = grid[0] * grid[1]
     if len(places) != count or int(places[-1] - places[0]) != count - 1:
@@ -127,7 +131,15 @@ def _result(network: Passed, image: Tensor, number: int) -> Tensor:
             network(image)
     except SeenError as seen:
         return seen.tensor
-    raise AssertionError("passes take the same calls")
+    raise UnlikePassesError
+
+
+def _result_like(before: Tensor, network: Passed, image: Tensor, number: int) -> Tensor:
+    """The same of another image, where it has the shape of the one before."""
+    found = _result(network, image, number)
+    if found.shape != before.shape:
+        raise UnlikePassesError
+    return found
 
 
 def _in_order(network: Passed, seat: Seat, probes: tuple[Tensor, Tensor]) -> bool:
@@ -144,7 +156,7 @@ def _in_order(network: Passed, seat: Seat, probes: tuple[Tensor, Tensor]) -> boo
         high, wide = base.shape[-2] // rows, base.shape[-1] // columns
         at = (..., slice(row * high, (row + 1) * high), slice(column * wide, (column + 1) * wide))
         image[at] = other[at]
-        change = (_result(network, image, seat.number) - before).abs()
+        change = (_result_like(before, network, image, seat.number) - before).abs()
         moved = change.sum(
             dim=[each for each in range(change.ndim) if each not in seat.axes]
         ).flatten()

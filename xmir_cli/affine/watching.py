@@ -1,16 +1,20 @@
 """What a pass of a transformer attends to, block after block, and which tokens it ends in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from xmir_cli.affine.deriving import deriving
-from xmir_cli.affine.holding import Holding, Rule
+from xmir_cli.affine.holding import Holding, Numbered, Rule, is_live
 from xmir_cli.affine.passes import token_axes
 from xmir_cli.affine.rules import ATTENTION
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,16 +44,16 @@ def watch(network: Callable[[Tensor], Tensor], image: Tensor) -> Watched:
 
 
 def attends(features: Callable[[Tensor], Tensor], size: int, device: torch.device) -> bool:
-    """Whether cells of the last map, or of earlier and finer ones, attend to all there are.
+    """Whether places, or channels, attend to each other anywhere: in windows, merged, or whole.
 
-    Not where any attention stays within windows, nor where channels attend to channels.
+    That is where a pass multiplies two matrices that both depend on the image. Parameters must be
+    frozen.
     """
-    mode = _Watching()
-    with torch.no_grad(), mode:
-        cells = features(torch.zeros(1, 3, size, size, device=device)).shape[2:].numel()
-    whole = all(each.ndim == 4 and len(each) == 1 for each in mode.held)
-    counts = {cells * 4**step for step in range(6)}
-    return whole and cells > 1 and any(each.shape[2] in counts for each in mode.held)
+    mode = _Meeting()
+    image = torch.zeros(1, 3, size, size, device=device)
+    with deriving(), torch.enable_grad(), mode:
+        features(image.requires_grad_().clone())
+    return mode.met
 
 
 def _keep(mode: Holding, func: Callable[..., Tensor], *args: object, **kwargs: object) -> Tensor:
@@ -72,3 +76,24 @@ class _Watching(Holding):
         if axes and result.shape[axes[0]] == self.held[0].shape[-1]:
             self.last = result
         return result
+
+
+_MEETINGS = frozenset((torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm))
+
+
+class _Meeting(Numbered):
+    """Notes whether matrices of the image meet: queries and keys, or keys and values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.met = False
+
+    def call(
+        self, func: Callable[..., object], args: "Sequence[Any]", kwargs: "Mapping[str, Any]"
+    ) -> object:
+        given = [each for each in args if is_live(each)]
+        if func in _MEETINGS or func is torch.einsum:
+            matrices = [each for each in given if min(each.shape[-2:], default=1) > 1]
+            self.met |= len(matrices) > 1
+        self.met |= func in ATTENTION and bool(given)
+        return func(*args, **kwargs)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from xmir_cli import console, steps
 from xmir_cli.affine.deriving import deriving
-from xmir_cli.affine.watching import attends
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
@@ -76,21 +75,6 @@ class Embedder:
     def shares(self) -> Shares:
         """How the embedding is shared out where its cells alone do not sum to it; in float32."""
         return Shares(self.network, self.size, self.device)
-
-    @property
-    def has_tokens(self) -> bool:
-        """Whether its places are tokens that exchange what they hold, as in a transformer.
-
-        Its last tokens are then no places any more; where attention stays in windows they are.
-        One whose embedding cannot be shared out is taken for such a network.
-        """
-        try:
-            seat = self.shares.seat()
-        except ModelError:  # a class token holds its embedding
-            return True
-        if seat is not None and seat.number > 0:
-            return True
-        return attends(self.network.features, self.size, self.device)
 
     def forward_features(self, images: Tensor, job: int = 0) -> Tensor:
         """Feature maps [B, C, h, w] on the device, without gradients, of images [B, 3, S, S].

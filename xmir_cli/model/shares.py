@@ -3,6 +3,7 @@
 import copy
 from collections import OrderedDict
 from contextlib import suppress
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +15,13 @@ from xmir_cli.affine.holding import NoPartsError
 from xmir_cli.affine.passes import Grid
 from xmir_cli.affine.survey import (
     Seat,
+    UnlikePassesError,
     count_calls,
     find_last_in_block,
     find_maps,
     find_tokens,
 )
+from xmir_cli.affine.watching import attends
 from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
@@ -52,6 +55,20 @@ class Shares:
             self._seats[layer, direct] = found
         return self._seats[layer, direct]
 
+    @cached_property
+    def has_tokens(self) -> bool:
+        """Whether its places are first tokens, which all its blocks keep, as in a transformer."""
+        try:
+            seat = self.seat()
+        except ModelError:  # a class token holds its embedding, of tokens that are no places
+            return False
+        return seat is not None and seat.number > 0
+
+    @cached_property
+    def attends(self) -> bool:
+        """Whether anything attends in it: whole, in windows, over merged tokens or channels."""
+        return attends(self._freeze().features, self._size, self._device)
+
     def form(self, given: Tensor, seat: Seat) -> AffineForm:
         """The affine form of an image [3, S, S], or of a map [C, h, w] where that is the seat.
 
@@ -81,9 +98,7 @@ class Shares:
         grid = self._grid()
         if layer == "last":
             return Seat(0, (2, 3), grid)
-        tokens = None
-        with suppress(Exception):  # whatever a network of one's own makes of being watched
-            tokens = self._find_tokens(grid)
+        tokens = self._find_tokens(grid)
         head = self._network.head
         plain = isinstance(head, Head) and head.is_sum
         usual = tokens or (None if plain else Seat(0, (2, 3), grid))
@@ -103,8 +118,14 @@ class Shares:
         return wanted[layer]
 
     def _find_tokens(self, grid: Grid) -> Seat | None:
-        """The first tokens, but not those that a pooling alone makes of a map."""
-        found = find_tokens(self._network, self._size, grid, self._device)
+        """The first tokens, but not those that a pooling alone makes of a map.
+
+        None where the passes of a network of one's own are not alike.
+        """
+        try:
+            found = find_tokens(self._network, self._size, grid, self._device)
+        except UnlikePassesError:
+            return None
         within = count_calls(self._network.features, self._size, self._device)
         return found if found is not None and found.number <= within else None
 
