@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError, Status
 from xmir_cli.progress import line_free
 from xmir_cli.progress import shown as progress
@@ -127,6 +128,11 @@ class Skips:
             self.listed.append({"path": path, "code": code})
         if self.total <= SKIP_LINES:
             warning(f"skipped {show(name)}: {error.reason}")
+
+    def count(self, cause: Cause, number: int) -> None:
+        """So many more were left out for a cause that was told already."""
+        if number:
+            self.codes[str(cause)] += number
 
     @property
     def total(self) -> int:

@@ -125,3 +125,41 @@ def test_rollout_is_a_control_that_does_not_see_the_query(explain, xmir, tiny_ar
     result = xmir("causal-metric", "--control", "rollout", stdin=other)
     assert (result.code, result.stdout) == (5, "")
     assert "no attention rollout of this network: it has no attention" in result.stderr
+
+
+REFUSED = (
+    "gradcam is left out: no cell of the last map counts for this embedding, which a class token "
+    "holds"
+)
+
+
+def test_a_method_that_is_refused_leaves_the_others_their_maps(explain):
+    result = explain("activation,gradcam", arch=OTHERS.format("class_token"))
+    assert (result.code, [each["method"] for each in result.records()]) == (3, ["activation"] * 2)
+    assert result.stderr.splitlines()[1:] == [
+        f"xmir: warning: {REFUSED}",
+        "xmir: note: 2 explained, 2 skipped (2 refused)",
+    ]
+    alone = explain("gradcam", arch=OTHERS.format("class_token"))
+    assert (alone.code, alone.stdout) == (6, "")
+    both = explain("gradcam,rollout", arch=OTHERS.format("class_token"))
+    assert both.code == 3
+
+
+def test_methods_that_are_all_refused_end_as_the_first_does_alone(explain, tiny_arch):
+    result = explain("rollout,rollout", arch=tiny_arch)
+    assert (result.code, result.stdout) == (6, "")
+
+
+def test_a_setting_that_cannot_be_ends_it_whichever_methods_are_asked(explain):
+    result = explain("activation,gradcam", "--layer", "5x5")
+    assert (result.code, result.stdout) == (2, "")
+
+
+def test_the_check_goes_on_with_what_is_not_refused(xmir, pair):
+    network = ("--arch", OTHERS.format("class_token"), "--weights", "random:0")
+    made = xmir("saliency", *pair, *network, "--method", "center", "--no-overlay").stdout
+    result = xmir("sanity-check", "--method", "gradcam,occlusion", "--seeds", "3", stdin=made)
+    assert result.code == 3
+    assert {each["method"] for each in result.records()} == {"occlusion"}
+    assert f"xmir: warning: {REFUSED}" in result.stderr.splitlines()

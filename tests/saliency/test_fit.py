@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from xmir_cli.errors import SettingError
+from xmir_cli.explain.fit import warn_of_unfit
 from xmir_cli.saliency import AUTO, catalogue, choose_methods
 from xmir_cli.scoring.names import CONTROLS, RANDOM_MODEL
 
@@ -59,3 +61,20 @@ def test_settings_of_no_usual_method_are_refused_by_it():
     with pytest.raises(SettingError, match="not a setting of activation") as caught:
         choose_methods(AUTO, {"masks": "9"})
     assert caught.value.hint == "It is one of rise."
+
+
+@pytest.mark.parametrize(
+    ("tokens", "attends", "said"),
+    [
+        (True, True, "found more. `method` activation found them"),
+        (True, False, "found more; no method was tried on networks such as this one"),
+        (False, True, "found more; no method was tried on networks such as this one"),
+        (False, False, None),
+    ],
+)
+def test_the_warning_says_what_was_tried_on_networks_of_the_kind(tokens, attends, said, capsys):
+    embedder = SimpleNamespace(shares=SimpleNamespace(has_tokens=tokens, attends=attends))
+    assert warn_of_unfit(["activation", "gradcam"], embedder) == (said is not None)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == (said is not None)
+    assert all("warning: gradcam: fit for" in line and said in line for line in lines)

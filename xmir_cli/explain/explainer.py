@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 from xmir_cli.errors import ItemError, SettingError, need_usable
@@ -12,6 +12,7 @@ from xmir_cli.explain.comparisons import Comparisons
 from xmir_cli.explain.fit import warn_of_unfit
 from xmir_cli.explain.galleries import begin_run, mean_in, origin_of
 from xmir_cli.explain.maps import LoadedPair, Output, make_map, names_of
+from xmir_cli.explain.refused import Refusals
 from xmir_cli.explain.requests import Request
 from xmir_cli.explain.turned import tell_of_turn
 from xmir_cli.model.embedder import Embedder
@@ -44,6 +45,7 @@ class Explainer:
         self.methods, self.explains, self.output = methods, explains, output
         self.comparisons = comparisons
         begin_run()
+        self.refusals = Refusals()
         self._warned = False  # of methods that are unfit for a network
         self._told = False  # which frame a point is in
         self._load = load
@@ -222,8 +224,9 @@ class Explainer:
         for explains in ("retrieved",) if request.is_self else self.explains:
             side = replace(pair, explains=explains)
             self._told = self._told or tell_of_turn(request, side, self.methods.values())
-            for name, method in self.methods.items():
-                yield {**common, **make_map(embedder, side, name, method, (self.output, names))}
+            make = partial(make_map, embedder, side, output=(self.output, names))
+            for made in self.refusals.try_all(self.methods, make).values():
+                yield {**common, **made}
 
 
 _to_json = cache(ModelSpec.to_json)

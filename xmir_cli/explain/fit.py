@@ -7,10 +7,10 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.saliency import catalogue
 
 _MISLED = "on transformers with planted opacities a blob in the middle found more"
-_FOUND = "`method` activation found them"
+_FOUND = ". `method` activation found them"
 _UNTRIED = (
-    "no method was tried on networks such as this one, which attends in windows, over channels or "
-    "to merged tokens, or mixes tokens without attention"
+    "; no method was tried on networks such as this one, which attends in windows, over channels "
+    "or to merged tokens, or mixes tokens without attention"
 )
 
 
@@ -27,7 +27,7 @@ def warn_of_unfit(names: Iterable[str], embedder: Embedder) -> bool:
     if not (shares.has_tokens or shares.attends):
         return False
     tried = shares.has_tokens and shares.attends
-    told = f"{_MISLED}. {_FOUND if tried else _UNTRIED}"
+    told = f"{_MISLED}{_FOUND if tried else _UNTRIED}"
     text = f"{', '.join(unfit)}: fit for convolutional networks; {told}"
     console.warning(console.in_words(text))
     return True

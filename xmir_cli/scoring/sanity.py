@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from xmir_cli.arrays import Floats
 from xmir_cli.causes import Cause
 from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError, need_usable
+from xmir_cli.explain.refused import Refusals
 from xmir_cli.explain.requests import Request
 from xmir_cli.metrics.sanity import Agreement, agreement
 from xmir_cli.model.embedder import Embedder
@@ -40,6 +41,7 @@ class Check:
     methods: Mapping[str, Method]
     mode: str  # full | cascading | independent
     threshold: float  # what the agreement may reach when all is random
+    refusals: Refusals = field(default_factory=Refusals)  # by the trained network
 
 
 def randomization_check(
@@ -54,16 +56,17 @@ def randomization_check(
     Each of the donors, networks of fresh weights, is used in turn; the means are over pairs and
     donors. Only one network is held beside the trained one and the donors.
     """
-    before = _maps(trained, inputs, settings.methods)
+    before = _maps(trained, inputs, settings.methods, settings.refusals)
+    methods = {name: settings.methods[name] for name in before}
     advance()
     for position, stage in enumerate(stages(trained.network, settings.mode)):
-        found: dict[str, list[Agreement]] = {name: [] for name in settings.methods}
+        found: dict[str, list[Agreement]] = {name: [] for name in methods}
         for donor in donors if stage.blocks else ():
-            after = _maps(randomize(trained, donor, stage), inputs, settings.methods)
-            for name in settings.methods:
+            after = _maps(randomize(trained, donor, stage), inputs, methods)
+            for name in methods:
                 found[name] += map(agreement, before[name], after[name])
             advance()
-        for name, method in settings.methods.items():
+        for name, method in methods.items():
             agreements = found[name] or [agreement(each, each) for each in before[name]]
             record = {
                 "schema": SanityRecord.NAME,
@@ -80,20 +83,29 @@ def randomization_check(
             yield {**record, **_verdict(record, stage, settings.threshold)}
 
 
-def _maps(embedder: Embedder, inputs: Inputs, methods: Mapping[str, Method]) -> MapsByMethod:
+def _maps(
+    embedder: Embedder,
+    inputs: Inputs,
+    methods: Mapping[str, Method],
+    refusals: Refusals | None = None,
+) -> MapsByMethod:
+    """The maps of all methods, but for those that are refused where there are `refusals`."""
     made = make_samples(embedder, [each.input for each in inputs.images.values()])
     samples = dict(zip(inputs.images, made, strict=True))
     shown = {path: each.crop.shown(embedder.size) for path, each in inputs.images.items()}
-    return {
-        name: [
+
+    def explain(_: str, method: Method) -> list[Floats]:
+        return [
             method(embedder, samples[query], samples[retrieved])
             .saliency[shown[retrieved]]
             .double()
             .numpy()
             for query, retrieved in inputs.pairs
         ]
-        for name, method in methods.items()
-    }
+
+    if refusals is not None:
+        return refusals.try_all(methods, explain)
+    return {name: explain(name, method) for name, method in methods.items()}
 
 
 def summarize(agreements: Sequence[Agreement]) -> Record:

@@ -10,6 +10,7 @@ from xmir_cli.errors import DataError, ItemError, need_usable
 from xmir_cli.explain.cases import Cases
 from xmir_cli.explain.explainer import Explainer
 from xmir_cli.explain.maps import Output
+from xmir_cli.explain.refused import Refusals
 from xmir_cli.explain.requests import Request, group_requests, read_requests
 from xmir_cli.explain.terms import Terms, describe, embed_terms, turned
 from xmir_cli.gallery.engines import open_gallery
@@ -51,6 +52,7 @@ def run(asked: Describe) -> Records:
             bar.advance(len(group))
     if asked.output.is_dir():
         settle(asked.output)
+    describer.refusals.count(skips)
     return _finish(done, skips)
 
 
@@ -61,6 +63,7 @@ class _Describer:
         self._asked = asked
         texts = list(dict.fromkeys(read_text_lines(asked.terms)))
         self._texts = put_into(asked.templates or (), texts)
+        self.refusals = Refusals()
         self._loaded: tuple[ModelSpec, Cases, Terms, Explainer | None] | None = None
 
     def describe(self, group: list[Request]) -> Iterator[tuple[Request, list[Record] | ItemError]]:
@@ -92,7 +95,9 @@ class _Describer:
         asked.output.mkdir(parents=True, exist_ok=True)
         methods = load_methods(asked.maps, asked.settings)
         output = Output(asked.output, Display("auto", 0.6))
-        return Explainer(lambda _: cases, methods, ("retrieved",), output)
+        explainer = Explainer(lambda _: cases, methods, ("retrieved",), output)
+        explainer.refusals = self.refusals
+        return explainer
 
 
 def _mapped(explainer: Explainer, records: list[Record]) -> list[Record]:

@@ -56,6 +56,7 @@ def run(asked: Saliency) -> Records:
                 bar.advance(sides if request.is_self else 1)
                 done += 1
     _settle(asked.output, asked.cache)
+    explainer.refusals.count(skips)
     return _finish(done, skips)
 
 

@@ -45,6 +45,7 @@ def run(asked: SanityCheck) -> Records:
             found.append(record)
     if asked.plot is not None:
         _draw(found, asked.threshold, asked.plot)
+    checked.refusals.count(skips)
     return skips.finish(len(inputs.pairs), "checked").judged(_judge(found, asked.gates))
 
 
