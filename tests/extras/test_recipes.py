@@ -13,6 +13,7 @@ from tests.extras import tiny
 from xmir_cli.errors import ModelError
 from xmir_cli.model.folders import open_folder
 from xmir_cli.model.transformers_configs import describe
+from xmir_cli.model.transformers_networks import build
 from xmir_cli.model.transformers_recipes import read_recipe
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.view import to_input, view_picture
@@ -20,6 +21,7 @@ from xmir_cli.wire.model import ModelSpec
 
 pytestmark = pytest.mark.filterwarnings("default")  # of the libraries
 
+PRESSED = "a picture that is no square is pressed into one; its processor keeps its shape"
 SQUARE = {"height": 32, "width": 32}
 PROCESSORS = [  # layout, class, settings
     ("vit", "ViT", {"size": SQUARE}),
@@ -226,3 +228,31 @@ def test_a_link_that_leads_nowhere_is_not_taken_for_silence(tmp_path):
 def test_a_name_without_letters_is_no_fault(tmp_path):
     recipe, *_ = recipe_of(described("vit", tmp_path, size=32, **{"": 1}))
     assert recipe.input_size == 32
+
+
+DPT = {"image_processor_type": "DPTImageProcessor", "size": SQUARE}
+
+
+@pytest.mark.parametrize(
+    ("told", "lines"),
+    [
+        ({}, ()),
+        ({"keep_aspect_ratio": True, "ensure_multiple_of": 16}, (PRESSED,)),
+        (
+            {"ensure_multiple_of": 20},
+            ("pictures are resized to 32; its processor makes it a multiple of 20",),
+        ),
+    ],
+)
+def test_a_shape_that_a_processor_keeps_or_rounds_is_said(told, lines, tmp_path):
+    recipe, _, odd = recipe_of(described("vit", tmp_path, **DPT, **told))
+    assert (recipe.input_size, recipe.view, odd) == (32, "squash", lines)
+
+
+@pytest.mark.parametrize(("layout", "side", "said"), [("vit", 32, 0), ("vit", 35, 1)])
+def test_a_size_that_patches_do_not_tile_is_said(layout, side, said, tmp_path):
+    size = {"height": side, "width": side}
+    described(layout, tmp_path, image_processor_type="ViTImageProcessor", size=size)
+    notes = [each for each in build(str(tmp_path), None).notes if "no multiple" in each]
+    assert len(notes) == said
+    assert all("35 pixels are no multiple of its patches, " in each for each in notes)

@@ -45,10 +45,13 @@ def build(name: str, input_size: int | None) -> Architecture:
     vision = describe(folder)
     refuse_oblong(name, vision)
     recipe, file, odd = read_recipe(folder, vision)
-    size = input_size or recipe.input_size
-    if size != recipe.input_size and size % stride_of(vision):
-        found = f"expected a multiple of its patches, {stride_of(vision)}, found {size}"
+    size, stride = input_size or recipe.input_size, stride_of(vision)
+    if size != recipe.input_size and size % stride:
+        found = f"expected a multiple of its patches, {stride}, found {size}"
         raise SettingError("input_size", found, value=str(size))
+    if size % stride:
+        untiled = f"{size} pixels are no multiple of its patches, {stride}"
+        odd = (*odd, f"{untiled}: maps lie off by fewer pixels than these")
     try:
         model: nn.Module = _trunk(vision)(copy.deepcopy(vision.config), **vision.arguments)
         built = _split(vision, model, size)

@@ -25,6 +25,7 @@ _SAMPLING = {1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"} 
 _FOLLOWED = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
 _NO_STEP = {"do_reduce_labels"}  # of pictures of labels
 _NULL_IS_UNSAID = {"resample", "crop_pct"}  # numbers that the class has to have
+_PRESSED = "a picture that is no square is pressed into one; its processor keeps its shape"
 _IMAGENET = Preprocessing()
 _WARPED_FROM = 384  # ConvNeXt's: from this size on the whole is pressed into a square
 
@@ -157,9 +158,16 @@ def _where_resized(kind: str, told: Mapping[str, object], odd: list[str]) -> tup
     """The same of a processor that resizes pictures."""
     if kind == "Siglip2ImageProcessor":
         side = math.isqrt(_whole(told, "max_num_patches")) * _whole(told, "patch_size")
-        odd.append("a picture that is no square is pressed into one; its processor keeps its shape")
+        odd.append(_PRESSED)
         return side, side, "squash"
     resized, view = _resized(told.get("size"))
+    if told.get("keep_aspect_ratio"):
+        odd.append(_PRESSED)
+    parts = int(told.get("ensure_multiple_of") or 1)  # type: ignore[call-overload] # a number
+    if resized % parts:
+        odd.append(
+            f"pictures are resized to {resized}; its processor makes it a multiple of {parts}"
+        )
     if kind == "ConvNextImageProcessor":
         if resized >= _WARPED_FROM:
             return resized, resized, "squash"
