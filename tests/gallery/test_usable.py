@@ -64,7 +64,7 @@ def test_what_can_be_searched_is_left_at_length_one_with_its_items_and_maps():
 @pytest.mark.parametrize("seed", range(5))
 def test_ids_that_are_there_more_than_once_are_counted_and_the_first_is_named(seed, monkeypatch):
     if seed == 4:  # whatever the hashes are
-        monkeypatch.setattr(module, "_hash_texts", lambda column: np.zeros(len(column), np.int64))
+        monkeypatch.setattr(module, "hash_texts", lambda column: np.zeros(len(column), np.int64))
     names = np.random.default_rng(seed).integers(0, 12, 10 + seed).astype(str).tolist()
     counts = [name for name, count in Counter(names).items() if count > 1]
     line = rf"^id '{counts[0]}': {len(counts)} ids are there more than once$"
@@ -73,7 +73,7 @@ def test_ids_that_are_there_more_than_once_are_counted_and_the_first_is_named(se
 
 
 def test_hashes_that_meet_are_no_ids_that_do(monkeypatch):
-    monkeypatch.setattr(module, "_hash_texts", lambda column: np.zeros(len(column), np.int64))
+    monkeypatch.setattr(module, "hash_texts", lambda column: np.zeros(len(column), np.int64))
     assert usable_rows(make(["a", "b", "", "日本"]), nobody).rows == 4
 
 

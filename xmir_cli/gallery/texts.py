@@ -45,6 +45,12 @@ def rows_sharing(column: pa.ChunkedArray, values: Sequence[object]) -> list[Inte
     return [groups[text] if text else _NOTHING for text in texts]
 
 
+def hash_texts(column: pa.ChunkedArray) -> Integers:
+    """A number for each text [N]; equal texts have equal ones, and others hardly ever."""
+    texts = column.to_numpy()
+    return np.fromiter(map(hash, texts), np.int64, len(texts))
+
+
 def numbers_of(column: pa.ChunkedArray) -> Integers:
     """A number for each value of the column [N], -1 where nothing is there."""
     texts = pc.cast(column, pa.string()).combine_chunks()

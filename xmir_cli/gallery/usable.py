@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from xmir_cli.arrays import Booleans, Integers
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.gallery.texts import hash_texts
 from xmir_cli.gallery.vectors import unit_rows
 from xmir_cli.store.embedding_source import EmbeddingSource, even_blocks
 from xmir_cli.store.embedding_table import Embeddings, RowBlock
@@ -76,7 +77,7 @@ def usable_rows(source: EmbeddingSource, leave_out: Callable[[str, ItemError], N
     start = 0
     for items, vectors in source.blocks(_ROWS, ["id"]):
         rows = slice(start, start + len(vectors))
-        hashes[rows], usable[rows] = _hash_texts(items["id"]), unit_rows(vectors)[1]
+        hashes[rows], usable[rows] = hash_texts(items["id"]), unit_rows(vectors)[1]
         start += len(vectors)
     _refuse_twice(source, hashes)
     count = int(usable.sum())
@@ -106,12 +107,6 @@ def _leave_out(
             error = ItemError(Cause.BAD_VECTOR, f"row {start + row} is zero, NaN or infinite")
             leave_out(str(items["id"][row].as_py()), error)
         start += len(vectors)
-
-
-def _hash_texts(column: pa.ChunkedArray) -> Integers:
-    """A number for each text; equal texts have equal ones, and others hardly ever."""
-    texts = column.to_numpy()
-    return np.fromiter(map(hash, texts), np.int64, len(texts))
 
 
 def _refuse_twice(source: EmbeddingSource, hashes: Integers) -> None:

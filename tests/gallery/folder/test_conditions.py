@@ -2,13 +2,24 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xmir_cli.gallery.folder import images as module
+from xmir_cli.gallery import texts
+from xmir_cli.gallery.folder import items as items_module
+from xmir_cli.gallery.folder import lookups as module
 from xmir_cli.gallery.folder.conditions import exclude
 from xmir_cli.gallery.folder.images import Images
+from xmir_cli.gallery.folder.items import Items, write_items
 from xmir_cli.gallery.protocol import Conditions, identity_in
 from xmir_cli.retrieval.queries import Question
 
 ROWS = 40
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """The items in their file, in groups of a few rows."""
+    monkeypatch.setattr(items_module, "_GROUP", 7)
+    write_items(tmp_path / "items.parquet", _items())
+    return Items(tmp_path / "items.parquet")
 
 
 def _items():
@@ -27,7 +38,7 @@ def _items():
 
 @pytest.mark.parametrize("not_same", [(), ("patient",), ("id", "patient", "width")])
 @pytest.mark.parametrize("not_itself", [True, False])
-def test_excluded_are_the_items_with_a_value_of_the_query(not_same, not_itself):
+def test_excluded_are_the_items_with_a_value_of_the_query(stored, not_same, not_itself):
     items = _items().to_pylist()
     nothing = np.zeros(2, np.float32)
     asked = [
@@ -40,7 +51,7 @@ def test_excluded_are_the_items_with_a_value_of_the_query(not_same, not_itself):
         Question("q", nothing, {"path": "/d/5.tif#frame=2"}, "hash of 5#frame=4"),
     ]
     conditions = Conditions(not_itself=not_itself, not_same=not_same)
-    found = exclude(_items(), Images(_items()), conditions, asked)
+    found = exclude(stored, Images(stored), conditions, asked)
     columns = {*not_same, *(("id", "path") if not_itself else ())}
     for query, excluded in zip(asked, found, strict=True):
         expected = [
@@ -56,7 +67,7 @@ def test_excluded_are_the_items_with_a_value_of_the_query(not_same, not_itself):
 
 
 @pytest.mark.parametrize("passes", [0, 2, 99])
-def test_images_are_found_by_their_identities_however_often(monkeypatch, passes):
+def test_images_are_found_by_their_identities_however_often(stored, monkeypatch, passes):
     monkeypatch.setattr(module, "_PASSES", passes)
     rows = _items().to_pylist()
     asked = [identity_in(row) for row in rows]
@@ -66,8 +77,24 @@ def test_images_are_found_by_their_identities_however_often(monkeypatch, passes)
         for identity in asked
     ]
     assert len(expected[0]) == 2
-    images = Images(_items())
+    images = Images(stored)
     for _ in range(4):
-        assert [found.tolist() for found in images.rows_of(asked, often=True)] == expected
+        assert [found.tolist() for found in images.rows_of(asked)] == expected
         assert [found.tolist() for found in images.rows_of([None, *asked])] == [[], *expected]
-    assert images.rows_of([], often=True) == []
+    assert images.rows_of([]) == []
+
+
+@pytest.mark.parametrize("passes", [0, 99])
+@pytest.mark.parametrize("hashing", [hash, lambda _: 5])
+def test_ids_and_paths_are_found_whatever_their_hashes(stored, monkeypatch, passes, hashing):
+    monkeypatch.setattr(module, "_PASSES", passes)
+    for place in (module, texts):
+        monkeypatch.setattr(place, "hash", hashing, raising=False)
+    for column in ("id", "path"):
+        asked = [*stored[column].to_pylist(), "", None, "i", "i400", "/d/5.tif", "日本", 7]
+        rows = stored[column].to_pylist()
+        expected = [[row for row, text in enumerate(rows) if text == each] for each in asked]
+        images = Images(stored)
+        for _ in range(3):
+            assert [found.tolist() for found in images.rows_with(column, asked)] == expected
+    assert images.rows_with("id", [None, ""])[1].tolist() == []

@@ -59,3 +59,44 @@ def test_a_lack_of_memory_is_not_taken_for_damage(path):
 
     with pytest.raises(MemoryError):
         Items(path)._guard(starve)
+
+
+@pytest.mark.parametrize("size", [1, 4, 5, 7, 22, 23, 99])
+@pytest.mark.parametrize("names", [None, ["label"], ["label", "id"]])
+@pytest.mark.parametrize("held", [False, True])
+def test_pieces_are_the_table_in_order(path, size, names, held):
+    items = Items(path)
+    if held:
+        items.table()
+    found = list(items.pieces(size, names))
+    assert [len(piece) for piece in found[:-1]] == [size] * (len(found) - 1)
+    assert pa.concat_tables(found).equals(TABLE if names is None else TABLE.select(names))
+
+
+def test_pieces_and_scans_hold_nothing(path, monkeypatch):
+    items = Items(path)
+    monkeypatch.setattr(items, "table", pytest.fail)
+    for _ in range(9):
+        assert sum(map(len, items.pieces(3, ["id"]))) == 23
+        starts = [start for start, _ in items.scan("id")]
+        assert starts == [0, 5, 10, 15, 20]
+    assert items._columns == {}
+
+
+@pytest.mark.parametrize("texts", [["i5"], ["i22", "i0"], ["i17", "zz"], ["a"]])
+def test_only_the_groups_that_may_hold_a_text_are_read(path, texts):
+    found = [start for start, _ in Items(path).scan("id", texts)]
+    groups = {start: TABLE["id"][start : start + 5].to_pylist() for start in range(0, 23, 5)}
+    assert found == [
+        start
+        for start, names in groups.items()
+        if any(min(names) <= text <= max(names) for text in texts)
+    ]
+
+
+def test_some_columns_of_rows_are_taken(path):
+    items = Items(path)
+    for rows in ([], [22, 0, 7, 7, 6]):
+        assert items.take(rows, ["label"]).equals(
+            TABLE.select(["label"]).take(pa.array(rows, pa.int64()))
+        )

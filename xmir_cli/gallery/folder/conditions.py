@@ -91,15 +91,14 @@ def exclude(
     items: Items, images: Images, conditions: Conditions, queries: Sequence[SearchQuery]
 ) -> list[Integers]:
     """For each query the rows that it may not find, whatever others may."""
-    columns = [*(("id", "path") if conditions.not_itself else ()), *conditions.not_same]
-    found = [
-        (rows_sharing_labels if column == LABEL else rows_sharing)(
-            items[column], [query.columns.get(column) for query in queries]
-        )
-        for column in columns
-    ]
+    found = []
     if conditions.not_itself:
+        named = {name: [query.columns.get(name) for query in queries] for name in ("id", "path")}
+        found += [images.rows_with(name, values) for name, values in named.items()]
         found.append(images.rows_of([query.identity for query in queries]))
+    for column in conditions.not_same:
+        share = rows_sharing_labels if column == LABEL else rows_sharing
+        found.append(share(items[column], [query.columns.get(column) for query in queries]))
     nothing = [_NOTHING] * len(queries)
     return [np.unique(np.concatenate(rows)) for rows in zip(nothing, *found, strict=True)]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from xmir_cli.arrays import clip_cosines
@@ -36,7 +35,6 @@ from xmir_cli.gallery.protocol import (
     ItemKey,
     SearchQuery,
 )
-from xmir_cli.gallery.texts import rows_sharing
 from xmir_cli.gallery.vectors import Vectors, mean_vector
 from xmir_cli.store.features import KIND
 from xmir_cli.wire.model import ModelSpec
@@ -123,16 +121,16 @@ class FolderGallery:
 
     def by_id(self, ids: Sequence[str]) -> list[ItemKey | None]:
         """The row of each id."""
-        found = rows_sharing(self.items["id"], ids)
+        found = self._images.rows_with("id", ids)
         return [int(rows[0]) if len(rows) else None for rows in found]
 
     def by_path(self, paths: Sequence[str]) -> list[list[ItemKey]]:
         """The rows of each path."""
-        return [rows.tolist() for rows in rows_sharing(self.items["path"], paths)]
+        return [rows.tolist() for rows in self._images.rows_with("path", paths)]
 
     def by_identity(self, identities: Sequence[str]) -> list[list[ItemKey]]:
         """The rows that are each image."""
-        return [rows.tolist() for rows in self._images.rows_of(identities, often=True)]
+        return [rows.tolist() for rows in self._images.rows_of(identities)]
 
     def vectors_of(self, keys: Sequence[ItemKey]) -> Vectors:
         """The unit vectors [n, D] of rows."""
@@ -149,14 +147,11 @@ class FolderGallery:
 
     def iterate(self, size: int, names: Sequence[str] | None = None) -> Iterator[Chunk]:
         """All rows, `size` at a time; the vectors stay where they are mapped."""
-        for start in range(0, len(self), size):
-            rows = range(start, min(start + size, len(self)))
-            yield Chunk(rows, self.vectors[rows.start : rows.stop], self._columns(rows, names))
-
-    def _columns(self, rows: range, names: Sequence[str] | None) -> pa.Table:
-        if names is not None:
-            return pa.table({name: self.items[name][rows.start : rows.stop] for name in names})
-        return self.items.table() if len(rows) == len(self) else self.items.take(rows)
+        start = 0
+        for columns in self.items.pieces(size, names):
+            rows = range(start, start + len(columns))
+            yield Chunk(rows, self.vectors[rows.start : rows.stop], columns)
+            start = rows.stop
 
     def _nearest(
         self, rows: Rows, queries: Vectors, scope: Scope, asked: Sequence[int], k: int

@@ -1,6 +1,6 @@
 """The items of an index, read from their file only as far as they are asked for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -85,20 +85,85 @@ class Items:
             self._columns = {}
         return self._whole
 
-    def take(self, rows: ArrayLike) -> pa.Table:
-        """The rows of these numbers, in their order."""
+    def take(self, rows: ArrayLike, names: Sequence[str] | None = None) -> pa.Table:
+        """The rows of these numbers, in their order, with the columns `names` (None: all)."""
         wanted = np.asarray(rows, dtype=np.int64)
-        groups, which = np.unique(
-            np.searchsorted(self._ends, wanted, side="right"), return_inverse=True
-        )
+        which = np.searchsorted(self._ends, wanted, side="right")
+        groups = np.unique(which)
         self._read += len(groups)
+        columns = None if names is None else list(names)
         if self._whole is not None or self._read > len(self._ends):
-            return self.table().take(pa.array(wanted))
-        lengths = np.diff(self._ends, prepend=0)[groups]
-        starts = self._ends[groups] - lengths  # in the file
-        places = np.cumsum(lengths) - lengths  # among what is read
-        found = self._guard(lambda: self._file.read_row_groups(groups.tolist()))
-        return found.take(pa.array(wanted - starts[which] + places[which]))
+            whole = self.table() if columns is None else self.table().select(columns)
+            return whole.take(pa.array(wanted))
+        order = np.argsort(which, kind="stable")
+        ends = np.searchsorted(which[order], groups, side="right")
+        found = [
+            self._read_group(int(group), columns).take(pa.array(wanted[each] - self._start(group)))
+            for group, each in zip(groups, np.split(order, ends), strict=False)
+        ]
+        together = pa.concat_tables(found) if found else self._nothing(columns)
+        return together.take(pa.array(np.argsort(order, kind="stable")))
+
+    def scan(
+        self, column: str, texts: Sequence[str] | None = None
+    ) -> Iterator[tuple[int, pa.ChunkedArray]]:
+        """The column a group of rows at a time, and where it starts; nothing of it is held.
+
+        With `texts` only the groups in which one of them may be.
+        """
+        if self._whole is not None or column in self._columns:
+            yield 0, self[column]
+            return
+        for group in range(len(self._ends)):
+            if texts is None or self._may_hold(group, column, texts):
+                yield self._start(group), self._read_group(group, [column])[column]
+
+    def pieces(self, size: int, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """All rows, `size` at a time, with the columns `names` (None: all); none of it is held.
+
+        Whoever asks for all of them at once holds them, and they are held here, too.
+        """
+        if size >= len(self) or self._whole is not None:
+            table = self.table() if names is None else self._held(names)
+            yield from (table[start : start + size] for start in range(0, len(self), size))
+            return
+        columns = None if names is None else list(names)
+        held: list[pa.Table] = []
+        count = 0
+        for group in range(len(self._ends)):
+            held.append(self._read_group(group, columns))
+            count += len(held[-1])
+            if count >= size:
+                table = pa.concat_tables(held)
+                start = count // size * size
+                yield from (table[first : first + size] for first in range(0, start, size))
+                held, count = [table[start:]], count - start
+        if count:
+            yield pa.concat_tables(held)
+
+    def _held(self, names: Sequence[str]) -> pa.Table:
+        return pa.table({name: self[name] for name in names})
+
+    def _read_group(self, group: int, names: list[str] | None) -> pa.Table:
+        return self._guard(lambda: self._file.read_row_group(group, columns=names))
+
+    def _start(self, group: int) -> int:
+        return int(self._ends[group - 1]) if group else 0
+
+    def _nothing(self, names: list[str] | None) -> pa.Table:
+        schema = self._file.schema_arrow.empty_table()
+        return schema if names is None else schema.select(names)
+
+    def _may_hold(self, group: int, column: str, texts: Sequence[str]) -> bool:
+        """Whether one of the texts lies between the first and the last of a group."""
+        if self._file.schema_arrow.field(column).type != pa.string():
+            return True
+        about = self._file.metadata.row_group(group)
+        found = about.column(self._file.schema_arrow.names.index(column)).statistics
+        if found is None or not found.has_min_max:
+            return True
+        first, last = found.min.encode(), found.max.encode()
+        return any(first <= text.encode() <= last for text in texts)
 
     def _guard(self, read: Callable[[], pa.Table]) -> pa.Table:
         try:

@@ -1,0 +1,73 @@
+"""Rows of an index folder by the texts of a column in which few rows have the same."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from xmir_cli.arrays import Integers
+from xmir_cli.gallery.folder.items import Items
+from xmir_cli.gallery.texts import hash_texts, rows_sharing
+from xmir_cli.store.cells import plain_text
+
+_NOTHING: Integers = np.empty(0, dtype=np.int64)
+_PASSES = 8  # over a column; sorting it takes about as long
+
+
+class Lookup:
+    """The rows by the texts of one column.
+
+    The column is gone through a group of rows at a time, and nothing of it is held, until that was
+    done a few times. Then it is sorted by the hashes of its texts: 16 bytes a row.
+    """
+
+    def __init__(self, items: Items, column: str) -> None:
+        self._items, self._column = items, column
+        self._passed = 0
+        self._sorted: tuple[Integers, Integers] | None = None  # hashes, their rows
+
+    def rows_of(self, values: Sequence[object]) -> list[Integers]:
+        """For each value the rows that have it, in order; nothing has none."""
+        texts = ["" if value is None else plain_text(value) for value in values]
+        if not any(texts):
+            return [_NOTHING] * len(texts)
+        if self._sorted is None and self._passed < _PASSES:
+            self._passed += 1
+            return self._go_through(texts)
+        maybe = self._guess(texts)
+        taken = self._items.take(np.concatenate(maybe), [self._column])[self._column]
+        theirs = taken.cast(pa.string()).to_pylist()
+        found, start = [], 0
+        for text, rows in zip(texts, maybe, strict=True):
+            same = [each == text for each in theirs[start : start + len(rows)]]
+            found.append(rows[np.array(same, dtype=bool)])
+            start += len(rows)
+        return found
+
+    def _go_through(self, texts: Sequence[str]) -> list[Integers]:
+        found = [[_NOTHING] for _ in texts]
+        for start, column in self._items.scan(self._column, [*filter(None, texts)]):
+            for rows, more in zip(found, rows_sharing(column, texts), strict=True):
+                if len(more):
+                    rows.append(more + start)
+        return [np.concatenate(rows) for rows in found]
+
+    def _guess(self, texts: Sequence[str]) -> list[Integers]:
+        """For each text the rows whose texts have the same hash, in order."""
+        if self._sorted is None:
+            self._sorted = self._sort()
+        hashes, rows = self._sorted
+        wanted = np.array([hash(text) for text in texts], dtype=np.int64)
+        first = np.searchsorted(hashes, wanted, "left")
+        last = np.searchsorted(hashes, wanted, "right")
+        return [
+            rows[one:other] if text else _NOTHING
+            for text, one, other in zip(texts, first, last, strict=True)
+        ]
+
+    def _sort(self) -> tuple[Integers, Integers]:
+        hashes = np.empty(len(self._items), dtype=np.int64)
+        for start, column in self._items.scan(self._column):
+            hashes[start : start + len(column)] = hash_texts(column.cast(pa.string()))
+        order = np.argsort(hashes, kind="stable")
+        return hashes[order], order
