@@ -153,3 +153,31 @@ def test_a_method_that_takes_no_words_is_named_by_the_flag(xmir):
     error, hint = result.stderr.splitlines()
     assert error.startswith("xmir: error: --maps: bilrp pairs the regions of two images")
     assert hint == "xmir: hint: Use --maps occlusion or rise, which take an embedding alone."
+
+
+def test_words_beside_an_image_are_said_to_be_left_out_once(xmir, index):
+    asked = ("query", "left.png", "-i", index, "--text", "right lung", "--top", "2")
+    records = xmir(*asked).stdout
+    result = xmir("describe", "-", "--terms", "terms.txt", "--top", "1", stdin=records)
+    plain = xmir("query", "left.png", "-i", index, "--top", "3").stdout
+    alone = xmir("describe", "-", "--terms", "terms.txt", "--top", "1", stdin=plain)
+    assert (result.code, alone.code, alone.stderr) == (0, 0, "")
+    assert result.stderr == (
+        "xmir: note: line 1: an image and words asked together; the terms are those that the two "
+        "images share, whatever the words were\n"
+    )
+    found = {each["retrieved"]: each["score"] for each in result.records()}
+    known = {each["retrieved"]: each["score"] for each in alone.records()}
+    assert found
+    assert all(score == pytest.approx(known[path]) for path, score in found.items())
+
+
+def test_a_method_that_words_refuse_leaves_the_others_their_maps(xmir, index):
+    asked = ("describe", "left.png", "--terms", "terms.txt", "--top", "2", "-i", index)
+    result = xmir(*asked, "--maps", "activation,bilrp", "-o", "maps")
+    assert result.code == 3
+    assert [each["method"] for each in result.records()] == ["activation"] * 2
+    warned, counted = result.stderr.splitlines()[-2:]
+    reason = "bilrp pairs the regions of two images, and words have none"
+    assert warned == f"xmir: warning: bilrp is left out: {reason}"
+    assert counted == "xmir: note: 1 described, 2 skipped (2 refused)"

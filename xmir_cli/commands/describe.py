@@ -39,7 +39,8 @@ class Describe:
     Takes images, or the records of 'xmir query' from a file or from standard input. The score of a
     term is the cosine of its embedding and the image's. Of a query and its retrieved image it is
     the smaller of both cosines: a term is shared as far as the image shows it that shows it less,
-    and what one shows strongly does not make up for what the other lacks.
+    and what one shows strongly does not make up for what the other lacks. Words that asked together
+    with the query's image do not count.
 
     Each term is a record like those of 'xmir query --text', so 'xmir saliency' maps where the image
     matches it; --maps does so at once, of a pair for both images.

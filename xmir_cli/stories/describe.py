@@ -64,6 +64,7 @@ class _Describer:
         texts = list(dict.fromkeys(read_text_lines(asked.terms)))
         self._texts = put_into(asked.templates or (), texts)
         self.refusals = Refusals()
+        self._told = False  # that words beside an image do not count
         self._loaded: tuple[ModelSpec, Cases, Terms, Explainer | None] | None = None
 
     def describe(self, group: list[Request]) -> Iterator[tuple[Request, list[Record] | ItemError]]:
@@ -71,11 +72,22 @@ class _Describer:
         cases, terms, explainer = self._load(group[0].spec)
         found = cases.load(path for request in group for path, _ in request.images)
         for request in group:
+            self._tell_of_words(request)
             try:
                 records = describe(terms, request, found, self._asked.top)
                 yield request, records if explainer is None else _mapped(explainer, records)
             except ItemError as error:
                 yield request, error.bare
+
+    def _tell_of_words(self, request: Request) -> None:
+        """Say once that words beside an image do not count: a pair is one of images."""
+        if self._told or request.words is None or not request.query:
+            return
+        self._told = True
+        console.note(
+            f"{request.name}: an image and words asked together; the terms are those that the two "
+            "images share, whatever the words were"
+        )
 
     def _load(self, spec: ModelSpec) -> tuple[Cases, Terms, Explainer | None]:
         if self._loaded is None or self._loaded[0] != spec:
