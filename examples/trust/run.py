@@ -113,9 +113,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--count", **whole, default=1500, help="phantoms of a seed")
-    parser.add_argument("--epochs", **whole, default=18, help="of training")
+    parser.add_argument("--epochs", **whole, default=45, help="of training")
     parser.add_argument("--per-class", **whole, default=4, help="of a batch")
-    parser.add_argument("--pairs", **whole, default=16, help="of a network")
+    parser.add_argument("--pairs", **whole, default=24, help="of a network")
     return parser.parse_args(arguments)
 
 
