@@ -161,3 +161,33 @@ def test_the_plot_shows_all_methods(xmir, record):
         assert plot.size[0] > 300
     assert xmir("sanity-check", *flags, stdin=lines(record)).code == 7
     assert xmir("sanity-check", *flags, "-f", stdin=lines(record)).code == 0
+
+
+def test_the_mean_of_the_images_is_taken_off_under_each_network(xmir, record, tmp_path):
+    pixels = np.random.default_rng(2).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "2.png")
+    other = {**record, "retrieved": str(tmp_path / "2.png"), "rank": 2}
+    asked = lines(record, other)
+    flags = ("sanity-check", "--mode", "full", "--method", "activation,bilrp")
+    plain, centred = xmir(*flags, stdin=asked), xmir(*flags, "--center", stdin=asked)
+    assert (centred.code, centred.stderr) == (0, "")
+    for before, after in zip(plain.records(), centred.records(), strict=True):
+        assert after["settings"] == {**before["settings"], "center": True}
+        assert (after["spearman"] == before["spearman"]) == (after["stage"] == "none")
+
+
+def test_two_images_have_no_mean_worth_taking_off(xmir, record):
+    result = xmir("sanity-check", "--center", stdin=lines(record))
+    assert (result.code, result.stdout, result.stderr) == (
+        2,
+        "",
+        "xmir: error: --center: expected records of 3 images or more, whose mean is taken off\n",
+    )
+
+
+def test_a_method_that_shares_nothing_out_cannot_be_centred(xmir, record):
+    result = xmir("sanity-check", "--center", "--method", "gradcam", stdin=lines(record))
+    assert (result.code, result.stderr.splitlines()[0]) == (
+        2,
+        "xmir: error: --center: the map of gradcam does not share out a similarity",
+    )

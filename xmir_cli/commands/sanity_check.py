@@ -13,7 +13,7 @@ from xmir_cli.gates import Gate, parse_gates
 from xmir_cli.guesses import hint
 from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
-from xmir_cli.saliency import choose_methods
+from xmir_cli.saliency import choose_methods, refuse_inexact
 from xmir_cli.scoring.names import AGREEMENTS
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import refuse_input
@@ -37,6 +37,15 @@ class SanityCheck:
 
     records: options.Records = "-"
     method: options.Methods = "activation"
+    center: Annotated[
+        bool,
+        typer.Option(
+            "--center",
+            help="Take the mean embedding of all images in the records off both, under each "
+            "network its own: an index has none of random networks. For methods whose map shares "
+            "out a similarity.",
+        ),
+    ] = False
     mode: Annotated[
         Literal["full", "cascading", "independent"],
         typer.Option(
@@ -79,7 +88,9 @@ class SanityCheck:
                 )
         if not all(part.isdecimal() for part in self.seeds.split(",")):
             raise UsageError(f"--seeds: expected whole numbers with commas, found {self.seeds}")
-        choose_methods(self.method, self.settings)
+        methods = choose_methods(self.method, self.settings)
+        if self.center:
+            refuse_inexact(methods)
         refuse_records(self.records, "sanity-check")
 
     @property

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from xmir_cli.arrays import Floats
 from xmir_cli.causes import Cause
 from xmir_cli.console import Skips
-from xmir_cli.errors import DataError, ItemError, need_usable
+from xmir_cli.errors import DataError, ItemError, SettingError, need_usable
 from xmir_cli.explain.refused import Refusals
 from xmir_cli.explain.requests import Request
 from xmir_cli.metrics.sanity import Agreement, agreement
@@ -17,13 +18,14 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.network import Network
 from xmir_cli.model.randomize import Stage, randomize, stages
 from xmir_cli.pictures.batches import decode_all
+from xmir_cli.saliency.centering import Centered, GalleryMean
 from xmir_cli.saliency.sample import Method, make_samples
 from xmir_cli.scoring.inputs import Input, read_input
 from xmir_cli.scoring.names import AGREEMENTS
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.sanity import SanityRecord
 
-MapsByMethod = dict[str, list[Floats]]  # method -> one map [h, w] a pair, of the picture alone
+_CENTERED = 3  # images of which a mean can be taken off: of two, what is left is opposite
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Check:
     methods: Mapping[str, Method]
     mode: str  # full | cascading | independent
     threshold: float  # what the agreement may reach when all is random
+    center: bool = False  # take the mean embedding of all images off, under each network its own
     refusals: Refusals = field(default_factory=Refusals)  # by the trained network
 
 
@@ -56,22 +59,26 @@ def randomization_check(
     Each of the donors, networks of fresh weights, is used in turn; the means are over pairs and
     donors. Only one network is held beside the trained one and the donors.
     """
-    before = _maps(trained, inputs, settings.methods, settings.refusals)
+    if settings.center and len({each.identity for each in inputs.images.values()}) < _CENTERED:
+        raise SettingError(
+            "center", f"expected records of {_CENTERED} images or more, whose mean is taken off"
+        )
+    before = settings.refusals.try_all(settings.methods, _explain(trained, inputs, settings.center))
     methods = {name: settings.methods[name] for name in before}
     advance()
     for position, stage in enumerate(stages(trained.network, settings.mode)):
         found: dict[str, list[Agreement]] = {name: [] for name in methods}
         for donor in donors if stage.blocks else ():
-            after = _maps(randomize(trained, donor, stage), inputs, methods)
-            for name in methods:
-                found[name] += map(agreement, before[name], after[name])
+            explain = _explain(randomize(trained, donor, stage), inputs, settings.center)
+            for name, method in methods.items():
+                found[name] += map(agreement, before[name], explain(name, method))
             advance()
         for name, method in methods.items():
             agreements = found[name] or [agreement(each, each) for each in before[name]]
             record = {
                 "schema": SanityRecord.NAME,
                 "method": name,
-                "settings": vars(method),
+                "settings": {**vars(method), **({"center": True} if settings.center else {})},
                 "mode": settings.mode,
                 "stage": stage.name,
                 "position": position,
@@ -83,29 +90,26 @@ def randomization_check(
             yield {**record, **_verdict(record, stage, settings.threshold)}
 
 
-def _maps(
-    embedder: Embedder,
-    inputs: Inputs,
-    methods: Mapping[str, Method],
-    refusals: Refusals | None = None,
-) -> MapsByMethod:
-    """The maps of all methods, but for those that are refused where there are `refusals`."""
+def _explain(
+    embedder: Embedder, inputs: Inputs, center: bool
+) -> Callable[[str, Method], list[Floats]]:
+    """What makes the maps of all pairs by a method."""
     made = make_samples(embedder, [each.input for each in inputs.images.values()])
     samples = dict(zip(inputs.images, made, strict=True))
     shown = {path: each.crop.shown(embedder.size) for path, each in inputs.images.items()}
+    mean = GalleryMean(torch.stack([each.embedding for each in made]).mean(dim=0))
 
     def explain(_: str, method: Method) -> list[Floats]:
+        used = Centered(method, mean) if center else method
         return [
-            method(embedder, samples[query], samples[retrieved])
+            used(embedder, samples[query], samples[retrieved])
             .saliency[shown[retrieved]]
             .double()
             .numpy()
             for query, retrieved in inputs.pairs
         ]
 
-    if refusals is not None:
-        return refusals.try_all(methods, explain)
-    return {name: explain(name, method) for name, method in methods.items()}
+    return explain
 
 
 def summarize(agreements: Sequence[Agreement]) -> Record:

@@ -33,7 +33,8 @@ def run(asked: SanityCheck) -> Records:
     """
     skips = Skips()
     requests = _requests(asked, skips)
-    checked = Check(load_methods(asked.method, asked.settings), asked.mode, asked.threshold)
+    methods = load_methods(asked.method, asked.settings)
+    checked = Check(methods, asked.mode, asked.threshold, asked.center)
     embedder = load_embedder(requests[0].spec, asked.device, asked.precision, asked.batch)
     warn_of_unfit(checked.methods, embedder)
     inputs = load_inputs(embedder, requests, skips, asked.jobs)
