@@ -16,6 +16,9 @@ from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.strict import parse_json
 
+_PACKAGE = Path(__file__).parents[1]
+_MAKERS = ("affine", "explain", "images", "model", "pictures", "program", "saliency", "workarounds")
+
 
 def made_of(embedder: Embedder, asked: Record) -> Record:
     """Everything that a map depends on, as plain data; maps made of the same are the same.
@@ -24,7 +27,18 @@ def made_of(embedder: Embedder, asked: Record) -> Record:
     hash alone, for a path may say who the patient is.
     """
     network = _network(embedder.spec)
-    return {"xmir": __version__, **asked, **network, "precision": embedder.precision}
+    code = hash_code(_PACKAGE)
+    return {"xmir": __version__, "code": code, **asked, **network, "precision": embedder.precision}
+
+
+@cache
+def hash_code(package: Path) -> str:
+    """16 digits that name the code of maps: other maps may come of another of the same version."""
+    digest = hashlib.sha256()
+    for folder in _MAKERS:
+        for path in sorted((package / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @cache
