@@ -384,3 +384,86 @@ def test_the_labels_that_are_to_be_found_cannot_be_left_out(xmir, labels, mode):
     result = xmir("retrieval-metric", "e.parquet", "--exclude-same", "label", "--map-mode", mode)
     assert (result.code, result.stdout) == (2, "")
     assert "--exclude-same: images that share a label are what is to be found" in result.stderr
+
+
+def _patients(count=60):
+    generator = np.random.default_rng(0)
+    _write(
+        "e.parquet",
+        generator.uniform(0, 6, count).tolist(),
+        generator.choice(["a", "b", "a|c"], count).tolist(),
+        [f"p{row // 2}" if row % 7 else None for row in range(count)],
+    )
+
+
+def test_a_sample_of_the_queries_asks_the_whole_gallery(xmir):
+    _patients()
+    asked = ("retrieval-metric", "e.parquet", "--k", "3", "--sample", "20", "--seed", "5")
+    result = xmir(*asked)
+    assert (result.code, result.stderr) == (0, "")
+    (record,) = result.records()
+    assert record["sample"] == {
+        "queries": 20,
+        "of": 60,
+        "drawn": "uniform",
+        "seed": 5,
+        "intervals": {"of": "patients", "resamples": 2000, "level": 0.95},
+    }
+    assert (record["queries"] + record["dropped"], record["gallery_size"]) == (20, 60)
+    # the same queries by name, each alone against the whole gallery
+    rows = np.sort(np.random.default_rng(5).permutation(60)[:20])
+    whole = read_embeddings("e.parquet")
+    some = Embeddings(whole.items.take(pa.array(rows)), whole.vectors[rows], MODEL)
+    write_embeddings(Path("some.parquet"), some)
+    alone = xmir("retrieval-metric", "some.parquet", "--gallery", "e.parquet", "--k", "3")
+    expected = alone.records()[0]
+    for name in ("map", "p_at_3", "mrr", "ndcg", "tied_pairs", "near_duplicates"):
+        assert record[name] == expected[name]
+    assert record["map_low"] < record["map"] < record["map_high"]
+    part, label = record["excluding_same_patient"], record["labels"]["a"]
+    for found in (part, label, record["macro"], part["macro"], part["labels"]["b"]):
+        assert found["mrr_low"] <= found["mrr"] <= found["mrr_high"]
+    assert xmir(*asked).records() == [record]
+    assert xmir(*asked[:-1], "6").records()[0]["map"] != record["map"]
+    assert xmir(*asked, "--min", "map_low=0.99").code == 4
+
+
+def test_a_sample_of_all_has_the_numbers_of_all(xmir):
+    _patients()
+    whole = xmir("retrieval-metric", "e.parquet").records()[0]
+    result = xmir("retrieval-metric", "e.parquet", "--sample", "99")
+    assert result.stderr == (
+        "xmir: note: there are 60 queries, fewer than the sample: all of them were asked\n"
+    )
+    (record,) = result.records()
+    assert record.pop("sample")["queries"] == 60
+    left = {name: each for name, each in record.items() if not name.endswith(("_low", "_high"))}
+    for name in ("macro", "labels", "excluding_same_patient"):
+        whole.pop(name), left.pop(name)
+    assert left == whole
+
+
+def test_a_sample_of_another_set_and_of_queries_of_nobody(xmir):
+    _write("q.parquet", [0.0, 1.0, 2.0], ["a", "b", "b"], ids=["one", "two", "three"])
+    _write("g.parquet", [0.1, 0.2, 0.9], ["b", "a", "b"])
+    asked = ("retrieval-metric", "q.parquet", "--gallery", "g.parquet", "--sample", "2")
+    (record,) = xmir(*asked).records()
+    assert (record["sample"]["of"], record["sample"]["queries"]) == (3, 2)
+    assert record["sample"]["intervals"]["of"] == "queries"
+    header, *rows = xmir(*asked, "--format", "tsv").stdout.splitlines()
+    assert {"map_low", "map_high"} < set(header.split("\t"))
+    assert len({len(row.split("\t")) for row in [header, *rows]}) == 1
+
+
+def test_a_sample_of_one_has_no_interval(xmir):
+    _patients()
+    (record,) = xmir("retrieval-metric", "e.parquet", "--sample", "1").records()
+    assert (record["map_low"], record["map_high"]) == (None, None)
+    assert record["map"] is not None
+
+
+@pytest.mark.usefixtures("two_pairs")
+def test_a_sample_of_nothing_is_a_usage_error(xmir):
+    for wrong in ("0", "-1", "many"):
+        result = xmir("retrieval-metric", "e.parquet", "--sample", wrong)
+        assert (result.code, result.stdout) == (2, "")

@@ -27,6 +27,9 @@ class RetrievalMetric:
     Gates know every number of the record: map, macro.map, labels.NAME.p_at_1,
     excluding_same_patient.map ... Images without a label are left out; queries without any
     relevant image are dropped; both are counted.
+    A large set is scored by --sample: each number then has NUMBER_low and NUMBER_high beside it,
+    its interval by bootstrap over the patients of the sampled queries, over queries where nobody
+    knows them.
     """
 
     source: Annotated[
@@ -68,6 +71,17 @@ class RetrievalMetric:
             "--k", metavar="K,...", help="The Ks of P@K, recall@K, nDCG@K. [default: 1,5,10]"
         ),
     ] = None
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            "--sample",
+            metavar="N",
+            min=1,
+            help="Ask with N of the queries, each as likely as another, of the whole gallery; "
+            "with 95 % intervals.",
+        ),
+    ] = None
+    seed: options.Seed = 0
     model: options.Model = None
     architecture: options.Architecture = None
     weights: options.Weights = None

@@ -63,15 +63,15 @@ class Scores:
 
     def by_label(self) -> dict[str, dict[str, float]]:
         """Means over the queries that have each label, sorted, without fully dropped labels."""
-        means = {label: self._mean(chosen) for label, chosen in self._labelled.items()}
+        means = {label: self._mean(chosen) for label, chosen in self.labelled.items()}
         return {label: mean for label, mean in means.items() if mean}
 
     def count_by_label(self) -> dict[str, int]:
         """How many queries the means of each label are over."""
-        return {label: int((rows & self.scored).sum()) for label, rows in self._labelled.items()}
+        return {label: int((rows & self.scored).sum()) for label, rows in self.labelled.items()}
 
     @property
-    def _labelled(self) -> dict[str, Booleans]:
+    def labelled(self) -> dict[str, Booleans]:
         """Which queries have each label, sorted."""
         sets = LabelSets(self.labels)
         return {label: sets.grade(frozenset([label])) > 0 for label in sets.names}

@@ -1,12 +1,15 @@
 """Means over records, how sure they are, and what was gained over a control."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from xmir_cli.arrays import Floats, Integers
+
 RESAMPLES = 2000
-_BLOCK = 100  # resamples drawn at a time
+BOUNDS = (0.025, 0.975)  # of a 95 % interval
+_BLOCK, _DRAWN = 100, 1 << 22  # resamples, and groups, that are drawn at a time
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,29 @@ def estimate(values: Sequence[float], groups: Sequence[Hashable], seed: int = 0)
 def _interval(
     values: np.ndarray, groups: Sequence[Hashable], seed: int
 ) -> tuple[float, float] | tuple[None, None]:
-    numbers: dict[Hashable, int] = {}
-    members = np.array([numbers.setdefault(group, len(numbers)) for group in groups])
-    if len(numbers) < 2:
+    members = number_groups(groups)
+    count = int(members.max(initial=-1)) + 1
+    if count < 2:
         return None, None
     sums = np.bincount(members, weights=values)
     counts = np.bincount(members)
-    generator = np.random.default_rng(seed)
-    means = []
-    for _ in range(RESAMPLES // _BLOCK):
-        drawn = generator.integers(len(sums), size=(_BLOCK, len(sums)))
-        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
-    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
+    means = [(drawn @ sums) / (drawn @ counts) for drawn in resample(count, seed)]
+    low, high = np.quantile(np.concatenate(means), BOUNDS)
     return float(low), float(high)
+
+
+def number_groups(groups: Sequence[Hashable]) -> Integers:
+    """The number of each value's group [N], in the order in which they appear."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(group, len(numbers)) for group in groups], dtype=np.int64)
+
+
+def resample(count: int, seed: int) -> Iterator[Floats]:
+    """How often each of `count` groups is drawn, with replacement, in the resamples [b, count]."""
+    generator = np.random.default_rng(seed)
+    block = max(1, min(_BLOCK, _DRAWN // count))
+    for start in range(0, RESAMPLES, block):
+        rows = min(block, RESAMPLES - start)
+        drawn = generator.integers(count, size=(rows, count)) + np.arange(rows)[:, None] * count
+        found = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+        yield found.astype(np.float64)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xmir_cli.arrays import Booleans, Integers
 from xmir_cli.errors import DataError, ItemError
@@ -44,10 +45,24 @@ def select_rows(images: Embeddings, where: Sequence[Condition]) -> Embeddings:
 
 def with_label(images: Embeddings) -> Embeddings:
     """The rows that have a label; raises DataError when there is none."""
-    known = np.array([bool(parse_labels(text)) for text in read_texts(images, "label")], dtype=bool)
+    texts = read_texts(images, "label")
+    labelled = {text for text in set(texts) if parse_labels(text)}
+    known = np.array([text in labelled for text in texts], dtype=bool)
     if not known.any():
         raise DataError(f"none of {len(known)} rows has a label")
     return _only(images, known)
+
+
+def sample_rows(rows: int, count: int, seed: int) -> Integers:
+    """So many of the rows, each as likely as another, in their order; all where there are fewer."""
+    drawn = np.random.default_rng(seed).permutation(rows)[:count]
+    return np.sort(drawn)
+
+
+def take_rows(images: Embeddings, rows: Integers) -> Embeddings:
+    """The rows of these numbers, without their feature maps."""
+    items = images.items.take(pa.array(rows))
+    return replace(images, items=items, vectors=images.vectors[rows], features=None)
 
 
 def read_texts(images: Embeddings, column: str) -> list[str | None]:
@@ -55,29 +70,34 @@ def read_texts(images: Embeddings, column: str) -> list[str | None]:
     if column not in images.items.column_names:
         there = ", ".join(images.items.column_names)
         raise DataError(f"no column {column!r}; there are {there}")
-    values: list[str | None] = images.items[column].cast(pa.string()).to_pylist()
-    return [value or None for value in values]
+    # equal values are one text, of which a column of millions mostly has few
+    found = images.items[column].cast(pa.string()).combine_chunks().dictionary_encode()
+    texts = [*(value or None for value in found.dictionary.to_pylist()), None]
+    return [texts[number] for number in found.indices.fill_null(len(texts) - 1).to_pylist()]
 
 
 def find_positions(queries: Embeddings, gallery: Embeddings) -> Integers:
     """Where each query stands in the gallery [Q]: the same id and image; -1 if it is not there."""
-    places = {key: place for place, key in enumerate(_keys(gallery))}
-    return np.array([places.get(key, -1) for key in _keys(queries)], dtype=np.int64)
+    ids = [images.items["id"].cast(pa.string()) for images in (queries, gallery)]
+    found = np.array(pc.index_in(ids[0], value_set=ids[1]).fill_null(-1), dtype=np.int64)
+    there = np.flatnonzero(found >= 0)
+    own = _identities(queries.items.take(pa.array(there)))
+    others = _identities(gallery.items.take(pa.array(found[there])))
+    found[there[[one != other for one, other in zip(own, others, strict=True)]]] = -1
+    return found
 
 
 def count_copies(queries: Embeddings, gallery: Embeddings, own: Integers) -> Integers:
     """How many other items of the gallery are the same image as each query [Q]."""
-    counts = Counter(_identities(gallery))
-    found = [counts[name] if name else 0 for name in _identities(queries)]
+    files = [images.items["sha256"].cast(pa.string()) for images in (queries, gallery)]
+    same = gallery.items.filter(pc.is_in(files[1], value_set=files[0].unique()))
+    counts = Counter(_identities(same))
+    found = [counts[name] if name else 0 for name in _identities(queries.items)]
     return np.maximum(np.array(found, dtype=np.int64) - (own >= 0), 0)
 
 
-def _keys(images: Embeddings) -> list[tuple[str | None, str | None]]:
-    return list(zip(read_texts(images, "id"), _identities(images), strict=True))
-
-
-def _identities(images: Embeddings) -> list[str | None]:
-    hashes, paths = read_texts(images, "sha256"), read_texts(images, "path")
+def _identities(items: pa.Table) -> list[str | None]:
+    hashes, paths = (items[name].cast(pa.string()).to_pylist() for name in ("sha256", "path"))
     return [
         identity_of(sha256, path or "") if sha256 else None
         for sha256, path in zip(hashes, paths, strict=True)

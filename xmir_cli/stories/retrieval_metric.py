@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from xmir_cli import console
+from xmir_cli.arrays import Integers
 from xmir_cli.commands.retrieval_metric import RetrievalMetric
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, SettingError
@@ -13,7 +16,7 @@ from xmir_cli.labels import LABEL, LabelSets
 from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
 from xmir_cli.metrics.retrieval import Scores, evaluate, warn_of_ties
-from xmir_cli.metrics.retrieval_record import list_numbers, near_duplicates
+from xmir_cli.metrics.retrieval_record import QuerySample, list_numbers, near_duplicates
 from xmir_cli.metrics.retrieval_rows import flat
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.retrieval.collection import (
@@ -21,7 +24,9 @@ from xmir_cli.retrieval.collection import (
     find_positions,
     read_collection,
     read_texts,
+    sample_rows,
     select_rows,
+    take_rows,
     with_label,
 )
 from xmir_cli.retrieval.conditions import check_column, warn_of_nobody
@@ -43,11 +48,13 @@ def run(asked: RetrievalMetric) -> Records:
     searched = _searched(asked, everything, chosen, skips)
     _refuse_other_model(chosen, searched)
     queries, items = with_label(chosen), with_label(searched)
+    unlabelled = len(chosen.items) - len(queries.items)
     if asked.exclude_same == LABEL:
         raise SettingError("exclude_same", "images that share a label are what is to be found")
     for images in (queries, items) if asked.exclude_same else ():
         check_column(images.items.column_names, str(asked.exclude_same), "exclude_same")
-    own, group = find_positions(queries, items), asked.exclude_same or _PATIENT
+    sample, queries, own = _sample(asked, queries, items)
+    group = asked.exclude_same or _PATIENT
     cutoffs = _cutoffs(asked.cutoffs, len(items.items) - asked.is_loo)
     measures = Measures(cutoffs, asked.map_mode)
     asking, asked_about = _labelled(queries, group), _labelled(items, group)
@@ -62,8 +69,9 @@ def run(asked: RetrievalMetric) -> Records:
         "map_mode": asked.map_mode,
         "exclude_same": asked.exclude_same,
         "gallery_size": len(items.items),
-        "unlabelled": len(chosen.items) - len(queries.items),
-        **list_numbers(found, group, excluded),
+        "unlabelled": unlabelled,
+        **({"sample": sample.to_json()} if sample else {}),
+        **list_numbers(found, group, excluded, sample),
         "near_duplicates": near_duplicates(found, count_copies(queries, items, own)),
         "model": queries.model.to_json(),
     }
@@ -77,9 +85,33 @@ def run(asked: RetrievalMetric) -> Records:
     ending = replace(
         ending,
         warnings=tuple(doubt for doubt in doubts if doubt),
-        notes=(*ending.notes, *_notes(scores, asked_about.labels)),
+        notes=(*ending.notes, *_notes(scores, asked_about.labels), *_few(asked, sample)),
     )
     return ending.judged(check(asked.gates, flat(record)))
+
+
+def _sample(
+    asked: RetrievalMetric, queries: Embeddings, items: Embeddings
+) -> tuple[QuerySample | None, Embeddings, Integers]:
+    """The sample if one is asked for, the queries, and where they stand in the gallery."""
+    of = len(queries.items)
+    if asked.sample is None:
+        rows = np.arange(of)
+    else:
+        rows = sample_rows(of, asked.sample, asked.seed)
+        queries = take_rows(queries, rows)
+    own = rows if asked.is_loo else find_positions(queries, items)
+    if asked.sample is None:
+        return None, queries, own
+    has_patients = _PATIENT in queries.items.column_names
+    patients = read_texts(queries, _PATIENT) if has_patients else [None] * len(rows)
+    return QuerySample(of, asked.seed, patients), queries, own
+
+
+def _few(asked: RetrievalMetric, sample: QuerySample | None) -> tuple[str, ...]:
+    if sample is None or asked.sample is None or asked.sample <= sample.of:
+        return ()
+    return (f"there are {sample.of} queries, fewer than the sample: all of them were asked",)
 
 
 def _notes(scores: Scores, labels: Sequence[str]) -> tuple[str, ...]:

@@ -23,6 +23,12 @@ class RetrievalMetricRecord:
     exclude_same: str | None = key(TEXT, "the column of --exclude-same")
     gallery_size: int | None = key(WHOLE, "images that can be found")
     unlabelled: int | None = key(WHOLE, "queries left out because they have no label")
+    sample: dict[str, object] | None = key(
+        OBJECT,
+        "how many queries were asked, of how many, drawn how and with which seed; of what the "
+        "intervals are, patients or queries",
+        when="--sample",
+    )
     queries: int | None = key(WHOLE, "queries that the means are over")
     dropped: int | None = key(
         WHOLE, "queries without any relevant image; none of them with map_mode x-mir"
@@ -52,6 +58,8 @@ class RetrievalMetricRecord:
         "p_at_K": "precision among the K nearest",
         "recall_at_K": "whether any of the K nearest is relevant",
         "ndcg_at_K": "ndcg of the K nearest",
+        "NUMBER_low": "the lower end of its 95 % interval, with --sample; `macro`, `labels` too",
+        "NUMBER_high": "the upper end",
         "excluding_same_COLUMN": "the same numbers without neighbours of the same value",
         "including_same_COLUMN": "the same numbers with them",
     }
