@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from xmir_cli.gallery.folder.manifest import describe
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.checkpoint import write_tensors
 from xmir_cli.store.runs import Run, write_checkpoint
@@ -104,6 +105,47 @@ def test_every_byte_of_an_index_is_checked(xmir, embeddings: str):
         assert f"{name}: damaged index (checksum)" in result.stderr
         Path("a.xmir", name).write_bytes(whole)
     assert xmir("info", "a.xmir").code == 0
+
+
+def test_an_index_that_was_just_built_is_read_only_to_verify_it(xmir, embeddings: str, monkeypatch):
+    assert xmir("index", embeddings, "-o", "a.xmir").code == 0
+    if not Path("a.xmir/vectors.npy").stat().st_ctime_ns % 1000:
+        pytest.skip("the file system's clock is too coarse to tell")
+    read = []
+
+    def watch(path):
+        read.append(path.name)
+        return describe(path)
+
+    monkeypatch.setattr("xmir_cli.gallery.folder.manifest.describe", watch)
+    told = info(xmir, "a.xmir")
+    assert read == []
+    assert xmir("info", "--verify", "a.xmir").records()[0] == {
+        "schema": "xmir.info/1",
+        **told,
+        "checksum": "all",
+    }
+    assert len(read) == 2
+
+
+def test_embeddings_are_described_without_their_vectors(xmir, embeddings: str):
+    table = pq.read_table(embeddings)
+    Path("parts").mkdir()
+    for number in range(3):
+        labels = pa.array([None, f"l{number}", "x"], pa.string())
+        part = table.set_column(table.column_names.index("label"), "label", labels)
+        pq.write_table(part, f"parts/part-{number}.parquet")
+    vectors = pa.array([[float("nan")] * 16] * 3, pa.list_(pa.float32(), 16))
+    unusable = table.set_column(table.column_names.index("embedding"), "embedding", vectors)
+    pq.write_table(unusable, "parts/part-3.parquet")
+    record = info(xmir, "parts")
+    assert (record["rows"], record["dim"]) == (12, 16)
+    own = {"-" if name is None else name: 0 for name in table["label"].to_pylist()}
+    for name in table["label"].to_pylist():
+        own["-" if name is None else name] += 1
+    expected = {"-": 3, "l0": 1, "l1": 1, "l2": 1, "x": 3}
+    expected |= {name: count + expected.get(name, 0) for name, count in own.items()}
+    assert record["label"] == expected
 
 
 def test_a_checkpoint_tells_its_model_and_parameters(xmir):

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xmir_cli.errors import DataError
-from xmir_cli.store.embedding_readers import read_embeddings_header
+from xmir_cli.store.embedding_readers import open_parquet
 from xmir_cli.store.embeddings import (
     Embeddings,
     label_array,
@@ -99,7 +99,7 @@ def test_metadata_names_schema_rows_and_model(tmp_path: Path):
     assert metadata[b"xmir.rows"] == b"5"
     assert metadata[b"xmir.precision"] == b"fp32"
     assert json.loads(metadata[b"xmir.model"])["weights_sha256"] == "ab" * 32
-    header = read_embeddings_header(tmp_path / "a.parquet")
+    header = open_parquet(tmp_path / "a.parquet")
     assert (header.rows, header.dim, header.model) == (5, 4, MODEL)
 
 

@@ -216,7 +216,7 @@ READING = """
 import sys
 from pathlib import Path
 from xmir_cli.errors import DataError
-from xmir_cli.store.embedding_readers import read_embeddings_header
+from xmir_cli.store.embedding_readers import open_parquet
 
 whole, start = Path(sys.argv[1]).read_bytes(), int(sys.argv[2])
 for place in range(start, len(whole) - 8):
@@ -224,7 +224,7 @@ for place in range(start, len(whole) - 8):
     damaged[place] ^= 1 << place % 8
     Path(sys.argv[1]).write_bytes(damaged)
     try:
-        read_embeddings_header(Path(sys.argv[1]))
+        open_parquet(Path(sys.argv[1]))
     except DataError:
         pass
 """

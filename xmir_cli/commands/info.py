@@ -19,9 +19,10 @@ ACCEPTED = (
 class Info:
     """Say what a file is, what is in it and what made it.
 
-    Every byte of an index is compared with the checksums in its manifest. What other files say of
-    themselves is compared with its checksum, and with --verify every byte: files of earlier
-    versions and of other programs have none.
+    An index is compared with the checksums in its manifest, every byte of it; a file of it that has
+    not changed since that was done is not read again. What other files say of themselves is
+    compared with its checksum. With --verify every byte is compared now: files of earlier versions
+    and of other programs have no checksums.
     """
 
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help=f"Each one {ACCEPTED}.")]

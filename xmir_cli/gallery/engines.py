@@ -30,8 +30,8 @@ class EngineFile(Protocol):
     def is_index(self, name: str) -> bool:
         """Whether there is an index of that name, and not something else; opens nothing large."""
 
-    def describe_index(self, name: str) -> Record:
-        """What 'xmir info' says of an index once it was checked."""
+    def describe_index(self, name: str, verify: bool = False) -> Record:
+        """What 'xmir info' says of an index once it was checked; to `verify` is to read it all."""
 
     def flat_columns(self, name: str) -> list[str]:
         """The columns of an index's items but vectors; at once, for a shell completes them."""
@@ -94,9 +94,9 @@ def is_index(name: str) -> bool:
     return _engine(name).is_index(name)
 
 
-def describe_index(name: str) -> Record:
-    """What 'xmir info' says of it; raises as `open_gallery`."""
-    return _engine(name).describe_index(name)
+def describe_index(name: str, verify: bool = False) -> Record:
+    """What 'xmir info' says of it, to `verify` which all is read; raises as `open_gallery`."""
+    return _engine(name).describe_index(name, verify)
 
 
 def flat_columns(name: str) -> list[str]:

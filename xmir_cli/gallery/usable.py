@@ -110,16 +110,15 @@ def _leave_out(
 
 
 def _refuse_twice(source: EmbeddingSource, hashes: Integers) -> None:
-    """Raise DataError for rows with the same id; `hashes` [N] tell which may be."""
-    order = np.sort(hashes)
-    twice = np.unique(order[1:][order[1:] == order[:-1]])
+    """Raise DataError for rows with the same id; `hashes` [N] tell which may be, and are sorted."""
+    hashes.sort()
+    twice = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     if not len(twice):
         return
-    names, start = [], 0
-    for items, vectors in source.blocks(_ROWS, ["id"]):
-        maybe = np.isin(hashes[start : start + len(vectors)], twice)
+    names = []
+    for items, _ in source.blocks(_ROWS, ["id"]):
+        maybe = np.isin(hash_texts(items["id"]), twice)
         names.append(items["id"].filter(pa.array(maybe)))
-        start += len(vectors)
     counts = pc.value_counts(pa.chunked_array([chunk for name in names for chunk in name.chunks]))
     more = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(more):

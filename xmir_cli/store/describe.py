@@ -2,19 +2,22 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
 from xmir_cli.store.arrays import read_array
 from xmir_cli.store.checkpoint import METADATA, read_tensors_header
-from xmir_cli.store.embedding_readers import read_embeddings_header
-from xmir_cli.store.embedding_table import EMBEDDING, EMBEDDINGS_SCHEMA, Embeddings
-from xmir_cli.store.embeddings import read_embeddings
+from xmir_cli.store.embedding_parts import open_parts
+from xmir_cli.store.embedding_readers import ParquetSource, open_parquet
+from xmir_cli.store.embedding_source import EmbeddingSource
+from xmir_cli.store.embedding_stream import open_stream
+from xmir_cli.store.embedding_table import EMBEDDING, EMBEDDINGS_SCHEMA
 from xmir_cli.store.features import FEATURE_COLUMN
 from xmir_cli.store.manifest import is_manifest, read_table
 from xmir_cli.store.regular import DESCRIPTION_LIMIT, open_regular, read_regular
@@ -24,6 +27,7 @@ from xmir_cli.wire.strict import parse_json
 
 _GROUPS = ("label", "split")  # columns whose values are counted
 _GROUPS_SHOWN = 20
+_ROWS = 16_384  # read at a time
 
 
 def describe_stored(path: Path) -> Record | None:
@@ -32,9 +36,7 @@ def describe_stored(path: Path) -> Record | None:
     Raises DataError or ModelError for one that is damaged.
     """
     if path.is_dir():
-        return (
-            _of_embeddings(read_embeddings(str(path))) if any(path.glob("part-*.parquet")) else None
-        )
+        return _parts(path) if any(path.glob("part-*.parquet")) else None
     with open_regular(path) as file:
         start = file.read(9)
     kinds: list[tuple[bool, Callable[[Path], Record]]] = [
@@ -50,46 +52,53 @@ def describe_stored(path: Path) -> Record | None:
 def _parquet(path: Path) -> Record:
     try:
         schema = pq.read_schema(path)
-        if (schema.metadata or {}).get(b"xmir.schema") != EMBEDDINGS_SCHEMA.encode() or (
-            EMBEDDING not in schema.names
-        ):
-            return _manifest(path)
-        header = read_embeddings_header(path)
-        items = pq.read_table(
-            path,
-            columns=[name for name in _GROUPS if name in schema.names],
-            page_checksum_verification=True,
-        )
     except (pa.ArrowException, OSError, ValueError):
         raise DataError(f"{path}: damaged or not a Parquet file") from None
-    return {
-        "kind": "embeddings",
-        "rows": header.rows,
-        "dim": header.dim,
-        "columns": [name for name in schema.names if name not in (EMBEDDING, FEATURE_COLUMN)],
-        **{name: _counts(items[name].to_pylist()) for name in items.column_names},
-        "model": header.model.to_json(),
-        **header.made,
-        **({"features": list(header.features)} if header.features else {}),
-    }
+    if (schema.metadata or {}).get(b"xmir.schema") != EMBEDDINGS_SCHEMA.encode() or (
+        EMBEDDING not in schema.names
+    ):
+        return _manifest(path)
+    source = open_parquet(path)
+    columns = [name for name in schema.names if name not in (EMBEDDING, FEATURE_COLUMN)]
+    return _of_embeddings(source, columns, _columns_of([source], columns))
+
+
+def _parts(folder: Path) -> Record:
+    source = open_parts(folder)
+    return _of_embeddings(source, source.schema.names, _columns_of(source.parts, _GROUPS))
 
 
 def _stream(path: Path) -> Record:
-    return _of_embeddings(read_embeddings(str(path), allow_nan=True))
+    source = open_stream(str(path), lambda: open_regular(path))
+    groups = (block.items for block in source.blocks(_ROWS, _GROUPS))
+    return _of_embeddings(source, source.schema.names, groups)
 
 
-def _of_embeddings(found: Embeddings) -> Record:
-    rows, dim = found.vectors.shape
+def _of_embeddings(
+    found: EmbeddingSource, columns: Sequence[str], groups: Iterable[pa.Table]
+) -> Record:
+    """What embeddings are; `groups` are the columns of which the values are counted, in pieces."""
+    counts: dict[str, Counter[str]] = {}
+    for piece in groups:
+        for name in piece.column_names:
+            counts.setdefault(name, Counter()).update(_count(piece[name]))
     return {
         "kind": "embeddings",
-        "rows": rows,
-        "dim": dim,
-        "columns": found.items.column_names,
-        **{name: _counts(found.items[name].to_pylist()) for name in _GROUPS},
+        "rows": found.rows,
+        "dim": found.dim,
+        "columns": list(columns),
+        **{name: _shown(counts[name]) for name in _GROUPS if name in counts},
         "model": found.model.to_json(),
         **found.made,
         **({"features": list(found.features.shape)} if found.features else {}),
     }
+
+
+def _columns_of(parts: Iterable[ParquetSource], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Those of the columns whose values are counted, without the vectors."""
+    wanted = [name for name in _GROUPS if name in columns]
+    for part in parts:
+        yield from part.columns(_ROWS, wanted)
 
 
 def _manifest(path: Path) -> Record:
@@ -151,7 +160,19 @@ def _object(path: Path, text: bytes) -> Record:
 
 def _counts(values: Iterable[object]) -> Record:
     """How many rows have each value, the commonest first; the empty value is `-`."""
-    counts = Counter("-" if value is None else str(value) for value in values)
+    return _shown(Counter("-" if value is None else str(value) for value in values))
+
+
+def _count(column: pa.ChunkedArray) -> Counter[str]:
+    """The same of a column, each of its values made a Python object once."""
+    counts = Counter[str]()
+    for found in pc.value_counts(column).to_pylist():
+        value = found["values"]
+        counts["-" if value is None else str(value)] += found["counts"]
+    return counts
+
+
+def _shown(counts: Counter[str]) -> Record:
     shown: Record = dict(counts.most_common(_GROUPS_SHOWN))
     if len(counts) > len(shown):
         shown["..."] = counts.total() - sum(cast("int", count) for count in shown.values())

@@ -102,6 +102,11 @@ class ParquetSource:
         each = to_blocks(where, batches, self.dim, wanted, _DAMAGED)
         return even_blocks(each, size) if self.rows else each
 
+    def columns(self, size: int, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Columns as the file has them, without the vectors, up to `size` rows at a time."""
+        for batch in self._batches(size, names):
+            yield pa.table(batch)
+
     def _maps(self) -> Iterator[np.ndarray]:
         assert self.found.features is not None
         shape = self.found.features
@@ -207,13 +212,6 @@ def _count(
     if rows * row_bytes > max(_HARMLESS, size * _SHRINKS):
         raise DataError(f"{path}: promises more vectors than it holds")
     return Counted(rows, dim, header.model, header.made, header.features)
-
-
-def read_embeddings_header(path: Path) -> Counted:
-    """What a Parquet file of embeddings holds, read from its footer alone."""
-    with open_regular(path) as file, _damage(path):
-        check_footer(file)
-        return _count(path, file, pq.ParquetFile(file), None)
 
 
 def not_embeddings(path: Path) -> DataError:

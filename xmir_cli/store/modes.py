@@ -18,7 +18,7 @@ def keep_mode(descriptor: int, before: Path) -> None:
     old = _of_kind(before, own.st_mode)
     if old is None:
         usual = 0o777 if stat.S_ISDIR(own.st_mode) else 0o666
-        os.fchmod(descriptor, usual & ~_umask())
+        _set_mode(descriptor, own, usual & ~_umask())
         return
     mode = stat.S_IMODE(old.st_mode) & _BITS
     if old.st_gid != own.st_gid:
@@ -29,7 +29,12 @@ def keep_mode(descriptor: int, before: Path) -> None:
     if old.st_uid != own.st_uid:
         with suppress(OSError):  # root alone can give a file away
             os.fchown(descriptor, old.st_uid, -1)
-    os.fchmod(descriptor, mode)
+    _set_mode(descriptor, own, mode)
+
+
+def _set_mode(descriptor: int, own: os.stat_result, mode: int) -> None:
+    if stat.S_IMODE(own.st_mode) != mode:  # else the time of a change is only of what is written
+        os.fchmod(descriptor, mode)
 
 
 def _of_kind(path: Path, mode: int) -> os.stat_result | None:

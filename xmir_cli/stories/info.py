@@ -47,7 +47,7 @@ def describe(file: str, verify: bool = False) -> Record:
     With `verify` all of it is read and compared with its checksums, which `checksum` tells. Raises
     DataError or ModelError for one that xmir does not know, or that is damaged.
     """
-    record = _describe(file)
+    record = _describe(file, verify)
     if not verify:
         return record
     kind = record["kind"]
@@ -61,10 +61,10 @@ def describe(file: str, verify: bool = False) -> Record:
     return {**record, "checksum": compared}
 
 
-def _describe(file: str) -> Record:
+def _describe(file: str, verify: bool) -> Record:
     head: Record = {"schema": InfoRecord.NAME, "path": file}
     if is_index(file):
-        return head | describe_index(file)
+        return head | describe_index(file, verify)
     if not os.path.lexists(file) and file_of(file) != file:
         return head | _image(file)
     path = Path(file)

@@ -1,7 +1,6 @@
 """Building an index folder: whole or not at all."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from xmir_cli.gallery.folder.manifest import (
     describe,
     pack_mean,
 )
-from xmir_cli.gallery.folder.verified import remember
+from xmir_cli.gallery.folder.verified import clock_of_writing, remember
 from xmir_cli.gallery.protocol import GraphSettings, SearchKind
 from xmir_cli.gallery.vectors import Vectors, mean_vector
 from xmir_cli.store.arrays import write_blocks, write_through
@@ -44,7 +43,7 @@ def build_gallery(
         if maps := source.features:
             write_blocks(folder / FEATURES_FILE, (source.rows, *maps.shape), KIND, maps.blocks())
         recall = _build_graph(source, folder, settings) if chosen == "hnsw" else None
-        hashed = time.time_ns()
+        hashed = clock_of_writing()
         manifest = Manifest(
             kind=chosen,
             rows=source.rows,

@@ -53,6 +53,12 @@ def verify_once(
     return path
 
 
+def clock_of_writing() -> int:
+    """The time in ns, once a change of what was written by now would show in a file's times."""
+    time.sleep(1.1e-9 * _FINE)
+    return time.time_ns()
+
+
 def remember(folder: Path, manifest: Manifest, hashed: int) -> None:
     """Note the files of an index just built, whose checksums were taken from the time `hashed` on.
 
