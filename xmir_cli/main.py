@@ -15,6 +15,7 @@ from typer.main import get_command
 from xmir_cli import __version__, console
 from xmir_cli.commands import commands_by_purpose
 from xmir_cli.errors import XmirError, is_starved
+from xmir_cli.gallery.address import refuse_secrets
 from xmir_cli.guesses import near_hint
 from xmir_cli.quiet import libraries_silenced
 from xmir_cli.signals import die_of, end_tidily
@@ -155,6 +156,7 @@ def _flush(status: int) -> int:
 def execute(arguments: Sequence[str] | None) -> int:
     """Run the command line; one line on stderr for every error the user can mend."""
     try:
+        _refuse_secrets(sys.argv[1:] if arguments is None else arguments)
         with _words_joined():
             result = app(arguments, prog_name="xmir", standalone_mode=False)
     except XmirError as error:
@@ -176,6 +178,12 @@ def execute(arguments: Sequence[str] | None) -> int:
         console.error(f"{name}{(error.strerror or 'input/output error').lower()}")
         return 5
     return result if isinstance(result, int) else 0
+
+
+def _refuse_secrets(arguments: Sequence[str]) -> None:
+    """Raise UsageError for a URL with a password, before anything repeats it."""
+    for argument in arguments:
+        refuse_secrets(argument.partition("=")[2] if argument[:2] == "--" else argument)
 
 
 def _words_joined() -> AbstractContextManager[None]:

@@ -5,18 +5,24 @@ A row builds an index of embeddings at a place of its own and says its name.
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.servers import servers
 from xmir_cli.arrays import clip_cosines
-from xmir_cli.gallery.engines import describe_index, is_index, make_absolute, open_gallery
-from xmir_cli.gallery.folder.build import build_gallery
-from xmir_cli.gallery.folder.manifest import GraphSettings
-from xmir_cli.gallery.protocol import Conditions, identity_in
+from xmir_cli.errors import DataError
+from xmir_cli.gallery.engines import (
+    build_index,
+    describe_index,
+    is_index,
+    make_absolute,
+    open_gallery,
+)
+from xmir_cli.gallery.protocol import Build, Conditions, GraphSettings, identity_in
 from xmir_cli.gallery.vectors import center_rows, mean_vector, products, unit_rows
 from xmir_cli.labels import parse_labels, share_label
 from xmir_cli.store.embeddings import Embeddings
@@ -29,15 +35,35 @@ ROWS, DIM = 60, 8
 ODD = ["'; DROP TABLE x; --", 'say "é"', "\\x41", "100%_", "日本", " "]
 
 
-def _folder(kind):
-    def build(embeddings, place):
-        build_gallery(embeddings, Path(f"{place}.xmir"), kind, GraphSettings())
-        return make_absolute(f"{place}.xmir")
+@dataclass(frozen=True)
+class Engine:
+    """A kind of index: where one of a name lies, and what is left out of the suite."""
 
-    return build
+    kind: str
+    place: Callable[[str], str]
+    keeps_features: bool = True
+
+    def __call__(self, embeddings, name, graph=None):
+        place = self.place(f"{name}-{self.kind}")
+        build_index(place, embeddings, Build(self.kind, graph or GraphSettings(), force=True))
+        return place
 
 
-ENGINES = {"exact": _folder("exact"), "hnsw": _folder("hnsw")}
+def folder(name):
+    return make_absolute(f"{name}.xmir")
+
+
+ENGINES = {"exact": Engine("exact", folder), "hnsw": Engine("hnsw", folder)}
+for server in servers():  # of those whose client is in this environment
+    for kind in ("exact", "hnsw"):
+        ENGINES[f"{server.name}-{kind}"] = Engine(kind, server.place, keeps_features=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stopped():
+    yield
+    for server in servers():
+        server.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -202,10 +228,11 @@ def test_the_digest_is_that_of_the_content(engine, name, embeddings):
         replace(
             embeddings, items=embeddings.items.set_column(0, "id", [list(map(str, range(60)))])
         ),
-        make(features=True),
+        *([make(features=True)] if engine.keeps_features else []),
     ]
     names = [engine(other, f"other{number}") for number, other in enumerate(others)]
-    assert len({digest, *(open_gallery(other).digest for other in names)}) == 4
+    digests = {digest, *(open_gallery(other).digest for other in names)}
+    assert len(digests) == 1 + len(others)
 
 
 @pytest.mark.parametrize("k", [1, 5, 31, ROWS, ROWS + 7])
@@ -263,14 +290,13 @@ def test_an_engine_may_miss_a_few_but_none_here(gallery, rows, embeddings):
     ],
     ids=["everything", "some leave others out", "some are looked for deeper", "centered"],
 )
-def test_company_changes_no_hit_and_no_bit(engine, monkeypatch, conditions, centered):
+def test_company_changes_no_hit_and_no_bit(engine, conditions, centered):
     generator = np.random.default_rng(1)
     vectors, _ = unit_rows(generator.normal(size=(1500, DIM)))
     patients = [f"p{row // 2}" if row % 3 else None for row in range(1500)]
     items = pa.table({"id": list(map(str, range(1500))), "patient": patients})
-    poor = GraphSettings(m=2, ef_construction=2, ef=1)  # finds few of the nearest
-    monkeypatch.setitem(globals(), "GraphSettings", lambda: poor)
-    gallery = open_gallery(engine(Embeddings(items, vectors, MODEL), "poor"))
+    poor = GraphSettings(m=4, ef_construction=8, ef=1)  # misses some of the nearest
+    gallery = open_gallery(engine(Embeddings(items, vectors, MODEL), "poor", poor))
     asked, _ = unit_rows(generator.normal(size=(300, DIM)))
     queries = [
         Asked(vector, {"patient": f"p{row}"} if row % 2 else {}) for row, vector in enumerate(asked)
@@ -478,6 +504,10 @@ def test_the_mean_is_that_of_all_vectors_bit_for_bit(gallery, embeddings):
 
 def test_feature_maps_are_handed_out_as_they_are_kept(engine):
     embeddings = make(features=True)
+    if not engine.keeps_features:
+        with pytest.raises(DataError, match="keeps no feature maps"):
+            engine(embeddings, "maps")
+        return
     gallery = open_gallery(engine(embeddings, "maps"))
     assert gallery.has_features
     maps = np.concatenate(list(embeddings.features.blocks()))
@@ -495,3 +525,18 @@ def test_one_item_is_a_gallery(engine):
     query = Asked(whole.vectors[3], {}, None)
     [hits] = gallery.search([query], 5)
     assert [row["id"] for row in gallery.columns_of(hits.keys)] == ["i0"]
+
+
+def test_values_are_told_once_and_items_counted(gallery, rows):
+    for column in ("label", "patient", "width", "split"):
+        found = gallery.distinct(column).to_pylist()
+        assert len(found) == len(set(found))
+        assert set(found) == {row[column] for row in rows}
+    assert gallery.count(Conditions()) == ROWS
+    conditions = Conditions(where=(equal("label", "ill"),), other_labels="well", not_itself=True)
+    expected = [
+        row
+        for row in rows
+        if "ill" in parse_labels(row["label"]) and share_label(row["label"], "well") is False
+    ]
+    assert gallery.count(conditions) == len(expected) > 0

@@ -8,6 +8,7 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.errors import UsageError
+from xmir_cli.gallery.address import is_url
 from xmir_cli.gallery.engines import refuse_output
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.model.choice import ModelChoice
@@ -41,7 +42,14 @@ class Index:
         ),
     ]
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="DIR", help="The index, NAME.xmir.")
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR|URL",
+            help="The index, NAME.xmir; or on a server, postgresql://HOST/DATABASE?table=NAME or "
+            "qdrant://HOST:6334/NAME.",
+        ),
     ]
     kind: Annotated[
         Literal["auto", "exact", "hnsw"],
@@ -53,6 +61,12 @@ class Index:
     ] = 200
     ef: Annotated[int, typer.Option("--ef", min=1, help="HNSW: candidates while searching.")] = 64
     seed: options.Seed = 0
+    shards: Annotated[
+        int | None, typer.Option("--shards", min=1, help="Qdrant: parts, each on a machine.")
+    ] = None
+    replicas: Annotated[
+        int | None, typer.Option("--replicas", min=1, help="Qdrant: copies of each part.")
+    ] = None
     model: options.Model = None
     architecture: options.Architecture = None
     weights: options.Weights = None
@@ -73,8 +87,9 @@ class Index:
         refuse_null(self.null, self.form)
         if self.output == "-":
             raise UsageError("--output -: an index is a folder", "Name it: -o NAME.xmir")
-        refuse_output(str(self.output), self.force)
-        refuse_ending(Path(self.output), "a folder", [".xmir"])
+        refuse_output(self.output, self.force)
+        if not is_url(self.output):
+            refuse_ending(Path(self.output), "a folder", [".xmir"])
         refuse_embeddings(self.source)
 
     @property

@@ -5,20 +5,18 @@ Path of scheme://place has lost a slash. A new engine is a file with what `Engin
 a row.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import DataError, UsageError
+from xmir_cli.gallery.address import is_url, refuse_secrets, scheme_of
 from xmir_cli.wire.records import Record
 
 if TYPE_CHECKING:
-    from xmir_cli.gallery.protocol import Built, Gallery, GraphSettings, SearchKind
+    from xmir_cli.gallery.protocol import Build, Built, Gallery
     from xmir_cli.store.embedding_source import EmbeddingSource
-
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 class EngineFile(Protocol):
@@ -42,14 +40,11 @@ class EngineFile(Protocol):
     def refuse_output(self, name: str, force: bool) -> None:
         """Raise ExistsError or DataError where no index may be built, and none replaced."""
 
-    def build_index(
-        self,
-        name: str,
-        source: "EmbeddingSource",
-        kind: "SearchKind | None",
-        settings: "GraphSettings",
-    ) -> "Built":
-        """Build an index of unit vectors, whole or not at all; of kind None the engine chooses."""
+    def build_index(self, name: str, source: "EmbeddingSource", build: "Build") -> "Built":
+        """Build an index of unit vectors, whole or not at all.
+
+        Raises SettingError for what such an index cannot have.
+        """
 
 
 @dataclass(frozen=True)
@@ -68,12 +63,29 @@ def _folder() -> EngineFile:
     return engine
 
 
-ENGINES = (Engine("a folder NAME.xmir", lambda name: not is_url(name), _folder),)
+def _postgres() -> EngineFile:
+    try:
+        import pgvector.psycopg  # noqa: F401, PLC0415
+        import psycopg  # noqa: F401, PLC0415
+    except ImportError:
+        raise _needs("PostgreSQL", "postgres") from None
+    from xmir_cli.gallery.postgres import engine  # noqa: PLC0415
+
+    return engine.ENGINE
 
 
-def is_url(name: str) -> bool:
-    """Whether a name is no path."""
-    return _URL.match(name) is not None
+def _needs(server: str, extra: str) -> DataError:
+    return DataError(f"an index of {server} needs its client", f"pip install 'xmir[{extra}]'")
+
+
+def _of(*schemes: str) -> Callable[[str], bool]:
+    return lambda name: scheme_of(name) in schemes
+
+
+ENGINES = (
+    Engine("a folder NAME.xmir", lambda name: not is_url(name), _folder),
+    Engine("postgresql://HOST/DATABASE?table=NAME", _of("postgresql", "postgres"), _postgres),
+)
 
 
 def make_absolute(name: str) -> str:
@@ -114,14 +126,13 @@ def refuse_output(name: str, force: bool) -> None:
     _engine(name).refuse_output(name, force)
 
 
-def build_index(
-    name: str, source: "EmbeddingSource", kind: "SearchKind | None", settings: "GraphSettings"
-) -> "Built":
-    """Build an index of unit vectors, whole or not at all; of kind None the engine chooses."""
-    return _engine(name).build_index(name, source, kind, settings)
+def build_index(name: str, source: "EmbeddingSource", build: "Build") -> "Built":
+    """Build an index of unit vectors, whole or not at all; SettingError for what it cannot have."""
+    return _engine(name).build_index(name, source, build)
 
 
 def _engine(name: str) -> EngineFile:
+    refuse_secrets(name)
     for engine in ENGINES:
         if engine.recognises(name):
             return engine.file()

@@ -88,6 +88,24 @@ class GraphSettings:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How an index is laid out over the machines of a server; None leaves it to the server."""
+
+    shards: int | None = None  # parts of the items, each on a machine
+    replicas: int | None = None  # copies of each part
+
+
+@dataclass(frozen=True)
+class Build:
+    """How an index is built."""
+
+    kind: SearchKind | None = None  # None: the engine chooses
+    graph: GraphSettings = GraphSettings()
+    spread: Spread = Spread()
+    force: bool = False  # whether it may replace another one
+
+
+@dataclass(frozen=True)
 class Built:
     """An index that was built."""
 
@@ -153,6 +171,12 @@ class Gallery(Protocol):
             ones. Similarities are the `products` of the vectors as they are kept, in float64,
             within [-1, 1]; equal products fall in the order of the items.
         """
+
+    def count(self, conditions: Conditions) -> int:
+        """How many items are as the conditions say, but for those that only know of a query."""
+
+    def distinct(self, column: str) -> pa.Array:
+        """The values of a column, each once, in whatever order; None among them if one has none."""
 
     def by_id(self, ids: Sequence[str]) -> list[ItemKey | None]:
         """The item of each id, None for an unknown one. The empty text is no id, path, identity."""

@@ -14,8 +14,6 @@ from xmir_cli.guesses import near_hint
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.where import Condition, holds, say_none
 
-_ITEMS = 8192  # whose values are read at a time
-
 
 def make_conditions(
     where: Sequence[Condition], exclude_same: str | None, no_self: bool, per: str | None
@@ -39,11 +37,9 @@ def check_columns(gallery: Gallery, conditions: Conditions) -> None:
     named += [] if conditions.at_most is None else [("per", conditions.at_most[0])]
     for setting, column in named:
         check_column(gallery.column_names, column, setting)
-    if conditions.where:
-        names = list(dict.fromkeys(condition.column for condition in conditions.where))
-        table = pa.concat_tables([part.columns for part in gallery.iterate(len(gallery), names)])
-        if not allowed_by(table, conditions.where).any():
-            console.warning(say_nothing(table, conditions.where))
+    if conditions.where and not gallery.count(Conditions(where=conditions.where)):
+        values = [gallery.distinct(condition.column) for condition in conditions.where]
+        console.warning(say_none(len(gallery), conditions.where, values))
 
 
 def allowed_by(table: pa.Table, where: Sequence[Condition]) -> Booleans:
@@ -87,9 +83,8 @@ def warn_of_nobody(column: str, queries: Sequence[object], items: Iterable[objec
 
 
 def list_values(gallery: Gallery, column: str) -> Iterator[object]:
-    """The items' values in a column, as far as they are asked for."""
-    for chunk in gallery.iterate(_ITEMS, [column]):
-        yield from chunk.columns[column].to_pylist()
+    """The items' values in a column, each once, read when they are asked for."""
+    yield from gallery.distinct(column).to_pylist()
 
 
 def leave_out(gallery: Gallery, conditions: Conditions, examples: Sequence[Question]) -> Conditions:

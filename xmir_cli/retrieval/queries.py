@@ -169,6 +169,4 @@ def _questions(vectors: Vectors, rows: Sequence[Columns]) -> list[Question]:
 def _close_ids(gallery: Gallery, name: str) -> list[str]:
     if len(gallery) > _NAMES:
         return []
-    chunks = gallery.iterate(len(gallery), ["id"])
-    ids = [each for chunk in chunks for each in chunk.columns["id"].to_pylist()]
-    return get_close_matches(name, ids, n=3, cutoff=0.5)
+    return get_close_matches(name, gallery.distinct("id").to_pylist(), n=3, cutoff=0.5)

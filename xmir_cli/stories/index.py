@@ -5,8 +5,9 @@ from pathlib import Path
 from xmir_cli import console
 from xmir_cli.commands.index import Index
 from xmir_cli.console import Records, Skips
-from xmir_cli.gallery.engines import build_index, is_url
-from xmir_cli.gallery.protocol import GraphSettings
+from xmir_cli.gallery.address import is_url
+from xmir_cli.gallery.engines import build_index
+from xmir_cli.gallery.protocol import Build, GraphSettings, Spread
 from xmir_cli.gallery.usable import usable_rows
 from xmir_cli.store.embeddings import EmbeddingSource, open_embeddings
 from xmir_cli.store.outputs import receipt
@@ -18,9 +19,13 @@ def run(asked: Index) -> Records:
     """One `xmir.artifact/1` record, the receipt of the folder."""
     skips = Skips()
     source = usable_rows(_open(asked), skips.add)
-    settings = GraphSettings(asked.m, asked.ef_construction, asked.ef, asked.seed)
-    kind = None if asked.kind == "auto" else asked.kind
-    made = build_index(str(asked.output), source, kind, settings)
+    build = Build(
+        kind=None if asked.kind == "auto" else asked.kind,
+        graph=GraphSettings(asked.m, asked.ef_construction, asked.ef, asked.seed),
+        spread=Spread(asked.shards, asked.replicas),
+        force=asked.force,
+    )
+    made = build_index(asked.output, source, build)
     if made.recall_at_10 is not None:
         console.note(f"recall at 10 of the graph against exact search: {made.recall_at_10:.4f}")
     yield receipt("index", asked.output, (made.rows, made.dim), skips.total, made.sha256)

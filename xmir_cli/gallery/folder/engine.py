@@ -1,11 +1,11 @@
 """The engine of indexes in a folder NAME.xmir: vectors, items, maps and perhaps a graph."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from xmir_cli.errors import DataError
+from xmir_cli.errors import DataError, SettingError
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.gallery import FolderGallery, map_array
 from xmir_cli.gallery.folder.items import Items
@@ -17,7 +17,7 @@ from xmir_cli.gallery.folder.manifest import (
     VECTORS,
 )
 from xmir_cli.gallery.folder.opening import open_index
-from xmir_cli.gallery.protocol import Built, GraphSettings, SearchKind
+from xmir_cli.gallery.protocol import Build, Built
 from xmir_cli.model.folders import move
 from xmir_cli.store import parquet_columns
 from xmir_cli.store.arrays import shape_of
@@ -70,11 +70,15 @@ def refuse_output(name: str, force: bool) -> None:
     need_folder(folder)
 
 
-def build_index(
-    name: str, source: EmbeddingSource, kind: SearchKind | None, settings: GraphSettings
-) -> Built:
-    """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows."""
-    made = build_gallery(source, Path(name), kind, settings)
+def build_index(name: str, source: EmbeddingSource, build: Build) -> Built:
+    """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows.
+
+    Raises SettingError where it is to be spread over machines.
+    """
+    for setting, value in asdict(build.spread).items():
+        if value is not None:
+            raise SettingError(setting, "a folder has none; Qdrant has", value=str(value))
+    made = build_gallery(source, Path(name), build.kind, build.graph)
     return Built(made.rows, made.dim, sha256_file(Path(name) / NAME), made.recall_at_10)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xmir_cli.arrays import clip_cosines
@@ -118,6 +120,16 @@ class FolderGallery:
         everyone, most = range(len(queries)), selection.most
         found = search(everyone, k) if most is None else most.nearest(search, everyone, k)
         return [Hits(near.rows.tolist(), clip_cosines(near.similarities)) for near in found]
+
+    def count(self, conditions: Conditions) -> int:
+        """How many rows are as the conditions say that know of no query."""
+        allowed = self._select(conditions).allowed
+        return len(self) if allowed is None else int(allowed.sum())
+
+    def distinct(self, column: str) -> pa.Array:
+        """The values of a column, each once."""
+        found = [pc.unique(part) for _, part in self.items.scan(column)]
+        return pc.unique(pa.chunked_array(found))
 
     def by_id(self, ids: Sequence[str]) -> list[ItemKey | None]:
         """The row of each id."""

@@ -1,0 +1,1 @@
+"""What galleries on servers have in common, whichever server keeps the items."""

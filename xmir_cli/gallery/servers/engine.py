@@ -1,0 +1,220 @@
+"""The engine of galleries on servers: opens, loads and describes them, whatever the server."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from xmir_cli import console
+from xmir_cli.errors import DataError, ExistsError
+from xmir_cli.gallery.folder.build import EXACT_BELOW, build_gallery
+from xmir_cli.gallery.folder.engine import open_gallery as open_folder
+from xmir_cli.gallery.protocol import Build, Built, Gallery, GraphSettings
+from xmir_cli.gallery.servers.about import AGAIN, About
+from xmir_cli.gallery.servers.collection import Batch, Place
+from xmir_cli.gallery.servers.columns import KeptColumn, plan_columns
+from xmir_cli.gallery.servers.digest import ROWS, Digest
+from xmir_cli.gallery.servers.gallery import ServerGallery
+from xmir_cli.gallery.servers.recall import measure_recall
+from xmir_cli.gallery.vectors import Vectors, mean_vector
+from xmir_cli.model.folders import move
+from xmir_cli.store.embedding_source import EmbeddingSource
+from xmir_cli.store.embedding_table import RowBlock
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
+
+_ROWS = 2048  # put in in one request, at most
+_NUMBERS = 1 << 18  # of vectors, put in in one request; 1 MB
+RESUME = "Run the same 'xmir index' again: it goes on where it ended."
+
+
+@dataclass(frozen=True)
+class ServerEngine:
+    """An `EngineFile` over the places that a server's URLs name."""
+
+    find: Callable[[str], Place]
+
+    def open_gallery(self, name: str, model: str | None = None) -> ServerGallery:
+        """Open a whole collection; raises DataError for none, half of one or a damaged one."""
+        place = self.find(name)
+        about = _need(place, name)
+        collection = place.open(about)
+        found = collection.count([])
+        if found != about.rows:
+            raise DataError(f"{name}: damaged index ({found} items, {about.rows} expected)", AGAIN)
+        spec = about.model if model is None else move(about.model, model)
+        return ServerGallery(name, spec, collection, _copy)
+
+    def is_index(self, name: str) -> bool:
+        """Nothing else has such a name; whether it is there is said when it is opened."""
+        return bool(name)
+
+    def describe_index(self, name: str, verify: bool = False) -> Record:
+        """What a collection says of itself; to `verify` all of it is compared with its digest."""
+        gallery = self.open_gallery(name)
+        about = gallery.about
+        if verify and _digest_of(gallery) != about.digest:
+            raise DataError(f"{name}: damaged index (digest)", AGAIN)
+        told = about.to_json()
+        return {
+            "kind": "index",
+            "search": about.kind,
+            **{key: told[key] for key in ("rows", "dim", "model")},
+            **{key: told[key] for key in ("settings", "recall_at_10", "version")},
+        }
+
+    def flat_columns(self, name: str) -> list[str]:
+        """The columns of the items."""
+        return list(self.open_gallery(name).column_names)
+
+    def column_values(self, name: str, column: str) -> list[str]:
+        """The values of a column, each once, as texts."""
+        values = self.open_gallery(name).distinct(column).cast(pa.string()).to_pylist()
+        return sorted(value for value in values if value)
+
+    def refuse_output(self, name: str, force: bool) -> None:
+        """Raise DataError for a place that cannot be had; `force` is asked for once it is known."""
+        found = self.find(name).look()
+        if found.foreign:
+            raise _not_ours(name)
+        if found.about is not None and not force:
+            console.note(f"{name}: exists; it stays unless other embeddings are to replace it")
+
+    def build_index(self, name: str, source: EmbeddingSource, build: Build) -> Built:
+        """Load the items; what has the name stays there until all are in.
+
+        A load that was interrupted goes on. One that is there already is left alone.
+        """
+        place = self.find(name)
+        about = _plan(place, source, build)
+        place.check(about)
+        with place.locked():
+            found = place.look()
+            if found.foreign:
+                raise _not_ours(name)
+            if found.about is not None and found.about.is_same_load(about):
+                return _built(found.about)
+            if found.about is not None and not build.force:
+                raise ExistsError(f"{name}: exists already", "Replace it with `force`.")
+            return _built(_load(place, about, source))
+
+
+def _digest_of(gallery: ServerGallery) -> str:
+    digest = Digest()
+    for chunk in gallery.iterate(ROWS):
+        digest.add(chunk.columns, chunk.vectors)
+    return digest.text
+
+
+def _need(place: Place, name: str) -> About:
+    found = place.look()
+    if found.about is not None:
+        return found.about
+    if found.unfinished:
+        raise DataError(f"{name}: an unfinished index; its load was interrupted", RESUME)
+    if found.foreign:
+        raise DataError(f"{name}: not an xmir index")
+    raise DataError(f"{name}: no such index", "Build it: xmir index EMBEDDINGS -o URL")
+
+
+def _not_ours(name: str) -> DataError:
+    return DataError(f"{name}: not an index, so it is not replaced")
+
+
+def _built(about: About) -> Built:
+    return Built(about.rows, about.dim, about.sha256, about.recall_at_10)
+
+
+def _plan(place: Place, source: EmbeddingSource, build: Build) -> About:
+    """What the collection will say of itself; the embeddings are gone through once."""
+    if source.features is not None:
+        raise DataError(
+            "a gallery on a server keeps no feature maps",
+            "Embed without them, or index into a folder.",
+        )
+    digest = Digest()
+    columns: list[KeptColumn] = []
+
+    def vectors() -> Iterator[Vectors]:
+        for block in source.blocks(ROWS):
+            columns[:] = columns or plan_columns(block.items.schema, place.kinds)
+            yield digest.add(block.items, block.vectors)
+
+    mean = mean_vector(vectors())
+    kind = build.kind or ("exact" if source.rows < EXACT_BELOW else "hnsw")
+    return About(
+        kind=kind,
+        rows=source.rows,
+        dim=source.dim,
+        model=source.model,
+        columns=columns,
+        digest=digest.text,
+        mean=mean,
+        settings=build.graph if kind == "hnsw" else None,
+        spread=build.spread,
+    )
+
+
+def _load(place: Place, about: About, source: EmbeddingSource) -> About:
+    """Put the items in that are missing."""
+    start = place.begin(about)
+    if start:
+        console.note(f"goes on after {start} of {about.rows} items")
+    with console.progress("loading", about.rows) as bar:
+        bar.advance(start)
+
+        def batches() -> Iterator[Batch]:
+            for batch in _encode(about, source, start):
+                yield batch
+                bar.advance(len(batch.rows))
+
+        place.put(about, batches(), start)
+    return place.finish(about, measure_recall)
+
+
+def _encode(about: About, source: EmbeddingSource, start: int) -> Iterator[Batch]:
+    """The items from a row on as the server keeps them, a request at a time."""
+    size = max(1, min(_ROWS, _NUMBERS // about.dim))
+    first = 0
+    for block in source.blocks(size):
+        rows = range(first, first + len(block.vectors))
+        first = rows.stop
+        if rows.stop > start:
+            values = {each.stored: each.encode(block.items[each.name]) for each in about.columns}
+            yield Batch(rows, values, block.vectors)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A gallery as an `EmbeddingSource`."""
+
+    gallery: ServerGallery
+    made: Mapping[str, str] = field(default_factory=dict)
+    features: None = None
+
+    @property
+    def rows(self) -> int:
+        """How many items there are."""
+        return len(self.gallery)
+
+    @property
+    def dim(self) -> int:
+        """The length D of the vectors."""
+        return self.gallery.dim
+
+    @property
+    def model(self) -> ModelSpec:
+        """What made them."""
+        return self.gallery.model
+
+    def blocks(self, size: int, names: Sequence[str] | None = None) -> Iterator[RowBlock]:
+        """The items, `size` at a time."""
+        for chunk in self.gallery.iterate(size, names):
+            yield RowBlock(chunk.columns, chunk.vectors)
+
+
+def _copy(gallery: ServerGallery, folder: Path) -> Gallery:
+    """All of a gallery in a folder; its keys are the same numbers."""
+    build_gallery(_Whole(gallery), folder / "copy.xmir", "exact", GraphSettings())
+    return open_folder(str(folder / "copy.xmir"))
