@@ -75,3 +75,14 @@ def test_rows_that_fail_together_pass_alone():
     found = pass_rows(rows, together, lambda row: row * 2, (3, 1e-6))
     torch.testing.assert_close(found, rows * 2)
     assert done == [3, 3]
+
+
+def test_copies_pass_forward_once_whatever_is_pulled(make_vit, image, monkeypatch):
+    monkeypatch.setattr("xmir_cli.affine.form._MOST", 3)
+    network, seen = make_vit(1, "mean"), []
+    form = AffineForm(network, image, find_tokens(network, 16, (4, 4), CPU))
+    network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    found = form.written()  # 8 dimensions: three, three and two
+    assert seen == [3]
+    alone = torch.stack([form.push(row) for row in torch.eye(16)])
+    torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)

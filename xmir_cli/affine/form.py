@@ -1,7 +1,9 @@
 """The affine form of a network at one image: what parts of a tensor write into the embedding."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -84,10 +86,10 @@ class AffineForm:
         """What each place writes into e: [n, D], from as many rows as the fewer of n and D."""
         count, dim = self.seat.grid[0] * self.seat.grid[1], len(self.raw)
         least = _ALIKE * float(self.raw.norm())
-        most = min(_MOST, _PARTS // self._count)
+        most = min(_MOST, _PARTS // self._count, count, dim)
         if dim < count:
-            rows = torch.eye(dim)
-            return pass_rows(rows, self.pull_together, self._pull_places, (most, least)).T
+            pull = self.pull_together(most)
+            return pass_rows(torch.eye(dim), pull, self._pull_places, (most, least)).T
         return pass_rows(torch.eye(count), self.push_together, self.push, (most, least))
 
     def push_together(self, weights: Tensor) -> Tensor:
@@ -97,17 +99,25 @@ class AffineForm:
         """
         return self._replay(self._spread(weights))[0].detach().cpu() - self.constant
 
-    def pull_together(self, directions: Tensor) -> Tensor:
-        """What places have by `pull` in each direction [B, D]: [B, n]; likewise."""
-        made, parts = self._replay(torch.ones(len(directions), self._count))
-        with torch.enable_grad():
-            along = (made * directions.to(made)).sum()
-        found = torch.autograd.grad(along, parts, allow_unused=True)
-        shares = torch.zeros(len(directions), self._count, dtype=torch.float64)
-        for part, gradient in zip(parts, found, strict=True):
-            if gradient is not None:
-                shares += self._sum_channels(part.detach() * gradient)
-        return self._places(shares).float()
+    def pull_together(self, copies: int) -> Callable[[Tensor], Tensor]:
+        """What places have by `pull` in up to so many directions [B, D]: [B, n]; likewise.
+
+        The copies pass forward once, whatever is pulled.
+        """
+        passed = cache(lambda: self._replay(torch.ones(copies, self._count)))
+
+        def together(directions: Tensor) -> Tensor:
+            made, parts = passed()
+            with torch.enable_grad():
+                along = (made[: len(directions)] * directions.to(made)).sum()
+            found = torch.autograd.grad(along, parts, allow_unused=True, retain_graph=True)
+            shares = torch.zeros(copies, self._count, dtype=torch.float64)
+            for part, gradient in zip(parts, found, strict=True):
+                if gradient is not None:
+                    shares += self._sum_channels(part.detach() * gradient)
+            return self._places(shares[: len(directions)]).float()
+
+        return together
 
     def others(self) -> Tensor:
         """What all but the places writes into e, tokens and constants: [D]; one pass."""
