@@ -126,7 +126,7 @@ def timms(network: nn.Module, paths: list[str], size: int, workers: int, **data:
 
 
 def ours(embedder: Embedder, paths: list[str]) -> np.ndarray:
-    slots = embed_slots(embedder, paths, slot_size(embedder), lambda *_: None, None)
+    slots = embed_slots(embedder, paths, slot_size(embedder), len(paths), lambda _: None, None)
     rows = [row for slot in slots for row in slot]
     return np.stack([row.vector for row in rows if not isinstance(row, ItemError)])
 

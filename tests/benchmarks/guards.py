@@ -25,8 +25,7 @@ from PIL import Image
 from timing import arguments, chart, rounds, table
 
 from xmir_cli.embedding import slots
-from xmir_cli.embedding.parts import to_embeddings
-from xmir_cli.errors import ItemError
+from xmir_cli.embedding.parts import Parts
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
@@ -38,7 +37,7 @@ from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.pictures import files
 from xmir_cli.pictures.items import Item
 from xmir_cli.retrieval.queries import Question
-from xmir_cli.store.embedding_table import Embeddings, to_table
+from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, Header, to_table
 from xmir_cli.store.embeddings import write_embeddings
 from xmir_cli.wire.model import ModelSpec
 
@@ -62,10 +61,14 @@ def _unguarded() -> Iterator[None]:
 
 
 def _embedded(embedder: Embedder, paths: list[str]) -> Embeddings:
-    found = slots.embed_slots(embedder, paths, 4 * embedder.batch, lambda *_: None, None)
-    rows = [row for slot in found for row in slot if not isinstance(row, ItemError)]
-    items = [Item(path, path, {}) for path in paths]
-    return to_embeddings(list(zip(items, rows, strict=True)), [], embedder.spec, {})
+    size = 4 * embedder.batch
+    found = slots.embed_slots(embedder, paths, size, len(paths), lambda _: None, None)
+    rows = [row for slot in found for row in slot]
+    header = Header(None, embedder.dim, embedder.spec, {})
+    parts = Parts(None, [Item(path, path, {}) for path in paths], header)
+    parts.add(0, rows)
+    table = pa.concat_tables(parts.tables()).drop_columns([EMBEDDING])
+    return Embeddings(table, np.stack([row.vector for row in rows]), embedder.spec, {})
 
 
 def guarded(embedder: Embedder, paths: list[str], output: Path) -> np.ndarray:

@@ -398,8 +398,8 @@ from xmir_cli.embedding import parts
 embed.BATCHES = 1
 parts.PART_SECONDS = 0.0
 add = parts.Parts.add
-def slowly(self, rows):
-    add(self, rows)
+def slowly(self, first, rows):
+    add(self, first, rows)
     time.sleep(0.2)
 parts.Parts.add = slowly
 main.run(sys.argv[1:])

@@ -91,7 +91,7 @@ PLACES = [file, parts, arrow, piped]
 def test_every_place_gives_the_same_rows_as_often_as_asked(place, features, monkeypatch):
     whole = embeddings(features)
     if place is parts and features:
-        monkeypatch.setattr("xmir_cli.store.embeddings._GROUP_ROWS", 5)
+        monkeypatch.setattr("xmir_cli.store.embedding_writers.GROUP_ROWS", 5)
     name = place(whole, monkeypatch)
     if place is parts and features:
         Path("parts/part-000001.parquet").unlink()  # maps of no rows have no shape
@@ -200,7 +200,7 @@ def test_rows_without_an_id_are_counted_in_the_whole_file(place, monkeypatch):
 
 
 def test_damage_in_a_late_page_is_found_though_blocks_came_before(monkeypatch):
-    monkeypatch.setattr("xmir_cli.store.embeddings._GROUP_ROWS", 5)
+    monkeypatch.setattr("xmir_cli.store.embedding_writers.GROUP_ROWS", 5)
     file(embeddings(), monkeypatch)
     whole = bytearray(Path("a.parquet").read_bytes())
     chunk = pq.ParquetFile("a.parquet").metadata.row_group(3)

@@ -21,7 +21,7 @@ import torch
 
 with atheris.instrument_imports(include=["xmir_cli"]):
     from xmir_cli.console import Skips
-    from xmir_cli.embedding.parts import EmbeddedRow, to_embeddings
+    from xmir_cli.embedding.parts import EmbeddedRow, Parts
     from xmir_cli.errors import XmirError
     from xmir_cli.explain.requests import read_requests
     from xmir_cli.images.decode import decode_bytes
@@ -30,7 +30,9 @@ with atheris.instrument_imports(include=["xmir_cli"]):
     from xmir_cli.scoring.tasks import read_tasks
     from xmir_cli.store.arrays import read_array, write_array
     from xmir_cli.store.checkpoint import read_tensors, write_tensors
-    from xmir_cli.store.embeddings import read_embeddings, write_embeddings
+    from xmir_cli.store.embedding_table import Header
+    from xmir_cli.store.embedding_writers import write_parquet
+    from xmir_cli.store.embeddings import read_embeddings
     from xmir_cli.store.jsonl import read_records
     from xmir_cli.store.manifest import read_table
     from xmir_cli.wire.model import ModelSpec
@@ -99,7 +101,9 @@ def _seeds(name: str) -> Iterator[bytes]:
         else:
             item = Item("a", "/a.png", {})
             row = EmbeddedRow("0" * 64, 4, 4, np.ones(4, np.float32))
-            write_embeddings(path, to_embeddings([(item, row)], [], SPEC, {}))
+            parts = Parts(None, [item], Header(None, 4, SPEC, {}))
+            parts.add(0, [row])
+            write_parquet(path, parts.header, parts.tables())
         yield path.read_bytes()
 
 

@@ -143,6 +143,12 @@ class Embedder:
         both = self._in_batches(step, images)
         return both[:, : self.dim], both[:, self.dim :].unflatten(1, shapes.pop())
 
+    def feature_shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of a feature map."""
+        maps = self.forward_features(torch.zeros(1, 3, self.size, self.size))
+        channels, rows, columns = maps.shape[1:]
+        return channels, rows, columns
+
     def _features(self, count: int) -> FeatureFunction:
         """The fastest way to the feature maps of `count` images."""
         program = self.program if count >= _MANY else None

@@ -23,7 +23,7 @@ MAP_LIMIT = 256 << 20  # bytes of a map or mask: 4096 x 4096 float64 and as much
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write an array of plain numbers as `.npy`; equal arrays give equal bytes."""
     with atomic_file(path) as file:
-        write_array_to(file, array)
+        file.writelines(_parts(array))  # tofile() would lose why a write failed
 
 
 def write_small_array(path: Path, array: np.ndarray) -> str:
@@ -40,19 +40,20 @@ def write_small_array(path: Path, array: np.ndarray) -> str:
     return sha256.hexdigest()
 
 
-def write_array_to(file: BinaryIO, array: np.ndarray) -> None:
-    """As `write_array`, to an open file."""
-    file.writelines(_parts(array))  # tofile() would lose why a write failed
-
-
 def _parts(array: np.ndarray) -> tuple[bytes, memoryview]:
     """The header of a `.npy` file, and its numbers."""
     array = np.ascontiguousarray(array)
-    return _header_of(array.shape, array.dtype), array.reshape(-1).view(np.uint8).data
+    return array_header(array.shape, array.dtype), to_bytes(array)
+
+
+def to_bytes(array: np.ndarray) -> memoryview:
+    """The numbers of a contiguous array as they lie in memory."""
+    return array.reshape(-1).view(np.uint8).data
 
 
 @lru_cache
-def _header_of(shape: tuple[int, ...], kind: np.dtype) -> bytes:
+def array_header(shape: tuple[int, ...], kind: np.dtype) -> bytes:
+    """How a `.npy` file begins whose numbers follow in C order."""
     header = io.BytesIO()
     told = {"descr": kind.str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(header, told)
@@ -75,7 +76,7 @@ def write_through(
 ) -> Iterator[np.ndarray]:
     """The same, and each block as it was written."""
     with path.open("xb") as file:
-        file.write(_header_of(shape, kind))
+        file.write(array_header(shape, kind))
         for block in blocks:
             numbers = np.ascontiguousarray(block, kind)
             file.write(numbers.reshape(-1).view(np.uint8).data)

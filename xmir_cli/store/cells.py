@@ -65,20 +65,28 @@ def guess_numbers(texts: Sequence[str | None]) -> Sequence[Cell | None]:
     return [None if text is None else numbers[text] for text in texts]
 
 
-def to_column(values: Sequence[Cell | None]) -> pa.Array:
-    """Cells as a column of one type: numbers stay numbers; what does not go together is text.
+def to_column(values: Sequence[Cell | None], kind: pa.DataType | None = None) -> pa.Array:
+    """Cells as a column of one type, that of `column_type` unless it is given.
 
     Texts are escaped as `escape_name` says.
     """
+    kind = column_type(values) if kind is None else kind
+    if kind != pa.string():
+        return pa.array(values, kind)
+    texts = [None if value is None else escape_name(_any_text(value)) for value in values]
+    return pa.array(texts, kind)
+
+
+def column_type(values: Sequence[Cell | None]) -> pa.DataType:
+    """The type of a column of cells: numbers stay numbers; what does not go together is text."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {int, float} and all(_is_exact(value) for value in values):
-        return pa.array(values, pa.float64())
+        return pa.float64()
     if len(kinds) == 1 and str not in kinds:
         for wanted in (None, pa.uint64()) if kinds == {int} else (None,):
             with suppress(pa.ArrowException, OverflowError):  # numbers beyond 64 bits
-                return pa.array(values, wanted)
-    texts = [None if value is None else escape_name(_any_text(value)) for value in values]
-    return pa.array(texts, pa.string())
+                return pa.array(values, wanted).type
+    return pa.string()
 
 
 def to_json(value: object) -> object:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -95,39 +95,50 @@ class Header:
 
 def to_table(embeddings: Embeddings) -> pa.Table:
     """Items and vectors as one table with the metadata of the contract."""
-    dim = embeddings.vectors.shape[1]
-    kind = pa.list_(pa.field("item", pa.float32(), nullable=False), dim)
-    values = pa.array(np.ascontiguousarray(embeddings.vectors, np.float32).reshape(-1))
-    vectors = pa.FixedSizeListArray.from_arrays(values, type=kind)
-    table = embeddings.items.append_column(pa.field(EMBEDDING, kind, nullable=False), vectors)
-    return table.replace_schema_metadata(_metadata(embeddings))
+    table = embeddings.items.append_column(*column_of_vectors(embeddings.vectors))
+    return table.replace_schema_metadata(to_metadata(replace(header_of(embeddings), features=None)))
 
 
-def _metadata(embeddings: Embeddings, **more: str) -> dict[str, str]:
-    """What the table says of itself, under a checksum."""
-    own = {
+def column_of_vectors(vectors: np.ndarray) -> tuple[pa.Field, pa.Array]:
+    """Vectors [n, D] as the column of a table."""
+    kind = pa.list_(pa.field("item", pa.float32(), nullable=False), vectors.shape[1])
+    values = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
+    column = pa.FixedSizeListArray.from_arrays(values, type=kind)
+    return pa.field(EMBEDDING, kind, nullable=False), column
+
+
+def header_of(embeddings: Embeddings) -> Header:
+    """What a table of these embeddings promises."""
+    rows, dim = embeddings.vectors.shape
+    features = None if embeddings.features is None else embeddings.features.shape
+    return Header(rows, dim, embeddings.model, embeddings.made, features)
+
+
+def to_metadata(header: Header) -> dict[str, str]:
+    """What a table says of itself, under a checksum."""
+    told = {
         "schema": EMBEDDINGS_SCHEMA,
         "version": __version__,
-        "model": json.dumps(embeddings.model.to_json(), sort_keys=True),
+        "model": json.dumps(header.model.to_json(), sort_keys=True),
+        **header.made,
     }
-    told = {**seal({**own, **embeddings.made, **more}), "rows": str(len(embeddings.vectors))}
-    return {f"xmir.{name}": text for name, text in told.items()}
+    if header.features is not None:
+        told["features"] = shape_text(header.features)
+    if header.summed:
+        told[SUMMED] = "sha256"
+    sealed = {**seal(told), "rows": str(header.rows)}
+    return {f"xmir.{name}": text for name, text in sealed.items()}
 
 
-def to_tables(embeddings: Embeddings, **more: str) -> Iterator[pa.Table]:
-    """The same in pieces that memory can hold: with feature maps a block of them at a time.
-
-    `more` goes into the metadata.
-    """
+def to_tables(embeddings: Embeddings) -> Iterator[pa.Table]:
+    """The same in pieces that memory can hold: with feature maps a block of them at a time."""
     table = to_table(embeddings)
     if embeddings.features is None:
-        yield table.replace_schema_metadata(_metadata(embeddings, **more))
+        yield table
         return
-    metadata = _metadata(embeddings, features=shape_text(embeddings.features.shape), **more)
     start = 0
     for block in embeddings.features.blocks():
-        part = table.slice(start, len(block)).append_column(*column_of(block))
-        yield part.replace_schema_metadata(metadata)
+        yield table.slice(start, len(block)).append_column(*column_of(block))
         start += len(block)
 
 

@@ -50,16 +50,8 @@ class Spool:
         self._shape: Shape | None = None
 
     def add(self, maps: np.ndarray) -> int:
-        """Keep one map [C, h, w] and return its number.
-
-        Raises ItemError when a value is none of float16, whose largest is 65504.
-        """
-        with np.errstate(over="ignore"):
-            narrow = maps.astype(KIND)
-        if not is_finite(narrow):
-            raise ItemError(
-                Cause.BAD_FEATURES, "a value of the feature map is beyond float16 (65504)"
-            )
+        """Keep one map [C, h, w] and return its number; raises ItemError as `narrow_map`."""
+        narrow = narrow_map(maps)
         self._shape = narrow.shape
         self._file.write(narrow.tobytes())
         self._count += 1
@@ -82,6 +74,18 @@ class Spool:
     def all(self) -> FeatureMaps:
         """All maps as they were added."""
         return self.take(range(self._count))
+
+
+def narrow_map(values: np.ndarray) -> np.ndarray:
+    """A map in float16.
+
+    Raises ItemError when a value is none of float16, whose largest is 65504.
+    """
+    with np.errstate(over="ignore"):
+        narrow = values.astype(KIND)
+    if not is_finite(narrow):
+        raise ItemError(Cause.BAD_FEATURES, "a value of the feature map is beyond float16 (65504)")
+    return narrow
 
 
 def block_rows(shape: Shape) -> int:

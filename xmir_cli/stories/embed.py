@@ -11,7 +11,7 @@ from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
-from xmir_cli.embedding.parts import EmbeddedRow, Parts
+from xmir_cli.embedding.parts import Parts
 from xmir_cli.embedding.slots import BATCHES, embed_slots, slot_size
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.images.dicom_tags import key_mark
@@ -19,7 +19,8 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.text_sources import hash_words
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
-from xmir_cli.store.embeddings import Embeddings, write_as, write_stream
+from xmir_cli.store.embedding_table import Header
+from xmir_cli.store.embedding_writers import write_arrow, write_as
 from xmir_cli.store.jsonl import write_records
 from xmir_cli.store.outputs import receipt, refuse_ending, refuse_input
 from xmir_cli.store.turns import hold
@@ -50,24 +51,38 @@ def _run(asked: Embed) -> Records:
     spec = _model(asked)
     embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
     embedder.spec = replace(embedder.spec, words_sha256=hash_words(embedder.spec))
-    parts = _parts(asked, items, embedder)
-    rows = _embed(embedder, items, parts, asked.jobs, skips)
+    parts = Parts(file, items, _header(asked, embedder))
+    try:
+        return (yield from _write(asked, embedder, items, parts, skips))
+    finally:
+        if file is None:
+            parts.remove()
+
+
+def _write(
+    asked: Embed, embedder: Embedder, items: Sequence[Item], parts: Parts, skips: Skips
+) -> Records:
+    """Embed the items and write what became of them."""
+    if asked.resume:
+        console.note(f"{parts.recall()} rows of this model are there already")
+    else:
+        parts.remove()
+    _embed(asked, embedder, items, parts, skips)
     if asked.left_out is not None:
         write_records(asked.left_out, skips.listed)
-    if not rows:
+    if not len(parts):
         raise DataError(
-            f"none of {len(listed)} inputs could be read; nothing was written",
+            f"none of {skips.total} inputs could be read; nothing was written",
             hint_for_images(asked.images),
         )
-    embeddings = parts.table(rows)
-    if file is None:
-        _write_to_pipe(embeddings)
+    if asked.file is None:
+        _write_to_pipe(parts)
     else:
-        write_as(asked.file_format, file, embeddings)
+        write_as(asked.file_format, asked.file, parts.header, parts.tables())
         parts.remove()
         made = "vectors" if asked.file_format == "npy" else "embeddings"
-        yield receipt(made, file, embeddings.vectors.shape, skips.total)
-    return skips.finish(len(rows), "embedded")
+        yield receipt(made, asked.file, (len(parts), embedder.dim), skips.total)
+    return skips.finish(len(parts), "embedded")
 
 
 def _refuse_ending(file: Path, form: str) -> None:
@@ -99,9 +114,8 @@ def _model(asked: Embed) -> ModelSpec:
     return spec
 
 
-def _parts(asked: Embed, items: Sequence[Item], embedder: Embedder) -> Parts:
-    """What is kept on the way, with what an earlier run has kept if this one resumes it."""
-    columns = list(dict.fromkeys(name for item in items for name in item.columns))
+def _header(asked: Embed, embedder: Embedder) -> Header:
+    """What made the rows, and what they are made of."""
     made = {
         "device": embedder.device.type,
         "precision": embedder.precision,
@@ -109,38 +123,31 @@ def _parts(asked: Embed, items: Sequence[Item], embedder: Embedder) -> Parts:
     }
     if mark := key_mark():
         made["patient_key"] = mark  # rows of another key are not to be mixed with these
-    parts = Parts(asked.file, columns, embedder.spec, made, asked.features)
-    if asked.resume:
-        console.note(f"{parts.recall()} rows of this model are there already")
-    else:
-        parts.remove()
-    return parts
+    features = embedder.feature_shape() if asked.features else None
+    return Header(None, embedder.dim, embedder.spec, made, features)
 
 
 def _embed(
-    embedder: Embedder, items: Sequence[Item], parts: Parts, jobs: int | None, skips: Skips
-) -> list[tuple[Item, EmbeddedRow]]:
-    """Items with their rows, in order, without those that could not be used."""
-    rows: list[tuple[Item, EmbeddedRow]] = []
-    todo = iter(items)
+    asked: Embed, embedder: Embedder, items: Sequence[Item], parts: Parts, skips: Skips
+) -> None:
+    """Take up the rows of all items, in order, and count those that could not be used."""
     paths = [item.path for item in items]
+    size, first = slot_size(embedder, BATCHES), 0
     with console.progress("embedding", len(items)) as progress:
-        size = slot_size(embedder, BATCHES)
-        for slot in embed_slots(embedder, paths, size, parts.find, jobs, parts.keep):
-            start = len(rows)
-            for row, item in zip(slot, todo, strict=False):  # todo is longer, and goes on
+        for slot in embed_slots(
+            embedder, paths, size, len(items), parts.find, asked.jobs, asked.features
+        ):
+            for number, row in enumerate(slot, first):
                 if isinstance(row, ItemError):
-                    skips.add(item.id, row, item.path)
-                else:
-                    rows.append((item, row))
-            parts.add(rows[start:])
+                    skips.add(items[number].id, row, items[number].path)
+            parts.add(first, slot)
+            first += len(slot)
             progress.advance(len(slot))
-    return rows
 
 
-def _write_to_pipe(embeddings: Embeddings) -> None:
+def _write_to_pipe(parts: Parts) -> None:
     try:
-        write_stream(sys.stdout.buffer, embeddings)
+        write_arrow(sys.stdout.buffer, parts.header, parts.tables())
     except BrokenPipeError:
         raise
     except OSError as error:
