@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
 from xmir_cli.store.cells import to_plain
-from xmir_cli.store.embedding_readers import READ_ERRORS, read_embeddings_header
+from xmir_cli.store.embedding_readers import READ_ERRORS, open_parquet
 from xmir_cli.store.embedding_table import (
     EMBEDDING,
     SUM,
@@ -89,7 +89,7 @@ def open_rows(path: Path) -> tuple[Header, RowSource]:
         start = file.read(4)
     if start == _STREAM:
         return _map_stream(path)
-    found = read_embeddings_header(path)
+    found = open_parquet(path).found
     header = Header(found.rows, found.dim, found.model, found.made, found.features)
     return header, ParquetRows(path)
 
