@@ -239,7 +239,7 @@ def test_a_class_token_whose_first_tokens_are_no_places_is_refused_with_the_reas
     with pytest.raises(ModelError, match="a class token holds its embedding") as caught:
         Method()(embedder, *make_samples(embedder, images(64)))
     assert caught.value.hint == "Use `method` occlusion or rise, which need no such form."
-    assert embedder.shares.has_tokens  # other methods warn and run
+    assert (embedder.shares.has_tokens, embedder.shares.attends) == (False, True)  # others warn
 
 
 def test_a_form_is_of_the_network_as_it_is_and_leaves_it_so():
