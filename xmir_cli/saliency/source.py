@@ -58,7 +58,7 @@ class MethodEntry:
     exact: bool = False  # its map shares out the product of the target with the unit embedding
     control: bool = False  # asks nothing of the query: what a method must beat
     misleads_on_tokens: bool = False  # on transformers a blob in the middle found more of the truth
-    doubtful: bool = False  # on convolutional networks as well
+    doubtful: bool = False  # so it did on convolutional networks
     need_attention: bool = False  # is made of a transformer's attention
 
     @property
