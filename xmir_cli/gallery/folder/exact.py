@@ -1,18 +1,30 @@
-"""Exact search: a blocked float32 product finds the candidates, float64 decides among them."""
+"""Exact search: blocked float32 products find the candidates, float64 decides among them.
+
+A thread takes a block of the gallery at a time, for all queries. What is not nearer than the k-th
+so far, whatever rounding did, is never looked at again; so all blocks but the first few cost their
+product and one pass for the largest similarity of each query.
+"""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
 from xmir_cli.arrays import Booleans, Floats, Integers
-from xmir_cli.gallery.vectors import Vectors, center_rows, products
+from xmir_cli.gallery.folder.candidates import Candidates, Found
+from xmir_cli.gallery.vectors import Vectors, center_rows
+from xmir_cli.threads import count_threads, threads
 
-_SIMILARITIES = 1 << 23  # held at a time, 32 MB
-_RUN = 64  # neighbouring similarities of which the largest is looked at first
-_ROWS = 4096  # gallery rows widened to float64 at a time
-_LOWEST = float(np.finfo(np.float32).min)
+_SIMILARITIES = 1 << 19  # of a block, 2 MB: they stay in a processor's cache
+_HEIGHTS = (512, 1 << 16)  # gallery rows of a block, at least and at most
+_ROWS = 4096  # rows widened to float64 at a time
+_HELD = 1 << 22  # candidates of queries that are looked for at a time
+_AHEAD = 64  # blocks that threads may be ahead of what is held
+_CLASS = 64  # the part of a gallery from which on what a query may not find is one of few classes
 
 
 class Rows(Protocol):
@@ -72,65 +84,52 @@ def search(vectors: Rows, queries: Vectors, k: int, scope: Scope) -> list[Neighb
     """The k nearest items of each query, fewer where fewer may be found.
 
     Args:
-        vectors: The gallery's unit vectors [N, D]; a memory map is read through once, in blocks.
-        queries: Unit vectors [B, D], few enough for B times a block of the gallery.
+        vectors: The gallery's unit vectors [N, D]; a memory map is read through, in blocks, once
+            for each class of items that some queries may not find.
+        queries: Unit vectors [B, D].
         k: How many, at least 1.
         scope: What may be found.
 
     Returns:
         B results; similarities are float64 dot products, ties fall in gallery order.
     """
-    found = [np.empty(0, dtype=np.int64)] * len(queries)
-    seen = [np.empty(0, dtype=np.float32)] * len(queries)
-    dim = vectors.shape[1]
-    for start, similarities in _blocks(vectors, queries, scope):
-        for query, row in enumerate(similarities):
-            lowest = max(_floor(seen[query], k, dim), _floor(_peaks(row, k), k, dim))
-            fresh = np.flatnonzero(row >= lowest)
-            indices = np.concatenate([found[query], fresh + start])
-            near = np.concatenate([seen[query], row[fresh]])
-            kept = near >= _floor(near, k, dim)
-            found[query], seen[query] = indices[kept], near[kept]
-    return [rank(vectors, query, near, k) for query, near in zip(queries, found, strict=True)]
+    found: dict[int, Neighbours] = {}
+    most = max(1, _HELD // min(k, len(vectors)))
+    for part in _parts(scope, len(vectors), most):
+        which, rows = _find(vectors, queries[part.queries], k, part)
+        ranked = rank_each(vectors, queries[part.queries], which, rows, k)
+        found |= dict(zip(part.queries, ranked, strict=True))
+    return [found[query] for query in range(len(queries))]
 
 
-def rank(vectors: Rows, query: Vectors, indices: Integers, k: int) -> Neighbours:
-    """The k nearest to `query` [D] among the items `indices`, compared in float64."""
-    similarities = _similarities(vectors, query, indices)
-    order = np.lexsort((indices, -similarities))[:k]
-    return Neighbours(indices[order], similarities[order])
+def rank_each(
+    vectors: Rows, queries: Vectors, which: Integers, rows: Integers, k: int
+) -> list[Neighbours]:
+    """The k nearest of each query [B, D] among candidates, compared in float64.
 
-
-def rank_each(vectors: Vectors, queries: Vectors, indices: Integers, k: int) -> list[Neighbours]:
-    """The same, bit for bit, for each of the queries [B, D] among items of its own [B, m]."""
-    together, found = _ROWS // indices.shape[1], []
-    if not together:
-        return [rank(vectors, query, near, k) for query, near in zip(queries, indices, strict=True)]
-    for start in range(0, len(queries), together):
-        near = indices[start : start + together]
-        wide = queries[start : start + together, None].astype(np.float64)
-        similarities = (vectors[near] * wide).sum(axis=2)
-        order = np.lexsort((near, -similarities))[:, :k]
-        for row, best in enumerate(order):
-            found.append(Neighbours(near[row, best], similarities[row, best]))
-    return found
-
-
-def _similarities(vectors: Rows, query: Vectors, indices: Integers) -> Floats:
-    """The products of `query` [D] with the items `indices`."""
-    parts = [
-        products(vectors[indices[start : start + _ROWS]], query)
-        for start in range(0, len(indices), _ROWS)
+    Candidates [P] are in the order of the queries: which of them, and which row.
+    """
+    order, similarities = _order(vectors, queries, which, rows, k)
+    rows, similarities = rows[order], similarities[order]
+    ends = np.searchsorted(which[order], np.arange(len(queries) + 1)).tolist()
+    return [
+        Neighbours(rows[first:last], similarities[first:last]) for first, last in pairwise(ends)
     ]
-    return np.concatenate(parts) if parts else np.empty(0)
 
 
-def _floor(similarities: Vectors, k: int, dim: int) -> float:
-    """Below this no item can be among the k nearest, whatever float32 rounding did."""
-    if len(similarities) < k:
-        return _LOWEST
-    kth = np.partition(similarities, -k)[-k]
-    return float(kth) - error_bound(dim)
+def _order(
+    vectors: Rows, queries: Vectors, which: Integers, rows: Integers, k: int
+) -> tuple[Integers, Floats]:
+    """The places of the k nearest of each query, best first; and the similarities of all [P]."""
+    similarities = np.empty(len(rows))
+    wide = queries.astype(np.float64)
+    for start in range(0, len(rows), _ROWS):
+        part = slice(start, start + _ROWS)
+        # the sum of `products`, bit for bit
+        similarities[part] = (vectors[rows[part]] * wide[which[part]]).sum(axis=1)
+    order = np.lexsort((rows, -similarities, which))
+    firsts = np.searchsorted(which, np.arange(len(queries)))
+    return order[np.arange(len(order)) - firsts[which] < k], similarities
 
 
 def error_bound(dim: int) -> float:
@@ -138,28 +137,85 @@ def error_bound(dim: int) -> float:
     return dim * float(np.finfo(np.float32).eps)  # twice the bound of a product's error
 
 
-def _peaks(similarities: Vectors, k: int) -> Vectors:
-    """The largest of each run of neighbours; the k-th largest of them is no nearer than the k-th.
+@dataclass(frozen=True)
+class _Part:
+    """Queries that may find the same rows (None: all) but for a few pairs.
 
-    It is found in one quick pass, and far more than k are not kept by it.
+    The pairs are in the order of their rows: which of the queries, and which row.
     """
-    run = min(_RUN, len(similarities) // (8 * k))
-    if run < 2:
-        return similarities
-    runs = similarities[: len(similarities) // run * run].reshape(-1, run)
-    return np.asarray(runs.max(axis=1))
+
+    queries: Sequence[int]
+    rows: Integers | None
+    pairs: tuple[Integers, Integers]
 
 
-def _blocks(vectors: Rows, queries: Vectors, scope: Scope) -> Iterator[tuple[int, Vectors]]:
-    """Where each block of the gallery starts, with its similarities [B, H]; -inf: out of scope."""
-    height = max(1, _SIMILARITIES // len(queries))
+def _parts(scope: Scope, count: int, most: int) -> Iterator[_Part]:
+    """The queries in parts, at most so many at a time; `count` is how many rows there are."""
+    kinds: dict[int | None, list[int]] = {}
+    for query, excluded in enumerate(scope.excluded):
+        # of a class that many may not find there is one array, however many those are
+        large = len(excluded) * _CLASS > count
+        kinds.setdefault(id(excluded) if large else None, []).append(query)
+    for kind, queries in kinds.items():
+        allowed = scope.allowed
+        if kind is not None:
+            allowed = np.ones(count, dtype=bool) if allowed is None else allowed.copy()
+            allowed[scope.excluded[queries[0]]] = False
+        rows = None if allowed is None else np.flatnonzero(allowed)
+        for start in range(0, len(queries), most):
+            part = queries[start : start + most]
+            yield _Part(part, rows, _pairs(scope, part if kind is None else []))
+
+
+def _pairs(scope: Scope, queries: Sequence[int]) -> tuple[Integers, Integers]:
+    excluded = [scope.excluded[query] for query in queries]
+    which = np.repeat(np.arange(len(queries)), [len(rows) for rows in excluded])
+    rows = np.concatenate([np.empty(0, dtype=np.int64), *excluded])
+    order = np.argsort(rows, kind="stable")
+    return which[order], rows[order]
+
+
+def _find(vectors: Rows, queries: Vectors, k: int, part: _Part) -> tuple[Integers, Integers]:
+    """Candidates for the k nearest of each query, in the order of the queries."""
+    count = len(vectors) if part.rows is None else len(part.rows)
+    held = Candidates(
+        len(queries),
+        k,
+        error_bound(vectors.shape[1]),
+        lambda which, rows: _order(vectors, queries, which, rows, k)[0],
+    )
+    height = _height(vectors, count, len(queries))
+    look = partial(_look, vectors, queries, part, held, height)
+    starts = range(0, count, height)
+    with threads() if len(starts) > 1 else nullcontext(map) as spread:
+        for first in range(0, len(starts), _AHEAD):
+            for found in spread(look, starts[first : first + _AHEAD]):
+                held.add(found)
+    return held.end()
+
+
+def _height(vectors: Rows, count: int, queries: int) -> int:
+    """How many of `count` rows are a block."""
+    least, most = _HEIGHTS
     if isinstance(vectors, CenteredRows):  # which are held, not mapped
-        height = min(height, _ROWS)
-    for start in range(0, len(vectors), height):
-        stop = min(start + height, len(vectors))
-        similarities = queries @ vectors[start:stop].T
-        if scope.allowed is not None:
-            similarities[:, ~scope.allowed[start:stop]] = -np.inf
-        for row, excluded in zip(similarities, scope.excluded, strict=True):
-            row[excluded[(excluded >= start) & (excluded < stop)] - start] = -np.inf
-        yield start, similarities
+        most = _ROWS
+    return max(least, min(_SIMILARITIES // queries, most, -(-count // count_threads())))
+
+
+def _look(  # noqa: PLR0913 # all but the last are the same for all blocks
+    vectors: Rows, queries: Vectors, part: _Part, held: Candidates, height: int, start: int
+) -> Found:
+    """What of a block of the gallery may be among the nearest."""
+    if part.rows is None:
+        rows = np.arange(start, min(start + height, len(vectors)))
+        block = vectors[start : start + height]
+    else:
+        rows = part.rows[start : start + height]
+        block = vectors[rows]
+    similarities = np.asarray(block, dtype=np.float32) @ queries.T
+    which, excluded = part.pairs
+    first, last = np.searchsorted(excluded, [rows[0], rows[-1] + 1])
+    own = np.searchsorted(rows, excluded[first:last])
+    there = rows[own] == excluded[first:last]
+    similarities[own[there], which[first:last][there]] = -np.inf
+    return held.choose(similarities, rows)

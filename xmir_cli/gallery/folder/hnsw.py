@@ -59,7 +59,9 @@ class Graph:
         bound = distances[:, k - 1 : k] + error_bound(vectors.shape[1])
         as_near = (distances <= bound).sum(axis=1)  # as far as float32 tells
         kept = max(int(as_near.max()), min(k + 1, depth))
-        found = rank_each(vectors, queries, candidates[:, :kept].astype(np.int64), kept)
+        which = np.repeat(np.arange(len(queries)), kept)
+        rows = candidates[:, :kept].astype(np.int64).ravel()
+        found = rank_each(vectors, queries, which, rows, kept)
         doubtful = [
             row
             for row, near in enumerate(found)
