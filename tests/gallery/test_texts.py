@@ -9,7 +9,6 @@ from xmir_cli.gallery.texts import (
     lacks_labels,
     numbers_of,
     rows_sharing,
-    rows_sharing_labels,
 )
 
 NUMBERS = pa.chunked_array([[3, None], [12, 3]], pa.int32())
@@ -25,11 +24,6 @@ LABELS = pa.chunked_array([["b", None, ""], [], ["a", "a | b", "|", "c"]], pa.st
 )
 def test_other_labels_are_those_that_share_none(labels, others):
     assert lacks_labels(LABELS, labels).nonzero()[0].tolist() == others
-
-
-def test_rows_share_a_label_of_several():
-    found = rows_sharing_labels(LABELS, ["b", "c|a", None, "x", "b", "|"])
-    assert [sorted(rows.tolist()) for rows in found] == [[0, 4], [3, 4, 6], [], [], [0, 4], []]
 
 
 def test_numbers_are_compared_as_texts():

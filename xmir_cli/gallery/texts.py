@@ -21,17 +21,6 @@ def lacks_labels(column: pa.ChunkedArray, labels: str) -> Booleans:
     return np.asarray(found.to_numpy(), dtype=bool)
 
 
-def rows_sharing_labels(column: pa.ChunkedArray, labels: Sequence[object]) -> list[Integers]:
-    """For each `A|B` the rows of the column that share a label with it; nothing has none."""
-    texts = [text for text in pc.unique(pc.cast(column, pa.string())).to_pylist() if text]
-    rows = dict(zip(texts, rows_sharing(column, texts), strict=True))
-    found = {
-        own: np.concatenate([_NOTHING, *(rows[text] for text in texts if share_label(own, text))])
-        for own in dict.fromkeys(labels)
-    }
-    return [found[own] for own in labels]
-
-
 def rows_sharing(column: pa.ChunkedArray, values: Sequence[object]) -> list[Integers]:
     """For each value the rows of the column that have it, all in one pass; nothing has none."""
     texts = [None if value is None else plain_text(value) for value in values]

@@ -1,9 +1,11 @@
 """Hits as records of the wire."""
 
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import islice
 
 from xmir_cli.arrays import clip_cosines
-from xmir_cli.gallery.protocol import Gallery, Hits, identity_in
+from xmir_cli.gallery.protocol import Columns, Gallery, Hits, identity_in
 from xmir_cli.gallery.vectors import Vectors, center_rows, products
 from xmir_cli.labels import share_label
 from xmir_cli.retrieval.queries import Contribution, Question, Refinement
@@ -16,21 +18,26 @@ from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 _OWN_KEYS = {"path", "label", "sha256", "width", "height"}  # columns not repeated under `meta`
 
 
-def answer(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
-    """One record for each hit, best first.
+def answer(gallery: Gallery, asked: Sequence[Question], found: Sequence[Hits]) -> Iterator[Record]:
+    """One record for each hit, best first, of one query after the other.
 
     `similarity` is always that of the query's image and the hit. Of a refined query the hits are
     ordered by `relevance`, the similarity to where the examples moved it; of a region by the
     `relevance` that it contributes to the similarity, which is the `share` of it. Where the
     gallery's mean is taken off, both are of `centered`, the similarity of what is left.
     """
+    rows = iter(gallery.columns_of([key for hits in found for key in hits.keys]))
+    for query, hits in zip(asked, found, strict=True):
+        yield from _answer(gallery, query, hits, list(islice(rows, len(hits.keys))))
+
+
+def _answer(gallery: Gallery, query: Question, hits: Hits, rows: Sequence[Columns]) -> list[Record]:
     label = query.columns.get("label")
     known = query.columns.get("patient")
     patient = {"query_patient": str(known)} if known else {}
     asked: Record = {"query": query.name} if query.name else {}
     named: Record = {"query_identity": query.identity} if query.name else {}
     asked |= query.words.told if query.words else {}
-    rows = gallery.columns_of(hits.keys)
     model = _to_json(gallery.model)
     return [
         {

@@ -19,7 +19,7 @@ from xmir_cli.store.names import escape_typed, restore_name
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.words import Words
 
-_BLOCK = 256  # queries searched at a time where no network sets the pace
+_BLOCK = 512  # queries searched at a time where no network sets the pace
 _NAMES = 50_000  # ids that are looked through for one like a mistyped one, in a second
 
 

@@ -72,15 +72,15 @@ def run(query: Query) -> Records:
     ]
     if not (items or known or query.vectors or alone):
         sources, likes = [iter([likes[:1]])], likes[1:]
-    values: list[object] = []  # of the queries in the column of `exclude_same`
+    values: list[object] = []  # whether the queries have one in the column of `exclude_same`
     with console.progress("querying", len(items) + known + len(alone)) as bar:
         for block in ask.with_words(chain.from_iterable(sources), together):
             asked = [refine(each, likes, unlikes) for each in block]
             found = gallery.search(asked, query.top, conditions, query.center)
-            for each, hits in zip(asked, found, strict=True):
-                yield from answer(gallery, each, hits)
+            yield from answer(gallery, asked, found)
             done += len(asked)
-            values += [each.columns.get(query.exclude_same or "") for each in asked]
+            own = (each.columns.get(query.exclude_same or "") for each in asked)
+            values += [None if value in (None, "") else True for value in own]
             bar.advance(len(asked))
     if not done:
         raise DataError(

@@ -36,9 +36,14 @@ def _items():
     )
 
 
+@pytest.mark.parametrize("passes", [0, 99])
 @pytest.mark.parametrize("not_same", [(), ("patient",), ("id", "patient", "width")])
 @pytest.mark.parametrize("not_itself", [True, False])
-def test_excluded_are_the_items_with_a_value_of_the_query(stored, not_same, not_itself):
+def test_excluded_are_the_items_with_a_value_of_the_query(
+    stored, monkeypatch, not_same, not_itself, passes
+):
+    monkeypatch.setattr(module, "_PASSES", passes)
+    monkeypatch.setattr(module, "_MANY", 4)
     items = _items().to_pylist()
     nothing = np.zeros(2, np.float32)
     asked = [
@@ -51,7 +56,9 @@ def test_excluded_are_the_items_with_a_value_of_the_query(stored, not_same, not_
         Question("q", nothing, {"path": "/d/5.tif#frame=2"}, "hash of 5#frame=4"),
     ]
     conditions = Conditions(not_itself=not_itself, not_same=not_same)
-    found = exclude(stored, Images(stored), conditions, asked)
+    images = Images(stored)
+    exclude(images, conditions, asked[::-1])  # what was found before is kept
+    found = exclude(images, conditions, asked)
     columns = {*not_same, *(("id", "path") if not_itself else ())}
     for query, excluded in zip(asked, found, strict=True):
         expected = [
@@ -64,6 +71,31 @@ def test_excluded_are_the_items_with_a_value_of_the_query(stored, not_same, not_
             or (not_itself and identity_in(item) == query.identity)
         ]
         assert excluded.tolist() == expected
+
+
+@pytest.mark.parametrize("passes", [0, 99])
+def test_many_rows_that_cannot_be_found_are_one_array(stored, monkeypatch, passes):
+    monkeypatch.setattr(module, "_PASSES", passes)
+    monkeypatch.setattr(module, "_MANY", 4)
+    rows, nothing = _items().to_pylist(), np.zeros(2, np.float32)
+    asked = [Question("q", nothing, row, identity_in(row)) for row in rows]
+    conditions = Conditions(not_itself=True, not_same=("width",))
+    arrays = {}
+    # the query's own row is among those of its width, but copies of its file need not be
+    for row, found in zip(rows, exclude(Images(stored), conditions, asked), strict=True):
+        if {rows[other]["width"] for other in found.tolist()} == {row["width"]}:
+            arrays.setdefault(row["width"], set()).add(id(found))
+    assert {width: len(each) for width, each in arrays.items()} == {1: 1, 2: 1, 3: 1}
+
+
+def test_rows_share_a_label_of_several(tmp_path):
+    labels = pa.array(["b", None, "", "a", "a | b", "|", "c"])
+    write_items(tmp_path / "items.parquet", pa.table({"label": labels}))
+    images = Images(Items(tmp_path / "items.parquet"))
+    for _ in range(2):
+        found = images.rows_with("label", ["b", "c|a", None, "x", "b", "|"])
+        assert [rows.tolist() for rows in found] == [[0, 4], [3, 4, 6], [], [], [0, 4], []]
+        assert found[0] is found[4]
 
 
 @pytest.mark.parametrize("passes", [0, 2, 99])

@@ -15,8 +15,6 @@ from xmir_cli.gallery.texts import (
     labels_of,
     lacks_labels,
     numbers_of,
-    rows_sharing,
-    rows_sharing_labels,
 )
 from xmir_cli.labels import LABEL
 from xmir_cli.store.where import holds
@@ -88,19 +86,32 @@ def select(items: Items, conditions: Conditions) -> Selection:
 
 
 def exclude(
-    items: Items, images: Images, conditions: Conditions, queries: Sequence[SearchQuery]
+    images: Images, conditions: Conditions, queries: Sequence[SearchQuery]
 ) -> list[Integers]:
-    """For each query the rows that it may not find, whatever others may."""
-    found = []
+    """For each query the rows that it may not find, whatever others may, in order.
+
+    What may not find the same many rows has the same array.
+    """
+    named = [*(("id", "path") if conditions.not_itself else ()), *conditions.not_same]
+    found = [
+        images.rows_with(name, [query.columns.get(name) for query in queries])
+        for name in dict.fromkeys(named)
+    ]
     if conditions.not_itself:
-        named = {name: [query.columns.get(name) for query in queries] for name in ("id", "path")}
-        found += [images.rows_with(name, values) for name, values in named.items()]
         found.append(images.rows_of([query.identity for query in queries]))
-    for column in conditions.not_same:
-        share = rows_sharing_labels if column == LABEL else rows_sharing
-        found.append(share(items[column], [query.columns.get(column) for query in queries]))
-    nothing = [_NOTHING] * len(queries)
-    return [np.unique(np.concatenate(rows)) for rows in zip(nothing, *found, strict=True)]
+    return (
+        [_unite(rows) for rows in zip(*found, strict=True)] if found else [_NOTHING] * len(queries)
+    )
+
+
+def _unite(parts: Sequence[Integers]) -> Integers:
+    """The rows of several arrays in order, each once; of one that has all of them, it itself."""
+    largest = max(parts, key=len)
+    others = [rows for rows in parts if rows is not largest and len(rows)]
+    rest = np.concatenate([_NOTHING, *others])
+    places = np.minimum(np.searchsorted(largest, rest), len(largest) - 1)
+    new = rest[largest[places] != rest] if len(largest) else rest
+    return np.union1d(largest, new) if len(new) else largest
 
 
 def rows_of(keys: Sequence[object]) -> Integers:

@@ -114,7 +114,7 @@ class FolderGallery:
         """The k nearest items, by the graph where there is one and the gallery is large."""
         vectors = np.stack([query.vector for query in queries])
         selection = self._select(conditions)
-        excluded = exclude(self.items, self._images, conditions, queries)
+        excluded = exclude(self._images, conditions, queries)
         rows = CenteredRows(self.vectors, self.mean) if centered else self.vectors
         search = partial(self._nearest, rows, vectors, Scope(selection.allowed, excluded))
         everyone, most = range(len(queries)), selection.most

@@ -1,4 +1,4 @@
-"""Which rows of an index folder are which items, and show which image."""
+"""Which rows of an index folder are which items, show which image, and have which values."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,8 @@ import numpy as np
 
 from xmir_cli.arrays import Integers
 from xmir_cli.gallery.folder.items import Items
-from xmir_cli.gallery.folder.lookups import Lookup
+from xmir_cli.gallery.folder.lookups import LabelLookup, Lookup
+from xmir_cli.labels import LABEL
 from xmir_cli.pictures.identity import identity_of, split_name
 
 
@@ -15,10 +16,16 @@ class Images:
 
     def __init__(self, items: Items) -> None:
         self._items = items
-        self._named = {name: Lookup(items, name) for name in ("id", "path", "sha256")}
+        self._named: dict[str, Lookup | LabelLookup] = {}
 
     def rows_with(self, column: str, values: Sequence[object]) -> list[Integers]:
-        """For each id or path the rows that have it, in order; none of nothing."""
+        """For each value the rows that have it in the column, in order; none of nothing.
+
+        Of labels those that share one with it. What has the same rows has the same array.
+        """
+        if column not in self._named:
+            look_up = LabelLookup if column == LABEL else Lookup
+            self._named[column] = look_up(self._items, column)
         return self._named[column].rows_of(values)
 
     def rows_of(self, identities: Sequence[str | None]) -> list[Integers]:

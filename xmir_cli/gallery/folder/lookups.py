@@ -1,6 +1,7 @@
-"""Rows of an index folder by the texts of a column in which few rows have the same."""
+"""Rows of an index folder by the texts of a column."""
 
 from collections.abc import Sequence
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -8,9 +9,12 @@ import pyarrow as pa
 from xmir_cli.arrays import Integers
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.texts import hash_texts, rows_sharing
+from xmir_cli.labels import LabelSets, parse_labels
 from xmir_cli.store.cells import plain_text
 
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
+_HELD = 64  # sets of labels whose rows are held
+_MANY = 256  # rows of a text from which on they are kept
 _PASSES = 8  # over a column; sorting it takes about as long
 
 
@@ -24,13 +28,23 @@ class Lookup:
     def __init__(self, items: Items, column: str) -> None:
         self._items, self._column = items, column
         self._passed = 0
+        self._large: dict[str, Integers] = {}
         self._sorted: tuple[Integers, Integers] | None = None  # hashes, their rows
 
     def rows_of(self, values: Sequence[object]) -> list[Integers]:
-        """For each value the rows that have it, in order; nothing has none."""
+        """For each value the rows that have it, in order; nothing has none.
+
+        For equal values that is the same array.
+        """
         texts = ["" if value is None else plain_text(value) for value in values]
-        if not any(texts):
-            return [_NOTHING] * len(texts)
+        fresh = [text for text in dict.fromkeys(texts) if text and text not in self._large]
+        found = dict(zip(fresh, self._find(fresh), strict=True)) if fresh else {}
+        # all of them together are no longer than the column
+        self._large |= {text: rows for text, rows in found.items() if len(rows) > _MANY}
+        found |= self._large
+        return [found.get(text, _NOTHING) for text in texts]
+
+    def _find(self, texts: Sequence[str]) -> list[Integers]:
         if self._sorted is None and self._passed < _PASSES:
             self._passed += 1
             return self._go_through(texts)
@@ -46,7 +60,7 @@ class Lookup:
 
     def _go_through(self, texts: Sequence[str]) -> list[Integers]:
         found = [[_NOTHING] for _ in texts]
-        for start, column in self._items.scan(self._column, [*filter(None, texts)]):
+        for start, column in self._items.scan(self._column, texts):
             for rows, more in zip(found, rows_sharing(column, texts), strict=True):
                 if len(more):
                     rows.append(more + start)
@@ -60,10 +74,7 @@ class Lookup:
         wanted = np.array([hash(text) for text in texts], dtype=np.int64)
         first = np.searchsorted(hashes, wanted, "left")
         last = np.searchsorted(hashes, wanted, "right")
-        return [
-            rows[one:other] if text else _NOTHING
-            for text, one, other in zip(texts, first, last, strict=True)
-        ]
+        return [rows[one:other] for one, other in zip(first, last, strict=True)]
 
     def _sort(self) -> tuple[Integers, Integers]:
         hashes = np.empty(len(self._items), dtype=np.int64)
@@ -71,3 +82,24 @@ class Lookup:
             hashes[start : start + len(column)] = hash_texts(column.cast(pa.string()))
         order = np.argsort(hashes, kind="stable")
         return hashes[order], order
+
+
+class LabelLookup:
+    """The same of a column of labels: the rows that share one with a value's."""
+
+    def __init__(self, items: Items, column: str) -> None:
+        self._items, self._column = items, column
+        self._of = lru_cache(_HELD)(self._share)
+
+    def rows_of(self, values: Sequence[object]) -> list[Integers]:
+        """For each value the rows that share a label, in order; the same array for the same."""
+        return [self._of(parse_labels(value)) for value in values]
+
+    def _share(self, labels: frozenset[str]) -> Integers:
+        return np.flatnonzero(self._sets.grade(labels))
+
+    @cached_property
+    def _sets(self) -> LabelSets:
+        texts = self._items[self._column].cast(pa.string()).combine_chunks().dictionary_encode()
+        known = [*texts.dictionary.to_pylist(), None]
+        return LabelSets([known[each] for each in texts.indices.fill_null(-1).to_pylist()])
