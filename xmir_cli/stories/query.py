@@ -79,8 +79,7 @@ def run(query: Query) -> Records:
             found = gallery.search(asked, query.top, conditions, query.center)
             yield from answer(gallery, asked, found)
             done += len(asked)
-            own = (each.columns.get(query.exclude_same or "") for each in asked)
-            values += [None if value in (None, "") else True for value in own]
+            values += [_has(each, query.exclude_same) for each in asked]
             bar.advance(len(asked))
     if not done:
         raise DataError(
@@ -100,6 +99,11 @@ def _words(query: Query) -> list[Words]:
 def _divide(query: Query, words: Sequence[Asked]) -> tuple[Sequence[Asked], Sequence[Asked]]:
     """The words that ask alone, and those that ask together with every other query."""
     return ((), words) if query.word_weight is not None else (words, ())
+
+
+def _has(question: Question, column: str | None) -> bool | None:
+    """Whether it has a value in the column, None where not."""
+    return None if column is None or question.columns.get(column) in (None, "") else True
 
 
 def _doubt(
