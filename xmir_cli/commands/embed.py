@@ -1,7 +1,9 @@
 """Build: turn images into unit vectors: alike images lie near."""
 
+import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -9,13 +11,20 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.embedding.leftover import refuse_leftover
+from xmir_cli.embedding.ranks import OwnShard, find_piece
 from xmir_cli.errors import DataError, SettingError, UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import feature_methods, place_methods
 from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.outputs import RECEIPT_COLUMNS, need_folder, network_files, refuse_input
+from xmir_cli.store.outputs import (
+    RECEIPT_COLUMNS,
+    is_file_name,
+    need_folder,
+    network_files,
+    refuse_input,
+)
 from xmir_cli.values import check_values
 
 
@@ -26,6 +35,13 @@ class Embed:
     Without --model or --arch it is the paper's network: densenet121 with ImageNet weights. Images
     that cannot be read are named and left out (exit 3). --resume keeps every row whose file and
     model are the same, of an interrupted run or of an existing output.
+
+    Several processes share a job when each is told its --shard, or started by torchrun or by an
+    array or step of Slurm. All are given the same images and flags, and -o a folder that all of
+    them see. Each writes part-NNNNNN.parquet there, and every command that reads embeddings takes
+    the folder: its rows are those of one process, byte by byte, in the same order. A shard that is
+    missing is named; run again with --resume, a finished one is done at once. Under torchrun each
+    process takes the CUDA device of its LOCAL_RANK.
     """
 
     images: options.Images
@@ -49,8 +65,17 @@ class Embed:
             "--output",
             "-o",
             metavar="FILE",
-            help="The embeddings, NAME.parquet. Without it, or with -, an Arrow stream goes into "
-            "the pipe.",
+            help="The embeddings, NAME.parquet; of shards their folder. Without it, or with -, an "
+            "Arrow stream goes into the pipe.",
+        ),
+    ] = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Embed the I-th of N contiguous pieces of the images. [default: what RANK and "
+            "WORLD_SIZE, SLURM_ARRAY_TASK_ID and _COUNT, SLURM_PROCID and _NTASKS say; else all]",
         ),
     ] = None
     file_format: Annotated[
@@ -90,7 +115,7 @@ class Embed:
             "--skips",
             metavar="FILE.jsonl",
             help="Also write path and code of every image that was left out; xmir embed - takes "
-            "such a file.",
+            "such a file. Of shards each writes its own, FILE-NNNNNN.jsonl.",
         ),
     ] = None
     resume: options.Resume = False
@@ -102,15 +127,17 @@ class Embed:
     def __post_init__(self) -> None:
         check_values(self, streams={"output"})
         self._refuse_inputs()
+        if self.piece is not None:
+            self._refuse_one_file(self.piece)
         if self.file is None:
             self._refuse_pipe()
         else:
             self._refuse_file(self.file)
         if self.features and self.file_format == "npy":
             raise UsageError("--features: a bare matrix holds none", "Use --file-format parquet.")
-        if self.left_out is not None:
-            need_folder(self.left_out)
-            refuse_existing(self.left_out, self.force or self.resume)
+        if self.skips is not None:
+            need_folder(self.skips)
+            refuse_existing(self.skips, self.force or self.resume)
         refuse_stdin(self.images, "embed")
 
     def _refuse_pipe(self) -> None:
@@ -131,10 +158,30 @@ class Embed:
         """Refuse what would only come out after hours of work."""
         if self.file_format == "npy" and file.suffix != ".npy":
             raise UsageError(f"{file}: --file-format npy writes NAME.npy and NAME.items.parquet")
-        need_folder(file)
+        need_folder(self.folder or file)
         refuse_existing(file, self.force or self.resume)
+        if self.folder is None and file.is_dir():
+            raise DataError(f"{file}: a folder, so it is not replaced", "Name a file.")
         if not self.resume and not self.force:
             refuse_leftover(file)
+
+    def _refuse_one_file(self, piece: OwnShard) -> None:
+        """Refuse an output that several processes cannot share."""
+        told = f" ({piece.told})" if piece.told else ""
+        which = f"this is shard {piece.shard.number} of {piece.shard.count}{told}"
+        if self.folder is None:
+            raise UsageError(f"{which}, and shards need a folder: -o FOLDER")
+        if self.file_format != "parquet":
+            raise UsageError(f"{which}, and shards are Parquet: no --file-format")
+        if is_file_name(self.folder) or (self.folder.exists() and not self.folder.is_dir()):
+            raise SettingError(
+                "output",
+                f"{which}, and shards need a folder",
+                "Name a folder; every shard writes a file of its own there.",
+                str(self.folder),
+            )
+        if any(os.path.realpath(each) == os.path.realpath(self.folder) for each in self.images):
+            raise SettingError("output", "is an input, too", value=str(self.folder))
 
     def _refuse_inputs(self) -> None:
         files = [
@@ -143,15 +190,35 @@ class Embed:
             self.weights,
             *network_files(self.architecture or self.model),
         ]
-        refuse_input(self.left_out, [*files, self.file], "left_out")
+        refuse_input(self.skips, [*files, self.file], "left_out")
         refuse_input(self.file, files)
         if self.file is not None and self.file_format == "npy":
             refuse_input(self.file.with_suffix(".items.parquet"), files)
 
+    @cached_property
+    def piece(self) -> OwnShard | None:
+        """What this process has to do of a job that several share; None for all of it."""
+        return find_piece(self.shard)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the shards of a job lie."""
+        return None if self.piece is None or self.output == Path("-") else self.output
+
     @property
     def file(self) -> Path | None:
         """Where the embeddings go, None for standard output."""
+        if self.piece is not None and self.folder is not None:
+            return self.piece.shard.file_in(self.folder)
         return None if self.output == Path("-") else self.output
+
+    @property
+    def skips(self) -> Path | None:
+        """Where it is listed what was left out."""
+        if self.left_out is None or self.piece is None:
+            return self.left_out
+        number = f"-{self.piece.shard.number:06}"
+        return self.left_out.with_name(f"{self.left_out.stem}{number}{self.left_out.suffix}")
 
     @property
     def choice(self) -> ModelChoice:

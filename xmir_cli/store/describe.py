@@ -60,12 +60,16 @@ def _parquet(path: Path) -> Record:
         return _manifest(path)
     source = open_parquet(path)
     columns = [name for name in schema.names if name not in (EMBEDDING, FEATURE_COLUMN)]
-    return _of_embeddings(source, columns, _columns_of([source], columns))
+    record = _of_embeddings(source, columns, _columns_of([source], columns))
+    return record if source.shard is None else {**record, "shard": str(source.shard)}
 
 
 def _parts(folder: Path) -> Record:
-    source = open_parts(folder)
-    return _of_embeddings(source, source.schema.names, _columns_of(source.parts, _GROUPS))
+    source = open_parts(folder, whole=False)
+    record = _of_embeddings(source, source.schema.names, _columns_of(source.parts, _GROUPS))
+    if not source.shards:
+        return record
+    return {**record, "shards": source.shards, "missing": list(source.missing)}
 
 
 def _stream(path: Path) -> Record:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from xmir_cli.errors import DataError
 from xmir_cli.store.embedding_parts import open_parts
-from xmir_cli.store.embedding_readers import not_embeddings, open_parquet
+from xmir_cli.store.embedding_readers import ParquetSource, not_embeddings, open_parquet
 from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.embedding_stream import Kept, open_stream
 from xmir_cli.store.hashes import sha256_file
@@ -82,6 +82,10 @@ def _from_receipt(line: bytes, where: str) -> EmbeddingSource:
         raise DataError(f"{where}: the receipt of {record.get('kind')!r} is not of embeddings")
     path = Path(str(record["path"]))
     found = _from_file(path)
+    if isinstance(found, ParquetSource) and found.shard is not None and found.shard.count > 1:
+        raise DataError(
+            f"{where}: {path} is shard {found.shard} alone", f"Name their folder: {path.parent}"
+        )
     if record.get("sha256", told := sha256_file(path)) != told:
         raise DataError(
             f"{where}: {path} is another file than the receipt is of", "Name the file itself."

@@ -13,6 +13,7 @@ from xmir_cli.store.embedding_source import even_blocks
 from xmir_cli.store.embedding_table import RowBlock
 from xmir_cli.store.features import FeatureMaps
 from xmir_cli.store.rewritten import fit_schema, join_schemas
+from xmir_cli.store.shards import missing_shards, refuse_missing
 from xmir_cli.wire.model import ModelSpec
 
 
@@ -22,6 +23,8 @@ class PartsSource:
 
     parts: Sequence[ParquetSource]
     schema: pa.Schema  # of the items of all
+    shards: int = 0  # that the job has, where its parts are shards
+    missing: Sequence[int] = ()  # those of them that are not there
 
     @property
     def rows(self) -> int:
@@ -67,10 +70,15 @@ class PartsSource:
                 yield from part.features.blocks()
 
 
-def open_parts(folder: Path, vouched: ModelSpec | None = None) -> PartsSource:
-    """All part-*.parquet of a folder in name order; raises DataError when they do not fit."""
+def open_parts(folder: Path, vouched: ModelSpec | None = None, whole: bool = True) -> PartsSource:
+    """All part-*.parquet of a folder in name order; raises DataError when they do not fit.
+
+    Of shards all must be there, unless it need not be `whole`.
+    """
     paths = sorted(folder.glob("part-*.parquet"))
     if not paths:
+        if next(folder.glob("part-*.parquet.parts"), None):
+            raise DataError(f"{folder}: none of its shards is finished")
         raise not_embeddings(folder)
     parts = [open_parquet(path, vouched) for path in paths]
     first = parts[0]
@@ -81,4 +89,9 @@ def open_parts(folder: Path, vouched: ModelSpec | None = None) -> PartsSource:
             raise DataError(f"{path}: vectors of another length than in {paths[0].name}")
         if part.found.features != first.found.features:
             raise DataError(f"{path}: feature maps of another shape than in {paths[0].name}")
-    return PartsSource(parts, join_schemas([part.schema for part in parts]))
+    missing = missing_shards(parts)
+    count = 0 if first.shard is None else first.shard.count
+    if whole:
+        refuse_missing(folder, missing, count)
+    parts.sort(key=lambda part: 0 if part.shard is None else part.shard.number)
+    return PartsSource(parts, join_schemas([part.schema for part in parts]), count, missing)

@@ -38,6 +38,7 @@ from xmir_cli.store.footer import check_footer
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.regular import open_regular
 from xmir_cli.store.rewritten import read_vectors
+from xmir_cli.store.shards import Shard
 from xmir_cli.wire.model import ModelSpec
 
 READ_ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
@@ -57,6 +58,8 @@ class Counted:
     model: ModelSpec
     made: Mapping[str, str]
     features: Shape | None  # of the feature maps, where there are any
+    shard: Shard | None = None  # of a job that several processes share
+    job: str = ""  # which one
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,16 @@ class ParquetSource:
     found: Counted
     schema: pa.Schema  # of the items
     mark: tuple[int, ...]  # by which a file that takes its place is known
+
+    @property
+    def shard(self) -> Shard | None:
+        """Which shard of a job it is."""
+        return self.found.shard
+
+    @property
+    def job(self) -> str:
+        """Of which job."""
+        return self.found.job
 
     @property
     def rows(self) -> int:
@@ -211,7 +224,7 @@ def _count(
     # vectors hardly shrink, so a file that promises much more than it weighs is a bomb
     if rows * row_bytes > max(_HARMLESS, size * _SHRINKS):
         raise DataError(f"{path}: promises more vectors than it holds")
-    return Counted(rows, dim, header.model, header.made, header.features)
+    return Counted(rows, dim, header.model, header.made, header.features, header.shard, header.job)
 
 
 def not_embeddings(path: Path) -> DataError:

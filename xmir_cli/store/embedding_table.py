@@ -21,6 +21,7 @@ from xmir_cli.store.features import (
 )
 from xmir_cli.store.rewritten import find_columns, is_vectors, note_dropped, to_contract
 from xmir_cli.store.seal import seal, unseal
+from xmir_cli.store.shards import Shard, parse_shard
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.strict import parse_json
 from xmir_cli.workarounds.pyarrow import leave_pandas_out
@@ -91,6 +92,8 @@ class Header:
     made: Mapping[str, str]
     features: Shape | None = None  # of the feature maps, where there are any
     summed: bool = False  # each batch of a stream has a checksum
+    shard: Shard | None = None  # of a job that several processes share
+    job: str = ""  # which one
 
 
 def to_table(embeddings: Embeddings) -> pa.Table:
@@ -126,6 +129,8 @@ def to_metadata(header: Header) -> dict[str, str]:
         told["features"] = shape_text(header.features)
     if header.summed:
         told[SUMMED] = "sha256"
+    if header.shard is not None:
+        told |= {"shard": str(header.shard), "job": header.job}
     sealed = {**seal(told), "rows": str(header.rows)}
     return {f"xmir.{name}": text for name, text in sealed.items()}
 
@@ -178,6 +183,7 @@ def check_schema(
     model = metadata.pop("model", None)
     summed = metadata.pop(SUMMED, None) is not None
     shape = metadata.pop("features", None)
+    shard, job = metadata.pop("shard", None), metadata.pop("job", "")
     if shape is not None and FEATURE_COLUMN not in schema.names:
         console.note(f"{where}: without its feature maps: there is no column {FEATURE_COLUMN}")
         shape = None
@@ -187,7 +193,8 @@ def check_schema(
             raise ValueError
         features = None if shape is None else parse_shape(shape)
         promised = None if rows is None and vouched else int(rows or "")
-        return Header(promised, _dim(where, schema), spec, metadata, features, summed)
+        part = None if shard is None else parse_shard(shard)
+        return Header(promised, _dim(where, schema), spec, metadata, features, summed, part, job)
     except ValueError:
         raise DataError(f"{where}: damaged metadata") from None
 

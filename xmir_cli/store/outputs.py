@@ -49,6 +49,11 @@ def network_files(architecture: str | None) -> list[str]:
     return [str(file) for file in folder.iterdir()] if architecture and folder.is_dir() else []
 
 
+def is_file_name(output: Path) -> bool:
+    """Whether a name ends as those of files do."""
+    return output.suffix.lower() in _ENDINGS
+
+
 def refuse_ending(
     output: Path, what: str, own: Sequence[str], hint: str = "", setting: str = "output"
 ) -> None:

@@ -1,7 +1,7 @@
 """Turn images into unit vectors: alike images lie near."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
 from xmir_cli.embedding.parts import Parts
+from xmir_cli.embedding.ranks import OwnShard, leave_ranks, local_rank
+from xmir_cli.embedding.shares import Work, is_last, refuse_others, share_items, to_shard
 from xmir_cli.embedding.slots import BATCHES, embed_slots, slot_size
-from xmir_cli.errors import DataError, ItemError
+from xmir_cli.errors import DataError, ItemError, Status
 from xmir_cli.images.dicom_tags import key_mark
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
@@ -25,6 +27,7 @@ from xmir_cli.store.jsonl import write_records
 from xmir_cli.store.outputs import receipt, refuse_ending, refuse_input
 from xmir_cli.store.turns import hold
 from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
 
 __all__ = ["Embed", "run"]
 
@@ -34,43 +37,62 @@ def run(asked: Embed) -> Records:
 
     Without an output there is no record: the embeddings are written to standard output.
     """
+    if asked.folder is not None:
+        asked.folder.mkdir(exist_ok=True)
     with hold(asked.file, asked.resume):
-        return (yield from _run(asked))
+        ending = yield from _run(asked)
+    if asked.piece is not None:
+        leave_ranks(early=ending.status != Status.DONE)
+    return ending
 
 
 def _run(asked: Embed) -> Records:
-    skips, file = Skips(), asked.file
-    listed = list_items(asked.images, asked.null, asked.where, asked.columns)
-    items = _without_duplicates(listed, skips)
+    file = asked.file
+    items, twice = _without_duplicates(
+        list_items(asked.images, asked.null, asked.where, asked.columns)
+    )
     if file is not None:
         refuse_input(file, [item.file for item in items])
         _refuse_ending(file, asked.file_format)
-    refuse_input(asked.left_out, [item.file for item in items], "left_out")
+    refuse_input(asked.skips, [item.file for item in items], "left_out")
     if asked.left_out is not None:
         refuse_ending(asked.left_out, "JSON lines", [".jsonl", ".ndjson"], setting="left_out")
-    spec = _model(asked)
-    embedder = load_embedder(spec, asked.device, asked.precision, asked.batch)
+    embedder = load_embedder(_model(asked), _device(asked), asked.precision, asked.batch)
     embedder.spec = replace(embedder.spec, words_sha256=hash_words(embedder.spec))
-    parts = Parts(file, items, _header(asked, embedder))
+    header, size, piece = _header(asked, embedder), slot_size(embedder, BATCHES), asked.piece
+    own = share_items(piece, len(items), size)
+    if piece is not None and asked.folder is not None:
+        header = to_shard(header, piece.shard, items, size)
+        _begin_shard(asked, piece, own, header)
+    parts, skips = Parts(file, items, header), Skips()
+    for before, item in twice:
+        if before in own or (before == len(items) and is_last(piece)):
+            error = ItemError(Cause.DUPLICATE_ID, "an earlier input has the same id")
+            skips.add(item.id, error, item.path)
     try:
-        return (yield from _write(asked, embedder, items, parts, skips))
+        _embed(asked, embedder, Work(items, own, size), parts, skips)
+        yield from _write(asked, embedder, parts, skips)
     finally:
         if file is None:
             parts.remove()
+    return skips.finish(len(parts), "embedded")
 
 
-def _write(
-    asked: Embed, embedder: Embedder, items: Sequence[Item], parts: Parts, skips: Skips
-) -> Records:
-    """Embed the items and write what became of them."""
-    if asked.resume:
-        console.note(f"{parts.recall()} rows of this model are there already")
-    else:
-        parts.remove()
-    _embed(asked, embedder, items, parts, skips)
-    if asked.left_out is not None:
-        write_records(asked.left_out, skips.listed)
-    if not len(parts):
+def _begin_shard(asked: Embed, piece: OwnShard, own: range, header: Header) -> None:
+    """Say what this process does, unless others in the folder do something else."""
+    assert asked.folder is not None
+    if not asked.force:
+        refuse_others(asked.folder, header)
+    told = f" ({piece.told})" if piece.told else ""
+    which = f"images {own.start + 1} to {own.stop}" if own else "there is none for it"
+    console.note(f"shard {piece.shard.number} of {piece.shard.count}{told}: {which}")
+
+
+def _write(asked: Embed, embedder: Embedder, parts: Parts, skips: Skips) -> Iterator[Record]:
+    """Write what became of the items, and give the receipt of a file."""
+    if asked.skips is not None:
+        write_records(asked.skips, skips.listed)
+    if not len(parts) and asked.folder is None:
         raise DataError(
             f"none of {skips.total} inputs could be read; nothing was written",
             hint_for_images(asked.images),
@@ -82,7 +104,6 @@ def _write(
         parts.remove()
         made = "vectors" if asked.file_format == "npy" else "embeddings"
         yield receipt(made, asked.file, (len(parts), embedder.dim), skips.total)
-    return skips.finish(len(parts), "embedded")
 
 
 def _refuse_ending(file: Path, form: str) -> None:
@@ -96,15 +117,28 @@ def _refuse_ending(file: Path, form: str) -> None:
         refuse_ending(file, "Parquet", [".parquet", ".pq"], hint)
 
 
-def _without_duplicates(listed: Sequence[Item], skips: Skips) -> list[Item]:
-    items: dict[str, Item] = {}
+def _without_duplicates(listed: Sequence[Item]) -> tuple[list[Item], list[tuple[int, Item]]]:
+    """The items without those whose id came before; these with how many came before them."""
+    ids: set[str] = set()
+    items: list[Item] = []
+    twice: list[tuple[int, Item]] = []
     for item in listed:
-        if item.id in items:
-            error = ItemError(Cause.DUPLICATE_ID, "an earlier input has the same id")
-            skips.add(item.id, error, item.path)
+        if item.id in ids:
+            twice.append((len(items), item))
         else:
-            items[item.id] = item
-    return list(items.values())
+            ids.add(item.id)
+            items.append(item)
+    return items, twice
+
+
+def _device(asked: Embed) -> str:
+    """The device of the name; of several processes on a host each has a CUDA device of its own."""
+    local = local_rank()
+    if local is None or asked.device not in {"auto", "cuda"} or not torch.cuda.is_available():
+        return asked.device
+    device = f"cuda:{local % torch.cuda.device_count()}"
+    console.note(f"running on {device}")
+    return device
 
 
 def _model(asked: Embed) -> ModelSpec:
@@ -127,15 +161,17 @@ def _header(asked: Embed, embedder: Embedder) -> Header:
     return Header(None, embedder.dim, embedder.spec, made, features)
 
 
-def _embed(
-    asked: Embed, embedder: Embedder, items: Sequence[Item], parts: Parts, skips: Skips
-) -> None:
-    """Take up the rows of all items, in order, and count those that could not be used."""
-    paths = [item.path for item in items]
-    size, first = slot_size(embedder, BATCHES), 0
-    with console.progress("embedding", len(items)) as progress:
+def _embed(asked: Embed, embedder: Embedder, work: Work, parts: Parts, skips: Skips) -> None:
+    """Take up the rows of a process's own items, in order, and count those of no use."""
+    if asked.resume:
+        console.note(f"{parts.recall()} rows of this model are there already")
+    else:
+        parts.remove()
+    items, first = work.items, work.own.start
+    paths = [items[number].path for number in work.own]
+    with console.progress("embedding", len(paths)) as progress:
         for slot in embed_slots(
-            embedder, paths, size, len(items), parts.find, asked.jobs, asked.features
+            embedder, paths, work.size, len(items), parts.find, asked.jobs, asked.features
         ):
             for number, row in enumerate(slot, first):
                 if isinstance(row, ItemError):

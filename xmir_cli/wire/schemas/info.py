@@ -54,6 +54,13 @@ class InfoRecord:
     features: list[int] | None = key(
         NUMBERS, "channels, rows and columns of a feature map", when="embeddings or index with maps"
     )
+    shard: str | None = key(
+        TEXT, "which of how many, 2/4", when="embeddings of one process of many"
+    )
+    shards: int | None = key(WHOLE, "how many the job has", when="a folder of such embeddings")
+    missing: list[int] | None = key(
+        NUMBERS, "shards that are not there", when="a folder of such embeddings"
+    )
     search: str | None = key(one_of("exact", "hnsw"), "how it is searched", when="index")
     files: dict[str, object] | None = key(OBJECT, "bytes and SHA-256 of each file", when="index")
     settings: dict[str, object] | None = key(OBJECT, "how the graph was built", when="index")
