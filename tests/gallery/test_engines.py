@@ -19,8 +19,8 @@ from xmir_cli.gallery.engines import (
 from xmir_cli.gallery.protocol import Built
 
 TOLD = (
-    "xmir: error: redis://...: unknown kind of index; expected a folder NAME.xmir "
-    "or postgresql://HOST/DATABASE?table=NAME\n"
+    "xmir: error: redis://...: unknown kind of index; expected a folder NAME.xmir, "
+    "postgresql://HOST/DATABASE?table=NAME or qdrant://HOST:6334/NAME\n"
 )
 
 

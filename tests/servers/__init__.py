@@ -12,4 +12,8 @@ def servers() -> list:
         from tests.servers.postgres import PostgresRow
 
         found.append(PostgresRow())
+    if find_spec("qdrant_client") and find_spec("qdrant_edge"):
+        from tests.servers.qdrant import EdgeRow, MemoryRow
+
+        found += [EdgeRow(), MemoryRow()]
     return found

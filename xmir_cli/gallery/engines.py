@@ -74,6 +74,16 @@ def _postgres() -> EngineFile:
     return engine.ENGINE
 
 
+def _qdrant() -> EngineFile:
+    try:
+        import qdrant_client  # noqa: F401, PLC0415
+    except ImportError:
+        raise _needs("Qdrant", "qdrant") from None
+    from xmir_cli.gallery.qdrant import engine  # noqa: PLC0415
+
+    return engine.ENGINE
+
+
 def _needs(server: str, extra: str) -> DataError:
     return DataError(f"an index of {server} needs its client", f"pip install 'xmir[{extra}]'")
 
@@ -85,6 +95,7 @@ def _of(*schemes: str) -> Callable[[str], bool]:
 ENGINES = (
     Engine("a folder NAME.xmir", lambda name: not is_url(name), _folder),
     Engine("postgresql://HOST/DATABASE?table=NAME", _of("postgresql", "postgres"), _postgres),
+    Engine("qdrant://HOST:6334/NAME", _of("qdrant", "qdrants"), _qdrant),
 )
 
 
@@ -141,5 +152,6 @@ def _engine(name: str) -> EngineFile:
 
 def _unknown(name: str) -> UsageError:
     scheme = name.partition("://")[0]  # the rest may hold a password
-    known = " or ".join(engine.called for engine in ENGINES)
+    *others, last = [engine.called for engine in ENGINES]
+    known = f"{', '.join(others)} or {last}"
     return UsageError(f"{scheme}://...: unknown kind of index; expected {known}")

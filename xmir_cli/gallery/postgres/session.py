@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import psycopg
 from pgvector.psycopg import register_vector
@@ -16,9 +16,7 @@ from psycopg import sql
 
 from xmir_cli.errors import DataError, UsageError, is_starved
 from xmir_cli.gallery.address import Address
-from xmir_cli.gallery.servers.retries import CONNECTING, GOING_ON, LostError, again
-
-Done = TypeVar("Done")
+from xmir_cli.gallery.servers.retries import CONNECTING, GOING_ON, Answer, LostError, again
 
 _OWN = {"table", "timeout"}  # parameters of a URL that libpq does not know
 _CONNECT = 10  # seconds
@@ -62,12 +60,12 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):  # type: ignore[misc] # p
 
     deadline = float("inf")  # as time.monotonic
 
-    def wait(self, gen: Generator[Any, Any, Done], *args: object, **named: object) -> Done:
+    def wait(self, gen: Generator[Any, Any, Answer], *args: object, **named: object) -> Answer:
         """As it waits ever, but not for longer."""
-        return cast("Done", super().wait(_until(gen, self.deadline), *args, **named))
+        return cast("Answer", super().wait(_until(gen, self.deadline), *args, **named))
 
 
-def _until(gen: Generator[Any, Any, Done], deadline: float) -> Generator[Any, Any, Done]:
+def _until(gen: Generator[Any, Any, Answer], deadline: float) -> Generator[Any, Any, Answer]:
     try:
         state = next(gen)
         while True:
@@ -76,7 +74,7 @@ def _until(gen: Generator[Any, Any, Done], deadline: float) -> Generator[Any, An
                 raise TimeoutError
             state = gen.send(ready)
     except StopIteration as end:
-        return cast("Done", end.value)
+        return cast("Answer", end.value)
 
 
 class Session:
@@ -87,12 +85,12 @@ class Session:
         self._target = _target(address)
         self._connection: Connection | None = None
 
-    def again(self, do: Callable[[Connection], Done]) -> Done:
+    def again(self, do: Callable[[Connection], Answer]) -> Answer:
         """What is done, whole or not at all, and again where the server was lost on the way."""
         tries = CONNECTING if self._connection is None else GOING_ON
         return again(lambda: self.once(do), tries)
 
-    def once(self, do: Callable[[Connection], Done], limited: bool = True) -> Done:
+    def once(self, do: Callable[[Connection], Answer], limited: bool = True) -> Answer:
         """What is done with the connection, or DataError; with a limit in the time it may take."""
         connection = self._connected()
         connection.deadline = time.monotonic() + self.seconds if limited else float("inf")

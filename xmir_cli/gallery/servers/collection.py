@@ -11,6 +11,14 @@ from xmir_cli.gallery.servers.clauses import Clause
 from xmir_cli.gallery.servers.columns import Native, ValueKind
 from xmir_cli.gallery.vectors import Vectors
 
+_MOST = 2048  # items put in in one request
+_NUMBERS = 1 << 18  # of vectors, in one; 1 MB
+
+
+def batch_rows(dim: int) -> int:
+    """How many items of vectors [D = dim] are put in at a time."""
+    return max(1, min(_MOST, _NUMBERS // dim))
+
 
 @dataclass(frozen=True)
 class Near:

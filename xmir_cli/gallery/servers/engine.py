@@ -12,7 +12,7 @@ from xmir_cli.gallery.folder.build import EXACT_BELOW, build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery as open_folder
 from xmir_cli.gallery.protocol import Build, Built, Gallery, GraphSettings
 from xmir_cli.gallery.servers.about import AGAIN, About
-from xmir_cli.gallery.servers.collection import Batch, Place
+from xmir_cli.gallery.servers.collection import Batch, Place, batch_rows
 from xmir_cli.gallery.servers.columns import KeptColumn, plan_columns
 from xmir_cli.gallery.servers.digest import ROWS, Digest
 from xmir_cli.gallery.servers.gallery import ServerGallery
@@ -24,8 +24,6 @@ from xmir_cli.store.embedding_table import RowBlock
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 
-_ROWS = 2048  # put in in one request, at most
-_NUMBERS = 1 << 18  # of vectors, put in in one request; 1 MB
 RESUME = "Run the same 'xmir index' again: it goes on where it ended."
 
 
@@ -175,9 +173,8 @@ def _load(place: Place, about: About, source: EmbeddingSource) -> About:
 
 def _encode(about: About, source: EmbeddingSource, start: int) -> Iterator[Batch]:
     """The items from a row on as the server keeps them, a request at a time."""
-    size = max(1, min(_ROWS, _NUMBERS // about.dim))
     first = 0
-    for block in source.blocks(size):
+    for block in source.blocks(batch_rows(about.dim)):
         rows = range(first, first + len(block.vectors))
         first = rows.stop
         if rows.stop > start:

@@ -32,7 +32,7 @@ class Limit:
     pushed: bool  # whether the server can leave kinds out
 
 
-class Candidates:
+class Shortlist:
     """The candidates of a query [D] so far, and which of them are settled."""
 
     def __init__(self, query: Vectors, limit: Limit | None = None) -> None:
@@ -91,7 +91,7 @@ def find_nearest(query: Vectors, k: int, limit: Limit | None, ask: Ask) -> Neigh
     Where a `limit` leaves too few, the kinds that are full are left out by the server; else it is
     asked for more.
     """
-    pool, depth, left_out = Candidates(query, limit), k + _MORE, set[object]()
+    pool, depth, left_out = Shortlist(query, limit), k + _MORE, set[object]()
     while True:
         pool.add(ask(depth, sorted(left_out, key=repr)))
         best = pool.best()
@@ -108,7 +108,7 @@ def find_by_graph(query: Vectors, k: int, ef: int, ask: Callable[[int], Near]) -
     So where fewer were found, where those left out may be as near as the k-th, and where some are
     equally near, which links of a graph do not tell apart.
     """
-    pool = Candidates(query)
+    pool = Shortlist(query)
     pool.add(ask(max(ef, 2 * k, k + _MORE)))
     best = pool.best()
     near = best.similarities[: k + 1]
