@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from xmir_cli.images.picture import Picture
-from xmir_cli.pictures.view import Crop, find_crop, view_picture
+from xmir_cli.pictures.crop import Crop, find_crop
+from xmir_cli.pictures.view import view_picture
 from xmir_cli.wire.model import VIEWS, Preprocessing
 
 

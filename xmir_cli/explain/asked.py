@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from xmir_cli.explain.cases import Case
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.pictures.view import Crop
+from xmir_cli.pictures.crop import Crop
 from xmir_cli.retrieval.words import embed_words, mix
 from xmir_cli.saliency.sample import make_target
 from xmir_cli.wire.words import Words

@@ -9,9 +9,9 @@ from xmir_cli.explain.keep import MemoFolder
 from xmir_cli.images.picture import Picture
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
+from xmir_cli.pictures.crop import Crop
 from xmir_cli.pictures.files import open_image
 from xmir_cli.pictures.reading import Reading, read_file
-from xmir_cli.pictures.view import Crop
 from xmir_cli.saliency.sample import Sample, make_samples
 
 CACHE = 512 << 20  # bytes of cases kept beside those in use

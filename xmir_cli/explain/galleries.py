@@ -15,7 +15,7 @@ from xmir_cli.gallery.engines import open_gallery
 from xmir_cli.gallery.protocol import Columns, Conditions, Gallery, ItemKey, identity_in
 from xmir_cli.labels import LabelSets, parse_labels
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.pictures.view import find_crop
+from xmir_cli.pictures.crop import find_crop
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.saliency.centering import GalleryMean, read_mean
 from xmir_cli.saliency.sample import LabelledGallery, make_stored_samples

@@ -17,10 +17,10 @@ from xmir_cli.gallery.protocol import Columns, Gallery
 from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
+from xmir_cli.pictures.crop import Crop
 from xmir_cli.pictures.items import Item
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.scales import meet_scales
-from xmir_cli.pictures.view import Crop
 from xmir_cli.retrieval.queries import Center, Contribution, ImageOptions, Question, look_up
 from xmir_cli.retrieval.region import Region, cell_shares
 from xmir_cli.saliency.centering import GalleryMean, read_mean

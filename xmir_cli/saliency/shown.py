@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from xmir_cli.pictures.view import Crop
+from xmir_cli.pictures.crop import Crop
 from xmir_cli.saliency.sample import Explanation
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.model.embedder import Embedder
+from xmir_cli.pictures.crop import Crop
 from xmir_cli.pictures.reading import read_image
-from xmir_cli.pictures.view import Crop
 from xmir_cli.store.maps import read_map_file
 
 
