@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from xmir_cli.gallery.folder.engine import open_gallery
 from xmir_cli.store.embeddings import Embeddings, write_embeddings
@@ -84,6 +86,46 @@ def test_a_graph_is_measured_against_exact_search(xmir, parquet):
     assert manifest["recall_at_10"] == 1.0
     assert manifest["settings"] == {"m": 8, "ef_construction": 200, "ef": 64, "seed": 3}
     assert manifest["files"]["graph.hnsw"]["bytes"] == Path("g.xmir/graph.hnsw").stat().st_size
+
+
+@pytest.mark.parametrize("flags", [(), ("--reproducible",)])
+def test_all_processors_build_a_graph_unless_it_is_to_be_reproducible(
+    xmir, parquet, monkeypatch, flags
+):
+    monkeypatch.setattr("xmir_cli.gallery.folder.build._ALONE", 0)
+    monkeypatch.setattr("xmir_cli.stories.index.count_threads", lambda: 3)
+    for name in ("a.xmir", "b.xmir"):
+        result = xmir("index", parquet, "-o", name, "--kind", "hnsw", *flags)
+        assert result.stderr == (
+            "xmir: note: recall at 10 of the graph against exact search: 1.0000\n"
+        )
+    [told] = xmir("info", "a.xmir").records()
+    assert told["threads"] == (1 if flags else 3)
+    assert _bytes("a.xmir") == _bytes("b.xmir") or not flags
+
+
+def test_vectors_may_be_kept_in_float16_and_records_say_so(xmir, tiny_arch):
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        Image.fromarray(rng.integers(0, 255, (40, 40), dtype=np.uint8)).save(f"{number}.png")
+    network = ("--arch", tiny_arch, "--weights", "random:0")
+    assert xmir("embed", *(f"{n}.png" for n in range(4)), *network, "-o", "e.parquet").code == 0
+    [told] = xmir("index", "e.parquet", "-o", "e.xmir", "--store", "float16").records()
+    assert told["store"] == "float16"
+    assert xmir("info", "e.xmir").records()[0]["store"] == "float16"
+    query = xmir("query", "0.png", "-i", "e.xmir", "-k", 4)
+    records = query.records()
+    assert {record["store"] for record in records} == {"float16"}
+    kept = np.load("e.xmir/vectors.npy").astype(np.float64)
+    own = pq.read_table("e.parquet")["embedding"].to_pylist()[0]
+    own = np.asarray(own) / np.linalg.norm(own)
+    expected = {f"{row}.png": float(kept[row] @ own) for row in range(4)}
+    for record in records:
+        name = Path(record["retrieved"]).name
+        assert record["similarity"] == pytest.approx(min(1.0, expected[name]), abs=1e-6)
+    by_id = xmir("query", "--id", "2.png", "-i", "e.xmir", "-k", 1).records()[0]
+    assert by_id["similarity"] == pytest.approx(min(1.0, float(kept[2] @ kept[2])), abs=1e-12)
+    assert xmir("saliency", "--method", "activation", "-o", "m", stdin=query.stdout).code == 0
 
 
 def test_rows_that_cannot_be_searched_are_left_out_and_counted(xmir, tmp_path):

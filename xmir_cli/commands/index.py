@@ -22,7 +22,12 @@ class Index:
     """Build a searchable index of embeddings.
 
     The folder holds manifest.json, vectors.npy, items.parquet and, for HNSW, graph.hnsw. The same
-    embeddings give the same bytes. Rows that are zero, NaN or infinite are left out (exit 3).
+    embeddings give the same bytes, but for a graph of 10,000 rows or more, which all processors
+    build: each time another one as good, by --reproducible the same. A query of one index always
+    finds the same. Rows that are zero, NaN or infinite are left out (exit 3).
+
+    Embeddings are read a block at a time: of the rows no more than 20 bytes each are in memory,
+    but of a graph all vectors and links.
 
     Search is exact but in an HNSW index of 2^24 numbers or more (65,536 rows of 256), without
     filters: there the graph finds nearly all of the nearest (its recall is said here). A query
@@ -53,8 +58,25 @@ class Index:
     ]
     kind: Annotated[
         Literal["auto", "exact", "hnsw"],
-        typer.Option("--kind", help="auto: exact below 1,000,000 rows, else hnsw."),
+        typer.Option(
+            "--kind",
+            help="auto: exact in a folder; on a server exact below 1,000,000 rows, else hnsw.",
+        ),
     ] = "auto"
+    store: Annotated[
+        Literal["float32", "float16"],
+        typer.Option(
+            "--store",
+            help="As which the numbers are kept. float16 is half as large; similarities are the "
+            "exact products of what is kept.",
+        ),
+    ] = "float32"
+    reproducible: Annotated[
+        bool,
+        typer.Option(
+            "--reproducible", help="HNSW: one thread builds it, so that it is always the same."
+        ),
+    ] = False
     m: Annotated[int, typer.Option("--m", min=2, max=512, help="HNSW: links of a node.")] = 16
     ef_construction: Annotated[
         int, typer.Option("--ef-construction", min=1, help="HNSW: candidates while building.")

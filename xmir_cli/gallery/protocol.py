@@ -24,6 +24,7 @@ from xmir_cli.wire.model import ModelSpec
 
 ItemKey = Hashable
 SearchKind = Literal["exact", "hnsw"]
+Store = Literal["float32", "float16"]  # as which the numbers of vectors are kept
 Columns = Mapping[str, object]  # of one image: id, path, sha256, width, height, label, patient ...
 
 
@@ -102,6 +103,8 @@ class Build:
     kind: SearchKind | None = None  # None: the engine chooses
     graph: GraphSettings = GraphSettings()
     spread: Spread = Spread()
+    store: Store = "float32"
+    threads: int = 1  # that build a graph here; what one builds is always the same
     force: bool = False  # whether it may replace another one
 
 
@@ -143,6 +146,10 @@ class Gallery(Protocol):
         """Whether the items' last feature maps are kept."""
 
     @property
+    def store(self) -> Store:
+        """As which the numbers of the vectors are kept; similarities are exact for those."""
+
+    @property
     def mean(self) -> Vectors:
         """The mean [D] of the vectors, bit for bit what `mean_vector` makes of them."""
 
@@ -169,7 +176,9 @@ class Gallery(Protocol):
             One result for each query, the same to the last bit whatever else is asked in this call
             or others. Without conditions, an engine may miss a few of the nearest, always the same
             ones. Similarities are the `products` of the vectors as they are kept, in float64,
-            within [-1, 1]; equal products fall in the order of the items.
+            within [-1, 1]; equal products fall in the order of the items. Vectors kept in float16
+            are not scaled again: their length is 1 within 2^-11, and so is their similarity to
+            themselves.
         """
 
     def count(self, conditions: Conditions) -> int:
@@ -188,7 +197,7 @@ class Gallery(Protocol):
         """The items that are each image, in their order: copies of a file have one identity."""
 
     def vectors_of(self, keys: Sequence[ItemKey]) -> Vectors:
-        """The unit vectors [n, D] of items, in the order of the keys."""
+        """The unit vectors [n, D] of items as they are kept, in the order of the keys."""
 
     def columns_of(self, keys: Sequence[ItemKey]) -> list[Columns]:
         """All that is known of items, in the order of the keys."""

@@ -38,6 +38,7 @@ def _answer(gallery: Gallery, query: Question, hits: Hits, rows: Sequence[Column
     asked: Record = {"query": query.name} if query.name else {}
     named: Record = {"query_identity": query.identity} if query.name else {}
     asked |= query.words.told if query.words else {}
+    kept: Record = {} if gallery.store == "float32" else {"store": gallery.store}
     model = _to_json(gallery.model)
     return [
         {
@@ -53,6 +54,7 @@ def _answer(gallery: Gallery, query: Question, hits: Hits, rows: Sequence[Column
             "retrieved_label": row.get("label"),
             "match": share_label(label, row.get("label")),
             "index": gallery.name,
+            **kept,
             "model": model,
             "meta": {key: to_json(value) for key, value in row.items() if key not in _OWN_KEYS},
         }

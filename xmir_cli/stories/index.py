@@ -11,6 +11,7 @@ from xmir_cli.gallery.protocol import Build, GraphSettings, Spread
 from xmir_cli.gallery.usable import usable_rows
 from xmir_cli.store.embeddings import EmbeddingSource, open_embeddings
 from xmir_cli.store.outputs import receipt
+from xmir_cli.threads import count_threads
 
 __all__ = ["Index", "run"]
 
@@ -23,12 +24,15 @@ def run(asked: Index) -> Records:
         kind=None if asked.kind == "auto" else asked.kind,
         graph=GraphSettings(asked.m, asked.ef_construction, asked.ef, asked.seed),
         spread=Spread(asked.shards, asked.replicas),
+        store=asked.store,
+        threads=1 if asked.reproducible else count_threads(),
         force=asked.force,
     )
     made = build_index(asked.output, source, build)
     if made.recall_at_10 is not None:
         console.note(f"recall at 10 of the graph against exact search: {made.recall_at_10:.4f}")
-    yield receipt("index", asked.output, (made.rows, made.dim), skips.total, made.sha256)
+    told = receipt("index", asked.output, (made.rows, made.dim), skips.total, made.sha256)
+    yield told if asked.store == "float32" else {**told, "store": asked.store}
     return skips.finish(made.rows, "indexed")
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder import exact, manifest
-from xmir_cli.gallery.folder.build import build_gallery
+from xmir_cli.gallery.folder.build import build_gallery, write_gallery
 from xmir_cli.gallery.folder.engine import open_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings, describe
-from xmir_cli.gallery.protocol import Conditions
+from xmir_cli.gallery.protocol import Build, Conditions
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.store.where import Condition
@@ -44,10 +44,42 @@ def _forge(folder, **changes):
     (folder / "manifest.json").write_text(json.dumps(data))
 
 
-def test_the_kind_follows_from_the_rows(embeddings, monkeypatch):
+def test_search_is_exact_unless_a_graph_is_asked_for(embeddings):
     assert build_gallery(embeddings, Path("a.xmir"), None, GraphSettings()).kind == "exact"
-    monkeypatch.setattr("xmir_cli.gallery.folder.build.EXACT_BELOW", 50)
-    assert build_gallery(embeddings, Path("b.xmir"), None, GraphSettings()).kind == "hnsw"
+
+
+@pytest.mark.parametrize(("alone", "threads"), [(51, 1), (50, 3)])
+def test_a_large_graph_is_built_by_the_threads_that_were_asked_for(
+    embeddings, monkeypatch, alone, threads
+):
+    from xmir_cli.gallery.folder import hnsw
+
+    used, inner = [], hnsw.build_graph
+
+    def watch(vectors, settings, count):
+        used.append(count)
+        return inner(vectors, settings, count)
+
+    monkeypatch.setattr(hnsw, "build_graph", watch)
+    monkeypatch.setattr("xmir_cli.gallery.folder.build._ALONE", alone)
+    built = write_gallery(embeddings, Path("a.xmir"), Build("hnsw", threads=3))
+    assert used == [built.threads] == [threads]
+    assert built.recall_at_10 == 1.0
+    assert open_gallery("a.xmir").manifest == built
+    exact_one = write_gallery(embeddings, Path("b.xmir"), Build("exact", threads=3))
+    assert exact_one.threads == 1
+    assert "threads" not in json.loads(Path("b.xmir/manifest.json").read_text())
+
+
+def test_every_item_is_in_a_graph_of_several_threads():
+    from xmir_cli.gallery.folder.hnsw import build_graph, load_graph, save_graph
+
+    vectors = np.random.default_rng(0).normal(size=(3000, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    save_graph(build_graph(vectors, GraphSettings(), 4), Path("g.hnsw"))
+    graph = load_graph(Path("g.hnsw"), 3000, 8, GraphSettings())  # looked through
+    found = graph.search(vectors, vectors, 1)
+    assert np.mean([near.rows[0] == row for row, near in enumerate(found)]) > 0.99
 
 
 def test_an_opened_gallery_is_what_was_built(embeddings):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xmir_cli.gallery.folder.exact import as_rows
 from xmir_cli.gallery.folder.items import items_writer
 from xmir_cli.gallery.folder.manifest import (
     FEATURES_FILE,
@@ -18,7 +19,7 @@ from xmir_cli.gallery.folder.manifest import (
     pack_mean,
 )
 from xmir_cli.gallery.folder.verified import clock_of_writing, remember
-from xmir_cli.gallery.protocol import GraphSettings, SearchKind
+from xmir_cli.gallery.protocol import Build, GraphSettings, SearchKind, Store
 from xmir_cli.gallery.vectors import Vectors, mean_vector
 from xmir_cli.store.arrays import write_blocks, write_through
 from xmir_cli.store.atomic import atomic_folder
@@ -26,23 +27,30 @@ from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.features import KIND
 
 _ROWS = 8192  # in memory at a time: a group of the items
-_KIND = np.dtype(np.float32)
-EXACT_BELOW = 1_000_000  # rows; up to there a graph takes longer to build than it ever saves
+_ALONE = 10_000  # rows of a graph below which one thread builds it: it takes a second or two
 
 
 def build_gallery(
     source: EmbeddingSource, path: Path, kind: SearchKind | None, settings: GraphSettings
 ) -> Manifest:
-    """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows.
+    """As `write_gallery`, by one thread."""
+    return write_gallery(source, path, Build(kind, settings))
 
-    Of an index without a graph a block of rows is in memory at a time.
+
+def write_gallery(source: EmbeddingSource, path: Path, build: Build) -> Manifest:
+    """Write the index of unit vectors; it is there whole or not at all. Of no kind it is exact.
+
+    For that is the faster one but for hundreds of queries a command, however many rows there are,
+    and of it a block of rows is in memory at a time; a graph is in memory as a whole.
     """
-    chosen: SearchKind = kind or ("exact" if source.rows < EXACT_BELOW else "hnsw")
+    chosen: SearchKind = build.kind or "exact"
+    settings, store = build.graph, build.store
+    threads = build.threads if chosen == "hnsw" and source.rows >= _ALONE else 1
     with atomic_folder(path) as folder:
-        mean = _write_rows(source, folder)
+        mean = _write_rows(source, folder, store)
         if maps := source.features:
             write_blocks(folder / FEATURES_FILE, (source.rows, *maps.shape), KIND, maps.blocks())
-        recall = _build_graph(source, folder, settings) if chosen == "hnsw" else None
+        recall = _build_graph(folder, settings, threads) if chosen == "hnsw" else None
         hashed = clock_of_writing()
         manifest = Manifest(
             kind=chosen,
@@ -53,14 +61,16 @@ def build_gallery(
             settings=settings if chosen == "hnsw" else None,
             recall_at_10=recall,
             mean=pack_mean(mean),
+            store=store,
+            threads=threads,
         )
         (folder / NAME).write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
     remember(path, manifest, hashed)
     return manifest
 
 
-def _write_rows(source: EmbeddingSource, folder: Path) -> Vectors:
-    """Write items and vectors as they come, and return the mean of the vectors."""
+def _write_rows(source: EmbeddingSource, folder: Path, store: Store) -> Vectors:
+    """Write items and vectors as they come, and return the mean of the vectors as they are kept."""
     shape = source.rows, source.dim
     with items_writer(folder / ITEMS) as write:
 
@@ -69,10 +79,11 @@ def _write_rows(source: EmbeddingSource, folder: Path) -> Vectors:
                 write(block.items)
                 yield block.vectors
 
-        return mean_vector(write_through(folder / VECTORS, shape, _KIND, vectors()))
+        kept = write_through(folder / VECTORS, shape, np.dtype(store), vectors())
+        return mean_vector(block.astype(np.float32, copy=False) for block in kept)
 
 
-def _build_graph(source: EmbeddingSource, folder: Path, settings: GraphSettings) -> float:
+def _build_graph(folder: Path, settings: GraphSettings, threads: int) -> float:
     """Write the graph of the vectors in the folder; the recall of what can be read again."""
     # here, for exact indexes need no hnswlib
     from xmir_cli.gallery.folder.hnsw import (  # noqa: PLC0415
@@ -82,7 +93,7 @@ def _build_graph(source: EmbeddingSource, folder: Path, settings: GraphSettings)
         save_graph,
     )
 
-    vectors = np.load(folder / VECTORS, mmap_mode="r")
-    save_graph(build_graph(vectors, settings), folder / GRAPH)
-    graph = load_checked_graph(folder / GRAPH, source.rows, source.dim, settings)
-    return measure_recall(graph, vectors)
+    vectors = as_rows(np.load(folder / VECTORS, mmap_mode="r"))
+    save_graph(build_graph(vectors, settings, threads), folder / GRAPH)
+    rows, dim = vectors.shape
+    return measure_recall(load_checked_graph(folder / GRAPH, rows, dim, settings), vectors)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from xmir_cli.errors import DataError, SettingError
-from xmir_cli.gallery.folder.build import build_gallery
+from xmir_cli.gallery.folder.build import write_gallery
+from xmir_cli.gallery.folder.exact import as_rows
 from xmir_cli.gallery.folder.gallery import FolderGallery, map_array
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.folder.manifest import (
@@ -39,11 +40,11 @@ def open_gallery(name: str, model: str | None = None) -> FolderGallery:
     vectors = map_array(opened.find(VECTORS), name)
     items = Items(opened.find(ITEMS), name)
     found = (vectors.dtype, *vectors.shape, len(items))
-    if found != (np.float32, manifest.rows, manifest.dim, manifest.rows):
+    if found != (np.dtype(manifest.store), manifest.rows, manifest.dim, manifest.rows):
         raise DataError(f"{name}: damaged index (sizes differ)", AGAIN)
     if model is not None:
         manifest = replace(manifest, model=move(manifest.model, model))
-    return FolderGallery(name, manifest, vectors, items, opened)
+    return FolderGallery(name, manifest, as_rows(vectors), items, opened)
 
 
 def is_index(name: str) -> bool:
@@ -71,14 +72,14 @@ def refuse_output(name: str, force: bool) -> None:
 
 
 def build_index(name: str, source: EmbeddingSource, build: Build) -> Built:
-    """Write the index of unit vectors; it is there whole or not at all. Kind None: by the rows.
+    """Write the index of unit vectors; it is there whole or not at all. Kind None: exact.
 
     Raises SettingError where it is to be spread over machines.
     """
     for setting, value in asdict(build.spread).items():
         if value is not None:
             raise SettingError(setting, "a folder has none; Qdrant has", value=str(value))
-    made = build_gallery(source, Path(name), build.kind, build.graph)
+    made = write_gallery(source, Path(name), build)
     return Built(made.rows, made.dim, sha256_file(Path(name) / NAME), made.recall_at_10)
 
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xmir_cli.arrays import Booleans, Floats, Integers
 from xmir_cli.gallery.folder.candidates import Candidates, Found
@@ -28,7 +29,7 @@ _CLASS = 64  # the part of a gallery from which on what a query may not find is 
 
 
 class Rows(Protocol):
-    """The vectors [N, D] of a gallery, of which any can be read."""
+    """The vectors [N, D] of a gallery, of which any can be read, as float32."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -42,10 +43,34 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
+class HalfRows:
+    """Vectors kept in float16, widened as they are read; that changes none of their numbers."""
+
+    kept: NDArray[np.float16]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """N and D."""
+        return self.kept.shape
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, rows: slice | Integers) -> Vectors:
+        return self.kept[rows].astype(np.float32)
+
+
+def as_rows(kept: np.ndarray) -> Rows:
+    """Vectors as they are kept, in float32 or float16."""
+    rows: Rows = HalfRows(kept) if kept.dtype == np.float16 else kept
+    return rows
+
+
+@dataclass(frozen=True)
 class CenteredRows:
     """The same without a mean [D], made as they are read; see `center_rows`."""
 
-    vectors: Vectors
+    vectors: Rows
     mean: Vectors
 
     @property
@@ -134,7 +159,8 @@ def _order(
 
 def error_bound(dim: int) -> float:
     """How far apart two float32 products of unit vectors [D] may be that should be equal."""
-    return dim * float(np.finfo(np.float32).eps)  # twice the bound of a product's error
+    # twice the bound of a product's error; float16 leaves vectors up to 1.0005 long
+    return 1.01 * dim * float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -197,7 +223,7 @@ def _find(vectors: Rows, queries: Vectors, k: int, part: _Part) -> tuple[Integer
 def _height(vectors: Rows, count: int, queries: int) -> int:
     """How many of `count` rows are a block."""
     least, most = _HEIGHTS
-    if isinstance(vectors, CenteredRows):  # which are held, not mapped
+    if not isinstance(vectors, np.ndarray):  # what is made of them is held, not mapped
         most = _ROWS
     return max(least, min(_SIMILARITIES // queries, most, -(-count // count_threads())))
 

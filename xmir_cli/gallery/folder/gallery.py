@@ -36,6 +36,7 @@ from xmir_cli.gallery.protocol import (
     Hits,
     ItemKey,
     SearchQuery,
+    Store,
 )
 from xmir_cli.gallery.vectors import Vectors, mean_vector
 from xmir_cli.store.features import KIND
@@ -46,13 +47,14 @@ from xmir_cli.wire.model import ModelSpec
 # (tests/benchmarks/search.py). How many are asked never counts: a graph misses a few of the
 # nearest, and a query would find others in company than alone
 GRAPH_FROM = 1 << 24
+_ROWS = 8192  # read at a time
 _SELECTIONS = 4  # that are held, of a byte a row
 
 
 class Searcher(Protocol):
     """A faster way to the nearest of a gallery's vectors."""
 
-    def search(self, vectors: Vectors, queries: Vectors, k: int) -> list[Neighbours]:
+    def search(self, vectors: Rows, queries: Vectors, k: int) -> list[Neighbours]:
         """The k nearest rows of each query [B, D]; k is at most half of the gallery."""
 
 
@@ -62,7 +64,7 @@ class FolderGallery:
 
     name: str
     manifest: Manifest
-    vectors: Vectors
+    vectors: Rows
     items: Items
     opened: OpenIndex
 
@@ -92,12 +94,17 @@ class FolderGallery:
         """Whether there is a file of feature maps."""
         return FEATURES_FILE in self.manifest.files
 
+    @property
+    def store(self) -> Store:
+        """As which the numbers of the vectors are kept."""
+        return self.manifest.store
+
     @cached_property
     def mean(self) -> Vectors:
         """As it was kept when the index was built; an earlier one is read through once for it."""
         kept = self.manifest.mean
         try:
-            return mean_vector([self.vectors]) if kept is None else unpack_mean(kept, self.dim)
+            return mean_vector(self._blocks()) if kept is None else unpack_mean(kept, self.dim)
         except ValueError:
             raise DataError(f"{self.name}: damaged index (mean)", AGAIN) from None
 
@@ -165,6 +172,10 @@ class FolderGallery:
             yield Chunk(rows, self.vectors[rows.start : rows.stop], columns)
             start = rows.stop
 
+    def _blocks(self) -> Iterator[Vectors]:
+        for start in range(0, len(self), _ROWS):
+            yield self.vectors[start : start + _ROWS]
+
     def _nearest(
         self, rows: Rows, queries: Vectors, scope: Scope, asked: Sequence[int], k: int
     ) -> list[Neighbours]:
@@ -172,7 +183,7 @@ class FolderGallery:
 
         The way is chosen for each query by itself.
         """
-        large = self.vectors.size >= GRAPH_FROM and k <= len(rows) // 2
+        large = len(rows) * self.dim >= GRAPH_FROM and k <= len(rows) // 2
         unnarrowed = large and rows is self.vectors and scope.allowed is None
         fit = [query for query in asked if unnarrowed and not len(scope.excluded[query])]
         graph = self.graph if fit else None

@@ -21,7 +21,14 @@ import numpy as np
 from xmir_cli import console
 from xmir_cli.arrays import Integers
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.folder.exact import Neighbours, Scope, error_bound, rank_each, search
+from xmir_cli.gallery.folder.exact import (
+    Neighbours,
+    Rows,
+    Scope,
+    error_bound,
+    rank_each,
+    search,
+)
 from xmir_cli.gallery.folder.graph_file import check_graph_file
 from xmir_cli.gallery.protocol import GraphSettings
 from xmir_cli.gallery.vectors import Vectors
@@ -39,7 +46,7 @@ class Graph:
     index: hnswlib.Index
     settings: GraphSettings
 
-    def search(self, vectors: Vectors, queries: Vectors, k: int) -> list[Neighbours]:
+    def search(self, vectors: Rows, queries: Vectors, k: int) -> list[Neighbours]:
         """The k nearest items [B], almost always; similarities are recomputed exactly.
 
         More than k are asked for. Where others may be as near as the k-th, or where some are
@@ -78,23 +85,21 @@ def _has_ties(near: Neighbours, k: int) -> bool:
     return bool((near.similarities[:k] == near.similarities[1 : k + 1]).any())
 
 
-def _search_all(vectors: Vectors, queries: Vectors, k: int) -> list[Neighbours]:
+def _search_all(vectors: Rows, queries: Vectors, k: int) -> list[Neighbours]:
     return search(vectors, queries, k, Scope(None, [_NOTHING] * len(queries)))
 
 
-def build_graph(vectors: Vectors, settings: GraphSettings) -> Graph:
-    """The graph of finite unit vectors [N, D]; one thread, so that it is the same every time."""
-    index = hnswlib.Index("ip", vectors.shape[1])
+def build_graph(vectors: Rows, settings: GraphSettings, threads: int = 1) -> Graph:
+    """The graph of finite unit vectors [N, D]; of one thread it is the same every time."""
+    rows, dim = vectors.shape
+    index = hnswlib.Index("ip", dim)
     index.init_index(
-        len(vectors),
-        M=settings.m,
-        ef_construction=settings.ef_construction,
-        random_seed=settings.seed,
+        rows, M=settings.m, ef_construction=settings.ef_construction, random_seed=settings.seed
     )
-    with console.progress("building the graph", len(vectors)) as bar:
-        for start in range(0, len(vectors), _AT_ONCE):
-            part = vectors[start : start + _AT_ONCE]
-            index.add_items(part, num_threads=1)
+    with console.progress("building the graph", rows) as bar:
+        for start in range(0, rows, _AT_ONCE * threads):
+            part = vectors[start : start + _AT_ONCE * threads]
+            index.add_items(part, num_threads=threads)
             bar.advance(len(part))
     return Graph(index, settings)
 
@@ -130,7 +135,7 @@ def load_checked_graph(path: Path, rows: int, dim: int, settings: GraphSettings)
     return Graph(index, settings)
 
 
-def measure_recall(graph: Graph, vectors: Vectors) -> float:
+def measure_recall(graph: Graph, vectors: Rows) -> float:
     """The share of the exact 10 nearest that the graph finds, for a seeded sample of the items."""
     generator = np.random.default_rng(graph.settings.seed)
     chosen = np.sort(generator.permutation(len(vectors))[:_SAMPLE])

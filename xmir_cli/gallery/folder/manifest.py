@@ -13,7 +13,7 @@ import numpy as np
 
 from xmir_cli import __version__
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.protocol import GraphSettings, SearchKind
+from xmir_cli.gallery.protocol import GraphSettings, SearchKind, Store
 from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.kinds import called, find_kind, next_step
@@ -43,6 +43,8 @@ class Manifest:
     settings: GraphSettings | None  # of an HNSW index
     recall_at_10: float | None  # of an HNSW index, against exact search, measured when it was built
     mean: str | None = None  # of the vectors, as `pack_mean` writes it; earlier indexes have none
+    store: Store = "float32"  # as which the numbers of the vectors are kept
+    threads: int = 1  # that built the graph
 
     def to_json(self) -> Record:
         """The manifest as plain data; `checksum` is over all the rest."""
@@ -51,6 +53,7 @@ class Manifest:
             "kind": self.kind,
             "rows": self.rows,
             "dim": self.dim,
+            "store": self.store,
             "model": self.model.to_json(),
             "files": {
                 name: {"bytes": size, "sha256": sha256}
@@ -60,6 +63,8 @@ class Manifest:
             "recall_at_10": self.recall_at_10,
             "version": __version__,
         }
+        if self.settings is not None:
+            data["threads"] = self.threads
         if self.mean is not None:
             data["mean"] = self.mean
         return {**data, "checksum": _checksum(data)}
@@ -129,7 +134,10 @@ def _parse(data: Mapping[str, object], where: str) -> Manifest:
     files = cast("dict[str, dict[str, object]]", data["files"])
     settings = cast("dict[str, object]", data["settings"])
     recall, mean = data["recall_at_10"], data.get("mean")
-    if data["kind"] not in get_args(SearchKind) or not files.keys() <= _FILES:
+    store = data.get("store", "float32")  # earlier indexes do not say it
+    if data["kind"] not in get_args(SearchKind) or store not in get_args(Store):
+        raise ValueError
+    if not files.keys() <= _FILES:
         raise ValueError
     if recall is not None and not 0 <= cast("float", recall) <= 1:
         raise ValueError
@@ -147,6 +155,8 @@ def _parse(data: Mapping[str, object], where: str) -> Manifest:
         settings=_graph_settings(settings) if settings else None,
         recall_at_10=cast("float | None", recall),
         mean=mean,
+        store=cast("Store", store),
+        threads=_whole(data.get("threads", 1), 1, _MANY),
     )
 
 

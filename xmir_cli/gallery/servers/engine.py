@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from xmir_cli import console
-from xmir_cli.errors import DataError, ExistsError
-from xmir_cli.gallery.folder.build import EXACT_BELOW, build_gallery
+from xmir_cli.errors import DataError, ExistsError, SettingError
+from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery as open_folder
 from xmir_cli.gallery.protocol import Build, Built, Gallery, GraphSettings
 from xmir_cli.gallery.servers.about import AGAIN, About
@@ -24,6 +24,7 @@ from xmir_cli.store.embedding_table import RowBlock
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 
+EXACT_BELOW = 1_000_000  # rows; from there on a graph is worth its building, for it stays in memory
 RESUME = "Run the same 'xmir index' again: it goes on where it ended."
 
 
@@ -58,6 +59,7 @@ class ServerEngine:
         return {
             "kind": "index",
             "search": about.kind,
+            "store": gallery.store,
             **{key: told[key] for key in ("rows", "dim", "model")},
             **{key: told[key] for key in ("settings", "recall_at_10", "version")},
         }
@@ -84,6 +86,8 @@ class ServerEngine:
 
         A load that was interrupted goes on. One that is there already is left alone.
         """
+        if build.store != "float32":
+            raise SettingError("store", "a server keeps float32; a folder has", value=build.store)
         place = self.find(name)
         about = _plan(place, source, build)
         place.check(about)

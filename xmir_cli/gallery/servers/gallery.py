@@ -26,6 +26,7 @@ from xmir_cli.gallery.protocol import (
     Hits,
     ItemKey,
     SearchQuery,
+    Store,
 )
 from xmir_cli.gallery.servers.about import AGAIN, About
 from xmir_cli.gallery.servers.clauses import Clause, Clauses, full
@@ -73,6 +74,11 @@ class ServerGallery:
     def has_features(self) -> bool:
         """Feature maps are not kept on servers."""
         return False
+
+    @property
+    def store(self) -> Store:
+        """Servers keep float32."""
+        return "float32"
 
     @property
     def mean(self) -> Vectors:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import PATH, TEXT, WHOLE, key
+from xmir_cli.wire.schema import PATH, TEXT, WHOLE, key, one_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -20,4 +20,7 @@ class ArtifactRecord:
     rows: int | None = key(WHOLE, "images in it, or trained on")
     dim: int | None = key(WHOLE, "numbers of an embedding")
     skipped: int | None = key(WHOLE, "images left out")
+    store: str | None = key(
+        one_of("float16"), "as which an index keeps vectors", when="--store float16"
+    )
     sha256: str | None = key(TEXT, "of the file; of an index that of its manifest")

@@ -62,8 +62,14 @@ class InfoRecord:
         NUMBERS, "shards that are not there", when="a folder of such embeddings"
     )
     search: str | None = key(one_of("exact", "hnsw"), "how it is searched", when="index")
+    store: str | None = key(
+        one_of("float32", "float16"), "as which its vectors are kept", when="index"
+    )
     files: dict[str, object] | None = key(OBJECT, "bytes and SHA-256 of each file", when="index")
     settings: dict[str, object] | None = key(OBJECT, "how the graph was built", when="index")
+    threads: int | None = key(
+        WHOLE, "that built the graph; one always builds the same", when="index with a graph"
+    )
     recall_at_10: float | None = key(
         NUMBER, "of the graph against exact search; null without one", when="index"
     )

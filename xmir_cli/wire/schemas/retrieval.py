@@ -7,7 +7,19 @@ from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import BOX, FLAG, MODEL, NUMBER, OBJECT, PATH, TEXT, TEXTS, WHOLE, key
+from xmir_cli.wire.schema import (
+    BOX,
+    FLAG,
+    MODEL,
+    NUMBER,
+    OBJECT,
+    PATH,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    key,
+    one_of,
+)
 from xmir_cli.wire.words import Words, check_templates, check_text
 
 
@@ -91,6 +103,11 @@ class RetrievalRecord:
         FLAG, "whether they share a label (A|B is two); null where one has none"
     )
     index: str | None = key(PATH, "the index that was asked")
+    store: str | None = key(
+        one_of("float16"),
+        "as which it keeps vectors, of which the similarity is the exact product",
+        when="not as float32",
+    )
     model: ModelSpec | None = key(MODEL, "the network, its weights' hash and its preprocessing")
     meta: dict[str, object] | None = key(
         OBJECT, "the other columns of the retrieved image: id, patient, split and more"
