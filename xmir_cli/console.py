@@ -70,8 +70,23 @@ def error(message: str, hint: str = "") -> None:
         _say("hint", hint)
 
 
+_silent: list[bool] = []  # whether notes and warnings are dropped; the last one holds
+
+
+@contextmanager
+def hushed(silent: bool) -> Iterator[None]:
+    """While it lasts, notes and warnings are not said, if `silent`: another process says them."""
+    _silent.append(silent)
+    try:
+        yield
+    finally:
+        _silent.pop()
+
+
 def _say(kind: str, message: str) -> None:
     if sys.stderr is None:  # closed by the caller: nobody to tell
+        return
+    if kind in {"note", "warning"} and _silent and _silent[-1]:
         return
     label = f"xmir: {kind}: "
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):

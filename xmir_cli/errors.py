@@ -106,6 +106,10 @@ class ItemError(XmirError):
         super().__init__(f"{cause}: {detail}")
         self.cause, self.detail = cause, detail
 
+    def __reduce__(self) -> "tuple[type[ItemError], tuple[Cause, str]]":
+        """What another process makes it of."""
+        return ItemError, (self.cause, self.detail)
+
     @property
     def reason(self) -> str:
         """Cause and detail, as a skip line has them."""

@@ -17,6 +17,7 @@ from xmir_cli.commands import commands_by_purpose
 from xmir_cli.errors import XmirError, is_starved
 from xmir_cli.gallery.address import refuse_secrets
 from xmir_cli.guesses import near_hint
+from xmir_cli.launch import is_first_to_say
 from xmir_cli.quiet import libraries_silenced
 from xmir_cli.signals import die_of, end_tidily
 from xmir_cli.workarounds.typer import find_click_error
@@ -160,7 +161,7 @@ def execute(arguments: Sequence[str] | None) -> int:
         with _words_joined():
             result = app(arguments, prog_name="xmir", standalone_mode=False)
     except XmirError as error:
-        console.error(str(error), error.hint)
+        _tell(str(error), error.hint)
         return error.code
     except _ClickException as error:
         return _usage_error(error)
@@ -169,13 +170,13 @@ def execute(arguments: Sequence[str] | None) -> int:
     except (MemoryError, RuntimeError, ImportError) as error:
         if not is_starved(error):
             raise
-        console.error("not enough memory", "Try a smaller --batch or fewer --jobs.")
+        _tell("not enough memory", "Try a smaller --batch or fewer --jobs.")
         return 5
     except OSError as error:
         if error.errno is None:
             raise
         name = f"{console.show(os.fsdecode(error.filename))}: " if error.filename else ""
-        console.error(f"{name}{(error.strerror or 'input/output error').lower()}")
+        _tell(f"{name}{(error.strerror or 'input/output error').lower()}")
         return 5
     return result if isinstance(result, int) else 0
 
@@ -184,6 +185,12 @@ def _refuse_secrets(arguments: Sequence[str]) -> None:
     """Raise UsageError for a URL with a password, before anything repeats it."""
     for argument in arguments:
         refuse_secrets(argument.partition("=")[2] if argument[:2] == "--" else argument)
+
+
+def _tell(message: str, hint: str = "") -> None:
+    """Say what ended the command, unless another rank of the same run says the same."""
+    if is_first_to_say(message):
+        console.error(message, hint)
 
 
 def _words_joined() -> AbstractContextManager[None]:
@@ -203,18 +210,18 @@ def _usage_error(error: Exception) -> int:
         return 2
     path = context.command_path if context is not None else "xmir"
     if type(error).__name__ == "NoSuchOption" and (new := _new_name(error, context)):
-        console.error(new)
+        _tell(new)
         return 2
     if wrong := _CHOICE.search(str(getattr(error, "message", ""))):
         choices = wrong[2].replace("'", "").split(", ")
         flag = max(getattr(getattr(error, "param", None), "opts", [""]), key=len)
         expected = f"{flag}: expected one of {', '.join(choices)}, found {wrong[1]}"
-        console.error(expected, near_hint(wrong[1], choices))
+        _tell(expected, near_hint(wrong[1], choices))
         return 2
     message = " ".join(str(format_message()).split())
     if len(message) > MESSAGE_LIMIT:  # such as every file of a glob that no argument takes
         message = f"{message[:MESSAGE_LIMIT]} ..."
-    console.error(message, f"See '{path} --help'.")
+    _tell(message, f"See '{path} --help'.")
     return 2
 
 

@@ -37,17 +37,20 @@ def _ask_again(dropped: "sys.UnraisableHookArgs") -> None:
 
 
 @contextmanager
-def ending_waits() -> Iterator[None]:
-    """A first request to end is heard when the block is left, a second one at once."""
+def ending_waits(patient: bool = False) -> Iterator[list[int]]:
+    """A first request to end is heard when the block is left, a second at once if not `patient`.
+
+    Gives the list of the requests so far.
+    """
+    asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # no signal comes here
-        yield
+        yield asked
         return
     before = {number: signal.getsignal(number) for number in _ENDING}
-    asked: list[int] = []
 
     def wait(number: int, frame: FrameType | None) -> None:
         del frame
-        if asked:
+        if asked and not patient:
             _handle(before)
             signal.raise_signal(number)
         asked.append(number)
@@ -55,11 +58,25 @@ def ending_waits() -> Iterator[None]:
     # what is ignored stays so, and what ends the process as its caller wanted
     _handle({number: wait for number, handler in before.items() if callable(handler)})
     try:
-        yield
+        yield asked
     finally:
         _handle(before)
     if asked:
         signal.raise_signal(asked[0])
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """A request to end kills the process while it waits in a library that would not hear it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    _handle({number: signal.SIG_DFL for number, handler in before.items() if callable(handler)})
+    try:
+        yield
+    finally:
+        _handle(before)
 
 
 def _handle(handlers: Mapping[signal.Signals, _Handler]) -> None:

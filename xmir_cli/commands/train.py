@@ -8,6 +8,7 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.inputs import refuse_stdin
+from xmir_cli.launch import find_launch
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.store.outputs import network_files, refuse_input
@@ -24,7 +25,9 @@ class Train:
     kept. Each epoch prints a record with the loss and, on the validation rows, leave-one-out mAP,
     P@1 and P@5. The state after each epoch lies beside the output until the end, and a run that is
     asked to end (Ctrl-C, SIGTERM) finishes its batch and keeps that, too: --resume continues to the
-    same bytes as a run that never stopped.
+    same bytes as a run that never stopped. Under torchrun (--nproc-per-node N -m xmir_cli train
+    ...) the ranks share every batch, whose loss is that of one process; the first one prints and
+    writes, and any number of them may continue. On the CPU that needs --freeze-batchnorm.
     """
 
     images: options.Images
@@ -108,6 +111,7 @@ class Train:
 
     def __post_init__(self) -> None:
         check_values(self)
+        find_launch()  # half of what torchrun tells is an error
         for path in (self.output, state_path(self.output)):
             refuse_input(path, [*self.images, self.weights, *network_files(self.architecture)])
         check_output(self.output, self.resume or self.force)
@@ -133,6 +137,8 @@ class Train:
     @property
     def shown(self) -> Shown:
         """What is printed of a record: an epoch is a row as it ends."""
+        if find_launch().follows:  # another rank prints
+            return Shown()
         mined = ["attention_loss"] if self.attention_loss else []
         validated = ["map", "p_at_1", "p_at_5"]
         columns = ["epoch", "loss", *mined, "violating_fraction", *validated, "seconds"]

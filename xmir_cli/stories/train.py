@@ -5,11 +5,14 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from torch import Tensor
+
 from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.commands.train import Train
-from xmir_cli.console import Records, Skips, show
-from xmir_cli.errors import ItemError
+from xmir_cli.console import Ending, Records, Skips, show
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.launch import find_launch
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.weights import hash_weights
 from xmir_cli.pictures.files import read_picture
@@ -30,7 +33,9 @@ from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.examples import TRAIN, Division, divide, keep_labelled, leave_classes_out
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.loop import Settings, Trainer
+from xmir_cli.training.meeting import meeting, rank_device
 from xmir_cli.training.pictures import Pictures
+from xmir_cli.training.ranks import Ranks
 from xmir_cli.training.sampler import check_classes, class_count
 from xmir_cli.training.session import describe_run, keep_lasting, keep_readable, train_epochs
 from xmir_cli.training.state import restore, take
@@ -40,20 +45,39 @@ __all__ = ["Train", "run"]
 
 
 def run(asked: Train) -> Records:
-    """One `xmir.epoch/1` record an epoch that is trained, then the receipt of the checkpoint."""
-    with hold(asked.output, asked.resume):
-        return (yield from _run(asked))
+    """One `xmir.epoch/1` record an epoch that is trained, then the receipt of the checkpoint.
+
+    Of several ranks that torchrun started the first one gives the records and writes the files.
+    """
+    launch = find_launch()
+    asked = replace(asked, device=rank_device(asked.device, launch))
+    with meeting(launch, asked.device) as ranks, console.hushed(not ranks.leads):
+        if not ranks.leads:
+            return _follow(_run(asked, ranks))
+        with hold(asked.output, asked.resume):
+            return (yield from _run(asked, ranks))
 
 
-def _run(asked: Train) -> Records:
+def _follow(records: Records) -> Ending:
+    """Take part without a word: torchrun would end the others for an exit code above 0."""
+    for _ in records:
+        pass
+    return Ending()
+
+
+def _run(asked: Train, ranks: Ranks) -> Records:
     settings, skips = _settings(asked), Skips()
     division = _divide(asked, settings, skips)
-    trainer = _trainer(asked, settings)
-    division = keep_readable(division, trainer.feed, skips.add, console.progress)
+    trainer = _trainer(asked, settings, ranks)
+    trainer.check_parts(division.training)
+    _check_alike(Run(describe_run(trainer, division)), ranks)
+    division = keep_readable(division, trainer.feed, skips.add, console.progress, ranks)
     division = _without_rare(division, settings, skips)
     begun = _begun(trainer, division, asked.output, asked.resume)
     if begun is not None:
         yield from _fit(trainer, division, asked.output, begun)
+    if not ranks.leads:
+        return Ending()
     shape = (len(division.training), trainer.embedder.dim)
     yield receipt("checkpoint", asked.output.absolute(), shape, skips.total)
     return skips.finish(len(division.training), "trained on")
@@ -125,30 +149,47 @@ def _without_rare(division: Division, settings: Settings, skips: Skips) -> Divis
     return leave_classes_out(division, rare)
 
 
-def _trainer(asked: Train, settings: Settings) -> Trainer:
+def _trainer(asked: Train, settings: Settings, ranks: Ranks) -> Trainer:
     spec = resolve_model(asked.choice)
     embedder = load_embedder(spec, asked.device, asked.precision)
     recipe = spec.preprocessing
     pictures = Pictures(lambda path: resize_picture(read_picture(path, recipe.window), recipe))
-    return Trainer(Feed(embedder, pictures, asked.jobs), settings)
+    return Trainer(Feed(embedder, pictures, asked.jobs), settings, ranks)
 
 
 def _begun(trainer: Trainer, division: Division, output: Path, resume: bool) -> Run | None:
     """What is done of the run, whose state is taken up; None when all of it is."""
-    state, run = state_path(output), Run(describe_run(trainer, division))
+    run = Run(describe_run(trainer, division))
+    kept = _read_kept(run, output, resume) if trainer.ranks.leads else None
+    tensors, begun = trainer.ranks.first(kept or ({}, None))
+    if begun is None or not tensors:
+        return begun
+    restore(trainer.network, trainer.optimizer, tensors, str(state_path(output)))
+    part = f" and {len(begun.begun)} batches" if begun.begun else ""
+    done = f"{len(begun.epochs)} of {trainer.settings.epochs} epochs{part}"
+    console.note(f"continuing: {done} are done")
+    return begun
+
+
+def _check_alike(run: Run, ranks: Ranks) -> None:
+    """Raise DataError where the ranks were asked different things, or see other files."""
+    for other in ranks.merge([run]):
+        if changed := run.differences(other) or (run.wanted != other.wanted and ["epochs"]):
+            raise DataError(f"the ranks have different {', '.join(changed)}")
+
+
+def _read_kept(run: Run, output: Path, resume: bool) -> tuple[dict[str, Tensor], Run | None]:
+    """The tensors of a run that is continued, and what is done of it: None when all of it is."""
+    state = state_path(output)
     if resume and state.exists():
-        tensors, run = continue_state(state, run)
-        restore(trainer.network, trainer.optimizer, tensors, str(state))
-        part = f" and {len(run.begun)} batches" if run.begun else ""
-        done = f"{len(run.epochs)} of {trainer.settings.epochs} epochs{part}"
-        console.note(f"continuing: {done} are done")
-    elif resume and output.exists():
+        return continue_state(state, run)
+    if resume and output.exists():
         check_finished(output, run)
         console.note(f"{output}: finished already")
-        return None
-    elif resume:
+        return {}, None
+    if resume:
         console.note(f"{state}: not there, so nothing is continued")
-    return run
+    return {}, run
 
 
 def _warn_of_ties(record: Record) -> None:
@@ -161,22 +202,37 @@ def _warn_of_ties(record: Record) -> None:
 
 
 def _fit(trainer: Trainer, division: Division, output: Path, run: Run) -> Iterator[Record]:
-    """Train what is left of the run; its state is on the disk before its record is printed."""
+    """Train what is left of the run; its state is on the disk before its record is printed.
+
+    Of several ranks the first one writes and prints.
+    """
     state = state_path(output)
     try:
         epochs = train_epochs(trainer, division, len(run.epochs), run.begun, console.progress)
         for record in epochs:
             run = Run(run.asked, (*run.epochs, keep_lasting(record)))
+            if not trainer.ranks.leads:
+                continue
             write_state(state, take(trainer.network, trainer.optimizer), run)
             _warn_of_ties(record)
+            if trainer.draws and len(run.epochs) == 1:
+                console.note("the network drops parts at random: other ranks give other numbers")
             yield record
     except KeyboardInterrupt:
-        if trainer.number == len(run.epochs) + 1 and trainer.steps and not trainer.torn:
-            run = replace(run, begun=tuple(trainer.steps))
-            write_state(state, take(trainer.network, trainer.optimizer), run)
-        if run.epochs or run.begun:  # else the state that may be there is another run's
-            console.note(f"interrupted; what is done is kept in {state}: continue with --resume")
+        if trainer.ranks.leads:
+            _keep_begun(trainer, state, run)
         raise
+    if not trainer.ranks.leads:
+        return
     spec = replace(trainer.embedder.spec, weights=OWN, weights_sha256=hash_weights(trainer.network))
     write_checkpoint(output, trainer.network.state_dict(), spec, run)
     state.unlink(missing_ok=True)
+
+
+def _keep_begun(trainer: Trainer, state: Path, run: Run) -> None:
+    """Keep the batches of an epoch that was interrupted, unless the last one is half done."""
+    if trainer.number == len(run.epochs) + 1 and trainer.steps and not trainer.torn:
+        run = replace(run, begun=tuple(trainer.steps))
+        write_state(state, take(trainer.network, trainer.optimizer), run)
+    if run.epochs or run.begun:  # else the state that may be there is another run's
+        console.note(f"interrupted; what is done is kept in {state}: continue with --resume")

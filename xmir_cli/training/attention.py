@@ -38,12 +38,17 @@ def draw_triplets(labels: Tensor, rng: Generator) -> Tensor:
     occur twice and there have to be two of them, as in the sampler's batches.
     """
     triplets = []
-    for anchor in rng.permutation(len(labels))[: min(TRIPLETS, len(labels) // 3)].tolist():
+    for anchor in rng.permutation(len(labels))[: triplet_count(len(labels))].tolist():
         same = labels == labels[anchor]
         negative = rng.choice(torch.nonzero(~same)[:, 0])
         same[anchor] = False
         triplets.append([anchor, int(rng.choice(torch.nonzero(same)[:, 0])), int(negative)])
     return torch.tensor(triplets)
+
+
+def triplet_count(batch: int) -> int:
+    """How many of them are drawn in a batch."""
+    return min(TRIPLETS, batch // 3)
 
 
 def attention_loss(network: Network, images: Tensor, features: Tensor, triplets: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import nn
 from xmir_cli.errors import SettingError
 from xmir_cli.model.network import Network
 
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def list_freezable(features: nn.Module) -> Iterator[nn.Module]:
@@ -35,7 +35,7 @@ def frozen_parts(network: Network, batchnorm: bool, layers: int) -> list[nn.Modu
     found = list(list_freezable(network.features))
     if layers > len(found):
         raise SettingError("freeze_layers", f"the network has {len(found)} blocks, found {layers}")
-    norms = [part for part in network.modules() if isinstance(part, _NORMS)]
+    norms = [part for part in network.modules() if isinstance(part, NORMS)]
     return [*found[:layers], *(norms if batchnorm else [])]
 
 

@@ -2,21 +2,22 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import DataError, ModelError
 from xmir_cli.signals import ending_waits
-from xmir_cli.training.attention import attention_loss, check_maps, draw_triplets
+from xmir_cli.training.attention import check_maps, draw_triplets, triplet_count
 from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
+from xmir_cli.training.forward import ForwardPass, share_gradients
 from xmir_cli.training.freeze import frozen_parts, train_except
-from xmir_cli.training.losses import MARGIN, Loss, triplet_loss
+from xmir_cli.training.losses import MARGIN, triplet_loss
+from xmir_cli.training.ranks import ALONE, Ranks
 from xmir_cli.training.sampler import by_class, epoch_batches
 from xmir_cli.workarounds.torch.processor import has_bfloat16
 
@@ -52,7 +53,7 @@ class Outcome:
 
 
 class Trainer:
-    """A network in training with its optimiser.
+    """A network in training with its optimiser; on several `ranks` each trains on its part.
 
     All randomness comes from (seed, epoch, batch) and an image's place in the table, so that a run
     which is continued after any batch ends with the same weights as one that never stopped.
@@ -60,8 +61,8 @@ class Trainer:
     waits for the step to end, but a second one does not.
     """
 
-    def __init__(self, feed: Feed, settings: Settings) -> None:
-        self.feed, self.settings = feed, settings
+    def __init__(self, feed: Feed, settings: Settings, ranks: Ranks = ALONE) -> None:
+        self.feed, self.settings, self.ranks = feed, settings, ranks
         self.embedder = feed.embedder
         self.network, self.device = self.embedder.network, self.embedder.device
         if self.embedder.precision == "bf16" and not has_bf16(self.device):
@@ -76,8 +77,28 @@ class Trainer:
         trained = [weight for weight in self.network.parameters() if weight.requires_grad]
         if not trained:
             raise ModelError("every weight is frozen; there is nothing to train")
+        forward = ForwardPass(self.network, ranks, self.embedder.precision == "bf16")
+        self.forward = share_gradients(forward, self.device)
         self.optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
         self.number, self.steps, self.torn = 0, list[BatchNumbers](), False
+        self.draws = False  # whether the network itself draws at random: dropout, stochastic depth
+
+    def check_parts(self, examples: Sequence[Example]) -> None:
+        """Raise DataError unless every rank has a part of a batch and of its triplets."""
+        ranks, settings = self.ranks.size, self.settings
+        classes = settings.classes_per_batch or len({example.label for example in examples})
+        batch = settings.per_class * classes
+        if batch < ranks:
+            raise DataError(
+                f"a batch has {batch} images, fewer than {ranks} ranks",
+                "Raise `per_class`, or start fewer ranks.",
+            )
+        triplets = triplet_count(batch)
+        if settings.attention_loss and triplets < ranks:
+            raise DataError(
+                f"the attention loss has {triplets} triplets a batch, fewer than {ranks} ranks",
+                "Start fewer ranks, or leave `attention_loss` out.",
+            )
 
     def epoch(
         self,
@@ -96,14 +117,19 @@ class Trainer:
         seed = settings.seed, number
         batches = epoch_batches(labels, settings.per_class, settings.classes_per_batch, seed)
         left = batches[len(begun) :]
+        self.check_parts(examples)
         classes = {name: place for place, name in enumerate(by_class(labels))}
         self.number, self.steps = number, list(begun)
         train_except(self.network, self.frozen)
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            views = self.feed.load_augmented(left, examples, settings.augmentation, seed)
+        own = [self.ranks.own(batch) for batch in left]
+        with (
+            torch.random.fork_rng([self.device] if self.device.type == "cuda" else []),
+            self.ranks.ending_together() as end_if_asked,
+        ):
+            views = self.feed.load_augmented(own, examples, settings.augmentation, seed)
             for place, (batch, images) in enumerate(zip(left, views, strict=True), len(begun)):
                 rng = np.random.default_rng((*seed, place, 1))
-                torch.manual_seed(int(rng.integers(2**62)))  # for dropout
+                torch.manual_seed(int(rng.integers(2**62)) + self.ranks.rank)  # for dropout
                 targets = torch.tensor([classes[labels[image]] for image in batch])
                 triplets = draw_triplets(targets, rng) if settings.attention_loss else None
                 where = f"epoch {number}, batch {place + 1}"
@@ -112,6 +138,7 @@ class Trainer:
                     self.steps.append(self.step(images, targets.to(self.device), where, triplets))
                     self.torn = False
                 advance(len(batch))
+                end_if_asked()
         loss, violating, attention = np.mean(self.steps, axis=0).tolist()
         speed = sum(map(len, left)) / (time.monotonic() - start)
         return Outcome(loss, violating, attention if settings.attention_loss else None, speed)
@@ -119,18 +146,21 @@ class Trainer:
     def step(
         self, images: Tensor, labels: Tensor, where: str, triplets: Tensor | None = None
     ) -> BatchNumbers:
-        """One update on images [B, 3, S, S]: triplet loss before it, violating fraction, attention.
+        """One update on images [b, 3, S, S]: triplet loss before it, violating fraction, attention.
 
-        `triplets` [T, 3] are the positions on which the attention loss is taken, None for nowhere.
+        They are this rank's part of a batch, `labels` [B] those of all of it; in it are the
+        positions `triplets` [T, 3] on which the attention loss is taken, None for nowhere.
         """
         self.optimizer.zero_grad()
         try:
-            loss, mined = self._losses(images, labels, triplets)
+            raw, mined = self._pass(images, triplets)
+            # of every triplet of the batch: a rank has the part of the gradient that is its own
+            loss = triplet_loss(self.ranks.gather(raw, len(labels)), labels, self.settings.margin)
             total = loss.value + self.settings.attention_loss * mined
             if not total.isfinite():
                 found = float(total.detach())
                 raise ModelError(f"{where}: the loss is {found}", "Lower `learning_rate`.")
-            total.backward()
+            (total * self.ranks.size).backward()  # gradients are averaged: the mean is their sum
         except RuntimeError as error:  # torch.OutOfMemoryError is one
             if not isinstance(error, torch.OutOfMemoryError) and "allocate mem" not in str(error):
                 raise
@@ -139,20 +169,20 @@ class Trainer:
                 "Lower `per_class` or `input_size`, or freeze the first layers.",
             ) from None
         self.optimizer.step()
-        return float(loss.value.detach()), loss.violating, float(mined.detach())
+        return float(loss.value.detach()), loss.violating, float(self.ranks.sum(mined))
 
-    def _losses(
-        self, images: Tensor, labels: Tensor, triplets: Tensor | None
-    ) -> tuple[Loss, Tensor]:
-        """The triplet loss, and the attention loss or 0."""
-        narrow = self.embedder.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16) if narrow else nullcontext():
-            features = self.network.features(images)
-            raw = self.network.head(features)
-            mined = torch.zeros(())
-            if triplets is not None:
-                mined = attention_loss(self.network, images, features, triplets.to(self.device))
-        return triplet_loss(raw.float(), labels, self.settings.margin), mined
+    def _pass(self, images: Tensor, triplets: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Raw embeddings and attention loss of this rank's part; sees whether the network draws."""
+        before = None if self.ranks.size == 1 else self._dice()
+        raw, mined = self.forward(images, triplets)
+        self.draws = self.draws or (before is not None and not torch.equal(before, self._dice()))
+        return raw, mined
+
+    def _dice(self) -> Tensor:
+        """The state of the generator that the network draws from."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_rng_state(self.device)
+        return torch.get_rng_state()
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -14,6 +14,7 @@ from xmir_cli.pictures.batches import decode_all
 from xmir_cli.training.examples import Division, Example, find_contradictions
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.loop import BatchNumbers, Trainer
+from xmir_cli.training.ranks import ALONE, Ranks
 from xmir_cli.training.sampler import by_class
 from xmir_cli.training.validation import validate
 from xmir_cli.wire.records import Record
@@ -34,14 +35,18 @@ LeaveOut = Callable[[str, ItemError], None]  # name and cause
 
 
 def keep_readable(
-    division: Division, feed: Feed, leave_out: LeaveOut, bar: ShowProgress
+    division: Division,
+    feed: Feed,
+    leave_out: LeaveOut,
+    bar: ShowProgress,
+    ranks: Ranks = ALONE,
 ) -> Division:
     """The rows whose pictures can be read, marked by content; they stay in memory if they fit.
 
-    Training pictures that stand in two classes are left out as well. Raises DataError when
-    nothing is left to train on.
+    Each rank reads its part. Training pictures that stand in two classes are left out as well.
+    Raises DataError when nothing is left to train on.
     """
-    training = list(_marked(division.training, feed, leave_out, bar))
+    training = list(_marked(division.training, feed, leave_out, bar, ranks))
     twofold = find_contradictions(training)
     for example in twofold:
         error = ItemError(Cause.TWO_CLASSES, "the same picture has another label elsewhere")
@@ -50,15 +55,16 @@ def keep_readable(
     if not left:
         count = len(division.training)
         raise DataError(f"none of {count} training images could be read; nothing was written")
-    validation = list(_marked(division.validation, feed, leave_out, bar))
+    validation = list(_marked(division.validation, feed, leave_out, bar, ranks))
     return Division(left, validation, division.validated_on)
 
 
 def _marked(
-    examples: Sequence[Example], feed: Feed, leave_out: LeaveOut, bar: ShowProgress
+    examples: Sequence[Example], feed: Feed, leave_out: LeaveOut, bar: ShowProgress, ranks: Ranks
 ) -> Iterator[Example]:
+    own = [row.path for row in ranks.own(examples)]
     with bar("reading images", len(examples)) as progress:
-        marks = decode_all([row.path for row in examples], feed.pictures.fingerprint, feed.jobs)
+        marks = ranks.merge(decode_all(own, feed.pictures.fingerprint, feed.jobs))
         for example, mark in zip(examples, marks, strict=True):
             if isinstance(mark, ItemError):
                 leave_out(example.name, mark)
@@ -104,7 +110,9 @@ def train_epochs(
             outcome = trainer.epoch(number, division.training, progress.advance, begun)
         begun = ()
         with bar("validating", len(division.validation)) as progress:
-            validation = validate(trainer.feed, division.validation, progress.advance)
+            validation = validate(
+                trainer.feed, division.validation, progress.advance, trainer.ranks
+            )
         attention = outcome.attention_loss
         yield {
             "schema": EpochRecord.NAME,

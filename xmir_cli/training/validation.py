@@ -1,8 +1,10 @@
 """What a retrieval with the network would be worth."""
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import torch
+from torch import Tensor
 
 from xmir_cli.errors import ModelError
 from xmir_cli.metrics.ranking import Measures
@@ -10,28 +12,30 @@ from xmir_cli.metrics.relevance import LabelledVectors
 from xmir_cli.metrics.retrieval import leave_one_out, warn_of_ties
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
+from xmir_cli.training.ranks import ALONE, Ranks
 
 VALIDATION_NUMBERS = ("map", "p_at_1", "p_at_5")
 _MEASURES = Measures((1, 5))
 
 
 def validate(
-    feed: Feed, examples: Sequence[Example], advance: Callable[[int], None] = lambda _: None
+    feed: Feed,
+    examples: Sequence[Example],
+    advance: Callable[[int], None] = lambda _: None,
+    ranks: Ranks = ALONE,
 ) -> dict[str, float | None]:
     """mAP, P@1 and P@5, each image asked about among all others; None without any match to find.
 
     Where the network no longer tells images apart, the share of tied pairs as well. `advance` is
-    told how many images more passed the network.
+    told how many images more passed the network. Each rank embeds some of the batches, which are
+    the same for any number of them, and the first one alone knows the numbers.
     """
     if not examples:
         return dict.fromkeys(VALIDATION_NUMBERS)
     feed.embedder.network.eval()
-    batches = feed.load_plain(examples, feed.embedder.batch)
-    made = []
-    for batch in batches:
-        made.append(feed.embedder.embed(batch, len(examples)))
-        advance(len(batch))
-    vectors = torch.cat(made)
+    vectors = _embed(feed, examples, advance, ranks)
+    if not ranks.leads:
+        return {}
     for example, vector in zip(examples, vectors, strict=True):
         if not vector.isfinite().all():
             raise ModelError(
@@ -43,3 +47,16 @@ def validate(
     means = scores.micro()
     tied = {} if warn_of_ties(scores) is None else {"tied_pairs": scores.tied}
     return {**{name: means.get(name) for name in VALIDATION_NUMBERS}, **tied}
+
+
+def _embed(
+    feed: Feed, examples: Sequence[Example], advance: Callable[[int], None], ranks: Ranks
+) -> Tensor:
+    """Unit embeddings [N, D] of all examples, in their order."""
+    size = ranks.first(feed.embedder.batch)  # a rank may have halved its own
+    own = ranks.own([examples[start : start + size] for start in range(0, len(examples), size)])
+    made = []
+    for batch in feed.load_plain(list(chain(*own)), size):
+        made.append(feed.embedder.embed(batch, len(examples)))
+        advance(len(batch) * ranks.size)
+    return torch.cat(list(ranks.merge(made)))
