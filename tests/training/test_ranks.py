@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.launch import Launch, find_launch
 from xmir_cli.model.loader import load_embedder
 from xmir_cli.training.attention import draw_triplets
@@ -54,9 +55,15 @@ def test_a_rank_knows_its_place():
 @pytest.mark.parametrize(("there", "expected"), [(True, "cuda:3"), (False, "cpu")])
 def test_each_rank_takes_the_device_of_its_place_on_the_host(monkeypatch, there, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert rank_device("auto", Launch(7, 8, 3)) == expected
     assert rank_device("auto", Launch()) == "auto"
     assert rank_device("cuda", Launch(7, 8, 3)) == "cuda:3"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    with pytest.raises(ModelError, match="more ranks on this host than CUDA devices, of which 3"):
+        rank_device("cuda", Launch(7, 8, 3))
+    with pytest.raises(SettingError, match="ranks take auto, cpu or cuda, found mps"):
+        rank_device("mps", Launch(7, 8, 3))
 
 
 def make_step(ranks: Ranks, gamma: float) -> dict[str, torch.Tensor]:

@@ -44,14 +44,24 @@ def meeting(launch: Launch, device: str) -> Iterator[Ranks]:
 
 
 def rank_device(asked: str, launch: Launch) -> str:
-    """The name of a rank's own device; raises SettingError for one that ranks cannot have."""
+    """The name of a rank's own device; raises SettingError for one that ranks cannot have.
+
+    Raises ModelError where a host has fewer CUDA devices than ranks.
+    """
     if launch.size == 1:
         return asked
     if asked == "auto":
         asked = "cuda" if torch.cuda.is_available() else "cpu"
     if asked not in {"cpu", "cuda"}:
         raise SettingError("device", f"ranks take auto, cpu or cuda, found {asked}")
-    return asked if asked == "cpu" else f"cuda:{launch.local}"
+    if asked == "cpu":
+        return asked
+    if launch.local >= (count := torch.cuda.device_count()):
+        raise ModelError(
+            f"more ranks on this host than CUDA devices, of which {count} are here",
+            "Start one rank for each, or pass `device` cpu.",
+        )
+    return f"cuda:{launch.local}"
 
 
 def tells_of_loss(error: RuntimeError) -> bool:
