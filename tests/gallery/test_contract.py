@@ -70,6 +70,7 @@ def stopped():
 def however_small(monkeypatch):
     """A graph is asked in the smallest gallery, too."""
     monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.ROWS_A_CANDIDATE", 1)
 
 
 @dataclass(frozen=True)
@@ -285,17 +286,25 @@ def test_an_engine_may_miss_a_few_but_none_here(gallery, rows, embeddings):
     [
         (Conditions(), False),
         (Conditions(not_same=("patient",)), False),
+        (Conditions(where=(equal("half", "1"),), not_same=("patient",)), False),
         (Conditions(at_most=("patient", 1)), False),
         (Conditions(), True),
     ],
-    ids=["everything", "some leave others out", "some are looked for deeper", "centered"],
+    ids=[
+        "everything",
+        "some leave others out",
+        "of half of them",
+        "some are looked for deeper",
+        "centered",
+    ],
 )
 def test_company_changes_no_hit_and_no_bit(engine, conditions, centered):
     generator = np.random.default_rng(1)
     count, often = (300, 21) if engine.on_server else (1500, 300)
     vectors, _ = unit_rows(generator.normal(size=(count, DIM)))
     patients = [f"p{row // 2}" if row % 3 else None for row in range(count)]
-    items = pa.table({"id": list(map(str, range(count))), "patient": patients})
+    halves = [row % 2 for row in range(count)]
+    items = pa.table({"id": list(map(str, range(count))), "patient": patients, "half": halves})
     poor = GraphSettings(m=4, ef_construction=8, ef=1)  # misses some of the nearest
     gallery = open_gallery(engine(Embeddings(items, vectors, MODEL), "poor", poor))
     asked, _ = unit_rows(generator.normal(size=(often, DIM)))
@@ -309,6 +318,59 @@ def test_company_changes_no_hit_and_no_bit(engine, conditions, centered):
             for one, other in zip(alone, together[start : start + size], strict=True):
                 assert list(one.keys) == list(other.keys)
                 assert one.similarities.tobytes() == other.similarities.tobytes()
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        Conditions(not_itself=True),
+        Conditions(not_same=("patient",)),
+        Conditions(not_same=("label",)),
+        Conditions(other_labels="ill"),
+        Conditions(where=(equal("label", "ill"),)),
+        Conditions(where=(equal("label", "rare"),)),
+        Conditions(where=(equal("label", "rare"),), not_same=("patient",), not_itself=True),
+        Conditions(where=(equal("label", "rare"),), at_most=("patient", 1)),
+        Conditions(where=(equal("label", "few"),)),
+    ],
+    ids=str,
+)
+def test_there_are_never_fewer_than_k_while_there_are_more(engine, conditions):
+    generator = np.random.default_rng(2)
+    rows = 2000
+    centres = generator.normal(size=(20, DIM))
+    near = generator.integers(0, 20, rows)
+    vectors, _ = unit_rows(centres[near] + generator.normal(size=(rows, DIM)) / 2)
+    labels = ["rare" if row % 111 == 0 else "ill" if row % 2 else "well" for row in range(rows)]
+    labels[5] = labels[1700] = "few"
+    columns = {
+        "id": [str(row) for row in range(rows)],
+        "path": [f"/d/{row}.png" for row in range(rows)],
+        "sha256": [f"{row:064x}" for row in range(rows)],
+        "label": labels,
+        "patient": [f"p{row // 4}" for row in range(rows)],
+    }
+    gallery = open_gallery(engine(Embeddings(pa.table(columns), vectors, MODEL), "rare"))
+    items = pa.table(columns).to_pylist()
+    queries = [
+        Asked(vectors[row], items[row], identity_in(items[row])) for row in range(0, 2000, 9)
+    ]
+    found = gallery.search(queries, 10, conditions)
+    missed = 0
+    for query, hits in zip(queries, found, strict=True):
+        expected = naive(items, vectors, query, 10, conditions)
+        assert len(hits.keys) == len(expected)
+        assert all(
+            _allowed(columns, query, conditions) for columns in gallery.columns_of(hits.keys)
+        )
+        own = products(gallery.vectors_of(hits.keys), query.vector)
+        assert clip_cosines(own).tolist() == hits.similarities.tolist()
+        missed += len({row for row, _ in expected} - set(map(int, _ids(gallery, hits))))
+    assert missed <= 0.02 * 10 * len(queries)
+
+
+def _ids(gallery, hits):
+    return [columns["id"] for columns in gallery.columns_of(hits.keys)]
 
 
 @pytest.mark.parametrize(

@@ -174,11 +174,12 @@ class Gallery(Protocol):
 
         Returns:
             One result for each query, the same to the last bit whatever else is asked in this call
-            or others. Without conditions, an engine may miss a few of the nearest, always the same
-            ones. Similarities are the `products` of the vectors as they are kept, in float64,
-            within [-1, 1]; equal products fall in the order of the items. Vectors kept in float16
-            are not scaled again: their length is 1 within 2^-11, and so is their similarity to
-            themselves.
+            or others. An engine may miss a few of the nearest, always the same ones; then others
+            are in their place: there are never fewer than k while there are more to find.
+            Similarities are the `products` of the vectors as they are kept, in float64, within
+            [-1, 1]; equal products fall in the order of the items. Vectors kept in
+            float16 are not scaled again: their length is 1 within 2^-11, and so is their similarity
+            to themselves.
         """
 
     def count(self, conditions: Conditions) -> int:

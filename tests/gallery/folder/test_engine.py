@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.folder import exact, manifest
+from xmir_cli.gallery.folder import manifest
 from xmir_cli.gallery.folder.build import build_gallery, write_gallery
 from xmir_cli.gallery.folder.engine import open_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings, describe
@@ -92,27 +92,51 @@ def test_an_opened_gallery_is_what_was_built(embeddings):
         assert gallery.items.table().equals(embeddings.items)
 
 
-def test_a_graph_is_used_only_where_it_answers_like_exact_search(embeddings, monkeypatch):
+@pytest.fixture
+def looked(embeddings, monkeypatch):
+    """A gallery of 50 with a graph, and how many candidates that looked at for how many queries."""
     monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 50 * 8)
-    build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings())
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.ROWS_A_CANDIDATE", 1.5)
+    build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings(ef=4))
     gallery = open_gallery("a.xmir")
     used = []
+    look = type(gallery.graph)._look
 
-    def search(_self, vectors, queries, k):
-        used.append((len(vectors), len(queries), k))
-        return [exact.Neighbours(np.arange(k), np.ones(k))] * len(queries)
+    def watch(self, vectors, queries, k, scope, depth):
+        used.append((len(queries), depth))
+        return look(self, vectors, queries, k, scope, depth)
 
-    monkeypatch.setattr(type(gallery.graph), "search", search)
+    monkeypatch.setattr(type(gallery.graph), "_look", watch)
+    return gallery, used
+
+
+def test_a_graph_is_used_where_it_looks_at_few_enough(embeddings, monkeypatch, looked):
+    gallery, used = looked
     query = [Question("q", embeddings.vectors[0], {"id": "3"})]
+    few = Conditions(where=(Condition("id", "=", "7"),))
     gallery.search(query, 25)
     gallery.search(query, 5, Conditions(where=(Condition("split", "=", ""),)))  # all have none
-    assert used == [(50, 1, 25), (50, 1, 5)]
+    gallery.search(query, 5, Conditions(not_same=("id",)))  # 5 + 1, twice: 12, so 16
+    gallery.search(query * 3, 5, Conditions(without=frozenset(range(10))))  # 10 * 50 / 40: 12
+    assert used == [(1, 50), (1, 10), (1, 16), (3, 16)]
     gallery.search(query, 26)
-    gallery.search(query, 5, Conditions(where=(Condition("id", "=", "7"),)))
-    gallery.search(query, 5, Conditions(not_same=("id",)))
+    gallery.search(query, 5, few)
+    gallery.search(query, 5, centered=True)
+    gallery.search(query, 16, Conditions(not_same=("id",)))  # 64 candidates are too many
     monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 50 * 8 + 1)
     gallery.search(query, 5)
-    assert len(used) == 2
+    assert len(used) == 4
+
+
+def test_too_few_of_the_candidates_are_not_handed_out(embeddings, looked):
+    # of the 30 that may be found none is among the 16 nearest of this query
+    gallery, used = looked
+    vectors, query = embeddings.vectors, [Question("q", embeddings.vectors[0], {})]
+    order = np.argsort(-(vectors @ vectors[0]))
+    conditions = Conditions(without=frozenset(order[:20].tolist()))
+    [hits] = gallery.search(query, 5, conditions)
+    assert used == [(1, 16)]
+    assert list(hits.keys) == order[20:25].tolist()
 
 
 def test_a_graph_of_few_vectors_is_not_even_read(embeddings, monkeypatch):

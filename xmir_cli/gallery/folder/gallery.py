@@ -48,13 +48,19 @@ from xmir_cli.wire.model import ModelSpec
 # nearest, and a query would find others in company than alone
 GRAPH_FROM = 1 << 24
 _ROWS = 8192  # read at a time
+# of a gallery for one that a graph looks at: with more candidates, which conditions ask for, exact
+# search of many queries is as quick (tests/benchmarks/large.py)
+ROWS_A_CANDIDATE = 4096
 _SELECTIONS = 4  # that are held, of a byte a row
 
 
 class Searcher(Protocol):
     """A faster way to the nearest of a gallery's vectors."""
 
-    def search(self, vectors: Rows, queries: Vectors, k: int) -> list[Neighbours]:
+    def depth(self, k: int, rows: int, allowed: int, excluded: int) -> int:
+        """How many candidates it looks at where so many of all rows may be found, but for some."""
+
+    def search(self, vectors: Rows, queries: Vectors, k: int, scope: Scope) -> list[Neighbours]:
         """The k nearest rows of each query [B, D]; k is at most half of the gallery."""
 
 
@@ -184,17 +190,31 @@ class FolderGallery:
         The way is chosen for each query by itself.
         """
         large = len(rows) * self.dim >= GRAPH_FROM and k <= len(rows) // 2
-        unnarrowed = large and rows is self.vectors and scope.allowed is None
-        fit = [query for query in asked if unnarrowed and not len(scope.excluded[query])]
-        graph = self.graph if fit else None
+        graph = self.graph if large and rows is self.vectors else None
         if graph is None:
             return exact.search(rows, queries[asked], k, scope.of(asked))
+        fit = self._fit(graph, scope, asked, k)
         rest = sorted({*asked} - {*fit})
-        found = dict(zip(fit, graph.search(self.vectors, queries[fit], k), strict=True))
+        found: dict[int, Neighbours] = {}
+        if fit:
+            near = graph.search(self.vectors, queries[fit], k, scope.of(fit))
+            found |= dict(zip(fit, near, strict=True))
         if rest:
             near = exact.search(rows, queries[rest], k, scope.of(rest))
             found |= dict(zip(rest, near, strict=True))
         return [found[query] for query in asked]
+
+    def _fit(self, graph: Searcher, scope: Scope, asked: Sequence[int], k: int) -> list[int]:
+        """The queries for which the graph has to look at few enough candidates."""
+        rows = len(self)
+        allowed = rows if scope.allowed is None else int(scope.allowed.sum())
+        narrowed = allowed < rows
+        return [
+            query
+            for query in asked
+            if not (narrowed or len(scope.excluded[query]))
+            or graph.depth(k, rows, allowed, len(scope.excluded[query])) * ROWS_A_CANDIDATE <= rows
+        ]
 
     @cached_property
     def graph(self) -> Searcher | None:

@@ -19,7 +19,7 @@ import hnswlib
 import numpy as np
 
 from xmir_cli import console
-from xmir_cli.arrays import Integers
+from xmir_cli.arrays import Booleans, Integers
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder.exact import (
     Neighbours,
@@ -46,43 +46,103 @@ class Graph:
     index: hnswlib.Index
     settings: GraphSettings
 
-    def search(self, vectors: Rows, queries: Vectors, k: int) -> list[Neighbours]:
-        """The k nearest items [B], almost always; similarities are recomputed exactly.
+    def search(
+        self, vectors: Rows, queries: Vectors, k: int, scope: Scope | None = None
+    ) -> list[Neighbours]:
+        """The k nearest items [B] in scope, almost always; similarities are recomputed exactly.
 
-        More than k are asked for. Where others may be as near as the k-th, or where some are
-        equally near, which links of a graph do not tell apart, all items are gone through: what is
-        found is what exact search finds, but for those that the graph misses.
+        More than k are asked for, by as many as a query may not find and as others are likely to be
+        out of scope. Where fewer than k of them are left, where others may be as near as the k-th,
+        or where some are equally near, which links of a graph do not tell apart, all items are gone
+        through: what is found is what exact search finds, but for those that the graph misses.
         """
-        if k >= len(vectors):
-            return _search_all(vectors, queries, k)
-        depth = min(len(vectors), max(self.settings.ef, 2 * k))
+        if scope is None:
+            scope = Scope(None, [_NOTHING] * len(queries))
+        found: dict[int, Neighbours | None] = {}
+        for depth, asked in self._by_depth(scope, k, len(vectors)).items():
+            looked = self._look(vectors, queries[asked], k, scope.of(asked), depth)
+            found |= dict(zip(asked, looked, strict=True))
+        doubtful = [query for query in range(len(queries)) if found[query] is None]
+        if doubtful:
+            exact = search(vectors, queries[doubtful], k, scope.of(doubtful))
+            found |= dict(zip(doubtful, exact, strict=True))
+        return [near for query in range(len(queries)) if (near := found[query]) is not None]
+
+    def depth(self, k: int, rows: int, allowed: int, excluded: int) -> int:
+        """How many candidates are asked for where so many of all rows may be found, but for some.
+
+        It follows from the query alone, not from what is asked beside it.
+        """
+        if allowed == rows and not excluded:
+            return min(rows, max(self.settings.ef, 2 * k))
+        if not allowed:
+            return rows
+        enough = 2 * (k + excluded) * rows // allowed
+        # few different ones, for a graph is asked for one number at a time
+        return min(rows, max(self.settings.ef, 1 << (enough - 1).bit_length()))
+
+    def _by_depth(self, scope: Scope, k: int, rows: int) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        allowed = rows if scope.allowed is None else int(scope.allowed.sum())
+        for query, excluded in enumerate(scope.excluded):
+            found.setdefault(self.depth(k, rows, allowed, len(excluded)), []).append(query)
+        return found
+
+    def _look(
+        self, vectors: Rows, queries: Vectors, k: int, scope: Scope, depth: int
+    ) -> list[Neighbours | None]:
+        """The same by `depth` candidates; None where they do not tell."""
         try:
             self.index.set_ef(depth)
             candidates, distances = self.index.knn_query(queries, k=depth)
         except RuntimeError:  # fewer were reached by one of them, which hnswlib cannot return
             if len(queries) == 1:
-                return _search_all(vectors, queries, k)
-            return [found for query in queries for found in self.search(vectors, query[None], k)]
-        bound = distances[:, k - 1 : k] + error_bound(vectors.shape[1])
+                return [None]
+            parts = [(queries[row : row + 1], scope.of([row])) for row in range(len(queries))]
+            return [self._look(vectors, query, k, own, depth)[0] for query, own in parts]
+        rows = candidates.astype(np.int64)
+        fit = np.cumsum(_in_scope(rows, scope, len(vectors)), axis=1)
+        kth = np.minimum((fit < k).sum(axis=1, keepdims=True), depth - 1)
+        bound = np.take_along_axis(distances, kth, axis=1) + error_bound(vectors.shape[1])
         as_near = (distances <= bound).sum(axis=1)  # as far as float32 tells
-        kept = max(int(as_near.max()), min(k + 1, depth))
+        kept = min(int(as_near.max()) + 1, depth)
         which = np.repeat(np.arange(len(queries)), kept)
-        rows = candidates[:, :kept].astype(np.int64).ravel()
-        found = rank_each(vectors, queries, which, rows, kept)
-        doubtful = [
-            row
-            for row, near in enumerate(found)
-            if depth < len(vectors) and (as_near[row] == depth or _has_ties(near, k))
-        ]
-        exact = _search_all(vectors, queries[doubtful], k) if doubtful else []
-        for row, near in zip(doubtful, exact, strict=True):
-            found[row] = near
-        return [Neighbours(near.rows[:k], near.similarities[:k]) for near in found]
+        ranked = rank_each(vectors, queries, which, rows[:, :kept].ravel(), kept)
+        together = Neighbours(
+            np.stack([near.rows for near in ranked]),
+            np.stack([near.similarities for near in ranked]),
+        )
+        fits = _in_scope(together.rows, scope, len(vectors))
+        found: list[Neighbours | None] = []
+        for row, near in enumerate(ranked):
+            places = np.flatnonzero(fits[row])[:k]
+            is_whole = depth == len(vectors)  # nothing else is there
+            enough = len(places) == k and as_near[row] < depth and not _has_ties(near, places[-1])
+            found.append(
+                Neighbours(near.rows[places], near.similarities[places])
+                if is_whole or enough
+                else None
+            )
+        return found
 
 
-def _has_ties(near: Neighbours, k: int) -> bool:
-    """Whether any of the first k is as near as the one after it."""
-    return bool((near.similarities[:k] == near.similarities[1 : k + 1]).any())
+def _has_ties(near: Neighbours, last: int) -> bool:
+    """Whether any up to the place `last` is as near as the one after it."""
+    similarities = near.similarities[: last + 2]
+    return bool((similarities[:-1] == similarities[1:]).any())
+
+
+def _in_scope(rows: Integers, scope: Scope, count: int) -> Booleans:
+    """Which of the rows [B, m] the queries may find, of `count` in all."""
+    fits = np.ones(rows.shape, dtype=bool) if scope.allowed is None else scope.allowed[rows]
+    queries = np.arange(len(rows)) * count
+    excluded = [own + first for own, first in zip(scope.excluded, queries, strict=True)]
+    pairs = np.concatenate([_NOTHING, *excluded])
+    if len(pairs):
+        asked = rows + queries[:, None]
+        places = np.minimum(np.searchsorted(pairs, asked), len(pairs) - 1)
+        fits &= pairs[places] != asked
+    return fits
 
 
 def _search_all(vectors: Rows, queries: Vectors, k: int) -> list[Neighbours]:
