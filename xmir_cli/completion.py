@@ -7,7 +7,7 @@ only where it is asked for.
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
 from pathlib import Path
@@ -56,7 +56,7 @@ def complete_architectures(incomplete: str) -> list[str]:
 
 def complete_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     """The ids of the index that is meant."""
-    return _starting(_values(_table(ctx), "id"), incomplete)
+    return _values(_table(ctx), "id", incomplete)
 
 
 def complete_where(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -67,18 +67,14 @@ def complete_where(ctx: typer.Context, incomplete: str) -> list[str]:
     if not equals and len(columns) != 1:
         return [f"{name}=" for name in columns]
     chosen = column if equals else columns[0]
-    return [f"{chosen}={text}" for text in _starting(_values(table, chosen), value)]
-
-
-def _starting(values: Iterable[str], start: str) -> list[str]:
-    return [value for value in values if value.startswith(start)][:LIMIT]
+    return [f"{chosen}={text}" for text in _values(table, chosen, value)]
 
 
 class _Table(NamedTuple):
     """What is asked of a text table, a Parquet file or an index."""
 
     columns: Callable[[], list[str]]
-    values: Callable[[str], list[str]]  # of a column, each once
+    values: Callable[[str, str, int], list[str]]  # of a column, beginning so, at most so many
 
 
 def _table(ctx: typer.Context) -> _Table | None:
@@ -112,8 +108,8 @@ def _columns(table: _Table | None) -> list[str]:
     return [] if table is None else _or_nothing(table.columns)
 
 
-def _values(table: _Table | None, column: str) -> list[str]:
-    return [] if table is None else _or_nothing(partial(table.values, column))
+def _values(table: _Table | None, column: str, start: str) -> list[str]:
+    return [] if table is None else _or_nothing(partial(table.values, column, start, LIMIT))
 
 
 def _or_nothing(ask: Callable[[], list[str]]) -> list[str]:
@@ -131,11 +127,13 @@ def _text_columns(path: Path) -> list[str]:
         return [name.strip() for name in rows.fieldnames or ()]
 
 
-def _text_values(path: Path, column: str) -> list[str]:
+def _text_values(path: Path, column: str, start: str, most: int) -> list[str]:
     """The values of a column, each once; those of a large table would take too long."""
     with _text_rows(path) as rows:
-        small = path.stat().st_size <= _LARGEST
-        return sorted({row[column] for row in rows if row[column]}) if small else []
+        if path.stat().st_size > _LARGEST:
+            return []
+        values = {row[column] for row in rows if row[column]}
+    return sorted(value for value in values if value.startswith(start))[:most]
 
 
 @contextmanager

@@ -78,9 +78,9 @@ class Shelf:
     def flat_columns(self, name: str) -> list[str]:
         return ["id"] * (name in self.ids)
 
-    def column_values(self, name: str, column: str) -> list[str]:
-        assert column == "id"
-        return self.ids[name]
+    def column_values(self, name: str, column: str, start: str, most: int) -> list[str]:
+        assert (column, most) == ("id", 200)
+        return [each for each in self.ids[name] if each.startswith(start)]
 
     def refuse_output(self, name: str, force: bool) -> None:
         assert force

@@ -34,8 +34,8 @@ class EngineFile(Protocol):
     def flat_columns(self, name: str) -> list[str]:
         """The columns of an index's items but vectors; at once, for a shell completes them."""
 
-    def column_values(self, name: str, column: str) -> list[str]:
-        """The values of a column, each once; at once, too."""
+    def column_values(self, name: str, column: str, start: str, most: int) -> list[str]:
+        """Up to `most` values of a column that begin with `start`, each once; at once, too."""
 
     def refuse_output(self, name: str, force: bool) -> None:
         """Raise ExistsError or DataError where no index may be built, and none replaced."""
@@ -127,9 +127,9 @@ def flat_columns(name: str) -> list[str]:
     return _engine(name).flat_columns(name)
 
 
-def column_values(name: str, column: str) -> list[str]:
-    """The values of a column of its items, each once; raises UsageError as `open_gallery`."""
-    return _engine(name).column_values(name, column)
+def column_values(name: str, column: str, start: str, most: int) -> list[str]:
+    """Up to `most` values of a column that begin with `start`; UsageError as `open_gallery`."""
+    return _engine(name).column_values(name, column, start, most)
 
 
 def refuse_output(name: str, force: bool) -> None:

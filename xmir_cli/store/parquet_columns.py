@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xmir_cli.store.regular import open_regular
@@ -25,14 +26,38 @@ def flat_columns(path: Path) -> list[str]:
     ]
 
 
-def column_values(path: Path, column: str) -> list[str]:
-    """The values of a column, each once, sorted, without empty ones; raises the same.
+def column_values(path: Path, column: str, start: str, most: int) -> list[str]:
+    """The first values of a column that begin with `start`, each once, sorted; not the empty one.
 
-    There are none where there is no such column.
+    There are none where there is no such column. The column is read only until there are `most`.
+    Raises the same.
     """
     with open_regular(path) as file:
         table = pq.ParquetFile(file)
-        if column not in table.schema_arrow.names:
+        names = table.schema_arrow.names
+        if column not in names:
             return []
-        found = table.read(columns=[column])[column].unique().to_pylist()
-    return sorted(str(value) for value in found if value is not None and value != "")
+        found: set[str] = set()
+        is_text = table.schema_arrow.field(column).type == pa.string()
+        for group in range(table.metadata.num_row_groups):
+            about = table.metadata.row_group(group).column(names.index(column))
+            if not is_text or about.path_in_schema != column or _may_begin(about, start):
+                values = table.read_row_group(group, columns=[column])[column].unique()
+                found |= _beginning(values, start)
+            if len(found) >= most:
+                break
+    return sorted(found)[:most]
+
+
+def _beginning(values: pa.Array, start: str) -> set[str]:
+    texts = pc.cast(values, pa.string())
+    return {text for text in texts.filter(pc.starts_with(texts, start)).to_pylist() if text}
+
+
+def _may_begin(about: pq.ColumnChunkMetaData, start: str) -> bool:
+    """Whether a text between the first and the last of a group of rows may begin so."""
+    found = about.statistics
+    if found is None or not found.has_min_max:
+        return True
+    size, text = len(start.encode()), start.encode()
+    return bool(found.min.encode()[:size] <= text <= found.max.encode()[:size])

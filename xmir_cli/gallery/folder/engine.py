@@ -57,9 +57,9 @@ def flat_columns(name: str) -> list[str]:
     return parquet_columns.flat_columns(Path(name) / ITEMS)
 
 
-def column_values(name: str, column: str) -> list[str]:
-    """The values of a column, each once; nothing is compared with the checksums."""
-    return parquet_columns.column_values(Path(name) / ITEMS, column)
+def column_values(name: str, column: str, start: str, most: int) -> list[str]:
+    """Values of a column that begin with `start`; nothing is compared with the checksums."""
+    return parquet_columns.column_values(Path(name) / ITEMS, column, start, most)
 
 
 def refuse_output(name: str, force: bool) -> None:

@@ -68,10 +68,10 @@ class ServerEngine:
         """The columns of the items."""
         return list(self.open_gallery(name).column_names)
 
-    def column_values(self, name: str, column: str) -> list[str]:
-        """The values of a column, each once, as texts."""
+    def column_values(self, name: str, column: str, start: str, most: int) -> list[str]:
+        """Values of a column that begin with `start`, each once, as texts."""
         values = self.open_gallery(name).distinct(column).cast(pa.string()).to_pylist()
-        return sorted(value for value in values if value)
+        return sorted(value for value in values if value and value.startswith(start))[:most]
 
     def refuse_output(self, name: str, force: bool) -> None:
         """Raise DataError for a place that cannot be had; `force` is asked for once it is known."""
