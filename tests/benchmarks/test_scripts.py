@@ -11,6 +11,7 @@ SCRIPTS = [  # name, the peers that it needs, what it tells of its results, how 
     ("occlusion", ["captum", "smqtk_descriptors", "xaitk_saliency"], OFF, 9, (0, 1e-4)),
     ("causal", ["quantus"], OFF, 3, (0, 1e-5)),
     ("search", ["faiss"], FOUND, 6, (100, 100)),
+    ("scale", ["faiss"], FOUND, 4, (100, 100)),
     ("training", ["pytorch_metric_learning"], OFF, 6, (0, 1e-6)),
     ("embed", [], OFF, 4, (0, 1e-5)),
     ("dense_forward", [], OFF, 3, (0, 1e-5)),

@@ -26,13 +26,14 @@ class Index:
     build: each time another one as good, by --reproducible the same. A query of one index always
     finds the same. Rows that are zero, NaN or infinite are left out (exit 3).
 
-    Embeddings are read a block at a time: of the rows no more than 20 bytes each are in memory,
-    but of a graph all vectors and links.
+    Embeddings are read a block at a time: some 10 bytes a row are in memory, but of a graph all
+    vectors and links. Numbers kept in float16 are taken as they are: similarities are their exact
+    products, and an image may be 0.9999 similar to itself.
 
-    Search is exact but in an HNSW index of 2^24 numbers or more (65,536 rows of 256), without
-    filters: there the graph finds nearly all of the nearest (its recall is said here). A query
-    finds the same alone and among many. Every command reads the graph first, 1 s for a million rows
-    of 256, as long as 25 queries of an exact index: for a few at a time, build --kind exact.
+    Search is exact, unless a graph is asked for: in one of 2^24 numbers or more (65,536 rows of
+    256) it finds nearly all of the nearest (its recall is said here). A query finds the same alone
+    and among many. Every command reads the graph first, 1 s for a million rows of 256, as long as
+    25 queries of an exact index: it is for hundreds of queries a command.
 
     A file that another program has rewritten may no longer say which model made it. Say it by
     --model or --arch; up to three of its images are embedded again to see whether that is so.
