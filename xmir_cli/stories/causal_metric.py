@@ -13,9 +13,9 @@ from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.scoring.earlier import find_scored
 from xmir_cli.scoring.outputs import outcome
 from xmir_cli.scoring.pairs import PairScorer
-from xmir_cli.scoring.report import Report, read_baseline
 from xmir_cli.scoring.tally import Tally
 from xmir_cli.scoring.tasks import Task, attempt, read_tasks
+from xmir_cli.scoring.verdict import Verdict, read_baseline
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
 from xmir_cli.wire.model import ModelSpec
@@ -45,18 +45,19 @@ def run(asked: CausalMetric) -> Records:
     instead = resolve_model(ModelChoice(model=asked.model)) if asked.model else None
     scorer = PairScorer(protocol, asked.controls, load, instead)
     tally, earlier = Tally(asked.seed), read_baseline(asked.baseline)
-    report = Report(Skips(), tally, asked.gates, earlier, asked.tolerance, asked.junit is not None)
+    listed = asked.junit is not None
+    verdict = Verdict(Skips(), tally, asked.gates, earlier, asked.tolerance, listed)
     with open_lines(asked.records) as stream, console.progress("scoring", stream.count) as bar:
-        for tasks in read_tasks(read_records(stream), report.skips):
+        for tasks in read_tasks(read_records(stream), verdict.skips):
             refuse_input(asked.junit, (file for task in tasks for file in task.files), "junit")
             for task, identities, record in _outcomes(asked, scorer, tasks):
-                report.take(task, identities, record)
+                verdict.take(task, identities, record)
                 bar.advance()
                 if not asked.summary and not isinstance(record, ItemError):
                     yield record
     if asked.summary:
         yield from tally.rows()
-    return report.finish(asked.junit)
+    return verdict.finish(asked.junit)
 
 
 def _outcomes(

@@ -29,7 +29,7 @@ def read_baseline(source: str | None) -> Baseline | None:
 
 
 @dataclass
-class Report:
+class Verdict:
     """Collects the outcomes of a run and judges them at its end."""
 
     skips: console.Skips
