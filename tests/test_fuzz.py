@@ -164,6 +164,8 @@ def _fields(world: World, kind: str) -> list[dict]:
         ("saliency", ("causal-metric", "-", "--curve-steps", "2")),
         ("retrieval", ("montage", "-", "--force", "-o", "page.png")),
         ("saliency", ("montage", "-", "--force", "-o", "page.png")),
+        ("retrieval", ("report", "-", "--force", "-o", "page.html")),
+        ("saliency", ("report", "-", "--force", "-o", "page.html")),
         ("retrieval", ("sanity-check", "-", "--method", "activation")),
     ],
     ids=lambda part: part if isinstance(part, str) else part[0],
@@ -177,7 +179,9 @@ def test_no_record_ends_in_a_traceback(world: World, kind: str, command: tuple[s
         world.xmir(*command, stdin=b"\n".join([*some, json.dumps(good[0]).encode()]))
 
     run()
-    assert not [path for path in Path().iterdir() if path.name not in {"out", "page.png"}]
+    assert not [
+        path for path in Path().iterdir() if path.name not in {"out", "page.png", "page.html"}
+    ]
 
 
 @pytest.mark.parametrize(

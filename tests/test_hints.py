@@ -66,7 +66,10 @@ RECORDS = [
 ]
 
 
-@pytest.mark.parametrize("command", [["saliency"], ["causal-metric"], ["montage", "-o", "m.png"]])
+@pytest.mark.parametrize(
+    "command",
+    [["saliency"], ["causal-metric"], ["montage", "-o", "m.png"], ["report", "-o", "r.html"]],
+)
 @pytest.mark.parametrize(("name", "what", "step"), RECORDS)
 def test_what_is_no_records_is_named_with_the_next_step(xmir, command, name, what, step):
     done = xmir(command[0], name, *command[1:])

@@ -470,6 +470,17 @@ def test_a_control_has_the_numbers_of_its_map_as_a_method(xmir, make_record):
     assert found["deletion_gain"] == {"uniform": 0}
 
 
+def test_the_curves_of_controls_stand_beside_the_maps_own(xmir, make_record):
+    flat = make_record(np.ones((SIDE, SIDE)))
+    (found,) = xmir("causal-metric", "--control", "uniform,center", stdin=lines(flat)).records()
+    for measure in ("insertion", "deletion"):
+        curves = found[f"{measure}_control_curve"]
+        assert curves["uniform"] == found[f"{measure}_curve"]
+        center = np.array(curves["center"])
+        area = (center[1:] + center[:-1]).sum() / 2 / found["steps"]
+        assert found[f"{measure}_control"]["center"] == pytest.approx(area, abs=1e-6)
+
+
 def test_gains_turn_round_when_the_least_relevant_pixels_go_first(xmir, make_record):
     stdin = lines(make_record())
     (found,) = xmir(

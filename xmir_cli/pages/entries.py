@@ -28,6 +28,7 @@ class PageEntry:
     window: str  # of DICOM greys
     boxes: list[list[float]]  # numbered regions of the explained image
     query_boxes: list[list[float]]  # and of the query
+    retrieved_boxes: list[list[float]]  # and of the retrieved image
     region: list[float] | None  # that the query was asked with
     roi: list[float] | None  # what of the explained image the map covers
     view: SaliencyRecord
@@ -84,12 +85,13 @@ def read_entries(
             skips.add(where, line)
             continue
         try:
-            yield _entry(line)
+            yield entry_of(line)
         except ItemError as error:
             skips.add(where, error)
 
 
-def _entry(record: Record) -> PageEntry:
+def entry_of(record: Record) -> PageEntry:
+    """The record as a page needs it; raises ItemError."""
     view = read_view(SaliencyRecord, record)
     words = view.words
     if words is not None and view.explains == "query":
@@ -102,6 +104,7 @@ def _entry(record: Record) -> PageEntry:
         "auto" if view.model is None else view.model.preprocessing.window,
         match_boxes(record, view.explains),
         match_boxes(record, "query"),
+        match_boxes(record, "retrieved"),
         view.region,
         view.roi,
         view,

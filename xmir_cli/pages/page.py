@@ -36,7 +36,7 @@ def layers_of(entries: Sequence[PageEntry], look: Look) -> list[ColorBar]:
     layers: dict[str, ColorBar] = {}
     for entry in entries:
         bar = layers.get(entry.layer, ColorBar(entry.layer, "inferno", 0.0))
-        saliency = _map(entry, look)
+        saliency = map_of(entry, look)
         if saliency is not None:
             signed = "blue-red" in {bar.colormap, choose_colormap(saliency)}
             bar = ColorBar(
@@ -74,7 +74,7 @@ def row_of(entries: Sequence[PageEntry], layers: Sequence[ColorBar], look: Look)
 def _picture_of(asked: Read | None, entry: PageEntry, look: Look) -> Image.Image | None:
     """The query's picture, or its words where they ask alone."""
     if asked is not None:
-        return _picture(asked, entry.window, look)
+        return picture_at(asked, entry.window, look)
     assert entry.words is not None
     return draw_words(escape(entry.words.text), look.side)
 
@@ -105,7 +105,7 @@ def _overlay(
     """The explained image under its map; `points` are those asked for of the retrieved one."""
     shown = entry.query_read if entry.explains_query else None
     explained = shown or entry.retrieved_read
-    picture, saliency = _picture(explained, entry.window, look), _map(entry, look)
+    picture, saliency = picture_at(explained, entry.window, look), map_of(entry, look)
     if picture is None or (saliency is None and entry.saliency is not None):
         return None
     if saliency is not None and entry.roi is not None:
@@ -135,7 +135,7 @@ def _pointed(
     return draw_points(small, places)
 
 
-def _picture(asked: Read, window: str, look: Look) -> Image.Image | None:
+def picture_at(asked: Read, window: str, look: Look) -> Image.Image | None:
     """The image at a path, if it can be read and is the one that is meant."""
     path, identity = asked
     try:
@@ -147,7 +147,7 @@ def _picture(asked: Read, window: str, look: Look) -> Image.Image | None:
         return None
 
 
-def _map(entry: PageEntry, look: Look) -> np.ndarray | None:
+def map_of(entry: PageEntry, look: Look) -> np.ndarray | None:
     """The map of a record [H, W], if it has one that can be read."""
     if entry.saliency is None:
         return None

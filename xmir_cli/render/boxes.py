@@ -8,7 +8,7 @@ from xmir_cli.render.lettering import font
 
 # Okabe and Ito's colours, which colour-blind people tell apart, but for those too dark to bear a
 # black number
-_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7")
+COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7")
 _LARGEST_TEXT = 0.45  # of a box's side
 _READABLE = 12  # pixels of a number, where its box has room for it
 
@@ -24,7 +24,7 @@ def draw_boxes(
     pen = ImageDraw.Draw(drawn)
     line = max(1, round(max(picture.size) / 300))
     for index, (left, top, width, height) in enumerate(boxes):
-        color = _COLORS[index % len(_COLORS)]
+        color = COLORS[index % len(COLORS)]
         # at least a pixel, however small the part of it
         right, bottom = max(left + width - 1, left), max(top + height - 1, top)
         corners = [round(side) for side in (left, top, right, bottom)]
@@ -44,7 +44,7 @@ def draw_points(picture: Image.Image, points: Sequence[Sequence[float]]) -> Imag
     pen = ImageDraw.Draw(drawn)
     line = max(1, round(max(picture.size) / 300))
     for index, (x, y) in enumerate(points):
-        color, radius = _COLORS[index % len(_COLORS)], max(5, max(picture.size) / 28)
+        color, radius = COLORS[index % len(COLORS)], max(5, max(picture.size) / 28)
         pen.circle((x, y), radius + line, outline="black", width=4 * line)
         pen.circle((x, y), radius, outline=color, width=2 * line)
         pen.circle((x, y), 2 * line, fill="black")

@@ -10,6 +10,7 @@ from xmir_cli.render.colormap import COLORMAPS, choose_colormap, colors, is_dive
 
 _FRAME = (200, 200, 200)
 _ALPHA_START = 0.15  # share of full colour below which the picture shines through undisturbed
+_LEVELS = 256  # of colour in a map that is drawn alone
 _MARGIN = 0.002  # share of the picture's side that a crop must leave out to be framed
 
 
@@ -56,6 +57,18 @@ def overlay(
     drawn = plain.copy()
     drawn.paste(Image.fromarray(mixed), place[:2])
     _frame(drawn, place)
+    return drawn
+
+
+def map_layer(saliency: np.ndarray, colormap: str, largest: float) -> Image.Image:
+    """The map [H, W] alone, as `overlay` colours it with opacity 1: mode P, transparent at zero."""
+    low = -1.0 if is_diverging(colormap) else 0.0
+    levels = np.linspace(low, 1, _LEVELS)
+    values = (saliency.astype(np.float64) / largest).clip(low, 1)
+    numbers = np.rint((values - low) / (1 - low) * (_LEVELS - 1)).astype(np.uint8)
+    drawn = Image.fromarray(numbers, "L")
+    drawn.putpalette(colors(levels, colormap).tobytes())
+    drawn.info["transparency"] = np.rint(255 * _fade(np.abs(levels))).astype(np.uint8).tobytes()
     return drawn
 
 

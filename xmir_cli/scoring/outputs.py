@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from xmir_cli.errors import ItemError
+from xmir_cli.metrics.causal import Curve
 from xmir_cli.render.curves import draw_curves
 from xmir_cli.scoring.pairs import Scored
 from xmir_cli.scoring.tasks import Task
@@ -46,8 +47,8 @@ def causal_record(task: Task, scored: Scored, identities: tuple[str, str]) -> Re
         "steps": len(insertion.similarities) - 1,
         "tied_fraction": _rounded(scored.tied_fraction),
         "tie_effect": _rounded(scored.tie_effect),
-        "insertion_curve": [_rounded(value) for value in insertion.similarities.tolist()],
-        "deletion_curve": [_rounded(value) for value in deletion.similarities.tolist()],
+        "insertion_curve": _points(insertion),
+        "deletion_curve": _points(deletion),
         "causal": scored.parameters,
     }
 
@@ -63,10 +64,20 @@ def _controls(scored: Scored) -> Record:
         "deletion_gain": {name: better * (auc - own[1]) for name, auc in deletion.items()},
     }
     numbers = {"insertion_control": insertion, "deletion_control": deletion, **gains}
-    return {
+    rounded = {
         key: {name: _rounded(value) for name, value in by_control.items()}
         for key, by_control in numbers.items()
     }
+    curves = scored.controls.items()
+    return {
+        **rounded,
+        "insertion_control_curve": {name: _points(causal.insertion) for name, causal in curves},
+        "deletion_control_curve": {name: _points(causal.deletion) for name, causal in curves},
+    }
+
+
+def _points(curve: Curve) -> list[float]:
+    return [_rounded(value) for value in curve.similarities.tolist()]
 
 
 def _rounded(value: float) -> float:

@@ -37,18 +37,23 @@ def is_recorded(path: Path) -> bool:
 
 def find_sha256(path: Path) -> object:
     """What the .json beside a map says its hash is; None without one. Raises DataError."""
+    return read_beside(path).get(MAP_SHA256)
+
+
+def read_beside(path: Path) -> Mapping[str, object]:
+    """What the .json beside a map says; nothing without one. Raises DataError."""
     beside = path.with_suffix(".json")
     if not beside.is_file():
-        return None
+        return {}
     try:
         told = parse_json(read_regular(beside, DESCRIPTION_LIMIT))
     except ValueError:
         raise DataError(f"{beside}: damaged description of the map") from None
     if not isinstance(told, dict):
-        return None
+        return {}
     if told.get(SUM, hash_description(told)) != hash_description(told):
         raise DataError(f"{beside}: damaged description of the map (checksum)")
-    return told.get(MAP_SHA256)
+    return told
 
 
 def hash_description(told: Mapping[str, object]) -> str:

@@ -7,6 +7,7 @@ came. `read_view` checks each key once, so that the same fault has the same word
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from xmir_cli.causes import Cause
@@ -17,6 +18,17 @@ from xmir_cli.wire.records import LARGEST, Record
 _KEY = "key"
 
 
+class Shows(StrEnum):
+    """Where a page drawn from records shows a key."""
+
+    COLUMN = "column"  # in the table of its schema; an object's parts each in one of their own
+    DETAIL = "detail"  # beside its record alone
+    MADE = "made"  # among what made the record
+    PICTURE = "picture"  # as the picture that the file holds
+    ROWS = "rows"  # as more rows of the table, one for each part of the object
+    NOTHING = "nothing"  # nowhere, or in its own way
+
+
 @dataclass(frozen=True)
 class Kind:
     """What values a key may have."""
@@ -24,6 +36,7 @@ class Kind:
     expected: str  # completes "expected ..."
     accepts: Callable[[object], bool]
     is_path: bool = False  # whether it names files, one or a list of them
+    shows: Shows = Shows.COLUMN  # where a key says nothing else
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,17 @@ class Key:
     needed: bool  # a record without it cannot be used
     when: str  # empty: always there
     unless: str = ""  # another key, with which it is not needed
+    shows: Shows = Shows.COLUMN
+    chart: str = ""  # of the curve or the curves in it, where there are any
+
+
+@dataclass(frozen=True)
+class Plot:
+    """How a page draws the records of one schema together: a line for each value of `by`."""
+
+    x: str  # a key
+    y: str  # a key
+    by: str = ""  # a key; empty: one line
 
 
 class Schema(Protocol):
@@ -59,9 +83,12 @@ def key(  # noqa: PLR0913 # as a dataclass's field
     when: str = "",
     unless: str = "",
     default: object = None,
+    shows: Shows | None = None,
+    chart: str = "",
 ) -> Any:  # noqa: ANN401 # the field's own annotation tells
     """A field of a schema; null counts as absent."""
-    own = Key(kind, meaning, needed, when, unless)
+    place = kind.shows if shows is None else shows
+    own = Key(kind, meaning, needed, when, unless, Shows.NOTHING if chart else place, chart)
     return field(default=default, metadata={_KEY: own})
 
 
@@ -168,9 +195,10 @@ PATHS = Kind("a string or strings", _is_text_or_texts, is_path=True)
 TEXTS = Kind("strings", _is_list_of(_is_text))
 NUMBER = Kind("a number", _is_number)
 WHOLE = Kind("a whole number", _is_whole)
-NUMBERS = Kind("numbers", _is_list_of(_is_number))
+NUMBERS = Kind("numbers", _is_list_of(_is_number), shows=Shows.DETAIL)
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
-BOX = Kind("a box of four numbers", _is_box)
-SIZE = Kind("width and height", _is_size)
+BOX = Kind("a box of four numbers", _is_box, shows=Shows.DETAIL)
+SIZE = Kind("width and height", _is_size, shows=Shows.DETAIL)
 OBJECT = Kind("an object", lambda value: isinstance(value, Mapping))
-MODEL = Kind("an object", lambda value: isinstance(value, Mapping))
+SETTINGS = Kind("an object", lambda value: isinstance(value, Mapping), shows=Shows.MADE)
+MODEL = Kind("an object", lambda value: isinstance(value, Mapping), shows=Shows.MADE)

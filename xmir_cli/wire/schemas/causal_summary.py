@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import NUMBER, OBJECT, TEXT, WHOLE, key
+from xmir_cli.wire.schema import NUMBER, OBJECT, SETTINGS, TEXT, WHOLE, key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,8 +41,8 @@ class CausalSummaryRecord:
     deletion_gain: dict[str, float] | None = key(
         OBJECT, "mean gain over each control", when="--control"
     )
-    settings: dict[str, object] | None = key(OBJECT, "the method's settings")
-    causal: dict[str, object] | None = key(OBJECT, "the parameters of the scoring")
+    settings: dict[str, object] | None = key(SETTINGS, "the method's settings")
+    causal: dict[str, object] | None = key(SETTINGS, "the parameters of the scoring")
 
     OTHERS: ClassVar = {
         "NUMBER_sd": "the standard deviation of a number",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xmir_cli.wire.schema import NUMBER, PATH, TEXT, key
+from xmir_cli.wire.schema import NUMBER, PATH, TEXT, Shows, key
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 
@@ -22,7 +22,10 @@ class DescriptionRecord(SaliencyRecord):
     )
     shared_with: str | None = key(PATH, "the other image of the pair", when="of a pair")
     shared_identity: str | None = key(
-        TEXT, "which image that is, as retrieved_identity says it", when="of a pair"
+        TEXT,
+        "which image that is, as retrieved_identity says it",
+        when="of a pair",
+        shows=Shows.MADE,
     )
     shared_similarity: float | None = key(
         NUMBER, "cosine of the embeddings of the term and the other image", when="of a pair"

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import MODEL, NUMBER, OBJECT, PATH, TEXT, WHOLE, key
+from xmir_cli.wire.schema import MODEL, NUMBER, PATH, SETTINGS, TEXT, WHOLE, Shows, key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,18 +27,26 @@ class DifferenceRecord:
         when="patients are known",
     )
     patients_b: int | None = key(WHOLE, "patients of the second class", when="patients are known")
-    overlay: str | None = key(PATH, "the difference drawn on the mean image of both")
-    saliency: str | None = key(PATH, "the difference: .npy, float32 [H, W]")
-    standard_error: str | None = key(PATH, "its standard error at each pixel")
-    saliency_none: str | None = key(PATH, "the difference of the maps without normalisation")
-    p_values: str | None = key(PATH, "corrected p-values at each pixel", when="--permutations")
+    overlay: str | None = key(
+        PATH, "the difference drawn on the mean image of both", shows=Shows.PICTURE
+    )
+    saliency: str | None = key(PATH, "the difference: .npy, float32 [H, W]", shows=Shows.NOTHING)
+    standard_error: str | None = key(PATH, "its standard error at each pixel", shows=Shows.NOTHING)
+    saliency_none: str | None = key(
+        PATH, "the difference of the maps without normalisation", shows=Shows.NOTHING
+    )
+    p_values: str | None = key(
+        PATH, "corrected p-values at each pixel", when="--permutations", shows=Shows.NOTHING
+    )
     permutations: int | None = key(WHOLE, "permutations of the labels", when="--permutations")
     p_min: float | None = key(NUMBER, "the smallest p-value", when="--permutations")
     significant_share: float | None = key(
         NUMBER, "share of the map with p < 0.05", when="--permutations"
     )
     method: str | None = key(TEXT, "the saliency method")
-    settings: dict[str, object] | None = key(OBJECT, "its settings, and `normalize`")
-    index: str | None = key(PATH, "whose mean was taken off", when="--center")
-    figure: str | None = key(PATH, "the picture of all classes and differences")
+    settings: dict[str, object] | None = key(SETTINGS, "its settings, and `normalize`")
+    index: str | None = key(PATH, "whose mean was taken off", when="--center", shows=Shows.MADE)
+    figure: str | None = key(
+        PATH, "the picture of all classes and differences", shows=Shows.PICTURE
+    )
     model: ModelSpec | None = key(MODEL, "the network")

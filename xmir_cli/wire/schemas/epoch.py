@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import NUMBER, WHOLE, key
+from xmir_cli.wire.schema import NUMBER, WHOLE, Plot, key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -13,6 +13,7 @@ class EpochRecord:
 
     NAME: ClassVar = "xmir.epoch/1"
     WRITTEN_BY: ClassVar = "train"
+    PLOT: ClassVar = Plot("epoch", "loss")
 
     record: Record
     epoch: int | None = key(WHOLE, "its number, from 1")

@@ -14,6 +14,7 @@ from xmir_cli.wire.schema import (
     TEXT,
     TEXTS,
     WHOLE,
+    Shows,
     key,
     one_of,
 )
@@ -49,7 +50,10 @@ class InfoRecord:
     precision: str | None = key(TEXT, "arithmetic of the network", when="embeddings")
     torch: str | None = key(TEXT, "version of torch", when="embeddings")
     patient_key: str | None = key(
-        TEXT, "tells two patient keys apart without telling them", when="embeddings with a key"
+        TEXT,
+        "tells two patient keys apart without telling them",
+        when="embeddings with a key",
+        shows=Shows.NOTHING,
     )
     features: list[int] | None = key(
         NUMBERS, "channels, rows and columns of a feature map", when="embeddings or index with maps"

@@ -17,6 +17,7 @@ from xmir_cli.wire.schema import (
     TEXT,
     TEXTS,
     WHOLE,
+    Shows,
     key,
     one_of,
 )
@@ -43,27 +44,34 @@ class RetrievalRecord:
         TEXTS,
         "what stands around the words, {} in their place: the mean of these embeddings asks",
         when="--template",
+        shows=Shows.DETAIL,
     )
     text_weight: float | None = key(
         NUMBER,
         "w of words that ask together with the query: w * text + (1 - w) * image, at length 1",
         when="--text with an image",
+        shows=Shows.DETAIL,
     )
     text_sha256: str | None = key(
-        TEXT, "SHA-256 over the text tower's tensors and its tokenizer", when="--text"
+        TEXT,
+        "SHA-256 over the text tower's tensors and its tokenizer",
+        when="--text",
+        shows=Shows.MADE,
     )
     text_cut: int | None = key(
         WHOLE,
         "tokens of the longest prompt that are beyond what the text tower takes, left out",
         when="there are any",
+        shows=Shows.DETAIL,
     )
     retrieved: str = key(PATH, "the retrieved image", needed=True)
     query_identity: str | None = key(
         TEXT,
         "SHA-256 of the query's file, #frame=N behind it for another picture than the first",
         when="the query is an image",
+        shows=Shows.MADE,
     )
-    retrieved_identity: str | None = key(TEXT, "the same of the retrieved image")
+    retrieved_identity: str | None = key(TEXT, "the same of the retrieved image", shows=Shows.MADE)
     rank: int | None = key(WHOLE, "its place among the query's hits, from 1")
     similarity: float | None = key(NUMBER, "cosine of the two embeddings, in [-1, 1]")
     relevance: float | None = key(
@@ -73,10 +81,10 @@ class RetrievalRecord:
         when="--like, --unlike or --region",
     )
     like: list[str] | None = key(
-        TEXTS, "what the query was moved towards", when="--like or --unlike"
+        TEXTS, "what the query was moved towards", when="--like or --unlike", shows=Shows.DETAIL
     )
     unlike: list[str] | None = key(
-        TEXTS, "what the query was moved away from", when="--like or --unlike"
+        TEXTS, "what the query was moved away from", when="--like or --unlike", shows=Shows.DETAIL
     )
     region: list[float] | None = key(
         BOX,
@@ -93,24 +101,32 @@ class RetrievalRecord:
         "the similarity of what is left of both images without the mean of the index",
         when="--region with --center",
     )
-    center: str | None = key(TEXT, "SHA-256 of that mean", when="--region with --center")
+    center: str | None = key(
+        TEXT, "SHA-256 of that mean", when="--region with --center", shows=Shows.MADE
+    )
     query_label: str | None = key(TEXT, "the query's label; null where it is not known")
     query_patient: str | None = key(
-        TEXT, "the query's patient; of a hit on the query itself `meta` says it", when="it is known"
+        TEXT,
+        "the query's patient; of a hit on the query itself `meta` says it",
+        when="it is known",
+        shows=Shows.NOTHING,
     )
     retrieved_label: str | None = key(TEXT, "the retrieved image's label; null where there is none")
     match: bool | None = key(
         FLAG, "whether they share a label (A|B is two); null where one has none"
     )
-    index: str | None = key(PATH, "the index that was asked")
+    index: str | None = key(PATH, "the index that was asked", shows=Shows.MADE)
     store: str | None = key(
         one_of("float16"),
         "as which it keeps vectors, of which the similarity is the exact product",
         when="not as float32",
+        shows=Shows.MADE,
     )
     model: ModelSpec | None = key(MODEL, "the network, its weights' hash and its preprocessing")
     meta: dict[str, object] | None = key(
-        OBJECT, "the other columns of the retrieved image: id, patient, split and more"
+        OBJECT,
+        "the other columns of the retrieved image: id, patient, split and more",
+        shows=Shows.NOTHING,
     )
 
     @property

@@ -5,7 +5,18 @@ from typing import ClassVar
 
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import MODEL, NUMBER, OBJECT, PATH, TEXT, WHOLE, key, one_of
+from xmir_cli.wire.schema import (
+    MODEL,
+    NUMBER,
+    OBJECT,
+    PATH,
+    SETTINGS,
+    TEXT,
+    WHOLE,
+    Shows,
+    key,
+    one_of,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -24,7 +35,7 @@ class RetrievalMetricRecord:
     gallery_size: int | None = key(WHOLE, "images that can be found")
     unlabelled: int | None = key(WHOLE, "queries left out because they have no label")
     sample: dict[str, object] | None = key(
-        OBJECT,
+        SETTINGS,
         "how many queries were asked, of how many, drawn how and with which seed; of what the "
         "intervals are, patients or queries",
         when="--sample",
@@ -47,10 +58,12 @@ class RetrievalMetricRecord:
         "normalised discounted cumulative gain over the whole ranking; the gain of an image is the "
         "Jaccard index of its labels and the query's",
     )
-    macro: dict[str, float] | None = key(OBJECT, "means of the labels' means")
-    labels: dict[str, object] | None = key(OBJECT, "the same numbers by label")
+    macro: dict[str, float] | None = key(OBJECT, "means of the labels' means", shows=Shows.ROWS)
+    labels: dict[str, object] | None = key(OBJECT, "the same numbers by label", shows=Shows.ROWS)
     near_duplicates: dict[str, object] | None = key(
-        OBJECT, "how many queries have an item that is nearly the same, or the same image"
+        OBJECT,
+        "how many queries have an item that is nearly the same, or the same image",
+        shows=Shows.DETAIL,
     )
     model: ModelSpec | None = key(MODEL, "the network of the embeddings")
 

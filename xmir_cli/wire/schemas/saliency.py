@@ -3,7 +3,20 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xmir_cli.wire.schema import BOX, NUMBER, OBJECT, PATH, PATHS, SIZE, TEXT, WHOLE, key, one_of
+from xmir_cli.wire.schema import (
+    BOX,
+    NUMBER,
+    OBJECT,
+    PATH,
+    PATHS,
+    SETTINGS,
+    SIZE,
+    TEXT,
+    WHOLE,
+    Shows,
+    key,
+    one_of,
+)
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 
 
@@ -14,26 +27,40 @@ class SaliencyRecord(RetrievalRecord):
     NAME: ClassVar = "xmir.saliency/1"
     WRITTEN_BY: ClassVar = "saliency"
 
-    path: str | None = key(PATH, "the image, as it came", when="a bare path is explained")
-    similarity_check: float | None = key(NUMBER, "the similarity computed again")
+    path: str | None = key(
+        PATH, "the image, as it came", when="a bare path is explained", shows=Shows.NOTHING
+    )
+    similarity_check: float | None = key(
+        NUMBER, "the similarity computed again", shows=Shows.DETAIL
+    )
     method: str = key(TEXT, "the saliency method", default="")
-    settings: dict[str, object] | None = key(OBJECT, "the method's settings, defaults included")
+    settings: dict[str, object] | None = key(SETTINGS, "the method's settings, defaults included")
     explains: str = key(
         one_of("query", "retrieved"), "which image the map explains", default="retrieved"
     )
-    saliency: str | None = key(PATH, "the map: .npy, float32 [H, W], raw and signed")
-    overlay: str | None = key(PATH, "the map drawn on the original image; null with --no-overlay")
+    saliency: str | None = key(
+        PATH, "the map: .npy, float32 [H, W], raw and signed", shows=Shows.NOTHING
+    )
+    overlay: str | None = key(
+        PATH, "the map drawn on the original image; null with --no-overlay", shows=Shows.NOTHING
+    )
     roi: list[float] | None = key(
         BOX,
         "left, top, width, height of what the map covers, pixels of the original when upright; may "
         "reach beyond it",
     )
     image_size: list[int] | None = key(SIZE, "width and height of the original when upright")
-    evaluations: int | None = key(WHOLE, "images that passed the network for this map")
+    evaluations: int | None = key(
+        WHOLE, "images that passed the network for this map", shows=Shows.DETAIL
+    )
     details: dict[str, object] | None = key(
-        OBJECT, "what the method says of its map: errors, what shares leave out, matches"
+        OBJECT,
+        "what the method says of its map: errors, what shares leave out, matches",
+        shows=Shows.DETAIL,
     )
     negatives: list[str] | None = key(
-        PATHS, "images that the pair is told apart from", when="--negative"
+        PATHS, "images that the pair is told apart from", when="--negative", shows=Shows.DETAIL
     )
-    contrast: str | None = key(PATH, "the image whose map is subtracted", when="--contrast")
+    contrast: str | None = key(
+        PATH, "the image whose map is subtracted", when="--contrast", shows=Shows.DETAIL
+    )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import NUMBER, OBJECT, TEXT, TEXTS, WHOLE, key, one_of
+from xmir_cli.wire.schema import NUMBER, SETTINGS, TEXT, TEXTS, WHOLE, Plot, Shows, key, one_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -16,11 +16,11 @@ class SanityRecord:
 
     record: Record
     method: str | None = key(TEXT, "the saliency method")
-    settings: dict[str, object] | None = key(OBJECT, "its settings")
+    settings: dict[str, object] | None = key(SETTINGS, "its settings")
     mode: str | None = key(one_of("full", "cascading", "independent"), "what becomes random when")
     stage: str | None = key(TEXT, "the block that became random last; all: every weight is")
     position: int | None = key(WHOLE, "the stage's place, from 0: nothing is random")
-    randomized: list[str] | None = key(TEXTS, "the blocks with random weights")
+    randomized: list[str] | None = key(TEXTS, "the blocks with random weights", shows=Shows.DETAIL)
     n: int | None = key(WHOLE, "maps compared")
     spearman: float | None = key(NUMBER, "mean rank correlation with the trained network's maps")
     spearman_abs: float | None = key(NUMBER, "the same of absolute values")
@@ -33,4 +33,5 @@ class SanityRecord:
     )
     threshold: float | None = key(NUMBER, "the largest correlation that passes")
 
+    PLOT: ClassVar = Plot("position", "spearman", "method")
     OTHERS: ClassVar = {"NUMBER_sd": "the standard deviation of a number"}

@@ -1,0 +1,239 @@
+"""xmir report through the front door: what stands in the file, and what cannot be written."""
+
+import base64
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xmir_cli.store.hashes import sha256_file
+from xmir_cli.wire.schemas import all_schemas
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Two queries with two hits each and maps of two methods, as scored records."""
+    for number, (name, size) in enumerate([("q1", (40, 30)), ("q2", (30, 60)), ("r", (50, 50))]):
+        Image.new("L", size, 60 + 30 * number).save(tmp_path / f"{name}.png")
+    lines = []
+    for query in ("q1", "q2"):
+        for rank, match in ((1, True), (2, False)):
+            for method, peak in (("occlusion", 0.5), ("activation", -2.0)):
+                path = tmp_path / f"{query}-{rank}-{method}.npy"
+                saliency = np.zeros((32, 32), np.float32)
+                saliency[8:16, 8:16] = peak * rank
+                np.save(path, saliency)
+                lines.append(scored(query, rank, match, method, str(path)))
+    return lines
+
+
+def scored(query, rank, match, method, path):
+    return {
+        "schema": "xmir.causal/1",
+        "query": f"{query}.png",
+        "retrieved": "r.png",
+        "rank": rank,
+        "match": match,
+        "similarity": 0.9 / rank,
+        "retrieved_label": "clear",
+        "meta": {"id": "r", "patient": "JOHN-DOE", "modality": "CR"},
+        "query_patient": "JANE-DOE",
+        "method": method,
+        "settings": {"window_size": 8},
+        "explains": "retrieved",
+        "saliency": path,
+        "roi": [0, 0, 50, 50],
+        "insertion": 0.5,
+        "deletion": 0.25,
+        "insertion_curve": [0.0, 0.5, 1.0],
+        "insertion_control_curve": {"center": [0.0, 0.0, 1.0]},
+        "insertion_gain": {"center": 0.25},
+        "deletion_curve": [1.0, 0.0, 0.0],
+    }
+
+
+def dump(records):
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def data_of(page):
+    text = Path(page).read_text(encoding="utf-8")
+    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_the_page_holds_queries_hits_methods_and_each_picture_once(xmir, pairs):
+    done = xmir("report", "-o", "p.html", stdin=dump(pairs))
+    assert (done.code, done.stdout) == (0, "")
+    assert "p.html: 8 records" in done.stderr
+    data = data_of("p.html")
+    assert [query["name"] for query in data["queries"]] == ["q1.png", "q2.png"]
+    hits = data["queries"][1]["hits"]
+    assert [(hit["rank"], hit["verdict"]) for hit in hits] == [
+        (1, "same label"),
+        (2, "another label"),
+    ]
+    assert [method["name"] for method in hits[0]["methods"]] == ["occlusion", "activation"]
+    assert [method["records"] for method in hits[1]["methods"]] == [[7], [8]]
+    assert hits[0]["picture"] == hits[1]["picture"]
+    assert len(data["pictures"]) == len(set(data["pictures"])) == 3 + 4
+    text = Path("p.html").read_text()
+    assert all(text.count(picture) == 1 for picture in data["pictures"])
+
+
+def test_a_map_is_a_transparent_picture_in_the_colours_of_the_overlays(xmir, pairs):
+    assert xmir("report", "-o", "p.html", stdin=dump(pairs[:1])).code == 0
+    data = data_of("p.html")
+    layer = data["queries"][0]["hits"][0]["methods"][0]["retrieved"]
+    assert layer["roi"] == [0, 0, 50, 50]
+    kind, _, coded = data["pictures"][layer["map"]].partition(",")
+    assert kind == "data:image/png;base64"
+    Path("m.png").write_bytes(base64.b64decode(coded))
+    drawn = np.asarray(Image.open("m.png").convert("RGBA"))
+    assert tuple(drawn[0, 0])[3] == 0
+    assert tuple(drawn[10, 10]) == (0xFC, 0xFF, 0xA4, 255)
+
+
+@pytest.mark.parametrize("name", all_schemas())
+def test_a_record_of_every_schema_has_its_table(xmir, pairs, name):
+    record = {**pairs[0], "schema": name} if "causal/" in name else {"schema": name}
+    if {"query", "retrieved"} <= all_schemas()[name].__dataclass_fields__.keys():
+        record = {**pairs[0], "schema": name}
+    assert xmir("report", "-o", "p.html", stdin=dump([record])).code == 0
+    assert f"Records <code>{name}</code>" in Path("p.html").read_text()
+
+
+def test_no_patient_and_no_tag_is_told(xmir, pairs):
+    assert xmir("report", "-o", "p.html", stdin=dump(pairs)).code == 0
+    text = Path("p.html").read_text()
+    assert "DOE" not in text
+    assert "modality" not in text
+
+
+def test_curves_stand_beside_those_of_controls(xmir, pairs):
+    assert xmir("report", "-o", "p.html", stdin=dump(pairs[:1])).code == 0
+    text = Path("p.html").read_text()
+    assert 'aria-label="insertion: map, area 0.500; center, area 0.250"' in text
+    assert 'points="0.0,160.0 120.0,80.0 240.0,0.0"' in text
+
+
+def test_numbers_of_an_evaluation_are_rows_by_label(xmir):
+    record = {
+        "schema": "xmir.retrieval-metric/1",
+        "map": 0.5,
+        "p_at_1": 0.75,
+        "labels": {"clear": {"map": 0.25, "queries": 3}},
+        "excluding_same_patient": {"map": 0.4, "labels": {"clear": {"map": 0.2}}},
+    }
+    assert xmir("report", "-o", "p.html", stdin=dump([record])).code == 0
+    text = Path("p.html").read_text()
+    rows = [
+        re.findall(r"<td[^>]*>(.*?)</td>", row)
+        for row in re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL)
+    ]
+    assert rows[1][0] == "all"
+    assert [row[0] for row in rows[2:5]] == [
+        "labels: clear",
+        "excluding_same_patient",
+        "excluding_same_patient: labels: clear",
+    ]
+
+
+def test_only_the_pages_own_script_and_style_may_run(xmir, pairs):
+    assert xmir("report", "-o", "p.html", stdin=dump(pairs)).code == 0
+    text = Path("p.html").read_text()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1].replace("&#39;", "'")
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    for kind, inner in (("script", script), ("style", style)):
+        digest = base64.b64encode(hashlib.sha256(inner.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+    assert "img-src data:;" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r' (style|on\w+)="', text)
+
+
+def test_a_page_that_becomes_too_large_says_what_to_do(xmir, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "q.png")
+    record = {"query": "q.png", "retrieved": "q.png"}
+    done = xmir("report", "-o", "p.html", "--limit", 1, "--side", 2000, stdin=dump([record]))
+    assert done.code == 2
+    assert done.stderr.splitlines() == [
+        "xmir: error: --limit: the page would hold more than 1 MB",
+        (
+            "xmir: hint: Make the pictures smaller with --side (now 2000), take fewer records, "
+            "such as the first hits by head, or raise --limit."
+        ),
+    ]
+    assert not Path("p.html").exists()
+
+
+def test_without_jinja_one_line_says_how_to_get_it(xmir, pairs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    done = xmir("report", "-o", "p.html", stdin=dump(pairs))
+    assert done.code == 5
+    assert done.stderr.splitlines() == [
+        "xmir: error: a page needs the package Jinja2",
+        "xmir: hint: pip install 'xmir[report]'",
+    ]
+
+
+def test_what_cannot_be_read_is_skipped_and_counted(xmir, pairs):
+    pairs[0]["retrieved"] = "gone.png"
+    other = {"schema": "xmir.unheard-of/1"}
+    changed = {**pairs[1], "retrieved_identity": "0" * 64}
+    done = xmir("report", "-o", "p.html", stdin=dump([*pairs, other, changed]) + "{broken\n")
+    assert done.code == 3
+    assert "skipped gone.png: missing" in done.stderr
+    assert "skipped line 9: bad-record: schema: expected one of xmir's" in done.stderr
+    assert "skipped r.png: changed" in done.stderr
+    assert "skipped line 11: bad-record" in done.stderr
+
+
+def test_a_page_of_which_no_picture_can_be_read_is_none(xmir, pairs):
+    gone = [{**pairs[0], "query": "a.png", "retrieved": "b.png", "saliency": "c.npy"}]
+    done = xmir("report", "-o", "p.html", stdin=dump(gone))
+    assert (done.code, "nothing was written" in done.stderr) == (5, True)
+    assert not Path("p.html").exists()
+
+
+def test_no_records_is_an_error(xmir):
+    done = xmir("report", "-o", "p.html", stdin="")
+    assert (done.code, "no records on standard input" in done.stderr) == (5, True)
+
+
+@pytest.mark.parametrize("name", ["p.pdf", "p"])
+def test_only_html_is_written(xmir, name):
+    done = xmir("report", "-o", name, stdin="")
+    assert done.code == 2
+    assert "--output: expected a file that ends in .html" in done.stderr
+
+
+def test_an_existing_page_stays_without_force(xmir, pairs):
+    Path("p.html").write_text("mine")
+    assert xmir("report", "-o", "p.html", stdin=dump(pairs)).code == 7
+    assert Path("p.html").read_text() == "mine"
+    assert xmir("report", "-o", "p.html", "--force", stdin=dump(pairs)).code == 0
+
+
+def test_the_same_records_give_the_same_bytes(xmir, pairs):
+    for name in ("a.html", "b.html"):
+        assert xmir("report", "-o", name, stdin=dump(pairs)).code == 0
+    assert sha256_file(Path("a.html")) == sha256_file(Path("b.html"))
+
+
+def test_two_images_of_one_name_are_told_apart_by_their_folders(xmir, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (20, 20), ord(folder)).save(tmp_path / folder / "x.png")
+    record = {"query": str(tmp_path / "a/x.png"), "retrieved": str(tmp_path / "b/x.png")}
+    assert xmir("report", "-o", "p.html", stdin=dump([record])).code == 0
+    (query,) = data_of("p.html")["queries"]
+    assert (query["name"], query["hits"][0]["name"]) == ("a/x.png", "b/x.png")
+    assert str(tmp_path) not in Path("p.html").read_text()

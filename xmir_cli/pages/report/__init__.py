@@ -1,0 +1,1 @@
+"""One page for a browser, complete in itself, drawn from records of any schema."""

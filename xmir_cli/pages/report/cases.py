@@ -1,0 +1,131 @@
+"""Records of pairs as what the page's viewer goes through: queries, their hits, their methods."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from xmir_cli.console import escape
+from xmir_cli.pages.entries import PageEntry, Read
+from xmir_cli.pages.report.album import Album
+from xmir_cli.pages.report.names import ShortNames
+from xmir_cli.render.montage import ColorBar
+from xmir_cli.wire.records import Record
+
+NO_METHOD = "no map"
+_VERDICTS = {True: "same label", False: "another label", None: ""}
+
+
+def names_of(entries: Sequence[PageEntry]) -> ShortNames:
+    """What the images of all records are called."""
+    return ShortNames(name for entry in entries for name in (entry.query, entry.retrieved) if name)
+
+
+class CaseBook:
+    """Gathers records into queries in order of appearance, as plain data for JSON."""
+
+    def __init__(self, album: Album, bars: Sequence[ColorBar], names: ShortNames) -> None:
+        self.queries: list[Record] = []
+        self._album, self._names = album, names
+        self._bars = {bar.name: bar for bar in bars}
+        self._known: dict[tuple[object, ...], Record] = {}
+
+    def add(self, number: int, entry: PageEntry) -> None:
+        """Put in the record of this number on the page."""
+        query = self._query(entry)
+        hit = self._hit(entry, query)
+        side = "query" if entry.explains_query else "retrieved"
+        method = self._method(entry, hit, side)
+        cast("list[int]", method["records"]).append(number)
+        method[side] = self._layer(entry)
+        pairs = zip(entry.query_boxes, entry.retrieved_boxes, strict=True)
+        method["matches"] = method["matches"] or [list(pair) for pair in pairs]
+        if entry.point is not None:
+            method["point"] = {"on": "retrieved" if side == "query" else "query", "at": entry.point}
+
+    def _query(self, entry: PageEntry) -> Record:
+        return self._kept(
+            (entry.asked,),
+            self.queries,
+            lambda: {
+                "name": self._names.of(entry.query) if entry.query else "",
+                "words": "" if entry.words is None else escape(entry.words.text),
+                "label": escape(entry.view.query_label or ""),
+                "region": entry.region,
+                **self._picture(entry.query_read, entry),
+                "hits": [],
+            },
+        )
+
+    def _hit(self, entry: PageEntry, query: Record) -> Record:
+        view = entry.view
+        known = (view.meta or {}).get("id")
+        named = isinstance(known, str) and known and "/" not in known
+        return self._kept(
+            (entry.asked, entry.hit),
+            cast("list[Record]", query["hits"]),
+            lambda: {
+                "name": escape(str(known)) if named else self._names.of(view.retrieved),
+                "label": escape(view.retrieved_label or ""),
+                "rank": view.rank,
+                "similarity": view.similarity,
+                "verdict": _VERDICTS[view.match],
+                **self._picture(entry.retrieved_read, entry),
+                "methods": [],
+            },
+        )
+
+    def _method(self, entry: PageEntry, hit: Record, side: str) -> Record:
+        """Where a record's map goes: a method's second map of one side is one more method."""
+        methods, name, count = cast("list[Record]", hit["methods"]), entry.view.method, 1
+        called = shown = escape(name) or NO_METHOD
+        while any(each["name"] == called and side in each for each in methods):
+            count += 1
+            called = f"{shown} ({count})"
+        return self._kept(
+            (entry.asked, entry.hit, called),
+            methods,
+            lambda: {"name": called, "records": [], "matches": []},
+        )
+
+    def _kept(
+        self, key: tuple[object, ...], place: list[Record], make: Callable[[], Record]
+    ) -> Record:
+        """What stands under a key already, or is made and put at the end of its place."""
+        if key not in self._known:
+            self._known[key] = make()
+            place.append(self._known[key])
+        return self._known[key]
+
+    def _picture(self, asked: Read | None, entry: PageEntry) -> Record:
+        shot = None if asked is None else self._album.shoot(asked, entry.window)
+        if shot is None:
+            return {"picture": None, "size": None}
+        return {"picture": shot.place, "size": [shot.width, shot.height]}
+
+    def _layer(self, entry: PageEntry) -> Record | None:
+        bar = self._bars[entry.layer]
+        layer = self._album.layer(entry, bar)
+        if layer is None or entry.roi is None:
+            return None
+        return {
+            "map": layer[0],
+            "roi": entry.roi,
+            "colors": bar.colormap,
+            "full": bar.largest,
+            "largest": layer[1],
+        }
+
+
+def precision(queries: Sequence[Record], places: Sequence[int]) -> Mapping[int, float]:
+    """The share of the first k hits with the query's label, mean over the queries; by k."""
+    rows = [
+        [hit["verdict"] == _VERDICTS[True] for hit in hits if hit["verdict"]]
+        for query in queries
+        if (hits := cast("list[Record]", query["hits"]))
+    ]
+    known = [row for row in rows if row]
+    longest = max(map(len, known), default=0)
+    return {
+        k: sum(sum(row[:k]) / len(row[:k]) for row in known) / len(known)
+        for k in places
+        if k <= longest
+    }

@@ -1,0 +1,111 @@
+"""Lines of a chart as points of an SVG picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from xmir_cli.console import escape
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import Plot, Schema, keys_of
+
+WIDTH, HEIGHT = 240, 160  # of the plane, in units of the picture
+
+
+@dataclass(frozen=True)
+class ChartLine:
+    """One line: its name, its area where it has one, and its points as SVG has them."""
+
+    name: str
+    area: float | None
+    points: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A few lines on one plane, y from `low` to `high`."""
+
+    title: str
+    x: tuple[str, str, str]  # what it is, its first and its last value
+    y: str
+    low: float
+    high: float
+    lines: Sequence[ChartLine]
+
+
+def curves_of(schema: type[Schema], record: Record) -> list[Chart]:
+    """The curves of a record, those of one chart together: over the share of pixels, 0 to 1."""
+    found: dict[str, dict[str, Sequence[float]]] = {}
+    for name, key in keys_of(schema).items():
+        value = record.get(name)
+        if not key.chart or value is None:
+            continue
+        lines = value if isinstance(value, Mapping) else {"map": value}
+        for line, curve in lines.items():
+            if _is_curve(curve):
+                found.setdefault(key.chart, {})[str(line)] = curve
+    return [_curves(title, lines) for title, lines in found.items()]
+
+
+def plot_of(schema: type[Schema], records: Sequence[Record]) -> Chart | None:
+    """The records of a schema as lines, where it says how; None for fewer than two points."""
+    plot: Plot | None = vars(schema).get("PLOT")
+    if plot is None:
+        return None
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for record in records:
+        x, y = record.get(plot.x), record.get(plot.y)
+        if _is_number(x) and _is_number(y):
+            name = str(record.get(plot.by) or "") if plot.by else plot.y
+            lines.setdefault(name, []).append((float(x), float(y)))
+    points = [point for line in lines.values() for point in line]
+    first, last = min((x for x, _ in points), default=0), max((x for x, _ in points), default=0)
+    if first == last:
+        return None
+    low, high = _span([y for _, y in points])
+    drawn = [
+        ChartLine(
+            escape(name),
+            None,
+            _points([((x - first) / (last - first), y) for x, y in sorted(line)], low, high),
+        )
+        for name, line in lines.items()
+    ]
+    return Chart(plot.y, (plot.x, f"{first:g}", f"{last:g}"), plot.y, low, high, drawn)
+
+
+def _curves(title: str, lines: Mapping[str, Sequence[float]]) -> Chart:
+    low, high = _span([value for curve in lines.values() for value in curve])
+    drawn = [
+        ChartLine(escape(name), _area(curve), _points(_even(curve), low, high))
+        for name, curve in lines.items()
+    ]
+    return Chart(title, ("share of pixels", "0", "1"), "similarity", low, max(high, 1.0), drawn)
+
+
+def _even(curve: Sequence[float]) -> list[tuple[float, float]]:
+    return [(place / (len(curve) - 1), value) for place, value in enumerate(curve)]
+
+
+def _area(curve: Sequence[float]) -> float:
+    """By trapezoid, over 0 to 1."""
+    return (sum(curve) - (curve[0] + curve[-1]) / 2) / (len(curve) - 1)
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    """From 0, or below, to 1 where that is near, else to the largest."""
+    low, high = min([0.0, *values]), max(values)
+    return low, 1.0 if 0.25 <= high <= 1 else high if high > low else low + 1
+
+
+def _points(line: Sequence[tuple[float, float]], low: float, high: float) -> str:
+    return " ".join(
+        f"{x * WIDTH:.1f},{(1 - (y - low) / (high - low)) * HEIGHT:.1f}" for x, y in line
+    )
+
+
+def _is_curve(value: object) -> TypeGuard[Sequence[float]]:
+    return isinstance(value, list) and len(value) > 1 and all(map(_is_number, value))
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9

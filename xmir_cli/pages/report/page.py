@@ -1,0 +1,145 @@
+"""What stands on the page: the records' pictures, tables, charts, and what made them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xmir_cli import __version__
+from xmir_cli.pages.page import layers_of
+from xmir_cli.pages.report.album import Album, Shot
+from xmir_cli.pages.report.cases import CaseBook, names_of, precision
+from xmir_cli.pages.report.charts import HEIGHT, WIDTH, Chart, curves_of, plot_of
+from xmir_cli.pages.report.made import made_of, makers, origins
+from xmir_cli.pages.report.names import ShortNames
+from xmir_cli.pages.report.stream import Stream
+from xmir_cli.pages.report.tables import Sheet, SheetCell, cell, sheet, values_of
+from xmir_cli.render.boxes import COLORS
+from xmir_cli.render.colormap import COLORMAPS, colors
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import Schema, Shows, keys_of
+
+_RECORD = 1500  # bytes of a record on the page, about
+_PLACES = (1, 3, 5, 10)  # k of precision at k
+_STOPS = 11  # of a colour bar
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One record by itself."""
+
+    number: int
+    values: list[tuple[str, str, SheetCell]]  # key, meaning, value
+    made: dict[str, str]
+    charts: list[Chart]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture that a record names."""
+
+    caption: str
+    shot: Shot
+
+
+@dataclass(frozen=True)
+class Section:
+    """The records of one schema; of those about pairs of images the viewer shows the rest."""
+
+    linked: bool  # to the viewer
+    sheet: Sheet
+    plot: Chart | None
+    figures: list[Figure]
+
+
+class Page:
+    """Everything that the template needs, gathered once all records are read."""
+
+    def __init__(self, stream: Stream, album: Album) -> None:
+        self._stream, self._album = stream, album
+        entries = list(stream.entries.values())
+        self.names: ShortNames = names_of(entries)
+        self.bars = layers_of(entries, album.look)
+        self.cases = CaseBook(album, self.bars, self.names)
+        self.sections: list[Section] = []
+
+    def gather(self, advance: Callable[[], None]) -> "Page":
+        """Read all pictures; raises SettingError when they are too many or too large."""
+        self._album.spend(_RECORD * len(self._stream.records))
+        for number, entry in self._stream.entries.items():
+            self.cases.add(number, entry)
+            advance()
+        self.sections = [self._section(schema) for schema in self._stream.schemas]
+        return self
+
+    def values(self, title: str) -> dict[str, object]:
+        """What the template says in words."""
+        queries = self.cases.queries
+        entries = list(self._stream.entries.values())
+        told = [*origins(list(self._stream.records.values()), self.names), *makers(entries)]
+        return {
+            "title": title,
+            "queries": queries,
+            "hits": sum(len(_list(query["hits"])) for query in queries),
+            "precision": precision(queries, _PLACES),
+            "sections": self.sections,
+            "leaves": [self._leaf(number) for number in self._stream.entries],
+            "origins": told,
+            "version": __version__,
+            "plane": (WIDTH, HEIGHT),
+            "gradients": {name: _gradient(name) for name in COLORMAPS},
+        }
+
+    def data(self, alpha: float) -> dict[str, object]:
+        """What the script goes through."""
+        pictures = self._album.uris
+        return {
+            "pictures": pictures,
+            "queries": self.cases.queries,
+            "alpha": alpha,
+            "colors": COLORS,
+        }
+
+    def _section(self, schema: type[Schema]) -> Section:
+        records = self._stream.of(schema)
+        figures = [
+            figure for record in records.values() for figure in self._figures(schema, record)
+        ]
+        unique = list({figure.shot.place: figure for figure in figures}.values())
+        chart = plot_of(schema, list(records.values()))
+        linked = bool(records.keys() & self._stream.entries.keys())
+        return Section(linked, sheet(schema, records, self.names), chart, unique)
+
+    def _figures(self, schema: type[Schema], record: Record) -> list[Figure]:
+        found = []
+        for name, value in values_of(schema, record, Shows.PICTURE).items():
+            shot = self._album.shoot((str(value), None), "auto", figure=True)
+            if shot is not None:
+                meaning = keys_of(schema)[name].meaning
+                found.append(Figure(f"{self.names.of(str(value))}: {meaning}", shot))
+        return found
+
+    def _leaf(self, number: int) -> Leaf:
+        schema, record = self._stream.records[number]
+        known = keys_of(schema)
+        shown = values_of(schema, record, Shows.COLUMN) | values_of(schema, record, Shows.DETAIL)
+        values = [
+            (name, key.meaning, cell(value, self.names, key))
+            for name, value in shown.items()
+            if (key := known.get(name.partition(".")[0])) is not None
+        ]
+        return Leaf(number, values, made_of(schema, record, self.names), curves_of(schema, record))
+
+
+def _gradient(name: str) -> Sequence[tuple[str, str]]:
+    """Offsets and colours of a colour bar."""
+    low = -1.0 if name == "blue-red" else 0.0
+    found = colors(np.linspace(low, 1, _STOPS), name)
+    return [
+        (f"{place / (_STOPS - 1):.1f}", "#" + bytes(color).hex())
+        for place, color in enumerate(found)
+    ]
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
