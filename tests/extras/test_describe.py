@@ -57,6 +57,21 @@ def test_the_nearest_terms_of_an_image_come_first(model, xmir):
         assert "shared_with" not in record
 
 
+def test_a_folder_that_moved_is_named_by_model(xmir, index):
+    terms = ("--terms", "terms.txt", "--top", "1")
+    expected = [
+        r["query_text"] for r in xmir("describe", "left.png", "-i", index, *terms).records()
+    ]
+    records = xmir("query", "left.png", "-i", index, "--top", "1").stdout
+    Path("r.jsonl").write_text(records)
+    Path("sides").rename("moved")
+    result = xmir("describe", "left.png", "-i", index, *terms)
+    assert (result.code, "--model FOLDER" in result.stderr) == (6, True)
+    for asked in (["left.png", "-i", index], ["left.png"], ["r.jsonl"]):
+        found = xmir("describe", *asked, "--model", "moved", *terms)
+        assert [r["query_text"] for r in found.records()] == expected
+
+
 def test_a_pair_shares_what_both_of_its_images_show(xmir, index):
     hits = xmir("query", "left.png", "--top", "3", "--no-self", "-i", index)
     result = xmir("describe", "-", "--terms", "terms.txt", "--top", "3", stdin=hits.stdout)

@@ -12,6 +12,7 @@ from xmir_cli import options
 from xmir_cli.completion import complete_methods
 from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.inputs import find_index, refuse_stdin
+from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods
 from xmir_cli.values import check_values
@@ -59,6 +60,7 @@ class Describe:
     ]
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many for each image.")] = 5
     templates: options.Templates = None
+    model: options.Model = None
     architecture: options.Architecture = None
     index: Annotated[
         str | None,
@@ -66,8 +68,8 @@ class Describe:
             "--index",
             "-i",
             metavar="DIR",
-            help="Describe images by this index's model. [default: --arch, $XMIR_INDEX, or the "
-            "only *.xmir here]",
+            help="Describe images by this index's model; --model says where it lies now. "
+            "[default: --model, --arch, $XMIR_INDEX, or the only *.xmir here]",
         ),
     ] = None
     maps: Annotated[
@@ -104,9 +106,14 @@ class Describe:
             raise UsageError("--index: --arch names the model already", "Leave one out.")
         if self.terms == "-" and "-" in self.images:
             raise UsageError("--terms -: standard input names the images already")
-        if self.pictures and self.architecture is None:
+        if self.pictures and not self.choice.is_named:
             find_index(self.index)
         refuse_stdin([*self.images, self.terms], "describe")
+
+    @property
+    def choice(self) -> ModelChoice:
+        """The network, if one is named."""
+        return ModelChoice(self.model, self.architecture)
 
     @property
     def records(self) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 from xmir_cli.explain.cases import Case
 from xmir_cli.explain.galleries import Origin
 from xmir_cli.explain.provenance import hash_origin, made_of, read_provenance, write_provenance
+from xmir_cli.explain.rounding import warn_of_rounding
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.identity import split_name
 from xmir_cli.render.boxes import draw_boxes
@@ -159,6 +160,8 @@ def _explain(embedder: Embedder, pair: LoadedPair, method: Method) -> Explanatio
         if pair.contrast is None
         else contrast(method, embedder, (target, pair.contrast.sample), explained)
     )
+    if pair.mean is not None:
+        warn_of_rounding(found)
     return explain_shown(found, pair.explained.crop)
 
 

@@ -153,12 +153,12 @@ def make_target(embedding: Tensor) -> Sample:
     return Sample(nothing, nothing, embedding, embedding)
 
 
-def need_image(target: Sample, why: str) -> None:
-    """Raise SettingError with the reason where a method cannot do with an embedding alone."""
+def need_image(target: Sample, why: str, setting: str = "method") -> None:
+    """Raise SettingError of the `setting` where the target is words, with an image or without."""
     if not target.features.numel():
-        raise SettingError(
-            "method", why, "Use `method` occlusion or rise, which take an embedding alone."
-        )
+        alone = "Use `method` occlusion or rise, which take an embedding alone."
+        hint = alone if setting == "method" else "Leave it out: words have no places."
+        raise SettingError(setting, why, hint)
 
 
 def make_stored_samples(embedder: Embedder, features: Tensor, embeddings: Tensor) -> list[Sample]:

@@ -15,7 +15,6 @@ from xmir_cli.explain.requests import Request, group_requests, read_requests
 from xmir_cli.explain.terms import Terms, describe, embed_terms, turned
 from xmir_cli.gallery.engines import open_gallery
 from xmir_cli.inputs import find_index
-from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.text_sources import refuse_wordless
 from xmir_cli.pictures.items import list_items
@@ -130,7 +129,7 @@ def _pictures(asked: Describe) -> Iterator[Request]:
     """The images, under the model that is named or that of the index."""
     if not asked.pictures:
         return
-    spec = _named(asked) or open_gallery(find_index(asked.index)).model
+    spec = _named(asked) or open_gallery(find_index(None)).model
     for item in list_items(asked.pictures, asked.null, None, asked.columns):
         yield Request(item.id, {}, item.path, item.path, spec)
 
@@ -143,9 +142,9 @@ def _records(asked: Describe, skips: Skips) -> Iterator[Request]:
 
 
 def _named(asked: Describe) -> ModelSpec | None:
-    if asked.architecture is not None:
-        return resolve_model(ModelChoice(architecture=asked.architecture))
-    return None if asked.index is None else open_gallery(asked.index).model
+    if asked.index is not None:
+        return open_gallery(asked.index, asked.model).model
+    return resolve_model(asked.choice) if asked.choice.is_named else None
 
 
 def _finish(done: int, skips: Skips) -> Ending:

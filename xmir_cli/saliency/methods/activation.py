@@ -94,8 +94,14 @@ class Method:
             raise SettingError("layer", "direct writes start at the tokens", "Leave one out.")
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
-        if self.point or self.matches or self.clip == "pair" or self.bias == "drop":
-            need_image(target, "a point, matches, pairs and a dropped bias are of two images")
+        for setting, of_pairs in (
+            ("point", self.point),
+            ("matches", self.matches),
+            ("clip", self.clip == "pair"),
+            ("bias", self.bias == "drop"),
+        ):
+            if of_pairs:
+                need_image(target, "asks for the places of two images, and words asked", setting)
         form = form_of(embedder, explained, self._where, self.bias == "spread")
         pulled = self._pull(embedder, target, explained)
         total = float(pulled.places.double().sum())

@@ -1,0 +1,25 @@
+"""Centred shares in which rounding shows."""
+
+from functools import cache
+
+from xmir_cli import console
+from xmir_cli.model.shares import INEXACT
+from xmir_cli.saliency.sample import Explanation
+
+
+def warn_of_rounding(found: Explanation) -> None:
+    """Warn, once a run, where shares miss more of a centred similarity than plain shares may.
+
+    An image near the gallery's mean leaves little, which is divided by its length.
+    """
+    missed = found.details.get("residual", 0.0)
+    if isinstance(missed, float) and abs(missed) > INEXACT:
+        _warn()
+
+
+@cache
+def _warn() -> None:
+    console.warning(
+        f"centred shares that miss more than {INEXACT:g} of their similarity, as `residual` in "
+        "their records tells: an image near the mean leaves little but rounding"
+    )
