@@ -1,6 +1,7 @@
 import hashlib
 import json
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from xmir_cli.gallery.folder.engine import open_gallery
-from xmir_cli.store.embeddings import Embeddings, write_embeddings
+from xmir_cli.store.embeddings import Embeddings, write_embeddings, write_stream
 from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
@@ -143,6 +144,36 @@ def test_rows_that_cannot_be_searched_are_left_out_and_counted(xmir, tmp_path):
     assert result.records()[0]["skipped"] == 2
     names = open_gallery("e.xmir").items["id"].to_pylist()
     assert names == ["image-0", "image-2", "image-4"]
+
+
+@pytest.mark.parametrize("ids", ["each its own", "one twice"])
+def test_a_file_parts_and_a_stream_give_the_same_index_and_the_same_words(xmir, ids):
+    vectors = _random(12)
+    vectors[4], vectors[9] = 0, np.nan
+    names = [f"image-{row}" for row in range(12)]
+    if ids == "one twice":
+        names[10] = names[2]  # in another part
+    whole = _embeddings(vectors, id=names)
+    write_embeddings(Path("e.parquet"), whole)
+    Path("parts").mkdir()
+    for number, start in enumerate((0, 5, 7)):
+        stop = (5, 7, 12)[number]
+        part = replace(
+            whole, items=whole.items.slice(start, stop - start), vectors=whole.vectors[start:stop]
+        )
+        write_embeddings(Path(f"parts/part-{number:06}.parquet"), part)
+    with Path("e.arrow").open("wb") as stream:
+        write_stream(stream, whole)
+    found = [xmir("index", source, "-o", f"{source}.xmir") for source in ("e.parquet", "parts")]
+    found.append(xmir("index", "-", "-o", "s.xmir", stdin=Path("e.arrow").read_bytes()))
+    assert {each.code for each in found} == {3 if ids == "each its own" else 5}
+    assert len({each.stderr for each in found}) == 1
+    if ids == "one twice":
+        assert found[0].stderr == ("xmir: error: id 'image-2': 1 ids are there more than once\n")
+        assert not list(Path().glob("*.xmir"))
+    else:
+        assert found[0].stderr.count("bad-vector: row") == 2
+        assert _bytes("e.parquet.xmir") == _bytes("parts.xmir") == _bytes("s.xmir")
 
 
 def test_vectors_of_another_length_are_scaled_to_one(xmir, tmp_path):

@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xmir_cli.errors import DataError
+from xmir_cli.errors import DataError, SettingError
 from xmir_cli.gallery.folder import exact
 from xmir_cli.gallery.folder.build import write_gallery
 from xmir_cli.gallery.folder.engine import describe_index, open_gallery
 from xmir_cli.gallery.protocol import Build, Conditions
+from xmir_cli.gallery.servers.engine import ServerEngine
 from xmir_cli.gallery.vectors import center_rows, mean_vector
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.embeddings import Embeddings
@@ -127,3 +128,10 @@ def test_an_earlier_manifest_is_of_float32_and_a_wrong_one_is_damage(embeddings)
         _forge(Path("a.xmir"), store=wrong)
         with pytest.raises(DataError, match="not the manifest of an xmir index"):
             open_gallery("a.xmir")
+
+
+def test_a_server_keeps_float32(embeddings):
+    engine = ServerEngine(pytest.fail)
+    line = r"^store float16: a server keeps float32; a folder NAME\.xmir may keep less$"
+    with pytest.raises(SettingError, match=line):
+        engine.build_index("qdrant://host/x", embeddings, Build(store="float16"))

@@ -87,7 +87,11 @@ class ServerEngine:
         A load that was interrupted goes on. One that is there already is left alone.
         """
         if build.store != "float32":
-            raise SettingError("store", "a server keeps float32; a folder has", value=build.store)
+            raise SettingError(
+                "store",
+                "a server keeps float32; a folder NAME.xmir may keep less",
+                value=build.store,
+            )
         place = self.find(name)
         about = _plan(place, source, build)
         place.check(about)
