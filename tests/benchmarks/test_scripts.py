@@ -12,6 +12,7 @@ SCRIPTS = [  # name, the peers that it needs, what it tells of its results, how 
     ("causal", ["quantus"], OFF, 3, (0, 1e-5)),
     ("search", ["faiss"], FOUND, 6, (100, 100)),
     ("scale", ["faiss"], FOUND, 4, (100, 100)),
+    ("large", ["faiss"], OFF, 1, (0, 1e-6)),
     ("training", ["pytorch_metric_learning"], OFF, 6, (0, 1e-6)),
     ("embed", [], OFF, 4, (0, 1e-5)),
     ("dense_forward", [], OFF, 3, (0, 1e-5)),
