@@ -5,7 +5,7 @@ Jaccard index: the labels that both have divided by those that either has.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -18,7 +18,12 @@ _STEPS = 1 << 40  # of a grade that is numbered; sums of so many do not depend o
 
 def parse_labels(text: object) -> frozenset[str]:
     """The labels of `A|B`, in whatever order; none where nothing is there."""
-    parts = (part.strip() for part in ("" if text is None else str(text)).split(_SEPARATOR))
+    return _parse("" if text is None else str(text))
+
+
+@lru_cache(4096)
+def _parse(text: str) -> frozenset[str]:
+    parts = (part.strip() for part in text.split(_SEPARATOR))
     return frozenset(part for part in parts if part)
 
 
