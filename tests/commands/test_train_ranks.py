@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,3 +243,23 @@ def test_half_of_what_torchrun_tells_is_refused(
         "xmir: hint: Start the ranks with torchrun, or unset RANK and WORLD_SIZE to run one "
         "process.\n"
     )
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_ranks(start, folder, tiny_arch, tmp_path):
+    [(_, output, _)] = start(1, "--freeze-batchnorm").end()
+    expected = take_weights(tmp_path)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [
+            *(*launcher, "--nproc-per-node", "2", "-m", "xmir_cli", "train", folder / "labels.csv"),
+            *("--arch", tiny_arch, "--weights", "random:0", "--head", "8", "--freeze-batchnorm"),
+            *("--per-class", "5", "--epochs", "2", "--device", "cpu", "-o", "out.safetensors"),
+        ],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "xmir" not in done.stderr
+    assert_alike(numbers(done.stdout), numbers(output))
+    assert_near(take_weights(tmp_path), expected)

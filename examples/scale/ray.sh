@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The embedding by the actors of a Ray cluster: `ray`, one on this machine; RAY=head.host:10001, that
+# one. Its machines see the same files and have xmir[ray].
+#   examples/scale/ray.sh TABLE OUT        knobs: see job.sh
+set -euo pipefail
+source "$(dirname "$0")/job.sh"
+embed --engine "ray${RAY:+://$RAY}" -o "$out/embeddings.parquet" >&2
+finish "$out/embeddings.parquet" "$out/cases.xmir"

@@ -1,0 +1,145 @@
+"""The stories of examples/scale: every route gives the rows, hits and metrics of one process.
+
+On phantoms everywhere; on real X-rays, too, where they lie beside the project. Slurm is a program
+that runs the tasks of an array one after the other. A server and Ray are there only in the
+environments of their extras.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.servers import servers
+
+ROOT = Path(__file__).parent.parent
+SCALE = ROOT / "examples" / "scale"
+XRAYS = ROOT.parent / "shared" / "data" / "covid-cxr" / "labels.csv"
+SBATCH = r"""#!/usr/bin/env bash
+last= submitted=$(mktemp)
+while [ "${1#-}" != "$1" ]; do
+    case $1 in --array=0-*) last=${1#--array=0-} ;; esac
+    shift
+done
+cp "$1" "$submitted" # Slurm runs a copy
+shift
+export SLURM_JOB_ID=17
+if [ -n "$last" ]; then
+    export SLURM_ARRAY_TASK_COUNT=$((last + 1)) SLURM_ARRAY_TASK_MIN=0 SLURM_ARRAY_TASK_STEP=1
+    for task in $(seq 0 "$last"); do SLURM_ARRAY_TASK_ID=$task bash "$submitted" "$@" >&2; done
+else
+    bash "$submitted" "$@" >&2
+fi
+rm "$submitted"
+echo "$SLURM_JOB_ID"
+"""
+ROUTES = ["parallel", "slurm", "torchrun"]
+
+Route = Callable[..., Path]
+
+
+@pytest.fixture(scope="module", params=["phantoms", "X-rays"])
+def table(request, tmp_path_factory) -> Path:
+    if request.param == "X-rays":
+        if not XRAYS.exists():
+            pytest.skip(f"no {XRAYS}")
+        return XRAYS
+    folder = tmp_path_factory.mktemp("with spaces") / "phantoms"
+    words = ["--count", "60", "--size", "48"]
+    subprocess.run([sys.executable, ROOT / "examples" / "phantoms.py", folder, *words], check=True)
+    return folder / "labels.csv"
+
+
+@pytest.fixture(scope="module")
+def go(table, warm, tiny_arch, tmp_path_factory) -> Route:
+    """Run a script in a folder of its own, which it gives."""
+    folder = tmp_path_factory.mktemp("routes")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "sbatch").write_text(SBATCH)
+    (folder / "bin" / "sbatch").chmod(0o755)
+
+    def run(script: str, *more: str, venv: Path = warm, out: str = "") -> Path:
+        place = folder / (out or script)
+        environment = {
+            **os.environ,
+            "XMIR_VENV": str(venv),
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+            "ARCH": tiny_arch,
+            "WEIGHTS": "random:0",
+            "DEVICE": "cpu",
+            "PROCESSES": "3",
+        }
+        done = subprocess.run(
+            ["bash", SCALE / f"{script}.sh", table, place, *more],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "installing" not in done.stderr
+        return place
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def one(go) -> Path:
+    return go("one")
+
+
+def compare(*folders: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, SCALE / "same.py", *folders]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def assert_same(one: Path, other: Path) -> None:
+    found = compare(one, other)
+    assert found.stdout.splitlines()[1:] == [f"{other.name}: the same"], found.stdout
+    assert found.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_gives_the_records_of_one_process(go, one, route):
+    venv = {"venv": Path(sys.prefix)} if route == "torchrun" else {}  # which starts Pythons itself
+    other = go(route, **venv)
+    assert [part.name for part in sorted((other / "embeddings").iterdir())] == [
+        f"part-{number:06}.parquet" for number in (1, 2, 3)
+    ]
+    assert_same(one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", [each for each in servers() if each.name != "memory"])
+def test_a_server_gives_the_records_of_one_process(go, one, server):
+    other = go("server", server.place(one.parent.name), out=server.name)
+    assert_same(one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
+def test_ray_gives_the_records_of_one_process(go, one):
+    assert_same(one, go("ray", venv=Path(sys.prefix)))
+
+
+@pytest.mark.slow
+def test_a_difference_is_told(one, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(one, other)
+    assert compare(one, other).returncode == 0
+    records = (other / "retrieval.jsonl").read_text().replace('"rank": 2', '"rank": 3')
+    (other / "retrieval.jsonl").write_text(records)
+    found = compare(one, other)
+    assert found.stdout.splitlines()[1] == "other: other retrieval.jsonl"
+    assert found.returncode == 1
+
+
+@pytest.mark.parametrize("script", sorted(SCALE.glob("*.sh")), ids=lambda path: path.name)
+def test_every_script_of_the_folder_is_explained(script):
+    assert script.name in (SCALE / "README.md").read_text()
+    if script.name != "job.sh":
+        usage = subprocess.run(["bash", script], capture_output=True, text=True, check=False)
+        assert usage.returncode == 2 or script.name == "slurm.sh"
