@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the tests that need transformers and open_clip, with the extras that users install for them,
-# in an environment of its own on top of the one that is there: torch is not installed again.
+# Runs the tests that need transformers and open_clip, or Ray, with the extras that users install for
+# them, in an environment of its own on top of the one that is there: torch is not installed again.
 #   tests/run-extras.sh                          all of tests/extras
+#   tests/run-extras.sh ray                      all of tests/ray
 #   tests/run-extras.sh -k siglip                only these (arguments go to pytest)
 #   XMIR_EXTRAS=DIR tests/run-extras.sh          keeps the environment there for the next time
 set -euo pipefail
@@ -9,14 +10,22 @@ cd "$(dirname "$0")/.."
 extras='[dev]'
 source examples/environment.sh
 
+groups='hf clip timm' tests=tests/extras
+if [ "${1:-}" = ray ]; then
+    groups=ray tests=tests/ray
+    shift
+fi
 place=${XMIR_EXTRAS:-$(mktemp -d)}
-[ -n "${XMIR_EXTRAS:-}" ] || trap 'rm -rf "$place"' EXIT
-wanted=$(python - <<'END'
+[ -n "${XMIR_EXTRAS:-}" ] || trap "rm -rf '$place'" EXIT
+place=$place/${tests#tests/}  # those of one may break the others
+mkdir -p "$place"
+wanted=$(python - $groups <<'END'
+import sys
 import tomllib
 
 with open("pyproject.toml", "rb") as file:
     groups = tomllib.load(file)["project"]["optional-dependencies"]
-print(*dict.fromkeys([*groups["hf"], *groups["clip"], *groups["timm"]]), sep="\n")
+print(*dict.fromkeys(each for name in sys.argv[1:] for each in groups[name]), sep="\n")
 END
 )
 if [ "$(cat "$place/wanted.txt" 2>/dev/null)" != "$wanted" ]; then
@@ -32,6 +41,6 @@ fi
 export PATH="$place/venv/bin:$PATH" VIRTUAL_ENV="$place/venv" PYTHONPATH=$PWD
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1
 if [ $# -eq 0 ] || [ "${1#-}" != "$1" ]; then
-    set -- tests/extras "$@"
+    set -- "$tests" "$@"
 fi
 python -m pytest -q "$@"

@@ -435,3 +435,21 @@ def test_the_file_of_the_network_is_an_input(xmir, images: Path, tmp_path: Path,
     result = xmir("embed", str(images), *chosen, flag, name)
     assert (result.code, "is an input, too" in result.stderr) == (2, True)
     assert network.read_text().startswith("def network")
+
+
+@pytest.mark.parametrize(
+    ("engine", "line"),
+    [
+        ("spark", "--engine spark: expected local, ray or ray://HOST:PORT"),
+        ("ray", "--engine ray needs the package ray"),
+        ("ray://head:10001", "--engine ray needs the package ray"),
+    ],
+)
+def test_an_engine_that_is_not_there_is_said_in_one_line(
+    embed, images: Path, monkeypatch: pytest.MonkeyPatch, engine: str, line: str
+):
+    monkeypatch.setattr("xmir_cli.commands.embed.find_spec", lambda _: None)
+    result = embed(images, "-o", "a.parquet", "--engine", engine)
+    assert result.code == 2
+    assert result.stderr.splitlines()[0] == f"xmir: error: {line}"
+    assert engine == "spark" or result.stderr.endswith("xmir: hint: pip install 'xmir[ray]'\n")

@@ -4,6 +4,7 @@ import os
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -42,6 +43,11 @@ class Embed:
     the folder: its rows are those of one process, byte by byte, in the same order. A shard that is
     missing is named; run again with --resume, a finished one is done at once. Under torchrun each
     process takes the CUDA device of its LOCAL_RANK.
+
+    With --engine ray this process lists, orders and writes, and workers of Ray embed: one a CUDA
+    device, or one for every 4 processors. All nodes have xmir, and the images at the same places;
+    the code and weights that are named go along. A worker or node that is lost costs time alone,
+    and --resume goes on where a killed run has stopped. Start clusters with RAY_worker_niceness=0.
     """
 
     images: options.Images
@@ -105,6 +111,15 @@ class Embed:
             "cosine with the exact ones was 0.997 or more.",
         ),
     ] = False
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            metavar="local|ray[://HOST:PORT]",
+            help="Where slots of images are embedded: in this process, or by workers of Ray, of "
+            "the cluster in RAY_ADDRESS, of this machine without one. Same bytes.",
+        ),
+    ] = "local"
     device: options.Device = "auto"
     precision: options.Precision = "fp32"
     batch: options.Batch = 16
@@ -126,6 +141,7 @@ class Embed:
 
     def __post_init__(self) -> None:
         check_values(self, streams={"output"})
+        self._refuse_engine()
         self._refuse_inputs()
         if self.piece is not None:
             self._refuse_one_file(self.piece)
@@ -164,6 +180,14 @@ class Embed:
             raise DataError(f"{file}: a folder, so it is not replaced", "Name a file.")
         if not self.resume and not self.force:
             refuse_leftover(file)
+
+    def _refuse_engine(self) -> None:
+        if self.engine != "local" and self.engine != "ray" and not self.engine.startswith("ray://"):
+            raise SettingError(
+                "engine", "expected local, ray or ray://HOST:PORT", value=self.engine
+            )
+        if self.engine != "local" and find_spec("ray") is None:
+            raise UsageError("--engine ray needs the package ray", "pip install 'xmir[ray]'")
 
     def _refuse_one_file(self, piece: OwnShard) -> None:
         """Refuse an output that several processes cannot share."""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
-from xmir_cli.embedding.parts import Parts
+from xmir_cli.embedding.known import KnownRow
+from xmir_cli.embedding.parts import EmbeddedRow, Parts
 from xmir_cli.embedding.ranks import OwnShard, leave_ranks, local_rank
+from xmir_cli.embedding.ray_slots import cluster, cluster_device, find_files, ray_slots
+from xmir_cli.embedding.ray_worker import WorkerOrder
 from xmir_cli.embedding.shares import Work, is_last, refuse_others, share_items, to_shard
 from xmir_cli.embedding.slots import BATCHES, embed_slots, slot_size
 from xmir_cli.errors import DataError, ItemError, Status
@@ -57,10 +61,17 @@ def _run(asked: Embed) -> Records:
     refuse_input(asked.skips, [item.file for item in items], "left_out")
     if asked.left_out is not None:
         refuse_ending(asked.left_out, "JSON lines", [".jsonl", ".ndjson"], setting="left_out")
-    embedder = load_embedder(_model(asked), _device(asked), asked.precision, asked.batch)
-    embedder.spec = replace(embedder.spec, words_sha256=hash_words(embedder.spec))
+    embedder = _load(asked)
+    with nullcontext() if asked.engine == "local" else cluster(asked.engine):
+        return (yield from _embed_listed(asked, embedder, items, twice))
+
+
+def _embed_listed(
+    asked: Embed, embedder: Embedder, items: list[Item], twice: list[tuple[int, Item]]
+) -> Records:
+    """Embed what was listed, whoever makes the slots."""
     header, size, piece = _header(asked, embedder), slot_size(embedder, BATCHES), asked.piece
-    own = share_items(piece, len(items), size)
+    own, file = share_items(piece, len(items), size), asked.file
     if piece is not None and asked.folder is not None:
         header = to_shard(header, piece.shard, items, size)
         _begin_shard(asked, piece, own, header)
@@ -131,6 +142,16 @@ def _without_duplicates(listed: Sequence[Item]) -> tuple[list[Item], list[tuple[
     return items, twice
 
 
+def _load(asked: Embed) -> Embedder:
+    """The network; where others do the work it is only looked at here."""
+    if asked.engine == "local":
+        embedder = load_embedder(_model(asked), _device(asked), asked.precision, asked.batch)
+    else:
+        embedder = load_embedder(_model(asked), "cpu", batch=asked.batch)
+    embedder.spec = replace(embedder.spec, words_sha256=hash_words(embedder.spec))
+    return embedder
+
+
 def _device(asked: Embed) -> str:
     """The device of the name; of several processes on a host each has a CUDA device of its own."""
     local = local_rank()
@@ -150,9 +171,10 @@ def _model(asked: Embed) -> ModelSpec:
 
 def _header(asked: Embed, embedder: Embedder) -> Header:
     """What made the rows, and what they are made of."""
+    own = embedder.device.type if asked.engine == "local" else cluster_device(asked.device)
     made = {
-        "device": embedder.device.type,
-        "precision": embedder.precision,
+        "device": own,
+        "precision": asked.precision,
         "torch": str(torch.__version__),
     }
     if mark := key_mark():
@@ -168,17 +190,28 @@ def _embed(asked: Embed, embedder: Embedder, work: Work, parts: Parts, skips: Sk
     else:
         parts.remove()
     items, first = work.items, work.own.start
-    paths = [items[number].path for number in work.own]
-    with console.progress("embedding", len(paths)) as progress:
-        for slot in embed_slots(
-            embedder, paths, work.size, len(items), parts.find, asked.jobs, asked.features
-        ):
+    with console.progress("embedding", len(work.own)) as progress:
+        for slot in _slots(asked, embedder, work, parts):
             for number, row in enumerate(slot, first):
                 if isinstance(row, ItemError):
                     skips.add(items[number].id, row, items[number].path)
             parts.add(first, slot)
             first += len(slot)
             progress.advance(len(slot))
+
+
+def _slots(
+    asked: Embed, embedder: Embedder, work: Work, parts: Parts
+) -> Iterator[Sequence[EmbeddedRow | KnownRow | ItemError]]:
+    """What becomes of the process's own items, some at a time."""
+    job, jobs, features = len(work.items), asked.jobs, asked.features
+    if asked.engine == "local":
+        paths = [work.items[number].path for number in work.own]
+        return embed_slots(embedder, paths, work.size, job, parts.find, jobs, features)
+    spec, files = find_files(embedder.spec)
+    made = parts.header.made
+    order = WorkerOrder(spec, made, asked.batch, work.size, job, jobs, features, files)
+    return ray_slots(work, parts.find, order)
 
 
 def _write_to_pipe(parts: Parts) -> None:
