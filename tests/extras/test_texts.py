@@ -264,3 +264,18 @@ def test_folder_without_a_tokenizer_is_one_line(tmp_path):
     (tmp_path / "m" / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match="no tokenizer in it"):
         tower(tmp_path / "m")
+
+
+def test_a_few_bytes_describe_no_text_tower_of_any_size(tmp_path):
+    pytest.importorskip("open_clip", reason="needs the extra clip")
+    write_folder("class token", tmp_path / "open_clip")
+    file = tmp_path / "open_clip" / "open_clip_config.json"
+    said = json.loads(file.read_text())
+    said["model_cfg"]["text_cfg"]["context_length"] = 60_000  # a mask of so many times so many
+    file.write_text(json.dumps(said))
+    write_transformers("clip", tmp_path / "clip")
+    rewrite(tmp_path / "clip" / "config.json", "text_config", {"max_position_embeddings": 10**8})
+    for name in ("open_clip", "clip"):
+        folder = str(tmp_path / name)
+        with pytest.raises(ModelError, match=f"^{folder}: describes a network of more than"):
+            tower(folder)

@@ -97,10 +97,14 @@ def test_nothing_that_a_description_names_is_fetched_or_run(tmp_path):
         ({"num_hidden_layers": 10**7}, "num_hidden_layers: expected at most 1000"),
         ({"hidden_size": 65536}, "describes a network of more than 67[0-9]* values"),
         ({"intermediate_size": 10**7}, "describes a network of more than 67[0-9]* values"),
+        ({"image_size": 30_000}, "^[^:]*: describes a network of more than 67[0-9]* values$"),
+        ({"image_size": 10**8}, "^[^:]*: describes a network of more than 67[0-9]* values$"),
     ],
 )
 def test_a_few_bytes_describe_no_network_of_any_size(config, reason, tmp_path):
     folder = changed(tiny.write("vit", tmp_path), **config)
+    said = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(said))
     with pytest.raises(ModelError, match=reason):
         tiny.load(folder)
 

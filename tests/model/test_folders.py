@@ -323,6 +323,7 @@ def test_a_link_that_leads_nowhere_is_named(file, tmp_path):
         ({"depths": [1] * 2000}, "depths: expected at most 1000"),
         ({"embed_dim": 16384, "num_heads": 16}, "a network of more than 67[0-9]* values"),
         ({"depth": 1000, "embed_dim": 1024}, "a network of more than 67[0-9]* values"),
+        ({"img_size": 200_000}, "^[^:]*: describes a network of more than 67[0-9]* values$"),
     ],
 )
 def test_a_few_bytes_describe_no_network_of_any_size(arguments, reason, tmp_path):

@@ -49,6 +49,8 @@ def build(name: str, input_size: int | None) -> Architecture:
     try:
         split = _split(visual, described, size)
         _try(split, size)
+    except ModelError:  # a description of too large a network
+        raise
     except Exception as error:  # noqa: BLE001 # a network of any shape fails in its own way
         other = size if size != described.recipe.input_size else None
         raise _unusable(name, error, other) from None
@@ -78,6 +80,8 @@ def _build_tower(folder: Folder, described: TowerDescription, size: int) -> nn.M
             cast("TimmModel", visual).set_input_size(size)
     except ModuleNotFoundError as error:
         raise missing_package(folder.name, error) from None
+    except ModelError:  # a description of too large a network
+        raise
     except Exception as error:  # noqa: BLE001 # whatever open_clip makes of the settings
         other = size if size != described.recipe.input_size else None
         raise _unusable(folder.name, error, other) from None

@@ -87,6 +87,8 @@ def _build(
         return _build_encoder(config, settings, described.dim)
     except ModuleNotFoundError as error:
         raise missing_package(folder.name, error) from None
+    except ModelError:  # a description of too large a network
+        raise
     except Exception as error:  # noqa: BLE001 # whatever the library makes of the description
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ModelError(f"{folder.name}: its text tower cannot be built ({reason})") from None

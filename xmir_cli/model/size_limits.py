@@ -1,6 +1,7 @@
 """How large a network a folder may describe: a few bytes of JSON can ask for any size.
 
-Modules and parameters are counted while a library builds them, each before it is filled.
+Modules and parameters are counted while a library builds them; each tensor that it makes is
+measured before it is filled.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from torch.nn.modules import module as counted
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.folders import CONFIG, OPEN_CLIP_CONFIG, Folder, is_folder, open_folder
+from xmir_cli.model.tensor_limits import small_tensors
 from xmir_cli.store.checkpoint import METADATA, read_tensors_header
 
 _DEEPEST = 1_000  # layers, or values in one list of them
@@ -49,10 +51,13 @@ def bounded(name: str) -> Iterator[None]:
     most = _check(open_folder(name))
     found = {"modules": 0, "values": 0}
 
+    def too_large(limit: int, what: str) -> ModelError:
+        return ModelError(f"{name}: describes a network of more than {limit} {what}")
+
     def count(what: str, more: int, limit: int) -> None:
         found[what] += more
         if found[what] > limit:
-            raise ModelError(f"{name}: describes a network of more than {limit} {what}")
+            raise too_large(limit, what)
 
     def tensor(_module: nn.Module, _name: str, given: Tensor | None) -> None:
         count("values", 0 if given is None else given.numel(), most)
@@ -66,7 +71,8 @@ def bounded(name: str) -> Iterator[None]:
         counted.register_module_module_registration_hook(module),
     ]
     try:
-        yield
+        with small_tensors(most, too_large(most, "values")):
+            yield
     finally:
         for hook in hooks:
             hook.remove()

@@ -52,6 +52,8 @@ def build_named(
         head = timm_head(features, size)
         if size != preprocessing.input_size:
             _refuse_margin(head, features, size)
+    except ModelError:  # a description of too large a network
+        raise
     except Exception as error:  # noqa: BLE001 # a network of any shape fails in its own way
         raise _unusable(name, error, size if size != preprocessing.input_size else None) from None
     return Architecture(
@@ -94,6 +96,8 @@ def _create(
         try:
             if wanted is not None:
                 make()
+        except ModelError:
+            raise
         except Exception as other:  # noqa: BLE001 # so it is not the size that is to blame
             raise _unusable(name, other, None) from None
         raise _unusable(name, error, wanted) from None

@@ -55,6 +55,8 @@ def build(name: str, input_size: int | None) -> Architecture:
     try:
         model: nn.Module = _trunk(vision)(copy.deepcopy(vision.config), **vision.arguments)
         built = _split(vision, model, size)
+    except ModelError:  # a description of too large a network
+        raise
     except Exception as error:  # noqa: BLE001 # what a constructor makes of odd numbers
         raise ModelError(f"{name}: transformers cannot build it ({_first_line(error)})") from None
     built = replace(

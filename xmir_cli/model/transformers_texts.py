@@ -47,6 +47,8 @@ def load_text_tower(folder: Folder) -> TextTower:
         network = build(config)
     except ModuleNotFoundError:
         raise ModelError(f"{folder.name}: needs transformers", "pip install 'xmir[hf]'") from None
+    except ModelError:  # a description of too large a network
+        raise
     except Exception as error:  # noqa: BLE001 # whatever the library makes of the description
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ModelError(f"{folder.name}: its text tower cannot be built ({reason})") from None
