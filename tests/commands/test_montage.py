@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xmir_cli.console import Skips
-from xmir_cli.pages.entries import read_entries
-from xmir_cli.pages.page import Look, layers_of, row_of
-from xmir_cli.render.montage import CORRECT, QUERY, WRONG
+from xmir_cli.render.montage import CORRECT, QUERY, WRONG, PageLayout, draw_header
 from xmir_cli.store.hashes import sha256_file
 
-BORDER = 5
+SIDE = 100
 
 
 @pytest.fixture
@@ -47,32 +44,43 @@ def page(tmp_path):
     return lines
 
 
+def tile(name, group, number=0, hits=2, titles=("retrieved", "occlusion", "activation")):
+    """A picture of the first row, [100, 100, 3]: of the query (group 0) or of a hit."""
+    layout = PageLayout(SIDE, titles, hits)
+    left = layout.left(group) + layout.left_of_tile(number)
+    top = draw_header(layout).height + layout.left_of_tile(0)
+    with Image.open(name) as page:
+        return np.asarray(page).astype(int)[top:, left:][:SIDE, :SIDE]
+
+
+def frame(name, group, hits=2, titles=("retrieved", "occlusion", "activation")):
+    """The colour of the frame around a group of the first row."""
+    layout = PageLayout(SIDE, titles, hits)
+    with Image.open(name) as page:
+        return page.getpixel((layout.left(group) + 1, draw_header(layout).height + 50))
+
+
 def dump(records):
     return "".join(json.dumps(record) + "\n" for record in records)
 
 
-def test_one_query_a_row_with_the_methods_side_by_side(xmir, page):
-    done = xmir("montage", "-o", "m.png", "--side", 100, stdin=dump(page))
+def test_one_query_a_row_with_the_bare_image_beside_the_methods(xmir, page):
+    done = xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump(page))
     assert (done.code, done.stdout) == (0, "")
     assert "m.png: 2 queries" in done.stderr
-    picture = Image.open("m.png")
-    cell = 100 + 2 * BORDER + 10
-    assert picture.width == 10 + 5 * cell  # query, then 2 hits x 2 methods
-    frames = [picture.getpixel((10 + column * cell, 80)) for column in range(5)]
-    assert frames == [QUERY, CORRECT, CORRECT, WRONG, WRONG]
-    assert not picture.info
+    assert [frame("m.png", group) for group in range(3)] == [QUERY, CORRECT, WRONG]
+    assert (tile("m.png", 1) == 120).all()
+    assert (tile("m.png", 1, 1) != 120).any()
+    with Image.open("m.png") as picture:
+        assert picture.width == PageLayout(SIDE, ["", "", ""], 2).width
+        assert not picture.info
 
 
 def test_overlays_of_a_method_share_one_scale(xmir, page):
     """The second hit's map is twice the first's: full colour there, half here."""
-    assert xmir("montage", "-o", "m.png", "--side", 100, stdin=dump(page)).code == 0
-    picture = np.asarray(Image.open("m.png")).astype(int)
-    cell = 100 + 2 * BORDER + 10
-    top = next(y for y in range(200) if tuple(picture[y, 12]) == QUERY)
-    first, second = (
-        picture[top + BORDER + 37, 10 + column * cell + BORDER + 37] for column in (1, 3)
-    )
-    plain = np.array([120, 120, 120])
+    assert xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump(page)).code == 0
+    first, second = (tile("m.png", hit, 1)[37, 37] for hit in (1, 2))
+    plain = tile("m.png", 1, 1)[90, 90]
     assert np.abs(second - plain).sum() > np.abs(first - plain).sum() > 0
 
 
@@ -122,40 +130,38 @@ def boxed(record):
     return {**record, "details": {"matches": [match]}}
 
 
-def strong(picture, column):
-    """Where a cell of the page holds the first box's orange: left, top, right, bottom or None."""
-    cell = 100 + 2 * BORDER + 10
-    pixels = np.asarray(picture)[:, 10 + column * cell + BORDER :][:150, :100].astype(int)
+ONE = {"hits": 1, "titles": ("retrieved", "occlusion")}
+TWO = {"hits": 2, "titles": ("retrieved", "occlusion")}
+
+
+def strong(pixels):
+    """Where a picture holds the first box's orange: left, top, right, bottom or None."""
     rows, columns = np.nonzero((pixels == (230, 159, 0)).all(axis=2))
     return (columns.min(), rows.min(), columns.max(), rows.max()) if len(rows) else None
 
 
 def test_matches_of_the_only_hit_are_on_both_pictures(xmir, page):
-    assert xmir("montage", "-o", "m.png", "--side", 100, stdin=dump([boxed(page[0])])).code == 0
-    picture = Image.open("m.png")
-    top = next(y for y in range(100) if picture.getpixel((12, y)) == QUERY) + BORDER
-    left, upper, right, lower = strong(picture, 0)  # 40 x 30 in 100 x 100: scaled 2.5, 12 from top
-    assert abs(left - 10) <= 2
-    assert abs(upper - (top + 12 + 10)) <= 3
-    assert abs(right - 60) <= 2
-    left, upper, right, lower = strong(picture, 1)  # 50 x 50: scaled 2
-    assert (abs(left - 20) <= 2, abs(right - 60) <= 2) == (True, True)
-    assert (abs(upper - (top + 40)) <= 3, abs(lower - (top + 80)) <= 3) == (True, True)
+    assert xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump([boxed(page[0])])).code == 0
+    # 40 x 30 in 100 x 100: scaled 2.5, 12 from top
+    left, upper, right, _ = strong(tile("m.png", 0, **ONE))
+    assert (left, upper, right) == pytest.approx((10, 22, 60), abs=3)
+    # 50 x 50: scaled 2
+    assert strong(tile("m.png", 1, 1, **ONE)) == pytest.approx((20, 40, 60, 80), abs=3)
+    assert strong(tile("m.png", 1, 0, **ONE)) is None
 
 
 def test_matches_of_several_hits_are_on_the_hits_alone(xmir, page):
     records = [boxed(page[0]), boxed(page[2])]
-    assert xmir("montage", "-o", "m.png", "--side", 100, stdin=dump(records)).code == 0
-    picture = Image.open("m.png")
-    assert strong(picture, 0) is None
-    assert strong(picture, 1) is not None
-    assert strong(picture, 2) is not None
+    assert xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump(records)).code == 0
+    assert strong(tile("m.png", 0, **TWO)) is None
+    assert strong(tile("m.png", 1, 1, **TWO)) is not None
+    assert strong(tile("m.png", 2, 1, **TWO)) is not None
 
 
 def test_region_of_a_query_is_framed(xmir, page):
     record = {**page[0], "region": [4.0, 4.0, 20.0, 16.0]}
-    assert xmir("montage", "-o", "m.png", "--side", 100, stdin=dump([record])).code == 0
-    assert strong(Image.open("m.png"), 0) is not None
+    assert xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump([record])).code == 0
+    assert strong(tile("m.png", 0, **ONE)) is not None
 
 
 @pytest.mark.parametrize(
@@ -168,54 +174,40 @@ def test_matches_that_are_none_make_a_bad_record(xmir, page, broken):
     assert "skipped line 1: bad-record" in done.stderr
 
 
-def marked(name, column):
-    """The middle of the orange in a cell of the page, in its pixels, or None."""
-    cell, line = 100 + 2 * BORDER + 10, np.asarray(Image.open(name)).astype(int)
-    top = next(y for y in range(200) if tuple(line[y, 12]) == QUERY) + BORDER
-    left = 10 + column * cell + BORDER
-    rows, columns = np.nonzero((line[top:, left:][:100, :100] == (230, 159, 0)).all(axis=2))
+def marked(pixels):
+    """The middle of the orange in a picture, or None."""
+    rows, columns = np.nonzero((pixels == (230, 159, 0)).all(axis=2))
     return (columns.mean(), rows.mean()) if len(rows) else None
 
 
 def test_the_point_that_was_asked_for_is_marked_on_the_other_image(xmir, page):
     record = {**page[0], "settings": {"point": "30,10"}}
-    assert xmir("montage", "-o", "a.png", "--side", 100, stdin=dump([record])).code == 0
+    assert xmir("montage", "-o", "a.png", "--side", SIDE, stdin=dump([record])).code == 0
     # 40 x 30 in 100 x 100: scaled 2.5, 12 or 13 from the top
-    assert marked("a.png", 0) == (pytest.approx(76, abs=1.5), pytest.approx(38.5, abs=1.5))
-    assert marked("a.png", 1) is None
+    layout = {"hits": 1, "titles": ("retrieved", "occlusion for a point")}
+    assert marked(tile("a.png", 0, **layout)) == pytest.approx((76, 38.5), abs=1.5)
+    assert marked(tile("a.png", 1, 1, **layout)) is None
     back = {**record, "explains": "query", "roi": [0, 0, 40, 30]}
     plain = {**page[0], "settings": {"point": ""}}
-    assert xmir("montage", "-o", "b.png", "--side", 100, stdin=dump([plain, back])).code == 0
-    assert marked("b.png", 0) is None
-    assert marked("b.png", 1) == (pytest.approx(61, abs=1.5), pytest.approx(21, abs=1.5))
-    assert marked("b.png", 2) is None
+    assert xmir("montage", "-o", "b.png", "--side", SIDE, stdin=dump([plain, back])).code == 0
+    layout = {"hits": 1, "titles": ("retrieved", "occlusion", "occlusion for a point on the query")}
+    assert marked(tile("b.png", 0, **layout)) is None
+    assert marked(tile("b.png", 1, 1, **layout)) == pytest.approx((61, 21), abs=1.5)
+    assert marked(tile("b.png", 1, 2, **layout)) is None
     junk = [{**page[0], "settings": {"point": value}} for value in (7, "here", ["1,2"])]
-    assert xmir("montage", "-o", "c.png", "--side", 100, stdin=dump(junk)).code in {0, 3}
-
-
-def test_the_caption_under_the_query_is_that_of_the_query(page):
-    record = {**page[0], "query_label": "ill", "explains": "query"}
-    own, other = ([], [])
-    for each, lines in ((record, own), (page[0], other)):
-        (entry,) = read_entries([(1, each)], Skips())
-        look = Look(0.6, 100)
-        lines += [cell.lines for cell in row_of([entry], layers_of([entry], look), look)]
-    assert own == [("query", "ill", "q1.png"), ("1  0.900  correct", "ill", "q1.png for r")]
-    assert other[1] == ("1  0.900  correct", "clear", "r")
+    assert xmir("montage", "-o", "c.png", "--side", SIDE, stdin=dump(junk)).code in {0, 3}
 
 
 def test_a_skipped_record_is_not_drawn(xmir, page):
     changed = [{**record, "query_identity": "0" * 64} for record in page[:4]]
-    result = xmir("montage", "-o", "m.png", "--side", 100, stdin=dump(changed + page[4:]))
+    result = xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump(changed + page[4:]))
     assert (result.code, "4 drawn, 4 skipped (4 changed)" in result.stderr) == (3, True)
     assert "m.png: 1 query" in result.stderr
     Path(page[4]["saliency"]).write_bytes(b"none")
-    result = xmir("montage", "-o", "n.png", "--side", 100, stdin=dump(page[4:]))
+    result = xmir("montage", "-o", "n.png", "--side", SIDE, stdin=dump(page[4:]))
     assert result.code == 3
-    picture = np.asarray(Image.open("n.png"))
-    cell = 100 + 2 * BORDER + 10
-    below = slice(40, 110)  # the header
-    assert (picture[below, 10 + cell : 10 + 2 * cell - 10] == 255).all()
+    assert len(np.unique(tile("n.png", 1, 1)[:60])) == 1  # a grey place
+    assert len(np.unique(tile("n.png", 2, 1)[:60])) > 1
 
 
 def test_rows_go_by_the_image_wherever_it_lies(xmir, page):
@@ -232,5 +224,117 @@ def test_rows_go_by_the_image_wherever_it_lies(xmir, page):
 @pytest.mark.parametrize("key", ["query_identity", "retrieved_identity"])
 def test_a_record_of_another_image_leaves_those_of_the_same_file_in(xmir, page, key: str):
     changed = {**page[0], key: "0" * 64}
-    result = xmir("montage", "-o", "m.png", "--side", 100, stdin=dump([page[0], changed, page[2]]))
+    result = xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump([page[0], changed, page[2]]))
     assert (result.code, "2 drawn, 1 skipped (1 changed)" in result.stderr) == (3, True)
+
+
+def test_more_queries_than_a_picture_holds_make_numbered_files(xmir, page):
+    done = xmir("montage", "-o", "m.png", "--rows", 1, stdin=dump(page))
+    assert (done.code, "m-001.png to m-002.png: 2 queries" in done.stderr) == (0, True)
+    assert not Path("m.png").exists()
+    with Image.open("m-001.png") as first, Image.open("m-002.png") as second:
+        assert first.size == second.size
+    Path("m-002.png").write_text("mine")
+    assert xmir("montage", "-o", "m.png", "--rows", 1, stdin=dump(page)).code == 7
+    assert Path("m-002.png").read_text() == "mine"
+    Path("m-002.png").write_bytes(Path("q1.png").read_bytes())
+    page[0]["query"] = "m-002.png"
+    done = xmir("montage", "-o", "m.png", "--rows", 1, "-f", stdin=dump(page))
+    assert (done.code, "--output m-002.png: is an input, too" in done.stderr) == (2, True)
+
+
+def test_ten_queries_are_one_picture_and_eleven_are_two(xmir, page):
+    def ask(count, name):
+        records = [{**page[0], "query_identity": f"{number:064}"} for number in range(count)]
+        for number, record in enumerate(records):
+            level = Image.new("L", (20, 20), number)
+            level.save(f"q{number}-{count}.png")
+            record["query"] = f"q{number}-{count}.png"
+            record["query_identity"] = sha256_file(Path(record["query"]))
+        return xmir("montage", "-o", name, "--side", 48, stdin=dump(records)).stderr
+
+    assert "a.png: 10 queries" in ask(10, "a.png")
+    assert "b-001.png to b-002.png: 11 queries" in ask(11, "b.png")
+
+
+def test_a_pdf_has_as_many_pages_as_it_takes(xmir, page):
+    done = xmir("montage", "-o", "m.pdf", "--rows", 1, stdin=dump(page))
+    assert (done.code, "m.pdf: 2 pages: 2 queries" in done.stderr) == (0, True)
+    done = xmir("montage", "-o", "n.pdf", stdin=dump(page))
+    assert "n.pdf: 1 page: 2 queries" in done.stderr
+
+
+def test_a_pair_of_the_same_image_does_not_pale_the_rest(xmir, page):
+    lines = page[:3:2]
+    assert xmir("montage", "-o", "a.png", "--side", SIDE, stdin=dump(lines)).code == 0
+    strong_map = np.zeros((32, 32), np.float32)
+    strong_map[8:16, 8:16] = 90
+    np.save("same.npy", strong_map)
+    same = {**page[0], "saliency": "same.npy", "retrieved": "q1.png", "rank": 0, "similarity": 1.0}
+    same["roi"] = [0, 0, 40, 30]
+    assert xmir("montage", "-o", "b.png", "--side", SIDE, stdin=dump([*lines, same])).code == 0
+    three = {"hits": 3, "titles": TWO["titles"]}
+    for hit in (1, 2):
+        assert (tile("a.png", hit, 1, **TWO) == tile("b.png", hit, 1, **three)).all()
+
+
+def test_each_query_may_have_a_scale_of_its_own(xmir, page):
+    np.save("weak.npy", np.load(page[4]["saliency"]) / 100)
+    weak = {**page[4], "saliency": "weak.npy"}
+    for scale, name in (("page", "a.png"), ("row", "b.png")):
+        records = dump([weak, page[0], {**page[0], "rank": 5}])
+        assert (
+            xmir("montage", "-o", name, "--side", SIDE, "--scale", scale, stdin=records).code == 0
+        )
+    shown = [np.ptp(tile(name, 1, 1, **TWO)[:60]) for name in ("a.png", "b.png")]
+    assert shown[0] == 0
+    assert shown[1] > 40
+
+
+def test_two_settings_of_a_method_stand_side_by_side(xmir, page):
+    records = [{**page[0], "settings": {"fill": fill}} for fill in ("gray", "black")]
+    assert xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump(records)).code == 0
+    layout = {"hits": 1, "titles": ("retrieved", "occlusion, fill gray", "occlusion, fill black")}
+    assert (tile("m.png", 1, 1, **layout) == tile("m.png", 1, 2, **layout)).all()
+    assert np.ptp(tile("m.png", 1, 2, **layout)) > 0
+
+
+def test_records_of_a_query_are_one_row_wherever_they_stand(xmir, page):
+    mixed = page[::2] + page[1::2]
+    for name, records in (("a.png", page), ("b.png", mixed)):
+        assert xmir("montage", "-o", name, "--side", SIDE, stdin=dump(records)).code == 0
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+
+
+def test_a_map_lies_on_grey_and_the_bare_image_keeps_its_colours(xmir, page):
+    Image.new("RGB", (50, 50), (200, 60, 60)).save("skin.png")
+    record = {**page[0], "retrieved": "skin.png"}
+    assert xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump([record])).code == 0
+    assert (tile("m.png", 1, 0, **ONE) == (200, 60, 60)).all()
+    red, green, blue = tile("m.png", 1, 1, **ONE)[90, 90]
+    assert red == green == blue
+
+
+def test_the_crop_is_framed_on_the_query_too(xmir, page):
+    recipe = {
+        "input_size": 10, "resize": 20, "interpolation": "bilinear", "mean": [0, 0, 0],
+        "std": [1, 1, 1], "window": "auto", "jpeg": "full",
+    }  # fmt: skip
+    model = {"architecture": "x", "weights": "random:0", "head": None, "preprocessing": recipe}
+    record = {**page[0], "model": {**model, "weights_sha256": "0" * 64}}
+    assert xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump([record])).code == 0
+    rows, columns = np.nonzero(tile("m.png", 0, **ONE)[:, :, 0] > 120)
+    # the middle 15 x 15 of 40 x 30 pixels, scaled 2.5, 12 from the top
+    found = (columns.min(), rows.min(), columns.max(), rows.max())
+    assert found == pytest.approx((31, 31, 69, 69), abs=3)
+    assert rows.size < 600
+
+
+def test_a_map_that_shows_nothing_is_said_to_be_blank(xmir, page):
+    np.save("blank.npy", np.zeros((32, 32), np.float32))
+    blank = {**page[2], "saliency": "blank.npy"}
+    assert xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump([page[0], blank])).code == 0
+    shown = tile("m.png", 2, 1, **TWO)
+    assert (shown[-3] == 0).all()
+    assert (shown[-20:] == 255).any()
+    assert not (tile("m.png", 1, 1, **TWO)[-3] == 0).all()

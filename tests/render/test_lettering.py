@@ -1,6 +1,6 @@
 """Long names never leave their place."""
 
-from xmir_cli.render.lettering import font, shorten
+from xmir_cli.render.lettering import drawable, font, shorten
 
 
 def test_a_name_that_fits_stays_as_it_is():
@@ -18,3 +18,8 @@ def test_a_long_name_keeps_its_ends_and_fits():
 
 def test_no_room_at_all_leaves_the_dots():
     assert shorten("abcdef", font(12), 1) == "…"
+
+
+def test_what_the_font_lacks_becomes_what_it_has():
+    assert drawable("Müller · Straße … É") == "Muller · Strasse … E"
+    assert drawable("漢.png") == "\\u6f22.png"

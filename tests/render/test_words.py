@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xmir_cli.render.lettering import font
-from xmir_cli.render.words import draw_words, wrap
+from xmir_cli.render.words import draw_words, fits, wrap
 
 
 def test_lines_fit_and_hold_all_words():
@@ -24,3 +24,19 @@ def test_ink_stays_within_the_margins(text, side):
     assert (page[:, : margin - 1] > 200).all()
     assert (page[:, -1] > 200).all()
     assert ((page < 120).sum() > 0) == bool(text)
+
+
+def test_long_words_are_broken_at_separators_and_nothing_is_lost():
+    face, name = font(12), "covid-19_pneumonia/caused-by-virus.0001.png" * 3
+    lines = wrap(f"see {name}", face, 90)
+    assert all(face.getlength(line) <= 90 for line in lines)
+    assert "".join(lines).replace(" ", "") == f"see{name}"
+    assert sum(line[-1] in "-_/." for line in lines) > len(lines) / 2
+    assert wrap("xyz", face, 1) == ["x", "y", "z"]
+
+
+def test_letters_become_smaller_before_words_are_left_out():
+    text = "bilateral ground glass opacities in both lower lobes, and a small effusion on the left"
+    assert not fits(f"{text} {text} {text}", 100)
+    assert fits(text, 224)
+    assert not fits("x" * 601, 2000)

@@ -40,6 +40,7 @@ share: Annotated[float, "of all"] = -1
 way: Annotated[Literal["a", "b"], "which"] = "b"
 fast: Annotated[bool, "or exact"] = False
 need_gallery = True
+unit = "similarity per place"
 import nothing_of_that_name"""
     entry = read_entry("novel", write(tmp_path, body))
     assert entry.summary == "Novel: what it does."
@@ -50,6 +51,7 @@ import nothing_of_that_name"""
         Setting("fast", "bool", (), "or exact", False, 9),
     )
     assert (entry.from_features, entry.need_gallery) == (False, True)
+    assert entry.unit == "similarity per place"
 
 
 @pytest.mark.parametrize(

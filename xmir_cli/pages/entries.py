@@ -1,8 +1,10 @@
 """Records as a montage needs them: their files, what is drawn of them, and the point asked for."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from xmir_cli import console
 from xmir_cli.causes import Cause
@@ -13,8 +15,25 @@ from xmir_cli.wire.schemas.saliency import SaliencyRecord
 from xmir_cli.wire.words import Words
 
 _POINT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?),(\d{1,6}(?:\.\d{1,6})?)")  # pixels
+_HASH, _HASHED = re.compile(r"\b[0-9a-f]{64}\b"), "#"  # an image of a pair, or a mean of an index
 
 Read = tuple[str, str | None]  # the path of a file, and the identity that a record tells of it
+
+
+class MapKind(NamedTuple):
+    """The making of a map."""
+
+    method: str
+    of_query: bool
+    contrasted: bool
+    pointed: bool  # whether it was asked for a point of the other image
+    settings: str  # JSON of JSON by name, without the point; all hashes of images are one
+
+    @property
+    def set(self) -> dict[str, str]:
+        """The settings by name, in JSON."""
+        found: dict[str, str] = json.loads(self.settings)
+        return found
 
 
 @dataclass(frozen=True)
@@ -23,7 +42,6 @@ class PageEntry:
 
     query: str  # empty where words ask alone
     retrieved: str
-    layer: str  # what is drawn over the picture: the method, and which side it explains
     saliency: str | None  # path of the map
     window: str  # of DICOM greys
     boxes: list[list[float]]  # numbered regions of the explained image
@@ -33,6 +51,11 @@ class PageEntry:
     roi: list[float] | None  # what of the explained image the map covers
     view: SaliencyRecord
     words: Words | None  # that ask, alone or together with the query
+
+    @property
+    def layer(self) -> str:
+        """What is drawn over the picture: the method, and which side it explains."""
+        return self.view.method + (" (query)" if self.explains_query else "")
 
     @property
     def query_read(self) -> Read | None:
@@ -68,6 +91,25 @@ class PageEntry:
         return self.view.explains == "query"
 
     @property
+    def is_self(self) -> bool:
+        """Whether the query retrieved itself."""
+        identity = self.view.query_identity
+        same = identity is not None and identity == self.view.retrieved_identity
+        return same or self.query == self.retrieved
+
+    @property
+    def kind(self) -> "MapKind":
+        """What maps have in common that are compared with each other."""
+        settings = {
+            name: _HASH.sub(_HASHED, json.dumps(value, default=str))
+            for name, value in (self.view.settings or {}).items()
+            if name != "point"
+        }
+        told = json.dumps(settings, sort_keys=True)
+        contrasted, pointed = self.view.contrast is not None, self.point is not None
+        return MapKind(self.view.method, self.explains_query, contrasted, pointed, told)
+
+    @property
     def point(self) -> tuple[float, float] | None:
         """The middle of the pixel of the other image that the map was asked for."""
         asked = (self.view.settings or {}).get("point")
@@ -99,7 +141,6 @@ def entry_of(record: Record) -> PageEntry:
     return PageEntry(
         "" if words is not None and words.weight is None else view.query,
         view.retrieved,
-        view.method + (" (query)" if view.explains == "query" else ""),
         view.saliency,
         "auto" if view.model is None else view.model.preprocessing.window,
         match_boxes(record, view.explains),

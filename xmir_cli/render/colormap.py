@@ -11,14 +11,18 @@ _ANCHORS: Mapping[str, str] = {
     "viridis": "440154 482878 3e4a89 31688e 26828e 1f9e89 35b779 6dcd59 b4de2c fde725",
     # RdBu reversed: Brewer, colorbrewer2.org; its middle is zero
     "blue-red": "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f",
+    # for pages: both ends are bright, so that they are seen on dark lungs and on bright bone
+    "embers": "8a1fb0 b5179e d6336c ed5a2c fb8b06 fcb913 fbe35a",
+    "cold-warm": "0a5cff 1f7dff 46a0ff 7cc2ff b8e0ff f7f7f7 ffc9a8 ff9a6b ff6a3c fb3a24 e3122b",
 }
-COLORMAPS = tuple(_ANCHORS)
+COLORMAPS = ("inferno", "viridis", "blue-red")
+PAGE_COLORS = ("embers", "cold-warm")  # of maps of one sign, and of both
 _DIVERGING = "blue-red"
 
 
 def is_diverging(name: str) -> bool:
     """Whether the map shows sign, with zero in its middle."""
-    return name == _DIVERGING
+    return name in {_DIVERGING, PAGE_COLORS[1]}
 
 
 def choose_colormap(saliency: np.ndarray) -> str:

@@ -1,5 +1,8 @@
 """Text that fits its place."""
 
+import unicodedata
+from functools import cache
+
 from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -20,3 +23,25 @@ def shorten(text: str, face: Font, width: float) -> str:
         if face.getlength(short) <= width:
             return short
     return "…"
+
+
+def drawable(text: str) -> str:
+    """`text` in letters that the font has: é becomes e, and what has no base its code point."""
+    return "".join(each if each.isascii() else _drawable(each) for each in text)
+
+
+@cache
+def _drawable(character: str) -> str:
+    base = unicodedata.normalize("NFKD", character).casefold()
+    plain = "".join(each for each in base if not unicodedata.combining(each))
+    if _has(character):
+        return character
+    if plain.isascii() and plain:
+        return plain.upper() if character.isupper() else plain
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _has(character: str) -> bool:
+    """Whether the font draws something else than for what no font has."""
+    face = font(20)
+    return bytes(face.getmask(character)) != bytes(face.getmask("\uffff"))

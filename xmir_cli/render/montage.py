@@ -3,65 +3,135 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image, ImageDraw
 
-from xmir_cli.render.colormap import colors, is_diverging
-from xmir_cli.render.lettering import font, shorten
+from xmir_cli.render.lettering import font
+from xmir_cli.render.words import wrap
 
 # of Okabe and Ito's palette: told apart also by colour-blind readers, and the captions say it too
 QUERY, CORRECT, WRONG, UNKNOWN = (0, 114, 178), (0, 158, 115), (213, 94, 0), (150, 150, 150)
-_PAPER, _INK = (255, 255, 255), (30, 30, 30)
+PAPER, INK = (255, 255, 255), (30, 30, 30)
+GAP = 12  # pixels between the groups of a row, and around the page
+LINE = 1.35  # line height over font size
 _BORDER = 5  # pixels of the coloured frame
-_GAP = 10  # pixels between cells
-_LINE = 1.35  # line height over font size
+_SEAM = 3  # pixels between the pictures of a group
+_ABSENT, _NOTE = (228, 228, 228), (0, 0, 0)
+_MOST = 9  # pictures beside the query's before a row goes on below
+_FILLED = 0.75  # share of the places of its lines that a row must fill
+_LEAST = 480  # pixels of a page's width
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture in a coloured frame with lines of text below; no picture, an empty place."""
+    """A picture, a grey place where it is None, and what is written into it."""
 
     picture: Image.Image | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The pictures of one image in one frame, with lines of text below that hold for all."""
+
+    tiles: Sequence[Tile]
     frame: tuple[int, int, int]
-    lines: tuple[str, ...]
+    lines: Sequence[str]
 
 
 @dataclass(frozen=True)
 class ColorBar:
     """What the colours of one method stand for."""
 
-    name: str
+    name: str  # the method, and the unit of its numbers
     colormap: str
     largest: float  # the value of full colour
+    beyond: float = 0.0  # the largest there is, where it is above full colour
+    ends: tuple[str, str] = ("", "")  # what the lowest and the largest value say
 
 
-def montage(
-    rows: Sequence[Sequence[Tile]], header: Sequence[str], bars: Sequence[ColorBar], side: int
-) -> Image.Image:
-    """One page: `header` over the columns, `rows` of cells `side` pixels wide, then the bars."""
-    size = max(11, side // 16)
-    columns = max(len(row) for row in rows)
-    lines = max(len(cell.lines) for row in rows for cell in row)
-    cell_height = side + 2 * _BORDER + round(lines * size * _LINE) + _GAP
-    cell_width = side + 2 * _BORDER + _GAP
-    top = _GAP + (round(size * _LINE) + _GAP if any(header) else 0)
-    bar_height = round(4 * size * _LINE) if bars else 0
-    page = Image.new(
-        "RGB",
-        (_GAP + columns * cell_width, top + len(rows) * cell_height + bar_height + _GAP),
-        _PAPER,
-    )
-    draw = ImageDraw.Draw(page)
-    face = font(size)
-    for column, title in enumerate(header):
-        middle = _GAP + column * cell_width + (cell_width - _GAP) / 2
-        draw.text((middle, _GAP), shorten(title, face, cell_width), _INK, face, anchor="ma")
-    for index, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            place = (_GAP + column * cell_width, top + index * cell_height)
-            _draw_cell(page, place, cell, side, size)
-    if bars:
-        _draw_bars(page, bars, top + len(rows) * cell_height, size)
+@dataclass(frozen=True)
+class PageLayout:
+    """Where everything lies: a query, then groups of hits, which go on in further lines."""
+
+    side: int  # pixels of a picture
+    titles: Sequence[str]  # over the pictures of a hit
+    hits: int  # of the query that has most
+
+    @property
+    def text(self) -> int:
+        """Height of letters, pixels."""
+        return max(11, self.side // 16)
+
+    @property
+    def per_line(self) -> int:
+        """How many hits stand side by side: as many as fill their lines."""
+        most = max(1, min(self.hits, _MOST // len(self.titles)))
+        places = {count: -(-self.hits // count) * count for count in range(1, most + 1)}
+        count = max(count for count, all_ in places.items() if self.hits > _FILLED * all_)
+        return -(-self.hits // -(-self.hits // count))
+
+    @property
+    def tiles(self) -> int:
+        """How many pictures stand side by side, the query's with them."""
+        return 1 + self.per_line * len(self.titles)
+
+    @property
+    def width(self) -> int:
+        """Pixels of the page."""
+        groups = self.per_line * (self.group_width(len(self.titles)) + GAP)
+        return max(_LEAST, GAP + self.group_width(1) + GAP + groups)
+
+    def group_width(self, tiles: int) -> int:
+        """Pixels of so many pictures in a frame."""
+        return 2 * _BORDER + tiles * self.side + (tiles - 1) * _SEAM
+
+    def left(self, group: int) -> int:
+        """Where a group of a line begins; the query's is group 0."""
+        if group == 0:
+            return GAP
+        each = self.group_width(len(self.titles)) + GAP
+        return GAP + self.group_width(1) + GAP + (group - 1) * each
+
+    def left_of_tile(self, tile: int) -> int:
+        """Where a picture begins within its group."""
+        return _BORDER + tile * (self.side + _SEAM)
+
+
+def draw_header(layout: PageLayout) -> Image.Image:
+    """The titles over their columns, as wide as the page."""
+    face, height = font(layout.text), round(layout.text * LINE)
+    places = [layout.left(0) + layout.left_of_tile(0)] + [
+        layout.left(group) + layout.left_of_tile(tile)
+        for group in range(1, layout.per_line + 1)
+        for tile in range(len(layout.titles))
+    ]
+    titles = [wrap(each, face, layout.side) for each in layout.titles]
+    lines = [wrap("query", face, layout.side), *titles * layout.per_line]
+    strip = Image.new("RGB", (layout.width, GAP + max(map(len, lines)) * height + GAP // 2), PAPER)
+    draw = ImageDraw.Draw(strip)
+    for left, written in zip(places, lines, strict=True):
+        for number, line in enumerate(written):
+            y = GAP + number * height
+            draw.text((left + layout.side / 2, y), line, INK, face, anchor="ma")
+    return strip
+
+
+def draw_row(query: Group, hits: Sequence[Group], layout: PageLayout) -> Image.Image:
+    """A query and its hits, as wide as the page; the captions are as high as they are long."""
+    count = layout.per_line
+    lines = [hits[start : start + count] for start in range(0, len(hits), count)]
+    strips = [_draw_line([query if not number else None, *line], layout)
+              for number, line in enumerate(lines)]  # fmt: skip
+    return stack(strips, layout.width)
+
+
+def stack(strips: Sequence[Image.Image], width: int) -> Image.Image:
+    """Strips of a page below each other."""
+    page = Image.new("RGB", (width, sum(each.height for each in strips)), PAPER)
+    top = 0
+    for each in strips:
+        page.paste(each, (0, top))
+        top += each.height
     return page
 
 
@@ -77,33 +147,54 @@ def fit_picture(picture: Image.Image, side: int) -> Image.Image:
     return square
 
 
-def _draw_cell(page: Image.Image, place: tuple[int, int], cell: Tile, side: int, size: int) -> None:
-    if cell.picture is None:
-        return
-    left, top = place
-    outer = side + 2 * _BORDER
-    draw = ImageDraw.Draw(page)
-    draw.rectangle((left, top, left + outer - 1, top + outer - 1), fill=cell.frame)
-    page.paste(fit_picture(cell.picture, side), (left + _BORDER, top + _BORDER))
-    face = font(size)
-    for number, line in enumerate(cell.lines):
-        y = top + outer + round((number + 0.1) * size * _LINE)
-        draw.text((left, y), shorten(line, face, outer), _INK, face)
+def _draw_line(groups: Sequence[Group | None], layout: PageLayout) -> Image.Image:
+    face, height = font(layout.text), round(layout.text * LINE)
+    written = [
+        [] if each is None else _wrapped(each, layout.group_width(len(each.tiles)), layout)
+        for each in groups
+    ]
+    outer = layout.side + 2 * _BORDER
+    size = (layout.width, outer + max(map(len, written)) * height + GAP)
+    strip = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(strip)
+    for number, group in enumerate(groups):
+        if group is None:
+            continue
+        left = layout.left(number)
+        _draw_group(strip, left, group, layout)
+        for place, line in enumerate(written[number]):
+            y = outer + round((place + 0.1) * layout.text * LINE)
+            draw.text((left, y), line, INK, face)
+    return strip
 
 
-def _draw_bars(page: Image.Image, bars: Sequence[ColorBar], top: int, size: int) -> None:
-    """Colour bars side by side, each with its name and the values at its ends."""
-    face = font(size)
-    width = (page.width - _GAP) // len(bars) - _GAP
-    for index, bar in enumerate(bars):
-        left = _GAP + index * (width + _GAP)
-        low = -1.0 if is_diverging(bar.colormap) else 0.0
-        strip = colors(np.linspace(low, 1, width)[None].repeat(size, axis=0), bar.colormap)
-        draw = ImageDraw.Draw(page)
-        draw.text((left, top), shorten(bar.name, face, width), _INK, face)
-        page.paste(Image.fromarray(strip), (left, top + round(size * _LINE)))
-        below = top + round(2.2 * size * _LINE)
-        draw.text((left, below), f"{low * bar.largest:.3g}", _INK, face)
-        draw.text((left + width, below), f"{bar.largest:.3g}", _INK, face, anchor="ra")
-        if low < 0:
-            draw.text((left + width / 2, below), "0", _INK, face, anchor="ma")
+def _wrapped(group: Group, width: int, layout: PageLayout) -> list[str]:
+    face = font(layout.text)
+    return [part for line in group.lines if line for part in wrap(line, face, width)]
+
+
+def _draw_group(strip: Image.Image, left: int, group: Group, layout: PageLayout) -> None:
+    draw = ImageDraw.Draw(strip)
+    right = left + layout.group_width(len(group.tiles)) - 1
+    draw.rectangle((left, 0, right, layout.side + 2 * _BORDER - 1), fill=group.frame)
+    for number, tile in enumerate(group.tiles):
+        place = (left + layout.left_of_tile(number), _BORDER)
+        if tile.picture is None:
+            square = Image.new("RGB", (layout.side, layout.side), _ABSENT)
+        else:
+            square = fit_picture(tile.picture, layout.side)
+        if tile.note:
+            _write_note(square, tile.note, layout.text)
+        strip.paste(square, place)
+
+
+def _write_note(square: Image.Image, note: str, size: int) -> None:
+    """White words on black along the lower side."""
+    face, height = font(size), round(size * LINE)
+    lines = wrap(note, face, square.width - size)
+    top = max(0, square.height - len(lines) * height - size // 3)
+    draw = ImageDraw.Draw(square)
+    draw.rectangle((0, top, square.width, square.height), fill=_NOTE)
+    for number, line in enumerate(lines):
+        y = top + size // 6 + number * height
+        draw.text((square.width / 2, y), line, PAPER, face, anchor="ma")

@@ -1,16 +1,24 @@
 """A saliency map laid over the picture that it explains, where the network saw it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from xmir_cli.render.colormap import COLORMAPS, choose_colormap, colors, is_diverging, scale
+from xmir_cli.render.colormap import (
+    COLORMAPS,
+    PAGE_COLORS,
+    choose_colormap,
+    colors,
+    is_diverging,
+    scale,
+)
 
 _FRAME = (200, 200, 200)
-_ALPHA_START = 0.15  # share of full colour below which the picture shines through undisturbed
+_ALPHA_START = 0.15
 _LEVELS = 256  # of colour in a map that is drawn alone
+_PALE = (40, 225)  # greys that black and white become under a map on a page
 _MARGIN = 0.002  # share of the picture's side that a crop must leave out to be framed
 
 
@@ -20,10 +28,14 @@ class Display:
 
     colormap: str = "auto"  # auto | one of COLORMAPS
     alpha: float = 0.6  # opacity of the largest absolute value
+    start: float = (
+        _ALPHA_START  # share of full colour below which the picture shines through undisturbed
+    )
 
     def for_map(self, saliency: np.ndarray) -> str:
         """The colormap of this map."""
-        return self.colormap if self.colormap in COLORMAPS else choose_colormap(saliency)
+        named = self.colormap in {*COLORMAPS, *PAGE_COLORS}
+        return self.colormap if named else choose_colormap(saliency)
 
 
 def overlay(
@@ -47,16 +59,11 @@ def overlay(
     if place is None:
         return plain
     values = _resample(saliency, roi, place) / (largest or scale(saliency))
-    name = display.for_map(saliency)
-    if not is_diverging(name):
-        values = values.clip(min=0)
     under = np.asarray(plain.crop(place), dtype=np.float64)
-    over = colors(values, name)
-    opacity = display.alpha * _fade(np.abs(values))[:, :, None]
-    mixed = np.rint(under * (1 - opacity) + over * opacity).astype(np.uint8)
+    mixed = tint(under, values, replace(display, colormap=display.for_map(saliency)))
     drawn = plain.copy()
     drawn.paste(Image.fromarray(mixed), place[:2])
-    _frame(drawn, place)
+    draw_crop(drawn, roi)
     return drawn
 
 
@@ -72,6 +79,33 @@ def map_layer(saliency: np.ndarray, colormap: str, largest: float) -> Image.Imag
     return drawn
 
 
+def tint(under: np.ndarray, values: np.ndarray, display: Display) -> np.ndarray:
+    """Greys or colours [H, W, 3] under values [H, W], 1 the full colour of a named colormap."""
+    if not is_diverging(display.colormap):
+        values = values.clip(min=0)
+    over = colors(values, display.colormap)
+    opacity = display.alpha * _fade(np.abs(values), display.start)[:, :, None]
+    mixed: np.ndarray = np.rint(under * (1 - opacity) + over * opacity).astype(np.uint8)
+    return mixed
+
+
+def underlay(picture: Image.Image) -> Image.Image:
+    """A pale grey copy of an RGB picture, on which the colours of a map can be read.
+
+    Black becomes a dark grey, as colours on black look black; white becomes a light grey.
+    """
+    low, high = _PALE
+    greys = picture.convert("L").point([round(low + (high - low) * x / 255) for x in range(256)])
+    return greys.convert("RGB")
+
+
+def draw_crop(drawn: Image.Image, roi: Sequence[float]) -> None:
+    """A thin line around the crop, drawn into an RGB picture, when it leaves out much of it."""
+    place = _visible(drawn.size, roi)
+    if place is not None:
+        _frame(drawn, place)
+
+
 def to_rgb(picture: Image.Image) -> Image.Image:
     """An 8-bit RGB copy without the source's metadata; mode F holds 0..255."""
     if picture.mode == "F":
@@ -82,9 +116,9 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     return copy
 
 
-def _fade(size: np.ndarray) -> np.ndarray:
-    """Opacity in [0, 1] of values in [0, 1]: rises smoothly from 0 to full at the upper end."""
-    share = ((size - _ALPHA_START) / (1 - _ALPHA_START)).clip(0, 1)
+def _fade(size: np.ndarray, start: float = _ALPHA_START) -> np.ndarray:
+    """Opacity in [0, 1] of values in [0, 1]: rises smoothly from 0 at `start` to full at 1."""
+    share = ((size - start) / (1 - start)).clip(0, 1)
     faded: np.ndarray = share * (2 - share)
     return faded
 

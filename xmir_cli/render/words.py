@@ -1,25 +1,30 @@
 """Words as a picture, where the picture of a query would stand."""
 
+from bisect import bisect_right
+
 from PIL import Image, ImageDraw
 
-from xmir_cli.render.lettering import Font, font, shorten
+from xmir_cli.render.lettering import Font, drawable, font, shorten
 
 _PAPER, _INK = (250, 250, 250), (30, 30, 30)
 _MARGIN = 0.08  # of the side
 _LINE = 1.35  # line height over font size
+_SMALLEST = 9  # pixels, height of letters
+_SEPARATORS = "-_/.,;"  # behind which a long word may be broken
 LIMIT = 600  # characters that are drawn
 
 
 def draw_words(text: str, side: int) -> Image.Image:
-    """The text in lines on a square of `side` pixels; what does not fit is left out, marked so.
+    """The text in lines on a square of `side` pixels, in smaller letters where it is long.
 
-    It is drawn as it is: whoever calls has made it harmless.
+    What does not fit in the smallest is left out, marked so; see `fits`. It is drawn as it is:
+    whoever calls has made it harmless.
     """
-    size = max(12, side // 12)
-    face, margin = font(size), round(_MARGIN * side)
-    width, height = side - 2 * margin, round(size * _LINE)
+    margin = round(_MARGIN * side)
+    size = next((size for size in _sizes(side) if _fits(text, side, size)), _sizes(side)[-1])
+    face, width, height = font(size), side - 2 * margin, round(size * _LINE)
     lines = wrap(text[:LIMIT], face, width)
-    room = max(1, (side - 2 * margin) // height)
+    room = _room(side, size)
     if len(lines) > room or len(text) > LIMIT:
         lines = [*lines[: room - 1], shorten(f"{lines[min(room, len(lines)) - 1]} …", face, width)]
     page = Image.new("RGB", (side, side), _PAPER)
@@ -30,13 +35,46 @@ def draw_words(text: str, side: int) -> Image.Image:
     return page
 
 
+def fits(text: str, side: int) -> bool:
+    """Whether the whole text is on the square that `draw_words` draws."""
+    return any(_fits(text, side, size) for size in _sizes(side))
+
+
 def wrap(text: str, face: Font, width: float) -> list[str]:
-    """The text in lines no wider than `width` pixels, broken at spaces; long words shortened."""
+    """The text in lines no wider than `width` pixels, broken at spaces, long words within."""
     lines: list[str] = []
-    for word in text.split():
+    for word in drawable(text).split():
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and face.getlength(longer) <= width:
             lines[-1] = longer
         else:
-            lines.append(shorten(word, face, width))
+            lines += _pieces(word, face, width)
     return lines or [""]
+
+
+def _sizes(side: int) -> list[int]:
+    """Heights of letters that are tried, the largest first."""
+    largest = max(12, side // 12)
+    return list(range(largest, max(_SMALLEST, largest // 2) - 1, -1))
+
+
+def _fits(text: str, side: int, size: int) -> bool:
+    face, width = font(size), side - 2 * round(_MARGIN * side)
+    return len(text) <= LIMIT and len(wrap(text, face, width)) <= _room(side, size)
+
+
+def _room(side: int, size: int) -> int:
+    """How many lines there are."""
+    return max(1, (side - 2 * round(_MARGIN * side)) // round(size * _LINE))
+
+
+def _pieces(word: str, face: Font, width: float) -> list[str]:
+    """A word in parts that fit, ended at a separator where one is near; never no character."""
+    found = []
+    while face.getlength(word) > width and len(word) > 1:
+        end = bisect_right(range(1, len(word) + 1), width, key=lambda n: face.getlength(word[:n]))
+        soft = max(word.rfind(mark, end // 2, end) for mark in _SEPARATORS) + 1
+        cut = soft or max(1, end)
+        found.append(word[:cut])
+        word = word[cut:]
+    return [*found, word]

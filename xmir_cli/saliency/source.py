@@ -5,7 +5,8 @@
         from_features = True
 
 A setting is `name: Annotated[KIND, "help"] = default` with KIND one of int, float, str, bool and
-`Literal["a", "b"]`; a mark is one of the truth values of `MethodEntry`, True where it stands.
+`Literal["a", "b"]`; a mark is one of the truth values of `MethodEntry`, True where it stands, and
+`unit = "WORDS"` says what the numbers of its map are.
 """
 
 import ast
@@ -60,6 +61,7 @@ class MethodEntry:
     misleads_on_tokens: bool = False  # on transformers a blob in the middle found more of the truth
     doubtful: bool = False  # so it did on convolutional networks
     need_attention: bool = False  # is made of a transformer's attention
+    unit: str = ""  # of its map's numbers, in words
 
     @property
     def fit_for(self) -> str:
@@ -82,9 +84,11 @@ def read_entry(name: str, path: Path) -> MethodEntry:
         raise _unlike(path, error.lineno or 1, f"expected Python, found {error.msg}") from None
     body = _body(tree, path)
     settings = tuple(_setting(node, path) for node in body if isinstance(node, ast.AnnAssign))
-    marks = dict(_mark(node, path) for node in body if isinstance(node, ast.Assign))
+    assigned = [node for node in body if isinstance(node, ast.Assign)]
+    units = [unit for node in assigned if (unit := _unit(node)) is not None]
+    marks = dict(_mark(node, path) for node in assigned if _unit(node) is None)
     summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
-    return MethodEntry(name, path, summary, settings, **marks)
+    return MethodEntry(name, path, summary, settings, **marks, unit="".join(units[-1:]))
 
 
 def refuse_two_kinds(entries: Sequence[MethodEntry]) -> None:
@@ -157,6 +161,15 @@ def _value(default: ast.expr, kind: str, choices: Sequence[str]) -> Value | None
         return None
     assert isinstance(value, int | float | str)
     return value
+
+
+def _unit(node: ast.Assign) -> str | None:
+    """What `unit = "..."` says."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id="unit")], value=ast.Constant(value=str(words))):
+            return words
+        case _:
+            return None
 
 
 def _mark(node: ast.Assign, path: Path) -> tuple[str, bool]:

@@ -1,17 +1,27 @@
-"""Draw one page of queries, hits and their overlays."""
+"""Draw pages of queries, hits and their overlays."""
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from PIL import Image
 
 from xmir_cli import console
 from xmir_cli.commands.montage import Montage
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.pages.captions import short_names
+from xmir_cli.pages.columns import MapColumn, QueryRow, columns_of, name_columns, rows_of
 from xmir_cli.pages.entries import PageEntry, Read, read_entries
-from xmir_cli.pages.page import Look, layers_of, row_of
+from xmir_cli.pages.legend import legend_of
+from xmir_cli.pages.page import Look, map_of
+from xmir_cli.pages.rows import START, RowPictures, RowStyle, row_of
+from xmir_cli.pages.scales import Measure, bars_of, measure
+from xmir_cli.pages.sheets import Paging, nth, write_pdf, write_pictures
 from xmir_cli.pictures.identity import file_of
-from xmir_cli.render.montage import montage
-from xmir_cli.store.atomic import atomic_file
+from xmir_cli.render.footer import draw_bars, draw_legend
+from xmir_cli.render.montage import ColorBar, PageLayout, draw_header, draw_row, stack
+from xmir_cli.render.overlay import Display
+from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
 
@@ -19,42 +29,107 @@ __all__ = ["Montage", "run"]
 
 
 def run(asked: Montage) -> Records:
-    """No record: the page is written.
+    """No record: the pages are written.
 
     `asked.records` names a file of JSON lines, one record a line.
     """
-    skips, output = Skips(), asked.page
+    skips = Skips()
     with open_lines(asked.records) as stream:
         entries = list(read_entries(read_records(stream), skips))
     if not entries:
         raise DataError("no usable record" if skips.total else "no records on standard input")
-    refuse_input(output, (file_of(name) for entry in entries for name, _ in entry.files))
-    look = Look(asked.alpha, asked.side)
-    layers = layers_of(entries, look)
+    rows = rows_of(entries)
+    _refuse(asked, len(rows), entries)
+    page = _page_of(asked, rows, entries)
     with console.progress("drawing", len(entries)) as bar:
-        rows = []
-        for _, group in groupby(entries, key=lambda entry: entry.asked):
-            row = list(group)
-            rows.append(row_of(row, layers, look))
-            bar.advance(len(row))
-        rows = [row for row in rows if row]
-    done = _count(entries, look.bad, skips)
-    titles = [layer.name for layer in layers] if len(layers) > 1 else []
-    width = max(len(row) for row in rows)
-    header = ["query", *titles * width][:width] if titles else []
-    picture = montage(rows, header, [layer for layer in layers if layer.largest], asked.side)
-    with atomic_file(output) as file:
-        # else a PDF holds the name of a temporary file, and the time
-        own = {"title": None, "creationDate": None, "modDate": None}
-        picture.save(file, format=output.suffix[1:].upper(), **own)
-    queries = "1 query" if len(rows) == 1 else f"{len(rows)} queries"
-    console.note(f"{output}: {queries}, {picture.width} x {picture.height} pixels")
+        sheets = page.paging.fill(page.draw(rows, bar.advance))
+        if asked.is_pdf:
+            count = write_pdf(asked.page, sheets, page.paging.landscape)
+            told = f"{asked.page}: {_count(count, 'page')}"
+        else:
+            files = write_pictures(asked.page, sheets)
+            told = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1]}"
+    done = _drawn(entries, page.style.look.bad, skips)
+    queries = "1 query" if page.drawn == 1 else f"{page.drawn} queries"
+    console.note(f"{told}: {queries}")
     yield from ()
     return skips.finish(done, "drawn")
 
 
-def _count(entries: Sequence[PageEntry], bad: Mapping[Read, ItemError], skips: Skips) -> int:
-    """How many records are drawn with all their files; DataError when there is none."""
+@dataclass
+class _Page:
+    """All that the rows share, and how many are drawn."""
+
+    style: RowStyle
+    paging: Paging
+    bars: Callable[[QueryRow], dict[MapColumn, ColorBar]]
+    own_bars: bool  # whether each row has bars of its own
+    drawn: int = 0
+
+    def draw(
+        self, rows: Sequence[QueryRow], advance: Callable[[int], None]
+    ) -> Iterator[Image.Image]:
+        """The rows that can be drawn; raises DataError where none can."""
+        layout = self.paging.layout
+        for row in rows:
+            bars = self.bars(row)
+            found = row_of(row, bars, self.style)
+            advance(len(row.entries))
+            if found is not None:
+                self.drawn += 1
+                strips = [draw_row(*found, layout)]
+                if self.own_bars and bars:
+                    strips.append(_draw_bars(list(bars.values()), layout, self.style.look.alpha))
+                yield stack(strips, layout.width)
+        if not self.drawn:
+            total = sum(len(row.entries) for row in rows)
+            raise DataError(f"none of {total} records could be drawn; nothing was written")
+
+
+def _page_of(asked: Montage, rows: Sequence[QueryRow], entries: Sequence[PageEntry]) -> _Page:
+    look = Look(asked.alpha, asked.side)
+    measures: dict[str, Measure] = {}
+    for entry in entries:
+        saliency = map_of(entry, look)
+        if saliency is not None:
+            measures[entry.saliency or ""] = measure(saliency)
+    names = name_columns(columns_of(rows))
+    bars = bars_of(rows, names, measures)  # a column without any readable map is none
+    names = {column: names[column] for column in bars}
+    bare = not bars or not all(entry.is_self for entry in entries)
+    titles = [*(["retrieved"] if bare else []), *names.values()]
+    layout = PageLayout(asked.side, titles, max(len(row.hits) for row in rows))
+    style = RowStyle(look, list(names), bare, short_names(entries), RowPictures(look))
+    own = asked.scale == "row"
+    footer = [draw_legend(legend_of(entries), layout.width, layout.text)]
+    if bars and not own:
+        footer.insert(0, _draw_bars(list(bars.values()), layout, asked.alpha))
+    paging = Paging(layout, draw_header(layout), stack(footer, layout.width), asked.rows_of_page)
+    of_row = (lambda row: bars_of([row], names, measures)) if own else (lambda _: bars)
+    return _Page(style, paging, of_row, own)
+
+
+def _draw_bars(bars: Sequence[ColorBar], layout: PageLayout, alpha: float) -> Image.Image:
+    return draw_bars(bars, layout.width, layout.text, Display(alpha=alpha, start=START))
+
+
+def _refuse(asked: Montage, rows: int, entries: Sequence[PageEntry]) -> None:
+    """Refuse to write over what is read, and over pictures that are there already."""
+    inputs = [file_of(name) for entry in entries for name, _ in entry.files]
+    refuse_input(asked.page, inputs)
+    if asked.rows_of_page is None or asked.is_pdf or rows <= asked.rows_of_page:
+        return
+    for number in range(1, -(-rows // asked.rows_of_page) + 1):
+        refuse_existing(nth(asked.page, number), asked.force)
+        refuse_input(nth(asked.page, number), [asked.records, *inputs])
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _drawn(entries: Sequence[PageEntry], bad: Mapping[Read, ItemError], skips: Skips) -> int:
+    """How many records are drawn with all their files."""
     done = 0
     for entry in entries:
         file = next((file for file in entry.files if file in bad), None)
@@ -62,6 +137,4 @@ def _count(entries: Sequence[PageEntry], bad: Mapping[Read, ItemError], skips: S
             done += 1
         else:
             skips.add(file[0], bad[file])
-    if not done:
-        raise DataError(f"none of {skips.total} records could be drawn; nothing was written")
     return done

@@ -75,6 +75,7 @@ class Method:
         "blocks, or directly, by what the values of each attention write, past the blocks behind",
     ] = "hops"
 
+    unit = "similarity per place"
     from_features = True
     of_places = True
     exact = True

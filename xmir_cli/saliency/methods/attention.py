@@ -39,6 +39,7 @@ class Method:
         Literal["own", "paper"], "paper: as the X-MIR paper's released code, which means abs"
     ] = "own"
 
+    unit = "weighted activation"
     from_features = True
     of_places = True
     misleads_on_tokens = True

@@ -41,6 +41,7 @@ class Method:
         int, "how many of the strongest pairs of regions to name in the record and to draw"
     ] = 0
 
+    unit = "similarity per place"
     from_features = True
     of_places = True
     exact = True

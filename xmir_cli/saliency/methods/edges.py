@@ -16,6 +16,7 @@ from xmir_cli.saliency.sample import Explanation, Sample
 class Method:
     """S(u) = the length of the Sobel gradient of the mean over the channels."""
 
+    unit = "contrast of the greys"
     control = True
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:  # noqa: ARG002 # sees no network

@@ -41,6 +41,7 @@ class Method:
         bool, "average the gradient over the cells; false is RGrad-CAM, which max pooling asks for"
     ] = True
 
+    unit = "target per place"
     from_features = True
     misleads_on_tokens = True
 

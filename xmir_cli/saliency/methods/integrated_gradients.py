@@ -32,6 +32,7 @@ class Method:
     ] = "gray"
     path_steps: Annotated[int, "points on the way, at the middle of equal parts"] = 32
 
+    unit = "similarity per pixel"
     misleads_on_tokens = True
     doubtful = True
 

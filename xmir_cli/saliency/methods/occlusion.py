@@ -53,6 +53,8 @@ class Method:
         "it to that of half its windows; 0 computes all",
     ] = 0.0
 
+    unit = "distance moved when hidden"
+
     def __post_init__(self) -> None:
         for name, value in (("window_size", self.window_size), ("stride", self.stride)):
             if value < 1:

@@ -30,6 +30,7 @@ class Method:
         "mean of s m / p, the paper's, never negative for non-negative similarities",
     ] = "slope"
     seed: Annotated[int, "another seed gives other masks; all images share them"] = 0
+    unit = "similarity per visibility"
     doubtful = True
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ _OTHERS = "`random`, `center`, `edges` and `uniform` are controls of every netwo
 class Method:
     """S = w A'_K ... A'_2 A'_1, A'_k = (A_k + I) / 2 with rows of sum 1, w what the head reads."""
 
+    unit = "share of the attention"
     control = True
     need_attention = True
 

@@ -32,6 +32,7 @@ class Method:
 
     neighbors: Annotated[int, "how many of the gallery's nearest images lend their weights"] = 1
 
+    unit = "weighted activation"
     need_gallery = True
     from_features = True
     of_places = True

@@ -1,0 +1,35 @@
+"""What the frames and marks of a page mean, as far as they are on it."""
+
+from collections.abc import Iterable, Sequence
+
+from xmir_cli.pages.entries import PageEntry
+from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG
+
+LegendItem = tuple[tuple[int, int, int] | None, str]
+
+
+def legend_of(entries: Sequence[PageEntry]) -> list[LegendItem]:
+    """A colour and what it means, or words alone."""
+    matches = {entry.view.match for entry in entries}
+    frames = (
+        (True, CORRECT, "correct: shares a label with the query"),
+        (False, WRONG, "wrong: has another label"),
+        (None, UNKNOWN, "one of the two has no label"),
+    )
+    items: list[LegendItem] = [(QUERY, "query")]
+    items += [(color, words) for match, color, words in frames if match in matches]
+    maps = [entry for entry in entries if entry.saliency is not None]
+    if maps:
+        items.append((None, "thin grey frame: what the network saw, where it is not all"))
+    items += [(None, words) for words in dict.fromkeys(_marks(entries))]
+    return items
+
+
+def _marks(entries: Iterable[PageEntry]) -> Iterable[str]:
+    for entry in entries:
+        if entry.saliency is not None and (entry.boxes or entry.query_boxes):
+            yield "numbered boxes: regions that belong together"
+        if entry.point is not None:
+            yield "ring: the point that the map beside it was asked for"
+        if entry.region is not None:
+            yield "box on the query: the region that asked"

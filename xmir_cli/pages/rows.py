@@ -1,0 +1,172 @@
+"""The rows of a montage: the query, and for each hit the bare image beside its overlays."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from xmir_cli.console import escape
+from xmir_cli.pages.captions import hit_lines, query_lines
+from xmir_cli.pages.columns import Hit, MapColumn, QueryRow
+from xmir_cli.pages.entries import PageEntry, Read
+from xmir_cli.pages.page import Look, map_of, picture_at
+from xmir_cli.pages.scales import Measure, measure
+from xmir_cli.pictures.crop import find_crop
+from xmir_cli.render.boxes import at_size, draw_boxes, draw_points
+from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, ColorBar, Group, Tile
+from xmir_cli.render.overlay import Display, draw_crop, overlay, underlay
+from xmir_cli.render.words import draw_words
+
+FAINT = 0.15  # share of full colour below which a map is hardly seen
+START = 0.1  # share of full colour where colours begin
+
+
+class RowPictures:
+    """The pictures of the row that is drawn, each read once."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._kept: dict[tuple[Read, str], Image.Image] = {}
+
+    def are_fine(self, entry: PageEntry) -> bool:
+        """Whether the pictures of a record can be read, and nothing is known against its map."""
+        for asked in (entry.query_read, entry.retrieved_read):
+            key = None if asked is None else (asked, entry.window)
+            if asked is None or key in self._kept or asked in self._look.bad:
+                continue
+            picture = picture_at(asked, entry.window, self._look)
+            if picture is not None:
+                self._kept[asked, entry.window] = picture
+        return not any(asked in self._look.bad for asked in entry.files)
+
+    def get(self, asked: Read, window: str) -> Image.Image:
+        """A picture that was found fine."""
+        return self._kept[asked, window]
+
+    def forget(self, *kept: Read | None) -> None:
+        """Let go of all pictures but these."""
+        self._kept = {key: each for key, each in self._kept.items() if key[0] in kept}
+
+
+@dataclass(frozen=True)
+class RowStyle:
+    """What the rows of all pages share."""
+
+    look: Look
+    columns: Sequence[MapColumn]
+    bare: bool  # whether the bare image stands beside its overlays
+    names: Mapping[str, str]  # of images, by path
+    pictures: RowPictures
+
+
+def row_of(
+    row: QueryRow, bars: Mapping[MapColumn, ColorBar], style: RowStyle
+) -> tuple[Group, list[Group]] | None:
+    """The query and its hits; None when nothing of it can be drawn.
+
+    Records with a file that cannot be read are left out.
+    """
+    groups, entries = [], []
+    for hit in row.hits:
+        fine = [entry for entry in hit.entries if style.pictures.are_fine(entry)]
+        if fine:
+            groups.append(_hit_group(Hit(fine), bars, style))
+            entries += fine
+        style.pictures.forget(*(entry.query_read for entry in entries))
+    if not groups:
+        return None
+    lines = query_lines(entries[0], style.look.side, style.names)
+    query = Group([_tile(_query_picture(entries, len(groups) == 1, style), style)], QUERY, lines)
+    style.pictures.forget()
+    return query, groups
+
+
+def _hit_group(hit: Hit, bars: Mapping[MapColumn, ColorBar], style: RowStyle) -> Group:
+    """The bare picture, then one place a column; an absent map stays grey."""
+    first, cells = hit.entries[0], hit.cells
+    tiles = []
+    if style.bare:
+        tiles.append(_tile(style.pictures.get(first.retrieved_read, first.window), style))
+    points = _points(hit.entries, of_query=False)
+    for column in style.columns:
+        entry = cells.get(column)
+        tiles.append(
+            Tile(None, "no map") if entry is None else _overlay(entry, bars[column], style, points)
+        )
+    match = first.view.match
+    frame = UNKNOWN if match is None else CORRECT if match else WRONG
+    return Group(tiles, frame, hit_lines(hit, style.names))
+
+
+def _query_picture(entries: Sequence[PageEntry], is_only: bool, style: RowStyle) -> Image.Image:
+    """The query with the crop that the network saw, and with its region, points or matches."""
+    first = entries[0]
+    if first.query_read is None:
+        assert first.words is not None
+        return draw_words(escape(first.words.text), style.look.side)
+    picture = style.pictures.get(first.query_read, first.window)
+    model = first.view.model
+    if style.columns and model is not None:
+        picture = picture.copy()
+        draw_crop(picture, find_crop(model.preprocessing, *picture.size).roi)
+    if first.region is not None:
+        return _boxed(picture, [first.region], style, numbered=False)
+    if points := _points(entries, of_query=True):
+        return _pointed(picture, points, style)
+    matched = [entry.query_boxes for entry in entries if entry.query_boxes]
+    return _boxed(picture, matched[0] if matched and is_only else [], style)
+
+
+def _points(entries: Iterable[PageEntry], of_query: bool) -> list[tuple[float, float]]:
+    """The points of the query, or of the hit, that maps of its counterpart were asked for."""
+    found = {entry.point: None for entry in entries if entry.explains_query != of_query}
+    return [point for point in found if point is not None]
+
+
+def _overlay(
+    entry: PageEntry, bar: ColorBar, style: RowStyle, points: list[tuple[float, float]]
+) -> Tile:
+    """The explained image under its map; `points` are those asked for of the retrieved one."""
+    shown = entry.query_read if entry.explains_query else None
+    picture = underlay(style.pictures.get(shown or entry.retrieved_read, entry.window))
+    saliency = map_of(entry, style.look)
+    if saliency is None:  # since it was measured
+        return Tile(None, "no map")
+    if entry.roi is not None:
+        display = Display(bar.colormap, style.look.alpha, START)
+        picture = overlay(picture, saliency, entry.roi, display, bar.largest)
+    note = _note(measure(saliency), bar)
+    if points and not entry.explains_query:
+        return _tile(_pointed(picture, points, style), style, note)
+    return _tile(_boxed(picture, entry.boxes, style), style, note)
+
+
+def _tile(picture: Image.Image, style: RowStyle, note: str = "") -> Tile:
+    """The picture no larger than its place: a page has many of them."""
+    return Tile(at_size(picture, [], style.look.side)[0], note)
+
+
+def _note(found: Measure, bar: ColorBar) -> str:
+    """What is to be said of a map that shows little."""
+    if found.largest == 0:
+        return "blank map: 0 everywhere"
+    if found.lowest == found.highest:
+        return f"{found.lowest:.3g} everywhere"
+    if found.largest < FAINT * bar.largest:
+        return f"faint: {found.largest:.3g} at most"
+    return ""
+
+
+def _boxed(
+    picture: Image.Image, boxes: list[list[float]], style: RowStyle, numbered: bool = True
+) -> Image.Image:
+    if not boxes:
+        return picture
+    return draw_boxes(*at_size(picture, boxes, style.look.side), numbered=numbered)
+
+
+def _pointed(
+    picture: Image.Image, points: list[tuple[float, float]], style: RowStyle
+) -> Image.Image:
+    """The picture with points in pixels of its own."""
+    return draw_points(*at_size(picture, points, style.look.side))
