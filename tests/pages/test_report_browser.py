@@ -251,8 +251,7 @@ def test_nothing_is_asked_of_anybody(opened):
         ("new Image().src = 'http://127.0.0.1:9/a.png'", "img-src"),
         ("fetch('http://127.0.0.1:9/').catch(() => 0)", "connect-src"),
         (
-            "document.body.append(document.createElement('iframe'));"
-            + "document.querySelector('iframe').src = 'http://127.0.0.1:9/'",
+            "document.body.appendChild(document.createElement('iframe')).src = 'http://[::1]:9/'",
             "frame-src",
         ),
         ("document.body.setAttribute('onclick', 'document.title = 1')", "script-src-attr"),

@@ -1,6 +1,6 @@
 """What stands on the page: the records' pictures, tables, charts, and what made them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +24,22 @@ _PLACES = (1, 3, 5, 10)  # k of precision at k
 _STOPS = 11  # of a colour bar
 
 
+LeafLine = tuple[str, str, SheetCell]  # key, meaning, value
+# told above the pictures, and below them
+_CAPTIONS = {
+    *("query", "query_text", "query_label", "retrieved", "retrieved_label"),
+    *("rank", "similarity", "match", "method", "explains"),
+}
+
+
 @dataclass(frozen=True)
 class Leaf:
     """One record by itself."""
 
     number: int
-    values: list[tuple[str, str, SheetCell]]  # key, meaning, value
+    about: str  # what its map lies over
+    numbers: list[LeafLine]  # what the captions do not say
+    details: list[LeafLine]
     made: dict[str, str]
     charts: list[Chart]
 
@@ -121,14 +131,25 @@ class Page:
 
     def _leaf(self, number: int) -> Leaf:
         schema, record = self._stream.records[number]
+        entry = self._stream.entries[number]
+        over = "query" if entry.explains_query else "answer"
+        numbers = self._lines(schema, values_of(schema, record, Shows.COLUMN))
+        return Leaf(
+            number,
+            f"map over the {over}" if entry.saliency else "",
+            [line for line in numbers if line[0] not in _CAPTIONS],
+            self._lines(schema, values_of(schema, record, Shows.DETAIL)),
+            made_of(schema, record, self.names),
+            curves_of(schema, record),
+        )
+
+    def _lines(self, schema: type[Schema], values: Mapping[str, object]) -> list[LeafLine]:
         known = keys_of(schema)
-        shown = values_of(schema, record, Shows.COLUMN) | values_of(schema, record, Shows.DETAIL)
-        values = [
+        return [
             (name, key.meaning, cell(value, self.names, key))
-            for name, value in shown.items()
+            for name, value in values.items()
             if (key := known.get(name.partition(".")[0])) is not None
         ]
-        return Leaf(number, values, made_of(schema, record, self.names), curves_of(schema, record))
 
 
 def _gradient(name: str) -> Sequence[tuple[str, str]]:

@@ -68,19 +68,24 @@
       map.hidden = state.bare;
       stage.append(map);
     }
-    if (marks) stage.append(...marked(one, method, side));
+    if (marks) stage.append(...marked(one, method, side, stage.clientWidth));
   }
 
-  function marked(one, method, side) {
+  function marked(one, method, side, shown) {
     const [width, height] = one.size;
+    const letter = (14 * width) / (shown || 500); // 14 pixels on the screen
     const drawing = draw("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", class: "marks" });
     const color = (index) => page.colors[index % page.colors.length];
     const box = (classes, [x, y, wide, high], more) => draw("rect", { class: classes, x, y, width: wide, height: high, ...more });
+    const roi = method && method[side] && method[side].roi;
+    if (roi && Math.max(roi[0], roi[1], width - roi[0] - roi[2], height - roi[1] - roi[3]) > 1 + 0.002 * Math.max(width, height)) {
+      drawing.append(box("crop", roi));
+    }
     const boxes = method ? method.matches.map((pair) => pair[side === "query" ? 0 : 1]) : [];
     boxes.forEach((place, index) => {
       const name = `Matched region ${index + 1} on the ${side === "query" ? "query" : "answer"}`;
       const group = draw("g", { class: "match", "data-match": index, tabindex: 0, role: "button", "aria-label": name, color: color(index) });
-      const size = Math.max(width, height) / 24;
+      const size = Math.min(letter, place[3] * 0.8);
       const label = draw("text", { x: place[0] + size * 0.2, y: place[1] + size, "font-size": size, fill: color(index), stroke: "#000", "stroke-width": size / 6, "paint-order": "stroke", "font-weight": "bold", "font-family": "sans-serif", "aria-hidden": "true" });
       label.textContent = index + 1;
       group.append(box("catch", place), box("halo", place), box("frame", place, { stroke: color(index) }), label);
@@ -122,15 +127,14 @@
     light(match ? Number(match.dataset.match) : kept);
   }
 
-  function showBars(method) {
-    const layer = method && (method.retrieved || method.query);
-    for (const bar of document.querySelectorAll(".bar")) {
-      bar.hidden = state.bare || !layer || bar.dataset.colors !== layer.colors;
-      if (bar.hidden) continue;
-      bar.querySelector(".low").textContent = layer.colors === "blue-red" ? number(-layer.full) : "0";
-      bar.querySelector(".of").textContent = `${method.name}; largest here ${number(layer.largest)}`;
-      bar.querySelector(".high").textContent = number(layer.full);
-    }
+  function showBar(bar, layer, method) {
+    bar.hidden = state.bare || !layer;
+    if (bar.hidden) return;
+    const [low, of, high] = bar.querySelectorAll("span");
+    bar.querySelector("rect").setAttribute("fill", `url(#gradient-${layer.colors})`);
+    low.textContent = layer.colors === "blue-red" ? number(-layer.full) : "0";
+    of.textContent = `${method.name}; largest here ${number(layer.largest)}`;
+    high.textContent = number(layer.full);
   }
 
   function showMatches(method) {
@@ -157,8 +161,8 @@
     kept = null;
     fill(sides.query.firstElementChild, query(), "Query", method, "query", true);
     fill(sides.retrieved.firstElementChild, hit(), "Retrieved image", method, "retrieved", true);
-    sides.query.lastElementChild.replaceChildren(make("strong", "", "Query "), [query().name, query().picture === null ? "" : query().words, query().label].filter(Boolean).join(", "));
-    sides.retrieved.lastElementChild.replaceChildren(make("strong", "", "Answer "), `${hit().name}: ${captionOf(hit())}`);
+    sides.query.querySelector("figcaption").replaceChildren(make("strong", "", "Query "), [query().name, query().picture === null ? "" : query().words, query().label].filter(Boolean).join(", "));
+    sides.retrieved.querySelector("figcaption").replaceChildren(make("strong", "", "Answer "), `${hit().name}: ${captionOf(hit())}`);
     sides.query.classList.toggle("second", state.swapped);
     sides.retrieved.classList.toggle("second", !state.swapped);
     at("pair").classList.toggle("one", state.one);
@@ -178,7 +182,7 @@
     at("hit-back").disabled = state.query === 0 && state.hit === 0;
     at("hit-on").disabled = at("query-on").disabled && state.hit === query().hits.length - 1;
     at("where").textContent = `Query ${state.query + 1} of ${page.queries.length}, hit ${state.hit + 1} of ${query().hits.length}${method ? `, ${method.name}` : ""}${state.bare ? ", bare" : ""}`;
-    showBars(method);
+    for (const side of ["query", "retrieved"]) showBar(sides[side].querySelector(".bar"), method && method[side], method);
     showMatches(method);
     for (const leaf of document.querySelectorAll(".leaf:not([hidden])")) leaf.hidden = true;
     for (const record of method ? method.records : []) at(`leaf-${record}`).hidden = false;
@@ -282,7 +286,7 @@
     [state.query, state.hit, state.method] = [queryPlace, hitPlace, method || state.method];
     show();
     at("viewer").scrollIntoView();
-    at("hit-on").focus({ preventScroll: true });
+    at("viewer-title").focus({ preventScroll: true });
   }
 
   function places() {

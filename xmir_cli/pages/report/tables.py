@@ -105,7 +105,9 @@ def cell(value: object, names: ShortNames, key: Key | None = None) -> SheetCell:
 def _number(value: float) -> str:
     if isinstance(value, int):
         return str(value)
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
+    if value == 0:
+        return "0"
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _text(value: object) -> str:
