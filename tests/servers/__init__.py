@@ -1,4 +1,7 @@
-"""Tests of galleries on servers, each in an environment of its own: see run-extras.sh."""
+"""Tests of galleries on servers, each in an environment of its own: see run-extras.sh.
+
+The contract of all engines, which servers keep too, is in tests/gallery/test_contract.py.
+"""
 
 from functools import cache
 from importlib.util import find_spec

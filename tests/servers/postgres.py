@@ -1,15 +1,13 @@
 """Servers that tests start: a real PostgreSQL from a package, killed and started again at will."""
 
-import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 import warnings
 from pathlib import Path
 
+import psutil
 import psycopg
 
 with warnings.catch_warnings():
@@ -39,25 +37,20 @@ class Postgres:
 
     def kill(self) -> None:
         """As a power cut would."""
-        children = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, text=True
-        ).stdout.split()
-        os.kill(self.pid, signal.SIGKILL)
-        for child in map(int, children):
-            try:
-                os.kill(child, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        time.sleep(0.2)
+        server = psutil.Process(self.pid)
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:
+            process.kill()
+        psutil.wait_procs(processes, timeout=5)
 
-    def start(self) -> None:
-        """After it was killed."""
+    def start(self, more: str = "") -> None:
+        """After it was killed, with other settings."""
         owner = self.user and pwd.getpwnam(self.user)
         log = self.folder / "log"
         log.touch()
         log.chmod(0o666)
         command = [self.bin / "pg_ctl", "-w", "-D", self.data, "-l", log, "start"]
-        command += ["-o", f"-k {self.data}"]
+        command += ["-o", f"-k {self.data} {more}"]
         given = {"user": owner.pw_uid, "group": owner.pw_gid} if owner else {}
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **given)
         self.pid = int((self.data / "postmaster.pid").read_text().split()[0])
@@ -87,7 +80,28 @@ class PostgresRow:
         self._server = self._server or Postgres()
         return self._server.url(Path(name).name)
 
+    def kill(self) -> None:
+        """As a power cut would."""
+        self._server.kill()
+
+    def start(self) -> None:
+        """After it was killed."""
+        self._server.start()
+
+    def forget(self, name: str) -> None:
+        """Remove one of its items behind the back of xmir."""
+        self._server.ask(f'DELETE FROM "{name}" WHERE row = 2')  # noqa: S608
+
+    def change(self, name: str) -> None:
+        """Let an item have another label, in the same way."""
+        self._server.ask(f"""UPDATE "{name}" SET label = 'changed' WHERE row = 2""")  # noqa: S608
+
+    def put_another(self, name: str) -> None:
+        """Something under the name that is no index."""
+        self._server.ask(f'CREATE TABLE "{name}" (id text)')
+
     def stop(self) -> None:
         """End it."""
         if self._server is not None:
             self._server.stop()
+            self._server = None

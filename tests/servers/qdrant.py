@@ -159,6 +159,7 @@ class _Points(points_service.PointsServicer):
     def Query(self, request, context):
         _, shard = self._find(request, context)
         vector = list(request.query.nearest.dense.data)
+        self.faults.graphs += not request.params.exact
         params = edge.SearchParams(request.params.hnsw_ef or None, request.params.exact)
         found = shard.query(
             edge.QueryRequest(
@@ -268,11 +269,10 @@ class Faults:
         self.hangs = threading.Event()
         self.goes_on = threading.Event()
         self.left: int | None = None  # points that are taken before it is killed
-        self.asked = 0
+        self.graphs = 0  # queries that asked a graph
 
     def meet(self, context) -> None:
         """Let a request go on, or not."""
-        self.asked += 1
         if self.key is not None and ("api-key", self.key) not in context.invocation_metadata():
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "Must provide an API key")
         if self.hangs.is_set():
@@ -326,6 +326,11 @@ class EdgeServer:
         return f"{scheme}://localhost:{self.port}/{name}{more}"
 
 
+def _row(number: int) -> edge.Filter:
+    match = edge.MatchAny([number])
+    return edge.Filter(must=[edge.FieldCondition("row", match=match)])
+
+
 class EdgeRow:
     """The real segment behind gRPC in the contract of all engines."""
 
@@ -339,10 +344,36 @@ class EdgeRow:
         self._server = self._server or EdgeServer()
         return self._server.url(Path(name).name)
 
+    def kill(self) -> None:
+        """As a power cut would."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """After it was killed."""
+        self._server.start()
+
+    def forget(self, name: str) -> None:
+        """Remove one of its items behind the back of xmir."""
+        _, shard = self._server.shards.find(name)
+        shard.update(edge.UpdateOperation.delete_points_by_filter(_row(2)))
+
+    def change(self, name: str) -> None:
+        """Let an item have another label, in the same way."""
+        _, shard = self._server.shards.find(name)
+        shard.update(edge.UpdateOperation.set_payload_by_filter(_row(2), {"label": "changed"}))
+
+    def put_another(self, name: str) -> None:
+        """Something under the name that is no index."""
+        params = wire.VectorParams(size=3, distance=wire.Distance.Dot)
+        config = wire.VectorsConfig(params=params)
+        request = wire.CreateCollection(collection_name=name, vectors_config=config)
+        self._server.shards.create(request)
+
     def stop(self) -> None:
         """End it."""
         if self._server is not None:
             self._server.remove()
+            self._server = None
 
 
 class MemoryRow:

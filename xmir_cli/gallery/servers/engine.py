@@ -75,11 +75,9 @@ class ServerEngine:
 
     def refuse_output(self, name: str, force: bool) -> None:
         """Raise DataError for a place that cannot be had; `force` is asked for once it is known."""
-        found = self.find(name).look()
-        if found.foreign:
+        del force
+        if self.find(name).look().foreign:
             raise _not_ours(name)
-        if found.about is not None and not force:
-            console.note(f"{name}: exists; it stays unless other embeddings are to replace it")
 
     def build_index(self, name: str, source: EmbeddingSource, build: Build) -> Built:
         """Load the items; what has the name stays there until all are in.

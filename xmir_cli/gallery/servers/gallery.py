@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xmir_cli import console
 from xmir_cli.arrays import Integers, clip_cosines
 from xmir_cli.errors import DataError
+from xmir_cli.gallery.folder import gallery as folder_gallery
 from xmir_cli.gallery.folder.exact import Neighbours
 from xmir_cli.gallery.protocol import (
     EVERYTHING,
@@ -28,16 +29,16 @@ from xmir_cli.gallery.protocol import (
     SearchQuery,
     Store,
 )
-from xmir_cli.gallery.servers.about import AGAIN, About
+from xmir_cli.gallery.servers.about import About
 from xmir_cli.gallery.servers.clauses import Clause, Clauses, full
-from xmir_cli.gallery.servers.collection import Batch, Collection
-from xmir_cli.gallery.servers.columns import ROW, KeptColumn, Native
+from xmir_cli.gallery.servers.collection import Collection
+from xmir_cli.gallery.servers.columns import Native
 from xmir_cli.gallery.servers.nearest import Limit, find_by_graph, find_nearest
+from xmir_cli.gallery.servers.reader import CollectionReader, places
 from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.labels import LABEL, parse_labels
 from xmir_cli.wire.model import ModelSpec
 
-_NUMBERS = 1 << 20  # of vectors, read in one request; 4 MB
 _FEW = 0.5  # of the items: where conditions leave fewer, a graph is not asked
 
 
@@ -111,15 +112,15 @@ class ServerGallery:
     def distinct(self, column: str) -> pa.Array:
         """The values of a column, each once."""
         found = self.about.by_name[column]
-        return found.decode(self._distinct(found))
+        return found.decode(self._reader.distinct(found))
 
     def by_id(self, ids: Sequence[str]) -> list[ItemKey | None]:
         """The item of each id."""
-        return [rows[0] if rows else None for rows in self._having("id", ids)]
+        return [rows[0] if rows else None for rows in self._reader.having("id", ids)]
 
     def by_path(self, paths: Sequence[str]) -> list[list[ItemKey]]:
         """The items of each path."""
-        return [list(rows) for rows in self._having("path", paths)]
+        return [list(rows) for rows in self._reader.having("path", paths)]
 
     def by_identity(self, identities: Sequence[str]) -> list[list[ItemKey]]:
         """The items that are each image."""
@@ -127,13 +128,13 @@ class ServerGallery:
 
     def vectors_of(self, keys: Sequence[ItemKey]) -> Vectors:
         """The unit vectors [n, D] of items."""
-        found = self._read(_numbers(keys), [], vectors=True)
-        return cast("Vectors", found.vectors)[_places(found.rows, keys)]
+        found = self._reader.read(_numbers(keys), [], vectors=True)
+        return cast("Vectors", found.vectors)[places(found.rows, _numbers(keys))]
 
     def columns_of(self, keys: Sequence[ItemKey]) -> list[Columns]:
         """All that is known of items."""
-        found = self._read(_numbers(keys), self.about.columns, vectors=False)
-        table = self._table(found, self.about.columns, _places(found.rows, keys))
+        found = self._reader.read(_numbers(keys), self.about.columns, vectors=False)
+        table = self._reader.table(found, self.about.columns, places(found.rows, _numbers(keys)))
         rows: list[Columns] = table.to_pylist()
         return rows
 
@@ -143,21 +144,8 @@ class ServerGallery:
 
     def iterate(self, size: int, names: Sequence[str] | None = None) -> Iterator[Chunk]:
         """All items, `size` at a time, read in requests that a server answers at once."""
-        chosen = [self.about.by_name[name] for name in (names or self.column_names)]
-        for start in range(0, len(self), size):
-            rows = range(start, min(start + size, len(self)))
-            step = max(1, _NUMBERS // self.dim)
-            vectors = np.empty((len(rows), self.dim), np.float32)
-            tables = []
-            for first in range(rows.start, rows.stop, step):
-                part = range(first, min(first + step, rows.stop))
-                found = self._read(part, chosen, vectors=True)
-                order = np.argsort(found.rows)
-                vectors[part.start - start : part.stop - start] = cast("Vectors", found.vectors)[
-                    order
-                ]
-                tables.append(self._table(found, chosen, order))
-            yield Chunk(rows, vectors, pa.concat_tables(tables))
+        wanted = self.column_names if names is None else names
+        return self._reader.chunks(size, [self.about.by_name[name] for name in wanted])
 
     def _nearest(
         self,
@@ -170,7 +158,7 @@ class ServerGallery:
         """The k nearest of one query, whose own clauses leave out what others may find."""
         vector, clauses = query.vector, [*shared, *own]
         settings = self.about.settings
-        if settings is not None and limit is None and self._leave_many(shared, own):
+        if settings is not None and limit is None and self._is_large(k, shared, own):
             found = find_by_graph(
                 vector,
                 k,
@@ -188,11 +176,16 @@ class ServerGallery:
             ),
         )
 
-    def _leave_many(self, shared: Sequence[Clause], own: Sequence[Clause]) -> bool:
-        """Whether so many items are left that a graph finds the nearest of them."""
-        left = self._count(tuple(shared)) if shared else len(self)
+    def _is_large(self, k: int, shared: Sequence[Clause], own: Sequence[Clause]) -> bool:
+        """Whether so many items are there, and left, that a graph is faster and finds the nearest.
+
+        How large is as in a folder, so that both ask the graph alike.
+        """
+        if len(self) * self.dim < folder_gallery.GRAPH_FROM or k > len(self) // 2:
+            return False
+        left = self._reader.count(tuple(shared)) if shared else len(self)
         for clause in own:
-            left -= self._count((Clause(clause.stored, clause.values, clause.nothing),))
+            left -= self._reader.count((Clause(clause.stored, clause.values, clause.nothing),))
         return left >= _FEW * len(self)
 
     def _without(self, limit: Limit | None, kinds: Sequence[object]) -> list[Clause]:
@@ -205,62 +198,19 @@ class ServerGallery:
         column = self.about.by_name[name]
 
         def kinds_of(rows: Integers) -> list[frozenset[object]]:
-            found = self._read(rows.tolist(), [column], vectors=False)
+            found = self._reader.read(rows.tolist(), [column], vectors=False)
             values = found.values[column.stored]
-            return [_kinds(name, values[place]) for place in _places(found.rows, rows.tolist())]
+            return [_kinds(name, values[place]) for place in places(found.rows, rows.tolist())]
 
         return Limit(name, count, kinds_of, pushed=name != LABEL)
 
-    def _having(self, name: str, texts: Sequence[str]) -> list[list[int]]:
-        """For each text the rows of the items with it in a column, in order."""
-        column = self.about.by_name[name]
-        rows: dict[object, list[int]] = {}
-        for row, item in self._rows_with(column, [text for text in dict.fromkeys(texts) if text]):
-            rows.setdefault(item[name], []).append(row)
-        return [sorted(rows.get(text, [])) if text else [] for text in texts]
-
-    def _rows_with(
-        self, column: KeptColumn, values: Sequence[Native]
-    ) -> list[tuple[int, Mapping[str, object]]]:
-        """The items with one of these values in a column: their rows, ids, paths and hashes."""
-        if not values:
-            return []
-        names = [name for name in ("id", "path", "sha256") if name in self.about.by_name]
-        columns = [self.about.by_name[name] for name in dict.fromkeys([column.name, *names])]
-        stored = [each.stored for each in columns]
-        clause = Clause(column.stored, tuple(values))
-        found = self.collection.read([clause], stored, vectors=False, span=None)
-        return [
-            (row, {each.name: found.values[each.stored][place] for each in columns})
-            for place, row in enumerate(found.rows)
-        ]
-
-    def _read(self, rows: Sequence[int], columns: Sequence[KeptColumn], vectors: bool) -> Batch:
-        """Batch by their rows, each once, in whatever order; DataError where one is missing."""
-        stored = [column.stored for column in columns]
-        if not rows:
-            return Batch([], {name: [] for name in stored}, np.empty((0, self.dim), np.float32))
-        if isinstance(rows, range):
-            found = self.collection.read([], stored, vectors, rows)
-            wanted = len(rows)
-        else:
-            wanted = len(set(rows))
-            clause = Clause(ROW, tuple(sorted(set(rows))))
-            found = self.collection.read([clause], stored, vectors, None)
-        if len(set(found.rows)) != wanted or len(found.rows) != wanted:
-            raise DataError(f"{self.name}: damaged index (items are missing)", AGAIN)
-        return found
-
-    def _table(self, found: Batch, columns: Sequence[KeptColumn], order: Integers) -> pa.Table:
-        try:
-            arrays = {column.name: column.decode(found.values[column.stored]) for column in columns}
-        except (ValueError, TypeError, OverflowError, pa.ArrowException):
-            raise DataError(f"{self.name}: damaged index (not to be read)", AGAIN) from None
-        return pa.table(arrays).take(pa.array(order))
+    @cached_property
+    def _reader(self) -> CollectionReader:
+        return CollectionReader(self.name, self.collection)
 
     @cached_property
     def _clauses(self) -> Clauses:
-        return Clauses(self.about.by_name, self._distinct, self._rows_with)
+        return Clauses(self.about.by_name, self._reader.distinct, self._reader.rows_with)
 
     @cached_property
     def _copy(self) -> Gallery:
@@ -269,20 +219,6 @@ class ServerGallery:
         place = tempfile.mkdtemp(prefix="xmir-")
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         return self.copy(self, Path(place))
-
-    @cached_property
-    def _kept(self) -> dict[object, object]:
-        return {}
-
-    def _distinct(self, column: KeptColumn) -> list[Native | None]:
-        if column not in self._kept:
-            self._kept[column] = self.collection.distinct(column.stored)
-        return cast("list[Native | None]", self._kept[column])
-
-    def _count(self, clauses: tuple[Clause, ...]) -> int:
-        if clauses not in self._kept:
-            self._kept[clauses] = self.collection.count(clauses)
-        return cast("int", self._kept[clauses])
 
 
 def _kinds(column: str, value: Native | None) -> frozenset[object]:
@@ -293,9 +229,3 @@ def _kinds(column: str, value: Native | None) -> frozenset[object]:
 
 def _numbers(keys: Sequence[ItemKey]) -> list[int]:
     return [cast("int", key) for key in keys]
-
-
-def _places(rows: Sequence[int], keys: Sequence[ItemKey]) -> Integers:
-    """Where each key stands among the rows."""
-    places = {row: place for place, row in enumerate(rows)}
-    return np.array([places[cast("int", key)] for key in keys], dtype=np.int64)
