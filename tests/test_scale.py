@@ -122,7 +122,7 @@ def test_a_server_gives_the_records_of_one_process(go, one, server):
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
 def test_ray_gives_the_records_of_one_process(go, one):
-    assert_same(one, go("ray", venv=Path(sys.prefix)))
+    assert_same(one, go("ray"))
 
 
 @pytest.mark.slow
