@@ -1,4 +1,4 @@
-"""Look: write one page for a browser: pictures, maps, curves, tables."""
+"""Look: write a page for a browser: maps, curves, tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from xmir_cli.values import check_values
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write one page for a browser: pictures, maps, curves, tables.
+    """Write a page for a browser: maps, curves, tables.
 
     It takes records of every schema, also mixed, and is one HTML file that needs no connection and
     sends nothing: it can be mailed, opened from the disk and printed. Keys go through queries (n,

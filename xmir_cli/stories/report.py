@@ -1,4 +1,4 @@
-"""Write one page for a browser: pictures, maps, curves, tables."""
+"""Write a page for a browser: maps, curves, tables."""
 
 from xmir_cli import console
 from xmir_cli.commands.report import Report
