@@ -14,7 +14,7 @@ _NOTHING: Integers = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
-class Found:
+class Nearby:
     """Candidates [P]: of which query, which row, and their float32 similarity."""
 
     which: Integers
@@ -39,11 +39,11 @@ class Candidates:
         """`settle` says which of candidates, in the order of the queries, are the k nearest."""
         self._k, self._bound, self._settle = k, bound, settle
         self._floors: Vectors = np.full(queries, _LOWEST, dtype=np.float32)
-        self._found: list[Found] = []
+        self._found: list[Nearby] = []
         self._fresh, self._blocks = 0, 0  # candidates, and blocks, since the floors were raised
         self._patience = 1  # blocks until they are again
 
-    def choose(self, similarities: Vectors, rows: Integers) -> Found:
+    def choose(self, similarities: Vectors, rows: Integers) -> Nearby:
         """Those of the items `rows` [H] that are no less near than the floors; [H, B]."""
         floors = self._floors
         low = np.flatnonzero(floors == _LOWEST)
@@ -53,9 +53,9 @@ class Candidates:
         near = np.flatnonzero(similarities.max(axis=0) >= floors)
         some = similarities[:, near].T
         which, places = np.nonzero(some >= floors[near, None])
-        return Found(near[which], rows[places], some[which, places])
+        return Nearby(near[which], rows[places], some[which, places])
 
-    def add(self, found: Found) -> None:
+    def add(self, found: Nearby) -> None:
         """Take what was chosen from a block."""
         self._found.append(found)
         self._fresh += len(found.rows)
@@ -70,9 +70,9 @@ class Candidates:
         found = self._raise_floors()
         return found.which, found.rows
 
-    def _raise_floors(self) -> Found:
+    def _raise_floors(self) -> Nearby:
         if not self._found:
-            return Found(_NOTHING, _NOTHING, np.empty(0, dtype=np.float32))
+            return Nearby(_NOTHING, _NOTHING, np.empty(0, dtype=np.float32))
         which, rows, similarities = (
             np.concatenate([getattr(found, name) for found in self._found])
             for name in ("which", "rows", "similarities")
@@ -87,7 +87,7 @@ class Candidates:
         kept = np.flatnonzero(similarities >= floors[which])
         if len(kept) > _MANY:  # as near as float32 can tell
             kept = kept[self._settle(which[kept], rows[kept])]
-        found = Found(which[kept], rows[kept], similarities[kept])
+        found = Nearby(which[kept], rows[kept], similarities[kept])
         self._floors, self._found = floors, [found]  # at once, for threads look
         return found
 

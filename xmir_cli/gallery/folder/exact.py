@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmir_cli.arrays import Booleans, Floats, Integers
-from xmir_cli.gallery.folder.candidates import Candidates, Found
+from xmir_cli.gallery.folder.candidates import Candidates, Nearby
 from xmir_cli.gallery.vectors import Vectors, center_rows
 from xmir_cli.threads import count_threads, threads
 
@@ -230,7 +230,7 @@ def _height(vectors: Rows, count: int, queries: int) -> int:
 
 def _look(  # noqa: PLR0913 # all but the last are the same for all blocks
     vectors: Rows, queries: Vectors, part: _Part, held: Candidates, height: int, start: int
-) -> Found:
+) -> Nearby:
     """What of a block of the gallery may be among the nearest."""
     if part.rows is None:
         rows = np.arange(start, min(start + height, len(vectors)))
