@@ -22,6 +22,7 @@ CASES = [
     "saliency",
     "causal-metric",
     "montage",
+    "report",
     "diff-saliency",
     "sanity-check",
 ]

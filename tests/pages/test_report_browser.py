@@ -226,6 +226,18 @@ def test_a_table_is_sorted_both_ways_with_nothing_last(opened):
     assert header.get_attribute("aria-sort") == "descending"
 
 
+def test_words_that_ask_stand_where_the_picture_of_a_query_would(browser, tmp_path):
+    Image.new("L", (30, 30), 90).save(tmp_path / "r.png")
+    hit = {"query_text": "bilateral <b>opacities", "retrieved": "r.png", "rank": 1}
+    np.save(tmp_path / "m.npy", np.ones((8, 8), np.float32))
+    mapped = {**hit, "method": "activation", "saliency": "m.npy", "roi": [0, 0, 30, 30]}
+    browser.get(written(tmp_path, [hit, mapped]))
+    words = browser.find_element("css selector", "#query .stage").get_property("textContent")
+    assert words == "bilateral <b>opacities"
+    # of a hit that came also without a map, the map is seen first
+    assert where(browser) == "Query 1 of 1, hit 1 of 1, activation"
+
+
 def test_a_row_of_the_table_and_a_card_lead_to_the_hit(opened):
     opened.find_element("css selector", '.go[data-record="8"]').click()
     assert where(opened) == "Query 2 of 2, hit 2 of 2, activation"

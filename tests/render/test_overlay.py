@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xmir_cli.render.overlay import Display, overlay, to_rgb
+from xmir_cli.render.colormap import choose_colormap
+from xmir_cli.render.overlay import Display, map_layer, overlay, to_rgb
 
 
 def flat(size, value=100):
@@ -103,3 +104,17 @@ def test_copy_carries_nothing_of_the_sources_metadata():
     picture = flat((4, 4))
     picture.info["patient"] = "secret"
     assert to_rgb(picture).info == {}
+
+
+@pytest.mark.parametrize("lowest", [0.0, -1.0])
+def test_a_map_alone_over_the_picture_is_the_overlay(lowest):
+    """To within what 256 levels leave: 2 of 255."""
+    saliency = np.linspace(lowest, 1, 48 * 48, dtype=np.float32).reshape(48, 48)
+    picture = flat((48, 48))
+    drawn = overlay(picture, saliency, (0, 0, 48, 48), Display(alpha=1.0))
+    layer = map_layer(saliency, choose_colormap(saliency), 1.0)
+    assert layer.mode == "P"
+    page = to_rgb(picture).convert("RGBA")
+    page.alpha_composite(layer.convert("RGBA"))
+    difference = np.asarray(page)[..., :3].astype(int) - np.asarray(drawn)
+    assert np.abs(difference).max() <= 2

@@ -97,6 +97,12 @@ CASES = {
         "saliency.jsonl",
         ("montage", "-", "--side", 60, "-o", "out/page.png"),
     ),
+    "report": Case(
+        ("report", "-", "-f", "-o", "out/page.html"),
+        ("report", "-", "-f", "-o", "out/page.html"),
+        "saliency.jsonl",
+        ("report", "-", "--side", 60, "-o", "out/page.html"),
+    ),
     "diff-saliency": Case(DIFF, (*DIFF, "--force")),
     "sanity-check": Case(SANITY, (*SANITY, "--force"), "retrieval.jsonl"),
 }

@@ -24,7 +24,8 @@
   const frameOf = (hit) => ({ "same label": "same", "another label": "other" })[hit.verdict] || "unknown";
   const query = () => page.queries[state.query];
   const hit = () => query().hits[state.hit];
-  const methodOf = (one) => one.methods.find((each) => each.name === state.method) || one.methods[0];
+  const firstOf = (one) => one.methods.find((each) => each.retrieved || each.query) || one.methods[0];
+  const methodOf = (one) => one.methods.find((each) => each.name === state.method) || firstOf(one);
 
   function captionOf(one) {
     const parts = [];
@@ -163,8 +164,10 @@
     fill(sides.retrieved.firstElementChild, hit(), "Retrieved image", method, "retrieved", true);
     sides.query.querySelector("figcaption").replaceChildren(make("strong", "", "Query "), [query().name, query().picture === null ? "" : query().words, query().label].filter(Boolean).join(", "));
     sides.retrieved.querySelector("figcaption").replaceChildren(make("strong", "", "Answer "), `${hit().name}: ${captionOf(hit())}`);
-    sides.query.classList.toggle("second", state.swapped);
-    sides.retrieved.classList.toggle("second", !state.swapped);
+    const [first, second] = state.swapped ? [sides.retrieved, sides.query] : [sides.query, sides.retrieved];
+    first.classList.remove("second");
+    second.classList.add("second");
+    if (first.nextElementSibling !== second) at("pair").append(first, second);
     at("pair").classList.toggle("one", state.one);
     at("method").replaceChildren(...hit().methods.map((each) => {
       const option = make("option", "", each.name);
@@ -272,7 +275,7 @@
     page.queries.forEach((each, index) => {
       const row = make("div", "row");
       row.append(card(each, "Query", null, "query", `${index} 0`));
-      each.hits.forEach((one, place) => row.append(card(one, "Retrieved image", one.methods[0], "retrieved", `${index} ${place}`)));
+      each.hits.forEach((one, place) => row.append(card(one, "Retrieved image", firstOf(one), "retrieved", `${index} ${place}`)));
       at("overview").append(row);
     });
     at("overview").addEventListener("click", (event) => {

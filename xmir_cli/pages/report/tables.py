@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from xmir_cli.console import escape
 from xmir_cli.pages.report.names import ShortNames
@@ -111,7 +112,11 @@ def _number(value: float) -> str:
 
 
 def _text(value: object) -> str:
-    return _number(value) if isinstance(value, int | float) else escape(str(value))
+    """A part of a value; of an absolute path only the end."""
+    if isinstance(value, int | float):
+        return _number(value)
+    text = str(value)
+    return escape(PurePath(text).name if text.startswith("/") else text)
 
 
 def _parts(schema: type[Schema], record: Record) -> Iterator[dict[str, object]]:
