@@ -385,6 +385,9 @@ BENCHMARK_FLAGS = {
     "--large",
     "--graphs",
     "--crossing",
+    "--wide",
+    "--processor",
+    "--commands",
     "--vit",
 }
 
