@@ -1,4 +1,5 @@
 import hashlib
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,22 @@ def test_a_link_under_the_name_of_the_parts_is_never_followed(tmp_path):
     kept.remove()
     assert not parts_folder(output).is_symlink()
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["precious"]
+
+
+def test_memory_grows_by_a_few_numbers_a_row(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "group_rows", lambda _: 256)
+    count, dim = 6_000, 256
+    items = [Item(str(number), f"/data/{number}", {}) for number in range(count)]
+    kept = Parts(OUTPUT, items, Header(None, dim, MODEL, MADE))
+
+    def embed(start: int, stop: int) -> None:
+        for first in range(start, stop, 64):
+            vectors = np.zeros((64, dim), np.float32)
+            kept.add(first, [EmbeddedRow("ab" * 32, 4, 3, vector) for vector in vectors])
+
+    embed(0, 1_024)
+    tracemalloc.start()
+    embed(1_024, 5_632)
+    grown = tracemalloc.get_traced_memory()[0] / (5_632 - 1_024)
+    tracemalloc.stop()
+    assert grown < 100  # bytes; a vector alone has 1024

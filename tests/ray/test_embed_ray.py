@@ -150,6 +150,16 @@ def test_a_killed_driver_is_resumed_to_the_same_bytes(embed, images: Path, nodes
     assert not parts.exists()
 
 
+def test_a_cluster_that_does_not_answer_is_said_at_once(xmir, images: Path):
+    begun = time.monotonic()
+    result = xmir(
+        "embed", *flags("quick"), images, "-o", "a.parquet", "--engine", "ray://127.0.0.1:9"
+    )
+    assert result.code == 6
+    assert result.stderr.startswith("xmir: error: Ray cannot be reached at 127.0.0.1:9: ")
+    assert time.monotonic() - begun < 60
+
+
 def test_what_a_worker_cannot_do_is_one_line(embed, images: Path, tmp_path: Path):
     broken = SLOW.replace("PAUSE", "0").replace("return images", "return images * float('nan')")
     (tmp_path / "broken.py").write_text(broken)

@@ -116,8 +116,9 @@ class Embed:
         typer.Option(
             "--engine",
             metavar="local|ray[://HOST:PORT]",
-            help="Where slots of images are embedded: in this process, or by workers of Ray, of "
-            "the cluster in RAY_ADDRESS, of this machine without one. Same bytes.",
+            help="Who embeds: this process, or workers of Ray. HOST:PORT is the address of a "
+            "cluster that this machine has joined by 'ray start'; without it RAY_ADDRESS, then a "
+            "cluster here, which is started if need be. Same bytes.",
         ),
     ] = "local"
     device: options.Device = "auto"

@@ -3,6 +3,8 @@
 import logging
 import os
 import pickle
+import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +27,7 @@ from xmir_cli.wire.model import ModelSpec
 _MOST_SLOTS = 8  # of a task: what is decoded while the slot before it is embedded
 _TASKS = 64  # at least, where there are as many slots: none waits long for the last one
 _CPUS = 4  # of a worker on the CPU, where each node has as many
+_ANSWER = 10  # seconds for a cluster to answer
 _PASSED = ("XMIR_PATIENT_KEY", "XMIR_NETWORKS", "PYTHONPATH")  # variables that workers need
 
 
@@ -40,16 +43,17 @@ def cluster(engine: str) -> Iterator[None]:
     import ray  # noqa: PLC0415 # an extra
     import ray.data  # noqa: PLC0415 # as above
 
-    address = None if engine == "ray" else engine
+    address = None if engine == "ray" else engine.removeprefix("ray://")  # Ray Data knows no client
+    _need_answer(address or os.environ.get("RAY_ADDRESS", ""))
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": passed},
-            **({} if address or "RAY_ADDRESS" in os.environ else {"include_dashboard": False}),
-        )
+        with warnings.catch_warnings(action="ignore"):  # of Ray's own future
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": passed},
+            )
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ModelError(f"Ray cannot be reached: {reason}") from None
@@ -59,6 +63,18 @@ def cluster(engine: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _need_answer(address: str) -> None:
+    """Raise ModelError for HOST:PORT where nobody answers; Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not (colon and port.isascii() and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+    except (OSError, OverflowError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise ModelError(f"Ray cannot be reached at {address}: {reason}") from None
 
 
 def cluster_device(asked: str) -> str:
