@@ -25,8 +25,10 @@ from xmir_cli.store.where import parse_where
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.artifact import ArtifactRecord
 
+_NO_COLUMNS: Mapping[str, Cell | None] = {}  # one for all that have none
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)  # there may be millions
 class Item:
     """One image that was asked for; nobody has opened it yet."""
 
@@ -122,7 +124,8 @@ def _with_frames(item: Item) -> Iterator[Item]:
 
 
 def _item(path: str) -> Item:
-    return Item(path, os.path.abspath(path), {})  # noqa: PTH100 # Path.resolve would follow links
+    place = os.path.abspath(path)  # noqa: PTH100 # Path.resolve would follow links
+    return Item(path, path if place == path else place, _NO_COLUMNS)
 
 
 class _Lister:

@@ -56,9 +56,9 @@ def _run(asked: Embed) -> Records:
         list_items(asked.images, asked.null, asked.where, asked.columns)
     )
     if file is not None:
-        refuse_input(file, [item.file for item in items])
+        refuse_input(file, (item.file for item in items))
         _refuse_ending(file, asked.file_format)
-    refuse_input(asked.skips, [item.file for item in items], "left_out")
+    refuse_input(asked.skips, (item.file for item in items), "left_out")
     if asked.left_out is not None:
         refuse_ending(asked.left_out, "JSON lines", [".jsonl", ".ndjson"], setting="left_out")
     embedder = _load(asked)
