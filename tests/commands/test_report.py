@@ -85,7 +85,7 @@ def test_the_page_holds_queries_hits_methods_and_each_picture_once(xmir, pairs):
     assert all(text.count(picture) == 1 for picture in data["pictures"])
 
 
-def test_a_map_is_a_transparent_picture_in_the_colours_of_the_overlays(xmir, pairs):
+def test_a_map_is_a_transparent_picture_in_the_colours_of_pages(xmir, pairs):
     assert xmir("report", "-o", "p.html", stdin=dump(pairs[:1])).code == 0
     data = data_of("p.html")
     layer = data["queries"][0]["hits"][0]["methods"][0]["retrieved"]
@@ -95,7 +95,15 @@ def test_a_map_is_a_transparent_picture_in_the_colours_of_the_overlays(xmir, pai
     Path("m.png").write_bytes(base64.b64decode(coded))
     drawn = np.asarray(Image.open("m.png").convert("RGBA"))
     assert tuple(drawn[0, 0])[3] == 0
-    assert tuple(drawn[10, 10]) == (0xFC, 0xFF, 0xA4, 255)
+    assert tuple(drawn[10, 10]) == (0xFB, 0xE3, 0x5A, 255)
+
+
+def test_a_likeness_to_itself_does_not_pale_the_other_maps(xmir, pairs, tmp_path):
+    np.save(tmp_path / "self.npy", np.full((32, 32), 100, np.float32))
+    itself = {**pairs[0], "retrieved": "q1.png", "similarity": 1.0, "saliency": "self.npy"}
+    assert xmir("report", "-o", "p.html", stdin=dump([itself, *pairs])).code == 0
+    layer = data_of("p.html")["queries"][0]["hits"][1]["methods"][0]["retrieved"]
+    assert (layer["full"], layer["largest"]) == (1.0, 0.5)
 
 
 @pytest.mark.parametrize("name", all_schemas())

@@ -1,6 +1,5 @@
-"""The pictures and the maps of records, and how large their numbers are."""
+"""The pictures and the maps of records."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pages.entries import PageEntry, Read
 from xmir_cli.pictures.files import open_image
-from xmir_cli.render.colormap import choose_colormap, scale
-from xmir_cli.render.montage import ColorBar
 from xmir_cli.render.overlay import to_rgb
 from xmir_cli.store.maps import read_map_file
 from xmir_cli.wire.checks import check_identity
@@ -25,21 +22,6 @@ class Look:
     alpha: float
     side: int
     bad: dict[Read, ItemError] = field(default_factory=dict)
-
-
-def layers_of(entries: Sequence[PageEntry], look: Look) -> list[ColorBar]:
-    """The methods in order of appearance, each with the largest absolute value of its maps."""
-    layers: dict[str, ColorBar] = {}
-    for entry in entries:
-        bar = layers.get(entry.layer, ColorBar(entry.layer, "inferno", 0.0))
-        saliency = map_of(entry, look)
-        if saliency is not None:
-            signed = "blue-red" in {bar.colormap, choose_colormap(saliency)}
-            bar = ColorBar(
-                bar.name, "blue-red" if signed else "inferno", max(bar.largest, scale(saliency))
-            )
-        layers[entry.layer] = bar
-    return list(layers.values())
 
 
 def picture_at(asked: Read, window: str, look: Look) -> Image.Image | None:

@@ -7,6 +7,7 @@ from xmir_cli.console import escape
 from xmir_cli.pages.entries import PageEntry, Read
 from xmir_cli.pages.report.album import Album
 from xmir_cli.pages.report.names import ShortNames
+from xmir_cli.render.colormap import is_diverging
 from xmir_cli.render.montage import ColorBar
 from xmir_cli.wire.records import Record
 
@@ -22,10 +23,9 @@ def names_of(entries: Sequence[PageEntry]) -> ShortNames:
 class CaseBook:
     """Gathers records into queries in order of appearance, as plain data for JSON."""
 
-    def __init__(self, album: Album, bars: Sequence[ColorBar], names: ShortNames) -> None:
+    def __init__(self, album: Album, bars: Mapping[str, ColorBar], names: ShortNames) -> None:
         self.queries: list[Record] = []
-        self._album, self._names = album, names
-        self._bars = {bar.name: bar for bar in bars}
+        self._album, self._names, self._bars = album, names, bars
         self._known: dict[tuple[object, ...], Record] = {}
 
     def add(self, number: int, entry: PageEntry) -> None:
@@ -102,15 +102,17 @@ class CaseBook:
         return {"picture": shot.place, "size": [shot.width, shot.height]}
 
     def _layer(self, entry: PageEntry) -> Record | None:
-        bar = self._bars[entry.layer]
-        layer = self._album.layer(entry, bar)
-        if layer is None or entry.roi is None:
+        bar = self._bars.get(entry.layer)
+        layer = None if bar is None else self._album.layer(entry, bar)
+        if bar is None or layer is None or entry.roi is None:
             return None
         return {
             "map": layer[0],
             "roi": entry.roi,
             "colors": bar.colormap,
+            "low": -bar.largest if is_diverging(bar.colormap) else 0,
             "full": bar.largest,
+            "unit": bar.name,
             "largest": layer[1],
         }
 

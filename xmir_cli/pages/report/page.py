@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xmir_cli import __version__
-from xmir_cli.pages.page import layers_of
 from xmir_cli.pages.report.album import Album, Shot
+from xmir_cli.pages.report.bars import bars_of_layers
 from xmir_cli.pages.report.cases import CaseBook, names_of, precision
 from xmir_cli.pages.report.charts import HEIGHT, WIDTH, Chart, curves_of, plot_of
 from xmir_cli.pages.report.made import made_of, makers, origins
@@ -15,7 +15,7 @@ from xmir_cli.pages.report.names import ShortNames
 from xmir_cli.pages.report.stream import Stream
 from xmir_cli.pages.report.tables import Sheet, SheetCell, cell, sheet, values_of
 from xmir_cli.render.boxes import COLORS
-from xmir_cli.render.colormap import COLORMAPS, colors
+from xmir_cli.render.colormap import PAGE_COLORS, colors, is_diverging
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import Schema, Shows, keys_of
 
@@ -69,7 +69,7 @@ class Page:
         self._stream, self._album = stream, album
         entries = list(stream.entries.values())
         self.names: ShortNames = names_of(entries)
-        self.bars = layers_of(entries, album.look)
+        self.bars = bars_of_layers(entries, album.look)
         self.cases = CaseBook(album, self.bars, self.names)
         self.sections: list[Section] = []
 
@@ -97,7 +97,7 @@ class Page:
             "origins": told,
             "version": __version__,
             "plane": (WIDTH, HEIGHT),
-            "gradients": {name: _gradient(name) for name in COLORMAPS},
+            "gradients": {name: _gradient(name) for name in PAGE_COLORS},
         }
 
     def data(self, alpha: float) -> dict[str, object]:
@@ -154,7 +154,7 @@ class Page:
 
 def _gradient(name: str) -> Sequence[tuple[str, str]]:
     """Offsets and colours of a colour bar."""
-    low = -1.0 if name == "blue-red" else 0.0
+    low = -1.0 if is_diverging(name) else 0.0
     found = colors(np.linspace(low, 1, _STOPS), name)
     return [
         (f"{place / (_STOPS - 1):.1f}", "#" + bytes(color).hex())

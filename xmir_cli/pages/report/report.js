@@ -20,7 +20,7 @@
     return made;
   }
 
-  const number = (value) => (Math.abs(value) >= 0.001 || value === 0 ? value.toPrecision(3) : value.toExponential(1));
+  const number = (value) => (Math.abs(value) >= 0.001 || value === 0 ? String(Number(value.toPrecision(3))) : value.toExponential(1));
   const frameOf = (hit) => ({ "same label": "same", "another label": "other" })[hit.verdict] || "unknown";
   const query = () => page.queries[state.query];
   const hit = () => query().hits[state.hit];
@@ -43,7 +43,7 @@
   // A picture, its map over it, and what is marked on it.
   function fill(stage, one, kind, method, side, marks) {
     const layer = method && method[side];
-    stage.className = `stage ${side === "query" ? "query" : frameOf(one)}`;
+    stage.className = `stage ${side === "query" ? "query" : frameOf(one)}${layer && !state.bare ? " mapped" : ""}`;
     stage.replaceChildren();
     if (one.picture === null) {
       stage.style.setProperty("--ratio", 1);
@@ -74,7 +74,7 @@
 
   function marked(one, method, side, shown) {
     const [width, height] = one.size;
-    const letter = (14 * width) / (shown || 500); // 14 pixels on the screen
+    const letter = (17 * width) / (shown || 500); // 17 pixels on the screen
     const drawing = draw("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", class: "marks" });
     const color = (index) => page.colors[index % page.colors.length];
     const box = (classes, [x, y, wide, high], more) => draw("rect", { class: classes, x, y, width: wide, height: high, ...more });
@@ -133,8 +133,9 @@
     if (bar.hidden) return;
     const [low, of, high] = bar.querySelectorAll("span");
     bar.querySelector("rect").setAttribute("fill", `url(#gradient-${layer.colors})`);
-    low.textContent = layer.colors === "blue-red" ? number(-layer.full) : "0";
-    of.textContent = `${method.name}; largest here ${number(layer.largest)}`;
+    low.textContent = number(layer.low);
+    const most = layer.largest > 1.0001 * layer.full ? `${number(layer.largest)}, drawn as full colour` : number(layer.largest);
+    of.textContent = `${method.name}${layer.unit ? `: ${layer.unit}` : ""}; largest here ${most}`;
     high.textContent = number(layer.full);
   }
 
@@ -160,6 +161,7 @@
     const method = methodOf(hit());
     const sides = { query: at("query"), retrieved: at("retrieved") };
     kept = null;
+    at("pair").classList.toggle("one", state.one);
     fill(sides.query.firstElementChild, query(), "Query", method, "query", true);
     fill(sides.retrieved.firstElementChild, hit(), "Retrieved image", method, "retrieved", true);
     sides.query.querySelector("figcaption").replaceChildren(make("strong", "", "Query "), [query().name, query().picture === null ? "" : query().words, query().label].filter(Boolean).join(", "));
@@ -168,7 +170,6 @@
     first.classList.remove("second");
     second.classList.add("second");
     if (first.nextElementSibling !== second) at("pair").append(first, second);
-    at("pair").classList.toggle("one", state.one);
     at("method").replaceChildren(...hit().methods.map((each) => {
       const option = make("option", "", each.name);
       option.selected = each === method;
