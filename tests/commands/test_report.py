@@ -5,14 +5,28 @@ import hashlib
 import json
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.wire.schema import (
+    NUMBER,
+    NUMBERS,
+    PATH,
+    SETTINGS,
+    TEXT,
+    WHOLE,
+    Plot,
+    Shows,
+    key,
+)
 from xmir_cli.wire.schemas import all_schemas
+from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 
 
 @pytest.fixture
@@ -113,6 +127,47 @@ def test_a_record_of_every_schema_has_its_table(xmir, pairs, name):
         record = {**pairs[0], "schema": name}
     assert xmir("report", "-o", "p.html", stdin=dump([record])).code == 0
     assert f"Records <code>{name}</code>" in Path("p.html").read_text()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LaterRecord(RetrievalRecord):
+    """A record that nobody has heard of yet."""
+
+    NAME: ClassVar = "xmir.later/1"
+    WRITTEN_BY: ClassVar = "later"
+    PLOT: ClassVar = Plot("step", "score")
+
+    step: int | None = key(WHOLE, "the step")
+    score: float | None = key(NUMBER, "how good it is")
+    secret: str | None = key(TEXT, "for nobody", shows=Shows.NOTHING)
+    how: dict | None = key(SETTINGS, "how it was made")
+    course: list[float] | None = key(NUMBERS, "the course of it", chart="course")
+    drawing: str | None = key(PATH, "it drawn", shows=Shows.PICTURE)
+
+
+def test_a_schema_that_is_added_comes_in_by_itself(xmir, pairs, monkeypatch):
+    monkeypatch.setitem(all_schemas(), LaterRecord.NAME, LaterRecord)
+    later = {
+        **{each: pairs[0][each] for each in ("query", "retrieved", "rank")},
+        "schema": LaterRecord.NAME,
+        "secret": "SECRET",
+        "unknown": "UNKNOWN",
+        "how": {"depth": 3},
+        "course": [0.0, 1.0],
+        "drawing": "q2.png",
+    }
+    steps = [{**later, "step": step, "score": 0.5 * step} for step in (0, 1)]
+    assert xmir("report", "-o", "p.html", stdin=dump(steps)).code == 0
+    text = Path("p.html").read_text()
+    assert "Records <code>xmir.later/1</code>" in text
+    assert "A record that nobody has heard of yet." in text
+    assert 'title="how good it is">score</button>' in text
+    assert 'aria-label="course: map, area 0.500"' in text
+    assert 'aria-label="score: score"' in text
+    assert 'data-alt="q2.png: it drawn"' in text
+    assert '<td class="long">depth=3</td>' in text
+    assert "SECRET" not in text
+    assert "UNKNOWN" not in text
 
 
 def test_no_patient_and_no_tag_is_told(xmir, pairs):

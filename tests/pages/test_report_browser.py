@@ -160,6 +160,13 @@ def test_the_bare_picture_is_one_key_away(opened):
     assert opened.execute_script(shown)
 
 
+def test_colours_are_told_apart_on_a_grey_picture_and_the_bare_one_is_as_it_is(opened):
+    drawn = "return getComputedStyle(document.querySelector('#retrieved img.bare')).filter"
+    assert opened.execute_script(drawn) == "grayscale(1)"
+    press(opened, "b")
+    assert opened.execute_script(drawn) == "none"
+
+
 def test_query_and_answer_stand_side_by_side_swapped_or_in_one_place(opened):
     query, answer = (opened.find_element("id", each) for each in ("query", "retrieved"))
     assert query.location["x"] < answer.location["x"]
