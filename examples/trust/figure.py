@@ -1,14 +1,39 @@
-"""The figure of `run.py`: a column a network, a row a method, a mark a question."""
+"""The figure of `run.py`: a column a network, a row a method, a mark a question.
 
+python examples/trust/figure.py table.md FIGURE.png
+"""
+
+import re
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from job import Record
 from PIL import Image, ImageDraw, ImageFont
 
-QUESTIONS = ("right query", "wrong query", "reset weights")
+OTHERS = ("wrong query", "reset weights")
+QUESTIONS = ("right query", *OTHERS)
 LEFT, COLUMN, ROW, TOP, BOTTOM = 190, 210, 30, 76, 60  # pixels
 PLOT = 170  # pixels from AUROC 0 to 1
 INK, PALE, BLUE, RED = "#222222", "#d0d0d0", "#0072b2", "#d55e00"
+
+
+def read(text: str) -> list[Record]:
+    """The rows of a table.md, as far as the figure shows them."""
+    table: list[Record] = []
+    network = ""
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("### "):
+            network = line.removeprefix("### ")
+        elif line.startswith("| ") and network and cells[0] != "method":
+            each: Record = {"network": network, "method": cells[0]}
+            if not cells[1].startswith("refused"):
+                auroc, low, high = map(float, re.findall(r"[\d.]+", cells[3]))
+                each |= {"auroc": auroc, "auroc_low": low, "auroc_high": high}
+                each |= {f"auroc {name}": float(cells[5 + n]) for n, name in enumerate(OTHERS)}
+            table.append(each)
+    return table
 
 
 def draw(table: Sequence[Record]) -> Image.Image:
@@ -81,3 +106,7 @@ def _cross(pen: ImageDraw.ImageDraw, x: float, y: float) -> None:
     """Reset weights."""
     pen.line([x - 5, y - 5, x + 5, y + 5], INK, 2)
     pen.line([x - 5, y + 5, x + 5, y - 5], INK, 2)
+
+
+if __name__ == "__main__":
+    draw(read(Path(sys.argv[1]).read_text(encoding="utf-8"))).save(sys.argv[2])

@@ -338,3 +338,44 @@ def test_a_map_that_shows_nothing_is_said_to_be_blank(xmir, page):
     assert (shown[-3] == 0).all()
     assert (shown[-20:] == 255).any()
     assert not (tile("m.png", 1, 1, **TWO)[-3] == 0).all()
+
+
+def test_masks_of_a_folder_are_outlined_on_all_pictures_of_their_image(xmir, page):
+    mask = np.zeros((50, 50), np.uint8)
+    mask[10:30, 20:40] = 1
+    Path("masks").mkdir()
+    Image.fromarray(mask).save("masks/r.png")
+    done = xmir("montage", "-o", "m.png", "--side", SIDE, "--masks", "masks", stdin=dump(page[:1]))
+    assert done.code == 0
+    for number in range(2):
+        rows, columns = np.nonzero((tile("m.png", 1, number, **ONE) == (0, 229, 255)).all(axis=2))
+        found = (columns.min(), rows.min(), columns.max(), rows.max())
+        assert found == pytest.approx((40, 20, 80, 60), abs=2)
+        assert len(rows) < 400  # what is inside stays
+    assert not (tile("m.png", 0, **ONE) == (0, 229, 255)).all(axis=2).any()
+    (Path("masks") / "deep").mkdir()
+    done = xmir("montage", "-o", "n.png", "--masks", "masks/deep", stdin=dump(page[:1]))
+    assert "masks/deep: no mask has the name of an image of these records" in done.stderr
+    done = xmir("montage", "-o", "o.png", "--masks", "none", stdin=dump(page[:1]))
+    assert (done.code, "none: no such folder" in done.stderr) == (5, True)
+    Path("masks/r.png").write_bytes(b"broken")
+    done = xmir("montage", "-o", "p.png", "--masks", "masks", stdin=dump(page[:1]))
+    assert (done.code, "masks/r.png: " in done.stderr) == (0, True)
+
+
+def test_a_mask_is_that_of_the_image_with_most_of_its_folders(xmir, page):
+    for folder, level in (("masks", 1), ("masks/b", 255)):
+        Path(folder).mkdir()
+        mask = np.zeros((50, 50), np.uint8)
+        mask[10:30, 5:15] = level
+        Image.fromarray(mask if folder == "masks" else mask[:, ::-1]).save(f"{folder}/r.png")
+    records = []
+    for rank, folder in ((1, "a"), (2, "b")):
+        Path(folder).mkdir()
+        Path(folder, "r.jpg").write_bytes(Path("r.png").read_bytes())
+        records.append({**page[0], "retrieved": f"{folder}/r.jpg", "rank": rank})
+    options = ("--side", SIDE, "--masks", "masks")
+    assert xmir("montage", "-o", "m.png", *options, stdin=dump(records)).code == 0
+    for hit, side in ((1, "left"), (2, "right")):
+        columns = np.nonzero((tile("m.png", hit, 0, **TWO) == (0, 229, 255)).all(axis=2))[1]
+        assert (columns.mean() < 50) == (side == "left")

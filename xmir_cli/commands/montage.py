@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import typer
 
 from xmir_cli import options
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import DataError, UsageError
 from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
 from xmir_cli.store.atomic import refuse_existing
@@ -56,6 +56,15 @@ class Montage:
             "of the same image does not count for it, and a map far above most is cut off.",
         ),
     ] = "page"
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--masks",
+            metavar="DIR",
+            help="Outline on each image the mask that lies in this folder under the image's name, "
+            "or under its name with .png.",
+        ),
+    ] = None
     force: options.Force = False
 
     form: ClassVar[None] = None  # it prints no records
@@ -66,6 +75,8 @@ class Montage:
         refuse_input(self.page, [self.records])
         refuse_existing(self.page, self.force)
         refuse_records(self.records, "montage")
+        if self.masks is not None and not self.masks.is_dir():
+            raise DataError(f"{self.masks}: no such folder")
 
     @property
     def is_pdf(self) -> bool:

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 
 from xmir_cli.pages.entries import PageEntry
 from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG
+from xmir_cli.render.outline import OUTLINE
 
 LegendItem = tuple[tuple[int, int, int] | None, str]
 
 
-def legend_of(entries: Sequence[PageEntry]) -> list[LegendItem]:
-    """A colour and what it means, or words alone."""
+def legend_of(entries: Sequence[PageEntry], masks: bool = False) -> list[LegendItem]:
+    """A colour and what it means, or words alone; with `masks` images have outlines, too."""
     matches = {entry.view.match for entry in entries}
     frames = (
         (True, CORRECT, "correct: shares a label with the query"),
@@ -18,6 +19,7 @@ def legend_of(entries: Sequence[PageEntry]) -> list[LegendItem]:
     )
     items: list[LegendItem] = [(QUERY, "query")]
     items += [(color, words) for match, color, words in frames if match in matches]
+    items += [(OUTLINE, "outline: mask")] if masks else []
     maps = [entry for entry in entries if entry.saliency is not None]
     if maps:
         items.append((None, "thin grey frame: what the network saw, where it is not all"))

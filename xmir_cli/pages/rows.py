@@ -9,11 +9,13 @@ from xmir_cli.console import escape
 from xmir_cli.pages.captions import hit_lines, query_lines
 from xmir_cli.pages.columns import Hit, MapColumn, QueryRow
 from xmir_cli.pages.entries import PageEntry, Read
+from xmir_cli.pages.masks import MaskFolder
 from xmir_cli.pages.page import Look, map_of, picture_at
 from xmir_cli.pages.scales import Measure, measure
 from xmir_cli.pictures.crop import find_crop
 from xmir_cli.render.boxes import at_size, draw_boxes, draw_points
 from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, ColorBar, Group, Tile
+from xmir_cli.render.outline import draw_outline
 from xmir_cli.render.overlay import Display, draw_crop, overlay, underlay
 from xmir_cli.render.words import draw_words
 
@@ -57,6 +59,7 @@ class RowStyle:
     bare: bool  # whether the bare image stands beside its overlays
     names: Mapping[str, str]  # of images, by path
     pictures: RowPictures
+    masks: MaskFolder | None
 
 
 def row_of(
@@ -76,7 +79,8 @@ def row_of(
     if not groups:
         return None
     lines = query_lines(entries[0], style.look.side, style.names)
-    query = Group([_tile(_query_picture(entries, len(groups) == 1, style), style)], QUERY, lines)
+    picture = _query_picture(entries, len(groups) == 1, style)
+    query = Group([_tile(picture, entries[0].query, style)], QUERY, lines)
     style.pictures.forget()
     return query, groups
 
@@ -86,7 +90,8 @@ def _hit_group(hit: Hit, bars: Mapping[MapColumn, ColorBar], style: RowStyle) ->
     first, cells = hit.entries[0], hit.cells
     tiles = []
     if style.bare:
-        tiles.append(_tile(style.pictures.get(first.retrieved_read, first.window), style))
+        picture = style.pictures.get(first.retrieved_read, first.window)
+        tiles.append(_tile(picture, first.retrieved, style))
     points = _points(hit.entries, of_query=False)
     for column in style.columns:
         entry = cells.get(column)
@@ -127,8 +132,8 @@ def _overlay(
     entry: PageEntry, bar: ColorBar, style: RowStyle, points: list[tuple[float, float]]
 ) -> Tile:
     """The explained image under its map; `points` are those asked for of the retrieved one."""
-    shown = entry.query_read if entry.explains_query else None
-    picture = underlay(style.pictures.get(shown or entry.retrieved_read, entry.window))
+    shown = (entry.query_read if entry.explains_query else None) or entry.retrieved_read
+    picture = underlay(style.pictures.get(shown, entry.window))
     saliency = map_of(entry, style.look)
     if saliency is None:  # since it was measured
         return Tile(None, "no map")
@@ -137,13 +142,15 @@ def _overlay(
         picture = overlay(picture, saliency, entry.roi, display, bar.largest)
     note = _note(measure(saliency), bar)
     if points and not entry.explains_query:
-        return _tile(_pointed(picture, points, style), style, note)
-    return _tile(_boxed(picture, entry.boxes, style), style, note)
+        return _tile(_pointed(picture, points, style), shown[0], style, note)
+    return _tile(_boxed(picture, entry.boxes, style), shown[0], style, note)
 
 
-def _tile(picture: Image.Image, style: RowStyle, note: str = "") -> Tile:
-    """The picture no larger than its place: a page has many of them."""
-    return Tile(at_size(picture, [], style.look.side)[0], note)
+def _tile(picture: Image.Image, path: str, style: RowStyle, note: str = "") -> Tile:
+    """The picture of an image no larger than its place, for a page has many; with its mask."""
+    small, _ = at_size(picture, [], style.look.side)
+    mask = style.masks.of(path) if style.masks is not None and path else None
+    return Tile(small if mask is None else draw_outline(small, mask), note)
 
 
 def _note(found: Measure, bar: ColorBar) -> str:

@@ -13,6 +13,7 @@ from xmir_cli.pages.captions import short_names
 from xmir_cli.pages.columns import MapColumn, QueryRow, columns_of, name_columns, rows_of
 from xmir_cli.pages.entries import PageEntry, Read, read_entries
 from xmir_cli.pages.legend import legend_of
+from xmir_cli.pages.masks import MaskFolder
 from xmir_cli.pages.page import Look, map_of
 from xmir_cli.pages.rows import START, RowPictures, RowStyle, row_of
 from xmir_cli.pages.scales import Measure, bars_of, measure
@@ -49,6 +50,8 @@ def run(asked: Montage) -> Records:
         else:
             files = write_pictures(asked.page, sheets)
             told = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1]}"
+    if page.style.masks is not None and not page.style.masks.found:
+        console.note(f"{asked.masks}: no mask has the name of an image of these records")
     done = _drawn(entries, page.style.look.bad, skips)
     queries = "1 query" if page.drawn == 1 else f"{page.drawn} queries"
     console.note(f"{told}: {queries}")
@@ -99,9 +102,10 @@ def _page_of(asked: Montage, rows: Sequence[QueryRow], entries: Sequence[PageEnt
     bare = not bars or not all(entry.is_self for entry in entries)
     titles = [*(["retrieved"] if bare else []), *names.values()]
     layout = PageLayout(asked.side, titles, max(len(row.hits) for row in rows))
-    style = RowStyle(look, list(names), bare, short_names(entries), RowPictures(look))
+    masks = None if asked.masks is None else MaskFolder(asked.masks)
+    style = RowStyle(look, list(names), bare, short_names(entries), RowPictures(look), masks)
     own = asked.scale == "row"
-    footer = [draw_legend(legend_of(entries), layout.width, layout.text)]
+    footer = [draw_legend(legend_of(entries, asked.masks is not None), layout.width, layout.text)]
     if bars and not own:
         footer.insert(0, _draw_bars(list(bars.values()), layout, asked.alpha))
     paging = Paging(layout, draw_header(layout), stack(footer, layout.width), asked.rows_of_page)
