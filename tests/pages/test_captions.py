@@ -78,10 +78,12 @@ def test_the_legend_tells_what_is_on_the_page_and_nothing_else():
     assert legend_of(entries(plain)) == [
         (QUERY, "query"), (CORRECT, "correct: shares a label with the query"),
     ]  # fmt: skip
+    whole = {**PAIR, "roi": [0, 0, 9, 9], "image_size": [9, 9]}
+    assert legend_of(entries(whole)) == legend_of(entries(plain))
     match = {"query": [1, 1, 2, 2], "retrieved": [1, 1, 2, 2]}
     more = entries(
         {**PAIR, "details": {"matches": [match]}, "settings": {"point": "1,2"}},
-        {**PAIR, "match": None, "region": [1, 1, 2, 2]},
+        {**PAIR, "match": None, "region": [1, 1, 2, 2], "roi": [2, 2, 5, 5], "image_size": [9, 9]},
     )
     words = [words for _, words in legend_of(more)]
     for part in ("no label", "numbered boxes", "ring", "region that asked", "what the network saw"):

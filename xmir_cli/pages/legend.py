@@ -21,10 +21,19 @@ def legend_of(entries: Sequence[PageEntry], masks: bool = False) -> list[LegendI
     items += [(color, words) for match, color, words in frames if match in matches]
     items += [(OUTLINE, "outline: mask")] if masks else []
     maps = [entry for entry in entries if entry.saliency is not None]
-    if maps:
+    if any(map(_is_cropped, maps)):
         items.append((None, "thin grey frame: what the network saw, where it is not all"))
     items += [(None, words) for words in dict.fromkeys(_marks(entries))]
     return items
+
+
+def _is_cropped(entry: PageEntry) -> bool:
+    """Whether the network saw less than the whole picture, as far as the record tells."""
+    size = entry.view.image_size
+    if entry.roi is None or size is None:
+        return entry.roi is not None
+    left, top, width, height = entry.roi
+    return max(left, top, size[0] - left - width, size[1] - top - height) > 1
 
 
 def _marks(entries: Iterable[PageEntry]) -> Iterable[str]:

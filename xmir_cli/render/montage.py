@@ -60,7 +60,7 @@ class PageLayout:
     @property
     def text(self) -> int:
         """Height of letters, pixels."""
-        return max(11, self.side // 16)
+        return max(13, self.side // 16)
 
     @property
     def per_line(self) -> int:
