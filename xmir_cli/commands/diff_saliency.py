@@ -69,7 +69,7 @@ class DiffSaliency:
     index: Annotated[
         str | None,
         typer.Option(
-            "--index", "-i", metavar="DIR", help="The index whose mean --center takes off."
+            "--index", "-i", metavar="DIR|URL", help="The index whose mean --center takes off."
         ),
     ] = None
     where: options.Where = None

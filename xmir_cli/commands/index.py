@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from xmir_cli import options
-from xmir_cli.errors import UsageError
+from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.gallery.address import is_url
 from xmir_cli.gallery.engines import refuse_output
 from xmir_cli.inputs import refuse_embeddings
@@ -34,6 +34,10 @@ class Index:
     256) it finds nearly all of the nearest (its recall is said here). A query finds the same alone
     and among many. Every command reads the graph first, 1 s for a million rows of 256, as long as
     25 queries of an exact index: it is for hundreds of queries a command.
+
+    An index may lie in PostgreSQL with pgvector or in Qdrant, and every command takes its URL; see
+    'man xmir-formats'. Its records are those of a folder. A load that was interrupted goes on when
+    it is started again, and what had the name stays until all is in.
 
     A file that another program has rewritten may no longer say which model made it. Say it by
     --model or --arch; up to three of its images are embedded again to see whether that is so.
@@ -110,6 +114,9 @@ class Index:
         refuse_null(self.null, self.form)
         if self.output == "-":
             raise UsageError("--output -: an index is a folder", "Name it: -o NAME.xmir")
+        if is_url(self.output) and (self.reproducible or self.seed):
+            reason = "a server builds its graph in its own way, each time another one"
+            raise SettingError("reproducible" if self.reproducible else "seed", reason)
         refuse_output(self.output, self.force)
         if not is_url(self.output):
             refuse_ending(Path(self.output), "a folder", [".xmir"])

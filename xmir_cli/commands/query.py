@@ -49,7 +49,7 @@ class Query:
         typer.Option(
             "--index",
             "-i",
-            metavar="DIR",
+            metavar="DIR|URL",
             help="The index. [default: $XMIR_INDEX, or the only *.xmir here]",
         ),
     ] = None

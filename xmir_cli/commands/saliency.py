@@ -67,7 +67,7 @@ class Saliency:
         typer.Option(
             "--index",
             "-i",
-            metavar="DIR",
+            metavar="DIR|URL",
             help="The index of a pair or of image paths, for --center and --method "
             "weight-transfer; of records, where it lies now.",
         ),

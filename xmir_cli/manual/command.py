@@ -24,7 +24,9 @@ EXIT_STATUS = (
     ("141", "The reader of the pipe went away."),
 )
 _ENVIRONMENT = (
-    ("XMIR_INDEX", "The index of `xmir query` where `--index` names none."),
+    ("XMIR_INDEX", "The index of `xmir query` where `--index` names none, a folder or a URL."),
+    ("PGPASSWORD, PGSERVICE", "As libpq has them, like its other variables and ~/.pgpass."),
+    ("QDRANT_API_KEY", "The key of a server of Qdrant."),
     (
         "XMIR_NETWORKS",
         "Folders and modules of network code that a file may name; see xmir-networks.",

@@ -4,6 +4,7 @@ Passwords come from where libpq looks for them: PGPASSWORD, ~/.pgpass, a service
 says of an error is never repeated, for it quotes what was asked and what stands in tables.
 """
 
+import math
 import time
 import weakref
 from collections.abc import Callable, Generator
@@ -83,6 +84,7 @@ class Session:
     def __init__(self, address: Address) -> None:
         self.name, self.seconds = address.url, address.seconds
         self._target = _target(address)
+        self._patience = min(_CONNECT, math.ceil(address.seconds))
         self._connection: Connection | None = None
 
     def again(self, do: Callable[[Connection], Answer]) -> Answer:
@@ -126,7 +128,7 @@ class Session:
 
     def _more(self) -> dict[str, Any]:
         known = psycopg.conninfo.conninfo_to_dict(self._target)
-        limit = {} if "connect_timeout" in known else {"connect_timeout": _CONNECT}
+        limit = {} if "connect_timeout" in known else {"connect_timeout": self._patience}
         # nothing is prepared, for a pooler may hand each statement to another server
         return {"autocommit": True, "prepare_threshold": None, "application_name": "xmir", **limit}
 
