@@ -291,6 +291,18 @@ def test_the_same_records_give_the_same_bytes(xmir, pairs):
     assert sha256_file(Path("a.html")) == sha256_file(Path("b.html"))
 
 
+def test_characters_that_would_not_be_seen_are_written_as_codes(xmir, pairs):
+    odd = "\x1b\u202e"
+    scored = {**pairs[0], "insertion_gain": {odd: 1}, "method": odd, "query_label": odd}
+    scored |= {"settings": {odd: odd}, "insertion_control_curve": {odd: [0.0, 1.0]}}
+    found = {"schema": "xmir.retrieval-metric/1", "labels": {odd: {odd: 0.5}}, "map": 1}
+    assert xmir("report", "-o", "p.html", stdin=dump([scored, found])).code == 0
+    text = Path("p.html").read_text(encoding="utf-8")
+    assert r"insertion_gain.\x1b\u202e" in text
+    assert r"labels: \x1b\u202e" in text
+    assert not set("\x1b\u202e") & set(text)
+
+
 def test_two_images_of_one_name_are_told_apart_by_their_folders(xmir, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

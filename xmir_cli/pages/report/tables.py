@@ -80,7 +80,7 @@ def values_of(schema: type[Schema], record: Record, shows: Shows) -> dict[str, o
         if told is not shows or value is None:
             continue
         if isinstance(value, Mapping) and shows is not Shows.MADE:
-            plain = {f"{name}.{part}": each for part, each in value.items()}
+            plain = {f"{name}.{escape(str(part))}": each for part, each in value.items()}
             found |= {part: each for part, each in plain.items() if _is_plain(each)}
         else:
             found[name] = value
@@ -140,12 +140,12 @@ def values_of_objects(schema: type[Schema], record: Record) -> dict[str, Mapping
 
 
 def _inner(name: str, value: Mapping[str, object]) -> Iterator[dict[str, object]]:
-    plain = {key: each for key, each in value.items() if _is_plain(each)}
+    plain = {escape(key): each for key, each in value.items() if _is_plain(each)}
     if plain:
         yield {PART: name, **plain}
     for key, each in value.items():
         if isinstance(each, Mapping):
-            yield from _inner(f"{name}: {key}", each)
+            yield from _inner(f"{name}: {escape(key)}", each)
 
 
 def _is_plain(value: object) -> bool:
