@@ -325,6 +325,19 @@ def test_resume_remakes_only_slots_whose_files_changed(
     assert Path("a.parquet").read_bytes() == Path("fresh.parquet").read_bytes()
 
 
+def test_resume_takes_the_rows_of_a_stream(embed, images: Path, monkeypatch: pytest.MonkeyPatch):
+    flags = (images, "-o", "a.arrow", "--file-format", "arrow", "--features")
+    embed(*flags)
+    before = Path("a.arrow").read_bytes()
+    seen = passes(monkeypatch)
+    result = embed(*flags, "--resume")
+    assert (result.code, seen, Path("a.arrow").read_bytes()) == (0, [], before)
+    assert result.stderr == "xmir: note: 7 rows of this model are there already\n"
+    Path("a.arrow").write_bytes(before[:-200])
+    assert "0 rows of this model" in embed(*flags, "--resume").stderr
+    assert Path("a.arrow").read_bytes() == before
+
+
 def test_resume_does_not_mix_models(embed, images: Path, monkeypatch: pytest.MonkeyPatch):
     embed(images, "-o", "a.parquet")
     seen = passes(monkeypatch)
