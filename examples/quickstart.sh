@@ -5,6 +5,7 @@
 # COUNT=420 EPOCHS=20 QUERIES=12 in the environment: how many pictures, passes and explained queries.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+extras='[report]'
 source "$here/environment.sh"
 out=${1:-quickstart-out}
 mkdir -p "$out"
@@ -34,6 +35,7 @@ xmir query queries.csv --top 3 \
     | xmir saliency --method occlusion,attention,activation,random --window-size 16 --stride 4 -o maps \
     | xmir causal-metric --format jsonl > causal.jsonl
 head -24 causal.jsonl | grep -v '"random"' | xmir montage --side 160 --force -o overlays.png
+run xmir report causal.jsonl --title "Quickstart" --force -o report.html
 say 'head -12 causal.jsonl | xmir sanity-check --method activation,attention --mode full'
 head -12 causal.jsonl | xmir sanity-check --method activation,attention --mode full
 
@@ -44,5 +46,6 @@ python "$here/quickstart_summary.py" retrieval.jsonl causal.jsonl data
 echo
 echo "Pictures to look at, in $PWD:"
 echo "  overlays.png     queries, their nearest cases, and the regions that make them similar"
+echo "  report.html      the same for a browser, with curves, numbers and what made them"
 echo "  maps/*.png       overlays: which regions of a retrieved image make it similar to the query"
 echo "  diff/figure.png  which regions tell the classes apart"

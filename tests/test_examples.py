@@ -264,6 +264,7 @@ def test_the_quickstart_prints_its_summary_and_leaves_pictures(stories):
         assert re.search(rf"  {method} +\d+ +[\d.]+ +[\d.]+ ", story.stdout)
     assert (story.out / "diff" / "figure.png").is_file()
     assert list((story.out / "maps").glob("*.png"))
+    assert "xmir.causal/1" in (story.out / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_example_without_folders_says_how_it_is_called():

@@ -1,7 +1,9 @@
 """`xmir embed` of DICOM files: columns, windows that travel, and no word of a patient anywhere."""
 
+import base64
 import io
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -147,12 +149,17 @@ def test_no_word_of_a_patient_reaches_any_output(embed, folder: Path, xmir):
     said.append(xmir("saliency", "-", "-o", "maps", "--method", "activation",
                      stdin=said[-1].stdout))  # fmt: skip
     said.append(xmir("montage", "-", "-o", "page.png", stdin=said[-1].stdout))
+    said.append(xmir("report", "-", "-o", "page.html", stdin=said[3].stdout))
     said += [xmir("info", path, "--format", "jsonl") for path in sorted(folder.iterdir())]
     assert "skipped" in said[0].stderr
     assert said[4].code == 0
     for result in said:
         assert CANARY not in result.stdout + result.stderr
-    written = [Path("a.parquet"), Path("page.png"), *Path("a.xmir").iterdir()]
+    assert said[5].code == 0
+    page = Path("page.html").read_text(encoding="utf-8")
+    for number, coded in enumerate(re.findall(r'base64,([^"]+)', page)):
+        Path("a.xmir", f"{number}.picture").write_bytes(base64.b64decode(coded))
+    written = [Path("a.parquet"), Path("page.png"), Path("page.html"), *Path("a.xmir").iterdir()]
     written += [path for path in Path("maps").rglob("*") if path.is_file()]
     assert len(written) > 10
     for path in written:
