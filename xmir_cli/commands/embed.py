@@ -41,8 +41,8 @@ class Embed:
     array or step of Slurm. All are given the same images and flags, and -o a folder that all of
     them see. Each writes part-NNNNNN.parquet there, and every command that reads embeddings takes
     the folder: its rows are those of one process, byte by byte, in the same order. A shard that is
-    missing is named; run again with --resume, a finished one is done at once. Under torchrun each
-    process takes the CUDA device of its LOCAL_RANK.
+    missing is named; with --resume what is done of one is kept, for files that are the same. Under
+    torchrun each process takes the CUDA device of its LOCAL_RANK.
 
     With --engine ray this process lists, orders and writes, and workers of Ray embed: one a CUDA
     device, or one for every 4 processors. All nodes have xmir, and the images at the same places;
