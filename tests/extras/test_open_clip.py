@@ -188,6 +188,19 @@ def test_preprocessing_that_xmir_has_not_is_refused(said, reason, tmp_path):
         build_architecture(str(tmp_path / "m"))
 
 
+@pytest.mark.parametrize(
+    ("said", "parts"), [(None, "mean, std"), ({"mean": [0.5] * 3}, "std"), ({"std": 0.5}, "mean")]
+)
+def test_what_the_description_leaves_unsaid_is_said_to_be_assumed(said, parts, tmp_path):
+    write_folder("class token", tmp_path / "m")
+    file = tmp_path / "m" / "open_clip_config.json"
+    described = json.loads(file.read_text())
+    described["preprocess_cfg"] = said
+    file.write_text(json.dumps(described))
+    (line,) = build_architecture(str(tmp_path / "m")).notes
+    assert f"does not say all of how images are prepared ({parts}); assumed is shorter" in line
+
+
 def test_without_open_clip_the_package_is_named(tmp_path, monkeypatch):
     write_folder("class token", tmp_path / "m")
     for name in [each for each in sys.modules if each.partition(".")[0] == "open_clip"]:

@@ -11,6 +11,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra hf")
 
 from tests.extras import tiny
 from xmir_cli.errors import ModelError
+from xmir_cli.model.architectures import build_architecture
 from xmir_cli.model.folders import open_folder
 from xmir_cli.model.transformers_configs import describe
 from xmir_cli.model.transformers_networks import build
@@ -173,6 +174,43 @@ def test_a_recipe_that_makes_no_square_is_refused(told, reason, tmp_path):
     with pytest.raises(ModelError, match="xmir cannot prepare images so") as error:
         recipe_of(described("vit", tmp_path, **told))
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "hint"),
+    [
+        ({"size": {"height": 32, "width": 24}}, "Sizes that make squares"),
+        ({"size": 10**9}, "Sizes that make squares of at most 4096 pixels"),
+        ({"size": 32, "image_mean": [1e9] * 3}, "One number or three as image_mean"),
+        ({"size": 32, "image_mean": [0.5, 0.5]}, "One number or three as image_mean"),
+        ({"size": 32, "image_std": [0, 0, 0]}, "above 0 as image_std"),
+        ({"size": 32, "image_std": [-1] * 3}, "above 0 as image_std"),
+        ({"size": 32, "rescale_factor": 0}, "rescale_factor"),
+        ({"size": 32, "resample": "cubic"}, "resample"),
+    ],
+)
+def test_the_hint_is_of_what_is_at_fault(told, hint, tmp_path):
+    with pytest.raises(ModelError, match="xmir cannot prepare images so") as error:
+        recipe_of(described("vit", tmp_path, **told))
+    assert hint in error.value.hint
+    assert ("squares" in error.value.hint) == ("squares" in hint)
+
+
+@pytest.mark.parametrize(
+    ("told", "parts"),
+    [
+        ({"image_processor_type": "ViTImageProcessor"}, "size, interpolation, mean, std"),
+        ({"size": 32, "resample": 2, "image_mean": [0.5] * 3}, "std"),
+        ({"size": 32, "resample": 2, "do_normalize": False}, None),
+    ],
+)
+def test_what_a_file_leaves_unsaid_is_said_to_be_assumed(told, parts, tmp_path):
+    (said,) = build_architecture(str(described("vit", tmp_path, **told))).notes
+    partly = f"its preprocessor_config.json does not say all of how images are prepared ({parts}); "
+    expected = "images are prepared as its preprocessor_config.json says: both sides"
+    if parts:
+        expected = f"{partly}assumed is both sides"
+    assert expected in said
 
 
 def test_an_older_file_and_one_of_several_parts_are_read(tmp_path):

@@ -28,6 +28,57 @@ def test_embeddings_are_the_librarys_own(name, tmp_path):
     assert torch.allclose(found, expected, atol=1e-5, rtol=1e-5), (found - expected).abs().max()
 
 
+MASKING = {"encoder_stride": 8, "vocab_size": 20}
+DECODER = {
+    "decoder_hidden_size": 16,
+    "decoder_num_hidden_layers": 1,
+    "decoder_num_attention_heads": 2,
+    "decoder_intermediate_size": 32,
+}
+LEVELS = {"num_hidden_layers": 4, "out_indices": [1, 2, 3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("task", "layout", "settings", "dropped"),
+    [
+        ("ViTForMaskedImageModeling", "vit", MASKING, ["decoder", "vit.embeddings.mask_token"]),
+        ("DeiTForMaskedImageModeling", "deit", MASKING, ["decoder", "deit.embeddings.mask_token"]),
+        ("SwinForMaskedImageModeling", "swin", MASKING, ["decoder", "swin.embeddings.mask_token"]),
+        ("Swinv2ForMaskedImageModeling", "swinv2", MASKING, ["swinv2.embeddings.mask_token"]),
+        ("BeitForMaskedImageModeling", "beit", MASKING, ["lm_head", "layernorm"]),
+        ("ViTMAEForPreTraining", "mae", DECODER, ["decoder"]),
+        ("BeitForSemanticSegmentation", "beit", LEVELS, ["decode_head", "auxiliary_head", "fpn1"]),
+        ("Data2VecVisionForSemanticSegmentation", "data2vec", LEVELS, ["decode_head"]),
+    ],
+)
+def test_what_a_task_adds_is_dropped_by_name(task, layout, settings, dropped, tmp_path, capsys):
+    _, config, values = tiny.LAYOUTS[layout]
+    torch.manual_seed(1)
+    library = getattr(transformers, task)(getattr(transformers, config)(**{**values, **settings}))
+    for parameter in library.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    library.eval().save_pretrained(tmp_path)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        tokens = library.base_model(images).last_hidden_state
+        found = tiny.load(tmp_path).network(images)
+    expected = tokens.mean(dim=1) if layout.startswith("swin") else tokens[:, 0]
+    assert torch.allclose(found, expected, atol=1e-5, rtol=1e-5)
+    said = capsys.readouterr().err
+    assert "tensors without a place here dropped" in said
+    assert all(name in said for name in dropped)
+
+
+def test_weights_of_another_network_than_the_described_are_told_so(tmp_path):
+    folder = changed(tiny.write("vit", tmp_path), num_hidden_layers=3)
+    with pytest.raises(ModelError) as caught:
+        tiny.load(folder)
+    assert (
+        caught.value.hint
+        == "Its description and its weights do not agree: are both of one network?"
+    )
+
+
 def changed(folder, tensors=None, **config):
     """The folder with other tensors, and another description."""
     from safetensors.torch import load_file, save_file

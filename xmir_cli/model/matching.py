@@ -10,7 +10,16 @@ from torch import Tensor
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.network import Adapt, Architecture, Network
-from xmir_cli.model.prefixes import COUNTER, Fit, Needs, find_fit, first, try_adapt, wanted_by
+from xmir_cli.model.prefixes import (
+    ASKED,
+    COUNTER,
+    Fit,
+    Needs,
+    find_fit,
+    first,
+    try_adapt,
+    wanted_by,
+)
 
 _SHOWN = 4  # names in a message; beyond, they are counted by what they begin with
 
@@ -24,7 +33,11 @@ class Matched:
 
 
 def match(
-    found: Mapping[str, Tensor], network: Network, architecture: Architecture, source: str
+    found: Mapping[str, Tensor],
+    network: Network,
+    architecture: Architecture,
+    source: str,
+    hint: str = ASKED,
 ) -> Matched:
     """The places of a file's tensors, by dotted names, in a network made of an architecture.
 
@@ -33,13 +46,13 @@ def match(
     """
     own = network.state_dict()
     wanted = wanted_by(own, architecture)
-    fit = find_fit(found, wanted, architecture.adapt, source)
+    fit = find_fit(found, wanted, architecture.adapt, source, hint)
     state = _at_size(fit, wanted, architecture.adapt)
     if unplaced := wanted.unplaced(state):
         raise ModelError(
             f"{source}: {len(unplaced)} of its tensors have no place in the network "
             f"({first(unplaced)})",
-            "Is `architecture` the network that the file was made for?",
+            hint,
         )
     placed = {wanted.places[n]: tensor for n, tensor in state.items() if n in wanted.places}
     placed |= _place_heads(found, fit.prefix, {n: own[n] for n in own if n not in placed})

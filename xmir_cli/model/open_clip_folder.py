@@ -27,6 +27,7 @@ class TowerDescription:
     text: Mapping[str, object]
     quick_gelu: bool
     recipe: Preprocessing
+    unsaid: tuple[str, ...]  # of mean and std, what the folder does not say
 
     @property
     def vision_made_as(self) -> str:
@@ -59,6 +60,7 @@ def read_description(folder: Folder) -> TowerDescription:
             text,
             bool(config.get("quick_gelu", False)),
             _recipe(said.get("size") or vision.get("image_size", 224), said),
+            tuple(key for key in ("mean", "std") if not said.get(key)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)

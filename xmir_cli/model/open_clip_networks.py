@@ -55,7 +55,8 @@ def build(name: str, input_size: int | None) -> Architecture:
         other = size if size != described.recipe.input_size else None
         raise _unusable(name, error, other) from None
     odd = (_LONGEST,) if described.recipe.view == "pad" else ()
-    return tell(replace(split, made_as=described.vision_made_as), name, OPEN_CLIP_CONFIG, odd)
+    split = replace(split, made_as=described.vision_made_as)
+    return tell(split, name, OPEN_CLIP_CONFIG, odd, described.unsaid)
 
 
 def pretrained(name: str) -> Mapping[str, Tensor]:

@@ -22,6 +22,7 @@ _APART = {  # first words of names that are no part of a network's trunk
     *("optimizers", "optimizer_states", "logit_scale", "logit_bias", "token_embedding"),
     *("text", "text_model", "text_encoder", "text_projection", "decoder"),
 }
+ASKED = "Is `architecture` the network that the file was made for?"
 _AVERAGED = {"ema", "swa", "teacher", "averaged"}  # words of wrappers' names that come first
 _BEHIND = {"student", "momentum", "target", "k", "key"}  # and last
 
@@ -65,7 +66,9 @@ def wanted_by(own: Mapping[str, Tensor], architecture: Architecture) -> Needs:
     return Needs(places, needed, architecture.classifiers)
 
 
-def find_fit(found: Mapping[str, Tensor], wanted: Needs, adapt: Adapt | None, source: str) -> Fit:
+def find_fit(
+    found: Mapping[str, Tensor], wanted: Needs, adapt: Adapt | None, source: str, hint: str = ASKED
+) -> Fit:
     """The prefix that is meant; raises ModelError, which names `source`, when there is none."""
     if fits := _fitting(found, wanted.needed):
         prefix, notes = _choose(fits, wanted, source)
@@ -76,7 +79,7 @@ def find_fit(found: Mapping[str, Tensor], wanted: Needs, adapt: Adapt | None, so
         counts = f"{before} tensors became {after}"
         notes.append(f"its names changed as the network's library does ({counts})")
         return Fit(prefix, fits[prefix], notes, adapted=True)
-    raise _misfit(_nearer(found, wanted.needed, adapt), wanted, source)
+    raise _misfit(_nearer(found, wanted.needed, adapt), wanted, source, hint)
 
 
 def _nearer(
@@ -184,7 +187,7 @@ def _rank(prefix: str) -> int:
     return 0 if words & _AVERAGED else 2 if words & _BEHIND else 1
 
 
-def _misfit(found: Mapping[str, Tensor], wanted: Needs, source: str) -> ModelError:
+def _misfit(found: Mapping[str, Tensor], wanted: Needs, source: str, hint: str) -> ModelError:
     """What is missing under the prefix that has most, and how both begin."""
     needed = wanted.needed
     sample = list(needed)[:: max(1, len(needed) // 16)]
@@ -195,7 +198,7 @@ def _misfit(found: Mapping[str, Tensor], wanted: Needs, source: str) -> ModelErr
         f"{source}: {len(missing)} of {len(wanted.places)} tensors of the network are missing "
         f"({first(missing)}); the file's begin {first(list(found))}, the network's "
         f"{first(list(needed))}",
-        "Is `architecture` the network that the file was made for?",
+        hint,
     )
 
 

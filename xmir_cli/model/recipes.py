@@ -21,14 +21,23 @@ def say(recipe: Preprocessing) -> str:
 
 
 def tell(
-    architecture: Architecture, name: str, file: str, odd: tuple[str, ...] = ()
+    architecture: Architecture,
+    name: str,
+    file: str,
+    odd: tuple[str, ...] = (),
+    unsaid: tuple[str, ...] = (),
 ) -> Architecture:
     """The architecture, which says that its recipe is from a file, and what is not as there.
 
-    Without a file it says which recipe is assumed.
+    Without a file it says which recipe is assumed; so it does of the parts that are unsaid.
     """
     said = say(architecture.preprocessing)
     line = f"{name}: images are prepared as its {file} says: {said}"
     if not file:
         line = f"{name}: it does not say how images are prepared; assumed is {said}"
-    return replace(architecture, notes=(line, *(f"{name}: {each}" for each in odd)))
+    elif unsaid:
+        without = f"does not say all of how images are prepared ({', '.join(unsaid)})"
+        line = f"{name}: its {file} {without}; assumed is {said}"
+    return replace(
+        architecture, notes=(line, *architecture.notes, *(f"{name}: {each}" for each in odd))
+    )

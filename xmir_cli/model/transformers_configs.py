@@ -6,7 +6,7 @@ left out.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from xmir_cli.errors import ModelError
@@ -31,6 +31,7 @@ class Vision:
     kind: str  # its model_type
     config: Any  # transformers' own
     native: str  # what is pooled
+    made_by: str = ""  # the class that wrote the folder
     projection: int | None = None  # size of the embedding, where the pooled vector is projected
     arguments: Mapping[str, bool] = field(default_factory=dict)  # of the trunk's constructor
 
@@ -52,11 +53,11 @@ def describe(folder: Folder) -> Vision:
     config = _configure(folder, vision_kind, described)
     made_by = _made_by(whole)
     if made_by.endswith(("ForImageClassification", "WithTeacher")):
-        return _pooled(folder, Vision(family, vision_kind, config, family.classified))
+        return _pooled(folder, Vision(family, vision_kind, config, family.classified, made_by))
     two_towers = inner is not None and kind in PROJECTED
     projected = two_towers or made_by.endswith("WithProjection")
     size = int(config.projection_dim) if projected else None
-    return _pooled(folder, Vision(family, vision_kind, config, family.native, size))
+    return _pooled(folder, Vision(family, vision_kind, config, family.native, made_by, size))
 
 
 def _pooled(folder: Folder, vision: Vision) -> Vision:
@@ -65,13 +66,11 @@ def _pooled(folder: Folder, vision: Vision) -> Vision:
     if family.native == "pooler":
         with_pooler = native == "pooler" and _has_pooler(folder)
         native = "pooler" if with_pooler else "cls"
-        arguments = {"add_pooling_layer": with_pooler}
-        return Vision(family, vision.kind, vision.config, native, vision.projection, arguments)
+        return replace(vision, native=native, arguments={"add_pooling_layer": with_pooler})
     if vision.kind == MASKED:
-        arguments = {"add_pooling_layer": False}
-        return Vision(family, vision.kind, vision.config, native, None, arguments)
+        return replace(vision, projection=None, arguments={"add_pooling_layer": False})
     if native == "head" and not getattr(vision.config, "vision_use_head", True):
-        return Vision(family, vision.kind, vision.config, "mean")
+        return replace(vision, native="mean", projection=None)
     return vision
 
 

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -31,10 +32,17 @@ from xmir_cli.model.transformers_heads import (
     TokenFeatures,
 )
 from xmir_cli.model.transformers_quiet import quiet
-from xmir_cli.model.transformers_recipes import read_recipe
+from xmir_cli.model.transformers_recipes import find_unsaid, read_recipe
 
 _RENAMED = torch.empty(0)  # stands for a tensor that the library renamed and found no place for
-_CLASSIFIERS = ("classifier.", "cls_classifier.", "distillation_classifier.")
+# of what a task adds to the trunk
+_OF_TASKS = {
+    "": ("classifier.", "cls_classifier.", "distillation_classifier.", "hidden_states_norms."),
+    "ForMaskedImageModeling": ("lm_head.", "layernorm.", "decoder."),
+    "ForPreTraining": ("decoder.",),
+    "ForSemanticSegmentation": ("decode_head.", "auxiliary_head.", "fpn1.", "fpn2.", "fpn3."),
+}
+_MASK = "embeddings.mask_token"  # stands for patches that are hidden: none here
 # of the text tower, which words load by themselves
 _OF_TEXTS = ("text_model.", "text_projection.", "logit_scale", "logit_bias")
 
@@ -62,11 +70,18 @@ def build(name: str, input_size: int | None) -> Architecture:
     built = replace(
         built,
         preprocessing=recipe,
-        classifiers=_CLASSIFIERS,
+        classifiers=_apart(vision, model),
         adapt=partial(_convert, vision),
         made_as=made_as(vision),
     )
-    return tell(built, name, file, odd)
+    return tell(built, name, file, odd, find_unsaid(folder))
+
+
+def _apart(vision: Vision, model: nn.Module) -> tuple[str, ...]:
+    """How the names of tensors begin that have no part in the trunk."""
+    tasks = [names for task, names in _OF_TASKS.items() if vision.made_by.endswith(task)]
+    under = str(getattr(model, "base_model_prefix", ""))
+    return (*chain.from_iterable(tasks), _MASK, f"{under}.{_MASK}")
 
 
 def pretrained(name: str) -> Mapping[str, Tensor]:

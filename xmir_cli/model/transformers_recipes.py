@@ -6,7 +6,8 @@ The library's own class of image processors fills in what the file leaves out. A
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.folders import Folder
@@ -27,6 +28,7 @@ _NO_STEP = {"do_reduce_labels"}  # of pictures of labels
 _NULL_IS_UNSAID = {"resample", "crop_pct"}  # numbers that the class has to have
 _PRESSED = "a picture that is no square is pressed into one; its processor keeps its shape"
 _IMAGENET = Preprocessing()
+_COLOURS = "One number or three as image_mean, and above 0 as image_std and as rescale_factor,"
 _WARPED_FROM = 384  # ConvNeXt's: from this size on the whole is pressed into a square
 
 
@@ -39,17 +41,37 @@ def read_recipe(folder: Folder, vision: Vision) -> tuple[Preprocessing, str, tup
     kind, odd = _processor(told, vision)
     if not file:
         kind, told = _assumed(kind, vision)
-    try:
+    where = f"{folder.name}: {file or 'its recipe'}"
+    with _followable(where, "What transformers itself writes"):
         told = _fill_in(kind, told, vision)
         odd += [f"its {key} is not followed" for key in told if _is_ignored(key, told[key])]
-        recipe = _translate(kind, told, odd)
+        recipe = _translate(kind, told, odd, where)
+    return recipe, file, tuple(odd)
+
+
+def find_unsaid(folder: Folder) -> tuple[str, ...]:
+    """What of the recipe a folder's file leaves to its class, by xmir's words."""
+    file, told = _read(folder)
+    if not file:
+        return ()
+    parts = {"size": ("size", "crop_size", "max_num_patches"), "interpolation": ("resample",)}
+    if told.get("do_normalize") is not False:
+        parts |= {"mean": ("image_mean",), "std": ("image_std",)}
+    return tuple(word for word, keys in parts.items() if all(told.get(key) is None for key in keys))
+
+
+@contextmanager
+def _followable(where: str, what: str) -> Iterator[None]:
+    """While it lasts, whatever fails ends in ModelError, which says what can be followed."""
+    try:
+        yield
+    except ModelError:
+        raise
     except Exception as error:  # noqa: BLE001 # of the library's class, or of what is no number
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ModelError(
-            f"{folder.name}: {file or 'its recipe'}: xmir cannot prepare images so ({reason})",
-            f"Sizes that make squares in its {_FILES[0]} can be followed.",
+            f"{where}: xmir cannot prepare images so ({reason})", f"{what} can be followed."
         ) from None
-    return recipe, file, tuple(odd)
 
 
 def _read(folder: Folder) -> tuple[str, dict[str, object]]:
@@ -125,21 +147,28 @@ def _is_ignored(key: str, value: object) -> bool:
     return key.startswith("do_") and bool(value) and key not in _FOLLOWED | _NO_STEP
 
 
-def _translate(kind: str, told: Mapping[str, object], odd: list[str]) -> Preprocessing:
-    """The same as xmir says it; raises ValueError. `odd` gets what is not quite the same."""
-    size, resize, view = _sizes(kind, told, odd)
-    sampling = _SAMPLING.get(int(told.get("resample", 2)))  # type: ignore[call-overload] # an enumeration's number
+def _translate(kind: str, told: Mapping[str, object], odd: list[str], where: str) -> Preprocessing:
+    """The same as xmir says it; raises ModelError. `odd` gets what is not quite the same."""
+    with _followable(where, f"Sizes that make squares of at most {LARGEST_INPUT} pixels"):
+        size, resize, view = _sizes(kind, told, odd)
+        read_whole("size", size, LARGEST_INPUT)
+        read_whole("size", resize, LARGEST_RESIZE)
+    with _followable(where, "Pillow's number of an interpolation as resample"):
+        sampling = _SAMPLING.get(int(told.get("resample", 2)))  # type: ignore[call-overload] # an enumeration's number
     if sampling is None:
         odd.append("its interpolation, nearest, is bilinear here")
     if kind == "DINOv3ViTImageProcessor":
         odd.append("resized greys are rounded to whole ones; its processor keeps their fractions")
-    mean, std = _normalisation(told)
+    with _followable(where, _COLOURS):
+        mean, std = _normalisation(told)
+        check_mean(mean)
+        check_std(std)
     return Preprocessing(
-        input_size=read_whole("size", size, LARGEST_INPUT),
-        resize=read_whole("size", resize, LARGEST_RESIZE),
+        input_size=size,
+        resize=resize,
         interpolation=sampling or "bilinear",
-        mean=check_mean(mean),
-        std=check_std(std),
+        mean=mean,
+        std=std,
         view=view,
         cut="down" if view == "crop" or resize != size else "round",
     )

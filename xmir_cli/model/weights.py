@@ -30,6 +30,7 @@ _GREY = (
     "need `mean` 0.5 and `std` 0.00048828125, and see the whole square: `resize` as large as "
     "`input_size`"
 )
+_ITS_OWN = "Its description and its weights do not agree: are both of one network?"
 
 
 def hash_weights(network: nn.Module) -> str:
@@ -97,7 +98,7 @@ def fill_with(
 
     Raises ModelError when they are not the network's.
     """
-    matched = match(state, network, architecture, source)
+    matched = match(state, network, architecture, source, _ITS_OWN)
     return [*matched.notes, *_assign(network, matched.placed, source)]
 
 
