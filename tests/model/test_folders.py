@@ -75,6 +75,78 @@ def test_pools_are_those_of_timms_tokens(tmp_path):
     assert load_network(choose(tmp_path, pool="cls+mean", head=3)).dim == 3
 
 
+@pytest.mark.parametrize("registers", [0, 4])
+def test_a_folder_that_pools_nothing_is_asked_how(registers, tmp_path, xmir):
+    theirs = write_timm(tmp_path / "v", "class token", global_pool="", reg_tokens=registers)
+    with pytest.raises(SettingError, match="does not pool what it makes") as caught:
+        choose(tmp_path / "v")
+    assert caught.value.hint == "It has cls, mean, cls+mean."
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        tokens = theirs.forward_features(images)
+        first, mean = tokens[:, 0], tokens[:, 1 + registers :].mean(dim=1)
+        for pool, expected in {
+            "cls": first,
+            "mean": mean,
+            "cls+mean": torch.cat([first, mean], dim=1),
+        }.items():
+            found = load_network(choose(tmp_path / "v", pool=pool)).eval()(images)
+            assert torch.allclose(found, expected, atol=1e-5), pool
+    told = xmir("info", str(tmp_path / "v"))
+    assert '"pools": ["cls", "mean", "cls+mean"]' in told.stdout
+
+
+def test_maps_that_a_folder_does_not_pool_can_be_averaged(tmp_path):
+    theirs = write_timm(tmp_path, "convolutions", global_pool="")
+    with pytest.raises(SettingError, match="does not pool") as caught:
+        choose(tmp_path)
+    assert caught.value.hint == "It has mean."
+    with pytest.raises(SettingError, match="has no class token") as caught:
+        choose(tmp_path, pool="cls")
+    assert caught.value.hint == "It has mean."
+    theirs.reset_classifier(0, global_pool="avg")
+    images = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        found = load_network(choose(tmp_path, pool="mean")).eval()(images)
+        assert torch.allclose(found, theirs.eval()(images), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("said", [False, True])
+def test_packed_mlps_are_known_by_their_tensors(said, tmp_path, capsys):
+    import timm
+    from timm.layers import SwiGLUPacked
+    from timm.models import save_for_hf
+
+    # Virchow2's own description; the two layers are named in its words alone
+    own = {"init_values": 1e-5, "reg_tokens": 4, "mlp_ratio": 5.3375, "global_pool": ""}
+    own |= {"img_size": 28, "embed_dim": 32, "depth": 2, "num_heads": 4, "dynamic_img_size": True}
+    name, layers = "vit_huge_patch14_224", {"mlp_layer": SwiGLUPacked, "act_layer": torch.nn.SiLU}
+    theirs = timm.create_model(name, num_classes=0, **own, **layers).eval()
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    words = {"mlp_layer": "SwiGLUPacked", "act_layer": "silu"}
+    save_for_hf(theirs, tmp_path, model_args={**own, **words}, safe_serialization=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["model_args"] = {**own, **words} if said else own
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    images = torch.randn(2, 3, 28, 28)
+    with torch.no_grad():
+        tokens = theirs(images)
+        ours = load_network(choose(tmp_path, pool="cls+mean")).eval()
+        expected = torch.cat([tokens[:, 0], tokens[:, 5:].mean(dim=1)], dim=1)
+        assert torch.allclose(ours(images), expected, atol=1e-5, rtol=1e-5)
+    assert ("taken are timm's SwiGLUPacked and SiLU" in capsys.readouterr().err) is not said
+
+
+def test_a_kind_of_mlp_that_is_none_is_refused(tmp_path):
+    write_timm(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["model_args"]["mlp_layer"] = "system"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="mlp_layer: expected Mlp, "):
+        choose(tmp_path)
+
+
 def test_a_pool_is_refused_where_there_is_none(tmp_path):
     write_timm(tmp_path, "attention pooling")
     with pytest.raises(SettingError, match="has no class token"):
@@ -109,6 +181,38 @@ def test_timms_recipe_is_followed_and_said(tmp_path, capsys):
     )
     said = capsys.readouterr().err
     assert "prepared as its config.json says: both sides 35, lanczos, the 32 x 32" in said
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ((), "it does not say how images are prepared; assumed is shorter side 256, bicubic"),
+        (
+            ("input_size", "interpolation", "crop_pct"),
+            "its config.json does not say all of how images are prepared (mean, std); assumed is",
+        ),
+    ],
+)
+def test_what_timms_folder_leaves_unsaid_is_said_to_be_assumed(kept, said, tmp_path, capsys):
+    write_timm(tmp_path, "convolutions")
+    file = tmp_path / "config.json"
+    config = json.loads(file.read_text())
+    recipe = config.pop("pretrained_cfg")
+    if kept:
+        config["pretrained_cfg"] = {key: recipe[key] for key in kept}
+    file.write_text(json.dumps(config))
+    choose(tmp_path)
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_interpolation_of_chance_is_said_of_a_folder_too(tmp_path, capsys):
+    write_timm(tmp_path, "convolutions")
+    file = tmp_path / "config.json"
+    config = json.loads(file.read_text())
+    config["pretrained_cfg"]["interpolation"] = "random"
+    file.write_text(json.dumps(config))
+    choose(tmp_path)
+    assert "interpolation random of its recipe is bicubic here" in capsys.readouterr().err
 
 
 def test_one_channel_is_spread_over_three(tmp_path):

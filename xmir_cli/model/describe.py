@@ -8,7 +8,7 @@ from xmir_cli import console
 from xmir_cli.errors import ModelError
 from xmir_cli.model.architectures import build_architecture, source_of, trust
 from xmir_cli.model.folders import CONFIG, OWN_WEIGHTS, Folder, full_name, open_folder
-from xmir_cli.model.pooling import list_pools
+from xmir_cli.model.pooling import AS_IT_IS, list_pools
 from xmir_cli.model.shards import weights_files
 from xmir_cli.store.checkpoint import METADATA, read_tensors_header
 from xmir_cli.wire.model import ModelSpec
@@ -25,7 +25,8 @@ def describe_network(name: str) -> Record:
     name = full_name(name)
     trust(name)  # the command line names it
     folder = open_folder(name)
-    built = build_architecture(name)
+    built = build_architecture(name, pool=AS_IT_IS)
+    pools = list_pools(built)
     for line in built.notes:
         console.note(line)
     return {
@@ -34,8 +35,10 @@ def describe_network(name: str) -> Record:
         **_called(folder),
         **_weights(folder),
         "dim": built.channels,
-        "pools": list_pools(built),
-        "model": ModelSpec(name, OWN_WEIGHTS, preprocessing=built.preprocessing).to_json(),
+        "pools": pools,
+        "model": ModelSpec(
+            name, OWN_WEIGHTS, preprocessing=built.preprocessing, pool=pools[0]
+        ).to_json(),
     }
 
 

@@ -33,6 +33,8 @@ class Architecture:
     classifiers: tuple[str, ...] = ()
     # the library's own way from a checkpoint's tensors, by its names, to this network's
     adapt: Adapt | None = None
+    # whether it makes one vector by itself; else `pool` must say how
+    pools: bool = True
     # what is to be said of it once, such as where its preprocessing is from
     notes: tuple[str, ...] = ()
     # what beside its tensors makes the network, as far as a file says it; part of their hash

@@ -16,6 +16,8 @@ from xmir_cli.model.head import AveragePool, OpaqueHead
 from xmir_cli.model.network import Architecture
 from xmir_cli.wire.model import POOLS
 
+AS_IT_IS = ""  # in the place of a pool: also a network that pools nothing by itself
+
 
 class TokenHead(OpaqueHead, ABC):
     """A head over tokens, whose forward is the library's own pooling."""
@@ -51,11 +53,15 @@ def repool(architecture: Architecture, pool: str, name: str) -> Architecture:
 
     Without tokens, `mean` is the average of the feature map, and what follows it in the network.
     """
-    if pool == "native":
+    if pool == AS_IT_IS or (pool == "native" and architecture.pools):
         return architecture
+    if pool == "native":
+        message = f"{name} does not pool what it makes of an image into one vector"
+        raise SettingError("pool", message, f"It has {', '.join(list_pools(architecture))}.")
     parts, head = tuple(pool.split("+")), architecture.head
     if "cls" in parts and not (isinstance(head, TokenHead) and head.has_class):
-        raise SettingError("pool", f"{name} has no class token", "It has mean, native.", value=pool)
+        has = f"It has {', '.join(sorted(list_pools(architecture)))}."
+        raise SettingError("pool", f"{name} has no class token", has, value=pool)
     if isinstance(head, TokenHead):
         width = head.width * len(parts)
         return replace(architecture, head=PooledTokens(head, parts), channels=width)
@@ -73,10 +79,12 @@ def repool(architecture: Architecture, pool: str, name: str) -> Architecture:
 
 def list_pools(architecture: Architecture) -> list[str]:
     """The words of `pool` that an architecture has."""
-    head = architecture.head
+    head, own = architecture.head, ["native"] if architecture.pools else []
     if isinstance(head, TokenHead):
-        return list(POOLS) if head.has_class else ["native", "mean"]
-    return ["native", "mean"] if head is None or _averages(architecture, head) else ["native"]
+        others = POOLS[1:] if head.has_class else ["mean"]
+    else:
+        others = ["mean"] if head is None or _averages(architecture, head) else []
+    return [*own, *others]
 
 
 def _averages(architecture: Architecture, head: OpaqueHead) -> bool:

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.folders import CONFIG, Folder, open_folder
 from xmir_cli.model.network import Architecture, triple
 from xmir_cli.model.recipes import tell
 from xmir_cli.model.shards import read_folder_tensors
+from xmir_cli.model.timm_mlps import PACKED, TAKEN, find_layers, is_packed
 from xmir_cli.model.timm_networks import build_named
 from xmir_cli.wire.ranges import LARGEST_INPUT, Triple, check_mean, check_std, read_whole
 
@@ -20,6 +21,13 @@ _WEIGHTS = ("model.safetensors", "open_clip_model.safetensors")
 _FOLLOWED = {
     *("input_size", "fixed_input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std"),
     *("first_conv", "classifier", "pool_size", "min_input_size", "custom_load"),
+}
+_RECIPE = {  # what of it says how pictures are prepared, by xmir's words
+    "input_size": "size",
+    "crop_pct": "resize",
+    "interpolation": "interpolation",
+    "mean": "mean",
+    "std": "std",
 }
 # what timm's ways to build take that is no network's own: files, other weights, other kinds of it
 _NOT_ITS_OWN = {
@@ -43,11 +51,30 @@ def build(name: str, input_size: int | None) -> Architecture:
     followed = _followed(name, described)
     if arguments.pop("in_chans", 3) not in (1, 3) or _channels(followed) not in (1, 3):
         raise ModelError(f"{name}: takes pictures of other than 1 or 3 channels")
+    unsaid = tuple(word for key, word in _RECIPE.items() if key not in followed)
+    file = CONFIG if len(unsaid) < len(_RECIPE) else ""
     followed["input_size"] = (3, *_sides(name, followed))
-    settings = {**arguments, "pretrained_cfg": followed}
-    built = build_named(network, input_size, name, settings)
+    odd: tuple[str, ...] = ()
+    if "mlp_layer" not in arguments and is_packed(folder, _WEIGHTS, network, arguments):
+        arguments |= PACKED
+        odd = (f"its tensors are of packed MLPs, which its {CONFIG} does not say: {TAKEN}",)
+    settings = {**arguments, **find_layers(name, arguments), "pretrained_cfg": followed}
+    built = _build(network, input_size, name, settings)
     made_as = json.dumps([network, arguments], sort_keys=True)
-    return tell(replace(built, made_as=made_as), name, CONFIG)
+    return tell(replace(built, made_as=made_as), name, file, odd, unsaid)
+
+
+def _build(
+    network: str, input_size: int | None, name: str, settings: Mapping[str, object]
+) -> Architecture:
+    """The network; one of maps that pools nothing is built as one that averages them."""
+    if settings.get("global_pool") != "":
+        return build_named(network, input_size, name, settings)
+    try:
+        return build_named(network, input_size, name, settings)
+    except SettingError:
+        average = {**settings, "global_pool": "avg"}
+        return replace(build_named(network, input_size, name, average), pools=False)
 
 
 def _own_arguments(name: str, arguments: Mapping[str, object]) -> dict[str, object]:

@@ -38,6 +38,7 @@ class TimmHead(OpaqueHead):
         self._features = (features,)  # in a tuple, so that its tensors are registered only once
         self.ndim, self.channels_last = ndim, channels_last
         self.channels, self.side, self.plain_average = 0, 0, False
+        self.pools = True  # whether it gives one vector
 
     def forward(self, maps: Tensor) -> Tensor:
         if self.channels_last:
@@ -92,6 +93,10 @@ def timm_head(features: TimmFeatures, size: int) -> TimmHead:
             else TimmHead(features, found.ndim, found.shape != maps.shape)
         )
         whole: object = features.model.forward_head(found, pre_logits=True)  # type: ignore[operator] # timm's own
+        if found.ndim == 3 and isinstance(whole, Tensor) and whole.shape == found.shape:
+            head.pools, head.channels, head.side = False, whole.shape[2], maps.shape[3]
+            features.train(was_training)
+            return head
         if not isinstance(whole, Tensor) or whole.ndim != 2:
             raise ValueError("its embedding is not one vector")
         if not torch.allclose(head(maps), whole, rtol=1e-3, atol=1e-5, equal_nan=True):

@@ -64,6 +64,7 @@ def build_named(
         names=(("", "features.model."),),
         classifiers=_classifiers(model),
         adapt=find_adapt(network, model),
+        pools=head.pools,
         notes=tuple(f"{name}: {each}" for each in odd),
     )
 
