@@ -312,3 +312,16 @@ def test_two_images_of_one_name_are_told_apart_by_their_folders(xmir, tmp_path):
     (query,) = data_of("p.html")["queries"]
     assert (query["name"], query["hits"][0]["name"]) == ("a/x.png", "b/x.png")
     assert str(tmp_path) not in Path("p.html").read_text()
+
+
+def test_the_bar_says_what_the_signs_of_a_map_mean(xmir, pairs):
+    contrasted = {**pairs[2], "contrast": "q2.png", "query": "q2.png", "rank": 5}
+    assert xmir("report", "-o", "p.html", stdin=dump([*pairs[:2], contrasted])).code == 0
+    first, second = data_of("p.html")["queries"]
+    _, activation = first["hits"][0]["methods"]
+    layer = activation["retrieved"]
+    assert layer["ends"] == ["lowers the similarity", "raises the similarity"]
+    assert (layer["low"], layer["full"]) == (-2.0, 2.0)
+    layer = second["hits"][0]["methods"][0]["retrieved"]
+    assert layer["ends"] == ["for the other image", "for this one"]
+    assert layer["against"] == "q2.png"

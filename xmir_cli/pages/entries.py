@@ -53,11 +53,6 @@ class PageEntry:
     words: Words | None  # that ask, alone or together with the query
 
     @property
-    def layer(self) -> str:
-        """What is drawn over the picture: the method, and which side it explains."""
-        return self.view.method + (" (query)" if self.explains_query else "")
-
-    @property
     def query_read(self) -> Read | None:
         """The query's picture, where it has one."""
         return (self.query, self.view.query_identity) if self.query else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xmir_cli.pages.columns import MapColumn, QueryRow
-from xmir_cli.pages.entries import PageEntry
+from xmir_cli.pages.entries import MapKind, PageEntry
 from xmir_cli.render.colormap import PAGE_COLORS
 from xmir_cli.render.montage import ColorBar
 from xmir_cli.saliency import catalogue
@@ -77,18 +77,22 @@ def _bar(
     most = max(each.largest for each, _ in found)
     beyond = most if most > full else 0.0
     more = f", up to {most:.3g}" if beyond else ""
-    ends = ("for the other image", "for this one") if kind.contrasted else _SIGNS
     return ColorBar(
-        f"{name}: {_unit(column)}{more}",
+        f"{name}: {unit_of(kind)}{more}",
         PAGE_COLORS[signed],
         full,
         beyond,
-        ends if signed else ("", ""),
+        ends_of(kind) if signed else ("", ""),
     )
 
 
-def _unit(column: MapColumn) -> str:
-    kind, _ = column
+def ends_of(kind: MapKind) -> tuple[str, str]:
+    """What the lowest and the largest value of a signed map say."""
+    return ("for the other image", "for this one") if kind.contrasted else _SIGNS
+
+
+def unit_of(kind: MapKind) -> str:
+    """What the numbers of a map are, in a few words."""
     entry = catalogue().get(kind.method)
     unit = entry.unit if entry is not None else ""
     if not unit:

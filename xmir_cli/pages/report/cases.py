@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from xmir_cli.console import escape
-from xmir_cli.pages.entries import PageEntry, Read
+from xmir_cli.pages.entries import MapKind, PageEntry, Read
 from xmir_cli.pages.report.album import Album
 from xmir_cli.pages.report.names import ShortNames
 from xmir_cli.render.colormap import is_diverging
@@ -23,7 +23,7 @@ def names_of(entries: Sequence[PageEntry]) -> ShortNames:
 class CaseBook:
     """Gathers records into queries in order of appearance, as plain data for JSON."""
 
-    def __init__(self, album: Album, bars: Mapping[str, ColorBar], names: ShortNames) -> None:
+    def __init__(self, album: Album, bars: Mapping[MapKind, ColorBar], names: ShortNames) -> None:
         self.queries: list[Record] = []
         self._album, self._names, self._bars = album, names, bars
         self._known: dict[tuple[object, ...], Record] = {}
@@ -102,7 +102,7 @@ class CaseBook:
         return {"picture": shot.place, "size": [shot.width, shot.height]}
 
     def _layer(self, entry: PageEntry) -> Record | None:
-        bar = self._bars.get(entry.layer)
+        bar = self._bars.get(entry.kind)
         layer = None if bar is None else self._album.layer(entry, bar)
         if bar is None or layer is None or entry.roi is None:
             return None
@@ -113,6 +113,8 @@ class CaseBook:
             "low": -bar.largest if is_diverging(bar.colormap) else 0,
             "full": bar.largest,
             "unit": bar.name,
+            "against": self._names.of(entry.view.contrast) if entry.view.contrast else "",
+            "ends": bar.ends,
             "largest": layer[1],
         }
 

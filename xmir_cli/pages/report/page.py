@@ -7,7 +7,7 @@ import numpy as np
 
 from xmir_cli import __version__
 from xmir_cli.pages.report.album import Album, Shot
-from xmir_cli.pages.report.bars import bars_of_layers
+from xmir_cli.pages.report.bars import bars_of_kinds
 from xmir_cli.pages.report.cases import CaseBook, names_of, precision
 from xmir_cli.pages.report.charts import HEIGHT, WIDTH, Chart, curves_of, plot_of
 from xmir_cli.pages.report.made import made_of, makers, origins
@@ -69,7 +69,7 @@ class Page:
         self._stream, self._album = stream, album
         entries = list(stream.entries.values())
         self.names: ShortNames = names_of(entries)
-        self.bars = bars_of_layers(entries, album.look)
+        self.bars = bars_of_kinds(entries, album.look)
         self.cases = CaseBook(album, self.bars, self.names)
         self.sections: list[Section] = []
 

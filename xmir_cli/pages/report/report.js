@@ -133,10 +133,10 @@
     if (bar.hidden) return;
     const [low, of, high] = bar.querySelectorAll("span");
     bar.querySelector("rect").setAttribute("fill", `url(#gradient-${layer.colors})`);
-    low.textContent = number(layer.low);
+    low.textContent = `${number(layer.low)} ${layer.ends[0]}`.trim();
     const most = layer.largest > 1.0001 * layer.full ? `${number(layer.largest)}, drawn as full colour` : number(layer.largest);
-    of.textContent = `${method.name}${layer.unit ? `: ${layer.unit}` : ""}; largest here ${most}`;
-    high.textContent = number(layer.full);
+    of.textContent = `${method.name}: ${layer.unit}${layer.against ? `, against ${layer.against}` : ""}; largest here ${most}`;
+    high.textContent = `${number(layer.full)} ${layer.ends[1]}`.trim();
   }
 
   function showMatches(method) {
