@@ -86,7 +86,8 @@ def test_maps_contrasted_with_different_images_are_one_column():
         {"rank": rank, "contrast": "o.png", "settings": {"contrast": f"{rank:064}"}}
         for rank in range(3)
     ]
-    assert len(columns_of(rows_of(entries(*changes)))) == 1
+    columns = columns_of(rows_of(entries({}, *changes)))
+    assert list(name_columns(columns).values()) == ["map", "map, contrast"]
 
 
 def test_what_is_hardly_seen_is_said():

@@ -46,7 +46,7 @@ def test_long_titles_and_captions_stay_in_their_columns():
     query = Group([Tile(Image.new("RGB", (9, 9)))], QUERY, [LONG])
     row = draw_row(query, [group, group], layout)
     for number in range(3):
-        width = layout.group_width(2 if number else 1)
+        width = layout.group_width(2) if number else layout.query_width
         beyond = layout.left(number) + width
         assert not ink(row, slice(beyond, beyond + 10))
     assert not ink(row.crop((0, row.height - 8, row.width, row.height)))
@@ -79,3 +79,22 @@ def test_a_picture_keeps_its_shape():
     assert fitted.shape == (100, 100, 3)
     assert (fitted[25:75] == 255).all()
     assert (fitted[:25] == 0).all()
+
+
+@pytest.mark.parametrize("side", [48, 64, 224])
+def test_notes_are_whole_however_small_their_place(side):
+    tile = Tile(Image.new("RGB", (9, 9), (90, 90, 90)), "blank map: 0 everywhere")
+    layout = PageLayout(side, ["retrieved"], 1)
+    row = draw_row(Group([tile], QUERY, []), [Group([tile], QUERY, [])], layout)
+    top = layout.left_of_tile(0)
+    left = layout.left(1) + top
+    square = np.asarray(row.convert("L"))[top : top + side, left : left + side]
+    assert (square > 180).any()
+    assert (square[-2:] < 100).all()
+    assert not (square[:, :2] > 200).any()
+
+
+@pytest.mark.parametrize("side", [48, 60])
+def test_words_of_titles_are_not_broken(side):
+    narrow, wide = (draw_header(PageLayout(side, [title], 1)) for title in ("retrieved", "r"))
+    assert narrow.height <= wide.height

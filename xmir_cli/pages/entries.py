@@ -27,7 +27,7 @@ class MapKind(NamedTuple):
     of_query: bool
     contrasted: bool
     pointed: bool  # whether it was asked for a point of the other image
-    settings: str  # JSON of JSON by name, without the point; all hashes of images are one
+    settings: str  # JSON of JSON by name, without these two; all hashes of images are one
 
     @property
     def set(self) -> dict[str, str]:
@@ -98,7 +98,7 @@ class PageEntry:
         settings = {
             name: _HASH.sub(_HASHED, json.dumps(value, default=str))
             for name, value in (self.view.settings or {}).items()
-            if name != "point"
+            if name not in {"point", "contrast"}  # told beside
         }
         told = json.dumps(settings, sort_keys=True)
         contrasted, pointed = self.view.contrast is not None, self.point is not None

@@ -18,6 +18,8 @@ _SEAM = 3  # pixels between the pictures of a group
 _ABSENT, _NOTE = (228, 228, 228), (0, 0, 0)
 _MOST = 9  # pictures beside the query's before a row goes on below
 _FILLED = 0.75  # share of the places of its lines that a row must fill
+_WORDS = 12  # heights of letters that the text below a query is wide at least
+_SMALLEST = 8  # pixels, height of letters
 _LEAST = 480  # pixels of a page's width
 
 
@@ -79,7 +81,12 @@ class PageLayout:
     def width(self) -> int:
         """Pixels of the page."""
         groups = self.per_line * (self.group_width(len(self.titles)) + GAP)
-        return max(_LEAST, GAP + self.group_width(1) + GAP + groups)
+        return max(_LEAST, GAP + self.query_width + GAP + groups)
+
+    @property
+    def query_width(self) -> int:
+        """Pixels of the query and of the text below it, which needs some room."""
+        return max(self.group_width(1), _WORDS * self.text)
 
     def group_width(self, tiles: int) -> int:
         """Pixels of so many pictures in a frame."""
@@ -90,7 +97,7 @@ class PageLayout:
         if group == 0:
             return GAP
         each = self.group_width(len(self.titles)) + GAP
-        return GAP + self.group_width(1) + GAP + (group - 1) * each
+        return GAP + self.query_width + GAP + (group - 1) * each
 
     def left_of_tile(self, tile: int) -> int:
         """Where a picture begins within its group."""
@@ -99,7 +106,8 @@ class PageLayout:
 
 def draw_header(layout: PageLayout) -> Image.Image:
     """The titles over their columns, as wide as the page."""
-    face, height = font(layout.text), round(layout.text * LINE)
+    size = _size_of_words(layout)
+    face, height = font(size), round(size * LINE)
     places = [layout.left(0) + layout.left_of_tile(0)] + [
         layout.left(group) + layout.left_of_tile(tile)
         for group in range(1, layout.per_line + 1)
@@ -147,11 +155,21 @@ def fit_picture(picture: Image.Image, side: int) -> Image.Image:
     return square
 
 
+def _size_of_words(layout: PageLayout) -> int:
+    """Height of letters in which the words of the titles need not be broken, if there is one."""
+    words = [word for title in ("query", *layout.titles) for word in title.split()]
+    for size in range(layout.text, _SMALLEST, -1):
+        if all(font(size).getlength(word) <= layout.side for word in words):
+            return size
+    return _SMALLEST
+
+
 def _draw_line(groups: Sequence[Group | None], layout: PageLayout) -> Image.Image:
     face, height = font(layout.text), round(layout.text * LINE)
+    widths = [layout.query_width] + [layout.group_width(len(layout.titles))] * (len(groups) - 1)
     written = [
-        [] if each is None else _wrapped(each, layout.group_width(len(each.tiles)), layout)
-        for each in groups
+        [] if each is None else _wrapped(each, width, layout)
+        for each, width in zip(groups, widths, strict=True)
     ]
     outer = layout.side + 2 * _BORDER
     size = (layout.width, outer + max(map(len, written)) * height + GAP)
@@ -189,12 +207,22 @@ def _draw_group(strip: Image.Image, left: int, group: Group, layout: PageLayout)
 
 
 def _write_note(square: Image.Image, note: str, size: int) -> None:
-    """White words on black along the lower side."""
+    """White words on black along the lower side, as small as it takes to have them all."""
+    size = next(
+        (each for each in range(size, _SMALLEST, -1) if _top_of_note(note, each, square) >= 0),
+        _SMALLEST,
+    )
     face, height = font(size), round(size * LINE)
-    lines = wrap(note, face, square.width - size)
-    top = max(0, square.height - len(lines) * height - size // 3)
+    lines = wrap(note, face, square.width - 4)
+    top = max(0, _top_of_note(note, size, square))
     draw = ImageDraw.Draw(square)
     draw.rectangle((0, top, square.width, square.height), fill=_NOTE)
     for number, line in enumerate(lines):
         y = top + size // 6 + number * height
         draw.text((square.width / 2, y), line, PAPER, face, anchor="ma")
+
+
+def _top_of_note(note: str, size: int, square: Image.Image) -> int:
+    """Where a note in letters of this size begins; negative when it does not fit."""
+    lines = wrap(note, font(size), square.width - 4)
+    return square.height - len(lines) * round(size * LINE) - size // 3
