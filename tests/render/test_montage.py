@@ -14,6 +14,7 @@ from xmir_cli.render.montage import (
     draw_header,
     draw_row,
     fit_picture,
+    stack,
 )
 from xmir_cli.render.overlay import Display
 
@@ -44,7 +45,7 @@ def test_long_titles_and_captions_stay_in_their_columns():
         assert not ink(header, slice(beyond, beyond + 10))
     group = Group([Tile(Image.new("RGB", (9, 9))), Tile(None, LONG)], QUERY, [LONG, "", "label"])
     query = Group([Tile(Image.new("RGB", (9, 9)))], QUERY, [LONG])
-    row = draw_row(query, [group, group], layout)
+    row = stack(draw_row(query, [group, group], layout), layout.width)
     for number in range(3):
         width = layout.group_width(2) if number else layout.query_width
         beyond = layout.left(number) + width
@@ -56,7 +57,7 @@ def test_a_row_is_as_high_as_its_longest_caption():
     layout = PageLayout(100, ["retrieved"], 1)
     tile = Tile(Image.new("RGB", (9, 9)))
     heights = [
-        draw_row(Group([tile], QUERY, lines), [Group([tile], QUERY, ["a"])], layout).height
+        draw_row(Group([tile], QUERY, lines), [Group([tile], QUERY, ["a"])], layout)[0].height
         for lines in (["a"], ["a", "b"], [LONG])
     ]
     assert heights[0] < heights[1] < heights[2]
@@ -85,7 +86,7 @@ def test_a_picture_keeps_its_shape():
 def test_notes_are_whole_however_small_their_place(side):
     tile = Tile(Image.new("RGB", (9, 9), (90, 90, 90)), "blank map: 0 everywhere")
     layout = PageLayout(side, ["retrieved"], 1)
-    row = draw_row(Group([tile], QUERY, []), [Group([tile], QUERY, [])], layout)
+    (row,) = draw_row(Group([tile], QUERY, []), [Group([tile], QUERY, [])], layout)
     top = layout.left_of_tile(0)
     left = layout.left(1) + top
     square = np.asarray(row.convert("L"))[top : top + side, left : left + side]

@@ -62,7 +62,7 @@ def _name(column: MapColumn, columns: Sequence[MapColumn]) -> str:
     kind, number = column
     others = [other.set for other, _ in columns if other.method == kind.method]
     own = kind.set
-    told = [kind.method or "map"]
+    told = [escape(kind.method) or "map"]
     told += [
         _setting(name, own.get(name))
         for name in sorted({name for each in others for name in each})
@@ -80,4 +80,6 @@ def _setting(name: str, value: str | None) -> str:
     if name == "center":  # its value is a hash
         return "not centered" if value in {None, "null", '""'} else "centered"
     said = {"true": "on", "false": "off", "null": "none", '""': "none", None: "none"}
-    return f"{name.replace('_', '-')} {said.get(value) or escape(str(value).strip(chr(34)))}"
+    return (
+        f"{escape(name).replace('_', '-')} {said.get(value) or escape(str(value).strip(chr(34)))}"
+    )

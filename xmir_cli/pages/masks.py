@@ -23,7 +23,7 @@ class MaskFolder:
         for first in range(len(parts)):
             place = self._folder.joinpath(*parts[first:])
             for name in (place, place.with_suffix(".png")):
-                if name.is_file():
+                if _is_file(name):
                     return self._read(name)
         return None
 
@@ -35,3 +35,10 @@ class MaskFolder:
             return None
         self.found += 1
         return mask
+
+
+def _is_file(name: Path) -> bool:
+    try:
+        return name.is_file()
+    except OSError:  # .png made the name too long
+        return False

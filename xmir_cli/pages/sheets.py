@@ -9,8 +9,9 @@ from PIL import Image
 
 from xmir_cli.render.montage import PageLayout, stack
 from xmir_cli.render.pdf import PdfPages, paper
-from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.atomic import atomic_file, refuse_existing
 
+_HIGHEST = 16_000  # pixels of the rows of a picture
 _UPRIGHT = 5  # pictures side by side on upright paper; more lie on landscape
 
 
@@ -32,21 +33,29 @@ class Paging:
     def room(self) -> float:
         """Pixels that rows may be high together."""
         if self.rows is not None:
-            return float("inf")
+            return _HIGHEST
         high = paper(self.landscape, self.layout.width)[1]
         return high - self.header.height - self.footer.height
 
-    def fill(self, rows: Iterable[Image.Image]) -> Iterator[Image.Image]:
-        """Sheets of rows; one that is higher than a sheet has one of its own."""
+    def fill(self, rows: Iterable[Sequence[Image.Image]]) -> Iterator[Image.Image]:
+        """Sheets of rows, which are lines each; a row higher than a sheet goes on on the next."""
         held: list[Image.Image] = []
-        for row in rows:
-            height = sum(each.height for each in held) + row.height
-            if held and (len(held) == self.rows or height > self.room):
+        count = 0
+        for lines in rows:
+            if held and (count == self.rows or not self._fit([*held, *lines])):
                 yield self._put(held)
-                held = []
-            held.append(row)
+                held, count = [], 0
+            for line in lines:
+                if held and not self._fit([*held, line]):
+                    yield self._put(held)
+                    held, count = [], 0
+                held.append(line)
+            count += 1
         if held:
             yield self._put(held)
+
+    def _fit(self, lines: Sequence[Image.Image]) -> bool:
+        return sum(line.height for line in lines) <= self.room
 
     def _put(self, rows: Sequence[Image.Image]) -> Image.Image:
         return stack([self.header, *rows, self.footer], self.layout.width)
@@ -66,13 +75,17 @@ def write_pdf(output: Path, sheets: Iterable[Image.Image], landscape: bool) -> i
         return pages.close()
 
 
-def write_pictures(output: Path, sheets: Iterable[Image.Image]) -> list[Path]:
-    """The files that were written, numbered where there are several; each whole or not at all."""
+def write_pictures(output: Path, sheets: Iterable[Image.Image], force: bool) -> list[Path]:
+    """The files that were written, numbered where there are several; each whole or not at all.
+
+    Raises ExistsError for one that is there already, unless `force`.
+    """
     sheets = iter(sheets)
     begun = list(islice(sheets, 2))
     written = []
     for number, sheet in enumerate(chain(begun, sheets), start=1):
         written.append(nth(output, number) if len(begun) > 1 else output)
+        refuse_existing(written[-1], force)
         with atomic_file(written[-1]) as file:
             sheet.save(file, format="PNG")
     return written

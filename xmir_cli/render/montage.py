@@ -124,13 +124,14 @@ def draw_header(layout: PageLayout) -> Image.Image:
     return strip
 
 
-def draw_row(query: Group, hits: Sequence[Group], layout: PageLayout) -> Image.Image:
-    """A query and its hits, as wide as the page; the captions are as high as they are long."""
+def draw_row(query: Group, hits: Sequence[Group], layout: PageLayout) -> list[Image.Image]:
+    """A query and its hits in lines as wide as the page; captions are as high as they are long."""
     count = layout.per_line
-    lines = [hits[start : start + count] for start in range(0, len(hits), count)]
-    strips = [_draw_line([query if not number else None, *line], layout)
-              for number, line in enumerate(lines)]  # fmt: skip
-    return stack(strips, layout.width)
+    starts = range(0, len(hits), count)
+    return [
+        _draw_line([None if start else query, *hits[start : start + count]], layout)
+        for start in starts
+    ]
 
 
 def stack(strips: Sequence[Image.Image], width: int) -> Image.Image:

@@ -48,7 +48,7 @@ def run(asked: Montage) -> Records:
             count = write_pdf(asked.page, sheets, page.paging.landscape)
             told = f"{asked.page}: {_count(count, 'page')}"
         else:
-            files = write_pictures(asked.page, sheets)
+            files = write_pictures(asked.page, sheets, asked.force)
             told = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1]}"
     if page.style.masks is not None and not page.style.masks.found:
         console.note(f"{asked.masks}: no mask has the name of an image of these records")
@@ -71,8 +71,8 @@ class _Page:
 
     def draw(
         self, rows: Sequence[QueryRow], advance: Callable[[int], None]
-    ) -> Iterator[Image.Image]:
-        """The rows that can be drawn; raises DataError where none can."""
+    ) -> Iterator[list[Image.Image]]:
+        """The lines of the rows that can be drawn; raises DataError where none can."""
         layout = self.paging.layout
         for row in rows:
             bars = self.bars(row)
@@ -80,10 +80,10 @@ class _Page:
             advance(len(row.entries))
             if found is not None:
                 self.drawn += 1
-                strips = [draw_row(*found, layout)]
+                strips = draw_row(*found, layout)
                 if self.own_bars and bars:
                     strips.append(_draw_bars(list(bars.values()), layout, self.style.look.alpha))
-                yield stack(strips, layout.width)
+                yield strips
         if not self.drawn:
             total = sum(len(row.entries) for row in rows)
             raise DataError(f"none of {total} records could be drawn; nothing was written")
