@@ -14,6 +14,9 @@ SECRETS = [
     "qdrant://h/a?api-key=s3cret",
     "qdrants://h/a?apiKey=s3cret&timeout=3",
     "redis://me:s3cret@h/0",
+    "postgresql://me:s3/cr3t@h/db?table=a",
+    "postgresql://me:s3?cr3t@h/db?table=a",
+    "qdrant://:s3#cr3t@h:6334/a",
     "https://h/a?token=s3cret#x",
 ]
 
@@ -32,6 +35,7 @@ def test_a_url_with_a_secret_is_refused_without_it(url):
     [
         *("postgresql://postgres:@/db?host=/run&table=a", "postgresql://me@h1:1,h2:2/db?table=a"),
         *("qdrant://h:6334/a", "qdrant://[::1]:6334/a", "a:b@c/d", "./x://me:pw@h", "a.xmir"),
+        *("qdrant://h:6334/a%40b", "postgresql://me@h:5432/db?table=a@b", "qdrant://h/a@b"),
         "postgresql:///db?service=archive&table=a&passfile=/home/me/.pgpass",
     ],
 )
