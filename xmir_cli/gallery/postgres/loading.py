@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import psycopg
 from psycopg import sql
 
 from xmir_cli import console
@@ -11,9 +13,13 @@ from xmir_cli.errors import DataError
 from xmir_cli.gallery.postgres import statements
 from xmir_cli.gallery.postgres.collection import VectorTable
 from xmir_cli.gallery.postgres.session import Connection, Session, first_value, know_vectors
+from xmir_cli.gallery.protocol import GraphSettings
 from xmir_cli.gallery.servers.about import AGAIN, About
 from xmir_cli.gallery.servers.collection import Batch, Collection
 from xmir_cli.gallery.servers.columns import ROW
+
+_LINK, _NODE = 32, 300  # bytes of pgvector's graph, about: for each of `m`, and for each item
+_ROOM = 1 << 20  # kB that are asked for at most
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Loading:
         self, about: About, measure: Callable[[Collection], float | None], connection: Connection
     ) -> About:
         """Index the rows and give the table its name, in one transaction."""
+        with suppress(psycopg.Error):  # PostgreSQL 14: it ends when this process does, and its lock
+            connection.execute("SET client_connection_check_interval = '2s'")
         with connection.transaction():
             connection.execute("SET LOCAL statement_timeout = 0")
             found = self.count(connection)
@@ -89,6 +97,7 @@ class Loading:
             if stored and (how == "hash" or self._is_short(stored, connection)):
                 connection.execute(statements.index_of(self.filled, stored, how))
         if about.settings is not None:
+            _make_room(about, about.settings, connection)
             connection.execute(statements.graph_of(self.filled, about.settings))
 
     def _is_short(self, stored: str, connection: Connection) -> bool:
@@ -100,6 +109,19 @@ class Loading:
     def _tell(self, about: About, connection: Connection, complete: bool) -> None:
         told = sql.Literal(json.dumps(about.to_json(complete)))
         connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(self.filled, told))
+
+
+def _make_room(about: About, settings: GraphSettings, connection: Connection) -> None:
+    """Let a graph be built in memory, where it is to be had: beyond it that takes far longer.
+
+    One process builds it then, for several would share memory that a container may not have.
+    """
+    needed = about.rows * (4 * about.dim + _LINK * settings.m + _NODE) // 1024
+    text = "SELECT setting::bigint FROM pg_settings WHERE name = 'maintenance_work_mem'"
+    if int(first_value(connection, sql.SQL(text))) < needed:
+        room = sql.Literal(min(needed, _ROOM))
+        connection.execute(sql.SQL("SET LOCAL maintenance_work_mem = {}").format(room))
+        connection.execute("SET LOCAL max_parallel_maintenance_workers = 0")
 
 
 def open_table(
