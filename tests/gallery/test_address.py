@@ -13,6 +13,7 @@ SECRETS = [
     "qdrant://h/a?api_key=s3cret",
     "qdrant://h/a?api-key=s3cret",
     "qdrants://h/a?apiKey=s3cret&timeout=3",
+    "qdrants://s3cret@h:6334/a",
     "redis://me:s3cret@h/0",
     "postgresql://me:s3/cr3t@h/db?table=a",
     "postgresql://me:s3?cr3t@h/db?table=a",

@@ -83,6 +83,8 @@ def refuse_secrets(name: str) -> None:
     password = place.rpartition("@")[0].partition(":")[2]
     if ":" in place and "@" not in place:  # unless it holds one of /?#, which belongs in %..
         password = name[match.end(2) :].rpartition("@")[0]
+    if scheme.lower().startswith("qdrant") and "@" in place:
+        password = place  # which has no users, so that is a key
     named = {re.sub("[^a-z]", "", key.lower()): value for key, value in parse_qsl(query or "")}
     if password or any(named.get(key) for key in _SECRETS):
         raise UsageError(
