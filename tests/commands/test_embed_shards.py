@@ -162,6 +162,8 @@ def test_missing_shards_are_named_by_who_reads_them_and_by_info(embed, xmir, ima
     )
     (about,) = xmir("info", "many").records()
     assert (about["shards"], about["missing"]) == (3, [1, 3])
+    told = "xmir: warning: many: 2 of its 3 shards are missing: 1, 3\n"
+    assert xmir("info", "many").stderr == told
     (about,) = xmir("info", "many/part-000002.parquet").records()
     assert about["shard"] == "2/3"
 

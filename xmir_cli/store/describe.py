@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from xmir_cli import console
 from xmir_cli.errors import DataError
 from xmir_cli.store.arrays import read_array
 from xmir_cli.store.checkpoint import METADATA, read_tensors_header
@@ -22,6 +23,7 @@ from xmir_cli.store.features import FEATURE_COLUMN
 from xmir_cli.store.manifest import is_manifest, read_table
 from xmir_cli.store.regular import DESCRIPTION_LIMIT, open_regular, read_regular
 from xmir_cli.store.runs import OWN
+from xmir_cli.store.shards import name_missing
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.strict import parse_json
 
@@ -69,6 +71,8 @@ def _parts(folder: Path) -> Record:
     record = _of_embeddings(source, source.schema.names, _columns_of(source.parts, _GROUPS))
     if not source.shards:
         return record
+    if source.missing:
+        console.warning(f"{folder}: {name_missing(source.missing, source.shards)}")
     return {**record, "shards": source.shards, "missing": list(source.missing)}
 
 

@@ -84,7 +84,10 @@ def open_parts(folder: Path, vouched: ModelSpec | None = None, whole: bool = Tru
     first = parts[0]
     for path, part in zip(paths, parts, strict=True):
         if not first.model.same_embedding(part.model) or first.made != part.made:
-            raise DataError(f"{path}: not made by the model of {paths[0].name}")
+            raise DataError(
+                f"{path}: not made by the model of {paths[0].name}",
+                "Keep what one model made in the folder, and no other part-*.parquet.",
+            )
         if part.dim != first.dim:
             raise DataError(f"{path}: vectors of another length than in {paths[0].name}")
         if part.found.features != first.found.features:

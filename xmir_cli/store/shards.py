@@ -66,7 +66,10 @@ def missing_shards(parts: Sequence[Shardable]) -> list[int]:
             of = "no shard" if part.shard is None else f"shard {part.shard}"
             other = "no shard" if first.shard is None else f"shard {first.shard}"
             found = f"{of} of another job" if of != "no shard" != other else of
-            raise DataError(f"{part.path}: {found}, beside {first.path.name}, {other}")
+            raise DataError(
+                f"{part.path}: {found}, beside {first.path.name}, {other}",
+                "Keep the shards of one job in the folder, and no other part-*.parquet.",
+            )
         if part.shard is not None:
             if part.shard.number in there:
                 twice = there[part.shard.number].name
@@ -79,12 +82,17 @@ def missing_shards(parts: Sequence[Shardable]) -> list[int]:
 def refuse_missing(folder: Path, missing: Sequence[int], count: int) -> None:
     """Raise DataError naming shards that are not there."""
     if missing:
-        named = ", ".join(map(str, missing[:_SHOWN])) + (" ..." if missing[_SHOWN:] else "")
-        verb = "is" if len(missing) == 1 else "are"
         raise DataError(
-            f"{folder}: {len(missing)} of its {count} shards {verb} missing: {named}",
+            f"{folder}: {name_missing(missing, count)}",
             "Make them with 'xmir embed', as the others were made.",
         )
+
+
+def name_missing(missing: Sequence[int], count: int) -> str:
+    """How many of the `count` shards are missing, and the first of them."""
+    named = ", ".join(map(str, missing[:_SHOWN])) + (" ..." if missing[_SHOWN:] else "")
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{len(missing)} of its {count} shards {verb} missing: {named}"
 
 
 def _job(part: Shardable) -> tuple[str, int]:
