@@ -37,7 +37,11 @@ _SAID = {
     "SSL": "no encrypted connection",
 }
 _INSIDE = "Put the password into ~/.pgpass or $PGPASSWORD."
-_HINTS = {"wrong password, or no such user": _INSIDE, "a password is needed": _INSIDE}
+_HINTS = {
+    "wrong password, or no such user": _INSIDE,
+    "a password is needed": _INSIDE,
+    "no server answers there": "Is it started, and are host and port those of the URL?",
+}
 _LOST = {"57P01", "57P02", "57P03", "53300", "40001", "40P01"}  # and class 08
 _STATES = {
     "42501": "the user may not do that",
@@ -148,7 +152,10 @@ class Session:
         lost = state in _LOST or state.startswith("08")
         if lost or self._connection is None or self._connection.closed:
             self._drop()
-            return LostError(f"{self.name}: the connection was lost")
+            return LostError(
+                f"{self.name}: the connection was lost",
+                "Run it again once the server is there; 'xmir index' goes on where it was.",
+            )
         said = _STATES.get(state, f"the server refused it ({type(error).__name__})")
         return DataError(f"{self.name}: {said}")
 
