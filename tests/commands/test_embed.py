@@ -77,7 +77,7 @@ def test_fast_decoding_moves_the_embeddings_of_large_jpegs_a_little(embed, image
     assert table["decoded"].to_pylist() == [*[None] * 7, "jpeg 1/8"]
     assert (table["width"][7].as_py(), table["height"][7].as_py()) == (700, 600)
     resumed = embed(images, "--resume", "-o", "fast.parquet")
-    assert "0 rows of this model are there already" in resumed.stderr
+    assert "0 images of this model are there already" in resumed.stderr
 
 
 def test_the_receipt_tells_what_was_written(embed, images: Path):
@@ -317,7 +317,7 @@ def test_resume_remakes_only_slots_whose_files_changed(
     seen = passes(monkeypatch)
     result = embed(images, "-o", "a.parquet", "--resume")
     assert (result.code, seen) == (0, [])
-    assert result.stderr == "xmir: note: 7 rows of this model are there already\n"
+    assert result.stderr == "xmir: note: 7 images of this model are there already\n"
     picture(images / "2.png", 99)
     embed(images, "-o", "a.parquet", "--resume")
     assert seen == [2]  # the slot of 2.png and 3.png
@@ -332,9 +332,9 @@ def test_resume_takes_the_rows_of_a_stream(embed, images: Path, monkeypatch: pyt
     seen = passes(monkeypatch)
     result = embed(*flags, "--resume")
     assert (result.code, seen, Path("a.arrow").read_bytes()) == (0, [], before)
-    assert result.stderr == "xmir: note: 7 rows of this model are there already\n"
+    assert result.stderr == "xmir: note: 7 images of this model are there already\n"
     Path("a.arrow").write_bytes(before[:-200])
-    assert "0 rows of this model" in embed(*flags, "--resume").stderr
+    assert "0 images of this model" in embed(*flags, "--resume").stderr
     assert Path("a.arrow").read_bytes() == before
 
 
@@ -342,7 +342,7 @@ def test_resume_does_not_mix_models(embed, images: Path, monkeypatch: pytest.Mon
     embed(images, "-o", "a.parquet")
     seen = passes(monkeypatch)
     result = embed(images, "-o", "a.parquet", "--resume", "--head", 3)
-    assert result.stderr == "xmir: note: 0 rows of this model are there already\n"
+    assert result.stderr == "xmir: note: 0 images of this model are there already\n"
     assert seen == [2, 2, 2, 1]
 
 
@@ -373,7 +373,7 @@ def test_leftover_parts_are_not_thrown_away_unasked(
     ]
     (Path("a.parquet.parts") / "part-000001.parquet").write_bytes(b"damaged")
     result = embed(images, "-o", "a.parquet", "--resume")
-    assert result.stderr == "xmir: note: 5 rows of this model are there already\n"
+    assert result.stderr == "xmir: note: 5 images of this model are there already\n"
     assert not Path("a.parquet.parts").exists()
 
 

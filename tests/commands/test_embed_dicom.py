@@ -84,11 +84,11 @@ def test_a_resumed_run_has_the_same_rows_and_no_other_keys(embed, folder: Path, 
     monkeypatch.setenv("XMIR_PATIENT_KEY", "secret")
     embed(folder, "-o", "a.parquet")
     again = embed(folder, "-o", "a.parquet", "--resume")
-    assert "4 rows of this model are there already" in again.stderr
+    assert "4 images of this model are there already" in again.stderr
     embed(folder, "-o", "b.parquet")
     assert Path("a.parquet").read_bytes() == Path("b.parquet").read_bytes()
     monkeypatch.setenv("XMIR_PATIENT_KEY", "other")
-    assert "0 rows of this model" in embed(folder, "-o", "a.parquet", "--resume").stderr
+    assert "0 images of this model" in embed(folder, "-o", "a.parquet", "--resume").stderr
 
 
 def test_the_window_is_part_of_the_model(embed, folder: Path, xmir):

@@ -81,7 +81,7 @@ def test_resume_gives_the_bytes_of_an_undisturbed_run(embed, images, monkeypatch
     Path("a.parquet").unlink()
     assert list(Path("a.parquet.parts").iterdir())
     result = embed(images, "-o", "a.parquet", "--features", "--resume")
-    assert result.stderr == "xmir: note: 5 rows of this model are there already\n"
+    assert result.stderr == "xmir: note: 5 images of this model are there already\n"
     assert Path("a.parquet").read_bytes() == Path("whole.parquet").read_bytes()
     assert not Path("a.parquet.parts").exists()
 
@@ -91,10 +91,10 @@ def test_resume_makes_the_maps_of_a_file_without_and_drops_those_not_asked_for(e
     embed(images, "-o", "a.parquet")
     without = Path("a.parquet").read_bytes()
     result = embed(images, "-o", "a.parquet", "--features", "--resume")
-    assert result.stderr == "xmir: note: 0 rows of this model are there already\n"
+    assert result.stderr == "xmir: note: 0 images of this model are there already\n"
     assert Path("a.parquet").read_bytes() == Path("with.parquet").read_bytes()
     result = embed(images, "-o", "a.parquet", "--resume")
-    assert result.stderr == "xmir: note: 5 rows of this model are there already\n"
+    assert result.stderr == "xmir: note: 5 images of this model are there already\n"
     assert Path("a.parquet").read_bytes() == without
 
 

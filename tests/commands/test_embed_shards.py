@@ -198,7 +198,7 @@ def test_an_unfinished_shard_goes_on(embed, images: Path, monkeypatch: pytest.Mo
     assert len(list(Path("many/part-000001.parquet.parts").iterdir())) == 3
     assert embed(images, "-o", "many", "--shard", "1/2").code == 7
     result = embed(images, "-o", "many", "--shard", "1/2", "--resume")
-    assert "5 rows of this model are there already" in result.stderr
+    assert "5 images of this model are there already" in result.stderr
     assert sorted(path.name for path in Path("many").iterdir()) == ["part-000001.parquet"]
     assert Path("many/part-000001.parquet").read_bytes() == (
         Path("other/part-000001.parquet").read_bytes()

@@ -105,7 +105,7 @@ def test_ray_gives_the_bytes_of_one_process(embed, images: Path):
     assert Path("ray.parquet").read_bytes() == Path("one.parquet").read_bytes()
     assert Path("ray.jsonl").read_bytes() == Path("one.jsonl").read_bytes()
     again = embed(images, "-o", "ray.parquet", "--features", "--resume", "--engine", "ray")
-    assert "xmir: note: 40 rows of this model are there already" in again.stderr
+    assert "xmir: note: 40 images of this model are there already" in again.stderr
     assert Path("ray.parquet").read_bytes() == Path("one.parquet").read_bytes()
 
 

@@ -72,8 +72,8 @@ class Index:
         Literal["float32", "float16"],
         typer.Option(
             "--store",
-            help="As which the numbers are kept. float16 is half as large; similarities are the "
-            "exact products of what is kept.",
+            help="As which the numbers are kept; a server keeps float32. float16 is half as large; "
+            "similarities are the exact products of what is kept.",
         ),
     ] = "float32"
     reproducible: Annotated[

@@ -64,4 +64,7 @@ def _check_finite(source: str, vectors: np.ndarray) -> None:
     for start in range(0, len(vectors), GROUP_ROWS):  # in pieces: the mask of all is N x D bytes
         fine = np.isfinite(vectors[start : start + GROUP_ROWS]).all(axis=1)
         if not fine.all():
-            raise DataError(f"{source}: row {start + int(np.argmin(fine))}: NaN or infinity")
+            raise DataError(
+                f"{source}: row {start + int(np.argmin(fine))}: NaN or infinity",
+                "'xmir index' leaves such rows out, and its index can be read in their place.",
+            )

@@ -186,7 +186,7 @@ def _header(asked: Embed, embedder: Embedder) -> Header:
 def _embed(asked: Embed, embedder: Embedder, work: Work, parts: Parts, skips: Skips) -> None:
     """Take up the rows of a process's own items, in order, and count those of no use."""
     if asked.resume:
-        console.note(f"{parts.recall()} rows of this model are there already")
+        console.note(f"{parts.recall()} images of this model are there already")
     else:
         parts.remove()
     items, first = work.items, work.own.start
