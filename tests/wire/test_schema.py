@@ -91,12 +91,12 @@ def test_a_schema_says_its_name_and_nobody_else_does(name: str):
     assert said == [f"{stem}.py"]
 
 
-def test_there_are_eleven_schemas():
+def test_there_are_twelve_schemas():
     assert set(all_schemas()) == {
         f"xmir.{name}/1"
         for name in (
-            "artifact", "causal", "causal-summary", "description", "difference", "epoch", "info",
-            "retrieval", "retrieval-metric", "saliency", "sanity",
+            "artifact", "causal", "causal-summary", "description", "difference", "doctor", "epoch",
+            "info", "retrieval", "retrieval-metric", "saliency", "sanity",
         )
     }  # fmt: skip
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from xmir_cli.causes import Cause
 from xmir_cli.commands.info import ACCEPTED, Info
-from xmir_cli.console import Records, Skips
+from xmir_cli.console import Ending, Records, Skips
 from xmir_cli.errors import DataError, ItemError, XmirError
 from xmir_cli.gallery.engines import describe_index, is_index
 from xmir_cli.images.decode import count_pictures
@@ -23,7 +23,12 @@ __all__ = ["Info", "run"]
 
 
 def run(asked: Info) -> Records:
-    """One `xmir.info/1` record a file, in order."""
+    """One `xmir.info/1` record a file, in order; without files one `xmir.doctor/1` record."""
+    if not asked.files:
+        from xmir_cli.doctor.diagnosis import diagnose
+
+        yield diagnose()
+        return Ending()
     skips = Skips()
     files = expand_setting("files", asked.files)
     for file in files:

@@ -86,10 +86,14 @@ def _mark(path: Path, sha256: str) -> str:
     )
 
 
-def _note(path: Path) -> Path:
+def notes_folder() -> Path:
+    """Where it is noted which files were found whole."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()
-    return cache / "xmir" / "checked" / name
+    return cache / "xmir" / "checked"
+
+
+def _note(path: Path) -> Path:
+    return notes_folder() / hashlib.sha256(os.fsencode(path.absolute())).hexdigest()
 
 
 def _write(note: Path, mark: str) -> None:

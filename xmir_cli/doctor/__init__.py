@@ -1,0 +1,1 @@
+"""The doctor: what of a machine and its packages matters to xmir."""
