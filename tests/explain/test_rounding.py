@@ -3,16 +3,24 @@
 import torch
 
 from xmir_cli.explain import rounding
+from xmir_cli.saliency.methods.activation import Method
 from xmir_cli.saliency.sample import Explanation
+
+
+def tell(missed, method=None, **details):
+    found = Explanation(torch.zeros(2, 2), 0, {"residual": missed, "rest": 0.1, **details})
+    rounding.warn_of_rounding(method or Method(), found)
 
 
 def test_shares_that_miss_more_than_rounding_may_are_warned_of_once(capsys):
     rounding._warn.cache_clear()
     for missed in (0.0, 9e-6, -9e-6):
-        rounding.warn_of_rounding(Explanation(torch.zeros(2, 2), 0, {"residual": missed}))
-    rounding.warn_of_rounding(Explanation(torch.zeros(2, 2), 0, {"share": 0.5}))
+        tell(missed)
+    tell(0.5, Method(clip="cell"))
+    bare = Explanation(torch.zeros(2, 2), 0, {"residual": 0.5})  # what a bias in a head holds
+    rounding.warn_of_rounding(Method(), bare)
     assert capsys.readouterr().err == ""
     for missed in (2e-5, -3e-3):
-        rounding.warn_of_rounding(Explanation(torch.zeros(2, 2), 0, {"residual": missed}))
+        tell(missed)
     err = capsys.readouterr().err
     assert err.count("centred shares that miss more than 1e-05") == 1

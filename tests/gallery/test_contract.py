@@ -559,6 +559,15 @@ def test_all_items_once_and_in_their_order(gallery, rows, embeddings, size):
         assert chunk.columns["id"].to_pylist() == ids
 
 
+@pytest.mark.parametrize("size", [7, ROWS])
+def test_vectors_are_read_through_without_a_column(gallery, embeddings, size):
+    chunks = list(gallery.iterate(size, []))
+    assert sum(len(chunk.keys) for chunk in chunks) == ROWS
+    together = np.concatenate([chunk.vectors for chunk in chunks])
+    np.testing.assert_array_equal(together, embeddings.vectors)
+    assert {chunk.columns.num_columns for chunk in chunks} == {0}
+
+
 def test_the_mean_is_that_of_all_vectors_bit_for_bit(gallery, embeddings):
     mean = gallery.mean
     assert mean.tobytes() == mean_vector([embeddings.vectors]).tobytes()

@@ -153,15 +153,14 @@ def _settings(name: str, method: Method, pair: LoadedPair) -> Record:
 
 def _explain(embedder: Embedder, pair: LoadedPair, method: Method) -> Explanation:
     target, explained = pair.samples()
-    if pair.mean is not None:
-        method = Centered(method, pair.mean)
+    used = method if pair.mean is None else Centered(method, pair.mean)
     found = (
-        method(embedder, target, explained)
+        used(embedder, target, explained)
         if pair.contrast is None
-        else contrast(method, embedder, (target, pair.contrast.sample), explained)
+        else contrast(used, embedder, (target, pair.contrast.sample), explained)
     )
     if pair.mean is not None:
-        warn_of_rounding(found)
+        warn_of_rounding(method, found)
     return explain_shown(found, pair.explained.crop)
 
 

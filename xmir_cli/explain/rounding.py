@@ -4,16 +4,18 @@ from functools import cache
 
 from xmir_cli import console
 from xmir_cli.model.shares import INEXACT
-from xmir_cli.saliency.sample import Explanation
+from xmir_cli.saliency.sample import Explanation, Method
 
 
-def warn_of_rounding(found: Explanation) -> None:
+def warn_of_rounding(method: Method, found: Explanation) -> None:
     """Warn, once a run, where shares miss more of a centred similarity than plain shares may.
 
-    An image near the gallery's mean leaves little, which is divided by its length.
+    An image near the gallery's mean leaves little, which is divided by its length. Where clipping
+    or a head without `rest` has a part in the `residual`, that is no rounding.
     """
     missed = found.details.get("residual", 0.0)
-    if isinstance(missed, float) and abs(missed) > INEXACT:
+    unclipped = getattr(method, "clip", "none") == "none"
+    if "rest" in found.details and unclipped and abs(float(missed)) > INEXACT:
         _warn()
 
 

@@ -173,10 +173,14 @@ class FolderGallery:
 
     def iterate(self, size: int, names: Sequence[str] | None = None) -> Iterator[Chunk]:
         """All rows, `size` at a time; the vectors stay where they are mapped."""
-        start = 0
-        for columns in self.items.pieces(size, names):
+        start, wanted = (
+            0,
+            names if names or names is None else ["id"],
+        )  # for no columns have no rows
+        for columns in self.items.pieces(size, wanted):
             rows = range(start, start + len(columns))
-            yield Chunk(rows, self.vectors[rows.start : rows.stop], columns)
+            chosen = columns if names is None else columns.select(list(names))
+            yield Chunk(rows, self.vectors[rows.start : rows.stop], chosen)
             start = rows.stop
 
     def _blocks(self) -> Iterator[Vectors]:
