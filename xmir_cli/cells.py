@@ -57,6 +57,9 @@ def _flat(record: Record, prefix: str) -> Iterator[tuple[str, str]]:
         key = escape(f"{prefix}{name}")
         if isinstance(value, dict):
             yield from _flat(value, f"{key}.")
+        elif isinstance(value, list | tuple) and any(isinstance(part, dict) for part in value):
+            numbered = {str(number): part for number, part in enumerate(value, 1)}
+            yield from _flat(numbered, f"{key}.")
         elif isinstance(value, list | tuple):
             yield key, escape(", ".join(str(part) for part in value))
         else:

@@ -181,6 +181,9 @@ def test_a_map_tells_its_range_and_what_made_it(xmir):
         "minimum": -1.0,
         "maximum": 3.0,
         "mean": 0.5,
+        "histogram": [1, 0, 2, 0, 0, 0, 0, 0, 0, 1],
+        "distinct": 3,
+        "tied": 0.5,
     }
     Path("a.json").write_text('{"made_of": {"method": "occlusion"}}')
     record = info(xmir, "a.npy")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -30,6 +32,8 @@ from xmir_cli.wire.strict import parse_json
 _GROUPS = ("label", "split")  # columns whose values are counted
 _GROUPS_SHOWN = 20
 _ROWS = 16_384  # read at a time
+_BINS = 10  # of a histogram
+_LARGEST_SPREAD = 1 << 24  # numbers that are sorted to count ties
 
 
 def describe_stored(path: Path) -> Record | None:
@@ -124,6 +128,7 @@ def _array(path: Path) -> Record:
             "minimum": float(array.min()),
             "maximum": float(array.max()),
             "mean": float(array.mean()),
+            **(_spread(array) if array.size <= _LARGEST_SPREAD else {}),
         }
     beside = path.with_suffix(".json")
     if beside.is_file():
@@ -132,6 +137,21 @@ def _array(path: Path) -> Record:
             "made_by": _object(beside, read_regular(beside, DESCRIPTION_LIMIT)),
         }
     return record
+
+
+def _spread(array: npt.NDArray[np.generic]) -> Record:
+    """How the numbers of an array lie between the smallest and the largest, and how many tie."""
+    counts = np.unique(array, return_counts=True)[1]
+    numbers = array.astype(np.float64).ravel()
+    numbers /= np.abs(numbers).max() or 1.0  # no difference of two is too large for a number
+    low, high = numbers.min(), numbers.max()
+    places = (numbers - low) / ((high - low) or 1.0) * _BINS
+    bins = np.minimum(places.astype(np.int64), _BINS - 1)  # the last one has the maximum
+    return {
+        "histogram": np.bincount(bins, minlength=_BINS).tolist(),
+        "distinct": len(counts),
+        "tied": float(counts[counts > 1].sum() / array.size),
+    }
 
 
 def _tensors(path: Path) -> Record:

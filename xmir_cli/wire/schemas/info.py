@@ -91,6 +91,15 @@ class InfoRecord:
     minimum: float | None = key(NUMBER, "of its numbers", when="array, saliency")
     maximum: float | None = key(NUMBER, "of its numbers", when="array, saliency")
     mean: float | None = key(NUMBER, "of its numbers", when="array, saliency")
+    histogram: list[int] | None = key(
+        NUMBERS,
+        "how many of its numbers lie in each tenth of the way from minimum to maximum",
+        when="array, saliency",
+    )
+    distinct: int | None = key(WHOLE, "different numbers in it", when="array, saliency")
+    tied: float | None = key(
+        NUMBER, "share of its numbers that equal another one", when="array, saliency"
+    )
     made_by: dict[str, object] | None = key(OBJECT, "what made the map", when="saliency")
     checksum: str | None = key(
         one_of("all", "description", "no checksum"),
