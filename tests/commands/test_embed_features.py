@@ -66,7 +66,7 @@ def test_the_maps_are_the_networks_and_the_rest_is_as_without(embed, images, tin
     embedder = load_embedder(resolve_model(ModelChoice(architecture=tiny_arch, weights="random:0")))
     names = [str(images / f"{number}.png") for number in range(5)]
     inputs = torch.stack([read_image(name, embedder.recipe).input for name in names])
-    expected = embedder.forward_features(inputs).numpy()
+    expected = embedder.forward_features(inputs).cpu().numpy()
     found = stored("a.parquet")
     assert found.shape == (5, 16, 8, 8)
     assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
