@@ -13,7 +13,7 @@ from xmir_cli.values import check_values
 ACCEPTED = (
     "embeddings (Parquet, Arrow, a folder of parts), an index (NAME.xmir), a checkpoint "
     "(safetensors), the folder of a network, a map or matrix (.npy), a manifest (CSV, TSV, "
-    "Parquet) or an image"
+    "Parquet), a file of records (JSONL) or an image"
 )
 
 

@@ -16,12 +16,15 @@ from xmir_cli import console
 from xmir_cli.errors import DataError
 from xmir_cli.store.arrays import read_array
 from xmir_cli.store.checkpoint import METADATA, read_tensors_header
+from xmir_cli.store.counts import show_counts
+from xmir_cli.store.describe_records import describe_records
 from xmir_cli.store.embedding_parts import open_parts
 from xmir_cli.store.embedding_readers import ParquetSource, open_parquet
 from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.embedding_stream import open_stream
 from xmir_cli.store.embedding_table import EMBEDDING, EMBEDDINGS_SCHEMA
 from xmir_cli.store.features import FEATURE_COLUMN
+from xmir_cli.store.kinds import find_kind
 from xmir_cli.store.manifest import is_manifest, read_table
 from xmir_cli.store.regular import DESCRIPTION_LIMIT, open_regular, read_regular
 from xmir_cli.store.runs import OWN
@@ -30,7 +33,6 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.strict import parse_json
 
 _GROUPS = ("label", "split")  # columns whose values are counted
-_GROUPS_SHOWN = 20
 _ROWS = 16_384  # read at a time
 _BINS = 10  # of a histogram
 _LARGEST_SPREAD = 1 << 24  # numbers that are sorted to count ties
@@ -46,6 +48,10 @@ def describe_stored(path: Path) -> Record | None:
     with open_regular(path) as file:
         start = file.read(9)
     kinds: list[tuple[bool, Callable[[Path], Record]]] = [
+        (
+            start[:1] == b"{" and b"\0" not in start and find_kind(path) == "records",
+            describe_records,
+        ),
         (start.startswith(b"PAR1"), _parquet),
         (start.startswith(b"\xff\xff\xff\xff"), _stream),
         (start.startswith(b"\x93NUMPY"), _array),
@@ -99,7 +105,7 @@ def _of_embeddings(
         "rows": found.rows,
         "dim": found.dim,
         "columns": list(columns),
-        **{name: _shown(counts[name]) for name in _GROUPS if name in counts},
+        **{name: show_counts(counts[name]) for name in _GROUPS if name in counts},
         "model": found.model.to_json(),
         **found.made,
         **({"features": list(found.features.shape)} if found.features else {}),
@@ -188,7 +194,7 @@ def _object(path: Path, text: bytes) -> Record:
 
 def _counts(values: Iterable[object]) -> Record:
     """How many rows have each value, the commonest first; the empty value is `-`."""
-    return _shown(Counter("-" if value is None else str(value) for value in values))
+    return show_counts(Counter("-" if value is None else str(value) for value in values))
 
 
 def _count(column: pa.ChunkedArray) -> Counter[str]:
@@ -198,10 +204,3 @@ def _count(column: pa.ChunkedArray) -> Counter[str]:
         value = found["values"]
         counts["-" if value is None else str(value)] += found["counts"]
     return counts
-
-
-def _shown(counts: Counter[str]) -> Record:
-    shown: Record = dict(counts.most_common(_GROUPS_SHOWN))
-    if len(counts) > len(shown):
-        shown["..."] = counts.total() - sum(cast("int", count) for count in shown.values())
-    return shown

@@ -32,12 +32,22 @@ class InfoRecord:
     kind: str | None = key(
         TEXT,
         "embeddings, index, checkpoint, network, training state, tensors, saliency, array, "
-        "manifest or image",
+        "manifest, records or image",
     )
     bytes: int | None = key(WHOLE, "size of the file", when="not a folder")
-    rows: int | None = key(WHOLE, "images", when="embeddings, index, manifest")
+    rows: int | None = key(WHOLE, "images, or records", when="embeddings, index, manifest, records")
     dim: int | None = key(WHOLE, "numbers of an embedding", when="embeddings, index, network")
-    columns: list[str] | None = key(TEXTS, "columns of the items", when="embeddings, manifest")
+    unusable: int | None = key(WHOLE, "lines that are no record", when="records")
+    schemas: dict[str, int] | None = key(OBJECT, "rows by schema", when="records")
+    columns: list[str] | None = key(
+        TEXTS, "columns of the items, or keys of the records", when="embeddings, manifest, records"
+    )
+    labels: dict[str, object] | None = key(
+        OBJECT, "rows by label, split and method, under the key that has it", when="records"
+    )
+    ranges: dict[str, object] | None = key(
+        OBJECT, "of each key with numbers their minimum, maximum and mean", when="records"
+    )
     label: dict[str, int] | None = key(OBJECT, "rows by label", when="embeddings, manifest")
     split: dict[str, int] | None = key(OBJECT, "rows by split", when="embeddings, manifest")
     model: ModelSpec | None = key(
