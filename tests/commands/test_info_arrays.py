@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from xmir_cli.cells import list_lines
 from xmir_cli.store.arrays import write_array
@@ -52,3 +53,13 @@ def test_objects_in_a_list_are_listed_key_by_key():
         ["epochs.2.loss", "0.25"],
         ["n", "1,", "2"],
     ]
+
+
+def test_a_mask_tells_how_many_pixels_each_value_has(xmir):
+    mask = np.zeros((10, 12), np.uint8)
+    mask[2:5, 3:7] = 255
+    Image.fromarray(mask).save("mask.png")
+    Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12)).save("picture.png")
+    Image.fromarray(np.zeros((10, 12, 3), np.uint8)).save("colour.png")
+    records = xmir("info", "mask.png", "picture.png", "colour.png").records()
+    assert [each.get("values") for each in records] == [{"0": 108, "255": 12}, None, None]

@@ -21,6 +21,8 @@ from xmir_cli.wire.schemas.info import InfoRecord
 
 __all__ = ["Info", "run"]
 
+_FEW = 16  # different values of an image that are counted one by one
+
 
 def run(asked: Info) -> Records:
     """One `xmir.info/1` record a file, in order; without files one `xmir.doctor/1` record."""
@@ -93,6 +95,8 @@ def _image(name: str) -> Record:
         if error.cause is Cause.NOT_AN_IMAGE:
             raise DataError(f"{name}: unknown; expected {ACCEPTED}") from None
         raise DataError(f"{name}: {error.reason}") from None
+    grey = picture.pixels if picture.pixels.mode == "L" else None
+    few = grey.getcolors(_FEW) if grey else None  # as masks have
     return {
         "kind": "image",
         "bytes": len(image.data),
@@ -102,4 +106,5 @@ def _image(name: str) -> Record:
         "height": picture.height,
         "mode": picture.pixels.mode,
         "done": list(picture.done),
+        **({"values": {str(value): count for count, value in few}} if few else {}),
     }

@@ -121,4 +121,7 @@ class InfoRecord:
     width: int | None = key(WHOLE, "pixels", when="image")
     height: int | None = key(WHOLE, "pixels", when="image")
     mode: str | None = key(TEXT, "L, RGB or F", when="image")
+    values: dict[str, int] | None = key(
+        OBJECT, "pixels by grey value, where there are 16 or fewer, as in a mask", when="image"
+    )
     done: list[str] | None = key(TEXTS, "what had to be done to the picture", when="image")
