@@ -144,7 +144,7 @@ def test_a_server_that_hangs_is_given_up_in_time(server):
     "url",
     [
         *("qdrant://h", "qdrant://h/", "qdrant://h/a/b", "qdrant:///a", "qdrant://h:0x1/a"),
-        *("qdrant://h:99999/a", "qdrant://me@h/a", "qdrant://h/a?collection=b", "qdrant://h/.."),
+        *("qdrant://h:99999/a", "qdrant://h/a?collection=b", "qdrant://h/.."),
     ],
 )
 def test_what_names_no_collection_is_refused(url):
