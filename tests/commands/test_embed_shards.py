@@ -277,4 +277,5 @@ def test_torchrun_shares_a_job_and_a_skip_ends_no_other_rank(images: Path, tiny_
     )  # fmt: skip
     assert len(done.stdout.splitlines()) == 2, done.stderr
     assert read_embeddings("many").rows == COUNT - 1
-    assert "2 embedded, 1 skipped" in done.stderr or "skipped (1 empty)" in done.stderr
+    for told in ("skipped (1 empty)", "skipped (1 duplicate-id)"):  # neither ends the other
+        assert told in done.stderr, done.stderr

@@ -12,7 +12,8 @@ from xmir_cli.store.shards import Shard, parse_shard
 Environment = Mapping[str, str]
 
 _DONE = "xmir/embed/done"  # how many ranks have done
-_PAUSE = 0.2  # seconds between two looks at it
+_LEAVING = "xmir/embed/leaving"  # how many go now
+_PAUSE = 0.05  # seconds between two looks at them
 _LAST_WORDS = 1.0  # seconds in which the others print theirs
 
 
@@ -83,11 +84,12 @@ def leave_ranks(early: bool, environment: Environment = os.environ) -> None:
 
     with suppress(RuntimeError, ValueError):  # the store is gone: nobody to wait for
         store = next(rendezvous("env://"))[0]
-        store.add(_DONE, 1)
-        while early and store.add(_DONE, 0) < rank.count:
-            time.sleep(_PAUSE)
-        if early:
-            time.sleep(_LAST_WORDS)
+        for counted in (_DONE, _LEAVING):  # early ones go together, or the first ends the others
+            store.add(counted, 1)
+            while early and store.add(counted, 0) < rank.count:
+                time.sleep(_PAUSE)
+            if early and counted == _DONE:
+                time.sleep(_LAST_WORDS)
 
 
 def _rank(environment: Environment) -> RankOf | None:
