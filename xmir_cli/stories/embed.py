@@ -95,7 +95,7 @@ def _begin_shard(asked: Embed, piece: OwnShard, own: range, header: Header) -> N
     if not asked.force:
         refuse_others(asked.folder, header)
     told = f" ({piece.told})" if piece.told else ""
-    which = f"images {own.start + 1} to {own.stop}" if own else "there is none for it"
+    which = f"images {own.start + 1} to {own.stop}" if own else "no images"
     console.note(f"shard {piece.shard.number} of {piece.shard.count}{told}: {which}")
 
 
