@@ -24,6 +24,14 @@ def test_a_wheel_carries_every_manual_page_to_where_man_looks():
         assert found == [f"share/man/man{page.suffix[1:]}"]
 
 
+def test_a_wheel_carries_what_the_code_reads_beside_itself():
+    kept = PROJECT["tool"]["setuptools"]["package-data"]["xmir_cli"]
+    code = ROOT / "xmir_cli"
+    read = {path for path in code.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    read = {path for path in read if path.suffix != ".py" and path.parent.name != "manual"}
+    assert read == {path for pattern in kept for path in code.glob(pattern)}
+
+
 def test_the_citation_names_this_version_this_license_and_the_paper():
     text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {__version__}\n" in text

@@ -68,9 +68,9 @@ def _number(
     """The number on a ground of its box's colour, in the box's upper left corner."""
     size, color = look
     face = font(size)
-    left, top, right, bottom = pen.textbbox((0, 0), text, font=face)
+    left, top, right, bottom = face.getbbox(text)
     margin = max(1, size // 6)
     x, y = corner
     ground = (x, y, x + right - left + 2 * margin, y + bottom - top + 2 * margin)
     pen.rectangle(ground, fill=color)
-    pen.text((x + margin - left, y + margin - top), text, fill="black", font=face)
+    face.write(pen, (x + margin - left, y + margin - top), text, "black")

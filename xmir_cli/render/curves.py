@@ -39,13 +39,13 @@ def _place(x: float, y: float) -> tuple[float, float]:
 
 def _write(draw: ImageDraw.ImageDraw, title: str, insertion: float, deletion: float) -> None:
     face, small = font(14), font(11)
-    draw.text((_LEFT, 12), shorten(title, face, _SIDE), _TEXT, face)
-    draw.text((_LEFT, 36), f"insertion {insertion:.3f}", INSERTION, face)
-    draw.text((_LEFT + _SIDE // 2, 36), f"deletion {deletion:.3f}", DELETION, face)
+    face.write(draw, (_LEFT, 12), shorten(title, face, _SIDE), _TEXT)
+    face.write(draw, (_LEFT, 36), f"insertion {insertion:.3f}", INSERTION)
+    face.write(draw, (_LEFT + _SIDE // 2, 36), f"deletion {deletion:.3f}", DELETION)
     for tick in range(6):
         x, y = (value / _SCALE for value in _place(tick / 5, tick / 5))
-        draw.text((x, _TOP + _SIDE + 6), f"{tick * 20} %", _TEXT, small, anchor="ma")
-        draw.text((_LEFT - 8, y), f"{tick / 5:.1f}", _TEXT, small, anchor="rm")
+        small.write(draw, (x, _TOP + _SIDE + 6), f"{tick * 20} %", _TEXT, "ma")
+        small.write(draw, (_LEFT - 8, y), f"{tick / 5:.1f}", _TEXT, "rm")
     middle = _LEFT + _SIDE / 2
     caption = "similarity over the share of pixels inserted or deleted"
-    draw.text((middle, _TOP + _SIDE + 26), caption, _TEXT, small, anchor="ma")
+    small.write(draw, (middle, _TOP + _SIDE + 26), caption, _TEXT, "ma")

@@ -56,7 +56,7 @@ def draw_legend(
         if color is not None:
             draw.rectangle((x, y + size * 0.2, x + size, y + size * 1.2), fill=color)
             x += height
-        draw.text((x, y), words, INK, face)
+        face.write(draw, (x, y), words, INK)
     return strip
 
 
@@ -75,16 +75,16 @@ def _draw_bar(
     drawn = tint(ground, values, Display(bar.colormap, display.alpha, display.start))
     draw = ImageDraw.Draw(strip)
     for number, line in enumerate(title):
-        draw.text((left, top + number * height), line, INK, face)
+        face.write(draw, (left, top + number * height), line, INK)
     top += len(title) * height
     strip.paste(Image.fromarray(drawn), (left, top + size // 6))
     below = top + round(1.15 * height)
     zero = (left + width / 2, "ma") if low else (left, "la")
-    draw.text((zero[0], below), "0", INK, face, anchor=zero[1])
+    face.write(draw, (zero[0], below), "0", INK, zero[1])
     for place, value, words in ((left, low, bar.ends[0]), (left + width, 1.0, bar.ends[1])):
         if value:
             anchor = "la" if value < 0 else "ra"
             beyond = (" or less" if value < 0 else " or more") if bar.beyond else ""
             text = f"{value * bar.largest:.3g}{beyond}"
-            draw.text((place, below), text, INK, face, anchor=anchor)
-            draw.text((place, below + height), words, INK, face, anchor=anchor)
+            face.write(draw, (place, below), text, INK, anchor)
+            face.write(draw, (place, below + height), words, INK, anchor)

@@ -1,16 +1,67 @@
-"""Text that fits its place."""
+"""Text that fits its place, in letters that are there."""
 
-import unicodedata
+from dataclasses import dataclass
 from functools import cache
 
-from PIL import ImageFont
+from PIL import ImageDraw
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+from xmir_cli.render.faces import direction_of, open_face
+from xmir_cli.render.spelling import spell
+
+Color = tuple[int, int, int]
+
+_SHARES = {"l": 0.0, "m": 0.5, "r": 1.0}  # of a text's width that is left of its place
 
 
+@dataclass(frozen=True)
+class Font:
+    """Letters of one height for a text of any script.
+
+    ASCII is drawn in Pillow's own font, the same on every machine. Another text is drawn in the
+    first font that has all of it: one of Latin, Greek and Cyrillic, which comes with xmir, then
+    those of the machine; where none has, in parts. What is in no font is drawn as its code point.
+    """
+
+    size: int  # pixels
+
+    def getlength(self, text: str) -> float:
+        """How wide a text is, in pixels."""
+        return sum(open_face(path, self.size).getlength(part) for path, part in spell(text))
+
+    def getbbox(self, text: str) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of an ASCII text that is written at (0, 0)."""
+        return open_face(None, self.size).getbbox(text)
+
+    def write(
+        self,
+        draw: ImageDraw.ImageDraw,
+        place: tuple[float, float],
+        text: str,
+        ink: Color | str,
+        anchor: str = "la",
+    ) -> None:
+        """Draw a text at a place, which is its upper left corner, or what Pillow's `anchor` names.
+
+        Whatever the fonts, texts of one size at one height have one base line.
+        """
+        parts = spell(text)
+        (left, top), across, down = place, anchor[0], anchor[1]
+        if len(parts) > 1:
+            left -= _SHARES[across] * self.getlength(text)
+            across = "l"
+        if down == "a":
+            down, top = "s", top + open_face(None, self.size).getmetrics()[0]
+        for path, part in parts:
+            face = open_face(path, self.size)
+            turn = direction_of(face, part)
+            draw.text((left, top), part, ink, face, across + down, direction=turn)
+            left += face.getlength(part)
+
+
+@cache
 def font(size: int) -> Font:
-    """Pillow's own font: the same on every machine."""
-    return ImageFont.load_default(size)
+    """Letters of `size` pixels."""
+    return Font(size)
 
 
 def shorten(text: str, face: Font, width: float) -> str:
@@ -26,22 +77,5 @@ def shorten(text: str, face: Font, width: float) -> str:
 
 
 def drawable(text: str) -> str:
-    """`text` in letters that the font has: é becomes e, and what has no base its code point."""
-    return "".join(each if each.isascii() else _drawable(each) for each in text)
-
-
-@cache
-def _drawable(character: str) -> str:
-    base = unicodedata.normalize("NFKD", character).casefold()
-    plain = "".join(each for each in base if not unicodedata.combining(each))
-    if _has(character):
-        return character
-    if plain.isascii() and plain:
-        return plain.upper() if character.isupper() else plain
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
-
-
-def _has(character: str) -> bool:
-    """Whether the font draws something else than for what no font has."""
-    face = font(20)
-    return bytes(face.getmask(character)) != bytes(face.getmask("\uffff"))
+    """`text` as it is drawn: with the code point of each character that the fonts lack."""
+    return "".join(part for _, part in spell(text))

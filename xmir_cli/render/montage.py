@@ -120,7 +120,7 @@ def draw_header(layout: PageLayout) -> Image.Image:
     for left, written in zip(places, lines, strict=True):
         for number, line in enumerate(written):
             y = GAP + number * height
-            draw.text((left + layout.side / 2, y), line, INK, face, anchor="ma")
+            face.write(draw, (left + layout.side / 2, y), line, INK, "ma")
     return strip
 
 
@@ -183,7 +183,7 @@ def _draw_line(groups: Sequence[Group | None], layout: PageLayout) -> Image.Imag
         _draw_group(strip, left, group, layout)
         for place, line in enumerate(written[number]):
             y = outer + round((place + 0.1) * layout.text * LINE)
-            draw.text((left, y), line, INK, face)
+            face.write(draw, (left, y), line, INK)
     return strip
 
 
@@ -220,7 +220,7 @@ def _write_note(square: Image.Image, note: str, size: int) -> None:
     draw.rectangle((0, top, square.width, square.height), fill=_NOTE)
     for number, line in enumerate(lines):
         y = top + size // 6 + number * height
-        draw.text((square.width / 2, y), line, PAPER, face, anchor="ma")
+        face.write(draw, (square.width / 2, y), line, PAPER, "ma")
 
 
 def _top_of_note(note: str, size: int, square: Image.Image) -> int:

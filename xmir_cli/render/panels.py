@@ -57,7 +57,7 @@ def _draw_row(page: Image.Image, row: PanelRow, columns: int, top: int) -> None:
     draw = ImageDraw.Draw(page)
     face = font(_TEXT)
     title = shorten(row.title, face, page.width - 2 * _GAP)
-    draw.text((_GAP, top), title, fill=_INK, font=font(_TEXT), stroke_width=0)
+    face.write(draw, (_GAP, top), title, _INK)
     top += _LINE
     for index, panel in enumerate(row.panels):
         line, column = divmod(index, columns)
@@ -65,7 +65,7 @@ def _draw_row(page: Image.Image, row: PanelRow, columns: int, top: int) -> None:
         page.paste(panel.picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS), (left, above))
         caption = shorten(panel.caption, face, SIDE)
         place = (left + (SIDE - face.getlength(caption)) / 2, above + SIDE + 3)
-        draw.text(place, caption, fill=_INK, font=face)
+        face.write(draw, place, caption, _INK)
     if row.colormap:
         _draw_bar(page, row, (_GAP + columns * (SIDE + _GAP), top))
 
@@ -80,6 +80,4 @@ def _draw_bar(page: Image.Image, row: PanelRow, place: tuple[int, int]) -> None:
     draw.rectangle((left, top, left + _BAR - 1, top + SIDE - 1), outline=_INK)
     for share, value in ((0.0, 1.0), (0.5, (1 + low) / 2), (1.0, low)):
         text = f"{value * row.largest:.3g}" if value else "0"
-        draw.text(
-            (left + _BAR + 5, top + share * (SIDE - _TEXT) - 2), text, fill=_INK, font=font(_TEXT)
-        )
+        font(_TEXT).write(draw, (left + _BAR + 5, top + share * (SIDE - _TEXT) - 2), text, _INK)

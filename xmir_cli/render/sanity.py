@@ -76,15 +76,15 @@ def _write(
     picture: Image.Image, stages: Sequence[str], methods: Sequence[str], threshold: float
 ) -> None:
     draw, face, small = ImageDraw.Draw(picture), font(14), font(11)
-    draw.text((_LEFT, 12), _TITLE, _TEXT, font(_TITLE_SIZE))
+    font(_TITLE_SIZE).write(draw, (_LEFT, 12), _TITLE, _TEXT)
     for tick in (-0.25, 0.0, 0.25, 0.5, 0.75, 1.0):
         y = _place(0, tick)[1] / _SCALE
-        draw.text((_LEFT - 8, y), f"{tick:g}", _TEXT, small, anchor="rm")
+        small.write(draw, (_LEFT - 8, y), f"{tick:g}", _TEXT, "rm")
     right = _LEFT + (len(stages) - 1) * _COLUMN + 20
     y = _place(0, threshold)[1] / _SCALE
-    draw.text((right, y), f"threshold {threshold:g}", _LIMIT, small, anchor="lm")
+    small.write(draw, (right, y), f"threshold {threshold:g}", _LIMIT, "lm")
     for row, (method, color) in enumerate(zip(methods, _colors(len(methods)), strict=True)):
-        draw.text((right, _TOP + 20 * row), shorten(method, face, _LEGEND - 30), color, face)
+        face.write(draw, (right, _TOP + 20 * row), shorten(method, face, _LEGEND - 30), color)
     for position, stage in enumerate(stages):
         x = _place(position, 0)[0] / _SCALE
         _write_upright(picture, (x, _TOP + _HEIGHT + 8), shorten(stage, small, _BOTTOM - 16))
@@ -93,6 +93,6 @@ def _write(
 def _write_upright(picture: Image.Image, top: tuple[float, float], text: str) -> None:
     """The text turned by 90 degrees, its end at the top."""
     label = Image.new("RGB", (_BOTTOM - 12, 16), "white")
-    ImageDraw.Draw(label).text((_BOTTOM - 13, 8), text, _TEXT, font(11), anchor="rm")
+    font(11).write(ImageDraw.Draw(label), (_BOTTOM - 13, 8), text, _TEXT, "rm")
     turned = label.rotate(90, expand=True)
     picture.paste(turned, (round(top[0]) - 8, round(top[1])))

@@ -31,7 +31,7 @@ def draw_words(text: str, side: int) -> Image.Image:
     draw = ImageDraw.Draw(page)
     top = (side - len(lines) * height) // 2
     for number, line in enumerate(lines):
-        draw.text((margin, top + number * height), line, _INK, face)
+        face.write(draw, (margin, top + number * height), line, _INK)
     return page
 
 
