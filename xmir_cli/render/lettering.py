@@ -8,7 +8,7 @@ from PIL import ImageDraw
 from xmir_cli.render.faces import direction_of, open_face
 from xmir_cli.render.spelling import spell
 
-Color = tuple[int, int, int]
+Ink = tuple[int, int, int]
 
 _SHARES = {"l": 0.0, "m": 0.5, "r": 1.0}  # of a text's width that is left of its place
 
@@ -37,7 +37,7 @@ class Font:
         draw: ImageDraw.ImageDraw,
         place: tuple[float, float],
         text: str,
-        ink: Color | str,
+        ink: Ink | str,
         anchor: str = "la",
     ) -> None:
         """Draw a text at a place, which is its upper left corner, or what Pillow's `anchor` names.

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from xmir_cli.render.faces import EXTENDED, find_fonts, has_glyph
 
-Parts = Sequence[tuple[Path | None, str]]  # font files, None for Pillow's own, and what each draws
+Spelled = Sequence[
+    tuple[Path | None, str]
+]  # font files, None for Pillow's own, and what each draws
 
 
-def spell(text: str) -> Parts:
+def spell(text: str) -> Spelled:
     """The parts of a text: all of it in the first font that has all of it, if there is one."""
     if text.isascii():
         return [(None, text)]
@@ -19,7 +21,7 @@ def spell(text: str) -> Parts:
 
 
 @cache
-def _spell(text: str) -> Parts:
+def _spell(text: str) -> Spelled:
     faces = (None, EXTENDED, *find_fonts())
     for face in faces:
         if all(has_glyph(face, each) for each in text):
