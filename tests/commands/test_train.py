@@ -4,6 +4,7 @@ import csv
 import json
 import signal
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from xmir_cli.store.checkpoint import read_tensors, read_tensors_header
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.training import feed
 
+SVG = "{http://www.w3.org/2000/svg}"
 KEYS = [
     *("schema", "epoch", "loss", "violating_fraction", "map", "p_at_1", "p_at_5"),
     *("seconds", "images_per_second"),
@@ -70,6 +72,11 @@ def train(xmir, tiny_arch, data):
         )  # fmt: skip
 
     return run
+
+
+def texts(svg: Path) -> list[str]:
+    """The words of a figure."""
+    return [str(each.text) for each in ElementTree.parse(svg).iter(f"{SVG}text")]  # noqa: S314 # our own
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
@@ -323,6 +330,102 @@ def test_resuming_a_finished_run_does_nothing(train):
     refused = train("--resume", epochs=3)
     assert refused.code == 7
     assert "exists already, trained with other epochs" in refused.stderr
+
+
+def test_a_figure_shows_the_epochs_so_far_as_each_ends(train, monkeypatch):
+    from xmir_cli import edge
+
+    seen, write = [], edge.Printer.write
+
+    def look(self, record):
+        seen.append(texts(Path("run.svg")))
+        write(self, record)
+
+    monkeypatch.setattr(edge.Printer, "write", look)
+    first, second, _ = train("--plot", "run.svg").records()
+    assert [found[0].rpartition(": ")[2] for found in seen] == [
+        "1 of 2 epochs",
+        "2 of 2 epochs",
+        "2 of 2 epochs",
+    ]
+    assert f"triplet loss {first['loss']:.3f}" in seen[0]
+    assert f"violating fraction {first['violating_fraction']:.3f}" in seen[0]
+    assert seen[0][1] == (
+        "16 images of 2 classes, batches of 2 classes x 4 images, learning rate 0.005, "
+        "margin 0.2, seed 0"
+    )
+    for name, key in (("mAP", "map"), ("P@1", "p_at_1"), ("P@5", "p_at_5")):
+        assert any(text.startswith(f"{name} {second[key]:.3f}") for text in seen[2])
+
+
+def test_the_figure_of_a_resumed_run_shows_all_its_epochs(train, monkeypatch):
+    train("--plot", "whole.png", output="whole.safetensors", epochs=3)
+    with monkeypatch.context() as patch:
+        interrupt(patch, epoch=3)
+        with pytest.raises(main._InterruptedError):
+            train("--plot", "run.png", epochs=3)
+    assert Path("run.png").read_bytes() != Path("whole.png").read_bytes()
+    assert train("--plot", "run.png", "--resume", epochs=3).code == 0
+    assert Path("run.png").read_bytes() == Path("whole.png").read_bytes()
+    Path("run.png").unlink()
+    assert train("--plot", "run.png", "--resume", epochs=3).code == 0  # finished already
+    assert Path("run.png").read_bytes() == Path("whole.png").read_bytes()
+
+
+def test_a_figure_does_not_change_the_run(train, data):
+    records = train().records()
+    plain = (data.parent / "out.safetensors").read_bytes()
+    drawn = train("--plot", "run.png", "--force").records()
+    assert (data.parent / "out.safetensors").read_bytes() == plain
+    assert [record.keys() for record in drawn] == [record.keys() for record in records]
+
+
+def test_a_figure_that_cannot_be_drawn_meanwhile_does_not_end_the_run(train, monkeypatch):
+    from xmir_cli.pages import history
+
+    write, calls = history.write_history, []
+
+    def fail_first(path, run):
+        calls.append(len(run.epochs))
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device")
+        write(path, run)
+
+    monkeypatch.setattr(history, "write_history", fail_first)
+    result = train("--plot", "run.png")
+    assert result.code == 0
+    assert calls == [1, 2]
+    assert result.stderr == (
+        "xmir: warning: run.png: not drawn, the run goes on: no space left on device\n"
+    )
+    assert Path("run.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("plot", "code", "message"),
+    [
+        ("run.pdf", 2, "--plot run.pdf: expected a file that ends in .png or .svg"),
+        ("run", 2, "--plot run: expected a file that ends in .png or .svg"),
+        ("nowhere/run.png", 5, "nowhere: no such folder"),
+        ("/proc/run.png", 5, "/proc/run.png: cannot be written there"),
+        ("folder.png", 5, "folder.png: cannot be written there"),
+        (f"{'n' * 300}.png", 5, f"{'n' * 60}...{'n' * 53}.png: file name too long"),
+        ("there.svg", 7, "there.svg: exists already"),
+        ("lying-train-0.png", 2, "--plot lying-train-0.png: is an input, too"),
+        ("out.png", 2, "--plot out.png: is written by --output, too"),
+    ],
+)
+def test_a_place_without_a_figure_is_found_before_the_work(train, data, plot, code, message):
+    Path("folder.png").mkdir()
+    Path("there.svg").write_text("kept")
+    pictures = (data.parent / "lying-train-0.png").read_bytes()
+    force = ["--force"] if plot.startswith("lying") else []
+    result = train("--plot", plot, *force, output="./out.png" if plot == "out.png" else "out.st")
+    assert result.code == code
+    assert result.stderr.splitlines()[0] == f"xmir: error: {message}"
+    assert not result.stdout
+    assert Path("there.svg").read_text() == "kept"
+    assert (data.parent / "lying-train-0.png").read_bytes() == pictures
 
 
 def test_resuming_nothing_starts(train):

@@ -1,5 +1,7 @@
 """Build: train an embedding network by deep metric learning."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,11 +9,12 @@ from typing import Annotated, Literal
 import typer
 
 from xmir_cli import options
+from xmir_cli.errors import SettingError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.launch import find_launch
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
-from xmir_cli.store.outputs import network_files, refuse_input
+from xmir_cli.store.outputs import check_figure, network_files, refuse_input
 from xmir_cli.store.runs import check_output, state_path
 from xmir_cli.values import check_values
 from xmir_cli.wire.schemas.epoch import EpochRecord
@@ -105,6 +108,15 @@ class Train:
         ),
     ] = "fp32"
     jobs: options.Jobs = None
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            help="Draw the epochs so far as a .png or .svg file, anew after each: loss, violating "
+            "fraction, validation. With --resume also those from before.",
+        ),
+    ] = None
     resume: options.Resume = False
     force: options.Force = False
     form: options.Format = None
@@ -112,10 +124,19 @@ class Train:
     def __post_init__(self) -> None:
         check_values(self)
         find_launch()  # half of what torchrun tells is an error
+        read = [*self.images, self.weights, *network_files(self.architecture)]
         for path in (self.output, state_path(self.output)):
-            refuse_input(path, [*self.images, self.weights, *network_files(self.architecture)])
+            refuse_input(path, read)
         check_output(self.output, self.resume or self.force)
+        if self.plot is not None:
+            self._check_plot(self.plot, read)
         refuse_stdin(self.images, "train")
+
+    def _check_plot(self, plot: Path, read: Sequence[str | None]) -> None:
+        refuse_input(plot, read, "plot")
+        if os.path.realpath(plot) in map(os.path.realpath, (self.output, state_path(self.output))):
+            raise SettingError("plot", "is written by `output`, too", value=str(plot))
+        check_figure(plot, self.resume or self.force)
 
     @property
     def choice(self) -> ModelChoice:

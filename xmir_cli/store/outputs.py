@@ -2,10 +2,12 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from xmir_cli.errors import DataError, SettingError
+from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.artifact import ArtifactRecord
@@ -17,6 +19,7 @@ _ENDINGS = {  # what names end with that are of something else than what is writ
     *(".db", ".sqlite", ".duckdb", ".pkl", ".pickle", ".safetensors", ".pt", ".pth", ".ckpt"),
     *(".zip", ".gz", ".xmir", ".py"),
 }
+FIGURES = (".png", ".svg")  # what names of figures end with
 RECEIPT_COLUMNS = ("kind", "path", "rows", "dim", "skipped")
 
 
@@ -24,6 +27,27 @@ def need_folder(output: Path) -> None:
     """Raise DataError when the folder that an output is to lie in is not there."""
     if not output.absolute().parent.is_dir():
         raise DataError(f"{output.parent}: no such folder")
+
+
+def check_figure(path: Path, replace: bool, setting: str = "plot") -> None:
+    """Find out before the work whether a figure can and may be written.
+
+    Raises SettingError for a name that does not say which picture it is, DataError where no file
+    can be made, ExistsError for one that is there and may not be replaced.
+    """
+    if path.suffix.lower() not in FIGURES:
+        raise SettingError(
+            setting, f"expected a file that ends in {' or '.join(FIGURES)}", value=str(path)
+        )
+    need_folder(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
+            pass
+    except OSError:
+        raise DataError(f"{path}: cannot be written there") from None
+    refuse_existing(path, replace)
 
 
 def refuse_input(

@@ -15,15 +15,18 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.launch import find_launch
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.weights import hash_weights
+from xmir_cli.pages.history import redraw_history, write_history
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.items import list_items
 from xmir_cli.pictures.view import resize_picture
 from xmir_cli.store.outputs import receipt, refuse_ending, refuse_input
 from xmir_cli.store.runs import (
+    CHECKPOINT,
     OWN,
     Run,
     check_finished,
     continue_state,
+    read_run,
     state_path,
     write_checkpoint,
     write_state,
@@ -75,9 +78,11 @@ def _run(asked: Train, ranks: Ranks) -> Records:
     division = _without_rare(division, settings, skips)
     begun = _begun(trainer, division, asked.output, asked.resume)
     if begun is not None:
-        yield from _fit(trainer, division, asked.output, begun)
+        yield from _fit(trainer, division, asked, begun)
     if not ranks.leads:
         return Ending()
+    if asked.plot is not None:
+        write_history(asked.plot, read_run(asked.output, CHECKPOINT))
     shape = (len(division.training), trainer.embedder.dim)
     yield receipt("checkpoint", asked.output.absolute(), shape, skips.total)
     return skips.finish(len(division.training), "trained on")
@@ -103,6 +108,7 @@ def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
     items = list_items(asked.images, asked.null, asked.where, asked.columns)
     refuse_input(asked.output, [item.file for item in items])
     refuse_input(state_path(asked.output), [item.file for item in items])
+    refuse_input(asked.plot, [item.file for item in items], "plot")
     refuse_ending(asked.output, "safetensors", [".safetensors", ".pt", ".pth", ".ckpt"])
     known = [{name: item.text(name) for name in ("label", "patient", "split")} for item in items]
     rows = keep_labelled(
@@ -201,12 +207,14 @@ def _warn_of_ties(record: Record) -> None:
         )
 
 
-def _fit(trainer: Trainer, division: Division, output: Path, run: Run) -> Iterator[Record]:
+def _fit(trainer: Trainer, division: Division, asked: Train, run: Run) -> Iterator[Record]:
     """Train what is left of the run; its state is on the disk before its record is printed.
 
     Of several ranks the first one writes and prints.
     """
-    state = state_path(output)
+    state = state_path(asked.output)
+    if trainer.ranks.leads and run.epochs:
+        redraw_history(asked.plot, run)
     try:
         epochs = train_epochs(trainer, division, len(run.epochs), run.begun, console.progress)
         for record in epochs:
@@ -214,6 +222,7 @@ def _fit(trainer: Trainer, division: Division, output: Path, run: Run) -> Iterat
             if not trainer.ranks.leads:
                 continue
             write_state(state, take(trainer.network, trainer.optimizer), run)
+            redraw_history(asked.plot, run)
             _warn_of_ties(record)
             if trainer.draws and len(run.epochs) == 1:
                 console.note("the network drops parts at random: other ranks give other numbers")
@@ -225,7 +234,7 @@ def _fit(trainer: Trainer, division: Division, output: Path, run: Run) -> Iterat
     if not trainer.ranks.leads:
         return
     spec = replace(trainer.embedder.spec, weights=OWN, weights_sha256=hash_weights(trainer.network))
-    write_checkpoint(output, trainer.network.state_dict(), spec, run)
+    write_checkpoint(asked.output, trainer.network.state_dict(), spec, run)
     state.unlink(missing_ok=True)
 
 
