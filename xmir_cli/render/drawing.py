@@ -8,7 +8,7 @@ from typing import Literal
 
 from PIL import Image, ImageDraw
 
-from xmir_cli.render.lettering import drawable, font
+from xmir_cli.render.lettering import font
 
 Color = tuple[int, int, int]
 Point = tuple[float, float]  # of a drawing, in its units; down is positive
@@ -155,15 +155,14 @@ def _dashed(line: _Line) -> list[Sequence[Point]]:
 def _write(picture: Image.Image, words: _Words) -> None:
     face = font(words.size * _ZOOM)
     x, y = words.place[0] * _ZOOM, words.place[1] * _ZOOM
-    text = drawable(words.text)
     if not words.upright:
         anchor = f"{_ANCHORS[words.anchor]}m"
-        ImageDraw.Draw(picture).text((x, y), text, words.color, face, anchor=anchor)
+        face.write(ImageDraw.Draw(picture), (x, y), words.text, words.color, anchor)
         return
-    length, height = round(face.getlength(text)) + 4, round(words.size * _ZOOM * 1.5)
-    label = Image.new("L", (length, height))
-    ImageDraw.Draw(label).text((length - 2, height // 2), text, 255, face, anchor="rm")
-    mask = label.rotate(90, expand=True)
+    length, height = round(face.getlength(words.text)) + 4, round(words.size * _ZOOM * 1.5)
+    label = Image.new("RGB", (length, height))
+    face.write(ImageDraw.Draw(label), (length - 2, height // 2), words.text, "white", "rm")
+    mask = label.convert("L").rotate(90, expand=True)
     picture.paste(words.color, (round(x) - height // 2, round(y)), mask)
 
 
