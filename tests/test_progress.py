@@ -93,6 +93,25 @@ def test_work_of_which_nothing_is_done_yet_is_shown_all_the_same():
     assert screen(shown) == [""]
 
 
+def test_a_program_that_fills_the_screen_is_left_alone():
+    script = """
+import termios, tty
+before = termios.tcgetattr(2)
+tty.setcbreak(2)  # as less and fzf do
+with console.progress("rows", 5):
+    time.sleep(0.4)
+    print("theirs", file=sys.stderr, end="")
+    with progress.line_free():
+        pass
+termios.tcsetattr(2, termios.TCSANOW, before)
+with console.progress("later", 5):
+    time.sleep(0.4)
+"""
+    shown, _ = seen(python(script))
+    assert shown.startswith("theirs")
+    assert "later  [" in shown
+
+
 def test_by_default_it_is_there_within_two_seconds():
     assert progress.QUIET_SECONDS + progress._PAUSE < 2
 

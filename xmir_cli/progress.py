@@ -4,11 +4,13 @@ It is drawn by a thread, less than two seconds after the command began, which ta
 begin itself, whether or not anything is done by then.
 Of the stages of a pipe that write to one terminal, one draws at a time: the first that has reason
 to, until it is done, or until another wants to that knows how much it has to do, as it does not.
+While a program such as less or fzf reads the terminal's keys one by one, the screen is that one's.
 """
 
 import fcntl
 import os
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -100,14 +102,15 @@ class _Line:
         if self._drawn:
             self._take()
         if self._lock is not None:
-            _write(_CLEAR)
+            if not _is_taken():
+                _write(_CLEAR)
             self._release()
 
     def _draw(self) -> None:
         wait = QUIET_SECONDS
         while not self._ended.wait(wait):
             stack = list(_stack)
-            if not stack:
+            if not stack or _is_taken():
                 continue
             if self._lock is not None and not stack[-1].has_end:
                 self._release()
@@ -162,7 +165,7 @@ def is_watched() -> bool:
 def line_free() -> Iterator[None]:
     """While text is printed to the terminal, no progress stands there, not even another stage's."""
     with _terminal:
-        if is_watched() and (_stack or _is_drawn_elsewhere()):
+        if is_watched() and (_stack or _is_drawn_elsewhere()) and not _is_taken():
             _write(_CLEAR)
         yield
 
@@ -185,6 +188,14 @@ def _lock_terminal() -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def _is_taken() -> bool:
+    """Whether a program that fills the screen reads the terminal's keys: they come one by one."""
+    with suppress(termios.error, OSError, ValueError):
+        mode: int = termios.tcgetattr(sys.stderr.fileno())[3]
+        return not mode & termios.ICANON
+    return False
 
 
 def _is_drawn_elsewhere() -> bool:

@@ -483,3 +483,95 @@ def test_words_ask_no_model_without_a_text_tower(xmir):
     error, hint = result.stderr.splitlines()
     assert error == "xmir: error: tiny: this model has no text tower, so no words can ask"
     assert "open_clip" in hint
+
+
+def _lines(result, *ids):
+    """The records of these hits, as somebody chooses lines."""
+    lines = result.stdout.splitlines(keepends=True)
+    return "".join(line for line in lines if json.loads(line)["meta"]["id"] in ids)
+
+
+@pytest.mark.usefixtures("index")
+def test_chosen_hits_are_examples_like_those_that_are_typed(xmir):
+    hits = xmir("query", "--id", "a", "--top", "9")
+    typed = xmir("query", "--id", "e", "--like", "c", "--like", "d", "--unlike", "a")
+    chosen = _lines(hits, "c", "d")
+    for given in (chosen, chosen * 2, "c\nd\n", "c\r\n\nd", "/pictures/c.png\n/pictures/d.png\n"):
+        result = xmir("query", "--id", "e", "--like", "-", "--unlike", "a", stdin=given)
+        assert (result.stdout, result.stderr) == (typed.stdout, "")
+    mixed = ["--id", "e", "--like", "c", "--like", "-", "--unlike", "a"]
+    assert xmir("query", *mixed, stdin=_lines(hits, "d")).stdout == typed.stdout
+    null = ["--id", "e", "--like", "-", "-0", "--unlike", "a"]
+    assert xmir("query", *null, stdin="c\0/pictures/d.png\0").stdout == typed.stdout
+
+
+@pytest.mark.usefixtures("index")
+def test_the_first_chosen_is_the_query_when_there_is_none(xmir):
+    hits = xmir("query", "--id", "a", "--top", "9")
+    typed = xmir("query", "--like", "c", "--like", "d").stdout
+    assert xmir("query", "--like", "-", stdin=_lines(hits, "c", "d")).stdout == typed
+    unlike = xmir("query", "--id", "c", "--unlike", "-", stdin=_lines(hits, "a")).stdout
+    assert unlike == xmir("query", "--id", "c", "--unlike", "a").stdout
+
+
+@pytest.mark.usefixtures("index")
+def test_chosen_hits_ask_in_turn(xmir):
+    hits = xmir("query", "--id", "a", "--top", "9")
+    typed = xmir("query", "--id", "e", "--id", "c", "--id", "d").stdout
+    assert xmir("query", "--id", "e", "--id", "-", stdin=_lines(hits, "c", "d")).stdout == typed
+
+
+@pytest.mark.usefixtures("index")
+def test_a_chosen_image_is_known_by_its_content_where_ids_are_others(xmir):
+    known = xmir("query", "--id", "d").stdout
+    for record in (
+        {"retrieved": "/elsewhere/1.png", "retrieved_identity": "d" * 64, "meta": {"id": "a"}},
+        {"retrieved": "/elsewhere/1.png", "retrieved_identity": "d" * 64},
+        {"id": "d"},
+        {"id": "nobody", "path": "/pictures/d.png"},
+        {"schema": "xmir.saliency/1", "query": "q", "retrieved": "/x", "meta": {"id": "d"}},
+    ):
+        assert xmir("query", "--id", "-", stdin=json.dumps(record)).stdout == known
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("flag", ["--like", "--id", "--unlike"])
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        ("", 5, "nothing was chosen: standard input is empty"),
+        ("\n\n", 5, "nothing was chosen: standard input is empty"),
+        ('a\n{"schema', 5, "standard input: line 2: bad-record: not a JSON object"),
+        ('{"rank": 1}', 5, "standard input: line 1: expected a retrieved image, a path or an id"),
+    ],
+)
+def test_what_is_no_choice_is_told(xmir, flag, given, code, said):
+    query = ["--id", "a"] if flag == "--unlike" else []
+    result = xmir("query", *query, flag, "-", stdin=given)
+    assert (result.code, result.stdout) == (code, "")
+    assert result.stderr.splitlines()[0] == f"xmir: error: {said}"
+
+
+@pytest.mark.usefixtures("index")
+def test_a_choice_that_the_index_does_not_have_is_told_with_its_line(xmir):
+    result = xmir("query", "--id", "-", stdin="a\nnobody")
+    assert result.code == 2
+    assert result.stderr.startswith("xmir: error: --id nobody (line 2): no such item in ")
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--like", "-", "--unlike", "-"], "--unlike -: standard input is read by --like already"),
+        (["--like", "-", "--like", "-"], "--like -: standard input is read by --like already"),
+        (["-", "--like", "-"], "--like -: standard input names the images already"),
+        (
+            ["--text-file", "-", "--id", "-"],
+            "--id -: standard input is read by --text-file already",
+        ),
+    ],
+)
+def test_standard_input_is_read_for_one_thing(xmir, flags, said):
+    result = xmir("query", *flags, stdin="a\n")
+    assert (result.code, result.stderr) == (2, f"xmir: error: {said}\n")

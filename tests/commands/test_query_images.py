@@ -183,3 +183,18 @@ def test_examples_may_be_images_of_ones_own(xmir):
     result = xmir("query", "new.png", "--like", "gone")
     assert (result.code, result.stdout) == (2, "")
     assert "gone: neither an id of the index nor a usable image (missing" in result.stderr
+
+
+@pytest.mark.usefixtures("index")
+def test_a_chosen_image_that_is_not_indexed_is_read_from_its_file(xmir):
+    _draw("new", 99)
+    typed = xmir("query", "--id", "a", "--like", "new.png").records()
+    (chosen,) = xmir("query", "new.png", "--top", "1").records()
+    record = {"retrieved": "new.png", "retrieved_identity": chosen["query_identity"]}
+    for given in (json.dumps(record), "new.png", json.dumps({"path": "new.png"})):
+        assert xmir("query", "--id", "a", "--like", "-", stdin=given).records() == typed
+    _draw("new", 98)
+    result = xmir("query", "--id", "a", "--like", "-", stdin=json.dumps(record))
+    assert (result.code, result.stdout) == (2, "")
+    assert "--like new.png (line 1): neither an item of the index nor a usable" in result.stderr
+    assert "changed: another image than when the record was made" in result.stderr

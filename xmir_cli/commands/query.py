@@ -59,7 +59,7 @@ class Query:
         typer.Option(
             "--id",
             metavar="ID",
-            help="Ask with an indexed item; may be repeated.",
+            help="Ask with an indexed item; may be repeated; - is as for --like.",
             autocompletion=complete_ids,
         ),
     ] = None
@@ -125,12 +125,17 @@ class Query:
         typer.Option(
             "--like",
             metavar="ID|IMAGE",
-            help="Move the query towards this one; without a query the first is the query.",
+            help="Move the query towards this one; without a query the first is the query. "
+            "- is those chosen on standard input: records, ids or paths, a line each.",
         ),
     ] = None
     unlike: Annotated[
         list[str] | None,
-        typer.Option("--unlike", metavar="ID|IMAGE", help="Move the query away from this one."),
+        typer.Option(
+            "--unlike",
+            metavar="ID|IMAGE",
+            help="Move the query away from this one; - is as for --like.",
+        ),
     ] = None
     region: Annotated[
         str | None,
@@ -167,6 +172,7 @@ class Query:
 
     def __post_init__(self) -> None:
         check_values(self)
+        self._refuse_readers()
         self._refuse_words()
         others = self.ids or self.vectors or self.everything or self.like or self.asks_in_words
         if not (self.images or others):
@@ -182,7 +188,22 @@ class Query:
                 "--center: only with --region", "'xmir saliency --center' explains whole images."
             )
         _ = self.gallery
-        refuse_stdin([*(self.images or ()), self.text_file or ""], "query")
+        others = [*(self.ids or ()), *(self.like or ()), *(self.unlike or ())]
+        refuse_stdin([*(self.images or ()), self.text_file or "", *others], "query")
+
+    def _refuse_readers(self) -> None:
+        """Raise UsageError where two want to read standard input."""
+        given = {
+            "IMAGES": self.images,
+            "--text-file": [self.text_file] if self.text_file else [],
+            "--id": self.ids,
+            "--like": self.like,
+            "--unlike": self.unlike,
+        }
+        readers = [name for name, values in given.items() for each in values or () if each == "-"]
+        if len(readers) > 1:
+            taken = "names the images" if readers[0] == "IMAGES" else f"is read by {readers[0]}"
+            raise UsageError(f"{readers[1]} -: standard input {taken} already")
 
     def _refuse_words(self) -> None:
         for name, check, given in (
@@ -195,8 +216,6 @@ class Query:
                 raise SettingError(name, str(error)) from None
         if self.templates and not self.asks_in_words:
             raise UsageError("--template: around which words?", "Name them with --text.")
-        if self.text_file == "-" and "-" in (self.images or ()):
-            raise UsageError("--text-file -: standard input names the images already")
         if self.word_weight is None and self.text_weight is not None:
             raise UsageError("--text-weight: words and an image ask together", "Name both.")
         if self.word_weight is not None and (self.text_file or len(self.texts or ()) > 1):

@@ -11,10 +11,11 @@ from xmir_cli.commands.query import Query
 from xmir_cli.console import Ending, Records, Skips
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.engines import make_absolute, open_gallery
-from xmir_cli.gallery.protocol import Gallery
+from xmir_cli.gallery.protocol import Gallery, ItemKey
 from xmir_cli.model.named import trust
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.retrieval.answers import answer
+from xmir_cli.retrieval.chosen import STDIN, ask_choices, find_chosen, read_choices
 from xmir_cli.retrieval.conditions import (
     check_columns,
     leave_out,
@@ -58,7 +59,7 @@ def run(query: Query) -> Records:
     check_columns(gallery, conditions)
     conditions = leave_out(gallery, conditions, [*likes, *unlikes])
     items = list_items(query.images, query.null, None, query.columns) if query.images else []
-    keys = find_ids(gallery, query.ids or [])
+    keys = _keys(gallery, query)
     known = len(keys) + (len(gallery) if query.everything else 0)
     skips, done = Skips(), 0
     handed = list(ask_vectors(gallery, query.vectors or [], skips.add))
@@ -88,6 +89,22 @@ def run(query: Query) -> Records:
         )
     ending = skips.finish(done, "answered")
     return _doubt(ending, gallery, query.exclude_same, values)
+
+
+def _keys(gallery: Gallery, query: Query) -> list[ItemKey]:
+    """The items that ask."""
+    before, chosen, after = _parts(query.ids)
+    keys = find_ids(gallery, before)
+    if chosen:
+        keys += find_chosen(gallery, read_choices(query.null))
+    return keys + find_ids(gallery, after)
+
+
+def _parts(names: Sequence[str] | None) -> tuple[Sequence[str], bool, Sequence[str]]:
+    """Names before and behind what is on standard input, and whether anything is to be read."""
+    names = names or []
+    place = names.index(STDIN) if STDIN in names else len(names)
+    return names[:place], place < len(names), names[place + 1 :]
 
 
 def _words(query: Query) -> list[Words]:
@@ -131,9 +148,15 @@ class _Network:
 
     def examples(self) -> tuple[list[Question], list[Question]]:
         """What the queries are moved towards, and away from."""
-        query = self.query
-        likes = find_examples(self.gallery, query.like or [], self.image, "like")
-        return likes, find_examples(self.gallery, query.unlike or [], self.image, "unlike")
+        return self._examples(self.query.like, "like"), self._examples(self.query.unlike, "unlike")
+
+    def _examples(self, names: Sequence[str] | None, setting: str) -> list[Question]:
+        before, chosen, after = _parts(names)
+        found = find_examples(self.gallery, before, self.image, setting)
+        if chosen:
+            choices = read_choices(self.query.null)
+            found += ask_choices(self.gallery, choices, self.image, setting)
+        return found + find_examples(self.gallery, after, self.image, setting)
 
     def image(self, path: str) -> Question:
         """One image as a query."""

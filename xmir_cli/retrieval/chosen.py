@@ -1,0 +1,119 @@
+"""Indexed images that somebody chose: records, ids or paths on standard input, a line each."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from xmir_cli.errors import DataError, ItemError, SettingError
+from xmir_cli.gallery.protocol import Gallery, ItemKey, identity_in
+from xmir_cli.retrieval.queries import Question, ask_items
+from xmir_cli.store.jsonl import open_lines, read_names, read_records
+from xmir_cli.store.names import escape_typed
+from xmir_cli.wire.checks import check_identity
+from xmir_cli.wire.records import Record
+
+STDIN = "-"  # stands for them among names
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One line; of a record the retrieved image, else the image of the record."""
+
+    line: int
+    id: str  # empty where it has none
+    path: str  # empty where it has none
+    identity: str  # of the image as recorded; empty where that is not known
+
+    @property
+    def image(self) -> tuple[str, str]:
+        """What lines share that choose the same."""
+        return ("", self.identity) if self.identity else (self.id, self.path)
+
+
+def read_choices(null_separated: bool) -> list[Choice]:
+    """Every image that was chosen, once, in order. Raises DataError for none, and a bad line."""
+    given: Iterator[tuple[int, Record | ItemError]]
+    stream = open_lines("-")
+    if null_separated:
+        given = zip(count(1), ({"path": name} for name in read_names()), strict=False)
+    else:
+        given = read_records(stream)
+    choices = [_choice(line, record) for line, record in given]
+    if not choices:
+        raise DataError(
+            "nothing was chosen: standard input is empty",
+            "Choose at least one line; it may be a record, an id of the index, or a path.",
+        )
+    return list({each.image: each for each in reversed(choices)}.values())[::-1]
+
+
+def find_keys(gallery: Gallery, choices: Sequence[Choice]) -> list[ItemKey | None]:
+    """The item of each choice: of its id if that is the image, else the image; None for neither."""
+    named = gallery.by_id([escape_typed(each.id) for each in choices])
+    images = gallery.by_identity([each.identity for each in choices])
+    paths = gallery.by_path(["" if each.identity else escape_typed(each.path) for each in choices])
+    known = [key for key in named if key is not None]
+    identities = dict(zip(known, map(identity_in, gallery.columns_of(known)), strict=True))
+    found: list[ItemKey | None] = []
+    for each, key, same, there in zip(choices, named, images, paths, strict=True):
+        fits = key is not None and each.identity in ("", identities[key])
+        found.append(key if fits else next(iter([*same, *there]), None))
+    return found
+
+
+def find_chosen(gallery: Gallery, choices: Sequence[Choice]) -> list[ItemKey]:
+    """The items of the choices; raises SettingError for one that the index does not have."""
+    found = []
+    for each, key in zip(choices, find_keys(gallery, choices), strict=True):
+        if key is None:
+            raise SettingError("ids", f"no such item in {gallery.name}", value=_told(each))
+        found.append(key)
+    return found
+
+
+def ask_choices(
+    gallery: Gallery, choices: Sequence[Choice], ask: Callable[[str], Question], setting: str
+) -> list[Question]:
+    """The items of the choices, or else, through `ask`, the images at their paths.
+
+    Raises SettingError for a choice that is neither.
+    """
+    found = []
+    for each, key in zip(choices, find_keys(gallery, choices), strict=True):
+        try:
+            if key is not None:
+                found.extend(next(ask_items(gallery, [key])))
+                continue
+            found.append(ask(each.path))
+            check_identity(each.identity or None, found[-1].identity or "", each.path)
+        except ItemError as error:
+            reason = f"neither an item of the index nor a usable image ({error})"
+            raise SettingError(setting, reason, value=_told(each)) from None
+    return found
+
+
+def _told(choice: Choice) -> str:
+    return f"{choice.id or choice.path} (line {choice.line})"
+
+
+def _choice(line: int, record: Record | ItemError) -> Choice:
+    if isinstance(record, ItemError):
+        raise DataError(f"standard input: line {line}: {record.reason}")
+    if record.keys() == {"path"}:  # a line as it is
+        name = str(record["path"])
+        return Choice(line, name, name, "")
+    meta = record.get("meta")
+    names = meta if isinstance(meta, Mapping) and "retrieved" in record else record
+    found = Choice(
+        line,
+        _text(names.get("id")),
+        _text(record.get("retrieved", record.get("path"))),
+        _text(record.get("retrieved_identity")),
+    )
+    if not (found.id or found.path):
+        raise DataError(f"standard input: line {line}: expected a retrieved image, a path or an id")
+    return found
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
