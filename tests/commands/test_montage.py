@@ -243,6 +243,21 @@ def test_more_queries_than_a_picture_holds_make_numbered_files(xmir, page):
     assert (done.code, "--output m-002.png: is an input, too" in done.stderr) == (2, True)
 
 
+def test_pages_of_an_earlier_run_are_told_of(xmir, page):
+    """Beside those that are written, for whoever takes them all takes the old ones, too."""
+    for name in ("m-1.png", "m-0021.pdf", "m-mine.png", "mm-001.png"):
+        Path(name).touch()
+    assert xmir("montage", "-o", "m.png", "--rows", 1, stdin=dump(page)).code == 0
+    done = xmir("montage", "-o", "m.png", "-f", stdin=dump(page[:4]))
+    told = "warning: m-001.png to m-002.png: of an earlier run, no page of this one\n"
+    assert (done.code, told in done.stderr) == (0, True)
+    done = xmir("montage", "-o", "m.png", "--rows", 1, "-f", stdin=dump(page))
+    assert "warning: m.png: of an earlier run, no page of this one\n" in done.stderr
+    Path("m.png").unlink()
+    done = xmir("montage", "-o", "m.png", "--rows", 1, "-f", stdin=dump(page))
+    assert "earlier" not in done.stderr
+
+
 def test_ten_queries_are_one_picture_and_eleven_are_two(xmir, page):
     def ask(count, name):
         records = [{**page[0], "query_identity": f"{number:064}"} for number in range(count)]
@@ -338,6 +353,16 @@ def test_a_map_that_shows_nothing_is_said_to_be_blank(xmir, page):
     assert (shown[-3] == 0).all()
     assert (shown[-20:] == 255).any()
     assert not (tile("m.png", 1, 1, **TWO)[-3] == 0).all()
+
+
+def test_a_map_that_is_cut_off_is_said_to_be(xmir, page):
+    strong = np.load(page[0]["saliency"]) * 50
+    np.save("strong.npy", strong)
+    others = [{**page[0], "rank": rank} for rank in (2, 3)]
+    lines = dump([{**page[0], "saliency": "strong.npy"}, *others])
+    assert xmir("montage", "-o", "m.png", "--side", SIDE, stdin=lines).code == 0
+    notes = [tile("m.png", hit, 1, 3, TWO["titles"])[-3] for hit in (1, 2)]
+    assert [(note == 0).all() for note in notes] == [True, False]
 
 
 def test_masks_of_a_folder_are_outlined_on_all_pictures_of_their_image(xmir, page):

@@ -20,6 +20,7 @@ from xmir_cli.render.overlay import Display, draw_crop, overlay, underlay
 from xmir_cli.render.words import draw_words
 
 FAINT = 0.15  # share of full colour below which a map is hardly seen
+CUT = 2  # times full colour above which too much of a map looks alike
 START = 0.1  # share of full colour where colours begin
 
 
@@ -161,6 +162,8 @@ def _note(found: Measure, bar: ColorBar) -> str:
         return f"{found.lowest:.3g} everywhere"
     if found.largest < FAINT * bar.largest:
         return f"faint: {found.largest:.3g} at most"
+    if found.largest > CUT * bar.largest:
+        return f"cut off: up to {found.largest:.3g}"
     return ""
 
 

@@ -1,5 +1,6 @@
 """Rows of a montage on sheets: one picture, numbered pictures, or the pages of a PDF."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -64,6 +65,14 @@ class Paging:
 def nth(output: Path, number: int) -> Path:
     """The file of a picture where there are several: OUT-001.png and so on."""
     return output.with_stem(f"{output.stem}-{number:03}")
+
+
+def find_others(output: Path, written: Sequence[Path]) -> list[Path]:
+    """The pictures of an earlier run that lie beside those of this one, by name."""
+    number = re.compile(rf"{re.escape(output.stem)}(-\d{{3,}})?{re.escape(output.suffix)}")
+    beside = output.parent.iterdir()
+    found = (output.parent / path.name for path in beside if number.fullmatch(path.name))
+    return sorted(path for path in found if path not in written)
 
 
 def write_pdf(output: Path, sheets: Iterable[Image.Image], landscape: bool) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL import Image
 
@@ -17,7 +18,7 @@ from xmir_cli.pages.masks import MaskFolder
 from xmir_cli.pages.page import Look, map_of
 from xmir_cli.pages.rows import START, RowPictures, RowStyle, row_of
 from xmir_cli.pages.scales import Measure, bars_of, measure
-from xmir_cli.pages.sheets import Paging, nth, write_pdf, write_pictures
+from xmir_cli.pages.sheets import Paging, find_others, nth, write_pdf, write_pictures
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.render.footer import draw_bars, draw_legend
 from xmir_cli.render.montage import ColorBar, PageLayout, draw_header, draw_row, stack
@@ -49,7 +50,9 @@ def run(asked: Montage) -> Records:
             told = f"{asked.page}: {_count(count, 'page')}"
         else:
             files = write_pictures(asked.page, sheets, asked.force)
-            told = str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1]}"
+            told = _span(files)
+            if others := find_others(asked.page, files):
+                console.warning(f"{_span(others)}: of an earlier run, no page of this one")
     if page.style.masks is not None and not page.style.masks.found:
         console.note(f"{asked.masks}: no mask has the name of an image of these records")
     done = _drawn(entries, page.style.look.bad, skips)
@@ -126,6 +129,10 @@ def _refuse(asked: Montage, rows: int, entries: Sequence[PageEntry]) -> None:
     for number in range(1, -(-rows // asked.rows_of_page) + 1):
         refuse_existing(nth(asked.page, number), asked.force)
         refuse_input(nth(asked.page, number), [asked.records, *inputs])
+
+
+def _span(files: Sequence[Path]) -> str:
+    return str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1]}"
 
 
 def _count(count: int, what: str) -> str:
