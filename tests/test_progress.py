@@ -150,7 +150,39 @@ def test_a_narrow_line_keeps_the_total_and_the_time_left(monkeypatch, width):
     line = bar.describe(width)
     assert len(line) <= width
     assert re.search(r"10/20  \+ 100/900 steps  0:\d\d left$", line)
-    assert ("[" in line) == (width > 60)
+    assert ("[" in line) == (width >= 60)
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (120, "epoch 3/20  [########............]  12/31 steps  loss 0.163  45.2 images/s"),
+        (80, "epoch 3/20  [####......]  12/31 steps  loss 0.163  45.2 images/s"),
+        (70, "epoch 3/20  12/31 steps  loss 0.163  45.2 images/s"),
+        (50, "epoch 3/20  12/31 steps  loss 0.163"),
+        (40, "epoch 3/20  12/31 steps"),
+        (30, "12/31 steps"),
+    ],
+)
+def test_what_is_told_of_how_it_goes_gives_way_from_its_end(monkeypatch, width, expected):
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    bar = Progress("epoch 3/20", 31, "steps")
+    now = 112.0
+    bar.advance(12)
+    bar.tell("loss 0.163", "45.2 images/s")
+    assert bar.describe(width) == f"{expected}  0:19 left"
+
+
+def test_what_an_earlier_run_did_took_none_of_the_time(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    bar = Progress("epoch 3/20", 20, "steps")
+    bar.go_on(10)
+    now = 105.0
+    assert bar.describe(40) == "epoch 3/20  10/20 steps  2.0/s  0:05"
+    bar.advance(5)
+    assert bar.describe(40) == "epoch 3/20  15/20 steps  0:05 left"
 
 
 def test_notes_and_rows_leave_no_rest_of_the_line():

@@ -23,7 +23,7 @@ _PAUSE = 0.25  # seconds between two looks
 _GAP = 0.05  # seconds for which the terminal is free now and then for another stage
 _CLEAR = "\r\033[K"
 _WIDTH = 80  # of a terminal that does not tell
-_BAR = 20  # cells
+_BARS = (20, 10)  # cells of a bar: where there is room, and where there is less
 
 Total = int | None | Callable[[], int | None]  # of how many; None while nobody knows
 
@@ -33,11 +33,14 @@ _terminal = threading.RLock()  # held while a line is written to the terminal
 class Progress:
     """How much of some work is done."""
 
-    def __init__(self, what: str, total: Total) -> None:
-        self.what, self.done = what, 0.0
+    def __init__(self, what: str, total: Total, unit: str = "") -> None:
+        """`unit` names what is counted."""
+        self.what, self.unit, self.done = what, unit, 0.0
         self._total = total if callable(total) else lambda: total
         self._start = time.monotonic()
         self._steps, self._of = 0, 0  # inside the unit at hand
+        self._before = 0.0  # done by an earlier run
+        self._told: tuple[str, ...] = ()
 
     @property
     def has_end(self) -> bool:
@@ -49,6 +52,15 @@ class Progress:
         self.done += count
         self._steps = self._of = 0
 
+    def go_on(self, count: float) -> None:
+        """Say that so many were done before this run: they took none of its time."""
+        self.done += count
+        self._before += count
+
+    def tell(self, *words: str) -> None:
+        """Say how it goes in place of the speed, such as `loss 0.163`, what matters most first."""
+        self._told = words
+
     def step(self, total: int | None, count: int) -> None:
         """Say that a unit of so many steps begins, or that so many steps more are done."""
         if total is not None:
@@ -56,33 +68,32 @@ class Progress:
         self._steps += count
 
     def describe(self, width: int | None = None) -> str:
-        """The line; in `width` cells without the bar and the speed where they do not fit."""
+        """The line; in `width` cells without what does not fit: the bar first, then how it goes."""
         total, seconds = self._total(), time.monotonic() - self._start
-        within = min(self._steps / self._of, 1.0) if self._of else 0.0
-        done = self.done + within
-        bar = speed = inside = ""
-        count = f"{self.done:.0f} done" if self.done else ""
+        done = self.done + (min(self._steps / self._of, 1.0) if self._of else 0.0)
+        own = done - self._before
+        bars, count = [""], f"{self.done:.0f} done" if self.done else ""
         if total:
-            filled = round(_BAR * min(done / total, 1.0))
-            bar = f"[{'#' * filled}{'.' * (_BAR - filled)}]"
-            count = f"{self.done:.0f}/{total}"
-        if self._of:
-            inside = f"+ {min(self._steps, self._of)}/{self._of} steps"
-        if self.done > seconds:
-            speed = f"{self.done / seconds:.1f}/s"
+            bars = [_bar(done / total, cells) for cells in (*_BARS, 0)]
+            count = f"{self.done:.0f}/{total} {self.unit}".rstrip()
+        inside = f"+ {min(self._steps, self._of)}/{self._of} steps" if self._of else ""
+        speed = (f"{self.done / seconds:.1f}/s",) if self.done > seconds else ()
+        how = self._told or speed
         end = _clock(seconds)
-        if total and done:
-            end = f"{_clock(max(total - done, 0) * seconds / done)} left"
-        lines = [
-            "  ".join(filter(None, parts))
-            for parts in (
-                (self.what, bar, count, inside, speed, end),
-                (self.what, count, inside, speed, end),
-                (self.what, count, inside, end),
-                (count, inside, end),
-            )
+        if total and own:
+            end = f"{_clock(max(total - done, 0) * seconds / own)} left"
+        tries = [
+            *((self.what, bar, count, inside, *how, end) for bar in bars),
+            *((self.what, count, inside, *how[:kept], end) for kept in range(len(how) - 1, -1, -1)),
+            (count, inside, end),
         ]
+        lines = ["  ".join(filter(None, parts)) for parts in tries]
         return next((line for line in lines if width is None or len(line) <= width), lines[-1])
+
+
+def _bar(share: float, cells: int) -> str:
+    filled = round(cells * min(share, 1.0))
+    return f"[{'#' * filled}{'.' * (cells - filled)}]" if cells else ""
 
 
 class _Line:
@@ -139,9 +150,9 @@ _stack: list[Progress] = []  # the last is drawn
 
 
 @contextmanager
-def shown(what: str, total: Total) -> Iterator[Progress]:
+def shown(what: str, total: Total, unit: str = "") -> Iterator[Progress]:
     """Progress of what is done meanwhile, drawn where stderr is a terminal."""
-    progress = Progress(what, total)
+    progress = Progress(what, total, unit)
     if not is_watched():
         yield progress
         return

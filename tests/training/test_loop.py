@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from xmir_cli.training import state
 from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.freeze import list_freezable
-from xmir_cli.training.loop import Settings, Trainer, has_bf16
+from xmir_cli.training.loop import Outcome, Settings, Trainer, has_bf16
 from xmir_cli.training.losses import triplet_loss
 from xmir_cli.training.pictures import Pictures
 from xmir_cli.training.validation import validate
@@ -79,10 +80,15 @@ def test_the_state_of_another_network_is_refused(feed):
         state.restore(trainer.network, trainer.optimizer, {}, "a.safetensors")
 
 
-def test_an_epoch_tells_every_image_that_is_done(feed, examples):
-    told: list[int] = []
-    Trainer(feed, SETTINGS).epoch(1, examples, told.append)
-    assert told == [8, 8]
+def test_an_epoch_tells_after_each_batch_how_it_goes(feed, examples):
+    told: list[Outcome] = []
+    trainer = Trainer(feed, SETTINGS)
+    outcome = trainer.epoch(1, examples, told.append)
+    losses = [loss for loss, _, _ in trainer.steps]
+    assert [each.loss for each in told] == [losses[0], np.mean(losses)]
+    assert told[-1].loss == outcome.loss
+    assert all(each.images_per_second > 0 for each in told)
+    assert len(told) == len(trainer.batches(1, [each.label for each in examples]))
 
 
 def test_a_loss_that_is_no_number_stops_at_its_batch(feed, examples):

@@ -44,7 +44,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an epoch of training gave."""
+    """What an epoch of training gave, or its batches so far."""
 
     loss: float  # mean over the batches
     violating_fraction: float  # mean over the batches
@@ -104,10 +104,10 @@ class Trainer:
         self,
         number: int,
         examples: Sequence[Example],
-        advance: Callable[[int], None] = lambda _: None,
+        told: Callable[[Outcome], None] = lambda _: None,
         begun: Sequence[BatchNumbers] = (),
     ) -> Outcome:
-        """Train one epoch, `number` counted from 1; `advance` is told how many more are done.
+        """Train one epoch, `number` counted from 1; after each batch `told` hears how it goes.
 
         The batches that `begun` tells of are done already. Raises ModelError when the loss is no
         longer finite or memory does not suffice.
@@ -115,8 +115,7 @@ class Trainer:
         settings, start = self.settings, time.monotonic()
         labels = [example.label for example in examples]
         seed = settings.seed, number
-        batches = epoch_batches(labels, settings.per_class, settings.classes_per_batch, seed)
-        left = batches[len(begun) :]
+        left = self.batches(number, labels)[len(begun) :]
         self.check_parts(examples)
         classes = {name: place for place, name in enumerate(by_class(labels))}
         self.number, self.steps = number, list(begun)
@@ -137,11 +136,20 @@ class Trainer:
                     self.torn = True
                     self.steps.append(self.step(images, targets.to(self.device), where, triplets))
                     self.torn = False
-                advance(len(batch))
+                done = sum(map(len, left[: place + 1 - len(begun)]))
+                told(self._outcome(done / (time.monotonic() - start)))
                 end_if_asked()
+        return self._outcome(sum(map(len, left)) / (time.monotonic() - start))
+
+    def batches(self, number: int, labels: Sequence[str]) -> list[list[int]]:
+        """The batches of an epoch: positions in `labels`, the class of every image."""
+        settings = self.settings
+        seed = settings.seed, number
+        return epoch_batches(labels, settings.per_class, settings.classes_per_batch, seed)
+
+    def _outcome(self, speed: float) -> Outcome:
         loss, violating, attention = np.mean(self.steps, axis=0).tolist()
-        speed = sum(map(len, left)) / (time.monotonic() - start)
-        return Outcome(loss, violating, attention if settings.attention_loss else None, speed)
+        return Outcome(loss, violating, attention if self.settings.attention_loss else None, speed)
 
     def step(
         self, images: Tensor, labels: Tensor, where: str, triplets: Tensor | None = None

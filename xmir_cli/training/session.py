@@ -13,7 +13,7 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.training.examples import Division, Example, find_contradictions
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.loop import BatchNumbers, Trainer
+from xmir_cli.training.loop import BatchNumbers, Outcome, Trainer
 from xmir_cli.training.ranks import ALONE, Ranks
 from xmir_cli.training.sampler import by_class
 from xmir_cli.training.validation import validate
@@ -29,8 +29,15 @@ class Bar(Protocol):
     def advance(self, count: int = 1) -> None:
         """Say that `count` more are done."""
 
+    def go_on(self, count: int) -> None:
+        """Say that `count` were done before."""
 
-ShowProgress = Callable[[str, int], AbstractContextManager[Bar]]  # what is done, of how many
+    def tell(self, *words: str) -> None:
+        """Say how it goes."""
+
+
+# what is done, of how many of what
+ShowProgress = Callable[[str, int, str], AbstractContextManager[Bar]]
 LeaveOut = Callable[[str, ItemError], None]  # name and cause
 
 
@@ -63,7 +70,7 @@ def _marked(
     examples: Sequence[Example], feed: Feed, leave_out: LeaveOut, bar: ShowProgress, ranks: Ranks
 ) -> Iterator[Example]:
     own = [row.path for row in ranks.own(examples)]
-    with bar("reading images", len(examples)) as progress:
+    with bar("reading", len(examples), "images") as progress:
         marks = ranks.merge(decode_all(own, feed.pictures.fingerprint, feed.jobs))
         for example, mark in zip(examples, marks, strict=True):
             if isinstance(mark, ItemError):
@@ -105,11 +112,9 @@ def train_epochs(
     """
     for number in range(done + 1, trainer.settings.epochs + 1):
         start = time.monotonic()
-        what = f"epoch {number} of {trainer.settings.epochs}"
-        with bar(what, len(division.training)) as progress:
-            outcome = trainer.epoch(number, division.training, progress.advance, begun)
+        outcome = _train_epoch(trainer, number, division.training, begun, bar)
         begun = ()
-        with bar("validating", len(division.validation)) as progress:
+        with bar("validating", len(division.validation), "images") as progress:
             validation = validate(
                 trainer.feed, division.validation, progress.advance, trainer.ranks
             )
@@ -124,6 +129,25 @@ def train_epochs(
             "seconds": round(time.monotonic() - start, 3),
             "images_per_second": round(outcome.images_per_second, 3),
         }
+
+
+def _train_epoch(
+    trainer: Trainer,
+    number: int,
+    examples: Sequence[Example],
+    begun: Sequence[BatchNumbers],
+    bar: ShowProgress,
+) -> Outcome:
+    """Train one epoch, step by step before the eyes of whoever looks."""
+    steps = len(trainer.batches(number, [example.label for example in examples]))
+    with bar(f"epoch {number}/{trainer.settings.epochs}", steps, "steps") as progress:
+        progress.go_on(len(begun))
+
+        def tell(so_far: Outcome) -> None:
+            progress.advance()
+            progress.tell(f"loss {so_far.loss:.3f}", f"{so_far.images_per_second:.1f} images/s")
+
+        return trainer.epoch(number, examples, tell, begun)
 
 
 def keep_lasting(record: Record) -> Record:
