@@ -454,6 +454,13 @@ def test_whose_the_query_is_stands_in_its_records(xmir):
     assert "query_patient" not in found
 
 
+@pytest.mark.usefixtures("index")
+def test_what_else_is_known_of_the_query_stands_in_its_records(xmir):
+    itself, *others = xmir("query", "--id", "c", "--top", "3").records()
+    assert "query_meta" not in itself  # `meta` says it
+    assert [each["query_meta"] for each in others] == [{"split": "test", "site": "x"}] * 2
+
+
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [

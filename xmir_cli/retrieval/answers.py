@@ -11,11 +11,14 @@ from xmir_cli.labels import share_label
 from xmir_cli.retrieval.queries import Contribution, Question, Refinement
 from xmir_cli.store.cells import to_json
 from xmir_cli.store.names import restore_name
+from xmir_cli.wire.columns import DECODED, TAG_COLUMNS
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 
 _OWN_KEYS = {"path", "label", "sha256", "width", "height"}  # columns not repeated under `meta`
+# nor those of the query that its own keys, or its file, tell
+_ASKED_KEYS = {*_OWN_KEYS, *TAG_COLUMNS, DECODED, "id"}
 
 
 def answer(gallery: Gallery, asked: Sequence[Question], found: Sequence[Hits]) -> Iterator[Record]:
@@ -33,8 +36,7 @@ def answer(gallery: Gallery, asked: Sequence[Question], found: Sequence[Hits]) -
 
 def _answer(gallery: Gallery, query: Question, hits: Hits, rows: Sequence[Columns]) -> list[Record]:
     label = query.columns.get("label")
-    known = query.columns.get("patient")
-    patient = {"query_patient": str(known)} if known else {}
+    own = _own(query)
     asked: Record = {"query": query.name} if query.name else {}
     named: Record = {"query_identity": query.identity} if query.name else {}
     asked |= query.words.told if query.words else {}
@@ -50,7 +52,7 @@ def _answer(gallery: Gallery, query: Question, hits: Hits, rows: Sequence[Column
             "rank": rank,
             **numbers,
             "query_label": label,
-            **({} if identity_in(row) == query.identity else patient),
+            **({} if identity_in(row) == query.identity else own),
             "retrieved_label": row.get("label"),
             "match": share_label(label, row.get("label")),
             "index": gallery.name,
@@ -62,6 +64,18 @@ def _answer(gallery: Gallery, query: Question, hits: Hits, rows: Sequence[Column
             zip(rows, _numbers(gallery, query, hits), strict=True), start=1
         )
     ]
+
+
+def _own(query: Question) -> Record:
+    """What records tell of the query's columns, unless the hit is the query itself."""
+    patient = query.columns.get("patient")
+    rest = {
+        name: to_json(value)
+        for name, value in query.columns.items()
+        if name not in _ASKED_KEYS and value is not None
+    }
+    told: Record = {"query_patient": str(patient)} if patient else {}
+    return {**told, "query_meta": rest} if rest else told
 
 
 def _numbers(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:

@@ -111,6 +111,12 @@ class RetrievalRecord:
         when="it is known",
         shows=Shows.NOTHING,
     )
+    query_meta: dict[str, object] | None = key(
+        OBJECT,
+        "the other columns of the query, as `meta` has them",
+        when="it has any, and is not the retrieved image",
+        shows=Shows.NOTHING,
+    )
     retrieved_label: str | None = key(TEXT, "the retrieved image's label; null where there is none")
     match: bool | None = key(
         FLAG, "whether they share a label (A|B is two); null where one has none"
