@@ -57,7 +57,12 @@ class Cause(StrEnum):
     CHANGED = "changed", "an image, a map or a similarity is another than recorded"
     NO_MAP = "no-map", "the record names no saliency map"
     BAD_MAP = "bad-map", "the saliency map cannot be read"
-    WRONG_SIZE = "wrong-size", "the map has another size than the network's input"
+    WRONG_SIZE = (
+        "wrong-size",
+        "the map has another size than the network's input, or the mask than its image",
+    )
+    NO_MASK = "no-mask", "no mask or box of the image is known"
+    BAD_MASK = "bad-mask", "the mask or the boxes of the image cannot be used"
     BAD_INPUT = "bad-input", "a file that the record names cannot be used"
     NO_NEGATIVE = "no-negative", "the index has too few images of another label"
     NO_CONTRAST = "no-contrast", "there is no other result to contrast with"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from xmir_cli.errors import DataError, UsageError
+from xmir_cli.errors import DataError, SettingError, UsageError
 
 
 def refuse_lost_folder() -> None:
@@ -36,6 +36,14 @@ def refuse_records(source: str, command: str) -> None:
     refuse_stdin([source], command)
     if source != "-":
         Path(source).stat()  # opened later: a pipe may be opened once only
+
+
+def refuse_truth(masks: str | None, boxes: Path | None) -> None:
+    """Raise SettingError for two places of one truth, and where a file of boxes is not there."""
+    if masks is not None and boxes is not None:
+        raise SettingError("boxes", "`masks` name the truth already; give one of them")
+    if boxes is not None:
+        boxes.stat()
 
 
 def refuse_embeddings(*sources: str | None) -> None:

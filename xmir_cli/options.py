@@ -46,6 +46,25 @@ Columns = Annotated[
         "repeat for more.",
     ),
 ]
+Masks = Annotated[
+    str | None,
+    typer.Option(
+        "--masks",
+        metavar="COLUMN|DIR|TABLE",
+        help="Where experts' masks are: COLUMN[,COLUMN...] of the images' own rows, a folder where "
+        "they lie under the images' names, or a table with columns path and mask. PNG and other "
+        "pictures, .npy, DICOM SEG; as large as the image.",
+    ),
+]
+Boxes = Annotated[
+    Path | None,
+    typer.Option(
+        "--boxes",
+        metavar="FILE",
+        help="Their boxes: CSV, TSV, Parquet or JSON with path, x, y, w, h in pixels of the file, "
+        "upright; several rows an image, none of a row for no box. JSON also as COCO has it.",
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(

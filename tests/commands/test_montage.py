@@ -382,10 +382,36 @@ def test_masks_of_a_folder_are_outlined_on_all_pictures_of_their_image(xmir, pag
     done = xmir("montage", "-o", "n.png", "--masks", "masks/deep", stdin=dump(page[:1]))
     assert "masks/deep: no mask has the name of an image of these records" in done.stderr
     done = xmir("montage", "-o", "o.png", "--masks", "none", stdin=dump(page[:1]))
-    assert (done.code, "none: no such folder" in done.stderr) == (5, True)
+    assert (done.code, "none: neither a folder nor a column of" in done.stderr) == (5, True)
+    done = xmir("montage", "-o", "o.png", "--masks", "./none", stdin=dump(page[:1]))
+    assert (done.code, "./none: no such folder" in done.stderr) == (5, True)
     Path("masks/r.png").write_bytes(b"broken")
     done = xmir("montage", "-o", "p.png", "--masks", "masks", stdin=dump(page[:1]))
-    assert (done.code, "masks/r.png: " in done.stderr) == (0, True)
+    assert (done.code, "r.png: not-an-image: " in done.stderr) == (0, True)
+    assert "(masks/r.png); not outlined" in done.stderr
+
+
+def test_masks_of_a_column_and_boxes_are_outlined_too(xmir, page):
+    mask = np.zeros((50, 50), np.uint8)
+    mask[10:30, 20:40] = 1
+    Path("masks").mkdir()
+    Image.fromarray(mask).save("masks/m.png")
+    Path("b.csv").write_text("path,x,y,w,h\nq.png,20,10,20,20\nr.png,20,10,10,20\nr,30,10,10,20\n")
+    Image.new("L", (50, 50), 90).save("q.png")
+    row = {"mask": "masks/m.png"}
+    record = {**page[0], "query": "q.png", "meta": {"id": "r", **row}, "query_meta": row}
+    for options in (("--masks", "mask"), ("--boxes", "b.csv")):
+        asked = ("-o", "m.png", "--side", SIDE, "--force", *options)
+        assert xmir("montage", *asked, stdin=dump([record])).code == 0
+        for tiles in ((0,), (1, 0), (1, 1)):
+            cyan = (tile("m.png", *tiles, **ONE) == (0, 229, 255)).all(axis=2)
+            rows, columns = np.nonzero(cyan)
+            found = (columns.min(), rows.min(), columns.max(), rows.max())
+            assert found == pytest.approx((40, 20, 80, 60), abs=2)
+    done = xmir("montage", "-o", "n.png", "--masks", "a", "--boxes", "b.csv", stdin=dump([record]))
+    assert (done.code, "--boxes: --masks name the truth already" in done.stderr) == (2, True)
+    done = xmir("montage", "-o", "n.png", "--masks", "maskk", stdin=dump([record]))
+    assert (done.code, "did you mean mask?" in done.stderr) == (5, True)
 
 
 def test_a_mask_is_that_of_the_image_with_most_of_its_folders(xmir, page):

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 import typer
 
 from xmir_cli import options
-from xmir_cli.errors import DataError, UsageError
-from xmir_cli.inputs import refuse_records
+from xmir_cli.errors import UsageError
+from xmir_cli.inputs import refuse_records, refuse_truth
 from xmir_cli.printer import Shown
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import refuse_input
@@ -56,15 +56,9 @@ class Montage:
             "of the same image does not count for it, and a map far above most is cut off.",
         ),
     ] = "page"
-    masks: Annotated[
-        Path | None,
-        typer.Option(
-            "--masks",
-            metavar="DIR",
-            help="Outline on each image the mask that lies in this folder under the image's name, "
-            "or under its name with .png.",
-        ),
-    ] = None
+    masks: options.Masks = None
+    boxes: options.Boxes = None
+    columns: options.Columns = None
     force: options.Force = False
 
     form: ClassVar[None] = None  # it prints no records
@@ -72,11 +66,15 @@ class Montage:
 
     def __post_init__(self) -> None:
         check_values(self)
-        refuse_input(self.page, [self.records])
+        refuse_input(self.page, [self.records, self.masks, self.boxes])
         refuse_existing(self.page, self.force)
         refuse_records(self.records, "montage")
-        if self.masks is not None and not self.masks.is_dir():
-            raise DataError(f"{self.masks}: no such folder")
+        refuse_truth(self.masks, self.boxes)
+
+    @property
+    def marks(self) -> str:
+        """What is outlined; empty for nothing."""
+        return "box" if self.boxes is not None else "mask" if self.masks is not None else ""
 
     @property
     def is_pdf(self) -> bool:

@@ -37,7 +37,7 @@ def _read(data: bytes, wanted: Wanted) -> Picture:
     contradicts another, damaged.
     """
     dataset = open_dicom(data, with_patient=patient_key() is not None)
-    with _damage_named(wanted.pixel_limit):
+    with damage_named(wanted.pixel_limit):
         keyword = _keyword(dataset)
         _check_tags(dataset, wanted.pixel_limit)
         frames = _frames(dataset)
@@ -53,12 +53,12 @@ def _read(data: bytes, wanted: Wanted) -> Picture:
 def _count(data: bytes) -> int:
     """How many frames a file has."""
     dataset = open_dicom(data, with_patient=False)
-    with _damage_named(0):
+    with damage_named(0):
         return _frames(dataset)
 
 
 @contextmanager
-def _damage_named(pixel_limit: int) -> Iterator[None]:
+def damage_named(pixel_limit: int) -> Iterator[None]:
     """Whatever goes wrong in the block becomes an ItemError; NumPy warns of nothing."""
     try:
         with np.errstate(all="ignore"):  # a slope may be beyond all bounds

@@ -8,6 +8,7 @@ import logging
 import re
 import warnings
 import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xmir_cli.causes import Cause
@@ -75,8 +76,8 @@ _PIXEL_TAGS = [
 _CARRIED_TAGS = ["Modality", "ViewPosition", "BurnedInAnnotation"]
 
 
-def open_dicom(data: bytes, with_patient: bool) -> "FileDataset":
-    """The tags that pixels need and xmir carries; PatientID only for a keyed hash.
+def open_dicom(data: bytes, with_patient: bool, more: Sequence[str] = ()) -> "FileDataset":
+    """The tags that pixels need and xmir carries, and `more`; PatientID only for a keyed hash.
 
     Raises ItemError when pydicom is missing, or when the file is damaged or inflates too far.
     """
@@ -89,7 +90,7 @@ def open_dicom(data: bytes, with_patient: bool) -> "FileDataset":
         ) from None
     _silence()
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    tags = _PIXEL_TAGS + _CARRIED_TAGS + (["PatientID"] if with_patient else [])
+    tags = [*_PIXEL_TAGS, *_CARRIED_TAGS, *(["PatientID"] if with_patient else []), *more]
     plain = _inflate(data)
     dataset = _parse(plain, tags)
     if not _has_pixels(dataset) and _PIXEL_TAG in plain:

@@ -9,8 +9,8 @@ from xmir_cli.render.outline import OUTLINE
 LegendItem = tuple[tuple[int, int, int] | None, str]
 
 
-def legend_of(entries: Sequence[PageEntry], masks: bool = False) -> list[LegendItem]:
-    """A colour and what it means, or words alone; with `masks` images have outlines, too."""
+def legend_of(entries: Sequence[PageEntry], marks: str = "") -> list[LegendItem]:
+    """A colour and what it means, or words alone; outlines are of `marks`, where there are any."""
     matches = {entry.view.match for entry in entries}
     frames = (
         (True, CORRECT, "correct: shares a label with the query"),
@@ -19,7 +19,7 @@ def legend_of(entries: Sequence[PageEntry], masks: bool = False) -> list[LegendI
     )
     items: list[LegendItem] = [(QUERY, "query")]
     items += [(color, words) for match, color, words in frames if match in matches]
-    items += [(OUTLINE, "outline: mask")] if masks else []
+    items += [(OUTLINE, f"outline: {marks}")] if marks else []
     maps = [entry for entry in entries if entry.saliency is not None]
     if any(map(_is_cropped, maps)):
         items.append((None, "thin grey frame: what the network saw, where it is not all"))

@@ -9,7 +9,7 @@ from xmir_cli.console import escape
 from xmir_cli.pages.captions import hit_lines, query_lines
 from xmir_cli.pages.columns import Hit, MapColumn, QueryRow
 from xmir_cli.pages.entries import PageEntry, Read
-from xmir_cli.pages.masks import MaskFolder
+from xmir_cli.pages.outlines import Outlines
 from xmir_cli.pages.page import Look, map_of, picture_at
 from xmir_cli.pages.scales import Measure, measure
 from xmir_cli.pictures.crop import find_crop
@@ -18,6 +18,7 @@ from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG, ColorBar, Gr
 from xmir_cli.render.outline import draw_outline
 from xmir_cli.render.overlay import Display, draw_crop, overlay, underlay
 from xmir_cli.render.words import draw_words
+from xmir_cli.truth.marks import query_image, retrieved_image
 
 FAINT = 0.15  # share of full colour below which a map is hardly seen
 CUT = 2  # times full colour above which too much of a map looks alike
@@ -60,7 +61,7 @@ class RowStyle:
     bare: bool  # whether the bare image stands beside its overlays
     names: Mapping[str, str]  # of images, by path
     pictures: RowPictures
-    masks: MaskFolder | None
+    outlines: Outlines | None
 
 
 def row_of(
@@ -81,7 +82,7 @@ def row_of(
         return None
     lines = query_lines(entries[0], style.look.side, style.names)
     picture = _query_picture(entries, len(groups) == 1, style)
-    query = Group([_tile(picture, entries[0].query, style)], QUERY, lines)
+    query = Group([_tile(picture, entries[0], of_query=True, style=style)], QUERY, lines)
     style.pictures.forget()
     return query, groups
 
@@ -92,7 +93,7 @@ def _hit_group(hit: Hit, bars: Mapping[MapColumn, ColorBar], style: RowStyle) ->
     tiles = []
     if style.bare:
         picture = style.pictures.get(first.retrieved_read, first.window)
-        tiles.append(_tile(picture, first.retrieved, style))
+        tiles.append(_tile(picture, first, of_query=False, style=style))
     points = _points(hit.entries, of_query=False)
     for column in style.columns:
         entry = cells.get(column)
@@ -133,7 +134,8 @@ def _overlay(
     entry: PageEntry, bar: ColorBar, style: RowStyle, points: list[tuple[float, float]]
 ) -> Tile:
     """The explained image under its map; `points` are those asked for of the retrieved one."""
-    shown = (entry.query_read if entry.explains_query else None) or entry.retrieved_read
+    of_query = entry.explains_query and entry.query_read is not None
+    shown = (entry.query_read if of_query else None) or entry.retrieved_read
     picture = underlay(style.pictures.get(shown, entry.window))
     saliency = map_of(entry, style.look)
     if saliency is None:  # since it was measured
@@ -143,14 +145,22 @@ def _overlay(
         picture = overlay(picture, saliency, entry.roi, display, bar.largest)
     note = _note(measure(saliency), bar)
     if points and not entry.explains_query:
-        return _tile(_pointed(picture, points, style), shown[0], style, note)
-    return _tile(_boxed(picture, entry.boxes, style), shown[0], style, note)
+        picture = _pointed(picture, points, style)
+    else:
+        picture = _boxed(picture, entry.boxes, style)
+    return _tile(picture, entry, of_query, style, note)
 
 
-def _tile(picture: Image.Image, path: str, style: RowStyle, note: str = "") -> Tile:
+def _tile(
+    picture: Image.Image, entry: PageEntry, of_query: bool, style: RowStyle, note: str = ""
+) -> Tile:
     """The picture of an image no larger than its place, for a page has many; with its mask."""
     small, _ = at_size(picture, [], style.look.side)
-    mask = style.masks.of(path) if style.masks is not None and path else None
+    read = entry.query_read if of_query else entry.retrieved_read
+    if style.outlines is None or read is None:
+        return Tile(small, note)
+    image = query_image(entry.view) if of_query else retrieved_image(entry.view)
+    mask = style.outlines.of(image, style.pictures.get(read, entry.window).size)
     return Tile(small if mask is None else draw_outline(small, mask), note)
 
 

@@ -14,7 +14,7 @@ from xmir_cli.pages.captions import short_names
 from xmir_cli.pages.columns import MapColumn, QueryRow, columns_of, name_columns, rows_of
 from xmir_cli.pages.entries import PageEntry, Read, read_entries
 from xmir_cli.pages.legend import legend_of
-from xmir_cli.pages.masks import MaskFolder
+from xmir_cli.pages.outlines import Outlines
 from xmir_cli.pages.page import Look, map_of
 from xmir_cli.pages.rows import START, RowPictures, RowStyle, row_of
 from xmir_cli.pages.scales import Measure, bars_of, measure
@@ -26,6 +26,7 @@ from xmir_cli.render.overlay import Display
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
+from xmir_cli.truth.sources import open_truth
 
 __all__ = ["Montage", "run"]
 
@@ -53,8 +54,8 @@ def run(asked: Montage) -> Records:
             told = _span(files)
             if others := find_others(asked.page, files):
                 console.warning(f"{_span(others)}: of an earlier run, no page of this one")
-    if page.style.masks is not None and not page.style.masks.found:
-        console.note(f"{asked.masks}: no mask has the name of an image of these records")
+    if page.style.outlines is not None:
+        page.style.outlines.say()
     done = _drawn(entries, page.style.look.bad, skips)
     queries = "1 query" if page.drawn == 1 else f"{page.drawn} queries"
     console.note(f"{told}: {queries}")
@@ -105,10 +106,11 @@ def _page_of(asked: Montage, rows: Sequence[QueryRow], entries: Sequence[PageEnt
     bare = not bars or not all(entry.is_self for entry in entries)
     titles = [*(["retrieved"] if bare else []), *names.values()]
     layout = PageLayout(asked.side, titles, max(len(row.hits) for row in rows))
-    masks = None if asked.masks is None else MaskFolder(asked.masks)
-    style = RowStyle(look, list(names), bare, short_names(entries), RowPictures(look), masks)
+    truth = open_truth(asked.masks, asked.boxes, asked.columns)
+    outlines = None if truth is None else Outlines(truth, entries)
+    style = RowStyle(look, list(names), bare, short_names(entries), RowPictures(look), outlines)
     own = asked.scale == "row"
-    footer = [draw_legend(legend_of(entries, asked.masks is not None), layout.width, layout.text)]
+    footer = [draw_legend(legend_of(entries, asked.marks), layout.width, layout.text)]
     if bars and not own:
         footer.insert(0, _draw_bars(list(bars.values()), layout, asked.alpha))
     paging = Paging(layout, draw_header(layout), stack(footer, layout.width), asked.rows_of_page)

@@ -1,0 +1,1 @@
+"""What experts marked on images, masks and boxes, wherever it is kept."""
