@@ -70,6 +70,11 @@ def complete_where(ctx: typer.Context, incomplete: str) -> list[str]:
     return [f"{chosen}={text}" for text in _values(table, chosen, value)]
 
 
+def complete_columns(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The columns of the table that is meant."""
+    return [name for name in _columns(_table(ctx)) if name.startswith(incomplete)]
+
+
 class _Table(NamedTuple):
     """What is asked of a text table, a Parquet file or an index."""
 

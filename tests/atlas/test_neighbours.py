@@ -1,0 +1,66 @@
+"""The nearest images of each, against loops over all pairs."""
+
+import numpy as np
+import pytest
+
+from tests.atlas.test_axes import unit_vectors
+from xmir_cli.atlas import neighbours
+from xmir_cli.atlas.axes import principal_axes
+from xmir_cli.atlas.neighbours import find_neighbours
+
+
+def naive(vectors, groups, k):
+    """Rows and similarities of the nearest, and the mean similarity to the nearest of others."""
+    wide = vectors.astype(np.float64)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    near, means = [], []
+    for row, vector in enumerate(wide):
+        ranked = sorted((-float(vector @ other), at) for at, other in enumerate(wide) if at != row)
+        near.append([at for _, at in ranked[:k]])
+        others = [-minus for minus, at in ranked if groups[row] < 0 or groups[at] != groups[row]]
+        means.append(np.mean(others[:k]) if others else np.nan)
+    return near, means
+
+
+def looked(vectors, groups, k):
+    done = []
+    axes = principal_axes(vectors, 64)
+    found = find_neighbours(vectors, np.array(groups), k, axes, done.append)
+    assert sum(done) == len(vectors)
+    return found
+
+
+@pytest.mark.parametrize("k", [1, 4, 100])
+@pytest.mark.parametrize("way", ["exact", "graph"])
+def test_neighbours_and_means_over_other_patients_equal_the_loops(k, way, monkeypatch):
+    monkeypatch.setattr(neighbours, "EXACT", 1000 if way == "exact" else 10)
+    vectors = unit_vectors(60, 6)
+    groups = [row // 3 if row < 45 else -1 for row in range(60)]
+    near, means = naive(vectors, groups, min(k, 59))
+    found = looked(vectors, groups, k)
+    assert found.near.rows.tolist() == near
+    assert found.to_others == pytest.approx(means, abs=1e-9)
+    assert found.recall == (None if way == "exact" else 1)
+
+
+def test_a_patient_whose_images_are_all_candidates_is_compared_with_all(monkeypatch):
+    monkeypatch.setattr(neighbours, "EXACT", 10)
+    monkeypatch.setattr(neighbours, "_DEPTH", 5)
+    monkeypatch.setattr(neighbours, "_DEEPER", 20)
+    close = unit_vectors(1, 4) + 0.001 * unit_vectors(40, 4, seed=1)
+    vectors = np.concatenate([close, -unit_vectors(20, 4, seed=2)]).astype(np.float32)
+    groups = [0] * 40 + list(range(1, 21))
+    found = looked(vectors, groups, 3)
+    assert found.to_others == pytest.approx(naive(vectors, groups, 3)[1], abs=1e-6)
+
+
+def test_an_image_alone_has_nobody():
+    found = looked(unit_vectors(1, 4), [-1], 5)
+    assert found.near.rows.tolist() == [[-1]]
+    assert np.isnan(found.to_others).all()
+
+
+def test_one_patient_has_neighbours_and_no_others():
+    found = looked(unit_vectors(3, 4), [7, 7, 7], 2)
+    assert (found.near.rows >= 0).all()
+    assert np.isnan(found.to_others).all()

@@ -1,0 +1,1 @@
+"""The whole space of embeddings in one plane: axes, neighbours, classes, and what is drawn."""

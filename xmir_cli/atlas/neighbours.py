@@ -1,0 +1,94 @@
+"""The images nearest to each, for all images at once: exactly, or of a graph.
+
+Up to `EXACT` images every similarity is computed. Of more, a graph over their principal axes names
+candidates, whose similarities are computed; how often it misses one is measured on a sample.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from xmir_cli.arrays import Floats, Integers
+from xmir_cli.atlas.axes import Axes, project
+from xmir_cli.atlas.nearest import AT_ONCE, Nearest, NearestFound, NearRows, row_parts
+from xmir_cli.gallery.vectors import Vectors
+from xmir_cli.threads import count_threads
+
+EXACT = 20_000  # images, which take half a minute
+_BATCH = 2048  # images asked for at once of a graph
+_DEPTH, _DEEPER = 50, 500  # candidates; more where those are of the same patient
+_SAMPLE = 200  # images by which recall is measured
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbourhoods:
+    """The k nearest images of each image [N]."""
+
+    near: NearRows  # [N, k]
+    to_others: Floats  # mean similarity [N] to the k nearest of other patients; NaN: there is none
+    recall: float | None  # of a graph; None: nothing is missed
+
+
+def find_neighbours(
+    vectors: Vectors, groups: Integers, k: int, axes: Axes, advance: Callable[[int], None]
+) -> Neighbourhoods:
+    """The k nearest images of each.
+
+    Args:
+        vectors: Unit vectors [N, D].
+        groups: The patient of each image [N], as a number; -1 where nobody knows.
+        k: How many, at least 1; fewer where there are not so many others.
+        axes: The principal axes of the vectors.
+        advance: Is told of so many images more that are done.
+    """
+    count = len(vectors)
+    nearest = Nearest(vectors, groups, min(k, max(1, count - 1)))
+    graph = None if count <= EXACT else _Graph(project(vectors, axes).astype(np.float32), nearest)
+    kept = NearRows(np.full((count, nearest.k), -1), np.full((count, nearest.k), np.nan))
+    means = np.full(count, np.nan)
+    for asked in row_parts(np.arange(count), AT_ONCE if graph is None else _BATCH):
+        found = nearest.of(asked) if graph is None else graph.of(asked)
+        kept.put(asked, found.near)
+        means[asked] = found.others.means
+        advance(len(asked))
+    return Neighbourhoods(kept, means, None if graph is None else _recall(nearest, kept))
+
+
+class _Graph:
+    """A graph over points [N, m], built by one thread, so that it is always the same."""
+
+    def __init__(self, points: np.ndarray, nearest: Nearest) -> None:
+        import hnswlib  # noqa: PLC0415 # only where there are many
+
+        self.points, self.nearest = points, nearest
+        self.index = hnswlib.Index("l2", points.shape[1])
+        self.index.init_index(len(points), M=16, ef_construction=100, random_seed=0)
+        self.index.add_items(points, num_threads=1)
+
+    def of(self, asked: Integers) -> NearestFound:
+        """The nearest of some; whoever's candidates are of too few other patients has more."""
+        found = self._at(asked, _DEPTH)
+        for lacking in row_parts(np.flatnonzero(found.others.rows[:, -1] < 0), AT_ONCE):
+            deeper = self._at(asked[lacking], _DEEPER)
+            found.near.put(lacking, deeper.near)
+            found.others.put(lacking, deeper.others)
+        alone = np.flatnonzero(found.others.rows[:, 0] < 0)
+        if len(alone):
+            found.others.put(alone, self.nearest.of(asked[alone]).others)
+        return found
+
+    def _at(self, asked: Integers, depth: int) -> NearestFound:
+        self.index.set_ef(2 * depth)
+        try:
+            found, _ = self.index.knn_query(self.points[asked], depth, num_threads=count_threads())
+        except RuntimeError:  # it reaches fewer of one of them, which hnswlib cannot return
+            return self.nearest.of(asked)
+        return self.nearest.among(asked, found.astype(np.int64))
+
+
+def _recall(nearest: Nearest, kept: NearRows) -> float:
+    asked = np.linspace(0, len(kept.rows) - 1, _SAMPLE).astype(np.int64)
+    exact = nearest.of(asked).near.rows
+    found = [np.isin(rows, kept.rows[row]).mean() for row, rows in zip(asked, exact, strict=True)]
+    return float(np.mean(found))

@@ -1,0 +1,69 @@
+"""What an atlas shows, whether it is drawn as a picture, as a page or as a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from xmir_cli.arrays import Booleans, Floats, Integers
+from xmir_cli.atlas.classes import LabelClass
+from xmir_cli.atlas.coloring import Coloring
+from xmir_cli.atlas.neighbours import Neighbourhoods
+
+METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """N images in a plane, and what is known of them."""
+
+    name: str  # of the embeddings
+    method: str
+    explained: tuple[float, float] | None  # shares of the variance along x and y
+    items: pa.Table
+    knows_patients: bool  # of at least one image
+    places: Floats  # [N, 2]
+    colorings: Sequence[Coloring]
+    classes: Sequence[LabelClass]
+    around: Neighbourhoods
+    unlike: Floats  # [N], percent of the images that lie nearer to others
+    outliers: Booleans  # [N]
+    groups: Integers  # [N], of duplicates; 0: none
+
+    @property
+    def title(self) -> str:
+        """What it is a picture of."""
+        count = len(self.places)
+        called = self.name.rstrip("/").rpartition("/")[2]
+        return f"{called}: {count} image{'' if count == 1 else 's'}, {METHODS[self.method]}"
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of each image."""
+        found: list[str] = self.items["id"].cast(pa.string()).to_pylist()
+        return found
+
+    @property
+    def stars(self) -> Integers:
+        """The image nearest to the centroid of each class."""
+        return np.array([each.nearest for each in self.classes], dtype=np.int64)
+
+    @property
+    def furthest(self) -> Integers:
+        """The outliers, the one that lies furthest apart first."""
+        rows = np.flatnonzero(self.outliers)
+        return rows[np.argsort(self.around.to_others[rows], kind="stable")]
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """What x and y are called."""
+        called = METHODS[self.method]
+        if self.explained is None:
+            return f"{called} 1", f"{called} 2"
+        first, second = (f"{100 * share:.1f} % of the variance" for share in self.explained)
+        return f"PC 1: {first}", f"PC 2: {second}"
+
+    def short_name(self, row: int) -> str:
+        """The end of an image's id."""
+        return str(self.items["id"][row].as_py()).rpartition("/")[2]
