@@ -28,6 +28,7 @@ TINY = {
 }
 PREPARED = (
     EXAMPLES["xmir train"][0][1],
+    EXAMPLES["xmir train"][0][1].replace("run1", "run2") + " --seed 1",
     EXAMPLES["xmir embed"][0][1],
     EXAMPLES["xmir index"][0][1],
     "xmir query q/*.png --top 3 > hits.jsonl",

@@ -1,7 +1,8 @@
-"""How much two saliency maps of the same image agree, for the model-randomisation check.
+"""How much two saliency maps of the same image agree, for the sanity checks.
 
 Source: Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018; Wang et al., Image quality
-assessment: from error visibility to structural similarity, IEEE TIP 2004.
+assessment: from error visibility to structural similarity, IEEE TIP 2004; Yeh et al., On the
+(in)fidelity and sensitivity of explanations, NeurIPS 2019.
 """
 
 from dataclasses import dataclass
@@ -35,6 +36,15 @@ def agreement(first: Floats, second: Floats) -> Agreement:
         spearman(np.abs(first), np.abs(second)),
         ssim(scale_to_one(first), scale_to_one(second)),
     )
+
+
+def change(before: Floats, after: Floats) -> float:
+    """How far a map [H, W] moved, in its own lengths: |after - before| / |before|, over all pixels.
+
+    NaN for a map of zeros.
+    """
+    size = float(np.linalg.norm(before))
+    return float(np.linalg.norm(after - before)) / size if size > 0 else float("nan")
 
 
 def spearman(first: Floats, second: Floats) -> float:

@@ -8,19 +8,27 @@ from xmir_cli.guesses import hint
 
 MEASURES = ("insertion", "deletion")
 AGREEMENTS = ("spearman", "spearman_abs", "ssim")  # of the maps of two networks
+CHANGES = ("change", "change_max")  # of maps under noise
+THRESHOLDS = {  # of the verdicts by test; on which ground: examples/trust
+    "model": 0.5,
+    "query": 0.9,
+    "repeat": 0.5,
+    "reproduce": 0.5,
+    "noise": 0.5,
+}
+TESTS = ("model", "query", "repeat", "noise")  # as they are asked for
 RANDOM_MODEL = "random-model"
 CONTROLS = ("random", "center", "edges", "uniform", "rollout", RANDOM_MODEL)
 
 
 def parse_controls(names: str) -> tuple[str, ...]:
     """The controls of a list such as `random,center`; raises SettingError for an unknown one."""
-    found = tuple(dict.fromkeys(name for name in names.split(",") if name))
-    for name in found:
-        if name not in CONTROLS:
-            raise SettingError(
-                "control", f"expected some of {', '.join(CONTROLS)}", hint(name, CONTROLS), name
-            )
-    return found
+    return _parse_names("control", names, CONTROLS)
+
+
+def parse_tests(names: str) -> tuple[str, ...]:
+    """The tests of a list such as `model,query`; raises SettingError for an unknown one."""
+    return _parse_names("test", names, TESTS)
 
 
 def number_names(controls: Sequence[str]) -> list[str]:
@@ -50,3 +58,13 @@ def _say_control(name: str) -> str | None:
     """How to come by a number of a control, where it is one."""
     control = name.rpartition(".")[2]
     return f"Score it with `control` {control}." if name in number_names(CONTROLS) else None
+
+
+def _parse_names(setting: str, names: str, known: Sequence[str]) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(name for name in names.split(",") if name))
+    for name in found:
+        if name not in known:
+            raise SettingError(
+                setting, f"expected some of {', '.join(known)}", hint(name, known), name
+            )
+    return found

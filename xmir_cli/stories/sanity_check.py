@@ -1,53 +1,109 @@
-"""Check that saliency maps depend on the trained weights."""
+"""Check that saliency maps depend on what they claim to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from xmir_cli import console
 from xmir_cli.commands.sanity_check import SanityCheck
-from xmir_cli.console import Records, Skips
-from xmir_cli.errors import DataError
+from xmir_cli.console import Ending, Records, Skips
+from xmir_cli.errors import DataError, SettingError
 from xmir_cli.explain.fit import warn_of_unfit
+from xmir_cli.explain.refused import Refusals
 from xmir_cli.explain.requests import Request, read_requests
-from xmir_cli.gates import Gate, check
 from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.randomize import load_fresh, stages
 from xmir_cli.pictures.identity import file_of
+from xmir_cli.render.junit import junit
 from xmir_cli.render.sanity import draw_sanity
 from xmir_cli.saliency import load_methods
-from xmir_cli.scoring.names import AGREEMENTS
-from xmir_cli.scoring.sanity import Check, load_inputs, randomization_check
+from xmir_cli.scoring.sanity.check import Check
+from xmir_cli.scoring.sanity.mapper import Mapper
+from xmir_cli.scoring.sanity.noise import add_noise
+from xmir_cli.scoring.sanity.other_network import compare_networks
+from xmir_cli.scoring.sanity.other_query import replace_queries
+from xmir_cli.scoring.sanity.pairs import Inputs, load_inputs
+from xmir_cli.scoring.sanity.verdict import advise, ask_gates, list_verdicts
+from xmir_cli.scoring.sanity.weights import randomize_weights
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
+from xmir_cli.terminal import is_terminal
 from xmir_cli.wire.records import Record
 
 __all__ = ["SanityCheck", "run"]
 
+_CENTERED = 3  # images of which a mean can be taken off: of two, what is left is opposite
+
 
 def run(asked: SanityCheck) -> Records:
-    """One `xmir.sanity/1` record a method and stage, from the trained network on.
+    """One `xmir.sanity/1` record a method and test, of `model` one a stage.
 
     `asked.records` names a file of JSON lines, one record a line.
     """
-    skips = Skips()
+    skips, refusals = Skips(), Refusals()
     requests = _requests(asked, skips)
     methods = load_methods(asked.method, asked.settings)
-    checked = Check(methods, asked.mode, asked.threshold, asked.center)
     embedder = load_embedder(requests[0].spec, asked.device, asked.precision, asked.batch)
-    warn_of_unfit(checked.methods, embedder)
+    warn_of_unfit(methods, embedder)
     inputs = load_inputs(embedder, requests, skips, asked.jobs)
-    donors = [load_fresh(embedder.spec, number) for number in asked.seed_numbers]
+    _refuse_few(asked, inputs)
+    tests = [_prepare(asked, name, embedder, skips) for name in asked.tests]
     found = []
-    with console.progress("randomising", len(stages(embedder.network, asked.mode))) as bar:
-        for record in randomization_check(embedder, inputs, checked, donors, bar.advance):
-            yield record
-            found.append(record)
+    with console.progress("checking", 1 + sum(parts for parts, _ in tests)) as bar:
+        mapper = Mapper(embedder, inputs, asked.center)
+        before = refusals.try_all(methods, lambda _, each: mapper.map(each, inputs.pairs))
+        kept = {name: methods[name] for name in before}
+        bar.advance()
+        check = Check(kept, before, mapper, inputs, asked.thresholds, bar.advance)
+        for _, test in tests:
+            for record in test(check):
+                yield record
+                found.append(record)
     if asked.plot is not None:
-        _draw(found, asked.threshold, asked.plot)
-    checked.refusals.count(skips)
-    return skips.finish(len(inputs.pairs), "checked").judged(_judge(found, asked.gates))
+        _draw(found, asked.thresholds["model"], asked.plot)
+    refusals.count(skips)
+    return _judge(asked, skips.finish(len(inputs.pairs), "checked"), found)
+
+
+def _prepare(
+    asked: SanityCheck, name: str, embedder: Embedder, skips: Skips
+) -> tuple[int, Callable[[Check], Iterator[Record]]]:
+    """How many parts a test has, and what does it; the networks that it needs are loaded."""
+    seeds = asked.seed_numbers
+    if name == "model":
+        donors = [load_fresh(embedder.spec, seed) for seed in seeds]
+        parts = (len(stages(embedder.network, asked.mode)) - 1) * len(donors)
+        return parts, lambda check: randomize_weights(check, asked.mode, donors)
+    if name == "query":
+        return 1, lambda check: replace_queries(check, seeds, skips)
+    if name == "noise":
+        parts = len(seeds) * asked.draws
+        return parts, lambda check: add_noise(check, asked.noise, seeds, asked.draws)
+    other = _load_other(asked, embedder)
+    return 1, lambda check: compare_networks(check, other, asked.jobs)
+
+
+def _load_other(asked: SanityCheck, embedder: Embedder) -> Embedder:
+    spec = resolve_model(ModelChoice(model=asked.against))
+    other = load_embedder(spec, asked.device, asked.precision, asked.batch)
+    if other.spec.same_embedding(embedder.spec):
+        raise SettingError(
+            "against",
+            "it is the network that the maps are of",
+            "Name one of another training.",
+            value=str(asked.against),
+        )
+    return other
+
+
+def _refuse_few(asked: SanityCheck, inputs: Inputs) -> None:
+    if asked.center and len({each.identity for each in inputs.images.values()}) < _CENTERED:
+        raise SettingError(
+            "center", f"expected records of {_CENTERED} images or more, whose mean is taken off"
+        )
 
 
 def _requests(asked: SanityCheck, skips: Skips) -> list[Request]:
@@ -63,30 +119,33 @@ def _requests(asked: SanityCheck, skips: Skips) -> list[Request]:
         )
     if any(request.spec != requests[0].spec for request in requests):
         raise DataError("the records come from more than one network", "Check one at a time.")
-    if asked.plot is not None:
+    for name, file in {"plot": asked.plot, "junit": asked.junit}.items():
         images = (path for each in requests for path, _ in each.images)
-        refuse_input(asked.plot, map(file_of, images), "plot")
+        refuse_input(file, map(file_of, images), name)
     return requests
 
 
 def _draw(found: Sequence[Record], threshold: float, plot: Path) -> None:
     curves: dict[str, list[float | None]] = {}
-    for record in found:
+    shown = [record for record in found if record["test"] == "model"]
+    for record in shown:
         value = record["spearman"]
         values = curves.setdefault(str(record["method"]), [])
         values.append(value if isinstance(value, float) else None)
-    stages = dict.fromkeys((str(record["stage"]), record["position"]) for record in found)
+    stages = dict.fromkeys((str(record["stage"]), record["position"]) for record in shown)
     picture = draw_sanity([name for name, _ in stages], curves, threshold)
     with atomic_file(plot) as file:
         picture.save(file, format="png")
 
 
-def _judge(found: Sequence[Record], gates: Sequence[Gate]) -> list[str]:
-    """The gates that the fully random network does not meet, a line each."""
-    failures = []
-    for record in found:
-        if record["stage"] == "all":
-            numbers = {name: record[name] for name in AGREEMENTS}
-            known = {name: value for name, value in numbers.items() if isinstance(value, float)}
-            failures += [f"{record['method']}: {failure}" for failure in check(gates, known)]
-    return failures
+def _judge(asked: SanityCheck, ending: Ending, found: Sequence[Record]) -> Ending:
+    """How it ends: below a table stands what does not pass, which fails the run if it is to."""
+    gates, verdicts = ask_gates(found, asked.gates), list_verdicts(found)
+    if asked.junit is not None:
+        with atomic_file(asked.junit) as file:
+            file.write(junit("xmir sanity-check", [*verdicts, *gates]).encode())
+    cases = [*(verdicts if asked.gate else ()), *gates]
+    unmet = [f"{case.group}: {case.failure}" for case in cases if case.failure]
+    table = asked.form == "table" or (asked.form is None and is_terminal())
+    advice = advise(found) if table else []
+    return replace(ending, notes=(*ending.notes, *advice)).judged(unmet)

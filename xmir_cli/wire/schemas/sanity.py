@@ -1,15 +1,27 @@
-"""`xmir.sanity/1`: whether maps change when weights become random."""
+"""`xmir.sanity/1`: whether maps depend on what they claim to."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import NUMBER, SETTINGS, TEXT, TEXTS, WHOLE, Plot, Shows, key, one_of
+from xmir_cli.wire.schema import (
+    MODEL,
+    NUMBER,
+    SETTINGS,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    Plot,
+    Shows,
+    key,
+    one_of,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SanityRecord:
-    """One method at one stage of the randomisation, over all pairs and seeds."""
+    """One test of one method over all pairs; of `model` one stage of the randomisation."""
 
     NAME: ClassVar = "xmir.sanity/1"
     WRITTEN_BY: ClassVar = "sanity-check"
@@ -17,21 +29,60 @@ class SanityRecord:
     record: Record
     method: str | None = key(TEXT, "the saliency method")
     settings: dict[str, object] | None = key(SETTINGS, "its settings")
-    mode: str | None = key(one_of("full", "cascading", "independent"), "what becomes random when")
-    stage: str | None = key(TEXT, "the block that became random last; all: every weight is")
-    position: int | None = key(WHOLE, "the stage's place, from 0: nothing is random")
-    randomized: list[str] | None = key(TEXTS, "the blocks with random weights", shows=Shows.DETAIL)
+    test: str | None = key(
+        one_of("model", "query", "repeat", "reproduce", "noise"),
+        "what the maps are compared after: other weights, another query, another training, another "
+        "architecture, noise",
+    )
+    mode: str | None = key(
+        one_of("full", "cascading", "independent"), "what becomes random when", when="test model"
+    )
+    stage: str | None = key(
+        TEXT, "the block that became random last; all: every weight is", when="test model"
+    )
+    position: int | None = key(
+        WHOLE, "the stage's place, from 0: nothing is random", when="test model"
+    )
+    randomized: list[str] | None = key(
+        TEXTS, "the blocks with random weights", when="test model", shows=Shows.DETAIL
+    )
+    other_query: str | None = key(
+        one_of("another label", "another image"),
+        "what asks instead: an image that shares no label with the query, or, where the queries "
+        "have none, any other",
+        when="test query",
+    )
+    against: ModelSpec | None = key(MODEL, "the other network", when="test repeat or reproduce")
+    noise: float | None = key(
+        NUMBER, "how much was added at most, in shares of the range of pixels", when="test noise"
+    )
+    draws: int | None = key(WHOLE, "how often, for each seed", when="test noise")
     n: int | None = key(WHOLE, "maps compared")
-    spearman: float | None = key(NUMBER, "mean rank correlation with the trained network's maps")
+    spearman: float | None = key(NUMBER, "mean rank correlation with the maps as they were")
     spearman_abs: float | None = key(NUMBER, "the same of absolute values")
     ssim: float | None = key(NUMBER, "mean structural similarity")
     undefined: int | None = key(WHOLE, "maps without a rank correlation")
-    seeds: int | None = key(WHOLE, "random networks")
-    initialization: str | None = key(TEXT, "where random weights come from")
-    verdict: str | None = key(
-        one_of("pass", "fail", "undefined"), "of the stage `all`; null elsewhere"
+    change: float | None = key(
+        NUMBER, "mean length of the map's change, divided by the map's", when="test noise"
     )
-    threshold: float | None = key(NUMBER, "the largest correlation that passes")
+    change_max: float | None = key(
+        NUMBER, "the same of each map's largest change", when="test noise"
+    )
+    seeds: int | None = key(
+        WHOLE, "random networks, or how often others were drawn", when="anything is drawn"
+    )
+    initialization: str | None = key(TEXT, "where random weights come from", when="test model")
+    verdict: str | None = key(
+        one_of("pass", "fail", "undefined"),
+        "of a test; of `model` at the stage `all`, null elsewhere",
+    )
+    threshold: float | None = key(
+        NUMBER,
+        "the largest correlation that passes; of repeat and reproduce the smallest, of noise the "
+        "largest change",
+    )
+    meaning: str | None = key(TEXT, "what the map is when it does not pass; null when it does")
+    advice: str | None = key(TEXT, "what to try then", shows=Shows.DETAIL)
 
     PLOT: ClassVar = Plot("position", "spearman", "method")
     OTHERS: ClassVar = {"NUMBER_sd": "the standard deviation of a number"}

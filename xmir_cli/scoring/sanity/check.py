@@ -1,0 +1,56 @@
+"""What a check is asked to do, and the parts that the records of all tests have."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xmir_cli.arrays import Floats
+from xmir_cli.metrics.sanity import Agreement
+from xmir_cli.saliency.sample import Method
+from xmir_cli.scoring.names import AGREEMENTS
+from xmir_cli.scoring.sanity.mapper import Mapper
+from xmir_cli.scoring.sanity.pairs import Inputs
+from xmir_cli.scoring.sanity.verdict import judge, not_judged
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.sanity import SanityRecord
+
+
+@dataclass(frozen=True)
+class Check:
+    """The maps that are there, and what every test of them goes by."""
+
+    methods: Mapping[str, Method]
+    before: Mapping[str, Sequence[Floats]]  # the maps of all pairs by each, as they are
+    mapper: Mapper  # what made them
+    inputs: Inputs
+    thresholds: Mapping[str, float]  # by test
+    advance: Callable[[], None]  # says that a part is done
+
+    def record(self, name: str, test: str, found: Record, judged: bool = True) -> Record:
+        """What a test found of a method, with its verdict where it is `judged`."""
+        settings = {**vars(self.methods[name]), **({"center": True} if self.mapper.center else {})}
+        head = {"schema": SanityRecord.NAME, "method": name, "settings": settings, "test": test}
+        threshold = self.thresholds[test]
+        verdict = judge(test, found, threshold) if judged else not_judged(threshold)
+        return {**head, **found, **verdict}
+
+
+def summarize(agreements: Sequence[Agreement]) -> Record:
+    """The means and deviations over all maps for which a number is defined; None without any."""
+    summary: Record = {"n": len(agreements)}
+    for name in AGREEMENTS:
+        summary |= average(name, [vars(each)[name] for each in agreements])
+    summary["undefined"] = sum(math.isnan(each.spearman) for each in agreements)
+    return summary
+
+
+def average(name: str, found: Sequence[float]) -> Record:
+    """The mean and the deviation of those numbers that are; None without any."""
+    values = np.array(found)
+    values = values[~np.isnan(values)]
+    return {
+        name: float(values.mean()) if len(values) else None,
+        f"{name}_sd": float(values.std(ddof=1)) if len(values) > 1 else None,
+    }
