@@ -35,6 +35,16 @@ def test_what_was_asked_otherwise_is_named(tmp_path):
         continue_state(tmp_path / "s", other)
 
 
+def test_a_run_with_a_schedule_is_continued_with_its_own_epochs_alone(tmp_path):
+    planned = {**ASKED, "schedule": "cosine"}
+    write_state(tmp_path / "s", TENSORS, Run(planned, DONE))
+    assert continue_state(tmp_path / "s", Run(planned))[1].epochs == DONE
+    with pytest.raises(DataError, match="interrupted with other epochs"):
+        continue_state(tmp_path / "s", Run({**planned, "epochs": 9}))
+    with pytest.raises(DataError, match="interrupted with other schedule"):
+        continue_state(tmp_path / "s", Run(ASKED))
+
+
 def test_fewer_epochs_than_are_done_is_refused(tmp_path):
     write_state(tmp_path / "s", TENSORS, Run(ASKED, DONE))
     with pytest.raises(DataError, match="2 epochs are done, more than the 1 of `epochs`"):

@@ -1,5 +1,6 @@
 """Training: it learns, it repeats, it resumes exactly, it stops at a bad number."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -72,6 +73,29 @@ def test_a_restored_state_continues_to_the_same_weights(embedder, examples):
     state.restore(resumed.network, resumed.optimizer, taken, "here")
     resumed.epoch(2, examples)
     assert hash_weights(resumed.network) == hash_weights(whole.network)
+
+
+def test_cosine_steps_grow_then_fall_to_nothing_and_resume_alike(embedder, examples):
+    settings = replace(SETTINGS, schedule="cosine", epochs=4)
+    whole = Trainer(new_feed(embedder), settings)
+    taken, sizes = {}, []
+    for number in range(1, 5):
+        whole.epoch(number, examples)
+        sizes.append(whole.optimizer.param_groups[0]["lr"])
+        if number == 2:
+            kept = state.take(whole.network, whole.optimizer)
+            taken = {key: value.clone() for key, value in kept.items()}
+    # two batches an epoch: the middles of steps 2, 4, 6, 8 lie at 3, 7, 11 and 15 sixteenths
+    shares = [(1 + math.cos(math.pi * (x / 16 - 0.1) / 0.9)) / 2 for x in (3, 7, 11, 15)]
+    assert sizes == pytest.approx([5e-3 * share for share in shares])
+    resumed = Trainer(new_feed(embedder), settings)
+    state.restore(resumed.network, resumed.optimizer, taken, "here")
+    for number in (3, 4):
+        resumed.epoch(number, examples)
+    assert hash_weights(resumed.network) == hash_weights(whole.network)
+    constant = Trainer(new_feed(embedder), SETTINGS)
+    constant.epoch(1, examples)
+    assert constant.optimizer.param_groups[0]["lr"] == 5e-3
 
 
 def test_the_state_of_another_network_is_refused(feed):

@@ -16,6 +16,7 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.store.outputs import check_figure, network_files, refuse_input
 from xmir_cli.store.runs import check_output, state_path
+from xmir_cli.training.schedule import Schedule
 from xmir_cli.values import check_values
 from xmir_cli.wire.schemas.epoch import EpochRecord
 
@@ -66,6 +67,15 @@ class Train:
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", min=0, help="Adam's step size.")
     ] = 1e-4
+    schedule: Annotated[
+        Schedule,
+        typer.Option(
+            "--schedule",
+            help="cosine: the step size grows over the first tenth of the run, then falls to 0: "
+            "epochs end with equal numbers where constant ones jump. Such a run is continued with "
+            "its own number of epochs alone.",
+        ),
+    ] = "constant"
     attention_loss: Annotated[
         float,
         typer.Option(

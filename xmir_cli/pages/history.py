@@ -44,7 +44,7 @@ def _describe(asked: Record) -> str:
     parts = [
         f"{sum(classes.values())} images of {len(classes)} classes",
         f"batches of {drawn} classes x {asked['per_class']} images",
-        f"learning rate {asked['learning_rate']:g}",
+        f"learning rate {asked['learning_rate']:g}" + (", cosine" if "schedule" in asked else ""),
         f"margin {asked['margin']:g}",
         f"attention loss x {asked['attention_loss']:g}" if asked.get("attention_loss") else "",
         f"seed {asked['seed']}",

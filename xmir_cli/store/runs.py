@@ -41,13 +41,14 @@ class Run:
         return cast("int", self.asked["epochs"])
 
     def differences(self, other: "Run") -> list[str]:
-        """The names of what the two were asked to do differently, but for how many epochs."""
+        """The names of what the two were asked to do differently.
+
+        How many epochs is left out, unless the size of the steps depends on it.
+        """
         names = dict.fromkeys([*self.asked, *other.asked])
-        return [
-            name
-            for name in names
-            if name != "epochs" and self.asked.get(name) != other.asked.get(name)
-        ]
+        if "schedule" not in names:
+            names.pop("epochs", None)
+        return [name for name in names if self.asked.get(name) != other.asked.get(name)]
 
 
 def state_path(output: Path) -> Path:
@@ -83,7 +84,7 @@ def check_finished(output: Path, run: Run) -> None:
     """Raise ExistsError unless the checkpoint `output` is what `run` would give."""
     before = read_run(output, CHECKPOINT)
     changed = before.differences(run)
-    if len(before.epochs) != run.wanted:
+    if len(before.epochs) != run.wanted and "epochs" not in changed:
         changed.append("epochs")
     if changed:
         raise ExistsError(

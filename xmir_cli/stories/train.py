@@ -96,6 +96,7 @@ def _settings(asked: Train) -> Settings:
         margin=asked.margin,
         attention_loss=asked.attention_loss,
         learning_rate=asked.learning_rate,
+        schedule=asked.schedule,
         augmentation=Augmentation(asked.random_resized_crop, not asked.no_flip),
         freeze_batchnorm=asked.freeze_batchnorm,
         freeze_layers=asked.freeze_layers,

@@ -19,6 +19,7 @@ from xmir_cli.training.freeze import frozen_parts, train_except
 from xmir_cli.training.losses import MARGIN, triplet_loss
 from xmir_cli.training.ranks import ALONE, Ranks
 from xmir_cli.training.sampler import by_class, epoch_batches
+from xmir_cli.training.schedule import Schedule, step_share
 from xmir_cli.workarounds.torch.processor import has_bfloat16
 
 BatchNumbers = tuple[
@@ -36,6 +37,7 @@ class Settings:
     margin: float = MARGIN
     attention_loss: float = 0.0  # its weight beside the triplet loss; 0: it is not computed
     learning_rate: float = 1e-4
+    schedule: Schedule = "constant"
     augmentation: Augmentation = field(default_factory=Augmentation)
     freeze_batchnorm: bool = False
     freeze_layers: int = 0
@@ -132,6 +134,7 @@ class Trainer:
                 targets = torch.tensor([classes[labels[image]] for image in batch])
                 triplets = draw_triplets(targets, rng) if settings.attention_loss else None
                 where = f"epoch {number}, batch {place + 1}"
+                self._set_step_size((number - 1 + (place + 0.5) / len(batches)) / settings.epochs)
                 with ending_waits():
                     self.torn = True
                     self.steps.append(self.step(images, targets.to(self.device), where, triplets))
@@ -178,6 +181,11 @@ class Trainer:
             ) from None
         self.optimizer.step()
         return float(loss.value.detach()), loss.violating, float(self.ranks.sum(mined))
+
+    def _set_step_size(self, done: float) -> None:
+        share = step_share(self.settings.schedule, done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * share
 
     def _pass(self, images: Tensor, triplets: Tensor | None) -> tuple[Tensor, Tensor]:
         """Raw embeddings and attention loss of this rank's part; sees whether the network draws."""

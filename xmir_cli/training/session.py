@@ -88,6 +88,8 @@ def describe_run(trainer: Trainer, division: Division) -> Record:
     settings = asdict(trainer.settings)
     if not trainer.settings.attention_loss:
         del settings["attention_loss"]  # runs from before it existed were asked the same
+    if trainer.settings.schedule == "constant":
+        del settings["schedule"]  # so were these
     record: Record = {
         **settings,
         "precision": embedder.precision,
