@@ -117,7 +117,8 @@ class Trainer:
         settings, start = self.settings, time.monotonic()
         labels = [example.label for example in examples]
         seed = settings.seed, number
-        left = self.batches(number, labels)[len(begun) :]
+        batches = self.batches(number, labels)
+        left = batches[len(begun) :]
         self.check_parts(examples)
         classes = {name: place for place, name in enumerate(by_class(labels))}
         self.number, self.steps = number, list(begun)
