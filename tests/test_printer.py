@@ -46,10 +46,10 @@ def test_paths_are_those_of_the_records_that_have_one():
     assert printed("paths", EPOCHS, *RUN) == "out.safetensors\n"
 
 
-def test_a_list_has_a_line_a_key_with_those_of_objects_dotted():
+def test_a_list_has_a_line_a_key_that_has_a_value_with_those_of_objects_dotted():
     record = {"schema": "info", "path": "a", "model": {"head": None, "mean": [0.5, 1]}}
     assert printed("list", Shown(), record, {"path": "b"}) == (
-        "path        a\nmodel.head\nmodel.mean  0.5, 1\n\npath  b\n\n"
+        "path        a\nmodel.mean  0.5, 1\n\npath  b\n\n"
     )
 
 

@@ -13,9 +13,10 @@ from itertools import groupby
 from types import TracebackType
 from typing import Self
 
-from xmir_cli.cells import cell_of, encodable, harmless, list_lines
+from xmir_cli.cells import cell_of, encodable, harmless
 from xmir_cli.console import escape, note
 from xmir_cli.errors import DataError
+from xmir_cli.listing import list_lines
 from xmir_cli.progress import line_free
 from xmir_cli.table import Column, head, lay_out, line, shorten, stack
 from xmir_cli.terminal import FALLBACK, bold, find_width, is_terminal, safe

@@ -66,6 +66,11 @@ def test_embeddings_tell_rows_labels_and_model(xmir, embeddings: str, tiny_arch:
         "columns": ["id", "path", "sha256", "width", "height", "label", "patient", "split"],
         "label": {"normal": 2, "-": 1},
         "split": {"-": 3},
+        "ranges": {
+            "width": {"minimum": 40, "maximum": 40, "mean": 40},
+            "height": {"minimum": 36, "maximum": 36, "mean": 36},
+        },
+        "missing_values": {"label": 1, "patient": 3, "split": 3},
         "device": "cpu",
         "precision": "fp32",
     }
@@ -92,7 +97,9 @@ def test_an_index_tells_its_manifest(xmir, embeddings: str):
         16,
     )
     assert set(record["files"]) == {"items.parquet", "vectors.npy"}
-    assert record["model"] == info(xmir, embeddings)["model"]
+    told = info(xmir, embeddings)
+    for key in ("model", "columns", "label", "split", "ranges", "missing_values"):
+        assert record[key] == told[key]
 
 
 def test_every_byte_of_an_index_is_checked(xmir, embeddings: str):
@@ -226,6 +233,12 @@ def test_an_image_tells_what_will_be_done_to_it(xmir):
         "height": 4,
         "mode": "F",
         "done": ["scaled from 0..65535"],
+        "minimum": 40_000,
+        "maximum": 40_000,
+        "mean": 40_000,
+        "histogram": [24, *[0] * 9],
+        "distinct": 1,
+        "values": {"40000": 24},
     }
 
 

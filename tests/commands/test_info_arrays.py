@@ -1,4 +1,4 @@
-"""What `xmir info` says of the numbers in an array, and of objects in a list."""
+"""What `xmir info` says of the numbers in an array or an image."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xmir_cli.cells import list_lines
+from tests.images.conftest import make_dicom
 from xmir_cli.store.arrays import write_array
 
 
@@ -43,23 +43,50 @@ def test_whole_numbers_beyond_a_float_stay_distinct(xmir):
     assert info(xmir, np.array([2**53, 2**53 + 1]))["distinct"] == 2
 
 
-def test_objects_in_a_list_are_listed_key_by_key():
-    lines = list_lines(
-        {"epochs": [{"loss": 0.5, "at": {"lr": 1}}, {"loss": 0.25}], "n": [1, 2]}, 80
-    )
-    assert [line.split() for line in lines] == [
-        ["epochs.1.loss", "0.5"],
-        ["epochs.1.at.lr", "1"],
-        ["epochs.2.loss", "0.25"],
-        ["n", "1,", "2"],
-    ]
-
-
 def test_a_mask_tells_how_many_pixels_each_value_has(xmir):
-    mask = np.zeros((10, 12), np.uint8)
+    mask = np.zeros((10, 12), np.uint16)
     mask[2:5, 3:7] = 255
-    Image.fromarray(mask).save("mask.png")
+    Image.fromarray(mask.astype(np.uint8)).save("mask.png")
     Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12)).save("picture.png")
-    Image.fromarray(np.zeros((10, 12, 3), np.uint8)).save("colour.png")
-    records = xmir("info", "mask.png", "picture.png", "colour.png").records()
-    assert [each.get("values") for each in records] == [{"0": 108, "255": 12}, None, None]
+    for name in ("deep.png", "deep.tif"):
+        Image.fromarray(mask * 100).save(name)
+    records = xmir("info", "mask.png", "picture.png", "deep.png", "deep.tif").records()
+    deep = {"0": 108, "25500": 12}
+    assert [each.get("values") for each in records] == [{"0": 108, "255": 12}, None, deep, deep]
+    assert [(each["maximum"], each["distinct"]) for each in records] == [
+        (255, 2), (119, 120), (25500, 2), (25500, 2)
+    ]  # fmt: skip
+    assert records[2]["mean"] == pytest.approx(25500 * 12 / 120)
+
+
+def test_a_mask_of_colours_tells_each_with_the_commonest_first(xmir):
+    labels = np.zeros((10, 12), np.uint8)
+    labels[:2], labels[2] = 2, 1
+    palette = Image.fromarray(labels, "P")
+    palette.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
+    palette.save("labels.png")
+    (record,) = xmir("info", "labels.png").records()
+    assert list(record["values"].items()) == [("#000000", 84), ("#0000ff", 24), ("#ff0000", 12)]
+    assert "minimum" not in record
+
+
+def test_fractions_are_those_of_the_file(xmir):
+    Image.fromarray(np.array([[0.25, 0.5], [0.5, 0.75]], np.float32)).save("a.tif")
+    (record,) = xmir("info", "a.tif").records()
+    assert record["values"] == {"0.25": 1, "0.5": 2, "0.75": 1}
+    assert (record["minimum"], record["maximum"], record["distinct"]) == (0.25, 0.75, 3)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_dicom_is_told_in_the_units_of_its_modality(xmir, photometric: str):
+    pytest.importorskip("pydicom")
+    values = np.zeros((8, 8), np.int16)
+    values[0], values[1:3] = 24, 1424
+    told = {"RescaleSlope": 1, "RescaleIntercept": -1024, "WindowCenter": 40, "WindowWidth": 400}
+    data = make_dicom(values, PhotometricInterpretation=photometric, **told)
+    Path("a.dcm").write_bytes(data)
+    (record,) = xmir("info", "a.dcm").records()
+    assert record["values"] == {"-1024": 40, "-1000": 8, "400": 16}
+    padded = make_dicom(values, PixelPaddingValue=0)
+    Path("a.dcm").write_bytes(padded)
+    assert "values" not in xmir("info", "a.dcm").records()[0]  # some of its numbers are no image

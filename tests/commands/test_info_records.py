@@ -35,7 +35,7 @@ def test_records_tell_schemas_keys_labels_and_ranges(xmir):
     }
     listed = xmir("info", "a.jsonl", "--format", "list").stdout
     assert "{" not in listed
-    assert "ranges.similarity.minimum" in listed
+    assert "  similarity     0.25     0.75   0.5\n" in listed
 
 
 @pytest.mark.parametrize("text", ['{"a":1}\n{"a":2}\n', '{"a": 1}{\n{"a":2}\n{"a":1}\n'])

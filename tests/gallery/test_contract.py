@@ -215,6 +215,10 @@ def test_an_opened_gallery_says_what_it_is(gallery, name, embeddings):
     assert is_index(name)
     told = describe_index(name)
     assert (told["kind"], told["rows"], told["dim"]) == ("index", ROWS, DIM)
+    assert told["columns"] == embeddings.items.column_names
+    for column in ("label", "split"):
+        values = [value or "-" for value in embeddings.items[column].to_pylist()]
+        assert told[column] == Counter(values)
 
 
 def test_weights_may_lie_elsewhere(name):

@@ -1,25 +1,22 @@
 """What a file is and what made it, read from headers and footers as far as they tell."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xmir_cli import console
 from xmir_cli.errors import DataError
 from xmir_cli.store.arrays import read_array
 from xmir_cli.store.checkpoint import METADATA, read_tensors_header
-from xmir_cli.store.counts import show_counts
+from xmir_cli.store.describe_columns import describe_columns, pick_columns
+from xmir_cli.store.describe_numbers import describe_numbers
 from xmir_cli.store.describe_records import describe_records
 from xmir_cli.store.embedding_parts import open_parts
-from xmir_cli.store.embedding_readers import ParquetSource, open_parquet
+from xmir_cli.store.embedding_readers import open_parquet
 from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.embedding_stream import open_stream
 from xmir_cli.store.embedding_table import EMBEDDING, EMBEDDINGS_SCHEMA
@@ -32,10 +29,7 @@ from xmir_cli.store.shards import name_missing
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.strict import parse_json
 
-_GROUPS = ("label", "split")  # columns whose values are counted
 _ROWS = 16_384  # read at a time
-_BINS = 10  # of a histogram
-_LARGEST_SPREAD = 1 << 24  # numbers that are sorted to count ties
 
 
 def describe_stored(path: Path) -> Record | None:
@@ -72,13 +66,15 @@ def _parquet(path: Path) -> Record:
         return _manifest(path)
     source = open_parquet(path)
     columns = [name for name in schema.names if name not in (EMBEDDING, FEATURE_COLUMN)]
-    record = _of_embeddings(source, columns, _columns_of([source], columns))
+    record = _of_embeddings(source, columns, source.columns(_ROWS, _described(schema)))
     return record if source.shard is None else {**record, "shard": str(source.shard)}
 
 
 def _parts(folder: Path) -> Record:
     source = open_parts(folder, whole=False)
-    record = _of_embeddings(source, source.schema.names, _columns_of(source.parts, _GROUPS))
+    wanted = _described(source.schema)
+    pieces = (piece for part in source.parts for piece in part.columns(_ROWS, wanted))
+    record = _of_embeddings(source, source.schema.names, pieces)
     if not source.shards:
         return record
     if source.missing:
@@ -88,54 +84,51 @@ def _parts(folder: Path) -> Record:
 
 def _stream(path: Path) -> Record:
     source = open_stream(str(path), lambda: open_regular(path))
-    groups = (block.items for block in source.blocks(_ROWS, _GROUPS))
-    return _of_embeddings(source, source.schema.names, groups)
+    wanted = _described(source.schema)
+    pieces = (block.items for block in source.blocks(_ROWS, wanted))
+    return _of_embeddings(source, source.schema.names, pieces)
 
 
 def _of_embeddings(
-    found: EmbeddingSource, columns: Sequence[str], groups: Iterable[pa.Table]
+    found: EmbeddingSource, columns: Sequence[str], pieces: Iterable[pa.Table]
 ) -> Record:
-    """What embeddings are; `groups` are the columns of which the values are counted, in pieces."""
-    counts: dict[str, Counter[str]] = {}
-    for piece in groups:
-        for name in piece.column_names:
-            counts.setdefault(name, Counter()).update(_count(piece[name]))
+    """What embeddings are; `pieces` are the columns that are described, some rows at a time."""
     return {
         "kind": "embeddings",
         "rows": found.rows,
         "dim": found.dim,
         "columns": list(columns),
-        **{name: show_counts(counts[name]) for name in _GROUPS if name in counts},
+        **describe_columns(pieces),
         "model": found.model.to_json(),
         **found.made,
         **({"features": list(found.features.shape)} if found.features else {}),
     }
 
 
-def _columns_of(parts: Iterable[ParquetSource], columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Those of the columns whose values are counted, without the vectors."""
-    wanted = [name for name in _GROUPS if name in columns]
-    for part in parts:
-        yield from part.columns(_ROWS, wanted)
+def _described(schema: pa.Schema) -> list[str]:
+    return [name for name in pick_columns(schema) if name not in (EMBEDDING, FEATURE_COLUMN)]
 
 
 def _manifest(path: Path) -> Record:
     rows = read_table(path)
     columns = list(rows[0]) if rows else []
-    counts = {name: _counts(row[name] for row in rows) for name in _GROUPS if name in columns}
-    return {"kind": "manifest", "rows": len(rows), "columns": columns, **counts}
+    table = pa.table({name: _column([row[name] for row in rows]) for name in columns})
+    told = describe_columns([table.select(pick_columns(table.schema))])
+    return {"kind": "manifest", "rows": len(rows), "columns": columns, **told}
+
+
+def _column(values: Sequence[object]) -> pa.Array:
+    """The values of a column of a table; as texts where they are of several kinds."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return pa.array([None if value is None else str(value) for value in values])
 
 
 def _array(path: Path) -> Record:
     array = read_array(path)
     record: Record = {"kind": "array", "shape": list(array.shape), "type": str(array.dtype)}
-    if array.size:
-        record |= {
-            "minimum": float(array.min()),
-            "maximum": float(array.max()),
-            "mean": float(array.mean()),
-            **(_spread(array) if array.size <= _LARGEST_SPREAD else {}),
-        }
+    record |= describe_numbers(array)
     beside = path.with_suffix(".json")
     if beside.is_file():
         record |= {
@@ -143,21 +136,6 @@ def _array(path: Path) -> Record:
             "made_by": _object(beside, read_regular(beside, DESCRIPTION_LIMIT)),
         }
     return record
-
-
-def _spread(array: npt.NDArray[np.generic]) -> Record:
-    """How the numbers of an array lie between the smallest and the largest, and how many tie."""
-    counts = np.unique(array, return_counts=True)[1]
-    numbers = array.astype(np.float64).ravel()
-    numbers /= np.abs(numbers).max() or 1.0  # no difference of two is too large for a number
-    low, high = numbers.min(), numbers.max()
-    places = (numbers - low) / ((high - low) or 1.0) * _BINS
-    bins = np.minimum(places.astype(np.int64), _BINS - 1)  # the last one has the maximum
-    return {
-        "histogram": np.bincount(bins, minlength=_BINS).tolist(),
-        "distinct": len(counts),
-        "tied": float(counts[counts > 1].sum() / array.size),
-    }
 
 
 def _tensors(path: Path) -> Record:
@@ -190,17 +168,3 @@ def _object(path: Path, text: bytes) -> Record:
     if not isinstance(value, dict):
         raise DataError(f"{path}: damaged metadata")
     return value
-
-
-def _counts(values: Iterable[object]) -> Record:
-    """How many rows have each value, the commonest first; the empty value is `-`."""
-    return show_counts(Counter("-" if value is None else str(value) for value in values))
-
-
-def _count(column: pa.ChunkedArray) -> Counter[str]:
-    """The same of a column, each of its values made a Python object once."""
-    counts = Counter[str]()
-    for found in pc.value_counts(column).to_pylist():
-        value = found["values"]
-        counts["-" if value is None else str(value)] += found["counts"]
-    return counts

@@ -8,10 +8,8 @@ from xmir_cli.commands.info import ACCEPTED, Info
 from xmir_cli.console import Ending, Records, Skips
 from xmir_cli.errors import DataError, ItemError, XmirError
 from xmir_cli.gallery.engines import describe_index, is_index
-from xmir_cli.images.decode import count_pictures
-from xmir_cli.images.formats import format_of
 from xmir_cli.model.folders import holds_network
-from xmir_cli.pictures.files import open_image
+from xmir_cli.pictures.describe import describe_image
 from xmir_cli.pictures.frames import expand_setting
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.store.describe import describe_stored
@@ -20,8 +18,6 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.info import InfoRecord
 
 __all__ = ["Info", "run"]
-
-_FEW = 16  # different values of an image that are counted one by one
 
 
 def run(asked: Info) -> Records:
@@ -89,22 +85,8 @@ def _describe(file: str, verify: bool) -> Record:
 
 def _image(name: str) -> Record:
     try:
-        image = open_image(name)
-        picture, pictures = image.decode(), count_pictures(image.data)
+        return describe_image(name)
     except ItemError as error:
         if error.cause is Cause.NOT_AN_IMAGE:
             raise DataError(f"{name}: unknown; expected {ACCEPTED}") from None
         raise DataError(f"{name}: {error.reason}") from None
-    grey = picture.pixels if picture.pixels.mode == "L" else None
-    few = grey.getcolors(_FEW) if grey else None  # as masks have
-    return {
-        "kind": "image",
-        "bytes": len(image.data),
-        "format": format_of(image.data).name,
-        "pictures": pictures,
-        "width": picture.width,
-        "height": picture.height,
-        "mode": picture.pixels.mode,
-        "done": list(picture.done),
-        **({"values": {str(value): count for count, value in few}} if few else {}),
-    }

@@ -23,10 +23,13 @@ from xmir_cli.model.folders import move
 from xmir_cli.store import parquet_columns
 from xmir_cli.store.arrays import shape_of
 from xmir_cli.store.atomic import refuse_existing
+from xmir_cli.store.describe_columns import describe_columns, pick_columns
 from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.outputs import need_folder
 from xmir_cli.wire.records import Record
+
+_ROWS = 65_536  # of items, read at a time
 
 
 def open_gallery(name: str, model: str | None = None) -> FolderGallery:
@@ -98,4 +101,14 @@ def describe_index(name: str, verify: bool = False) -> Record:
         manifest.pop(key, None)
     maps = files.get(FEATURES_FILE)
     shape = {} if maps is None else {"features": shape_of(maps)[1:]}
-    return {"kind": "index", "search": manifest.pop("kind"), **manifest, **shape}
+    items = Items(files[ITEMS], name)
+    return {
+        "kind": "index",
+        "search": manifest.pop("kind"),
+        "rows": found.rows,
+        "dim": found.dim,
+        "columns": items.column_names,
+        **describe_columns(items.pieces(_ROWS, pick_columns(items.schema))),
+        **manifest,
+        **shape,
+    }

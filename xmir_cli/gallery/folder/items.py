@@ -69,6 +69,11 @@ class Items:
         names: list[str] = self._file.schema_arrow.names
         return names
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The names and the types of the columns."""
+        return self._file.schema_arrow
+
     def __getitem__(self, column: str) -> pa.ChunkedArray:
         """A column [N]."""
         if self._whole is not None:

@@ -1,5 +1,6 @@
 """The engine of galleries on servers: opens, loads and describes them, whatever the server."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery as open_folder
 from xmir_cli.gallery.protocol import Build, Built, Gallery, GraphSettings
 from xmir_cli.gallery.servers.about import AGAIN, About
+from xmir_cli.gallery.servers.clauses import Clause
 from xmir_cli.gallery.servers.collection import Batch, Place, batch_rows
 from xmir_cli.gallery.servers.columns import KeptColumn, plan_columns
 from xmir_cli.gallery.servers.digest import ROWS, Digest
@@ -19,12 +21,14 @@ from xmir_cli.gallery.servers.gallery import ServerGallery
 from xmir_cli.gallery.servers.recall import measure_recall
 from xmir_cli.gallery.vectors import Vectors, mean_vector
 from xmir_cli.model.folders import move
+from xmir_cli.store.counts import show_counts
 from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.embedding_table import RowBlock
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 
 EXACT_BELOW = 1_000_000  # rows; from there on a graph is worth its building, for it stays in memory
+_ASKED = 20  # values of a column of which each is counted
 RESUME = "Run the same 'xmir index' again: it goes on where it ended."
 
 
@@ -60,8 +64,10 @@ class ServerEngine:
             "kind": "index",
             "search": about.kind,
             "store": gallery.store,
-            **{key: told[key] for key in ("rows", "dim", "model")},
-            **{key: told[key] for key in ("settings", "recall_at_10", "version")},
+            **{key: told[key] for key in ("rows", "dim")},
+            "columns": list(gallery.column_names),
+            **_count_values(gallery),
+            **{key: told[key] for key in ("model", "settings", "recall_at_10", "version")},
         }
 
     def flat_columns(self, name: str) -> list[str]:
@@ -102,6 +108,21 @@ class ServerEngine:
             if found.about is not None and not build.force:
                 raise ExistsError(f"{name}: exists already", "Replace it with `force`.")
             return _built(_load(place, about, source))
+
+
+def _count_values(gallery: ServerGallery) -> Record:
+    """Rows by label and by split, `-` for none, where the values are few enough to ask for each."""
+    found: Record = {}
+    for name in ("label", "split"):
+        column = gallery.about.by_name.get(name)
+        values = [] if column is None else gallery.collection.distinct(column.stored)
+        if column is None or not 0 < len(values) <= _ASKED:
+            continue
+        told = {str(value): Clause(column.stored, (value,)) for value in values if value}
+        counts = Counter({each: gallery.collection.count([told[each]]) for each in told})
+        nothing = len(gallery) - counts.total()
+        found[name] = show_counts(counts + Counter({"-": nothing}))
+    return found
 
 
 def _digest_of(gallery: ServerGallery) -> str:

@@ -40,16 +40,27 @@ class InfoRecord:
     unusable: int | None = key(WHOLE, "lines that are no record", when="records")
     schemas: dict[str, int] | None = key(OBJECT, "rows by schema", when="records")
     columns: list[str] | None = key(
-        TEXTS, "columns of the items, or keys of the records", when="embeddings, manifest, records"
+        TEXTS, "of the items, or keys of the records", when="embeddings, index, manifest, records"
+    )
+    label: dict[str, int] | None = key(OBJECT, "rows by label", when="embeddings, index, manifest")
+    split: dict[str, int] | None = key(OBJECT, "rows by split", when="embeddings, index, manifest")
+    patients: int | None = key(
+        WHOLE, "how many different ones", when="embeddings, index or manifest with patients"
     )
     labels: dict[str, object] | None = key(
-        OBJECT, "rows by label, split and method, under the key that has it", when="records"
+        OBJECT,
+        "rows by value of other columns whose texts recur; of records by label, split and method, "
+        "under the key that has it",
+        when="embeddings, index, manifest, records",
     )
     ranges: dict[str, object] | None = key(
-        OBJECT, "of each key with numbers their minimum, maximum and mean", when="records"
+        OBJECT,
+        "of each column or key with numbers their minimum, maximum and mean",
+        when="embeddings, index, manifest, records",
     )
-    label: dict[str, int] | None = key(OBJECT, "rows by label", when="embeddings, manifest")
-    split: dict[str, int] | None = key(OBJECT, "rows by split", when="embeddings, manifest")
+    missing_values: dict[str, int] | None = key(
+        OBJECT, "rows without a value by column", when="embeddings, index, manifest"
+    )
     model: ModelSpec | None = key(
         MODEL, "the network", when="embeddings, index, checkpoint, network"
     )
@@ -98,15 +109,15 @@ class InfoRecord:
     )
     shape: list[int] | None = key(NUMBERS, "of the array", when="array, saliency")
     type: str | None = key(TEXT, "of its numbers", when="array, saliency")
-    minimum: float | None = key(NUMBER, "of its numbers", when="array, saliency")
-    maximum: float | None = key(NUMBER, "of its numbers", when="array, saliency")
-    mean: float | None = key(NUMBER, "of its numbers", when="array, saliency")
+    minimum: float | None = key(NUMBER, "of its numbers", when="array, saliency, image")
+    maximum: float | None = key(NUMBER, "of its numbers", when="array, saliency, image")
+    mean: float | None = key(NUMBER, "of its numbers", when="array, saliency, image")
     histogram: list[int] | None = key(
         NUMBERS,
         "how many of its numbers lie in each tenth of the way from minimum to maximum",
-        when="array, saliency",
+        when="array, saliency, image",
     )
-    distinct: int | None = key(WHOLE, "different numbers in it", when="array, saliency")
+    distinct: int | None = key(WHOLE, "different numbers in it", when="array, saliency, image")
     tied: float | None = key(
         NUMBER, "share of its numbers that equal another one", when="array, saliency"
     )
@@ -122,6 +133,6 @@ class InfoRecord:
     height: int | None = key(WHOLE, "pixels", when="image")
     mode: str | None = key(TEXT, "L, RGB or F", when="image")
     values: dict[str, int] | None = key(
-        OBJECT, "pixels by grey value, where there are 16 or fewer, as in a mask", when="image"
+        OBJECT, "pixels by grey or #colour, where there are 16 or fewer, as in a mask", when="image"
     )
     done: list[str] | None = key(TEXTS, "what had to be done to the picture", when="image")
