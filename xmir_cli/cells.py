@@ -30,7 +30,8 @@ def harmless(cell: str) -> str:
 def encodable(text: str) -> str:
     """Text without the half characters that JSON can name and no encoding has."""
     try:
-        text.encode("utf-8", "surrogateescape")
+        if not text.isascii():
+            text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "backslashreplace").decode()
     return text

@@ -22,6 +22,8 @@ from xmir_cli.table import Column, head, lay_out, line, shorten, stack
 from xmir_cli.terminal import FALLBACK, bold, find_width, is_terminal, safe
 from xmir_cli.wire.records import Record
 
+_encode = json.JSONEncoder(allow_nan=False).encode
+_ALONE = nullcontext()  # where nothing else is drawn
 _GROWING = "0" * 7  # how wide the cells of a growing table may become
 
 
@@ -52,7 +54,7 @@ class Printer:
         self.columns = list(shown.columns)
         self.rows: list[list[str]] = []
         self.places: list[Column] | None = None  # of a growing table
-        self.begun = self.headed = False
+        self.begun = self.headed = self.watched = False
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +74,7 @@ class Printer:
         """Print one record."""
         if self.form == "jsonl":
             # the one control character that JSON leaves as it is
-            self._line(json.dumps(record, allow_nan=False).replace("\x7f", "\\u007f"))
+            self._line(_encode(record).replace("\x7f", "\\u007f"))
         elif self.form == "paths":
             if self.shown.path_key in record:
                 self._line(safe(str(record[self.shown.path_key])))
@@ -111,7 +113,7 @@ class Printer:
                 self._line(bold(text))
 
     def _begin(self) -> None:
-        self.begun = True
+        self.begun, self.watched = True, is_terminal()
         if sys.stdout is None:
             raise DataError("standard output is closed")
         # file names that are no UTF-8 go out as they are, whatever the locale
@@ -123,7 +125,7 @@ class Printer:
         if not self.begun:
             self._begin()
         try:
-            with line_free() if is_terminal() else nullcontext():
+            with line_free() if self.watched else _ALONE:
                 sys.stdout.write(f"{encodable(text)}{self.end}")
                 sys.stdout.flush()
         except BrokenPipeError:

@@ -2,15 +2,18 @@
 
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol, TypeVar
 
 from xmir_cli.workarounds.openblas import single_threaded
 
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
+_AHEAD = 4  # results for each thread that may wait until the one before them is taken
 
 
 class Map(Protocol):
@@ -36,4 +39,24 @@ def threads() -> Iterator[Map]:
         yield map
         return
     with single_threaded(), ThreadPoolExecutor(count, "numpy") as pool:
-        yield pool.map
+        yield partial(_in_order, pool, _AHEAD * count)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    ahead: int,
+    work: Callable[[Piece], Made],
+    parts: Iterable[Piece],
+) -> Iterator[Made]:
+    """As `map`, no more than so many parts ahead of what is taken."""
+    begun: deque[Future[Made]] = deque()
+    try:
+        for part in parts:
+            begun.append(pool.submit(work, part))
+            if len(begun) >= ahead:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        for each in begun:
+            each.cancel()

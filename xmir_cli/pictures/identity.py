@@ -15,7 +15,7 @@ RANGE_LIMIT = 100_000  # frames that one range names
 
 def split_name(name: str) -> tuple[str, int | None]:
     """The file and the picture, from 1, that a name asks for; None where it asks for none."""
-    match = _NAME.fullmatch(name)
+    match = _NAME.fullmatch(name) if "#frame=" in name else None
     return (name, None) if match is None else (match[1], int(match[2]))
 
 

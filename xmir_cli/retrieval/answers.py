@@ -42,26 +42,28 @@ def _answer(gallery: Gallery, query: Question, hits: Hits, rows: Sequence[Column
     asked |= query.words.told if query.words else {}
     kept: Record = {} if gallery.store == "float32" else {"store": gallery.store}
     model = _to_json(gallery.model)
+    identities = [identity_in(row) for row in rows]
+    told = [name for name in rows[0] if name not in _OWN_KEYS] if rows else []
     return [
         {
             "schema": RetrievalRecord.NAME,
             **asked,
             "retrieved": restore_name(str(row["path"])),
             **named,
-            "retrieved_identity": identity_in(row),
+            "retrieved_identity": identity,
             "rank": rank,
             **numbers,
             "query_label": label,
-            **({} if identity_in(row) == query.identity else own),
+            **({} if identity == query.identity else own),
             "retrieved_label": row.get("label"),
             "match": share_label(label, row.get("label")),
             "index": gallery.name,
             **kept,
             "model": model,
-            "meta": {key: to_json(value) for key, value in row.items() if key not in _OWN_KEYS},
+            "meta": {key: to_json(row[key]) for key in told},
         }
-        for rank, (row, numbers) in enumerate(
-            zip(rows, _numbers(gallery, query, hits), strict=True), start=1
+        for rank, (row, identity, numbers) in enumerate(
+            zip(rows, identities, _numbers(gallery, query, hits), strict=True), start=1
         )
     ]
 

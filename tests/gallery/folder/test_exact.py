@@ -40,6 +40,18 @@ def test_search_equals_a_naive_loop_whatever_the_block(monkeypatch, held, k):
         np.testing.assert_allclose(hits.similarities, [-value for value, _ in expected], atol=1e-15)
 
 
+@pytest.mark.parametrize("threads", ["1", "3", "40"])
+def test_any_number_of_threads_finds_the_same(monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setattr(exact, "_HEIGHTS", (3, 7))
+    vectors, queries = _unit(600), _unit(9, seed=1)
+    excluded = [np.arange(query, 600, 9) for query in range(9)]
+    found = search(vectors, queries, 5, Scope(None, excluded))
+    for query, hits, without in zip(queries, found, excluded, strict=True):
+        expected = _naive(vectors, query, 5, None, set(without.tolist()))
+        assert hits.rows.tolist() == [index for _, index in expected]
+
+
 def test_equal_vectors_tie_and_fall_in_gallery_order(monkeypatch):
     monkeypatch.setattr(exact, "_HEIGHTS", (20, 50))
     monkeypatch.setattr(exact, "_ROWS", 9)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from xmir_cli.labels import LABEL
 from xmir_cli.store.where import holds
 
 _NOTHING: Integers = np.empty(0, dtype=np.int64)
+_FEW = 32  # rows of which a set is made sooner than an array
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,9 @@ def exclude(
 def _unite(parts: Sequence[Integers]) -> Integers:
     """The rows of several arrays in order, each once; of one that has all of them, it itself."""
     largest = max(parts, key=len)
+    if len(largest) < _FEW:
+        together = set(chain.from_iterable(rows.tolist() for rows in parts))
+        return largest if len(together) == len(largest) else np.array(sorted(together), np.int64)
     others = [rows for rows in parts if rows is not largest and len(rows)]
     rest = np.concatenate([_NOTHING, *others])
     places = np.minimum(np.searchsorted(largest, rest), len(largest) - 1)

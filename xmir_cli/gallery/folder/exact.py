@@ -1,15 +1,15 @@
 """Exact search: blocked float32 products find the candidates, float64 decides among them.
 
-A thread takes a block of the gallery at a time, for all queries. What is not nearer than the k-th
-so far, whatever rounding did, is never looked at again; so all blocks but the first few cost their
-product and one pass for the largest similarity of each query.
+A thread takes a few blocks of the gallery at a time, for all queries. What is not nearer than the
+k-th so far, whatever rounding did, is never looked at again; so all blocks but the first few cost
+their product and two passes over it, and few turns of Python's lock.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -21,10 +21,12 @@ from xmir_cli.gallery.vectors import Vectors, center_rows
 from xmir_cli.threads import count_threads, threads
 
 _SIMILARITIES = 1 << 19  # of a block, 2 MB: they stay in a processor's cache
+_LARGER = 2  # times as many where several threads work
 _HEIGHTS = (512, 1 << 16)  # gallery rows of a block, at least and at most
 _ROWS = 4096  # rows widened to float64 at a time
 _HELD = 1 << 22  # candidates of queries that are looked for at a time
-_AHEAD = 64  # blocks that threads may be ahead of what is held
+_STRETCH = 8  # blocks that a thread takes at a time where few of each are candidates
+_FEW = 64  # the nearest that are asked for, times the blocks of a stretch
 _CLASS = 64  # the part of a gallery from which on what a query may not find is one of few classes
 
 
@@ -210,13 +212,16 @@ def _find(vectors: Rows, queries: Vectors, k: int, part: _Part) -> tuple[Integer
         error_bound(vectors.shape[1]),
         lambda which, rows: _order(vectors, queries, which, rows, k)[0],
     )
-    height = _height(vectors, count, len(queries))
-    look = partial(_look, vectors, queries, part, held, height)
-    starts = range(0, count, height)
-    with threads() if len(starts) > 1 else nullcontext(map) as spread:
-        for first in range(0, len(starts), _AHEAD):
-            for found in spread(look, starts[first : first + _AHEAD]):
-                held.add(found)
+    look = partial(_look, vectors, queries, part, held)
+    # a small block comes first: what others have to be nearer than is known from then on
+    edges = sorted({0, *range(_HEIGHTS[0], count, _height(vectors, count, len(queries))), count})
+    blocks = list(pairwise(edges))
+    size = max(1, min(_STRETCH, _FEW // k, len(blocks) // (4 * count_threads())))
+    stretches = [blocks[first : first + size] for first in range(1, len(blocks), size)]
+    with threads() if len(stretches) > 1 else nullcontext(map) as spread:
+        for found in chain(map(look, [blocks[:1]]), spread(look, stretches)):
+            for each in found:
+                held.add(each)
     return held.end()
 
 
@@ -225,23 +230,37 @@ def _height(vectors: Rows, count: int, queries: int) -> int:
     least, most = _HEIGHTS
     if not isinstance(vectors, np.ndarray):  # what is made of them is held, not mapped
         most = _ROWS
-    return max(least, min(_SIMILARITIES // queries, most, -(-count // count_threads())))
+    working = count_threads()
+    # threads wait for Python's lock between two products: the more of them, the larger a product
+    similarities = _SIMILARITIES * min(_LARGER, max(1, working // 4))
+    return max(least, min(similarities // queries, most, -(-count // working)))
 
 
-def _look(  # noqa: PLR0913 # all but the last are the same for all blocks
-    vectors: Rows, queries: Vectors, part: _Part, held: Candidates, height: int, start: int
+def _look(
+    vectors: Rows,
+    queries: Vectors,
+    part: _Part,
+    held: Candidates,
+    blocks: Sequence[tuple[int, int]],
+) -> list[Nearby]:
+    """What of each of some blocks of the gallery may be among the nearest."""
+    return [_choose(vectors, queries, part, held, *block) for block in blocks]
+
+
+def _choose(  # noqa: PLR0913 # all but the last two are the same for all blocks
+    vectors: Rows, queries: Vectors, part: _Part, held: Candidates, start: int, stop: int
 ) -> Nearby:
-    """What of a block of the gallery may be among the nearest."""
     if part.rows is None:
-        rows = np.arange(start, min(start + height, len(vectors)))
-        block = vectors[start : start + height]
+        rows = np.arange(start, stop)
+        block = vectors[start:stop]
     else:
-        rows = part.rows[start : start + height]
+        rows = part.rows[start:stop]
         block = vectors[rows]
     similarities = np.asarray(block, dtype=np.float32) @ queries.T
     which, excluded = part.pairs
     first, last = np.searchsorted(excluded, [rows[0], rows[-1] + 1])
-    own = np.searchsorted(rows, excluded[first:last])
-    there = rows[own] == excluded[first:last]
-    similarities[own[there], which[first:last][there]] = -np.inf
+    if first < last:
+        own = np.searchsorted(rows, excluded[first:last])
+        there = rows[own] == excluded[first:last]
+        similarities[own[there], which[first:last][there]] = -np.inf
     return held.choose(similarities, rows)

@@ -39,6 +39,10 @@ class Images:
             for row, sha256, path in zip(rows.tolist(), told["sha256"], told["path"], strict=True)
         }
         return [
-            np.array([row for row in each.tolist() if images[row] == identity], dtype=np.int64)
+            _of_image(each, [images[row] == identity for row in each.tolist()])
             for identity, each in zip(identities, found, strict=True)
         ]
+
+
+def _of_image(rows: Integers, same: list[bool]) -> Integers:
+    return rows if all(same) else rows[np.array(same)]

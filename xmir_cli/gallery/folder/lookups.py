@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xmir_cli.arrays import Integers
 from xmir_cli.gallery.folder.items import Items
@@ -48,15 +50,13 @@ class Lookup:
         if self._sorted is None and self._passed < _PASSES:
             self._passed += 1
             return self._go_through(texts)
-        maybe = self._guess(texts)
-        taken = self._items.take(np.concatenate(maybe), [self._column])[self._column]
-        theirs = taken.cast(pa.string()).to_pylist()
-        found, start = [], 0
-        for text, rows in zip(texts, maybe, strict=True):
-            same = [each == text for each in theirs[start : start + len(rows)]]
-            found.append(rows[np.array(same, dtype=bool)])
-            start += len(rows)
-        return found
+        which, rows = self._guess(texts)
+        taken = self._items.take(rows, [self._column])[self._column].cast(pa.string())
+        sought = pa.array(texts, pa.string()).take(pa.array(which))
+        same = pc.fill_null(pc.equal(taken, sought), False).to_numpy()
+        which, rows = which[same], rows[same]
+        ends = np.searchsorted(which, np.arange(len(texts) + 1)).tolist()
+        return [rows[first:last] for first, last in pairwise(ends)]
 
     def _go_through(self, texts: Sequence[str]) -> list[Integers]:
         found = [[_NOTHING] for _ in texts]
@@ -66,15 +66,17 @@ class Lookup:
                     rows.append(more + start)
         return [np.concatenate(rows) for rows in found]
 
-    def _guess(self, texts: Sequence[str]) -> list[Integers]:
-        """For each text the rows whose texts have the same hash, in order."""
+    def _guess(self, texts: Sequence[str]) -> tuple[Integers, Integers]:
+        """The rows whose texts have the hash of a text, and of which; in order."""
         if self._sorted is None:
             self._sorted = self._sort()
         hashes, rows = self._sorted
         wanted = np.array([hash(text) for text in texts], dtype=np.int64)
         first = np.searchsorted(hashes, wanted, "left")
         last = np.searchsorted(hashes, wanted, "right")
-        return [rows[one:other] for one, other in zip(first, last, strict=True)]
+        which = np.repeat(np.arange(len(texts)), last - first)
+        places = np.arange(len(which)) - np.repeat(np.cumsum(last - first) - last, last - first)
+        return which, rows[places]
 
     def _sort(self) -> tuple[Integers, Integers]:
         hashes = np.empty(len(self._items), dtype=np.int64)
