@@ -38,6 +38,19 @@ def test_records_tell_schemas_keys_labels_and_ranges(xmir):
     assert "  similarity     0.25     0.75   0.5\n" in listed
 
 
+def test_records_of_queries_tell_how_many_and_how_often_they_are_right(xmir):
+    lines = [
+        '{"query": "a.png", "query_identity": "a", "match": true}',
+        '{"query": "again.png", "query_identity": "a", "match": false}',
+        '{"query": "a.png", "query_identity": null, "match": null}',
+        '{"query": null, "query_text": "opacity", "match": true}',
+    ]
+    Path("a.jsonl").write_text("\n".join(lines))
+    (record,) = xmir("info", "a.jsonl").records()
+    assert (record["rows"], record["queries"]) == (4, 3)
+    assert record["labels"] == {"match": {"yes": 2, "no": 1, "-": 1}}
+
+
 @pytest.mark.parametrize("text", ['{"a":1}\n{"a":2}\n', '{"a": 1}{\n{"a":2}\n{"a":1}\n'])
 def test_the_ninth_byte_makes_no_tensors_of_records(xmir, text: str):
     Path("a.jsonl").write_text(text)

@@ -9,7 +9,8 @@ from xmir_cli.store.counts import show_counts
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.records import Record
 
-_LABELS = ("label", "split", "query_label", "retrieved_label", "method")
+_LABELS = ("label", "split", "query_label", "retrieved_label", "match", "method")
+_SAID = {True: "yes", False: "no"}
 
 
 @dataclass
@@ -38,13 +39,19 @@ class _Tally:
         self.columns: dict[str, None] = {}
         self.labels: dict[str, Counter[str]] = {}
         self.ranges: dict[str, _Range] = {}
+        self.queries: set[int] = set()  # their hashes
 
     def add(self, record: Record) -> None:
         self.schemas[str(record.get("schema") or "-")] += 1
+        image = record.get("query_identity") or record.get("query")
+        words = record.get("query_text")
+        if image or words:
+            self.queries.add(hash((str(image), str(words))))
         for name, value in record.items():
             self.columns[name] = None
             if name in _LABELS:
-                said = "-" if value in (None, "") else str(value)
+                said = _SAID[value] if isinstance(value, bool) else value
+                said = "-" if said in (None, "") else str(said)
                 self.labels.setdefault(name, Counter())[said] += 1
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 self._number(name, value)
@@ -76,6 +83,7 @@ def describe_records(path: Path) -> Record:
         "rows": tally.schemas.total(),
         "unusable": unusable,
         "schemas": show_counts(tally.schemas),
+        **({"queries": len(tally.queries)} if tally.queries else {}),
         "columns": [name for name in tally.columns if name != "schema"],
         "labels": {name: show_counts(counts) for name, counts in tally.labels.items()},
         "ranges": {name: found.to_json() for name, found in tally.ranges.items()},

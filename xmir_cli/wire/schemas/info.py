@@ -39,6 +39,7 @@ class InfoRecord:
     dim: int | None = key(WHOLE, "numbers of an embedding", when="embeddings, index, network")
     unusable: int | None = key(WHOLE, "lines that are no record", when="records")
     schemas: dict[str, int] | None = key(OBJECT, "rows by schema", when="records")
+    queries: int | None = key(WHOLE, "how many different ones", when="records of queries")
     columns: list[str] | None = key(
         TEXTS, "of the items, or keys of the records", when="embeddings, index, manifest, records"
     )
@@ -49,8 +50,8 @@ class InfoRecord:
     )
     labels: dict[str, object] | None = key(
         OBJECT,
-        "rows by value of other columns whose texts recur; of records by label, split and method, "
-        "under the key that has it",
+        "rows by value of other columns whose texts recur; of records by label, split, match and "
+        "method, under the key that has it",
         when="embeddings, index, manifest, records",
     )
     ranges: dict[str, object] | None = key(
