@@ -245,6 +245,20 @@ def test_words_that_ask_stand_where_the_picture_of_a_query_would(browser, tmp_pa
     assert where(browser) == "Query 1 of 1, hit 1 of 1, activation"
 
 
+def test_no_name_is_cut_however_long(browser, tmp_path):
+    """The end of a name tells it apart."""
+    name = f"{'a-long-name-' * 7}0001"
+    Image.new("L", (9, 9)).save(tmp_path / "r.png")
+    record = {"query": f"{name}.png", "retrieved": "r.png", "meta": {"id": f"{name}2"}}
+    browser.get(written(tmp_path, [{**record, "retrieved_label": "label " * 40}]))
+    cut = """return [...document.querySelectorAll(".card *, figcaption, td, th")].filter(each =>
+        getComputedStyle(each).overflow !== "visible" && each.scrollHeight > each.clientHeight + 1
+        && !each.classList.contains("stage")).map(each => each.textContent)"""
+    assert browser.execute_script(cut) == []
+    cards = [each.text for each in browser.find_elements("css selector", ".card .name")]
+    assert cards == [f"{name}.png", f"{name}2"]
+
+
 def test_a_row_of_the_table_and_a_card_lead_to_the_hit(opened):
     opened.find_element("css selector", '.go[data-record="8"]').click()
     assert where(opened) == "Query 2 of 2, hit 2 of 2, activation"
