@@ -126,7 +126,9 @@ def test_a_record_of_every_schema_has_its_table(xmir, pairs, name):
     if {"query", "retrieved"} <= all_schemas()[name].__dataclass_fields__.keys():
         record = {**pairs[0], "schema": name}
     assert xmir("report", "-o", "p.html", stdin=dump([record])).code == 0
-    assert f"Records <code>{name}</code>" in Path("p.html").read_text()
+    page = Path("p.html").read_text()
+    assert f"Records <code>{name}</code>" in page
+    assert "`" not in page.partition("Records <code>")[2].partition("<script")[0]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -67,7 +67,7 @@ def sheet(schema: type[Schema], records: Mapping[int, Record], names: ShortNames
         )
         for number, part in parts
     ]
-    about = " ".join((schema.__doc__ or "").split())
+    about = _plain(" ".join((schema.__doc__ or "").split()))
     return Sheet(schema.NAME, about, {each: _meaning(schema, each) for each in columns}, rows)
 
 
@@ -176,4 +176,9 @@ def _meaning(schema: type[Schema], column: str) -> str:
     if column == PART:
         return "the whole record, or which part of it"
     key = keys_of(schema).get(_key(column))
-    return (key.meaning if key is not None else _other(schema, column)) or ""
+    return _plain((key.meaning if key is not None else _other(schema, column)) or "")
+
+
+def _plain(text: str) -> str:
+    """A text without the marks around names, which only a manual page draws."""
+    return text.replace("`", "")
