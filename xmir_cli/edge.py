@@ -9,9 +9,9 @@ import functools
 import importlib
 import inspect
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from typer.models import ParameterInfo
 
@@ -22,6 +22,10 @@ from xmir_cli.inputs import refuse_lost_folder
 from xmir_cli.pictures.scales import begin_run
 from xmir_cli.printer import Printer, Shown
 from xmir_cli.wire.old_settings import RENAMED
+from xmir_cli.wire.records import Record
+
+if TYPE_CHECKING:
+    from xmir_cli.screen.pictures import Screen
 
 _RENAMED = {  # by command, beside the settings of methods
     "causal-metric": {"--steps": "--curve-steps", "--preset": "--blur"},
@@ -55,9 +59,10 @@ def build_function(name: str) -> Command:
         refuse_lost_folder()
         description: Description = describe(**values)
         begin_run("--window")
+        screens = _open_screens(description)
         with progress(f"xmir {name}", None):
             story = importlib.import_module(f"xmir_cli.stories.{stem}")  # heavy: no sooner
-            return print_records(story.run(description), description)
+            return print_records(story.run(description), description, *screens)
 
     signature = inspect.signature(describe)
     command.__signature__ = signature  # type: ignore[attr-defined] # read by inspect
@@ -113,7 +118,19 @@ def find_new_flag(command: str, old: str, flags: Collection[str]) -> str | None:
     return next((new for new in candidates if new in flags), None)
 
 
-def print_records(records: Records, description: Description) -> int:
+def _open_screens(description: Description) -> "list[Screen]":
+    """The terminal, where the pictures of records are to be shown on it; else nothing."""
+    if not (getattr(description, "show", False) and description.shown.pictures):
+        return []
+    from xmir_cli.screen.pictures import open_screen  # Pillow
+
+    screen = open_screen()
+    return [] if screen is None else [screen]
+
+
+def print_records(
+    records: Records, description: Description, screen: "Screen | None" = None
+) -> int:
     """Print records as they come; the exit code once all are printed and the ending is told.
 
     What goes wrong while one is printed is raised in the story too, where it waits, so that it can
@@ -121,11 +138,23 @@ def print_records(records: Records, description: Description) -> int:
     """
     null = bool(getattr(description, "null", False))
     with Printer(description.form, description.shown, null) as printer:
-        ending = _print_all(records, printer)
+        if screen is None:
+            ending = _print_all(records, printer.write)
+        else:
+            from xmir_cli.pages.viewing import Viewer  # Pillow
+
+            viewer = Viewer(screen, printer.draw_now)
+
+            def write(record: Record) -> None:
+                viewer.take(record)
+                printer.write(record)
+
+            ending = _print_all(records, write)
+            viewer.show()
     return ending.tell()
 
 
-def _print_all(records: Records, printer: Printer) -> Ending:
+def _print_all(records: Records, write: Callable[[Record], None]) -> Ending:
     while True:
         try:
             record = next(records)
@@ -133,7 +162,7 @@ def _print_all(records: Records, printer: Printer) -> Ending:
             ending: Ending = end.value
             return ending
         try:
-            printer.write(record)
+            write(record)
         except BaseException as error:
             with suppress(StopIteration):
                 records.throw(error)

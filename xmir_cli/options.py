@@ -181,6 +181,14 @@ Format = Annotated[
     Literal["table", "jsonl", "tsv", "csv", "paths"] | None,
     typer.Option("--format", help="How to print. [default: table on a terminal, jsonl in a pipe]"),
 ]
+Show = Annotated[
+    bool,
+    typer.Option(
+        "--show",
+        help="Show the pictures in the terminal, too: sharp where it answers that it can (kitty, "
+        "iTerm2, sixel), else in half blocks. A pipe or a file never gets any.",
+    ),
+]
 NullPaths = Annotated[
     bool, typer.Option("--null", "-0", help="The paths of --format paths end with a NUL byte.")
 ]

@@ -4,10 +4,8 @@ import csv
 import io
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from types import TracebackType
@@ -15,15 +13,12 @@ from typing import Self
 
 from xmir_cli.cells import cell_of, encodable, harmless
 from xmir_cli.console import escape, note
-from xmir_cli.errors import DataError
 from xmir_cli.listing import list_lines
-from xmir_cli.progress import line_free
 from xmir_cli.table import Column, head, lay_out, line, shorten, stack
-from xmir_cli.terminal import FALLBACK, bold, find_width, is_terminal, safe
+from xmir_cli.terminal import FALLBACK, bold, find_width, is_terminal, print_text, safe, speak_utf8
 from xmir_cli.wire.records import Record
 
 _encode = json.JSONEncoder(allow_nan=False).encode
-_ALONE = nullcontext()  # where nothing else is drawn
 _GROWING = "0" * 7  # how wide the cells of a growing table may become
 
 
@@ -38,6 +33,7 @@ class Shown:
     grows: bool = False  # table rows are printed as they come, not aligned at the end
     schema: str = ""  # of the records shown; others are noted on stderr by their path
     eyes: str = "table"  # the form on a terminal
+    pictures: bool = False  # whether a terminal may show those that the records name
 
 
 class Printer:
@@ -67,8 +63,7 @@ class Printer:
     ) -> None:
         if self.form in {"tsv", "csv"} and kind is None and self.columns:
             self._head()
-        if self.form == "table" and self.rows:
-            self._draw()
+        self.draw_now()
 
     def write(self, record: Record) -> None:
         """Print one record."""
@@ -85,6 +80,12 @@ class Printer:
         else:
             for row in [record] if self.shown.rows is None else self.shown.rows(record):
                 self._row(row)
+
+    def draw_now(self) -> None:
+        """Draw the rows so far as a table of their own, where they are held for one."""
+        if self.form == "table" and self.rows:
+            self._draw()
+            self.rows = []
 
     def _row(self, record: Record) -> None:
         self.columns = self.columns or list(record)
@@ -112,26 +113,11 @@ class Printer:
             for text in head(self.places) if self.places else ():
                 self._line(bold(text))
 
-    def _begin(self) -> None:
-        self.begun, self.watched = True, is_terminal()
-        if sys.stdout is None:
-            raise DataError("standard output is closed")
-        # file names that are no UTF-8 go out as they are, whatever the locale
-        sys.stdout.reconfigure(  # type: ignore[union-attr] # a TextIOWrapper at run time
-            encoding="utf-8", errors="surrogateescape"
-        )
-
     def _line(self, text: str) -> None:
         if not self.begun:
-            self._begin()
-        try:
-            with line_free() if self.watched else _ALONE:
-                sys.stdout.write(f"{encodable(text)}{self.end}")
-                sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise DataError(f"standard output: {(error.strerror or 'closed').lower()}") from None
+            speak_utf8()
+            self.begun, self.watched = True, is_terminal()
+        print_text(f"{encodable(text)}{self.end}", self.watched)
 
     def _separated(self, cells: Sequence[str]) -> str:
         cells = [safe(cell) for cell in cells]

@@ -2,9 +2,13 @@
 
 import os
 import sys
+from contextlib import nullcontext
 
 from xmir_cli.console import escape
+from xmir_cli.errors import DataError
+from xmir_cli.progress import line_free
 
+_ALONE = nullcontext()  # where nothing else is drawn
 FALLBACK = 80  # cells of a terminal that does not tell
 
 
@@ -35,3 +39,30 @@ def bold(text: str) -> str:
 def safe(text: str) -> str:
     """Text as it goes out: to a terminal without what would move its cursor or change its keys."""
     return escape(text) if is_terminal() else text
+
+
+def speak_utf8() -> None:
+    """From now on text goes out as UTF-8, whatever the locale; raises DataError where none does.
+
+    Names of files that are no UTF-8 go out as they are.
+    """
+    if sys.stdout is None:
+        raise DataError("standard output is closed")
+    sys.stdout.reconfigure(  # type: ignore[union-attr] # a TextIOWrapper at run time
+        encoding="utf-8", errors="surrogateescape"
+    )
+
+
+def print_text(text: str, watched: bool) -> None:
+    """Print it at once; raises DataError where standard output takes no more.
+
+    `watched` says that it is a terminal, on which progress may stand.
+    """
+    try:
+        with line_free() if watched else _ALONE:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise DataError(f"standard output: {(error.strerror or 'closed').lower()}") from None

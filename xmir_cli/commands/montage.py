@@ -59,6 +59,7 @@ class Montage:
     masks: options.Masks = None
     boxes: options.Boxes = None
     columns: options.Columns = None
+    show: options.Show = False
     force: options.Force = False
 
     form: ClassVar[None] = None  # it prints no records

@@ -169,6 +169,7 @@ class Query:
     null: options.NullSeparatedBoth = False
     columns: options.Columns = None
     form: options.Format = None
+    show: options.Show = False
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -262,4 +263,5 @@ class Query:
             ],
             "retrieved",
             group="query",
+            pictures=True,
         )

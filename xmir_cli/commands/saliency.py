@@ -113,6 +113,7 @@ class Saliency:
     batch: options.Batch = 16
     jobs: options.Jobs = None
     form: options.Format = None
+    show: options.Show = False
     null: options.NullPaths = False
     settings: Mapping[str, str] = field(default_factory=dict)  # of the methods, as typed
 
@@ -188,4 +189,4 @@ class Saliency:
         """What is printed of a record."""
         picture = "overlay" if self.overlay else "saliency"
         columns = ["query", "retrieved", "method", "explains", "similarity_check", picture]
-        return Shown(columns, picture, group="query")
+        return Shown(columns, picture, group="query", pictures=True)

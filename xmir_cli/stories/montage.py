@@ -23,6 +23,7 @@ from xmir_cli.pictures.identity import file_of
 from xmir_cli.render.footer import draw_bars, draw_legend
 from xmir_cli.render.montage import ColorBar, PageLayout, draw_header, draw_row, stack
 from xmir_cli.render.overlay import Display
+from xmir_cli.screen.pages import shown
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
@@ -45,7 +46,7 @@ def run(asked: Montage) -> Records:
     _refuse(asked, len(rows), entries)
     page = _page_of(asked, rows, entries)
     with console.progress("drawing", len(entries)) as bar:
-        sheets = page.paging.fill(page.draw(rows, bar.advance))
+        sheets = shown(asked.show, page.paging.fill(page.draw(rows, bar.advance)))
         if asked.is_pdf:
             count = write_pdf(asked.page, sheets, page.paging.landscape)
             told = f"{asked.page}: {_count(count, 'page')}"
