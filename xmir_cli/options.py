@@ -232,9 +232,9 @@ OutputFolder = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")
 ]
 Colormap = Annotated[
-    Literal["auto", "inferno", "viridis", "blue-red"],
+    Literal["auto", "embers", "cold-warm", "inferno", "viridis", "blue-red"],
     typer.Option(
-        "--colormap", help="Colours of the overlay; auto: inferno, blue-red for a signed map."
+        "--colormap", help="Colours of the overlay; auto: embers, cold-warm for a signed map."
     ),
 ]
 Alpha = Annotated[

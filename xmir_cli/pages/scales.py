@@ -7,7 +7,7 @@ import numpy as np
 
 from xmir_cli.pages.columns import MapColumn, QueryRow
 from xmir_cli.pages.entries import MapKind, PageEntry
-from xmir_cli.render.colormap import PAGE_COLORS
+from xmir_cli.render.colormap import COLORS_BY_SIGN
 from xmir_cli.render.montage import ColorBar
 from xmir_cli.saliency import catalogue
 
@@ -79,7 +79,7 @@ def _bar(
     more = f", up to {most:.3g}" if beyond else ""
     return ColorBar(
         f"{name}: {unit_of(kind)}{more}",
-        PAGE_COLORS[signed],
+        COLORS_BY_SIGN[signed],
         full,
         beyond,
         ends_of(kind) if signed else ("", ""),

@@ -8,7 +8,6 @@ from PIL import Image, ImageDraw
 
 from xmir_cli.render.colormap import (
     COLORMAPS,
-    PAGE_COLORS,
     choose_colormap,
     colors,
     is_diverging,
@@ -34,8 +33,7 @@ class Display:
 
     def for_map(self, saliency: np.ndarray) -> str:
         """The colormap of this map."""
-        named = self.colormap in {*COLORMAPS, *PAGE_COLORS}
-        return self.colormap if named else choose_colormap(saliency)
+        return self.colormap if self.colormap in COLORMAPS else choose_colormap(saliency)
 
 
 def overlay(

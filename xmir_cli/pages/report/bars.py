@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from xmir_cli.pages.entries import MapKind, PageEntry
 from xmir_cli.pages.page import Look, map_of
 from xmir_cli.pages.scales import Measure, ends_of, full_color, is_duplicate, measure, unit_of
-from xmir_cli.render.colormap import PAGE_COLORS
+from xmir_cli.render.colormap import COLORS_BY_SIGN
 from xmir_cli.render.montage import ColorBar
 
 
@@ -27,7 +27,7 @@ def _bar(kind: MapKind, maps: list[tuple[Measure, bool]]) -> ColorBar:
     signed = kind.contrasted or any(each.lowest < 0 for each, _ in maps)
     return ColorBar(
         unit_of(kind),
-        PAGE_COLORS[signed],
+        COLORS_BY_SIGN[signed],
         full_color((each.largest, same) for each, same in maps),
         ends=ends_of(kind) if signed else ("", ""),
     )

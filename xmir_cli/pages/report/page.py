@@ -15,7 +15,7 @@ from xmir_cli.pages.report.names import ShortNames
 from xmir_cli.pages.report.stream import Stream
 from xmir_cli.pages.report.tables import Sheet, SheetCell, cell, sheet, values_of
 from xmir_cli.render.boxes import COLORS
-from xmir_cli.render.colormap import PAGE_COLORS, colors, is_diverging
+from xmir_cli.render.colormap import COLORS_BY_SIGN, colors, is_diverging
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import Schema, Shows, keys_of
 
@@ -97,7 +97,7 @@ class Page:
             "origins": told,
             "version": __version__,
             "plane": (WIDTH, HEIGHT),
-            "gradients": {name: _gradient(name) for name in PAGE_COLORS},
+            "gradients": {name: _gradient(name) for name in COLORS_BY_SIGN},
         }
 
     def data(self, alpha: float) -> dict[str, object]:
