@@ -198,6 +198,24 @@ def test_the_point_that_was_asked_for_is_marked_on_the_other_image(xmir, page):
     assert xmir("montage", "-o", "c.png", "--side", SIDE, stdin=dump(junk)).code in {0, 3}
 
 
+def test_a_region_a_point_and_matches_are_marked_together(xmir, page):
+    """One does not hide the other, of which the legend speaks."""
+    region = {"region": [2.0, 2.0, 12.0, 12.0]}
+    point = {"settings": {"point": "30,20"}}
+    matches = [{"query": [20, 2, 10, 8], "retrieved": [2, 20, 10, 8], "share": 0.1}]
+    boxes = {"details": {"matches": matches}}
+    shown = []
+    for number, marks in enumerate([{}, region, point, boxes, {**region, **point, **boxes}]):
+        name = f"{number}.png"
+        records = dump([{**page[0], "method": "occlusion", **marks}])
+        assert xmir("montage", "-o", name, "--side", SIDE, stdin=records).code == 0
+        titles = ("retrieved", "occlusion for a point" if "settings" in marks else "occlusion")
+        shown.append(tile(name, 0, hits=1, titles=titles))
+    apart = [(each != shown[0]).any(axis=2) for each in shown[1:]]
+    assert all(each.any() for each in apart)
+    assert (apart[3] == (apart[0] | apart[1] | apart[2])).all()
+
+
 def test_a_skipped_record_is_not_drawn(xmir, page):
     changed = [{**record, "query_identity": "0" * 64} for record in page[:4]]
     result = xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump(changed + page[4:]))

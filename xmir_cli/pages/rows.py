@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -106,7 +108,7 @@ def _hit_group(hit: Hit, bars: Mapping[MapColumn, ColorBar], style: RowStyle) ->
 
 
 def _query_picture(entries: Sequence[PageEntry], is_only: bool, style: RowStyle) -> Image.Image:
-    """The query with the crop that the network saw, and with its region, points or matches."""
+    """The query with the crop that the network saw, and with its region, points and matches."""
     first = entries[0]
     if first.query_read is None:
         assert first.words is not None
@@ -116,12 +118,10 @@ def _query_picture(entries: Sequence[PageEntry], is_only: bool, style: RowStyle)
     if style.columns and model is not None:
         picture = picture.copy()
         draw_crop(picture, find_crop(model.preprocessing, *picture.size).roi)
-    if first.region is not None:
-        return _boxed(picture, [first.region], style, numbered=False)
-    if points := _points(entries, of_query=True):
-        return _pointed(picture, points, style)
     matched = [entry.query_boxes for entry in entries if entry.query_boxes]
-    return _boxed(picture, matched[0] if matched and is_only else [], style)
+    boxes = matched[0] if matched and is_only else []
+    marks = _Marks(boxes, _points(entries, of_query=True), first.region)
+    return marks.drawn_on(picture, style.look.side)
 
 
 def _points(entries: Iterable[PageEntry], of_query: bool) -> list[tuple[float, float]]:
@@ -144,11 +144,8 @@ def _overlay(
         display = Display(bar.colormap, style.look.alpha, START)
         picture = overlay(picture, saliency, entry.roi, display, bar.largest)
     note = _note(measure(saliency), bar)
-    if points and not entry.explains_query:
-        picture = _pointed(picture, points, style)
-    else:
-        picture = _boxed(picture, entry.boxes, style)
-    return _tile(picture, entry, of_query, style, note)
+    marks = _Marks(entry.boxes, [] if entry.explains_query else points, None)
+    return _tile(marks.drawn_on(picture, style.look.side), entry, of_query, style, note)
 
 
 def _tile(
@@ -177,16 +174,24 @@ def _note(found: Measure, bar: ColorBar) -> str:
     return ""
 
 
-def _boxed(
-    picture: Image.Image, boxes: list[list[float]], style: RowStyle, numbered: bool = True
-) -> Image.Image:
-    if not boxes:
-        return picture
-    return draw_boxes(*at_size(picture, boxes, style.look.side), numbered=numbered)
+class _Marks(NamedTuple):
+    """What is marked on a picture, in pixels of its own."""
 
+    boxes: Sequence[Sequence[float]]  # numbered regions
+    points: Sequence[Sequence[float]]
+    region: Sequence[float] | None  # that the query was asked with
 
-def _pointed(
-    picture: Image.Image, points: list[tuple[float, float]], style: RowStyle
-) -> Image.Image:
-    """The picture with points in pixels of its own."""
-    return draw_points(*at_size(picture, points, style.look.side))
+    def drawn_on(self, picture: Image.Image, side: int) -> Image.Image:
+        """The picture with its marks, at the size of its place if there are any."""
+        region = [] if self.region is None else [self.region]
+        if not (self.boxes or self.points or region):
+            return picture
+        drawn, scaled = at_size(picture, [*region, *self.boxes, *self.points], side)
+        numbered = len(region) + len(self.boxes)
+        for draw, marks in (
+            (partial(draw_boxes, numbered=False), scaled[: len(region)]),
+            (draw_boxes, scaled[len(region) : numbered]),
+            (draw_points, scaled[numbered:]),
+        ):
+            drawn = draw(drawn, marks) if marks else drawn
+        return drawn
