@@ -10,7 +10,7 @@ from xmir_cli import options
 from xmir_cli.gates import Gate
 from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
-from xmir_cli.scoring.names import MEASURES, parse_causal_gates, parse_controls
+from xmir_cli.scoring.causal import CAUSAL
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import refuse_input
 from xmir_cli.values import check_values, refuse_null
@@ -125,25 +125,29 @@ class CausalMetric:
         if self.junit is not None:
             refuse_input(self.junit, [self.records, self.baseline, self.model], "junit")
             refuse_existing(self.junit, self.force)
-        parse_causal_gates(self.minimum, self.maximum, parse_controls(self.control))
+        CAUSAL.parse_gates(self.minimum, self.maximum, self.controls)
         refuse_records(self.records, "causal-metric")
 
     @property
     def controls(self) -> tuple[str, ...]:
         """The names of the controls."""
-        return parse_controls(self.control)
+        return CAUSAL.parse_controls(self.control)
 
     @property
     def gates(self) -> list[Gate]:
         """The bounds that the means of every method must keep."""
-        return parse_causal_gates(self.minimum, self.maximum, self.controls)
+        return CAUSAL.parse_gates(self.minimum, self.maximum, self.controls)
 
     @property
     def shown(self) -> Shown:
         """What is printed of a record."""
-        gains = [f"{measure}_gain.{control}" for control in self.controls for measure in MEASURES]
+        gains = [
+            f"{measure}_gain.{control}" for control in self.controls for measure in CAUSAL.measures
+        ]
         if not self.summary:
-            columns = ["query", "retrieved", "method", *MEASURES, *gains, "tied_fraction"]
+            columns = ["query", "retrieved", "method", *CAUSAL.measures, *gains, "tied_fraction"]
             return Shown(columns, "saliency", group="query")
-        spread = [f"{name}{part}" for name in MEASURES for part in ("", "_sd", "_low", "_high")]
+        spread = [
+            f"{name}{part}" for name in CAUSAL.measures for part in ("", "_sd", "_low", "_high")
+        ]
         return Shown(["method", "n", *spread, *gains], "saliency")

@@ -6,18 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.scoring.names import MEASURES
-from xmir_cli.wire.old_settings import renew_protocol
+from xmir_cli.scoring.evaluation import MapEvaluation
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
-from xmir_cli.wire.schemas.causal import CausalRecord
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 # identities of query, with its words, and retrieved image, method, explains, which of equal ones
 MapKey = tuple[str, str, str, str, int]
 
-# of another network the numbers are compared: that is what a baseline is for
-_MAY_DIFFER = {"weights_sha256", "fill"}
 _AGAIN = "It was made by an earlier xmir, or changed since: make the baseline again."
 
 
@@ -31,19 +27,26 @@ class Regression:
 
 
 class Baseline:
-    """Earlier records of causal-metric by what they are about."""
+    """Earlier records of a command by what they are about."""
 
-    def __init__(self, lines: Iterable[tuple[int, Record | ItemError]], source: str) -> None:
-        self.source = source
+    def __init__(
+        self,
+        lines: Iterable[tuple[int, Record | ItemError]],
+        source: str,
+        evaluation: MapEvaluation,
+    ) -> None:
+        self.source, self._evaluation = source, evaluation
         self.records: dict[MapKey, Record] = {}
         keys = Keys()
         for number, line in lines:
-            if isinstance(line, ItemError) or line.get("schema") != CausalRecord.NAME:
-                raise DataError(f"{source}: line {number}: expected a record of causal-metric")
-            where = f"{source}: line {number}"
-            view = _read_causal(line, where)
-            if not isinstance(line.get("causal"), Mapping):
-                raise DataError(f"{where}: causal: how it was scored is not there", _AGAIN)
+            where, wanted = f"{source}: line {number}", evaluation.schema.NAME
+            if isinstance(line, ItemError) or line.get("schema") != wanted:
+                raise DataError(f"{where}: expected a record of {evaluation.command}")
+            view = _read_view(line, evaluation, where)
+            if not isinstance(line.get(evaluation.key), Mapping):
+                raise DataError(
+                    f"{where}: {evaluation.key}: how it was scored is not there", _AGAIN
+                )
             self.records[keys.of(view, _identities(view, where))] = line
         if not self.records:
             raise DataError(f"{source}: no records to compare with")
@@ -64,20 +67,33 @@ class Baseline:
         if now is None:
             return Regression(name, "could not be scored any more", math.inf)
         self._refuse_other_parameters(before, now)
-        worst = max(_losses(before, now), key=lambda loss: loss.size)
+        worst = max(self._losses(before, now), key=lambda loss: loss.size)
         if worst.size <= tolerance:
             return None
         message = f"{worst.measure} {worst.before:.4f} -> {worst.now:.4f}"
         return Regression(name, message, worst.size)
 
     def _refuse_other_parameters(self, before: Record, now: Record) -> None:
-        old, new = _parameters(before), _parameters(now)
+        old, new = self._parameters(before), self._parameters(now)
+        settings = ", ".join(f"`{name}`" for name in self._evaluation.settings)
         for name in new:
             if old.get(name) != new[name]:
                 raise DataError(
                     f"{self.source}: scored with {name} {old.get(name)}, this run has {new[name]}",
-                    "Compare runs of the same `blur`, `curve_steps`, `substrate`, `order`, `ties`.",
+                    f"Compare runs of the same {settings}.",
                 )
+
+    def _parameters(self, record: Record) -> dict[str, object]:
+        found = self._evaluation.parameters(record)
+        return {name: found[name] for name in found if name not in self._evaluation.free}
+
+    def _losses(self, before: Record, now: Record) -> "list[_Loss]":
+        losses = []
+        for measure, better in self._evaluation.better(self._parameters(now)).items():
+            old, new = _number(before.get(measure)), _number(now.get(measure))
+            size = better * (old - new)
+            losses.append(_Loss(measure, old, new, math.inf if math.isnan(size) else size))
+        return losses
 
 
 class Keys:
@@ -98,16 +114,16 @@ class Keys:
         return *known, self._seen[known]
 
 
-def _read_causal(record: Record, where: str) -> CausalRecord:
+def _read_view(record: Record, evaluation: MapEvaluation, where: str) -> SaliencyRecord:
     try:
-        view = read_view(CausalRecord, record)
+        view = read_view(evaluation.schema, record)
         _ = view.words  # raises, too
     except ItemError as error:
         raise DataError(f"{where}: {error.reason}") from None
     return view
 
 
-def _identities(view: CausalRecord, where: str) -> tuple[str, str]:
+def _identities(view: SaliencyRecord, where: str) -> tuple[str, str]:
     query = view.query_identity if view.query else ""  # none where words ask alone
     if query is None or view.retrieved_identity is None:
         raise DataError(
@@ -126,22 +142,6 @@ class _Loss:
     size: float
 
 
-def _losses(before: Record, now: Record) -> list[_Loss]:
-    order = -1 if _parameters(now).get("order") == "lerf" else 1
-    losses = []
-    for measure, better in zip(MEASURES, (order, -order), strict=True):
-        old, new = _number(before.get(measure)), _number(now.get(measure))
-        size = better * (old - new)
-        losses.append(_Loss(measure, old, new, math.inf if math.isnan(size) else size))
-    return losses
-
-
 def _number(value: object) -> float:
     """The number, NaN for everything else."""
     return float(value) if isinstance(value, int | float) else math.nan
-
-
-def _parameters(record: Record) -> dict[str, object]:
-    found = record.get("causal")
-    known = renew_protocol(found) if isinstance(found, Mapping) else {}
-    return {name: value for name, value in known.items() if name not in _MAY_DIFFER}

@@ -7,7 +7,7 @@ from typing import cast
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.metrics.protocol import Protocol
-from xmir_cli.scoring.names import MEASURES
+from xmir_cli.scoring.causal import CAUSAL
 from xmir_cli.scoring.tasks import Task
 from xmir_cli.wire.old_settings import renew_protocol
 from xmir_cli.wire.records import Record
@@ -34,7 +34,7 @@ def find_scored(task: Task, protocol: Protocol, controls: Sequence[str]) -> Reco
         return None
     by_control = {
         f"{measure}_{name}": _numbers(record, f"{measure}_{name}")
-        for measure in MEASURES
+        for measure in CAUSAL.measures
         for name in ("control", "gain")
     }
     numbers = [

@@ -10,8 +10,8 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gates import Gate, check
 from xmir_cli.render.junit import JunitCase, junit
 from xmir_cli.scoring.baseline import Baseline, Keys, MapKey, Regression
+from xmir_cli.scoring.evaluation import MapEvaluation
 from xmir_cli.scoring.tally import TIED, Tally
-from xmir_cli.scoring.tasks import Task
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.records import Record
@@ -20,12 +20,12 @@ from xmir_cli.wire.schemas.saliency import SaliencyRecord
 _WORST = 5  # regressions named
 
 
-def read_baseline(source: str | None) -> Baseline | None:
+def read_baseline(source: str | None, evaluation: MapEvaluation) -> Baseline | None:
     """The earlier records in the file `source`; raises DataError when it holds others."""
     if source is None:
         return None
     with open_lines(source) as stream:
-        return Baseline(read_records(stream), source)
+        return Baseline(read_records(stream), source, evaluation)
 
 
 @dataclass
@@ -42,29 +42,35 @@ class Verdict:
     regressions: list[Regression] = field(default_factory=list)
     _keys: Keys = field(default_factory=Keys)
 
-    def take(self, task: Task, identities: tuple[str, str], record: Record | ItemError) -> None:
-        """Take the outcome of a task into account: its record, or why there is none.
+    def take(
+        self,
+        where: str,
+        view: SaliencyRecord,
+        identities: tuple[str, str],
+        record: Record | ItemError,
+    ) -> None:
+        """Take into account what became of a map: its record, or why there is none.
 
         `identities` are those of the query and of the retrieved image.
         """
         if self.baseline is not None or self.listed:
-            self._compare_and_list(task, identities, record)
+            self._compare_and_list(view, identities, record)
         if isinstance(record, ItemError):
-            self.skips.add(task.name, record)
+            self.skips.add(where, record)
         else:
             self.tally.add(record)
 
     def _compare_and_list(
-        self, task: Task, identities: tuple[str, str], record: Record | ItemError
+        self, view: SaliencyRecord, identities: tuple[str, str], record: Record | ItemError
     ) -> None:
-        key = self._keys.of(task.view, identities)
-        name = _name(task.view, key)
+        key = self._keys.of(view, identities)
+        name = _name(view, key)
         found = None if isinstance(record, ItemError) else record
         regression = self._compare(key, name, found)
         error = record.reason if isinstance(record, ItemError) else ""
         failure = regression.message if regression is not None and not error else ""
         if self.listed:
-            self.cases.append(JunitCase(task.method, name, failure, error))
+            self.cases.append(JunitCase(view.method, name, failure, error))
 
     def finish(self, junit_file: Path | None) -> Ending:
         """What the user must know about the numbers, and the exit code; writes JUnit's XML.
@@ -84,7 +90,7 @@ class Verdict:
         unmet = [*self._judge_gates(), *self._judge_regressions()]
         if junit_file is not None:
             with atomic_file(junit_file) as file:
-                file.write(junit("xmir causal-metric", self.cases).encode())
+                file.write(junit(f"xmir {self.tally.evaluation.command}", self.cases).encode())
         return ending.judged(unmet)
 
     def _compare(self, key: MapKey, name: str, record: Record | None) -> Regression | None:

@@ -10,6 +10,7 @@ from xmir_cli.metrics.protocol import Protocol
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.scoring.causal import CAUSAL
 from xmir_cli.scoring.earlier import find_scored
 from xmir_cli.scoring.outputs import outcome
 from xmir_cli.scoring.pairs import PairScorer
@@ -44,14 +45,14 @@ def run(asked: CausalMetric) -> Records:
 
     instead = resolve_model(ModelChoice(model=asked.model)) if asked.model else None
     scorer = PairScorer(protocol, asked.controls, load, instead)
-    tally, earlier = Tally(asked.seed), read_baseline(asked.baseline)
+    tally, earlier = Tally(CAUSAL, asked.seed), read_baseline(asked.baseline, CAUSAL)
     listed = asked.junit is not None
     verdict = Verdict(Skips(), tally, asked.gates, earlier, asked.tolerance, listed)
     with open_lines(asked.records) as stream, console.progress("scoring", stream.count) as bar:
         for tasks in read_tasks(read_records(stream), verdict.skips):
             refuse_input(asked.junit, (file for task in tasks for file in task.files), "junit")
             for task, identities, record in _outcomes(asked, scorer, tasks):
-                verdict.take(task, identities, record)
+                verdict.take(task.name, task.view, identities, record)
                 bar.advance()
                 if not asked.summary and not isinstance(record, ItemError):
                     yield record
