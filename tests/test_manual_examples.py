@@ -97,14 +97,15 @@ def call(words: Sequence[str], data: bytes, allowed: Sequence[int]) -> bytes:
     return out.buffer.getvalue()
 
 
-def draw(path: Path) -> None:
-    """A picture that is like no other, with a patch whose place tells its label."""
+def draw(path: Path) -> tuple[int, int, int, int]:
+    """A picture that is like no other, with a patch whose place tells its label; its box."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(zlib.crc32(path.name.encode()))
     pixels = rng.integers(0, 90, (40, 44), dtype=np.uint8)
     row = 12 * (zlib.crc32(path.name.rpartition("-")[0].encode()) % 3)
     pixels[row : row + 12, 10:30] += 120
     Image.fromarray(pixels).save(path)
+    return 10, row, 20, 12
 
 
 def draw_slice(path: Path) -> None:
@@ -128,13 +129,22 @@ def draw_slice(path: Path) -> None:
 
 def draw_all() -> None:
     """The user's files that the examples name."""
-    rows = ["path,label,patient,split"]
+    rows, boxes, readers = ["path,label,patient,split,mask"], ["path,x,y,w,h"], []
+    Path("data/masks").mkdir(parents=True)
     for label in LABELS:
         for number in range(1, 21):
-            draw(Path(f"data/images/{label}-{number}.png"))
+            name = f"{label}-{number}.png"
+            x, y, width, height = draw(Path(f"data/images/{name}"))
             split = "train" if number <= 16 else "test"
-            rows.append(f"images/{label}-{number}.png,{label},{label}-{number // 2},{split}")
-    Path("data/labels.csv").write_text("\n".join(rows) + "\n")
+            rows.append(f"images/{name},{label},{label}-{number // 2},{split},masks/{name}")
+            boxes.append(f"{name},{x},{y},{width},{height}")
+            readers += [f"{name},data/masks/{name},{reader}" for reader in ("A", "B")]
+            mask = np.zeros((40, 44), np.uint8)
+            mask[y : y + height, x : x + width] = 255
+            Image.fromarray(mask).save(f"data/masks/{name}")
+    for file, lines in (("data/labels.csv", rows), ("boxes.csv", boxes)):
+        Path(file).write_text("\n".join(lines) + "\n")
+    Path("readers.csv").write_text("\n".join(["path,mask,reader", *readers]) + "\n")
     for name in ("new.png", "a.png", "b.png", "q/normal-x.png", "q/covid-19-x.png"):
         draw(Path(name))
     draw_slice(Path("scans/slice.dcm"))

@@ -62,6 +62,9 @@ class Cause(StrEnum):
         "the map has another size than the network's input, or the mask than its image",
     )
     NO_MASK = "no-mask", "no mask or box of the image is known"
+    EMPTY_MASK = "empty-mask", "nothing is marked of what the network saw of the image"
+    FULL_MASK = "full-mask", "all is marked of what the network saw of the image"
+    BLANK_MAP = "blank-map", "the map has no positive value"
     BAD_MASK = "bad-mask", "the mask or the boxes of the image cannot be used"
     BAD_INPUT = "bad-input", "a file that the record names cannot be used"
     NO_NEGATIVE = "no-negative", "the index has too few images of another label"

@@ -93,24 +93,12 @@ class CausalMetric:
             "--curves", metavar="DIR", help="Also write each curve as .npy and .png here."
         ),
     ] = None
-    summary: Annotated[
-        bool, typer.Option("--summary", help="Print means by method instead of the records.")
-    ] = False
+    summary: options.Summary = False
     minimum: options.Gates = None
     maximum: options.Limits = None
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline", metavar="FILE", help="Exit 4 when a map is worse than in these records."
-        ),
-    ] = None
-    tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0, help="How much worse than --baseline is allowed.")
-    ] = 0.01
-    junit: Annotated[
-        Path | None,
-        typer.Option("--junit", metavar="FILE", help="Write the checks as JUnit XML."),
-    ] = None
+    baseline: options.Baseline = None
+    tolerance: options.Tolerance = 0.01
+    junit: options.Junit = None
     seed: options.Seed = 0
     batch: options.Batch = 16
     device: options.Device = "auto"

@@ -1,4 +1,4 @@
-"""Explain: name the terms nearest to an image, or shared by a pair."""
+"""Explain: name the terms nearest an image, or shared by a pair."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def methods_as_maps() -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Describe:
-    """Name the terms nearest to an image, or shared by a pair.
+    """Name the terms nearest an image, or shared by a pair.
 
     Takes images, or the records of 'xmir query' from a file or from standard input. The score of a
     term is the cosine of its embedding and the image's. Of a query and its retrieved image it is

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from xmir_cli import console
 from xmir_cli.arrays import Booleans
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pages.entries import PageEntry
-from xmir_cli.truth.marks import MarkedImage, Truth, query_image, retrieved_image
+from xmir_cli.truth.marks import MarkedImage, Truth, merge, query_image, retrieved_image
 
 
 class Outlines:
@@ -25,16 +23,16 @@ class Outlines:
     def of(self, image: MarkedImage, size: tuple[int, int]) -> Booleans | None:
         """All that is marked on an image of that width and height; None for nothing."""
         try:
-            shapes = self._truth.of(image, size)
+            marks = merge(self._truth.of(image, size) or (), None)
         except (ItemError, DataError) as error:
             if str(error) not in self._bad:
                 self._bad.add(str(error))
                 console.note(f"{console.show(image.name)}: {error}; not outlined")
             return None
-        if not shapes:
+        if not marks:
             return None
         self._found += 1
-        return np.asarray(np.logical_or.reduce([shape.mask for shape in shapes]))
+        return marks[0].mask
 
     def say(self) -> None:
         """Say so where nothing was found at all."""

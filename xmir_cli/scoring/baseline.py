@@ -11,8 +11,9 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
-# identities of query, with its words, and retrieved image, method, explains, which of equal ones
-MapKey = tuple[str, str, str, str, int]
+# identities of query, with its words, and retrieved image, method, explains, which of its parts,
+# which of equal ones
+MapKey = tuple[str, str, str, str, str, int]
 
 _AGAIN = "It was made by an earlier xmir, or changed since: make the baseline again."
 
@@ -47,7 +48,8 @@ class Baseline:
                 raise DataError(
                     f"{where}: {evaluation.key}: how it was scored is not there", _AGAIN
                 )
-            self.records[keys.of(view, _identities(view, where))] = line
+            part = str(line.get(evaluation.part) or "")
+            self.records[keys.of(view, _identities(view, where), part)] = line
         if not self.records:
             raise DataError(f"{source}: no records to compare with")
         self.left = set(self.records)  # not met in this run yet
@@ -100,16 +102,17 @@ class Keys:
     """Knows records by what they are about; equal ones are numbered in their order."""
 
     def __init__(self) -> None:
-        self._seen: Counter[tuple[str, str, str, str]] = Counter()
+        self._seen: Counter[tuple[str, str, str, str, str]] = Counter()
 
-    def of(self, view: SaliencyRecord, identities: tuple[str, str]) -> MapKey:
-        """The key of the next record; paths have no part in it, for files move.
+    def of(self, view: SaliencyRecord, identities: tuple[str, str], part: str) -> MapKey:
+        """The key of the next record; paths are not in it, for files move.
 
-        `identities` are those of the query and of the retrieved image.
+        `identities` are those of the query and of the retrieved image; `part` tells several records
+        of one map apart.
         """
         query, retrieved = identities
         asked = query if view.words is None else f"{query} {view.words.said}"
-        known = (asked, retrieved, view.method, view.explains)
+        known = (asked, retrieved, view.method, view.explains, part)
         self._seen[known] += 1
         return *known, self._seen[known]
 

@@ -11,13 +11,16 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import Schema
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
+CHANCE = "chance"
+_CHANCE = f"_{CHANCE}"
+
 
 @dataclass(frozen=True)
 class MapEvaluation:
     """The numbers of one such command, and what they are called in its records.
 
-    A record may have the same of each control, as NUMBER_control, and how much better than that
-    the map is, as NUMBER_gain.
+    A record may have the same of each control, as NUMBER_control, what a map has that knows
+    nothing, as NUMBER_chance, and how much better than each of these the map is, as NUMBER_gain.
     """
 
     command: str
@@ -33,6 +36,8 @@ class MapEvaluation:
     free: frozenset[str] = frozenset()  # ways of scoring that a baseline may have had otherwise
     of_one: frozenset[str] = frozenset()  # ways of scoring that belong to one record
     renew: Callable[[Mapping[str, object]], dict[str, object]] = field(default=dict)
+    by_chance: frozenset[str] = frozenset()  # the numbers whose chance level is known
+    part: str = ""  # the key that tells several records of one map apart
 
     def parse_controls(self, names: str) -> tuple[str, ...]:
         """The controls of a list such as `random,center`; raises SettingError for others."""
@@ -41,7 +46,12 @@ class MapEvaluation:
     def names(self, controls: Sequence[str]) -> list[str]:
         """Every number of a record, those of controls as `insertion_gain.random`."""
         parts = [f"{part}.{control}" for control in controls for part in ("_control", "_gain")]
-        return [f"{measure}{part}" for measure in self.measures for part in ("", *parts)]
+        chance = [_CHANCE, f"_gain.{CHANCE}"]
+        return [
+            f"{measure}{part}"
+            for measure in self.measures
+            for part in ("", *(chance if measure in self.by_chance else ()), *parts)
+        ]
 
     def parse_gates(
         self,
@@ -76,7 +86,7 @@ class MapEvaluation:
         """The numbers of a record, those of controls as `insertion_gain.random`."""
         found: dict[str, float] = {}
         for measure in self.measures:
-            for part in ("", "_chance", "_control", "_gain"):
+            for part in ("", _CHANCE, "_control", "_gain"):
                 name = f"{measure}{part}"
                 value = record.get(name)
                 if isinstance(value, int | float):

@@ -17,10 +17,12 @@ TIED = 0.02  # what the order of ties may move an area by without a warning; met
 @dataclass
 class _Method:
     method: str
+    part: object  # which of several records of a map; None where there is one
     settings: object
     parameters: object
     images: list[str] = field(default_factory=list)  # queries, or images that are explained
     patients: list[str | None] = field(default_factory=list)  # of these
+    values: dict[str, "array[float]"] = field(default_factory=dict)
 
     @property
     def units(self) -> list[tuple[bool, str]]:
@@ -28,7 +30,10 @@ class _Method:
         pairs = zip(self.patients, self.images, strict=True)
         return [(patient is not None, patient or image) for patient, image in pairs]
 
-    values: dict[str, "array[float]"] = field(default_factory=dict)
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.method if self.part is None else f"{self.method}, {self.part}"
 
     @property
     def shared(self) -> dict[str, "array[float]"]:
@@ -53,9 +58,10 @@ class Tally:
             settings = renew_settings(method, settings)
         known = self.evaluation.parameters(record)
         scored = {name: known[name] for name in known if name not in self.evaluation.of_one}
-        key = json.dumps([method, settings, scored], sort_keys=True)
+        part = record.get(self.evaluation.part)
+        key = json.dumps([method, part, settings, scored], sort_keys=True)
         parameters = record[self.evaluation.key]
-        row = self._methods.setdefault(key, _Method(method, settings, parameters))
+        row = self._methods.setdefault(key, _Method(method, part, settings, parameters))
         image, patient = self.evaluation.unit_of(record)
         # interned, for they are of many records
         row.images.append(sys.intern(image))
@@ -69,7 +75,7 @@ class Tally:
     def means(self) -> list[tuple[str, dict[str, float]]]:
         """Every method with its mean numbers; those of controls are called `NAME.CONTROL`."""
         return [
-            (row.method, {name: sum(values) / len(values) for name, values in row.shared.items()})
+            (row.name, {name: sum(values) / len(values) for name, values in row.shared.items()})
             for row in self._methods.values()
         ]
 
@@ -81,7 +87,7 @@ class Tally:
                 {name.partition(".")[2] for name in row.values.keys() - row.shared.keys()}
             )
             if left:
-                told.append(f"{row.method}: not all records have the controls {', '.join(left)}")
+                told.append(f"{row.name}: not all records have the controls {', '.join(left)}")
         return told
 
     def rows(self) -> list[Record]:
@@ -92,6 +98,7 @@ class Tally:
         record: Record = {
             "schema": self.evaluation.summary.NAME,
             "method": row.method,
+            **({} if row.part is None else {self.evaluation.part: row.part}),
             "n": len(row.images),
             self.evaluation.unit: len(set(row.images)),
         }

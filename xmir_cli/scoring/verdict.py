@@ -48,22 +48,23 @@ class Verdict:
         view: SaliencyRecord,
         identities: tuple[str, str],
         record: Record | ItemError,
+        part: str = "",
     ) -> None:
         """Take into account what became of a map: its record, or why there is none.
 
-        `identities` are those of the query and of the retrieved image.
+        `identities` are those of the query and of the retrieved image; `part` tells several records
+        of one map apart.
         """
         if self.baseline is not None or self.listed:
-            self._compare_and_list(view, identities, record)
+            self._compare_and_list(view, self._keys.of(view, identities, part), record)
         if isinstance(record, ItemError):
             self.skips.add(where, record)
         else:
             self.tally.add(record)
 
     def _compare_and_list(
-        self, view: SaliencyRecord, identities: tuple[str, str], record: Record | ItemError
+        self, view: SaliencyRecord, key: MapKey, record: Record | ItemError
     ) -> None:
-        key = self._keys.of(view, identities)
         name = _name(view, key)
         found = None if isinstance(record, ItemError) else record
         regression = self._compare(key, name, found)
@@ -141,5 +142,7 @@ def _name(view: SaliencyRecord, key: MapKey) -> str:
     """What people call a map."""
     asked = " + ".join(console.show(each) for each in (view.query, view.query_text) if each)
     images = f"{asked} -> {console.show(view.retrieved)}"
-    name, count = f"{images} ({view.method}, {view.explains})", key[-1]
+    *_, part, count = key
+    told = ", ".join(each for each in (view.method, view.explains, console.show(part)) if each)
+    name = f"{images} ({told})"
     return name if count == 1 else f"{name} number {count}"

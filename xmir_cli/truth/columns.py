@@ -1,7 +1,7 @@
 """Masks whose files stand in columns of the image's own row, as records carry them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 
 from xmir_cli.causes import Cause
@@ -32,6 +32,10 @@ class MaskColumns:
                     raise ItemError(Cause.MISSING, f"{column}: no such file ({cell})")
                 shapes += read_shapes(name, image.name, size, {COLUMN: column})
         return shapes or None
+
+    def asks(self, image: MarkedImage) -> Hashable:
+        """The image and what its columns name."""
+        return image.name, *(str(image.columns.get(column)) for column in self._columns)
 
     def meets(self, image: MarkedImage) -> bool:
         """Whether it has one of the columns."""

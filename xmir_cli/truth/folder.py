@@ -1,7 +1,7 @@
 """Masks of a folder, found by the names of the images that they belong to."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 
 from xmir_cli.errors import ItemError
@@ -32,6 +32,10 @@ class MaskFolder:
         if not names:
             return None
         return [shape for each in names for shape in read_shapes(each, image.name, size)]
+
+    def asks(self, image: MarkedImage) -> Hashable:
+        """The image's name."""
+        return image.name
 
     def meets(self, image: MarkedImage) -> bool:  # noqa: ARG002 # as the protocol has it
         """Any image has a name."""

@@ -1,14 +1,14 @@
 """Which image is asked for, and what is marked on it."""
 
-import itertools
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 from xmir_cli.arrays import Booleans
+from xmir_cli.causes import Cause
+from xmir_cli.errors import ItemError
+from xmir_cli.guesses import suggest
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 
 
@@ -39,11 +39,16 @@ class Mark(NamedTuple):
 class Truth(Protocol):
     """A place where masks or boxes are kept."""
 
-    def of(self, image: MarkedImage, size: tuple[int, int]) -> list[Drawn] | None:
+    def of(self, image: MarkedImage, size: tuple[int, int]) -> Iterable[Drawn] | None:
         """What is drawn on an image of that width and height; None where nothing is known of it.
+
+        Each is made when it is its turn.
 
         Raises ItemError for what is there and cannot be used.
         """
+
+    def asks(self, image: MarkedImage) -> Hashable:
+        """What the answer for an image depends on."""
 
     def meets(self, image: MarkedImage) -> bool:
         """Whether the image is of the kind of which something may be known."""
@@ -67,20 +72,19 @@ def query_image(view: RetrievalRecord) -> MarkedImage:
 
 
 def merge(shapes: Iterable[Drawn], by: str | None) -> list[Mark]:
-    """The shapes as one mark, or as one for each value of the column `by`, in their order."""
+    """The shapes as one mark, or as one for each value of the column `by`, in their order.
 
-    def name(shape: Drawn) -> str:
-        value = None if by is None else shape.about.get(by)
-        return "" if value is None else str(value)
-
-    groups: dict[str, list[Drawn]] = {}
+    Raises ItemError where no shape has that column.
+    """
+    masks: dict[str, Booleans] = {}
+    files: dict[str, dict[str, None]] = {}
+    columns: dict[str, None] = {}
     for shape in shapes:
-        groups.setdefault(name(shape), []).append(shape)
-    return [
-        Mark(
-            each,
-            np.logical_or.reduce([shape.mask for shape in group]),
-            tuple(dict.fromkeys(itertools.chain(shape.file for shape in group))),
-        )
-        for each, group in groups.items()
-    ]
+        value = None if by is None else shape.about.get(by)
+        name = "" if value is None else str(value)
+        masks[name] = masks[name] | shape.mask if name in masks else shape.mask
+        files.setdefault(name, {})[shape.file] = None
+        columns |= dict.fromkeys(shape.about)
+    if by is not None and by not in columns:
+        raise ItemError(Cause.BAD_MASK, f"no column {by!r}; {suggest(by, list(columns))}")
+    return [Mark(name, mask, tuple(files[name])) for name, mask in masks.items()]

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from xmir_cli.images.formats import extensions
 from xmir_cli.pictures.identity import split_name
 
-Known = TypeVar("Known")
+Fact = TypeVar("Fact")
 
 _ENDINGS = {*extensions(), ".npy"}
 
@@ -29,22 +29,22 @@ def stem_of(file: str) -> str:
     return stem if ending.lower() in _ENDINGS else file
 
 
-class NameBook(Generic[Known]):
+class NameBook(Generic[Fact]):
     """What is known of images, by the names that a table calls them."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], list[tuple[list[str], Known]]] = {}
+        self._known: dict[tuple[str, int], list[tuple[list[str], Fact]]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def add(self, name: str, found: Known) -> None:
+    def add(self, name: str, found: Fact) -> None:
         """Put in one thing that is known of the image `name`."""
         parts, frame = folders_of(name)
         if parts:
             self._known.setdefault((stem_of(parts[-1]), frame), []).append((parts, found))
 
-    def find(self, name: str) -> list[Known] | None:
+    def find(self, name: str) -> list[Fact] | None:
         """All that is known of an image, in order; None where it is named nowhere."""
         parts, frame = folders_of(os.path.abspath(name))  # noqa: PTH100 # it would follow links
         fitting = list(self._fitting(parts, frame)) if parts else []
@@ -52,7 +52,7 @@ class NameBook(Generic[Known]):
         found = [each for rank, each in fitting if rank == most]
         return found or None
 
-    def _fitting(self, parts: list[str], frame: int) -> Iterator[tuple[tuple[int, bool], Known]]:
+    def _fitting(self, parts: list[str], frame: int) -> Iterator[tuple[tuple[int, bool], Fact]]:
         """What is told of names that end the path, each with how much of it they tell."""
         folders, file = parts[:-1], parts[-1]
         for own, found in self._known.get((stem_of(file), frame), ()):

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
@@ -40,15 +40,21 @@ class MaskTable:
                 raise DataError(f"{path}: row {number}: mask: expected a file")
             self._book.add(str(row["path"]), row)
 
-    def of(self, image: MarkedImage, size: tuple[int, int]) -> list[Drawn] | None:
+    def of(self, image: MarkedImage, size: tuple[int, int]) -> Iterable[Drawn] | None:
         """The masks of an image."""
         rows = self._book.find(image.name)
         found = [(row, str(row["mask"])) for row in rows or () if row["mask"]]
-        return [
+        if not found:
+            return None
+        return (
             shape
             for row, mask in found
             for shape in read_shapes(os.path.join(self._path.parent, mask), image.name, size, row)  # noqa: PTH118
-        ] or None
+        )
+
+    def asks(self, image: MarkedImage) -> Hashable:
+        """The image's name."""
+        return image.name
 
     def meets(self, image: MarkedImage) -> bool:  # noqa: ARG002 # as the protocol has it
         """Any image has a name."""
@@ -68,12 +74,16 @@ class BoxTable:
         for number, row in enumerate(read_rows(path, names), 1):
             self._book.add(str(row["path"]), (_box_of(row, f"{path}: row {number}"), row))
 
-    def of(self, image: MarkedImage, size: tuple[int, int]) -> list[Drawn] | None:
+    def of(self, image: MarkedImage, size: tuple[int, int]) -> Iterable[Drawn] | None:
         """The boxes of an image as masks."""
         rows = self._book.find(image.name)
         if rows is None:
             return None
-        return [Drawn(draw_box(box, size), row, str(self._path)) for box, row in rows]
+        return (Drawn(draw_box(box, size), row, str(self._path)) for box, row in rows)
+
+    def asks(self, image: MarkedImage) -> Hashable:
+        """The image's name."""
+        return image.name
 
     def meets(self, image: MarkedImage) -> bool:  # noqa: ARG002 # as the protocol has it
         """Any image has a name."""

@@ -16,6 +16,7 @@ from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import LARGEST, Record
 
 _KEY = "key"
+CURVES = ("share of pixels", "similarity")  # the axes of most curves
 
 
 class Shows(StrEnum):
@@ -50,6 +51,7 @@ class Key:
     unless: str = ""  # another key, with which it is not needed
     shows: Shows = Shows.COLUMN
     chart: str = ""  # of the curve or the curves in it, where there are any
+    axes: tuple[str, str] = CURVES  # what the chart's x and y are
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,11 @@ def key(  # noqa: PLR0913 # as a dataclass's field
     default: object = None,
     shows: Shows | None = None,
     chart: str = "",
+    axes: tuple[str, str] = CURVES,
 ) -> Any:  # noqa: ANN401 # the field's own annotation tells
     """A field of a schema; null counts as absent."""
     place = kind.shows if shows is None else shows
-    own = Key(kind, meaning, needed, when, unless, Shows.NOTHING if chart else place, chart)
+    own = Key(kind, meaning, needed, when, unless, Shows.NOTHING if chart else place, chart, axes)
     return field(default=default, metadata={_KEY: own})
 
 

@@ -35,15 +35,17 @@ class Chart:
 def curves_of(schema: type[Schema], record: Record) -> list[Chart]:
     """The curves of a record, those of one chart together: over the share of pixels, 0 to 1."""
     found: dict[str, dict[str, Sequence[float]]] = {}
+    axes: dict[str, tuple[str, str]] = {}
     for name, key in keys_of(schema).items():
         value = record.get(name)
         if not key.chart or value is None:
             continue
+        axes[key.chart] = key.axes
         lines = value if isinstance(value, Mapping) else {"map": value}
         for line, curve in lines.items():
             if _is_curve(curve):
                 found.setdefault(key.chart, {})[str(line)] = curve
-    return [_curves(title, lines) for title, lines in found.items()]
+    return [_curves(title, axes[title], lines) for title, lines in found.items()]
 
 
 def plot_of(schema: type[Schema], records: Sequence[Record]) -> Chart | None:
@@ -73,13 +75,13 @@ def plot_of(schema: type[Schema], records: Sequence[Record]) -> Chart | None:
     return Chart(plot.y, (plot.x, f"{first:g}", f"{last:g}"), plot.y, low, high, drawn)
 
 
-def _curves(title: str, lines: Mapping[str, Sequence[float]]) -> Chart:
+def _curves(title: str, axes: tuple[str, str], lines: Mapping[str, Sequence[float]]) -> Chart:
     low, high = _span([value for curve in lines.values() for value in curve])
     drawn = [
         ChartLine(escape(name), _area(curve), _points(_even(curve), low, high))
         for name, curve in lines.items()
     ]
-    return Chart(title, ("share of pixels", "0", "1"), "similarity", low, max(high, 1.0), drawn)
+    return Chart(title, (axes[0], "0", "1"), axes[1], low, max(high, 1.0), drawn)
 
 
 def _even(curve: Sequence[float]) -> list[tuple[float, float]]:

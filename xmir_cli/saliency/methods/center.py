@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
@@ -24,6 +25,11 @@ class Method:
             raise SettingError("sigma", f"expected a number above 0, found {self.sigma:g}")
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:  # noqa: ARG002 # sees no image
-        place = (torch.arange(embedder.size) + 0.5) / embedder.size - 0.5
-        profile = torch.exp(-place.square() / (2 * self.sigma**2))
-        return Explanation(torch.outer(profile, profile), 0)
+        return Explanation(center_map(embedder.size, self.sigma), 0)
+
+
+def center_map(size: int, sigma: float) -> Tensor:
+    """The map [size, size]."""
+    place = (torch.arange(size) + 0.5) / size - 0.5
+    profile = torch.exp(-place.square() / (2 * sigma**2))
+    return torch.outer(profile, profile)

@@ -6,6 +6,7 @@ Source: Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018, section o
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from xmir_cli.model.embedder import Embedder
@@ -20,9 +21,15 @@ class Method:
     control = True
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:  # noqa: ARG002 # sees no network
-        gray = explained.input.mean(dim=0)[None, None]
-        padded = functional.pad(gray, (1, 1, 1, 1), mode="replicate")
-        across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
-        kernels = torch.stack([across, across.T])[:, None]
-        gradient = functional.conv2d(padded, kernels)[0]
-        return Explanation(gradient.norm(dim=0), 0)
+        return Explanation(edge_map(explained.input), 0)
+
+
+def edge_map(image: Tensor) -> Tensor:
+    """The map [H, W] of an image [3, H, W]."""
+    gray = image.mean(dim=0)[None, None]
+    padded = functional.pad(gray, (1, 1, 1, 1), mode="replicate")
+    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
+    kernels = torch.stack([across, across.T])[:, None]
+    gradient = functional.conv2d(padded, kernels)[0]
+    length: Tensor = gradient.norm(dim=0)
+    return length
