@@ -216,6 +216,16 @@ def test_a_region_a_point_and_matches_are_marked_together(xmir, page):
     assert (apart[3] == (apart[0] | apart[1] | apart[2])).all()
 
 
+def test_what_is_gone_changes_neither_scale_nor_legend_nor_layout(xmir, page):
+    np.save("strong.npy", -9 * np.load(page[0]["saliency"]))
+    gone = {**page[0], "retrieved": "gone.png", "match": None, "saliency": "strong.npy"}
+    lost = {**page[0], "rank": 9, "saliency": "lost.npy"}
+    assert xmir("montage", "-o", "a.png", "--side", SIDE, stdin=dump(page[:1])).code == 0
+    done = xmir("montage", "-o", "b.png", "--side", SIDE, stdin=dump([gone, page[0], lost]))
+    assert (done.code, "1 drawn, 2 skipped (1 missing, 1 bad-map)" in done.stderr) == (3, True)
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+
+
 def test_a_skipped_record_is_not_drawn(xmir, page):
     changed = [{**record, "query_identity": "0" * 64} for record in page[:4]]
     result = xmir("montage", "-o", "m.png", "--side", SIDE, stdin=dump(changed + page[4:]))

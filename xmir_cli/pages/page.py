@@ -1,5 +1,6 @@
 """The pictures and the maps of records."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pages.entries import PageEntry, Read
 from xmir_cli.pictures.files import open_image
+from xmir_cli.pictures.identity import file_of
 from xmir_cli.render.overlay import to_rgb
 from xmir_cli.store.maps import read_map_file
 from xmir_cli.wire.checks import check_identity
@@ -34,6 +36,14 @@ def picture_at(asked: Read, window: str, look: Look) -> Image.Image | None:
     except ItemError as error:
         look.bad[asked] = error.bare
         return None
+
+
+def is_there(entry: PageEntry, look: Look) -> bool:
+    """Whether nothing is known against the files of a record, and its pictures' files exist."""
+    for asked in (entry.query_read, entry.retrieved_read):
+        if asked is not None and not os.path.lexists(file_of(asked[0])):
+            picture_at(asked, entry.window, look)  # which says why not
+    return not any(asked in look.bad for asked in entry.files)
 
 
 def map_of(entry: PageEntry, look: Look) -> np.ndarray | None:

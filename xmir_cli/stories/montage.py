@@ -15,7 +15,7 @@ from xmir_cli.pages.columns import MapColumn, QueryRow, columns_of, name_columns
 from xmir_cli.pages.entries import PageEntry, Read, read_entries
 from xmir_cli.pages.legend import legend_of
 from xmir_cli.pages.outlines import Outlines
-from xmir_cli.pages.page import Look, map_of
+from xmir_cli.pages.page import Look, is_there, map_of
 from xmir_cli.pages.rows import START, RowPictures, RowStyle, row_of
 from xmir_cli.pages.scales import Measure, bars_of, measure
 from xmir_cli.pages.sheets import Paging, find_others, nth, write_pdf, write_pictures
@@ -44,8 +44,14 @@ def run(asked: Montage) -> Records:
         raise DataError("no usable record" if skips.total else "no records on standard input")
     rows = rows_of(entries)
     _refuse(asked, len(rows), entries)
-    page = _page_of(asked, rows, entries)
-    with console.progress("drawing", len(entries)) as bar:
+    look = Look(asked.alpha, asked.side)
+    measures = _measure(entries, look)
+    there = [entry for entry in entries if is_there(entry, look)]
+    if not there:
+        raise _nothing(len(entries))
+    order, rows = columns_of(rows), rows_of(there)
+    page = _page_of(asked, there, order, look, measures)
+    with console.progress("drawing", len(there)) as bar:
         sheets = shown(asked.show, page.paging.fill(page.draw(rows, bar.advance)))
         if asked.is_pdf:
             count = write_pdf(asked.page, sheets, page.paging.landscape)
@@ -90,18 +96,29 @@ class _Page:
                     strips.append(_draw_bars(list(bars.values()), layout, self.style.look.alpha))
                 yield strips
         if not self.drawn:
-            total = sum(len(row.entries) for row in rows)
-            raise DataError(f"none of {total} records could be drawn; nothing was written")
+            raise _nothing(sum(len(row.entries) for row in rows))
 
 
-def _page_of(asked: Montage, rows: Sequence[QueryRow], entries: Sequence[PageEntry]) -> _Page:
-    look = Look(asked.alpha, asked.side)
+def _measure(entries: Sequence[PageEntry], look: Look) -> dict[str, Measure]:
+    """The numbers of the maps that can be read, by their paths."""
     measures: dict[str, Measure] = {}
     for entry in entries:
         saliency = map_of(entry, look)
         if saliency is not None:
             measures[entry.saliency or ""] = measure(saliency)
-    names = name_columns(columns_of(rows))
+    return measures
+
+
+def _page_of(
+    asked: Montage,
+    entries: Sequence[PageEntry],
+    order: Sequence[MapColumn],
+    look: Look,
+    measures: Mapping[str, Measure],
+) -> _Page:
+    """What the rows share; of the records that are there, for others change no scale, no legend."""
+    rows = rows_of(entries)
+    names = name_columns(sorted(columns_of(rows), key=order.index))
     bars = bars_of(rows, names, measures)  # a column without any readable map is none
     names = {column: names[column] for column in bars}
     bare = not bars or not all(entry.is_self for entry in entries)
@@ -117,6 +134,10 @@ def _page_of(asked: Montage, rows: Sequence[QueryRow], entries: Sequence[PageEnt
     paging = Paging(layout, draw_header(layout), stack(footer, layout.width), asked.rows_of_page)
     of_row = (lambda row: bars_of([row], names, measures)) if own else (lambda _: bars)
     return _Page(style, paging, of_row, own)
+
+
+def _nothing(records: int) -> DataError:
+    return DataError(f"none of {records} records could be drawn; nothing was written")
 
 
 def _draw_bars(bars: Sequence[ColorBar], layout: PageLayout, alpha: float) -> Image.Image:
