@@ -65,6 +65,30 @@ def test_columns_of_objects_are_named_by_their_ends_unless_two_end_alike():
     assert header == ["id", "insertion_gain.center", "deletion_gain.center"]
 
 
+FIGURE = Shown(("a",), below="figure")
+DRAWN = [{"a": 1, "figure": "long/" * 40 + "b.png"}, {"a": 2, "figure": "long/" * 40 + "b.png"}]
+
+
+def test_a_figure_is_named_whole_below_the_table_and_in_a_column_for_programs(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    path = DRAWN[0]["figure"]
+    assert printed("table", FIGURE, *DRAWN) == f"a\n1\n2\nfigure: {path}\n"
+    assert printed("tsv", FIGURE, *DRAWN) == f"a\tfigure\n1\t{path}\n2\t{path}\n"
+    assert printed("table", FIGURE, {"a": 1}) == "a\n1\n"
+
+
+def test_a_figure_that_an_error_came_before_is_not_named():
+    def fail() -> None:
+        with Printer("table", FIGURE) as printer:
+            printer.write(DRAWN[0])
+            raise DataError("no room")
+
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True, newline="\n")
+    with contextlib.redirect_stdout(out), pytest.raises(DataError):
+        fail()
+    assert out.buffer.getvalue() == b"a\n1\n"
+
+
 def test_no_records_are_the_names_of_the_columns_where_a_program_reads_them():
     assert printed("tsv", Shown(("a", "b.c"))) == "a\tb.c\n"
     assert printed("table", Shown(("a", "b.c"))) == ""

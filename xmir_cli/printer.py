@@ -33,6 +33,7 @@ class Shown:
     grows: bool = False  # table rows are printed as they come, not aligned at the end
     schema: str = ""  # of the records shown; others are noted on stderr by their path
     eyes: str = "table"  # the form on a terminal
+    below: str = ""  # the column whose value stands once below a table, and last in TSV and CSV
     pictures: bool = False  # whether a terminal may show those that the records name
 
 
@@ -48,6 +49,9 @@ class Printer:
         self.form = form or (shown.eyes if is_terminal() else "jsonl")
         self.shown = shown
         self.columns = list(shown.columns)
+        if self.form in {"tsv", "csv"} and shown.below:
+            self.columns.append(shown.below)
+        self.below: dict[str, None] = {}  # its values, each once
         self.rows: list[list[str]] = []
         self.places: list[Column] | None = None  # of a growing table
         self.begun = self.headed = self.watched = False
@@ -63,6 +67,8 @@ class Printer:
     ) -> None:
         if self.form in {"tsv", "csv"} and kind is None and self.columns:
             self._head()
+        if kind is not None:
+            self.below.clear()  # what is named there may not be
         self.draw_now()
 
     def write(self, record: Record) -> None:
@@ -85,7 +91,10 @@ class Printer:
         """Draw the rows so far as a table of their own, where they are held for one."""
         if self.form == "table" and self.rows:
             self._draw()
+            for value in self.below:
+                self._line(f"{self.shown.below}: {safe(value)}")
             self.rows = []
+            self.below.clear()
 
     def _row(self, record: Record) -> None:
         self.columns = self.columns or list(record)
@@ -95,6 +104,7 @@ class Printer:
             self._line(self._separated(cells))
         elif not self.shown.grows:
             self.rows.append(cells)
+            self.below |= dict.fromkeys(filter(None, [cell_of(record, self.shown.below)]))
         elif self.places:
             self._line(line(self.places, cells))
         else:

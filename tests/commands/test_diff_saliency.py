@@ -83,6 +83,13 @@ def test_figure_and_average_images_are_drawn(diff, rows):
     assert average[:, :10].mean() > average[:, -10:].mean() + 20
 
 
+def test_the_table_names_the_figure(diff, rows):
+    table = diff(write_manifest(rows), "-o", "out", "--format", "table").stdout.splitlines()
+    assert table[0].split() == ["class_a", "class_b", "n_a", "n_b", "overlay"]
+    assert table[-1] == "figure: out/figure.png"
+    assert Path("out/figure.png").exists()
+
+
 def test_swapped_classes_swap_the_sign(diff, rows):
     manifest = write_manifest(rows)
     [there] = diff(manifest, "--classes", "left,right", "-o", "one").records()

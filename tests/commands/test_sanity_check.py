@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,7 +161,31 @@ def test_the_plot_shows_all_methods(xmir, record):
     with Image.open("sanity.png") as plot:
         assert plot.size[0] > 300
     assert xmir("sanity-check", *flags, stdin=lines(record)).code == 7
-    assert xmir("sanity-check", *flags, "-f", stdin=lines(record)).code == 0
+    table = xmir("sanity-check", *flags, "-f", "--format", "table", stdin=lines(record))
+    assert (table.code, table.stdout.splitlines()[-1]) == (0, "plot: sanity.png")
+
+
+def test_a_plot_may_be_an_svg_and_is_named_by_its_records(xmir, record):
+    flags = ("--mode", "full", "--plot", "sanity.SVG", "--threshold", "0.25")
+    records = xmir("sanity-check", *flags, stdin=lines(record)).records()
+    assert [each["plot"] for each in records] == ["sanity.SVG"] * 2
+    svg = Path("sanity.SVG").read_text()
+    assert f">activation: {records[1]['verdict']}<" in svg
+    assert ">threshold 0.25<" in svg
+    assert ">which weights are random<" in svg
+
+
+@pytest.mark.parametrize(
+    ("plot", "message"),
+    [
+        ("sanity.pdf", "--plot sanity.pdf: expected a file that ends in .png or .svg"),
+        ("nowhere/sanity.png", "nowhere: no such folder"),
+        ("/proc/sanity.png", "/proc/sanity.png: cannot be written there"),
+    ],
+)
+def test_a_place_without_a_plot_is_found_before_the_work(xmir, plot, message):
+    result = xmir("sanity-check", "--plot", plot, stdin="")  # no records: another error
+    assert result.stderr.splitlines()[0] == f"xmir: error: {message}"
 
 
 def test_the_mean_of_the_images_is_taken_off_under_each_network(xmir, record, tmp_path):

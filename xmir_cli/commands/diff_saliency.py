@@ -135,4 +135,5 @@ class DiffSaliency:
     @property
     def shown(self) -> Shown:
         """What is printed of a record."""
-        return Shown(["class_a", "class_b", "n_a", "n_b", "overlay"], "overlay")
+        columns = ["class_a", "class_b", "n_a", "n_b", "overlay"]
+        return Shown(columns, "overlay", below="figure")

@@ -16,7 +16,7 @@ from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods, refuse_inexact
 from xmir_cli.scoring.names import AGREEMENTS, CHANGES, THRESHOLDS, parse_tests
 from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.outputs import refuse_input
+from xmir_cli.store.outputs import check_figure, refuse_input
 from xmir_cli.values import check_values, refuse_null
 
 _THRESHOLDS = ", ".join(f"{bound:g} for {name}" for name, bound in THRESHOLDS.items())
@@ -121,7 +121,11 @@ class SanityCheck:
     ] = None
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE", help="Draw the correlations of model as PNG."),
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            help="Draw the correlations of model as a .png or .svg file.",
+        ),
     ] = None
     model: options.Model = None
     gate: Annotated[bool, typer.Option("--gate", help="Exit 4 unless every verdict is `pass`.")] = (
@@ -166,10 +170,13 @@ class SanityCheck:
             raise SettingError("plot", "only with `test` model")
 
     def _refuse_files(self) -> None:
-        for name, file in {"plot": self.plot, "junit": self.junit}.items():
-            if file is not None:
-                refuse_input(file, [self.records, self.model, self.against], name)
-                refuse_existing(file, self.force)
+        read = [self.records, self.model, self.against]
+        if self.plot is not None:
+            refuse_input(self.plot, read, "plot")
+            check_figure(self.plot, self.force)
+        if self.junit is not None:
+            refuse_input(self.junit, read, "junit")
+            refuse_existing(self.junit, self.force)
 
     def _refuse_gates(self) -> None:
         known = [*AGREEMENTS, *(CHANGES if "noise" in self.tests else ())]
@@ -208,4 +215,5 @@ class SanityCheck:
         named = [] if self.tests == ("model",) else ["test"]
         changes = CHANGES if "noise" in self.tests else ()
         numbers = ["n", *AGREEMENTS, *changes, "verdict", "meaning"]
-        return Shown(["method", *named, *stages, *numbers], "method")
+        below = "plot" if self.plot else ""
+        return Shown(["method", *named, *stages, *numbers], "method", below=below)

@@ -2,97 +2,126 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from math import ceil
+from math import ceil, floor
 
-from PIL import Image, ImageDraw
-
+from xmir_cli.render.drawing import INK, LIMIT, PALETTE, Color, Drawing
 from xmir_cli.render.lettering import font, shorten
+from xmir_cli.render.plane import SMALL, Plane
+from xmir_cli.render.words import wrap
 
-# Okabe and Ito's palette: told apart also by colour-blind readers
-PALETTE = (
-    (0, 114, 178),
-    (213, 94, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 0, 0),
+_LEFT, _TOP, _HEIGHT, _MARGIN = 64, 104, 320, 20  # units
+_COLUMN, _NARROW, _LEAST, _MOST = 56, 20, 400, 1200  # units: of a stage, and of all of them
+_LABEL, _LEGEND = 300, 480  # units: the longest name of a stage, and of a method
+_TITLE, _TEXT, _LINE = 18, 15, 24  # units: height of letters, and of a line of the legend
+_DASHES = (5.0, 4.0)  # units
+_STEP = 0.25  # of the agreement between two lines, which reach below 0
+_HEADING = "Rank correlation with the trained network's map"
+_ABOUT = (
+    "1: the same map although weights are random, so it does not show what the network knows; "
+    "near 0: it depends on the weights"
 )
-_LEFT, _TOP, _HEIGHT, _BOTTOM, _LEGEND = 56, 48, 320, 130, 200  # pixels
-_COLUMN = 48  # pixels a stage
-_TITLE = "rank correlation with the trained network's map"
-_TITLE_SIZE, _MARGIN = 14, 16  # pixels
-_LOW = -0.25  # the agreement at the bottom; 1 at the top
-_SCALE = 4  # drawn larger, then reduced: smooth lines
-_TEXT, _GRID, _LIMIT = (40, 40, 40), (222, 222, 222), (150, 150, 150)
+_ACROSS = {
+    "full": "which weights are random",
+    "cascading": "up to this block, from the output on, the weights are random",
+    "independent": "this block's weights are random",
+}
 
 
 def draw_sanity(
-    stages: Sequence[str], curves: Mapping[str, Sequence[float | None]], threshold: float
-) -> Image.Image:
+    stages: Sequence[str],
+    curves: Mapping[str, Sequence[float | None]],
+    threshold: float,
+    mode: str = "cascading",
+    verdicts: Mapping[str, str] | None = None,
+) -> Drawing:
     """Each method's mean rank correlation with its own maps of the trained network, by stage.
 
-    None leaves a gap; values below -0.25 are drawn at the bottom.
+    Args:
+        stages: Their names, the trained network first.
+        curves: The values of each method at all stages; None leaves a gap.
+        threshold: Up to which, in size, the agreement passes when all weights are random.
+        mode: full, cascading or independent: what the stages are.
+        verdicts: Of methods, which stand beside their names.
     """
-    width = _LEFT + _COLUMN * (len(stages) - 1) + _LEGEND
-    width = max(width, _LEFT + ceil(font(_TITLE_SIZE).getlength(_TITLE)) + _MARGIN)
-    size = (width, _TOP + _HEIGHT + _BOTTOM)
-    large = Image.new("RGB", (size[0] * _SCALE, size[1] * _SCALE), "white")
-    draw = ImageDraw.Draw(large)
-    last = len(stages) - 1
-    for tick in (-0.25, 0.0, 0.25, 0.5, 0.75, 1.0):
-        draw.line([_place(0, tick), _place(last, tick)], _GRID, _SCALE)
-    draw.line([_place(0, threshold), _place(last, threshold)], _LIMIT, 2 * _SCALE)
-    for values, color in zip(curves.values(), _colors(len(curves)), strict=True):
-        _draw_curve(draw, values, color)
-    picture = large.resize(size, Image.Resampling.LANCZOS)
-    _write(picture, stages, list(curves), threshold)
-    return picture
+    small, face = font(SMALL), font(_TEXT)
+    names = [_name(name, (verdicts or {}).get(name)) for name in curves]
+    names = [shorten(name, face, _LEGEND) for name in names]
+    labels = [shorten(stage, small, _LABEL) for stage in stages]
+    gaps = max(len(stages) - 1, 1)
+    across = max(min(_COLUMN * gaps, _MOST), _NARROW * gaps, _LEAST)
+    legend = max(face.getlength(each) for each in names) + 34
+    below = max(map(small.getlength, labels)) * 1.05
+    known = [value for line in curves.values() for value in line if value is not None]
+    low = _STEP * min([-1, *(floor(value / _STEP) for value in known)])
+    height = max(_HEIGHT, _LINE * len(names) + 2 * _LINE)
+    plane = Plane(_LEFT, _TOP, across, height, (0, gaps), (low, 1.0))
+    size = (
+        ceil(_LEFT + across + _MARGIN + legend * 1.08 + _MARGIN),
+        ceil(_TOP + height + below + _LINE + 1.5 * _MARGIN),
+    )
+    drawing = Drawing(*size, _HEADING)
+    _write_head(drawing)
+    plane.draw_grid(drawing, [float(place) for place in range(len(stages))], _places(low))
+    _draw_threshold(drawing, plane, threshold)
+    for number, values in enumerate(curves.values()):
+        _draw_curve(drawing, plane, values, number)
+    _draw_legend(drawing, names, plane.left + across + _MARGIN)
+    for place, label in enumerate(labels):
+        x, y = plane.place(place, plane.y[0])
+        drawing.words((x, y + 8), label, SMALL, upright=True)
+    middle = (plane.left + across / 2, size[1] - _MARGIN)
+    drawing.words(middle, _ACROSS[mode], _TEXT, anchor="middle")
+    return drawing
 
 
-def _colors(count: int) -> list[tuple[int, int, int]]:
-    return [PALETTE[index % len(PALETTE)] for index in range(count)]
+def _places(low: float) -> list[float]:
+    return [low + place * _STEP for place in range(round((1 - low) / _STEP) + 1)]
 
 
-def _place(position: float, value: float) -> tuple[float, float]:
-    """The pixel, in the larger drawing, of a stage and an agreement."""
-    height = (1 - (max(value, _LOW) - _LOW) / (1 - _LOW)) * _HEIGHT
-    return (_LEFT + position * _COLUMN) * _SCALE, (_TOP + height) * _SCALE
+def _name(method: str, verdict: str | None) -> str:
+    return f"{method}: {verdict}" if verdict else method
+
+
+def _write_head(drawing: Drawing) -> None:
+    drawing.words((_LEFT, 26), _HEADING, _TITLE)
+    lines = wrap(_ABOUT, font(SMALL), (drawing.width - _LEFT - _MARGIN) * 0.95)
+    for number, line in enumerate(lines[:2]):
+        drawing.words((_LEFT, 54 + number * 20), line, SMALL)
+
+
+def _draw_threshold(drawing: Drawing, plane: Plane, threshold: float) -> None:
+    """What the agreement may reach, and what it may fall to where that is on the plane."""
+    for value in dict.fromkeys((threshold, -threshold)):
+        if value >= plane.y[0]:
+            start, end = plane.place(0, value), plane.place(plane.x[1], value)
+            drawing.line([start, end], LIMIT, 1.5, _DASHES)
+            drawing.words((start[0] + 8, start[1] - 10), f"threshold {value:g}", SMALL, LIMIT)
 
 
 def _draw_curve(
-    draw: ImageDraw.ImageDraw, values: Sequence[float | None], color: tuple[int, int, int]
+    drawing: Drawing, plane: Plane, values: Sequence[float | None], number: int
 ) -> None:
-    points = [None if value is None else _place(at, value) for at, value in enumerate(values)]
-    for start, end in pairwise(points):
+    """A method's line; from the eighth on dashed, for there are seven colours."""
+    color, dashes = _style(number)
+    points = [(float(place), value) for place, value in enumerate(values)]
+    if dashes is None:
+        plane.draw_curve(drawing, points, color)
+        return
+    for (left, start), (right, end) in pairwise(points):
         if start is not None and end is not None:
-            draw.line([start, end], color, 2 * _SCALE)
-    for point in points:
-        if point is not None:
-            draw.circle(point, 3 * _SCALE, color)
+            drawing.line([plane.place(left, start), plane.place(right, end)], color, 2, dashes)
+    for place, value in points:
+        if value is not None:
+            drawing.dot(plane.place(place, value), 3, color)
 
 
-def _write(
-    picture: Image.Image, stages: Sequence[str], methods: Sequence[str], threshold: float
-) -> None:
-    draw, face, small = ImageDraw.Draw(picture), font(14), font(11)
-    font(_TITLE_SIZE).write(draw, (_LEFT, 12), _TITLE, _TEXT)
-    for tick in (-0.25, 0.0, 0.25, 0.5, 0.75, 1.0):
-        y = _place(0, tick)[1] / _SCALE
-        small.write(draw, (_LEFT - 8, y), f"{tick:g}", _TEXT, "rm")
-    right = _LEFT + (len(stages) - 1) * _COLUMN + 20
-    y = _place(0, threshold)[1] / _SCALE
-    small.write(draw, (right, y), f"threshold {threshold:g}", _LIMIT, "lm")
-    for row, (method, color) in enumerate(zip(methods, _colors(len(methods)), strict=True)):
-        face.write(draw, (right, _TOP + 20 * row), shorten(method, face, _LEGEND - 30), color)
-    for position, stage in enumerate(stages):
-        x = _place(position, 0)[0] / _SCALE
-        _write_upright(picture, (x, _TOP + _HEIGHT + 8), shorten(stage, small, _BOTTOM - 16))
+def _draw_legend(drawing: Drawing, names: Sequence[str], left: float) -> None:
+    for number, name in enumerate(names):
+        color, dashes = _style(number)
+        y = _TOP + 10 + number * _LINE
+        drawing.line([(left, y), (left + 24, y)], color, 3, dashes)
+        drawing.words((left + 34, y), name, _TEXT, INK)
 
 
-def _write_upright(picture: Image.Image, top: tuple[float, float], text: str) -> None:
-    """The text turned by 90 degrees, its end at the top."""
-    label = Image.new("RGB", (_BOTTOM - 12, 16), "white")
-    font(11).write(ImageDraw.Draw(label), (_BOTTOM - 13, 8), text, _TEXT, "rm")
-    turned = label.rotate(90, expand=True)
-    picture.paste(turned, (round(top[0]) - 8, round(top[1])))
+def _style(number: int) -> tuple[Color, tuple[float, float] | None]:
+    return PALETTE[number % len(PALETTE)], _DASHES if number >= len(PALETTE) else None

@@ -60,10 +60,10 @@ def run(asked: SanityCheck) -> Records:
         check = Check(kept, before, mapper, inputs, asked.thresholds, bar.advance)
         for _, test in tests:
             for record in test(check):
-                yield record
                 found.append(record)
+                yield _with_plot(record, asked.plot)
     if asked.plot is not None:
-        _draw(found, asked.thresholds["model"], asked.plot)
+        _draw(found, asked, asked.plot)
     refusals.count(skips)
     return _judge(asked, skips.finish(len(inputs.pairs), "checked"), found)
 
@@ -125,17 +125,25 @@ def _requests(asked: SanityCheck, skips: Skips) -> list[Request]:
     return requests
 
 
-def _draw(found: Sequence[Record], threshold: float, plot: Path) -> None:
+def _with_plot(record: Record, plot: Path | None) -> Record:
+    """The record, which names the figure that it will be in."""
+    return {**record, "plot": str(plot)} if plot and record["test"] == "model" else record
+
+
+def _draw(found: Sequence[Record], asked: SanityCheck, plot: Path) -> None:
+    """Draw what the weights did; the other tests have one number each."""
+    found = [record for record in found if record["test"] == "model"]
     curves: dict[str, list[float | None]] = {}
-    shown = [record for record in found if record["test"] == "model"]
-    for record in shown:
+    for record in found:
         value = record["spearman"]
         values = curves.setdefault(str(record["method"]), [])
         values.append(value if isinstance(value, float) else None)
-    stages = dict.fromkeys((str(record["stage"]), record["position"]) for record in shown)
-    picture = draw_sanity([name for name, _ in stages], curves, threshold)
+    stages = dict.fromkeys((str(record["stage"]), record["position"]) for record in found)
+    verdicts = {str(each["method"]): str(each["verdict"]) for each in found if each["verdict"]}
+    names = [name for name, _ in stages]
+    drawing = draw_sanity(names, curves, asked.thresholds["model"], asked.mode, verdicts)
     with atomic_file(plot) as file:
-        picture.save(file, format="png")
+        file.write(drawing.encode(plot.suffix.lower()))
 
 
 def _judge(asked: SanityCheck, ending: Ending, found: Sequence[Record]) -> Ending:

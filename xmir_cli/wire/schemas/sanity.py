@@ -8,6 +8,7 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import (
     MODEL,
     NUMBER,
+    PATH,
     SETTINGS,
     TEXT,
     TEXTS,
@@ -83,6 +84,12 @@ class SanityRecord:
     )
     meaning: str | None = key(TEXT, "what the map is when it does not pass; null when it does")
     advice: str | None = key(TEXT, "what to try then", shows=Shows.DETAIL)
+    plot: str | None = key(
+        PATH,
+        "the figure of all methods and stages, drawn once the check has ended",
+        when="--plot",
+        shows=Shows.NOTHING,  # a page draws its own
+    )
 
     PLOT: ClassVar = Plot("position", "spearman", "method")
     OTHERS: ClassVar = {"NUMBER_sd": "the standard deviation of a number"}
