@@ -147,6 +147,7 @@ def draw_all() -> None:
     Path("readers.csv").write_text("\n".join(["path,mask,reader", *readers]) + "\n")
     for name in ("new.png", "a.png", "b.png", "q/normal-x.png", "q/covid-19-x.png"):
         draw(Path(name))
+    Path("atlas-ids.txt").write_text("images/normal-1.png\nimages/covid-19-2.png\n")
     draw_slice(Path("scans/slice.dcm"))
 
 

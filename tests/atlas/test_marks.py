@@ -7,7 +7,7 @@ import pytest
 from tests.atlas.test_axes import unit_vectors
 from tests.atlas.test_neighbours import looked
 from xmir_cli.atlas.classes import find_classes
-from xmir_cli.atlas.coloring import MISSING, OTHER, color_by
+from xmir_cli.atlas.coloring import color_by
 from xmir_cli.atlas.duplicates import duplicate_groups
 from xmir_cli.atlas.outliers import are_outliers, unlikeness
 
@@ -72,9 +72,9 @@ def test_a_mean_of_nothing_still_has_a_nearest_image():
 def test_frequent_values_have_colours_rare_ones_share_one():
     texts = [letter for n, letter in enumerate("abcdefghij") for _ in range(20 - n)]
     coloring = color_by("site", pa.chunked_array([[*texts, None, ""]]))
-    assert [text for text, _ in coloring.values] == list("abcdefgh")
-    assert (coloring.count(0), coloring.count(OTHER), coloring.others) == (20, 23, 2)
-    assert coloring.count(MISSING) == 2
+    assert [text for text, _ in coloring.colored] == list("abcdefgh")
+    assert coloring.rare == [("i", 12), ("j", 11)]
+    assert coloring.missing == 2
 
 
 def test_many_different_numbers_lie_on_a_scale_few_are_classes():
@@ -83,6 +83,6 @@ def test_many_different_numbers_lie_on_a_scale_few_are_classes():
     assert ages.ends == (1, 98)
     assert ages.positions[[0, 1, 98, 99]].tolist() == [0, 0, 1, 1]
     assert np.isnan(ages.positions[100])
-    assert ages.count(MISSING) == 1
+    assert ages.missing == 1
     grades = color_by("grade", pa.chunked_array([[1, 2, 2, None]]))
     assert (grades.numbers, grades.values) == (None, [("2", 2), ("1", 1)])

@@ -6,27 +6,20 @@ Skipped where selenium, chromium or its driver is missing.
 import base64
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pages.contrast import CONTRAST
 from xmir_cli.commands.report import Report
 from xmir_cli.stories.report import run
 
-webdriver = pytest.importorskip("selenium.webdriver")
+pytest.importorskip("selenium.webdriver")
 
-from selenium.webdriver.chrome.service import Service  # noqa: E402 # left out without selenium
-from selenium.webdriver.common.keys import Keys  # noqa: E402 # the same
+from selenium.webdriver.common.keys import Keys  # left out without selenium
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER), reason="no chromium or no chromedriver is installed"
-)
 EVIL = (
     "<script>document.title='ran'</script>",
     '"><img src=x onerror="document.title=1">',
@@ -34,19 +27,6 @@ EVIL = (
     "{{ 7 * 7 }}{% raw %}",
     "&lt;b&gt; \u2028 \u202e'",
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for each in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(each)
-    options.add_argument("--window-size=1200,1000")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -347,32 +327,6 @@ def test_pictures_have_words_and_tab_goes_from_the_skip_link_through_the_tools(o
             )
         )
     assert reached == ["skip", "query-on", "hit-on", "method", "opacity", "bare"]
-
-
-CONTRAST = """
-const channel = value =>
-  (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-const light = color => {
-  const [r, g, b] = color.match(/[\\d.]+/g).map(Number);
-  return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-};
-const ground = each => {
-  for (; each; each = each.parentElement) {
-    const color = getComputedStyle(each).backgroundColor;
-    if (!/, 0\\)$/.test(color)) return color;
-  }
-  return 'rgb(255,255,255)';
-};
-const ratio = each => {
-  const pair = [light(getComputedStyle(each).color), light(ground(each))].sort((a, b) => b - a);
-  return (pair[0] + 0.05) / (pair[1] + 0.05);
-};
-return [...document.querySelectorAll('body *')]
-  .filter(each => each.checkVisibility() && !each.closest('svg, script, style, :disabled')
-    && [...each.childNodes].some(node => node.nodeType === 3 && node.data.trim()))
-  .map(each => [ratio(each), each.outerHTML.slice(0, 80)])
-  .filter(each => each[0] < 4.5);
-"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

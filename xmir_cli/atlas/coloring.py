@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from xmir_cli.arrays import Floats, Integers
 
-MISSING, OTHER = -1, -2  # codes of images without a value, and with a rare one
+MISSING = -1  # the code of images without a value
 MOST = 8  # values with colours of their own
 _ENDS = (1, 99)  # percentiles between which colours differ
 
@@ -24,10 +24,7 @@ COLORS = {
         *("#e5701a", "#7cc7f2", "#f2f2f2", "#f0e442"),
     ),
 }
-GREYS = {
-    "light": {OTHER: "#6b7280", MISSING: "#c4c8ce"},
-    "dark": {OTHER: "#9aa1ab", MISSING: "#4b5159"},
-}
+GREYS = {"light": ("#6b7280", "#c4c8ce"), "dark": ("#9aa1ab", "#4b5159")}  # of rare values, of none
 SCALE = {"light": (0.0, 0.9), "dark": (0.15, 1.0)}  # what of viridis is seen on the paper
 
 
@@ -36,15 +33,25 @@ class Coloring:
     """What images are coloured by: either codes or numbers of each [N]."""
 
     column: str
-    codes: Integers  # places in `values`, MISSING or OTHER; of numbers 0 or MISSING
+    codes: Integers  # places in `values`, or MISSING; of numbers 0 or MISSING
     values: list[tuple[str, int]]  # with how many images have each, the most frequent first
-    others: int  # different values beyond those
     numbers: Floats | None  # [N], NaN where there is none
     ends: tuple[float, float]  # of the scale
 
-    def count(self, code: int) -> int:
-        """How many images have a code."""
-        return int((self.codes == code).sum())
+    @property
+    def colored(self) -> list[tuple[str, int]]:
+        """The values with colours of their own."""
+        return self.values[:MOST]
+
+    @property
+    def rare(self) -> list[tuple[str, int]]:
+        """The values that share one."""
+        return self.values[MOST:]
+
+    @property
+    def missing(self) -> int:
+        """How many images have none."""
+        return int((self.codes == MISSING).sum())
 
     @property
     def positions(self) -> Floats:
@@ -69,13 +76,12 @@ def _on_scale(column: str, numbers: Floats) -> Coloring:
     known = numbers[np.isfinite(numbers)]
     low, high = (float(each) for each in np.percentile(known, _ENDS, method="nearest"))
     codes = np.where(np.isfinite(numbers), 0, MISSING)
-    return Coloring(column, codes, [], 0, numbers, (low, high))
+    return Coloring(column, codes, [], numbers, (low, high))
 
 
 def _in_classes(column: str, texts: Sequence[str | None]) -> Coloring:
     counts = Counter(text for text in texts if text is not None)
     ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-    own = {text: code for code, (text, _) in enumerate(ranked[:MOST])}
-    codes = [MISSING if text is None else own.get(text, OTHER) for text in texts]
-    others = max(0, len(ranked) - MOST)
-    return Coloring(column, np.array(codes), ranked[:MOST], others, None, (0.0, 0.0))
+    own = {text: code for code, (text, _) in enumerate(ranked)}
+    codes = [MISSING if text is None else own[text] for text in texts]
+    return Coloring(column, np.array(codes, dtype=np.int64), ranked, None, (0.0, 0.0))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from xmir_cli.atlas.coloring import COLORS, GREYS, MISSING, OTHER, SCALE, Coloring
+from xmir_cli.atlas.coloring import COLORS, GREYS, SCALE, Coloring
 from xmir_cli.atlas.marks import Rgb, draw_ring, draw_square, draw_star
 from xmir_cli.console import escape
 from xmir_cli.render.colormap import colors
@@ -51,14 +51,14 @@ class SidePanel:
         self._head(coloring.column)
         if coloring.numbers is not None:
             self._bar(coloring)
-        for (text, count), color in zip(coloring.values, COLORS["light"], strict=False):
+        for (text, count), color in zip(coloring.colored, COLORS["light"], strict=False):
             self._mark(_dot(color), text, count)
-        if coloring.others:
-            self._mark(
-                _dot(GREYS["light"][OTHER]), f"{coloring.others} others", coloring.count(OTHER)
-            )
-        if missing := coloring.count(MISSING):
-            self._mark(_dot(GREYS["light"][MISSING]), "without one", missing)
+        rare, missing = GREYS["light"]
+        if coloring.rare:
+            others = sum(count for _, count in coloring.rare)
+            self._mark(_dot(rare), f"{len(coloring.rare)} others", others)
+        if coloring.missing:
+            self._mark(_dot(missing), "without one", coloring.missing)
         self.height += LINE // 2
 
     def marks(self, stars: int, outliers: int, duplicates: int) -> None:

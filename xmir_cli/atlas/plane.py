@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from xmir_cli.arrays import Floats
-from xmir_cli.atlas.coloring import COLORS, GREYS, SCALE, Coloring
+from xmir_cli.atlas.coloring import COLORS, GREYS, MOST, SCALE, Coloring
 from xmir_cli.atlas.marks import Rgb, draw_ring, draw_square, draw_star
 from xmir_cli.atlas.scene import Scene
 from xmir_cli.console import escape
@@ -62,14 +62,14 @@ def point_colors(coloring: Coloring | None, count: int) -> np.ndarray:
     """The colour of each point [N, 3] on white."""
     if coloring is None:
         return np.tile(np.array(_rgb(COLORS["light"][0]), np.uint8), (count, 1))
-    greys = {code: _rgb(color) for code, color in GREYS["light"].items()}
+    rare, missing = (_rgb(color) for color in GREYS["light"])
     if coloring.numbers is None:
-        table = {**dict(enumerate(map(_rgb, COLORS["light"]))), **greys}
-        return np.array([table[code] for code in coloring.codes.tolist()], np.uint8).reshape(-1, 3)
+        table = np.array([*map(_rgb, COLORS["light"]), rare, missing], np.uint8)
+        return table[np.where(coloring.codes < 0, MOST + 1, np.minimum(coloring.codes, MOST))]
     positions = coloring.positions
     low, high = SCALE["light"]
     drawn = colors(low + (high - low) * np.nan_to_num(positions), "viridis")
-    drawn[np.isnan(positions)] = greys[-1]
+    drawn[np.isnan(positions)] = missing
     return drawn
 
 
@@ -78,8 +78,8 @@ def star_colors(scene: Scene) -> list[Rgb]:
     coloring = scene.colorings[0] if scene.colorings else None
     if coloring is None or coloring.column != "label" or coloring.numbers is not None:
         return [PAPER] * len(scene.classes)
-    own = {text: _rgb(COLORS["light"][code]) for code, (text, _) in enumerate(coloring.values)}
-    return [own.get(each.label, _rgb(GREYS["light"][-2])) for each in scene.classes]
+    own = {text: _rgb(COLORS["light"][code]) for code, (text, _) in enumerate(coloring.colored)}
+    return [own.get(each.label, _rgb(GREYS["light"][0])) for each in scene.classes]
 
 
 def _write_names(pen: ImageDraw.ImageDraw, scene: Scene, at: Floats) -> None:

@@ -16,15 +16,15 @@ from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import need_folder, refuse_input
 from xmir_cli.values import check_values, refuse_null
 
-_ENDINGS = {".png": "png", ".parquet": "parquet"}
+_ENDINGS = {".png": "png", ".html": "html", ".htm": "html", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Atlas:
     """Draw the whole space of embeddings in one plane.
 
-    Every image is a point: a PNG to look at, or a Parquet table of x, y and all that is marked, as
-    --output ends; it may be repeated. pca puts the images along
+    Every image is a point: a PNG to look at, a page for a browser to go through, or a Parquet table
+    of x, y and all that is marked, as --output ends; it may be repeated. pca puts the images along
     the two axes in which they differ most; t-SNE and UMAP keep neighbours together, and what lies
     far apart in them need not be unlike. Both work on the first 64 principal axes.
 
@@ -33,9 +33,13 @@ class Atlas:
     patients where the patient is known, is among the lowest --outliers percent. A square marks
     what is there more than once: the same file, or a similarity of 1 up to 1e-6.
 
-    The PNG tells ids, labels and the column of --color, and nothing else of a table or of a file's
-    tags; small pictures are drawn of the images that can be read, and they show whatever is burnt
-    into those. For research use, not for diagnosis. tsne and umap need pip install 'xmir[atlas]'.
+    The page shows an image and its neighbours under the pointer. A lasso takes ids to the clipboard
+    and into a file, one a line, which 'xmir query --id -' reads. The page and the PNG tell
+    ids, labels and the columns of --color, and nothing else of a table or of a file's tags; small
+    pictures are drawn of the images that can be read, and they show whatever is burnt into those.
+
+    For research use, not for diagnosis. The page needs Jinja2: pip install 'xmir[report]'. tsne
+    and umap need pip install 'xmir[atlas]'.
     """
 
     source: Annotated[
@@ -48,7 +52,7 @@ class Atlas:
             "--output",
             "-o",
             metavar="FILE",
-            help="A .png or .parquet file; may be repeated.",
+            help="A .png, .html or .parquet file; may be repeated.",
         ),
     ] = None
     method: Annotated[
@@ -60,7 +64,8 @@ class Atlas:
         typer.Option(
             "--color",
             metavar="COLUMN",
-            help="Colour by this column; the table has all that are named. [default: label]",
+            help="Colour by this column; the page changes between several, so it may be repeated. "
+            "[default: label]",
             autocompletion=complete_columns,
         ),
     ] = None
@@ -81,7 +86,7 @@ class Atlas:
             metavar="N",
             min=1,
             max=50,
-            help="How many nearest images tell what lies apart.",
+            help="How many nearest images tell what lies apart, and stand in the page.",
         ),
     ] = 10
     outliers: Annotated[
@@ -90,6 +95,18 @@ class Atlas:
             "--outliers", metavar="PERCENT", min=0, max=50, help="How many images are ringed."
         ),
     ] = 1.0
+    thumbnails: Annotated[
+        int,
+        typer.Option(
+            "--thumbnails",
+            metavar="N",
+            min=0,
+            help="How many small pictures the page holds; those of marked images come first.",
+        ),
+    ] = 2000
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="MB", min=1, help="How large the page may become.")
+    ] = 64
     seed: options.Seed = 0
     force: options.Force = False
     form: options.Format = None
@@ -108,11 +125,11 @@ class Atlas:
     def files(self) -> list[Path]:
         """The files to write."""
         if not self.output:
-            raise UsageError("--output: expected a file that ends in .png or .parquet")
+            raise UsageError("--output: expected a file that ends in .png, .html or .parquet")
         for file in self.output:
             if file.suffix.lower() not in _ENDINGS:
                 raise SettingError(
-                    "output", "expected a file that ends in .png or .parquet", "", str(file)
+                    "output", "expected a file that ends in .png, .html or .parquet", "", str(file)
                 )
         kinds = [_ENDINGS[file.suffix.lower()] for file in self.output]
         if len(set(kinds)) < len(kinds):

@@ -13,6 +13,7 @@ from xmir_cli.atlas.duplicates import duplicate_groups
 from xmir_cli.atlas.figure import draw_figure
 from xmir_cli.atlas.neighbours import find_neighbours
 from xmir_cli.atlas.outliers import are_outliers, unlikeness
+from xmir_cli.atlas.page.build import FILES, MEGABYTE, PageLimits, build_page
 from xmir_cli.atlas.points import AskedPoints, AtlasPoints, read_points
 from xmir_cli.atlas.projections import AXES, Placement, place, refuse_method, refuse_size
 from xmir_cli.atlas.scene import METHODS, Scene
@@ -20,6 +21,7 @@ from xmir_cli.atlas.thumbnails import Thumbnails
 from xmir_cli.commands.atlas import Atlas
 from xmir_cli.console import Records, Skips
 from xmir_cli.labels import LABEL
+from xmir_cli.pages.html import load_template
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.where import parse_where
@@ -34,6 +36,8 @@ _PATIENT = "patient"
 def run(asked: Atlas) -> Records:
     """One `xmir.atlas/1` record; the files are written before it comes."""
     refuse_method(asked.method)
+    if asked.file_of("html"):
+        load_template(FILES)  # before the work
     skips = Skips()
     wanted = AskedPoints(asked.color or (), parse_where(asked.where), asked.sample, asked.seed)
     points = read_points(asked.source, wanted, skips.add, asked.files[0].absolute().parent)
@@ -47,7 +51,9 @@ def run(asked: Atlas) -> Records:
         points.items["sha256"].to_pylist(),
         points.model.preprocessing.window,
     )
-    _write(asked, scene, thumbnails)
+    _draw(asked, scene, thumbnails)
+    if asked.file_of("html"):
+        _write_page(asked, scene, _record(asked, points, scene, plane, thumbnails), thumbnails)
     if thumbnails.bad:
         console.warning(thumbnails.complaint())
     yield _record(asked, points, scene, plane, thumbnails)
@@ -114,13 +120,23 @@ def _identities(items: pa.Table) -> list[str | None]:
     ]
 
 
-def _write(asked: Atlas, scene: Scene, thumbnails: Thumbnails) -> None:
+def _draw(asked: Atlas, scene: Scene, thumbnails: Thumbnails) -> None:
     if png := asked.file_of("png"):
         figure = draw_figure(scene, thumbnails)
         with atomic_file(png) as file:
             figure.save(file, "png", optimize=True)
     if table := asked.file_of("parquet"):
         write_coordinates(table, scene)
+
+
+def _write_page(asked: Atlas, scene: Scene, made: Record, thumbnails: Thumbnails) -> None:
+    file = asked.file_of("html")
+    assert file is not None
+    limits = PageLimits(asked.thumbnails, asked.limit)
+    text = build_page(load_template(FILES), scene, made, thumbnails, limits)
+    with atomic_file(file) as page:
+        page.write(text)
+    console.note(f"{file}: {len(text) / MEGABYTE:.1f} MB")
 
 
 def _record(

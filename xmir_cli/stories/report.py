@@ -4,8 +4,9 @@ from xmir_cli import console
 from xmir_cli.commands.report import Report
 from xmir_cli.console import Records, Skips, escape
 from xmir_cli.errors import DataError
+from xmir_cli.pages.html import fill, load_template
 from xmir_cli.pages.report.album import MEGABYTE, Album
-from xmir_cli.pages.report.html import fill, load_template
+from xmir_cli.pages.report.files import FILES
 from xmir_cli.pages.report.page import Page
 from xmir_cli.pages.report.stream import Stream
 from xmir_cli.pictures.identity import file_of
@@ -21,7 +22,7 @@ def run(asked: Report) -> Records:
 
     `asked.records` names a file of JSON lines, one record a line, of any schemas.
     """
-    template = load_template()
+    template = load_template(FILES)
     skips, stream, output = Skips(), Stream(), asked.page
     with open_lines(asked.records) as lines:
         stream.read(read_records(lines), skips)
@@ -36,7 +37,7 @@ def run(asked: Report) -> Records:
         skips.add(name, error)
     if album.bad and not album.uris:
         raise DataError(f"none of {len(album.bad)} files could be read; nothing was written")
-    text = fill(template, page.values(escape(asked.title)), page.data(asked.alpha))
+    text = fill(template, FILES, page.values(escape(asked.title)), page.data(asked.alpha))
     album.check(len(text))
     with atomic_file(output) as file:
         file.write(text)

@@ -1,0 +1,1 @@
+"""An atlas as a page for a browser."""

@@ -1,0 +1,286 @@
+// The plane: which part of it is seen, and what is drawn there. It knows no buttons and no keys.
+
+// Numbers that stand in base64, the lowest byte first.
+function numbersOf(text, Kind) {
+  const bytes = atob(text);
+  const array = new Uint8Array(bytes.length);
+  for (let each = 0; each < bytes.length; each += 1) array[each] = bytes.charCodeAt(each);
+  return new Kind(array.buffer);
+}
+
+// Small pictures on large ones, which are decoded when the first of them is drawn.
+function makeTiles(tiles, onLoad) {
+  const { side, columns, rows, sheets } = tiles;
+  const place = new Map(rows.map((row, tile) => [row, tile]));
+  const images = new Map();
+  function imageOf(sheet) {
+    if (!images.has(sheet)) {
+      const image = new Image();
+      image.addEventListener("load", onLoad);
+      image.src = sheets[sheet];
+      images.set(sheet, image);
+    }
+    return images.get(sheet);
+  }
+  // Draws the picture of a row into a box, once it is decoded; whether there is one.
+  function draw(pen, row, x, y, size) {
+    if (!place.has(row)) return false;
+    const tile = place.get(row);
+    const image = imageOf(Math.floor(tile / (columns * columns)));
+    const cell = tile % (columns * columns);
+    if (image.complete && image.naturalWidth) pen.drawImage(image, (cell % columns) * side, Math.floor(cell / columns) * side, side, side, x, y, size, size);
+    return true;
+  }
+  return { side, draw, has: (row) => place.has(row) };
+}
+
+function makeMap(page, lower, upper, onChange) {
+  const xs = numbersOf(page.x, Float32Array);
+  const ys = numbersOf(page.y, Float32Array);
+  const box = xs.reduce((found, x, n) => ({ left: Math.min(found.left, x), right: Math.max(found.right, x), bottom: Math.min(found.bottom, ys[n]), top: Math.max(found.top, ys[n]) }), { left: Infinity, right: -Infinity, bottom: Infinity, top: -Infinity });
+  const grid = makeGrid(xs, ys, box);
+  const order = shuffled(xs.length);
+  const stars = new Map(page.stars.map(([row, label]) => [row, label]));
+  const groups = new Map(page.duplicates);
+  const outliers = new Set(page.outliers);
+  const view = { x: (box.left + box.right) / 2, y: (box.bottom + box.top) / 2, scale: 1, fit: 1 };
+  const state = { colors: null, starColors: [], theme: null, selected: new Set(), shown: null, near: [], lasso: [], marks: true, pictures: false };
+  const tiles = makeTiles(page.tiles, () => {
+    redraw();
+    onChange();
+  });
+  let [width, height, ratio] = [1, 1, 1];
+  let pixels = null;
+  let image = null;
+  let waiting = 0;
+  let whole = false; // whether the points are drawn too, or just what is over them
+
+  function fit() {
+    view.fit = Math.min((width - 60 * ratio) / (box.right - box.left || 1e-9), (height - 60 * ratio) / (box.top - box.bottom || 1e-9));
+    view.fit = Math.min(Math.max(view.fit, 1e-9), 1e9);
+    [view.x, view.y, view.scale] = [(box.left + box.right) / 2, (box.bottom + box.top) / 2, view.fit];
+    redraw();
+  }
+
+  function resize() {
+    const frame = upper.getBoundingClientRect();
+    const before = view.scale / view.fit;
+    ratio = Math.min(window.devicePixelRatio || 1, xs.length > 50000 ? 1 : 2);
+    [width, height] = [Math.max(1, Math.round(frame.width * ratio)), Math.max(1, Math.round(frame.height * ratio))];
+    for (const canvas of [lower, upper]) [canvas.width, canvas.height] = [width, height];
+    image = lower.getContext("2d").createImageData(width, height);
+    pixels = new Uint32Array(image.data.buffer);
+    const place = [view.x, view.y];
+    fit();
+    if (before !== 1) [view.x, view.y, view.scale] = [...place, view.fit * before];
+  }
+
+  const toX = (x) => (x - view.x) * view.scale + width / 2;
+  const toY = (y) => height / 2 - (y - view.y) * view.scale;
+  const zoom = () => view.scale / view.fit;
+  const radius = () => {
+    const [, base] = [[1000, 4.5], [5000, 3.4], [20000, 2.4], [100000, 1.7], [Infinity, 1.1]].find(([most]) => xs.length <= most);
+    return Math.min(9, base * Math.min(4, Math.max(0.8, Math.sqrt(zoom())))) * ratio;
+  };
+
+  function redraw(points = true) {
+    whole = whole || points;
+    if (!waiting) waiting = requestAnimationFrame(paint);
+  }
+
+  function paint() {
+    const start = performance.now();
+    waiting = 0;
+    if (!state.theme) return;
+    if (whole) paintPoints();
+    whole = false;
+    paintOver();
+    document.documentElement.dataset.frame = (performance.now() - start).toFixed(1);
+  }
+
+  function paintPoints() {
+    pixels.fill(state.theme.paper);
+    const disc = makeDisc(radius(), width);
+    const { colors, faded, selected } = { ...state };
+    const some = selected.size > 0;
+    const x = (each) => (xs[each] - view.x) * view.scale + width / 2;
+    const y = (each) => height / 2 - (ys[each] - view.y) * view.scale;
+    stampAll(pixels, width, height, disc, order, x, y, some ? (each) => faded[each] : (each) => colors[each]);
+    if (some) stampAll(pixels, width, height, disc, [...selected], x, y, (each) => colors[each]);
+    lower.getContext("2d").putImageData(image, 0, 0);
+  }
+
+  const isSeen = (row) => state.colors[row] !== 0 && toX(xs[row]) > -20 && toX(xs[row]) < width + 20 && toY(ys[row]) > -20 && toY(ys[row]) < height + 20;
+
+  function paintOver() {
+    const pen = upper.getContext("2d");
+    pen.clearRect(0, 0, width, height);
+    if (state.pictures) paintPictures(pen);
+    if (state.marks) paintMarks(pen);
+    if (state.shown !== null) paintShown(pen);
+    paintLasso(pen);
+  }
+
+  function paintPictures(pen) {
+    const size = 56 * ratio;
+    const taken = new Set();
+    inView((row) => {
+      if (!tiles.has(row)) return;
+      // cells of the plane, not of the screen: what is moved keeps its pictures
+      const [column, line] = [Math.floor((xs[row] * view.scale) / size), Math.floor((ys[row] * view.scale) / size)];
+      const cell = `${column} ${line}`;
+      if (taken.has(cell)) return;
+      taken.add(cell);
+      const [left, top] = [toX(((column + 0.06) * size) / view.scale), toY(((line + 0.94) * size) / view.scale)];
+      tiles.draw(pen, row, left, top, size * 0.88);
+      pen.strokeStyle = css(state.colors[row]);
+      pen.lineWidth = 2 * ratio;
+      pen.strokeRect(left, top, size * 0.88, size * 0.88);
+    });
+  }
+
+  // What is light around and dark inside, or the other way round, is seen on every colour.
+  function edged(pen, path, line) {
+    for (const [color, wide] of [[state.theme.ground, 4], [state.theme.ink, 1.8]]) {
+      pen.strokeStyle = color;
+      pen.lineWidth = wide * line;
+      pen.stroke(path);
+    }
+  }
+
+  function paintMarks(pen) {
+    const size = radius() + 3.5 * ratio;
+    const rings = new Path2D();
+    for (const row of outliers) {
+      if (!isSeen(row)) continue;
+      const [x, y] = [toX(xs[row]), toY(ys[row])];
+      rings.moveTo(x + size, y);
+      rings.arc(x, y, size, 0, 7);
+    }
+    for (const row of groups.keys()) if (isSeen(row)) rings.rect(toX(xs[row]) - size, toY(ys[row]) - size, 2 * size, 2 * size);
+    edged(pen, rings, ratio);
+    [...stars.keys()].forEach((row, n) => {
+      if (isSeen(row)) paintStar(pen, row, state.starColors[n]);
+    });
+  }
+
+  function paintStar(pen, row, color) {
+    const path = new Path2D();
+    const size = 11 * ratio;
+    for (let n = 0; n < 10; n += 1) {
+      const reach = n % 2 ? size * 0.45 : size;
+      path.lineTo(toX(xs[row]) + reach * Math.sin((n * Math.PI) / 5), toY(ys[row]) - reach * Math.cos((n * Math.PI) / 5));
+    }
+    path.closePath();
+    edged(pen, path, ratio);
+    pen.fillStyle = color;
+    pen.fill(path);
+    const label = stars.get(row);
+    pen.font = `${13 * ratio}px system-ui, sans-serif`;
+    pen.textBaseline = "middle";
+    pen.lineWidth = 4 * ratio;
+    pen.strokeStyle = state.theme.ground;
+    pen.fillStyle = state.theme.ink;
+    const text = label.length > 28 ? `${label.slice(0, 27)}…` : label;
+    const right = toX(xs[row]) + size + 5 * ratio;
+    const left = right + pen.measureText(text).width > width ? toX(xs[row]) - size - 5 * ratio - pen.measureText(text).width : right;
+    pen.strokeText(text, left, toY(ys[row]));
+    pen.fillText(text, left, toY(ys[row]));
+  }
+
+  function paintShown(pen) {
+    const lines = new Path2D();
+    for (const row of state.near) {
+      if (state.colors[row] === 0) continue;
+      lines.moveTo(toX(xs[state.shown]), toY(ys[state.shown]));
+      lines.lineTo(toX(xs[row]), toY(ys[row]));
+    }
+    edged(pen, lines, 0.7 * ratio);
+    const ring = new Path2D();
+    ring.arc(toX(xs[state.shown]), toY(ys[state.shown]), radius() + 2 * ratio, 0, 7);
+    pen.fillStyle = css(state.colors[state.shown] || state.theme.paper);
+    pen.fill(ring);
+    edged(pen, ring, 1.5 * ratio);
+  }
+
+  function paintLasso(pen) {
+    if (state.lasso.length < 4) return;
+    const path = new Path2D();
+    for (let n = 0; n < state.lasso.length; n += 2) path.lineTo(state.lasso[n], state.lasso[n + 1]);
+    path.closePath();
+    pen.fillStyle = state.theme.ink;
+    pen.globalAlpha = 0.1;
+    pen.fill(path);
+    pen.globalAlpha = 1;
+    edged(pen, path, ratio);
+  }
+
+  const css = (color) => `#${[color & 255, (color >> 8) & 255, (color >> 16) & 255].map((part) => part.toString(16).padStart(2, "0")).join("")}`;
+
+  // Calls `meet` with each image that is seen.
+  function inView(meet) {
+    const [w, h] = [width / 2 / view.scale, height / 2 / view.scale];
+    grid.within(view.x - w, view.x + w, view.y - h, view.y + h, (row) => {
+      const [x, y] = [toX(xs[row]), toY(ys[row])];
+      if (state.colors[row] !== 0 && x >= 0 && y >= 0 && x <= width && y <= height) meet(row);
+    });
+  }
+
+  // The nearest image to a place on the screen; null where none is near.
+  function at(x, y) {
+    const reach = (Math.max(radius() / ratio, 4) + 6) * ratio;
+    const [cx, cy] = [view.x + (x * ratio - width / 2) / view.scale, view.y - (y * ratio - height / 2) / view.scale];
+    let [best, row] = [reach, null];
+    grid.within(cx - reach / view.scale, cx + reach / view.scale, cy - reach / view.scale, cy + reach / view.scale, (each) => {
+      const far = Math.hypot(xs[each] - cx, ys[each] - cy) * view.scale;
+      if (far < best && state.colors[each] !== 0) [best, row] = [far, each];
+    });
+    return row;
+  }
+
+  function move(dx, dy) {
+    view.x -= (dx * ratio) / view.scale;
+    view.y += (dy * ratio) / view.scale;
+    redraw();
+  }
+
+  // Closer by a factor, around a place on the screen, or around the middle.
+  function closer(factor, x = width / ratio / 2, y = height / ratio / 2) {
+    const scale = Math.min(view.fit * 5000, Math.max(view.fit * 0.4, view.scale * factor));
+    const [dx, dy] = [x * ratio - width / 2, y * ratio - height / 2];
+    view.x += dx / view.scale - dx / scale;
+    view.y -= dy / view.scale - dy / scale;
+    view.scale = scale;
+    redraw();
+  }
+
+  // Brings an image into view.
+  function goTo(row) {
+    const [x, y] = [toX(xs[row]), toY(ys[row])];
+    const edge = 12 * ratio;
+    if (x < edge || y < edge || x > width - edge || y > height - edge) [view.x, view.y] = [xs[row], ys[row]];
+    redraw();
+  }
+
+  // The images inside what the lasso went around.
+  function lassoed() {
+    const corners = state.lasso;
+    const found = [];
+    if (corners.length >= 6) {
+      inView((row) => {
+        if (inPolygon(corners, toX(xs[row]), toY(ys[row]))) found.push(row);
+      });
+    }
+    return found;
+  }
+
+  function drawLasso(x, y) {
+    const [px, py] = [x * ratio, y * ratio];
+    const n = state.lasso.length;
+    if (n && Math.hypot(state.lasso[n - 2] - px, state.lasso[n - 1] - py) < 3 * ratio) return;
+    state.lasso.push(px, py);
+    redraw(false);
+  }
+
+  return { state, tiles, fit, resize, redraw, at, move, closer, goTo, inView, lassoed, drawLasso, zoom, place: (row) => [toX(xs[row]) / ratio, toY(ys[row]) / ratio], stars, groups, outliers };
+}
