@@ -17,13 +17,13 @@ from xmir_cli.screen.asking import pass_on
 
 _PIECE = 4096  # characters of base64
 _CELL = "\U0010eeee"
-# marks above a letter that number the rows of a picture, from 0
-_ROWS = [
+# marks above a letter that stand for numbers from 0 on
+_MARKS = [
     *"\u0305\u030d\u030e\u0310\u0312\u033d\u033e\u033f\u0346\u034a\u034b\u034c",
     *"\u0350\u0351\u0352\u0357\u035b",
     *(chr(code) for code in range(0x363, 0x370)),
 ]
-MOST_ROWS = len(_ROWS)  # of a picture in tmux
+MOST_ROWS = len(_MARKS)  # of a picture in tmux
 
 
 def draw_kitty(picture: Image.Image, columns: int, rows: int) -> str:
@@ -33,12 +33,13 @@ def draw_kitty(picture: Image.Image, columns: int, rows: int) -> str:
 
 def draw_in_tmux(picture: Image.Image, columns: int, rows: int) -> str:
     """The picture on so many cells as lines of text, at most MOST_ROWS."""
-    name = os.urandom(2) + b"\x58"  # of the picture, for pictures of one name replace each other
-    keys = f"a=T,U=1,i={int.from_bytes(name)},f=100,q=2,c={columns},r={rows}"
+    # pictures of one name replace each other; its last byte is a colour, of which tmux knows 256
+    first, last = os.urandom(1)[0] % len(_MARKS), 16 + os.urandom(1)[0] % 240
+    keys = f"a=T,U=1,i={first << 24 | last},f=100,q=2,c={columns},r={rows}"
     sent = "".join(pass_on(piece) for piece in _pieces(picture, keys))
-    color = f"\x1b[38;2;{name[0]};{name[1]};{name[2]}m"
-    lines = [f"{color}{_CELL}{_ROWS[row]}{_ROWS[0]}{_CELL * (columns - 1)}" for row in range(rows)]
-    return sent + "".join(f"{line}\x1b[39m\n" for line in lines)
+    marks = [f"{_MARKS[row]}{_MARKS[0]}{_MARKS[first]}" for row in range(rows)]  # of the first cell
+    lines = [f"\x1b[38;5;{last}m{_CELL}{each}{_CELL * (columns - 1)}\x1b[39m\n" for each in marks]
+    return sent + "".join(lines)
 
 
 def _pieces(picture: Image.Image, keys: str) -> Iterator[str]:
