@@ -513,6 +513,18 @@ def test_chosen_hits_are_examples_like_those_that_are_typed(xmir):
 
 
 @pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("how", [[], ["--like", "b"]])
+def test_rows_of_tsv_may_be_chosen(xmir, how):
+    rows = xmir("query", "--id", "a", *how, "--top", "9", "--format", "tsv").stdout.splitlines()
+    chosen = [row for row in rows if "\tc\t" in row or "\te\t" in row]
+    typed = xmir("query", "--id", "c", "--id", "e").stdout
+    for given in ("\n".join(chosen), "\r\n".join(chosen)):
+        assert xmir("query", "--id", "-", stdin=given).stdout == typed
+    gone = xmir("query", "--like", "-", stdin=chosen[0].replace("\tc\t", "\tnobody\t"))
+    assert (gone.code, "--like nobody (line 1): no such item in " in gone.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("index")
 def test_the_first_chosen_is_the_query_when_there_is_none(xmir):
     hits = xmir("query", "--id", "a", "--top", "9")
     typed = xmir("query", "--like", "c", "--like", "d").stdout

@@ -126,7 +126,7 @@ class Query:
             "--like",
             metavar="ID|IMAGE",
             help="Move the query towards this one; without a query the first is the query. "
-            "- is those chosen on standard input: records, ids or paths, a line each.",
+            "- is those chosen on standard input: records, rows of TSV, ids or paths.",
         ),
     ] = None
     unlike: Annotated[

@@ -1,5 +1,9 @@
-"""Indexed images that somebody chose: records, ids or paths on standard input, a line each."""
+"""Indexed images that somebody chose: records, ids or paths on standard input, a line each.
 
+The rows of a query's TSV are also such, for people read them more easily than records.
+"""
+
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -13,6 +17,7 @@ from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.records import Record
 
 STDIN = "-"  # stands for them among names
+_ROW = re.compile(r"\d+(?:\t-?\d\.\d{4})+\t([^\t]+)\t[^\t]*\t(?:yes|no|)\t[^\t]*")  # the id in it
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,8 @@ def ask_choices(
             if key is not None:
                 found.extend(next(ask_items(gallery, [key])))
                 continue
+            if not each.path:
+                raise SettingError(setting, f"no such item in {gallery.name}", value=_told(each))
             found.append(ask(each.path))
             check_identity(each.identity or None, found[-1].identity or "", each.path)
         except ItemError as error:
@@ -101,7 +108,8 @@ def _choice(line: int, record: Record | ItemError) -> Choice:
         raise DataError(f"standard input: line {line}: {record.reason}")
     if record.keys() == {"path"}:  # a line as it is
         name = str(record["path"])
-        return Choice(line, name, name, "")
+        row = _ROW.fullmatch(name)
+        return Choice(line, name, name, "") if row is None else Choice(line, row[1], "", "")
     meta = record.get("meta")
     names = meta if isinstance(meta, Mapping) and "retrieved" in record else record
     found = Choice(
