@@ -71,6 +71,15 @@ def test_no_line_is_wider_than_it_may_be(width: int | None):
     assert lines[0].startswith("path")
 
 
+def test_of_a_very_long_list_not_all_is_told():
+    (line,) = list_lines({"n": list(range(5000))}, None)
+    assert line.endswith("98, 99, and 4900 more")
+    lines = list_lines({"epochs": [{"loss": number} for number in range(130)]}, 80)
+    assert [each.strip() for each in (*lines[50:54], lines[-1])] == [
+        "48", "49", "... 30 more ...", "80", "129"
+    ]  # fmt: skip
+
+
 def test_a_path_keeps_its_beginning_and_its_end():
     (line,) = list_lines({"path": "/data/" + "x" * 90 + "/file.png"}, 50)
     assert line.startswith("path  /data/xx")

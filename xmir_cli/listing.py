@@ -10,6 +10,7 @@ from xmir_cli.wire.records import Record
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TOLD = 12  # characters of a hash
 _DIGITS = 6  # of a number
+_MOST = 100  # values of a list
 _LEAST = 24  # cells to which a word is shortened; with less room it stands below its key
 
 _Rows = list[list[str]]  # of a table, its header first
@@ -49,7 +50,8 @@ def _entries(record: Record, prefix: str, width: int | None) -> Iterator[tuple[s
             if any(isinstance(each, Mapping) for each in value):
                 yield from _entries(objects, f"{key}.", width)
             elif value:
-                yield key, ", ".join(map(_text, value))
+                more = [f"and {len(value) - _MOST} more"] if len(value) > _MOST else []
+                yield key, ", ".join([*map(_text, value[:_MOST]), *more])
         elif value is not None:
             yield key, _text(value)
 
@@ -79,11 +81,14 @@ def _columns(rows: _Rows, width: int | None) -> list[Column] | None:
 
 
 def _block(name: str, rows: _Rows, width: int | None) -> Iterator[str]:
-    """A table below its key."""
+    """A table below its key, without the middle of very many rows."""
     columns = _columns(rows, width)
     assert columns is not None  # as it was asked before
     yield name
-    for text in [*head(columns), *(line(columns, row) for row in rows[1:])]:
+    drawn = [line(columns, row) for row in rows[1:]]
+    if left := max(0, len(drawn) - _MOST):
+        drawn[_MOST // 2 : _MOST // 2 + left] = [f"... {left} more ..."]
+    for text in [*head(columns), *drawn]:
         yield f"{GAP}{text}".rstrip()
 
 

@@ -212,6 +212,14 @@ def test_a_manifest_tells_its_rows_and_labels(xmir, images: Path):
     assert record["label"] == {"normal": 2, "-": 1}
 
 
+def test_labels_that_are_no_utf_8_and_numbers_of_any_size_are_counted(xmir):
+    lines = [b"path,label,age", b"a.png,\xe9,7", b"b.png,\xe9," + b"9" * 400, b"c.png,e,8"]
+    Path("m.csv").write_bytes(b"\n".join(lines))
+    (record,) = xmir("info", "m.csv").records()
+    assert record["label"] == {"\\udce9": 2, "e": 1}
+    assert xmir("info", "m.csv", "--format", "list").code == 0
+
+
 def test_many_labels_are_summed_up(xmir):
     lines = [f"{number}.png,c{number:02}" for number in range(30)]
     Path("m.csv").write_text("\n".join(["path,label", *lines]))

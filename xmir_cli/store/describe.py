@@ -118,11 +118,13 @@ def _manifest(path: Path) -> Record:
 
 
 def _column(values: Sequence[object]) -> pa.Array:
-    """The values of a column of a table; as texts where they are of several kinds."""
+    """The values of a column of a table; as texts where Arrow has no one type for them."""
     try:
         return pa.array(values)
-    except (pa.ArrowException, OverflowError):
-        return pa.array([None if value is None else str(value) for value in values])
+    except (pa.ArrowException, OverflowError, UnicodeError):  # such as bytes that are no UTF-8
+        texts = (None if value is None else str(value) for value in values)
+        plain = (text and text.encode("utf-8", "backslashreplace").decode() for text in texts)
+        return pa.array(list(plain), pa.string())
 
 
 def _array(path: Path) -> Record:
