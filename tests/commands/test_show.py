@@ -260,3 +260,13 @@ def test_json_lines_are_the_same_with_pictures():
     records = [line for line in terminal.text.splitlines() if line.startswith("{")]
     assert [json.loads(line)["rank"] for line in records] == [1, 2]
     assert len(fakes.decode_kitty(terminal.shown)) == 1
+
+
+@pytest.mark.usefixtures("index")
+def test_an_atlas_is_shown_whatever_its_file():
+    terminal = fakes.run("xmir atlas e.parquet -o plane.parquet --show", fakes.KITTY)
+    assert terminal.code == 0
+    parts = fakes.decode_kitty(terminal.shown)
+    assert {wide for _, wide, _ in parts} == {80}
+    assert Path("plane.parquet").exists()
+    assert "outliers" in terminal.text

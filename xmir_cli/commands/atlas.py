@@ -110,6 +110,7 @@ class Atlas:
     seed: options.Seed = 0
     force: options.Force = False
     form: options.Format = None
+    show: options.Show = False
     null: options.NullPaths = False
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ from xmir_cli.console import Records, Skips
 from xmir_cli.labels import LABEL
 from xmir_cli.pages.html import load_template
 from xmir_cli.pictures.identity import identity_of
+from xmir_cli.screen.pages import shown
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.where import parse_where
 from xmir_cli.wire.records import Record
@@ -121,10 +122,12 @@ def _identities(items: pa.Table) -> list[str | None]:
 
 
 def _draw(asked: Atlas, scene: Scene, thumbnails: Thumbnails) -> None:
-    if png := asked.file_of("png"):
-        figure = draw_figure(scene, thumbnails)
-        with atomic_file(png) as file:
-            figure.save(file, "png", optimize=True)
+    png = asked.file_of("png")
+    if png or asked.show:
+        for figure in shown(asked.show, [draw_figure(scene, thumbnails)]):
+            if png:
+                with atomic_file(png) as file:
+                    figure.save(file, "png", optimize=True)
     if table := asked.file_of("parquet"):
         write_coordinates(table, scene)
 
