@@ -112,6 +112,51 @@ def test_a_map_is_a_transparent_picture_in_the_colours_of_pages(xmir, pairs):
     assert tuple(drawn[10, 10]) == (0xFB, 0xE3, 0x5A, 255)
 
 
+def test_masks_are_outlined_between_their_pixels(xmir, pairs):
+    mask = np.zeros((50, 50), np.uint8)
+    mask[10:30, 20:40] = 255
+    mask[15:20, 25:30] = 0
+    Path("masks").mkdir()
+    Image.fromarray(mask).save("masks/r.png")
+    Path("b.csv").write_text("path,x,y,w,h\nr.png,20,10,20,20\n")
+    hole = "M25 15h5M25 20h5"
+    for options, expected in (
+        (("--masks", "masks"), f"M20 10h20{hole}M20 30h20M20 10v20M25 15v5M30 15v5M40 10v20"),
+        (("--boxes", "b.csv"), "M20 10h20M20 30h20M20 10v20M40 10v20"),
+    ):
+        done = xmir("report", "-o", "p.html", "--force", *options, stdin=dump(pairs))
+        assert done.code == 0
+        (query, _) = data_of("p.html")["queries"]
+        assert "outline" not in query
+        assert query["hits"][0]["outline"] == {"path": expected, "size": [50, 50]}
+        assert "what experts marked</p>" in Path("p.html").read_text()
+    assert xmir("report", "-o", "q.html", stdin=dump(pairs)).code == 0
+    assert "what experts marked</p>" not in Path("q.html").read_text()
+    assert "outline" not in data_of("q.html")["queries"][0]["hits"][0]
+    done = xmir("report", "-o", "q.html", "--masks", "mask", "--force", stdin=dump(pairs))
+    assert (done.code, "neither a folder nor a column" in done.stderr) == (5, True)
+
+
+def test_a_large_mask_is_outlined_on_a_smaller_plane(xmir, pairs):
+    Image.new("L", (900, 600), 90).save("r.png")
+    np.save("r.npy", np.pad(np.ones((300, 450), bool), ((150, 150), (225, 225))))
+    records = [{**each, "roi": [0, 0, 600, 600]} for each in pairs]
+    done = xmir("report", "-o", "p.html", "--masks", ".", "--side", 90, stdin=dump(records))
+    assert done.code == 0, done.stderr
+    hit = data_of("p.html")["queries"][0]["hits"][0]
+    assert hit["size"] == [900, 600]
+    assert hit["outline"]["size"] == [90, 60]
+    starts = {place.split("h")[0] for place in hit["outline"]["path"].split("M") if "h" in place}
+    assert {"22 15", "22 45"} <= starts | {"23 15", "23 45"}
+
+
+def test_a_map_that_was_scored_twice_is_one_map(xmir, pairs):
+    twice = [{**pairs[0], "mask_name": name} for name in ("a", "b")]
+    assert xmir("report", "-o", "p.html", stdin=dump(twice)).code == 0
+    (hit,) = data_of("p.html")["queries"][0]["hits"]
+    assert [(each["name"], each["records"]) for each in hit["methods"]] == [("occlusion", [1, 2])]
+
+
 def test_a_likeness_to_itself_does_not_pale_the_other_maps(xmir, pairs, tmp_path):
     np.save(tmp_path / "self.npy", np.full((32, 32), 100, np.float32))
     itself = {**pairs[0], "retrieved": "q1.png", "similarity": 1.0, "saliency": "self.npy"}

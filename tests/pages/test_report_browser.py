@@ -225,6 +225,24 @@ def test_words_that_ask_stand_where_the_picture_of_a_query_would(browser, tmp_pa
     assert where(browser) == "Query 1 of 1, hit 1 of 1, activation"
 
 
+def test_a_mask_is_outlined_where_it_lies_until_the_picture_is_bare(browser, tmp_path):
+    Image.new("L", (40, 30), 90).save(tmp_path / "r.png")
+    Path(tmp_path / "b.csv").write_text("path,x,y,w,h\nr.png,10,6,20,12\n")
+    records = [{"query": "r.png", "retrieved": "r.png", "rank": 1, "similarity": 1.0}]
+    browser.get(written(tmp_path, records, boxes=tmp_path / "b.csv"))
+    for side in ("query", "retrieved"):
+        stage = browser.find_element("css selector", f"#{side} .stage")
+        line = browser.find_element("css selector", f"#{side} path.outline:not(.halo)")
+        picture = stage.find_element("css selector", "img.bare")
+        assert picture.get_attribute("alt").endswith("what experts marked outlined")
+        inside, whole = line.rect, picture.rect
+        shares = [(inside[a] - whole[a]) / whole[b] for a, b in (("x", "width"), ("y", "height"))]
+        assert shares == pytest.approx([10 / 40, 6 / 30], abs=0.02)
+        assert inside["width"] / whole["width"] == pytest.approx(20 / 40, abs=0.02)
+    press(browser, "b")
+    assert not browser.find_element("css selector", "#query path.outline").is_displayed()
+
+
 def test_no_name_is_cut_however_long(browser, tmp_path):
     """The end of a name tells it apart."""
     name = f"{'a-long-name-' * 7}0001"

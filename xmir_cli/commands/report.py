@@ -8,7 +8,7 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.errors import UsageError
-from xmir_cli.inputs import refuse_records
+from xmir_cli.inputs import refuse_records, refuse_truth
 from xmir_cli.printer import Shown
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import need_folder, refuse_input
@@ -25,6 +25,7 @@ class Report:
     (s) or put them in one place (o); ? lists them. Every picture is in the file once, at most
     --side pixels long, without what its file says of it: of the columns of a retrieved image only
     the id is told, never a patient or a DICOM tag. Names and labels are told as records have them.
+    With --masks or --boxes what experts marked is outlined, until the pictures are bare.
 
     For research use, not for diagnosis. Needs Jinja2: pip install 'xmir[report]'.
     """
@@ -43,6 +44,9 @@ class Report:
     limit: Annotated[
         int, typer.Option("--limit", metavar="MB", min=1, help="How large the page may become.")
     ] = 64
+    masks: options.Masks = None
+    boxes: options.Boxes = None
+    columns: options.Columns = None
     force: options.Force = False
 
     form: ClassVar[None] = None  # it prints no records
@@ -50,7 +54,8 @@ class Report:
 
     def __post_init__(self) -> None:
         check_values(self)
-        refuse_input(self.page, [self.records])
+        refuse_truth(self.masks, self.boxes)
+        refuse_input(self.page, [self.records, self.masks, self.boxes])
         refuse_existing(self.page, self.force)
         need_folder(self.page)
         refuse_records(self.records, "report")

@@ -20,6 +20,9 @@ class Hit:
         """The records that have maps, by column."""
         found: dict[MapColumn, PageEntry] = {}
         for entry in self.entries:
+            same = [each for (kind, _), each in found.items() if kind == entry.kind]
+            if entry.is_part and any(each.saliency == entry.saliency for each in same):
+                continue  # its map has a place already
             if entry.saliency is not None:
                 kind, number = entry.kind, 1
                 while (kind, number) in found:

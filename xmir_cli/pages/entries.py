@@ -86,6 +86,11 @@ class PageEntry:
         return self.view.explains == "query"
 
     @property
+    def is_part(self) -> bool:
+        """Whether it is one of several records of a map, one for each mask of the image."""
+        return self.saliency is not None and "mask_name" in self.view.record
+
+    @property
     def is_self(self) -> bool:
         """Whether the query retrieved itself."""
         identity = self.view.query_identity

@@ -5,6 +5,7 @@ from xmir_cli.commands.report import Report
 from xmir_cli.console import Records, Skips, escape
 from xmir_cli.errors import DataError
 from xmir_cli.pages.html import fill, load_template
+from xmir_cli.pages.outlines import Outlines
 from xmir_cli.pages.report.album import MEGABYTE, Album
 from xmir_cli.pages.report.files import FILES
 from xmir_cli.pages.report.page import Page
@@ -13,6 +14,7 @@ from xmir_cli.pictures.identity import file_of
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
+from xmir_cli.truth.sources import open_truth
 
 __all__ = ["Report", "run"]
 
@@ -30,9 +32,13 @@ def run(asked: Report) -> Records:
         raise DataError("no usable record" if skips.total else "no records on standard input")
     files = (file_of(name) for entry in stream.entries.values() for name, _ in entry.files)
     refuse_input(output, files)
+    truth = open_truth(asked.masks, asked.boxes, asked.columns)
+    outlines = None if truth is None else Outlines(truth, stream.entries.values())
     album = Album(asked.side, asked.limit * MEGABYTE)
     with console.progress("drawing", len(stream.entries)) as bar:
-        page = Page(stream, album).gather(bar.advance)
+        page = Page(stream, album, outlines).gather(bar.advance)
+    if outlines is not None:
+        outlines.say()
     for (name, _), error in album.bad.items():
         skips.add(name, error)
     if album.bad and not album.uris:

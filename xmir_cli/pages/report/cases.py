@@ -3,15 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
+from xmir_cli.arrays import Booleans
 from xmir_cli.console import escape
 from xmir_cli.pages.entries import MapKind, PageEntry, Read
+from xmir_cli.pages.outlines import Outlines
 from xmir_cli.pages.report.album import Album
 from xmir_cli.pages.report.names import ShortNames
 from xmir_cli.render.colormap import is_diverging
 from xmir_cli.render.montage import ColorBar
+from xmir_cli.render.outline import outline_path
+from xmir_cli.truth.marks import MarkedImage, query_image, retrieved_image
 from xmir_cli.wire.records import Record
 
 NO_METHOD = "no map"
+_OUTLINE = 256  # pixels of the plane on which masks are outlined
 _VERDICTS = {True: "same label", False: "another label", None: ""}
 
 
@@ -23,9 +28,15 @@ def names_of(entries: Sequence[PageEntry]) -> ShortNames:
 class CaseBook:
     """Gathers records into queries in order of appearance, as plain data for JSON."""
 
-    def __init__(self, album: Album, bars: Mapping[MapKind, ColorBar], names: ShortNames) -> None:
+    def __init__(
+        self,
+        album: Album,
+        bars: Mapping[MapKind, ColorBar],
+        names: ShortNames,
+        outlines: Outlines | None = None,
+    ) -> None:
         self.queries: list[Record] = []
-        self._album, self._names, self._bars = album, names, bars
+        self._album, self._names, self._bars, self._outlines = album, names, bars, outlines
         self._known: dict[tuple[object, ...], Record] = {}
 
     def add(self, number: int, entry: PageEntry) -> None:
@@ -50,7 +61,7 @@ class CaseBook:
                 "words": "" if entry.words is None else escape(entry.words.text),
                 "label": escape(entry.view.query_label or ""),
                 "region": entry.region,
-                **self._picture(entry.query_read, entry),
+                **self._picture(entry.query_read, entry, query_image(entry.view)),
                 "hits": [],
             },
         )
@@ -68,7 +79,7 @@ class CaseBook:
                 "rank": view.rank,
                 "similarity": view.similarity,
                 "verdict": _VERDICTS[view.match],
-                **self._picture(entry.retrieved_read, entry),
+                **self._picture(entry.retrieved_read, entry, retrieved_image(entry.view)),
                 "methods": [],
             },
         )
@@ -76,15 +87,20 @@ class CaseBook:
     def _method(self, entry: PageEntry, hit: Record, side: str) -> Record:
         """Where a record's map goes: a method's second map of one side is one more method."""
         methods, name, count = cast("list[Record]", hit["methods"]), entry.view.method, 1
+        same = (entry.asked, entry.hit, entry.kind, entry.saliency)
+        if entry.is_part and same in self._known:
+            return self._known[same]
         called = shown = escape(name) or NO_METHOD
         while any(each["name"] == called and side in each for each in methods):
             count += 1
             called = f"{shown} ({count})"
-        return self._kept(
+        made = self._kept(
             (entry.asked, entry.hit, called),
             methods,
             lambda: {"name": called, "records": [], "matches": []},
         )
+        self._known[same] = made
+        return made
 
     def _kept(
         self, key: tuple[object, ...], place: list[Record], make: Callable[[], Record]
@@ -95,11 +111,20 @@ class CaseBook:
             place.append(self._known[key])
         return self._known[key]
 
-    def _picture(self, asked: Read | None, entry: PageEntry) -> Record:
+    def _picture(self, asked: Read | None, entry: PageEntry, image: MarkedImage) -> Record:
         shot = None if asked is None else self._album.shoot(asked, entry.window)
         if shot is None:
             return {"picture": None, "size": None}
-        return {"picture": shot.place, "size": [shot.width, shot.height]}
+        size = (shot.width, shot.height)
+        mask = None if self._outlines is None else self._outlines.of(image, size)
+        return {"picture": shot.place, "size": [*size], **self._outline(mask)}
+
+    def _outline(self, mask: Booleans | None) -> Record:
+        if mask is None or not mask.any():
+            return {}
+        path, width, height = outline_path(mask, min(_OUTLINE, self._album.side))
+        self._album.spend(len(path))
+        return {"outline": {"path": path, "size": [width, height]}}
 
     def _layer(self, entry: PageEntry) -> Record | None:
         bar = self._bars.get(entry.kind)

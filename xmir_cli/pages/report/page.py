@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xmir_cli import __version__
+from xmir_cli.pages.outlines import Outlines
 from xmir_cli.pages.report.album import Album, Shot
 from xmir_cli.pages.report.bars import bars_of_kinds
 from xmir_cli.pages.report.cases import CaseBook, names_of, precision
@@ -65,12 +66,12 @@ class Section:
 class Page:
     """Everything that the template needs, gathered once all records are read."""
 
-    def __init__(self, stream: Stream, album: Album) -> None:
-        self._stream, self._album = stream, album
+    def __init__(self, stream: Stream, album: Album, outlines: Outlines | None = None) -> None:
+        self._stream, self._album, self._outlines = stream, album, outlines is not None
         entries = list(stream.entries.values())
         self.names: ShortNames = names_of(entries)
         self.bars = bars_of_kinds(entries, album.look)
-        self.cases = CaseBook(album, self.bars, self.names)
+        self.cases = CaseBook(album, self.bars, self.names, outlines)
         self.sections: list[Section] = []
 
     def gather(self, advance: Callable[[], None]) -> "Page":
@@ -95,6 +96,7 @@ class Page:
             "sections": self.sections,
             "leaves": [self._leaf(number) for number in self._stream.entries],
             "origins": told,
+            "outlines": self._outlines,
             "version": __version__,
             "plane": (WIDTH, HEIGHT),
             "gradients": {name: _gradient(name) for name in COLORS_BY_SIGN},

@@ -35,9 +35,10 @@
     return parts.join(", ");
   }
 
-  function describe(kind, one, method, layer) {
+  function describe(kind, one, method, layer, marks) {
     const map = layer && !state.bare ? `, under its map of ${method.name}` : "";
-    return `${kind} ${one.name || one.words}${one.hits ? (one.label ? `, ${one.label}` : "") : `, ${captionOf(one)}`}${map}`;
+    const marked = marks && one.outline && !state.bare ? ", what experts marked outlined" : "";
+    return `${kind} ${one.name || one.words}${one.hits ? (one.label ? `, ${one.label}` : "") : `, ${captionOf(one)}`}${map}${marked}`;
   }
 
   // A picture, its map over it, and what is marked on it.
@@ -53,7 +54,7 @@
     const [width, height] = one.size;
     stage.style.setProperty("--ratio", width / height);
     const picture = make("img", "bare");
-    picture.alt = describe(kind, one, method, layer);
+    picture.alt = describe(kind, one, method, layer, marks);
     picture.src = page.pictures[one.picture];
     stage.append(picture);
     if (layer) {
@@ -81,6 +82,11 @@
     const roi = method && method[side] && method[side].roi;
     if (roi && Math.max(roi[0], roi[1], width - roi[0] - roi[2], height - roi[1] - roi[3]) > 1 + 0.002 * Math.max(width, height)) {
       drawing.append(box("crop", roi));
+    }
+    if (one.outline) {
+      const [wide, high] = one.outline.size;
+      const place = { d: one.outline.path, transform: `scale(${width / wide} ${height / high})` };
+      drawing.append(draw("path", { class: "outline halo", ...place }), draw("path", { class: "outline", ...place }));
     }
     const boxes = method ? method.matches.map((pair) => pair[side === "query" ? 0 : 1]) : [];
     boxes.forEach((place, index) => {
