@@ -1,11 +1,12 @@
 import numpy as np
 from PIL import Image
 
+from xmir_cli.render.overlay import Display
 from xmir_cli.render.panels import SIDE, Panel, PanelRow, figure
 
 
 def panel(color, caption="a caption"):
-    return Panel(caption, Image.new("RGB", (16, 16), color))
+    return Panel(Image.new("RGB", (16, 16), color), [(None, caption)])
 
 
 def has(page, color):
@@ -31,21 +32,45 @@ def test_row_longer_than_the_page_continues_below():
 
 
 def test_colour_bar_has_zero_in_the_middle_of_a_signed_row():
-    page = figure([PanelRow("", [panel((9, 9, 9))], "blue-red", 0.5)], 1)
+    page = figure([PanelRow("", [panel((9, 9, 9))], Display("cold-warm"), 0.5)], 1)
     inside = np.asarray(page).astype(int)[:, SIDE + 34 : SIDE + 44]  # columns of the bar
-    bar = (np.abs(inside - 247) <= 2).all(axis=(1, 2)).nonzero()[0]
+    bar = (inside == 110).all(axis=(1, 2)).nonzero()[0]  # nothing over the grey below
+    assert inside[bar[0] - 60].mean(axis=0)[0] > inside[bar[0] - 60].mean(axis=0)[2]  # red above
+    assert inside[bar[-1] + 60].mean(axis=0)[0] < inside[bar[-1] + 60].mean(axis=0)[2]
     picture = has(page, (9, 9, 9)).any(axis=1).nonzero()[0]
     assert abs(bar.mean() - picture.mean()) < 2
 
 
-def test_long_names_stay_within_their_panel():
-    name = "a-class-with-a-very-long-name-that-would-run-into-its-neighbour" * 3
-    page = figure([PanelRow(name, [panel((9, 9, 9), name), panel((8, 8, 8), name)])], columns=2)
-    dark = np.asarray(page.convert("L")) < 128
-    gap = dark[:, 16 + SIDE + 2 : 16 + SIDE + 14]
-    assert not gap[40:].any()
+def ink(picture) -> np.ndarray:
+    return np.asarray(picture.convert("L")) < 128
+
+
+def test_long_names_stay_within_their_panel_and_go_on_in_further_lines():
+    name = "a-class-with-a-very-long-name-that-would-run-into-its-neighbour"
+    short, long = (
+        figure([PanelRow("row", [panel((9, 9, 9), each), panel((8, 8, 8), each)])], columns=2)
+        for each in ("short", name)
+    )
+    assert long.height > short.height
+    assert not ink(long)[50:, 16 + SIDE + 2 : 16 + SIDE + 14].any()
+    endless = figure([PanelRow(name * 9, [panel((9, 9, 9), name * 99)])], columns=1)
+    assert endless.height < 900
+    assert not ink(endless)[:, -8:].any()
+    assert not ink(endless)[-8:].any()
+
+
+def test_every_line_of_a_row_has_its_bar():
+    shades = [(10, 20, 30), (40, 50, 60), (70, 80, 90)]
+    page = figure([PanelRow("", [*map(panel, shades)], Display("embers"))], columns=2)
+    bar = np.asarray(page)[:, 2 * (SIDE + 16) + 20]
+    assert ((bar[1:] != 255).any(axis=1) & (bar[:-1] == 255).all(axis=1)).sum() == 2
+
+
+def test_words_may_have_a_square_of_their_colour():
+    page = figure([PanelRow("", [Panel(Image.new("RGB", (9, 9)), [((200, 10, 20), "more")])])], 1)
+    assert has(page, (200, 10, 20)).sum() == 13 * 13
 
 
 def test_same_input_same_picture():
-    rows = [PanelRow("row", [panel((9, 9, 9))], "inferno", 2.0)]
+    rows = [PanelRow("row", [panel((9, 9, 9))], Display("embers"), 2.0)]
     assert figure(rows, 1).tobytes() == figure(rows, 1).tobytes()

@@ -1,4 +1,4 @@
-"""Class averages to files: mean maps, signed differences, and the figure with all of them."""
+"""Class averages to files: mean maps and signed differences, as arrays and as pictures."""
 
 import itertools
 import math
@@ -13,9 +13,9 @@ from PIL import Image, ImageChops, ImageFilter
 from xmir_cli.classes.averages import ClassAverage
 from xmir_cli.classes.moments import MapDifference, subtract_means
 from xmir_cli.classes.permutation import corrected_p
-from xmir_cli.render.colormap import choose_colormap, scale
-from xmir_cli.render.overlay import Display, overlay
-from xmir_cli.render.panels import SIDE, Panel, PanelRow, figure
+from xmir_cli.render.colormap import COLORS_BY_SIGN, choose_colormap, scale
+from xmir_cli.render.overlay import Display, overlay, underlay
+from xmir_cli.render.panels import SIDE
 from xmir_cli.store.arrays import write_array
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.hashes import safe_name
@@ -23,8 +23,8 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.difference import DifferenceRecord
 
 SIGNIFICANT = 0.05  # corrected over the whole map
-_SIGNED = "blue-red"  # zero in the middle
-_CONTOUR = (20, 20, 20)
+SIGNED = COLORS_BY_SIGN[1]  # zero in the middle
+_CONTOUR = (0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,59 +93,18 @@ def write_classes(averages: Averages, folder: Path) -> None:
         write_array(folder / f"mean-{name}.npy", moments.mean.astype(np.float32))
         error = moments.standard_error().astype(np.float32)
         write_array(folder / f"mean-{name}-error.npy", error)
-        _save(averages.picture(label), folder / f"average-{name}.png")
-        drawn = _drawn(averages, moments.mean, [label], choose_colormap(moments.mean), largest)
-        _save(drawn, folder / f"mean-{name}.png")
+        save_picture(averages.picture(label), folder / f"average-{name}.png")
+        drawn = draw_map(averages, moments.mean, [label], choose_colormap(moments.mean), largest)
+        save_picture(drawn, folder / f"mean-{name}.png")
 
 
 def write_differences(averages: Averages, folder: Path) -> list[Record]:
     """For each pair of classes its signed difference, the error, the picture, and the record."""
-    largest = _largest_difference(averages)
+    largest = largest_difference(averages)
     return [_write_difference(averages, folder, pair, largest) for pair in averages.pairs]
 
 
-def write_figure(averages: Averages, path: Path, title: str) -> None:
-    """Average images, mean maps and differences in three rows, after figure 6 of the paper."""
-    means = [averages.mean(label) for label in averages.classes]
-    largest, signed = scale(np.stack(means)), _largest_difference(averages)
-    name = choose_colormap(np.stack(means))
-    captions = {label: f"{label} ({_count(averages, label)})" for label in averages.classes}
-    rows = [
-        PanelRow(
-            "Average image",
-            [Panel(captions[label], averages.picture(label)) for label in captions],
-        ),
-        PanelRow(
-            f"Mean self-similarity saliency: {title}",
-            [
-                Panel(label, _drawn(averages, averages.mean(label), [label], name, largest))
-                for label in captions
-            ],
-            name,
-            largest,
-        ),
-        PanelRow(
-            "Difference of the means: red where the first class is more salient, blue the second"
-            + (f"; p < {SIGNIFICANT} inside the lines" if averages.permutations else ""),
-            [
-                Panel(f"{a} - {b}", _draw_difference(averages, (a, b), signed))
-                for a, b in averages.pairs
-            ],
-            _SIGNED,
-            signed,
-        ),
-    ]
-    _save(figure(rows, max(2, len(captions))), path)
-
-
-def _count(averages: Averages, label: str) -> str:
-    patients = averages.units(label)
-    unit = "patient" if patients == 1 else "patients"
-    told = f", {patients} {unit}" if averages.knows_patients else ""
-    return f"n = {averages.classes[label].count}{told}"
-
-
-def _largest_difference(averages: Averages) -> float:
+def largest_difference(averages: Averages) -> float:
     """The limit that all difference maps share, so that their colours can be compared."""
     maps = [averages.difference(a, b, averages.normalization).mean for a, b in averages.pairs]
     return scale(np.stack(maps))
@@ -166,7 +125,7 @@ def _write_difference(
     for path, array in files.values():
         write_array(path, array.astype(np.float32))
     picture = folder / f"{stem}.png"
-    _save(_draw_difference(averages, pair, largest), picture)
+    save_picture(draw_difference(averages, pair, largest), picture)
     tested = _write_chance(averages, pair, folder / f"{stem}-p.npy", len(shown.mean))
     return {
         "schema": DifferenceRecord.NAME,
@@ -206,26 +165,28 @@ def _enlarged(grid: np.ndarray, side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.NEAREST)
 
 
-def _draw_difference(averages: Averages, pair: Sequence[str], largest: float) -> Image.Image:
+def draw_difference(averages: Averages, pair: Sequence[str], largest: float) -> Image.Image:
+    """A difference over the average image of both classes, lines around what is beyond chance."""
     first, second = pair
     shown = averages.difference(first, second, averages.normalization).mean
-    drawn, chance = _drawn(averages, shown, pair, _SIGNED, largest), averages.chance(first, second)
+    drawn, chance = draw_map(averages, shown, pair, SIGNED, largest), averages.chance(first, second)
     if chance is not None:
         inside = _enlarged((chance < SIGNIFICANT) * 255.0, drawn.width).convert("L")
-        line = ImageChops.difference(inside, inside.filter(ImageFilter.MinFilter(3)))
+        line = ImageChops.difference(inside, inside.filter(ImageFilter.MinFilter(5)))
         drawn.paste(_CONTOUR, mask=line)
     return drawn
 
 
-def _drawn(
+def draw_map(
     averages: Averages, saliency: np.ndarray, labels: Sequence[str], colormap: str, largest: float
 ) -> Image.Image:
-    """A map over the average image of its classes."""
-    under = averages.picture(*labels).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    """A map over a pale copy of the average image of its classes."""
+    under = underlay(averages.picture(*labels).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
     roi = (0, 0, SIDE, SIDE)
     return overlay(under, saliency, roi, Display(colormap, averages.alpha), largest)
 
 
-def _save(picture: Image.Image, path: Path) -> None:
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a PNG in one atomic step."""
     with atomic_file(path) as file:
         picture.save(file, format="png")

@@ -4,12 +4,8 @@ from collections.abc import Sequence
 
 from xmir_cli import console
 from xmir_cli.classes.averages import Averaging, LabelledImage, average_classes
-from xmir_cli.classes.differences import (
-    Averages,
-    write_classes,
-    write_differences,
-    write_figure,
-)
+from xmir_cli.classes.differences import Averages, write_classes, write_differences
+from xmir_cli.classes.figure import write_figure
 from xmir_cli.commands.diff_saliency import DiffSaliency
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, SettingError
@@ -65,7 +61,7 @@ def run(asked: DiffSaliency) -> Records:
         )
     write_classes(averages, asked.output)
     records = write_differences(averages, asked.output)
-    write_figure(averages, asked.figure, f"{name}, normalised {asked.normalize}")
+    write_figure(averages, asked.figure, name)
     for record in records:
         yield {
             **record,
