@@ -93,7 +93,7 @@ def test_what_describes_commands_never_comes_to_import_anything_heavy(module):
 
 def test_a_story_comes_to_it_by_a_way_that_is_told():
     ways = list(_heavy_ways("xmir_cli.stories.index", (), set()))
-    assert ways[0] == "xmir_cli.stories.index > xmir_cli.gallery.protocol > numpy"
+    assert ways[0] == "xmir_cli.stories.index > xmir_cli.gallery.usable > numpy"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -94,7 +94,7 @@ def test_all_processors_build_a_graph_unless_it_is_to_be_reproducible(
     xmir, parquet, monkeypatch, flags
 ):
     monkeypatch.setattr("xmir_cli.gallery.folder.build._ALONE", 0)
-    monkeypatch.setattr("xmir_cli.stories.index.count_threads", lambda: 3)
+    monkeypatch.setattr("xmir_cli.commands.index.count_threads", lambda: 3)
     for name in ("a.xmir", "b.xmir"):
         result = xmir("index", parquet, "-o", name, "--kind", "hnsw", *flags)
         assert result.stderr == (
@@ -285,3 +285,14 @@ def test_an_index_is_a_folder_and_no_stream(xmir):
         "xmir: error: --output -: an index is a folder",
     )
     assert not Path("-").exists()
+
+
+@pytest.mark.parametrize("option", ["--shards", "--replicas"])
+def test_what_a_folder_cannot_have_is_refused_before_a_row_is_read(xmir, tmp_path, option):
+    vectors = _random()
+    vectors[3] = 0
+    write_embeddings(tmp_path / "zero.parquet", _embeddings(vectors))
+    result = xmir("index", tmp_path / "zero.parquet", "-o", tmp_path / "x.xmir", option, "2")
+    assert result.code == 2
+    assert result.stderr == f"xmir: error: {option} 2: a folder has none; Qdrant has\n"
+    assert not (tmp_path / "x.xmir").exists()

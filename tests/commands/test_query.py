@@ -594,3 +594,19 @@ def test_a_choice_that_the_index_does_not_have_is_told_with_its_line(xmir):
 def test_standard_input_is_read_for_one_thing(xmir, flags, said):
     result = xmir("query", *flags, stdin="a\n")
     assert (result.code, result.stderr) == (2, f"xmir: error: {said}\n")
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--per", "patient"], "--per patient: expected COLUMN=COUNT"),
+        (["--where", "age"], "--where: expected COLUMN=VALUE"),
+        (["--where", "hospital=A"], "--where: no column 'hospital'"),
+        (["--id", "nobody"], "--id nobody: no such item"),
+    ],
+)
+def test_conditions_and_ids_are_checked_before_an_example_is_embedded(xmir, flags, said):
+    result = xmir("query", "-i", "e.xmir", "--like", "missing.png", *flags)
+    assert result.code == 2
+    assert result.stderr.startswith(f"xmir: error: {said}")

@@ -467,3 +467,26 @@ def test_a_sample_of_nothing_is_a_usage_error(xmir):
     for wrong in ("0", "-1", "many"):
         result = xmir("retrieval-metric", "e.parquet", "--sample", wrong)
         assert (result.code, result.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--where", "hospital=A"], "--where: no column 'hospital'"),
+        (["--where", "hospital"], "--where: expected COLUMN=VALUE"),
+        (["--exclude-same", "hospital"], "--exclude-same: no column 'hospital'"),
+        (["--exclude-same", "label"], "--exclude-same: images that share a label"),
+        (["--gallery", "f.parquet", "--exclude-same", "hospital"], "--exclude-same: no column"),
+    ],
+)
+def test_columns_that_are_not_there_are_refused_before_all_is_read(xmir, flags, said, monkeypatch):
+    _write("e.parquet", [0, 0.1, 0.3, 1.0], ["a", "a", "b", "b"])
+    _write("f.parquet", [0, 0.1, 0.3, 1.0], ["a", "a", "b", "b"])
+
+    def read(*_):
+        raise AssertionError("was read")
+
+    monkeypatch.setattr("xmir_cli.stories.retrieval_metric.read_collection", read)
+    result = xmir("retrieval-metric", "e.parquet", *flags)
+    assert result.code == 2
+    assert result.stderr.startswith(f"xmir: error: {said}")

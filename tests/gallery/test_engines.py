@@ -86,6 +86,11 @@ class Shelf:
         assert force
         assert name not in self.ids
 
+    def refuse_build(self, name, build, source=None) -> None:
+        assert name not in self.ids
+        assert build.kind is None
+        assert source is None or source.rows == 2
+
     def build_index(self, name, source, build) -> Built:
         assert (build.kind, build.graph.m, build.force) == (None, 16, True)
         blocks = source.blocks(1, ["id"])

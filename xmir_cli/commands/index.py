@@ -2,19 +2,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from xmir_cli import options
 from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.gallery.address import is_url
-from xmir_cli.gallery.engines import refuse_output
+from xmir_cli.gallery.engines import refuse_build, refuse_output
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.store.outputs import RECEIPT_COLUMNS, refuse_ending
+from xmir_cli.threads import count_threads
 from xmir_cli.values import check_values, refuse_null
+
+if TYPE_CHECKING:
+    from xmir_cli.gallery.protocol import Build
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +121,25 @@ class Index:
         if is_url(self.output) and (self.reproducible or self.seed):
             reason = "a server builds its graph in its own way, each time another one"
             raise SettingError("reproducible" if self.reproducible else "seed", reason)
+        refuse_build(self.output, self.build)
         refuse_output(self.output, self.force)
         if not is_url(self.output):
             refuse_ending(Path(self.output), "a folder", [".xmir"])
         refuse_embeddings(self.source)
+
+    @property
+    def build(self) -> "Build":
+        """How the index is built."""
+        from xmir_cli.gallery.protocol import Build, GraphSettings, Spread  # noqa: PLC0415 # slow
+
+        return Build(
+            kind=None if self.kind == "auto" else self.kind,
+            graph=GraphSettings(self.m, self.ef_construction, self.ef, self.seed),
+            spread=Spread(self.shards, self.replicas),
+            store=self.store,
+            threads=1 if self.reproducible else count_threads(),
+            force=self.force,
+        )
 
     @property
     def choice(self) -> ModelChoice:

@@ -40,6 +40,14 @@ class EngineFile(Protocol):
     def refuse_output(self, name: str, force: bool) -> None:
         """Raise ExistsError or DataError where no index may be built, and none replaced."""
 
+    def refuse_build(
+        self, name: str, build: "Build", source: "EmbeddingSource | None" = None
+    ) -> None:
+        """Raise SettingError or DataError for what such an index cannot have.
+
+        That is what shows before a row is read; `source` is None where it is not opened yet.
+        """
+
     def build_index(self, name: str, source: "EmbeddingSource", build: "Build") -> "Built":
         """Build an index of unit vectors, whole or not at all.
 
@@ -135,6 +143,11 @@ def column_values(name: str, column: str, start: str, most: int) -> list[str]:
 def refuse_output(name: str, force: bool) -> None:
     """Raise ExistsError or DataError where no index may be built, else as `open_gallery`."""
     _engine(name).refuse_output(name, force)
+
+
+def refuse_build(name: str, build: "Build", source: "EmbeddingSource | None" = None) -> None:
+    """Raise SettingError or DataError for what it cannot have, as it shows before a row is read."""
+    _engine(name).refuse_build(name, build, source)
 
 
 def build_index(name: str, source: "EmbeddingSource", build: "Build") -> "Built":

@@ -15,8 +15,16 @@ from xmir_cli.gallery.usable import keep_usable
 from xmir_cli.labels import parse_labels
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.retrieval.conditions import allowed_by, say_nothing
-from xmir_cli.store.embeddings import Embeddings, read_embeddings
+from xmir_cli.store.embeddings import Embeddings, open_embeddings, read_embeddings
 from xmir_cli.store.where import Condition
+
+
+def list_columns(source: str) -> Sequence[str]:
+    """The columns of embeddings or of an index, of which a block is read at most."""
+    if is_index(source):
+        return open_gallery(source).column_names
+    first = next(open_embeddings(source).blocks(1), None)
+    return [] if first is None else list(first.items.column_names)
 
 
 def read_collection(

@@ -6,29 +6,20 @@ from xmir_cli import console
 from xmir_cli.commands.index import Index
 from xmir_cli.console import Records, Skips
 from xmir_cli.gallery.address import is_url
-from xmir_cli.gallery.engines import build_index
-from xmir_cli.gallery.protocol import Build, GraphSettings, Spread
+from xmir_cli.gallery.engines import build_index, refuse_build
 from xmir_cli.gallery.usable import usable_rows
 from xmir_cli.store.embeddings import EmbeddingSource, open_embeddings
 from xmir_cli.store.outputs import receipt
-from xmir_cli.threads import count_threads
 
 __all__ = ["Index", "run"]
 
 
 def run(asked: Index) -> Records:
     """One `xmir.artifact/1` record, the receipt of the folder."""
-    skips = Skips()
-    source = usable_rows(_open(asked), skips.add)
-    build = Build(
-        kind=None if asked.kind == "auto" else asked.kind,
-        graph=GraphSettings(asked.m, asked.ef_construction, asked.ef, asked.seed),
-        spread=Spread(asked.shards, asked.replicas),
-        store=asked.store,
-        threads=1 if asked.reproducible else count_threads(),
-        force=asked.force,
-    )
-    made = build_index(asked.output, source, build)
+    skips, build = Skips(), asked.build
+    opened = _open(asked)
+    refuse_build(asked.output, build, opened)
+    made = build_index(asked.output, usable_rows(opened, skips.add), build)
     if made.recall_at_10 is not None:
         console.note(f"recall at 10 of the graph against exact search: {made.recall_at_10:.4f}")
     told = receipt("index", asked.output, (made.rows, made.dim), skips.total, made.sha256)

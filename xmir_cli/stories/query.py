@@ -47,19 +47,19 @@ __all__ = ["Query", "run"]
 def run(query: Query) -> Records:
     """One `xmir.retrieval/1` record a hit, nearest first, in the order of the queries."""
     region = None if query.region is None else parse_region(query.region)
+    conditions = make_conditions(
+        parse_where(query.where), query.exclude_same, query.no_self, query.per
+    )
     model = None if query.model is None else str(query.model)
     if model is not None:
         trust(model)
     gallery = open_gallery(make_absolute(query.gallery), model)
-    ask = _Network(gallery, query)
-    likes, unlikes = ask.examples()
-    conditions = make_conditions(
-        parse_where(query.where), query.exclude_same, query.no_self, query.per
-    )
     check_columns(gallery, conditions)
-    conditions = leave_out(gallery, conditions, [*likes, *unlikes])
     items = list_items(query.images, query.null, None, query.columns) if query.images else []
     keys = _keys(gallery, query)
+    ask = _Network(gallery, query)
+    likes, unlikes = ask.examples()
+    conditions = leave_out(gallery, conditions, [*likes, *unlikes])
     known = len(keys) + (len(gallery) if query.everything else 0)
     skips, done = Skips(), 0
     handed = list(ask_vectors(gallery, query.vectors or [], skips.add))

@@ -22,6 +22,7 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.retrieval.collection import (
     count_copies,
     find_positions,
+    list_columns,
     read_collection,
     read_texts,
     sample_rows,
@@ -31,7 +32,7 @@ from xmir_cli.retrieval.collection import (
 )
 from xmir_cli.retrieval.conditions import check_column, warn_of_nobody
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
-from xmir_cli.store.where import parse_where
+from xmir_cli.store.where import Condition, parse_where
 from xmir_cli.wire.schemas.retrieval_metric import RetrievalMetricRecord
 
 __all__ = ["RetrievalMetric", "run"]
@@ -42,15 +43,14 @@ _DEFAULT_CUTOFFS = (1, 5, 10)
 
 def run(asked: RetrievalMetric) -> Records:
     """One `xmir.retrieval-metric/1` record."""
-    skips = Skips()
+    skips, where = Skips(), parse_where(asked.where)
+    _refuse_columns(asked, where)
     everything = read_collection(asked.source, skips.add, partial(_read, asked.choice))
-    chosen = select_rows(everything, parse_where(asked.where))
+    chosen = select_rows(everything, where)
     searched = _searched(asked, everything, chosen, skips)
     _refuse_other_model(chosen, searched)
     queries, items = with_label(chosen), with_label(searched)
     unlabelled = len(chosen.items) - len(queries.items)
-    if asked.exclude_same == LABEL:
-        raise SettingError("exclude_same", "images that share a label are what is to be found")
     for images in (queries, items) if asked.exclude_same else ():
         check_column(images.items.column_names, str(asked.exclude_same), "exclude_same")
     sample, queries, own = _sample(asked, queries, items)
@@ -88,6 +88,20 @@ def run(asked: RetrievalMetric) -> Records:
         notes=(*ending.notes, *_notes(scores, asked_about.labels), *_few(asked, sample)),
     )
     return ending.judged(check(asked.gates, flat(record)))
+
+
+def _refuse_columns(asked: RetrievalMetric, where: Sequence[Condition]) -> None:
+    """Raise SettingError for columns that cannot be had, where that shows before all is read."""
+    if asked.exclude_same == LABEL:
+        raise SettingError("exclude_same", "images that share a label are what is to be found")
+    shared = [] if asked.exclude_same is None else [("exclude_same", asked.exclude_same)]
+    narrowed = [("where", condition.column) for condition in where]
+    for source, wanted in ((asked.source, narrowed + shared), (asked.gallery, shared)):
+        if source in {None, "-"} or not wanted or asked.choice.is_said:
+            continue
+        names = list_columns(str(source))
+        for setting, column in wanted:
+            check_column(names, column, setting)
 
 
 def _sample(

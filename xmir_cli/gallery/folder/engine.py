@@ -74,14 +74,17 @@ def refuse_output(name: str, force: bool) -> None:
     need_folder(folder)
 
 
-def build_index(name: str, source: EmbeddingSource, build: Build) -> Built:
-    """Write the index of unit vectors; it is there whole or not at all. Kind None: exact.
-
-    Raises SettingError where it is to be spread over machines.
-    """
+def refuse_build(name: str, build: Build, source: EmbeddingSource | None = None) -> None:
+    """Raise SettingError where an index is to be spread over machines."""
+    del name, source
     for setting, value in asdict(build.spread).items():
         if value is not None:
             raise SettingError(setting, "a folder has none; Qdrant has", value=str(value))
+
+
+def build_index(name: str, source: EmbeddingSource, build: Build) -> Built:
+    """Write the index of unit vectors; it is there whole or not at all. Kind None: exact."""
+    refuse_build(name, build)
     made = write_gallery(source, Path(name), build)
     return Built(made.rows, made.dim, sha256_file(Path(name) / NAME), made.recall_at_10)
 

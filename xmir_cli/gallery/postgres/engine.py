@@ -6,6 +6,7 @@ takes its name in one transaction when all of them are in.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import cast
 
@@ -18,6 +19,7 @@ from xmir_cli.gallery.postgres import statements
 from xmir_cli.gallery.postgres.collection import VectorTable
 from xmir_cli.gallery.postgres.loading import Loading, make_extension, open_table
 from xmir_cli.gallery.postgres.session import Session
+from xmir_cli.gallery.protocol import Build
 from xmir_cli.gallery.servers.about import AGAIN, About, is_about, parse_about
 from xmir_cli.gallery.servers.collection import Batch, Collection, Standing
 from xmir_cli.gallery.servers.columns import ValueKind
@@ -59,20 +61,20 @@ class TablePlace:
         """The table that was found."""
         return self._session.again(partial(open_table, self._session, self._table, about))
 
-    def check(self, about: About) -> None:
+    def refuse(self, build: Build, dim: int | None = None) -> None:
         """Raise SettingError or DataError for what pgvector cannot do."""
-        for name, value in (("shards", about.spread.shards), ("replicas", about.spread.replicas)):
+        for name, value in asdict(build.spread).items():
             if value is not None:
                 reason = "a table of PostgreSQL has none; a collection of Qdrant has"
                 raise SettingError(name, reason, value=str(value))
-        if about.dim > _STORED:
+        if dim is not None and dim > _STORED:
             raise DataError(f"{self._name}: pgvector keeps at most {_STORED} numbers an embedding")
-        settings = about.settings
-        if settings is None:
+        if build.kind != "hnsw":
             return
-        if about.dim > _INDEXED:
-            reason = f"pgvector's graph takes at most {_INDEXED} numbers, found {about.dim}"
-            raise SettingError("kind", reason, "Index with `kind` exact.", about.kind)
+        if dim is not None and dim > _INDEXED:
+            reason = f"pgvector's graph takes at most {_INDEXED} numbers, found {dim}"
+            raise SettingError("kind", reason, "Index with `kind` exact.", build.kind)
+        settings = build.graph
         if settings.m > _M:
             raise SettingError("m", f"pgvector takes at most {_M}", value=str(settings.m))
         wanted = settings.ef_construction

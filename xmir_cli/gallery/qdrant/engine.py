@@ -20,6 +20,7 @@ from qdrant_client import QdrantClient, models
 from xmir_cli import console
 from xmir_cli.errors import DataError, SettingError, UsageError
 from xmir_cli.gallery.address import Address, parse_url
+from xmir_cli.gallery.protocol import Build
 from xmir_cli.gallery.qdrant.collection import Points
 from xmir_cli.gallery.qdrant.filters import filter_of
 from xmir_cli.gallery.qdrant.session import PORT, QdrantSession
@@ -66,11 +67,11 @@ class CollectionPlace:
         """The collection that was found, by its own name."""
         return Points(self._session, self._alias() or self._place(about), about)
 
-    def check(self, about: About) -> None:
+    def refuse(self, build: Build, dim: int | None = None) -> None:
         """Raise SettingError for what Qdrant cannot do."""
-        settings = about.settings
-        if settings is not None and settings.ef_construction < _EF:
-            value = str(settings.ef_construction)
+        del dim
+        if build.kind == "hnsw" and build.graph.ef_construction < _EF:
+            value = str(build.graph.ef_construction)
             raise SettingError("ef_construction", f"Qdrant takes at least {_EF}", value=value)
 
     def locked(self) -> AbstractContextManager[None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from xmir_cli.arrays import Integers
+from xmir_cli.gallery.protocol import Build
 from xmir_cli.gallery.servers.about import About
 from xmir_cli.gallery.servers.clauses import Clause
 from xmir_cli.gallery.servers.columns import Native, ValueKind
@@ -91,8 +92,11 @@ class Place(Protocol):
     def finish(self, about: About, measure: Callable[[Collection], float | None]) -> About:
         """Let what was put in take the place of what has the name, with the recall measured."""
 
-    def check(self, about: About) -> None:
-        """Raise SettingError or DataError for what such a server cannot do."""
+    def refuse(self, build: Build, dim: int | None = None) -> None:
+        """Raise SettingError or DataError for what such a server cannot do; nobody asks it.
+
+        The length of the vectors is None where it is not known yet.
+        """
 
 
 @dataclass(frozen=True)

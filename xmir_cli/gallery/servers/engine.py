@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ from xmir_cli import console
 from xmir_cli.errors import DataError, ExistsError, SettingError
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery as open_folder
-from xmir_cli.gallery.protocol import Build, Built, Gallery, GraphSettings
+from xmir_cli.gallery.protocol import Build, Built, Gallery, GraphSettings, SearchKind
 from xmir_cli.gallery.servers.about import AGAIN, About
 from xmir_cli.gallery.servers.clauses import Clause
 from xmir_cli.gallery.servers.collection import Batch, Place, batch_rows
@@ -85,11 +85,8 @@ class ServerEngine:
         if self.find(name).look().foreign:
             raise _not_ours(name)
 
-    def build_index(self, name: str, source: EmbeddingSource, build: Build) -> Built:
-        """Load the items; what has the name stays there until all are in.
-
-        A load that was interrupted goes on. One that is there already is left alone.
-        """
+    def refuse_build(self, name: str, build: Build, source: EmbeddingSource | None = None) -> None:
+        """Raise SettingError or DataError for what a server, or this kind of one, cannot have."""
         if build.store != "float32":
             raise SettingError(
                 "store",
@@ -97,8 +94,24 @@ class ServerEngine:
                 value=build.store,
             )
         place = self.find(name)
+        place.refuse(build)
+        if source is None:
+            return
+        if source.features is not None:
+            raise DataError(
+                "a gallery on a server keeps no feature maps",
+                "Embed without them, or index into a folder.",
+            )
+        place.refuse(replace(build, kind=_choose(source, build)), source.dim)
+
+    def build_index(self, name: str, source: EmbeddingSource, build: Build) -> Built:
+        """Load the items; what has the name stays there until all are in.
+
+        A load that was interrupted goes on. One that is there already is left alone.
+        """
+        self.refuse_build(name, build, source)
+        place = self.find(name)
         about = _plan(place, source, build)
-        place.check(about)
         with place.locked():
             found = place.look()
             if found.foreign:
@@ -153,11 +166,6 @@ def _built(about: About) -> Built:
 
 def _plan(place: Place, source: EmbeddingSource, build: Build) -> About:
     """What the collection will say of itself; the embeddings are gone through once."""
-    if source.features is not None:
-        raise DataError(
-            "a gallery on a server keeps no feature maps",
-            "Embed without them, or index into a folder.",
-        )
     digest = Digest()
     columns: list[KeptColumn] = []
 
@@ -167,7 +175,7 @@ def _plan(place: Place, source: EmbeddingSource, build: Build) -> About:
             yield digest.add(block.items, block.vectors)
 
     mean = mean_vector(vectors())
-    kind = build.kind or ("exact" if source.rows < EXACT_BELOW else "hnsw")
+    kind = _choose(source, build)
     return About(
         kind=kind,
         rows=source.rows,
@@ -179,6 +187,10 @@ def _plan(place: Place, source: EmbeddingSource, build: Build) -> About:
         settings=build.graph if kind == "hnsw" else None,
         spread=build.spread,
     )
+
+
+def _choose(source: EmbeddingSource, build: Build) -> SearchKind:
+    return build.kind or ("exact" if source.rows < EXACT_BELOW else "hnsw")
 
 
 def _load(place: Place, about: About, source: EmbeddingSource) -> About:
