@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from xmir_cli.render.drawing import PALETTE, Drawing
+from xmir_cli.render.lettering import font
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -75,6 +76,9 @@ def test_an_svg_holds_the_same_shapes_and_its_words_escaped():
     assert dot.get("r") == "5"
     assert words is not None
     assert words.text == "<script>\"'"
+    assert float(str(words.get("textLength"))) == pytest.approx(
+        font(15).getlength(words.text), abs=0.1
+    )
     assert words.get("transform") == "rotate(-90 1.00 2.00)"
 
 

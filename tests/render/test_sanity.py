@@ -59,11 +59,18 @@ def test_names_verdicts_and_stages_stand_there_whole():
 
 
 def test_more_methods_than_colours_are_told_apart_by_dashes():
-    svg = draw_sanity(["none", "all"], {str(place): [1.0, 0.0] for place in range(9)}, 0.5)
+    svg = draw_sanity(["none", "all"], {str(place): [1.0, place / 9] for place in range(9)}, 0.5)
     looks = re.findall(
         r'stroke="(#\w+)" stroke-width="3"( stroke-dasharray="5 4")?', str(svg.encode(".svg"))
     )
     assert len(looks) == len(set(looks)) == 9
+
+
+def test_methods_whose_lines_cover_each_other_have_one_look():
+    curves = {"a": [1.0, 0.59], "b": [1.0, 0.591], "c": [1.0, 0.7], "d": [1.0, None]}
+    svg = draw_sanity(["none", "all"], curves, 0.5).encode(".svg").decode()
+    looks = re.findall(r'stroke="(#\w+)" stroke-width="3"', svg)
+    assert looks == [f"#{bytes(PALETTE[number]).hex()}" for number in (0, 0, 1, 2)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 12, 50])

@@ -183,10 +183,12 @@ def _stroke_tag(shape: _Line | _Dot) -> str:
 def _words_tag(words: _Words) -> str:
     x, y = words.place
     anchor = "end" if words.upright else _SVG_ANCHORS[words.anchor]
+    length = font(words.size).getlength(words.text)  # the same in whatever font there is
     turned = f' transform="rotate(-90 {x:.2f} {y:.2f})"' if words.upright else ""
     return (
         f'<text x="{x:.2f}" y="{y:.2f}" dy="0.35em" font-size="{words.size}" '
-        f'fill="{_hex(words.color)}" text-anchor="{anchor}"{turned}>{escape(words.text)}</text>'
+        f'fill="{_hex(words.color)}" text-anchor="{anchor}" textLength="{length:.1f}" '
+        f'lengthAdjust="spacingAndGlyphs"{turned}>{escape(words.text)}</text>'
     )
 
 

@@ -58,10 +58,10 @@ def draw_history(
     """
     panels = [panel for panel in _PANELS if _known(panel, epochs)] or [*_PANELS[:2]]
     each, room = _HEAD + _PANEL + _GAP, _WIDTH - _LEFT - _RIGHT
-    lines = wrap(about, font(SMALL), room * 0.95)  # letters of an SVG may be wider
+    lines = wrap(about, font(SMALL), room)
     top = _TOP + _LINE * len(lines) + 8
     drawing = Drawing(_WIDTH, top + each * len(panels) - _GAP + _BOTTOM, title)
-    drawing.words((_LEFT, 26), shorten(title, font(_TITLE), room * 0.95), _TITLE)
+    drawing.words((_LEFT, 26), shorten(title, font(_TITLE), room), _TITLE)
     for number, line in enumerate(lines):
         drawing.words((_LEFT, _TOP + 6 + _LINE * number), line, SMALL)
     for number, panel in enumerate(panels):

@@ -15,6 +15,7 @@ _LABEL, _LEGEND = 300, 480  # units: the longest name of a stage, and of a metho
 _TITLE, _TEXT, _LINE = 18, 15, 24  # units: height of letters, and of a line of the legend
 _DASHES = (5.0, 4.0)  # units
 _STEP = 0.25  # of the agreement between two lines, which reach below 0
+_ALIKE = 2  # digits after the point that lines share which cover each other
 _HEADING = "Rank correlation with the trained network's map"
 _ABOUT = (
     "1: the same map although weights are random, so it does not show what the network knows; "
@@ -50,22 +51,23 @@ def draw_sanity(
     gaps = max(len(stages) - 1, 1)
     across = max(min(_COLUMN * gaps, _MOST), _NARROW * gaps, _LEAST)
     legend = max(face.getlength(each) for each in names) + 34
-    below = max(map(small.getlength, labels)) * 1.05
+    below = max(map(small.getlength, labels))
     known = [value for line in curves.values() for value in line if value is not None]
     low = _STEP * min([-1, *(floor(value / _STEP) for value in known)])
     height = max(_HEIGHT, _LINE * len(names) + 2 * _LINE)
     plane = Plane(_LEFT, _TOP, across, height, (0, gaps), (low, 1.0))
     size = (
-        ceil(_LEFT + across + _MARGIN + legend * 1.08 + _MARGIN),
+        ceil(_LEFT + across + _MARGIN + legend + _MARGIN),
         ceil(_TOP + height + below + _LINE + 1.5 * _MARGIN),
     )
     drawing = Drawing(*size, _HEADING)
     _write_head(drawing)
     plane.draw_grid(drawing, [float(place) for place in range(len(stages))], _places(low))
     _draw_threshold(drawing, plane, threshold)
-    for number, values in enumerate(curves.values()):
+    numbers = _number(list(curves.values()))
+    for number, values in zip(numbers, curves.values(), strict=True):
         _draw_curve(drawing, plane, values, number)
-    _draw_legend(drawing, names, plane.left + across + _MARGIN)
+    _draw_legend(drawing, list(zip(numbers, names, strict=True)), plane.left + across + _MARGIN)
     for place, label in enumerate(labels):
         x, y = plane.place(place, plane.y[0])
         drawing.words((x, y + 8), label, SMALL, upright=True)
@@ -76,6 +78,17 @@ def draw_sanity(
 
 def _places(low: float) -> list[float]:
     return [low + place * _STEP for place in range(round((1 - low) / _STEP) + 1)]
+
+
+def _number(lines: Sequence[Sequence[float | None]]) -> list[int]:
+    """A number for each line; those that cover each other have one, and so one look."""
+    seen: dict[tuple[float | None, ...], int] = {}
+    return [
+        seen.setdefault(
+            tuple(None if value is None else round(value, _ALIKE) for value in line), len(seen)
+        )
+        for line in lines
+    ]
 
 
 def _name(method: str, verdict: str | None) -> str:
@@ -115,10 +128,10 @@ def _draw_curve(
             drawing.dot(plane.place(place, value), 3, color)
 
 
-def _draw_legend(drawing: Drawing, names: Sequence[str], left: float) -> None:
-    for number, name in enumerate(names):
+def _draw_legend(drawing: Drawing, names: Sequence[tuple[int, str]], left: float) -> None:
+    for place, (number, name) in enumerate(names):
         color, dashes = _style(number)
-        y = _TOP + 10 + number * _LINE
+        y = _TOP + 10 + place * _LINE
         drawing.line([(left, y), (left + 24, y)], color, 3, dashes)
         drawing.words((left + 34, y), name, _TEXT, INK)
 
