@@ -270,3 +270,20 @@ def test_an_atlas_is_shown_whatever_its_file():
     assert {wide for _, wide, _ in parts} == {80}
     assert Path("plane.parquet").exists()
     assert "outliers" in terminal.text
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("flag", ["--id -", "--like -"])
+def test_names_that_end_with_nul_bytes_arrive_under_a_terminal_too(flag):
+    script = f"printf 'a\\0c\\0' | xmir query {flag} -0 --top 1 --format jsonl > out"
+    assert fakes.run(script, fakes.PLAIN).code == 0
+    found = [json.loads(line)["query"] for line in Path("out").read_text().splitlines()]
+    names = ["a", "c"] if flag == "--id -" else ["a"]
+    assert found == [str(Path(f"{name}.png").absolute()) for name in names]
+
+
+def test_images_that_end_with_nul_bytes_arrive_under_a_terminal_too():
+    script = "printf 'a.png\\0b.png\\0' | xmir embed - -0 --arch none -o e.parquet"
+    terminal = fakes.run(script, fakes.PLAIN)
+    assert "no records on standard input" not in terminal.text
+    assert "none" in terminal.text  # the network is looked for once there are images

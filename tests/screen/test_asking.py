@@ -5,6 +5,7 @@ import re
 import sys
 import termios
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -172,3 +173,14 @@ def test_the_background_asks_nothing_and_is_not_stopped():
 )
 def test_answers_are_read(data, found):
     assert read_answers(data, SIZE) == found
+
+
+def test_keys_typed_while_it_waits_are_put_back_where_that_is_allowed():
+    legacy = Path("/proc/sys/dev/tty/legacy_tiocsti")
+    if legacy.exists() and legacy.read_text().strip() == "0":
+        pytest.skip("this system does not let a program put keys back")
+    terminal = fakes.Terminal([sys.executable, "-c", f"{ASK}{READ}"], fakes.SILENT)
+    terminal.wait_for(b"\x1b[c")
+    terminal.press(b"ls\n")
+    assert terminal.leave() == 0
+    assert b"read 'ls\\n'" in terminal.seen

@@ -176,11 +176,10 @@ class _Lister:
 
     def stdin(self, null_separated: bool) -> Iterator[Item]:
         """The items that a list or records on standard input name."""
-        stream = open_lines("-")
         if null_separated:
             yield from map(_item, read_names())
             return
-        for number, record in read_records(stream):
+        for number, record in read_records(open_lines("-")):
             if isinstance(record, ItemError):
                 raise DataError(f"standard input: line {number}: {record.reason}")
             yield from self._from_record(record, number)

@@ -38,11 +38,10 @@ class Choice:
 def read_choices(null_separated: bool) -> list[Choice]:
     """Every image that was chosen, once, in order. Raises DataError for none, and a bad line."""
     given: Iterator[tuple[int, Record | ItemError]]
-    stream = open_lines("-")
     if null_separated:
         given = zip(count(1), ({"path": name} for name in read_names()), strict=False)
     else:
-        given = read_records(stream)
+        given = read_records(open_lines(STDIN))
     choices = [_choice(line, record) for line, record in given]
     if not choices:
         raise DataError(

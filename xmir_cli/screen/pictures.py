@@ -83,7 +83,7 @@ class Screen:
     @property
     def refusal(self) -> str:
         """Why it shows no pictures; nothing where it does."""
-        if os.environ.get("TERM", "dumb") == "dumb":
+        if os.environ.get("TERM") == "dumb":
             return "this terminal shows no pictures"
         if self.way is Way.BLOCKS and os.environ.get("NO_COLOR"):
             return "this terminal shows pictures as coloured text, which $NO_COLOR forbids"

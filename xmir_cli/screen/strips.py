@@ -27,6 +27,8 @@ def print_strip(screen: Screen, thumbnails: Sequence[Thumbnail]) -> None:
     """Print the pictures in lines of equally many, as large as these let them be."""
     count, columns = _share(len(thumbnails), screen)
     for start in range(0, len(thumbnails), count):
+        if start:
+            screen.print_lines([""])
         _print_line(screen, thumbnails[start : start + count], columns)
 
 

@@ -103,8 +103,10 @@ def _without_end(line: str, folder: str) -> str:
 def read_names() -> Iterator[str]:
     """The names on standard input, each with a NUL byte behind it.
 
-    Raises DataError for one that is longer than any file's.
+    Raises DataError for one that is longer than any file's, and when standard input is closed.
     """
+    if sys.stdin is None:
+        raise DataError("standard input is closed")
     rest = b""
     stream = cast("io.BufferedReader", sys.stdin.buffer)
     while chunk := stream.read1(LINE_LIMIT):
