@@ -28,6 +28,15 @@ def test_a_row_that_is_higher_than_a_sheet_goes_on_on_the_next(rows):
     assert heights(rows, [9], [high] * 7, [9]) == [9, 3 * high, 3 * high, high + 9]
 
 
+def test_wide_sheets_are_less_high_for_they_are_held_in_memory():
+    layout = PageLayout(2048, ["retrieved"], 9)
+    strips = [[Image.new("1", (layout.width, 2100))]] * 4
+    edge = Image.new("1", (layout.width, 10))
+    sheets = list(Paging(layout, edge, edge, 9).fill(strips))
+    assert [sheet.height for sheet in sheets] == [2120] * 4
+    assert max(sheet.width * sheet.height for sheet in sheets) < 1 << 27
+
+
 def test_a_row_stays_whole_where_it_can():
     room = 16_000
     assert heights(9, [room // 2], [room // 3, room // 3]) == [room // 2, 2 * (room // 3)]

@@ -13,6 +13,7 @@ from xmir_cli.render.pdf import PdfPages, paper
 from xmir_cli.store.atomic import atomic_file, refuse_existing
 
 _HIGHEST = 16_000  # pixels of the rows of a picture
+_LARGEST = 1 << 26  # pixels of it in all, for it is held in memory; one row is always on it
 _UPRIGHT = 5  # pictures side by side on upright paper; more lie on landscape
 
 
@@ -34,7 +35,7 @@ class Paging:
     def room(self) -> float:
         """Pixels that rows may be high together."""
         if self.rows is not None:
-            return _HIGHEST
+            return min(_HIGHEST, _LARGEST / self.layout.width)
         high = paper(self.landscape, self.layout.width)[1]
         return high - self.header.height - self.footer.height
 
