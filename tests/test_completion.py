@@ -124,6 +124,12 @@ def test_where_is_a_column_and_then_one_of_its_values():
 
 
 @pytest.mark.usefixtures("items")
+def test_colours_are_columns():
+    assert complete("atlas", "cxr.xmir", "--color", "la") == ["label", "laterality"]
+    assert complete("atlas", "gone.xmir", "--color", "") == []
+
+
+@pytest.mark.usefixtures("items")
 def test_bash_that_splits_words_gets_the_part_that_it_replaces():
     assert complete("query", "--where", "label", "=") == ["covid-19", "normal"]
     assert complete("query", "--where", "label", "=", "no") == ["normal"]

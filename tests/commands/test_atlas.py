@@ -1,6 +1,7 @@
 """xmir atlas through the front door: the record, the files, and what is refused."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -216,3 +217,54 @@ def test_tsne_keeps_clusters_together_and_its_seed_gives_the_same_picture(xmir):
     spread = np.linalg.norm(places - places.mean(axis=1, keepdims=True), axis=2).max()
     apart = np.linalg.norm(places.mean(axis=1)[[0, 0, 1]] - places.mean(axis=1)[[1, 2, 2]], axis=1)
     assert apart.min() > spread
+
+
+def test_a_page_holds_no_patient_and_shows_dicom(xmir, tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    pytest.importorskip("jinja2")
+    write(count=3, patient=["JOHN DOE"] * 3, note=["a secret"] * 3)
+    slice_ = pydicom.dataset.FileDataset(
+        "0.dcm", {}, file_meta=pydicom.dataset.FileMetaDataset(), preamble=b"\0" * 128
+    )
+    slice_.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    slice_.PatientName, slice_.Modality = "DOE^JOHN", "CR"
+    slice_.SOPClassUID = pydicom.uid.ComputedRadiographyImageStorage
+    slice_.file_meta.MediaStorageSOPClassUID = slice_.SOPClassUID
+    slice_.Rows, slice_.Columns, slice_.SamplesPerPixel = 20, 24, 1
+    slice_.PhotometricInterpretation, slice_.PixelRepresentation = "MONOCHROME2", 0
+    slice_.BitsAllocated, slice_.BitsStored, slice_.HighBit = 16, 12, 11
+    slice_.PixelData = np.linspace(0, 4000, 480).astype("<u2").tobytes()
+    slice_.save_as("0.dcm")
+    paths = ["0.dcm", "1.png", "2.png"]
+    hashes = [sha256_file(path) for path in paths]
+    write(count=3, patient=["JOHN DOE"] * 3, note=["a secret"] * 3, path=paths, sha256=hashes)
+    result = xmir("atlas", "e.parquet", "-o", "a.html", "-o", "a.png")
+    assert result.code == 0
+    assert result.records()[0]["thumbnails"] == 3
+    assert "unreadable" not in result.records()[0]
+    text = Path("a.html").read_text()
+    assert "DOE" not in text
+    assert "secret" not in text
+    assert str(tmp_path) not in text
+
+
+def test_a_page_that_grows_too_large_says_what_to_do(xmir):
+    pytest.importorskip("jinja2")
+    write(count=1, site=["x" * 2_000_000])
+    result = xmir("atlas", "e.parquet", "-o", "a.html", "--color", "site", "--limit", "1")
+    assert result.code == 2
+    error, hint = result.stderr.splitlines()
+    assert error == "xmir: error: --limit: the page would hold 2 MB or more"
+    assert hint.startswith("xmir: hint: Draw fewer pictures with --thumbnails (now 2000), fewer ")
+    assert hint.endswith("images with --sample, or raise --limit.")
+    assert not Path("a.html").exists()
+
+
+def test_without_jinja_a_page_says_what_it_needs_before_any_work(xmir, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    result = xmir("atlas", "gone.parquet", "-o", "a.html")
+    assert (result.code, result.stdout) == (5, "")
+    assert result.stderr.splitlines() == [
+        "xmir: error: a page needs the package Jinja2",
+        "xmir: hint: pip install 'xmir[report]'",
+    ]

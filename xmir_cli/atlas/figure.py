@@ -34,7 +34,7 @@ def draw_figure(scene: Scene, thumbnails: Thumbnails) -> Image.Image:
     drawn.paste(side.rotate(90, expand=True), (1, _TOP))
     drawn.paste(panel.draw(), (_GAP + SIDE + _GAP, _TOP))
     warning = "For research use only, not for diagnosis"
-    face.write(pen, (drawn.width - _GAP, _TOP + SIDE + 8), warning, _SOFT, "ra")
+    face.write(pen, (_GAP + SIDE, _TOP + SIDE + 8), warning, _SOFT, "ra")
     return drawn
 
 

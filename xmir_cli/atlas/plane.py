@@ -19,7 +19,7 @@ _MARGIN = 46  # of which its edge has no point
 _FINE = 3  # pixels drawn for each, so that edges are smooth
 _RADII = ((1_000, 5.0), (5_000, 3.8), (20_000, 2.6), (100_000, 1.8))  # up to so many points
 _SMALL = 1.2
-_RING, _STAR = 9.0, 15.0  # radii
+_RING, _STAR = 3.8, 15.0  # how far outside of a point a ring lies; radius
 _LETTERS = 19
 _LONGEST = 260  # pixels of a class's name
 _HALO = [(across, down) for across in (-2, 0, 2) for down in (-2, 0, 2)]
@@ -38,9 +38,9 @@ def draw_plane(scene: Scene) -> Image.Image:
         x, y = at[row] * _FINE
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), tuple(paint[row].tolist()))
     for row in np.flatnonzero(scene.groups):
-        draw_square(pen, at[row] * _FINE, _RING * _FINE, _FINE)
+        draw_square(pen, at[row] * _FINE, radius + _RING * _FINE, _FINE)
     for row in np.flatnonzero(scene.outliers):
-        draw_ring(pen, at[row] * _FINE, _RING * _FINE, _FINE)
+        draw_ring(pen, at[row] * _FINE, radius + _RING * _FINE, _FINE)
     for star, color in zip(scene.stars, star_colors(scene), strict=True):
         draw_star(pen, at[star] * _FINE, _STAR * _FINE, color, _FINE)
     drawn = fine.resize((SIDE, SIDE), Image.Resampling.BOX)

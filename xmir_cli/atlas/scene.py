@@ -34,9 +34,9 @@ class Scene:
     @property
     def title(self) -> str:
         """What it is a picture of."""
-        count = len(self.places)
-        called = self.name.rstrip("/").rpartition("/")[2]
-        return f"{called}: {count} image{'' if count == 1 else 's'}, {METHODS[self.method]}"
+        count, called = len(self.places), self.name.rstrip("/").rpartition("/")[2]
+        number = f"{count:,}".replace(",", " ")
+        return f"{called}: {number} image{'' if count == 1 else 's'}, {METHODS[self.method]}"
 
     @property
     def ids(self) -> list[str]:

@@ -14,7 +14,7 @@ EXTRAS = {  # as pyproject.toml has them
     "ray": ("ray[data]>=2.60",),
     "qdrant": ("qdrant-client>=1.16",),
     "report": ("jinja2>=3.1",),
-    "atlas": ("scikit-learn>=1.5", "umap-learn>=0.5.7"),
+    "atlas": ("scikit-learn>=1.6", "umap-learn>=0.5.9"),
     "dicom": (
         "pydicom>=3.0.2",
         "pylibjpeg>=2.1",

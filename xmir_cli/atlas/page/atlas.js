@@ -58,7 +58,7 @@
     const isDark = dark.matches && !printing;
     const palette = page.palette[isDark ? "dark" : "light"];
     const ground = isDark ? "#15171a" : "#ffffff";
-    const theme = { ground, paper: packed(ground), ink: isDark ? "#f2f2f2" : "#1b1d21" };
+    const theme = { ground, paper: packed(ground), ink: isDark ? "#f2f2f2" : "#1b1d21", packedInk: packed(isDark ? "#f2f2f2" : "#1b1d21") };
     const kinds = [...palette.values, ...palette.greys].map(packed);
     const scale = palette.scale.map(packed);
     const colors = new Uint32Array(page.count).fill(kinds[0]);
@@ -338,7 +338,7 @@
     marks() {
       map.state.marks = !map.state.marks;
       press("marks", map.state.marks);
-      map.redraw(false);
+      map.redraw();
     },
     pictures() {
       map.state.pictures = !map.state.pictures;

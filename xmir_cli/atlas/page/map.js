@@ -43,6 +43,7 @@ function makeMap(page, lower, upper, onChange) {
   const stars = new Map(page.stars.map(([row, label]) => [row, label]));
   const groups = new Map(page.duplicates);
   const outliers = new Set(page.outliers);
+  const [ringed, copies] = [[...outliers], [...groups.keys()]];
   const view = { x: (box.left + box.right) / 2, y: (box.bottom + box.top) / 2, scale: 1, fit: 1 };
   const state = { colors: null, starColors: [], theme: null, selected: new Set(), shown: null, near: [], lasso: [], marks: true, pictures: false };
   const tiles = makeTiles(page.tiles, () => {
@@ -99,14 +100,22 @@ function makeMap(page, lower, upper, onChange) {
   }
 
   function paintPoints() {
-    pixels.fill(state.theme.paper);
-    const disc = makeDisc(radius(), width);
-    const { colors, faded, selected } = { ...state };
-    const some = selected.size > 0;
-    const x = (each) => (xs[each] - view.x) * view.scale + width / 2;
-    const y = (each) => height / 2 - (ys[each] - view.y) * view.scale;
-    stampAll(pixels, width, height, disc, order, x, y, some ? (each) => faded[each] : (each) => colors[each]);
-    if (some) stampAll(pixels, width, height, disc, [...selected], x, y, (each) => colors[each]);
+    const { theme, colors, faded, selected } = state;
+    const seen = { xs, ys, scale: view.scale, left: width / 2 - view.x * view.scale, top: height / 2 + view.y * view.scale };
+    const stamp = (shape, points, own, one) => stampAll(pixels, width, height, shape, points, seen, own, one);
+    pixels.fill(theme.paper);
+    const disc = makeDisc(radius(), width, xs.length > 20000 && radius() < 3);
+    stamp(disc, order, selected.size ? faded : colors, 0);
+    if (selected.size) stamp(disc, Uint32Array.from(selected), colors, 0);
+    if (state.marks) {
+      const size = radius() + (xs.length > 20000 ? 2.4 : 3.5) * ratio;
+      const edges = [[3.4 * ratio, theme.paper], [1.6 * ratio, theme.packedInk]];
+      const squares = edges.map(([line, color]) => [makeSquare(Math.round(size), line, width), color]);
+      const rings = edges.map(([line, color]) => [makeRing(size, line, width), color]);
+      const each = (rows, shapes) => rows.forEach((row) => shapes.forEach(([shape, color]) => stamp(shape, [row], colors, color)));
+      each(copies, squares);
+      each(ringed, rings);
+    }
     lower.getContext("2d").putImageData(image, 0, 0);
   }
 
@@ -116,7 +125,7 @@ function makeMap(page, lower, upper, onChange) {
     const pen = upper.getContext("2d");
     pen.clearRect(0, 0, width, height);
     if (state.pictures) paintPictures(pen);
-    if (state.marks) paintMarks(pen);
+    if (state.marks) paintStars(pen);
     if (state.shown !== null) paintShown(pen);
     paintLasso(pen);
   }
@@ -148,17 +157,7 @@ function makeMap(page, lower, upper, onChange) {
     }
   }
 
-  function paintMarks(pen) {
-    const size = radius() + 3.5 * ratio;
-    const rings = new Path2D();
-    for (const row of outliers) {
-      if (!isSeen(row)) continue;
-      const [x, y] = [toX(xs[row]), toY(ys[row])];
-      rings.moveTo(x + size, y);
-      rings.arc(x, y, size, 0, 7);
-    }
-    for (const row of groups.keys()) if (isSeen(row)) rings.rect(toX(xs[row]) - size, toY(ys[row]) - size, 2 * size, 2 * size);
-    edged(pen, rings, ratio);
+  function paintStars(pen) {
     [...stars.keys()].forEach((row, n) => {
       if (isSeen(row)) paintStar(pen, row, state.starColors[n]);
     });

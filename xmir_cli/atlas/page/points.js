@@ -28,42 +28,58 @@ function makeGrid(xs, ys, box) {
   return { within };
 }
 
-// A disc as offsets in an image of some width: whole pixels, and those at its edge with their share.
-function makeDisc(radius, width) {
+// What a shape covers as offsets in an image of some width: whole pixels, and those at its edge with
+// their share of 256. `coverOf` tells the share of 1 of a pixel by its place from the middle. A crisp
+// one has no edge: it costs a third.
+function makeStamp(reach, width, coverOf, crisp = false) {
   const whole = [];
   const edge = [];
-  const reach = Math.ceil(radius + 0.5);
   for (let y = -reach; y <= reach; y += 1) {
     for (let x = -reach; x <= reach; x += 1) {
-      const share = Math.min(1, radius + 0.5 - Math.hypot(x, y));
-      if (share >= 0.95) whole.push(y * width + x);
-      else if (share > 0.05) edge.push([y * width + x, Math.round(256 * share)]);
+      const share = Math.min(1, coverOf(x, y));
+      if (share >= (crisp ? 0.5 : 0.95)) whole.push(y * width + x);
+      else if (share > 0.05 && !crisp) edge.push([y * width + x, Math.round(256 * share)]);
     }
   }
-  return { reach, whole: Int32Array.from(whole), edge: Int32Array.from(edge.map((each) => each[0])), shares: Uint16Array.from(edge.map((each) => each[1])) };
+  return { reach, whole: Int32Array.from(whole), edge: Int32Array.from(edge.map((each) => each[0])), shares: Int32Array.from(edge.map((each) => each[1])) };
 }
 
-// Draws one point after the other as a disc; what reaches over the edge is left out.
-function stampAll(pixels, width, height, disc, points, toX, toY, colorOf) {
-  const { reach, whole, edge, shares } = disc;
+const makeDisc = (radius, width, crisp) => makeStamp(Math.ceil(radius + 0.5), width, (x, y) => radius + 0.5 - Math.hypot(x, y), crisp);
+const makeRing = (radius, line, width) => makeStamp(Math.ceil(radius + line), width, (x, y) => line / 2 + 0.5 - Math.abs(Math.hypot(x, y) - radius));
+const makeSquare = (radius, line, width) => makeStamp(Math.ceil(radius + line), width, (x, y) => line / 2 + 0.5 - Math.abs(Math.max(Math.abs(x), Math.abs(y)) - radius));
+
+// Stamps one point after the other, each in its colour, or all in one; one without a colour (0) is
+// hidden, and what would reach over the edge is left out. `seen` is { xs, ys, scale, left, top }.
+function stampAll(pixels, width, height, stamp, points, seen, colors, one) {
+  const { reach, whole, edge, shares } = stamp;
+  const { xs, ys, scale, left, top } = seen;
+  const [right, bottom] = [width - reach - 1, height - reach - 1];
   for (let n = 0; n < points.length; n += 1) {
     const point = points[n];
-    const x = Math.round(toX(point));
-    const y = Math.round(toY(point));
-    if (!(x >= reach && y >= reach && x < width - reach && y < height - reach)) continue;
-    const color = colorOf(point);
-    if (!color) continue; // hidden
+    const own = colors[point];
+    if (own === 0) continue;
+    const x = (xs[point] * scale + left + 0.5) | 0;
+    const y = (top - ys[point] * scale + 0.5) | 0;
+    if (x < reach || y < reach || x > right || y > bottom) continue;
+    const color = one || own;
+    const odd = color & 0xff00ff;
+    const even = color & 0x00ff00;
     const at = y * width + x;
     for (let each = 0; each < whole.length; each += 1) pixels[at + whole[each]] = color;
-    for (let each = 0; each < edge.length; each += 1) pixels[at + edge[each]] = mix(pixels[at + edge[each]], color, shares[each]);
+    for (let each = 0; each < edge.length; each += 1) {
+      const place = at + edge[each];
+      const below = pixels[place];
+      const share = shares[each];
+      pixels[place] = 0xff000000 | ((((below & 0xff00ff) * (256 - share) + odd * share) >>> 8) & 0xff00ff) | ((((below & 0x00ff00) * (256 - share) + even * share) >>> 8) & 0x00ff00);
+    }
   }
 }
 
 // Two opaque colours (0xaabbggrr), the second with a share of 0 to 256.
 function mix(below, above, share) {
-  const both = ((below & 0xff00ff) * (256 - share) + (above & 0xff00ff) * share) / 256;
-  const green = ((below & 0x00ff00) * (256 - share) + (above & 0x00ff00) * share) / 256;
-  return (0xff000000 | (both & 0xff00ff) | (green & 0x00ff00)) >>> 0;
+  const odd = ((below & 0xff00ff) * (256 - share) + (above & 0xff00ff) * share) >>> 8;
+  const even = ((below & 0x00ff00) * (256 - share) + (above & 0x00ff00) * share) >>> 8;
+  return (0xff000000 | (odd & 0xff00ff) | (even & 0x00ff00)) >>> 0;
 }
 
 // The same order for every page: no value is always on top of the others.
