@@ -2,15 +2,24 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
 from xmir_cli.errors import UsageError
 
+Environment = Mapping[str, str]
+
 _HINT = "Start the ranks with torchrun, or unset RANK and WORLD_SIZE to run one process."
+_PATIENCE = timedelta(minutes=10)  # for the store, which is there as long as the agent
 _AGENT = timedelta(seconds=10)  # for its answer; it is there before its ranks are
+_DONE = "xmir/embed/done"  # how many ranks have done
+_LEAVING = "xmir/embed/leaving"  # how many go now
+_PAUSE = 0.05  # seconds between two looks at them
+_LAST_WORDS = 1.0  # seconds in which the others print theirs
 
 
 class RankStore(Protocol):
@@ -34,22 +43,32 @@ class Launch:
         return self.rank > 0
 
 
-def find_launch(environment: Mapping[str, str] = os.environ) -> Launch:
-    """What torchrun told this process by environment variables; raises UsageError for half of it.
+def find_rank(environment: Environment = os.environ) -> Launch:
+    """Which of the processes of torchrun this is, by environment variables.
 
-    A run of one rank is a process alone.
+    A run of one rank is a process alone, and so is a rank of nobody knows how many. Raises
+    UsageError for variables that do not go together.
     """
-    if not environment.get("RANK") and not environment.get("WORLD_SIZE"):
+    if not environment.get("WORLD_SIZE"):
         return Launch()
-    size = _number(environment, "WORLD_SIZE")
-    if size == 1:
+    size = whole_number(environment, "WORLD_SIZE")
+    if size < 2:
         return Launch()
-    rank = _number(environment, "RANK")
+    rank = whole_number(environment, _need(environment, "RANK"))
     if rank >= size:
         raise UsageError(f"RANK is {rank}: the {size} ranks of WORLD_SIZE count from 0", _HINT)
-    _need(environment, "MASTER_ADDR")
-    _number(environment, "MASTER_PORT")
-    return Launch(rank, size, _number(environment, "LOCAL_RANK", "0"))
+    return Launch(rank, size, whole_number(environment, "LOCAL_RANK", "0"))
+
+
+def find_launch(environment: Environment = os.environ) -> Launch:
+    """The same of ranks that meet; raises UsageError for half of what they need for it, too."""
+    if environment.get("RANK"):
+        _need(environment, "WORLD_SIZE")
+    launch = find_rank(environment)
+    if launch.size > 1:
+        _need(environment, "MASTER_ADDR")
+        whole_number(environment, _need(environment, "MASTER_PORT"))
+    return launch
 
 
 def is_first_to_say(text: str) -> bool:
@@ -57,13 +76,31 @@ def is_first_to_say(text: str) -> bool:
 
     Ranks ask the store that torchrun keeps for them; whoever has none says everything.
     """
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or not _is_one_of_many():
+    if not (_has_store(os.environ) and _is_one_of_many()):
         return True
     key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     try:
         return open_store(_AGENT).add(f"xmir/said/{key}", 1) == 1
     except (RuntimeError, ValueError):  # gone: nobody to ask
         return True
+
+
+def leave_ranks(early: bool, environment: Environment = os.environ) -> None:
+    """Tell the other ranks of torchrun that this one has done; one that leaves early waits for all.
+
+    That is one whose exit code is not 0, such as 3 for skips: torchrun would end the others for it.
+    """
+    size = find_rank(environment).size
+    if size == 1 or not _has_store(environment):
+        return
+    with suppress(RuntimeError, ValueError):  # the store is gone: nobody to wait for
+        store = open_store(_PATIENCE)
+        for counted in (_DONE, _LEAVING):  # early ones go together, or the first ends the others
+            store.add(counted, 1)
+            while early and store.add(counted, 0) < size:
+                time.sleep(_PAUSE)
+            if early and counted == _DONE:
+                time.sleep(_LAST_WORDS)
 
 
 def open_store(timeout: timedelta) -> RankStore:
@@ -77,6 +114,19 @@ def open_store(timeout: timedelta) -> RankStore:
     return store
 
 
+def whole_number(environment: Environment, name: str, default: str = "") -> int:
+    """The number in a variable; raises UsageError for anything else."""
+    text = environment.get(name) or default
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"{name}: expected a whole number, found {text!r}")
+    return int(text)
+
+
+def _has_store(environment: Environment) -> bool:
+    """Whether torchrun keeps one for its ranks."""
+    return environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
 def _is_one_of_many() -> bool:
     try:
         return find_launch().size > 1
@@ -84,16 +134,9 @@ def _is_one_of_many() -> bool:
         return False
 
 
-def _number(environment: Mapping[str, str], name: str, default: str = "") -> int:
-    text = environment.get(name) or default or _need(environment, name)
-    if not (text.isascii() and text.isdecimal()):
-        raise UsageError(f"{name}: expected a whole number, found {text}", _HINT)
-    return int(text)
-
-
-def _need(environment: Mapping[str, str], name: str) -> str:
-    found = environment.get(name)
-    if not found:
+def _need(environment: Environment, name: str) -> str:
+    """The name of a variable that is set; raises UsageError where it is not."""
+    if not environment.get(name):
         other = "RANK" if environment.get("RANK") else "WORLD_SIZE"
         raise UsageError(f"{other} is set, {name} is not", _HINT)
-    return found
+    return name

@@ -12,7 +12,7 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.embedding.leftover import refuse_leftover
-from xmir_cli.embedding.ranks import OwnShard, find_piece
+from xmir_cli.embedding.own_shard import OwnShard, find_piece
 from xmir_cli.errors import DataError, SettingError, UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xmir_cli.embedding.ranks import OwnShard
+from xmir_cli.embedding.own_shard import OwnShard
 from xmir_cli.errors import DataError, ExistsError
 from xmir_cli.pictures.items import Item
 from xmir_cli.store.embedding_readers import ParquetSource, open_parquet

@@ -13,14 +13,15 @@ from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
 from xmir_cli.embedding.known import KnownRow
+from xmir_cli.embedding.own_shard import OwnShard, local_rank
 from xmir_cli.embedding.parts import EmbeddedRow, Parts
-from xmir_cli.embedding.ranks import OwnShard, leave_ranks, local_rank
 from xmir_cli.embedding.ray_slots import cluster, cluster_device, find_files, ray_slots
 from xmir_cli.embedding.ray_worker import WorkerOrder
 from xmir_cli.embedding.shares import Work, is_last, refuse_others, share_items, to_shard
 from xmir_cli.embedding.slots import BATCHES, embed_slots, slot_size
 from xmir_cli.errors import DataError, ItemError, Status
 from xmir_cli.images.dicom_tags import key_mark
+from xmir_cli.launch import leave_ranks
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.text_sources import hash_words

@@ -1,6 +1,6 @@
 import pytest
 
-from xmir_cli.embedding.ranks import find_piece, local_rank
+from xmir_cli.embedding.own_shard import find_piece, local_rank
 from xmir_cli.errors import SettingError, UsageError
 
 
@@ -57,8 +57,8 @@ def test_processes_within_tasks_of_an_array_are_all_counted():
 @pytest.mark.parametrize(
     ("environment", "line"),
     [
-        ({"WORLD_SIZE": 2}, "WORLD_SIZE is 2, and there is no RANK"),
-        ({"RANK": 2, "WORLD_SIZE": 2}, "RANK is 2, WORLD_SIZE 2: it counts from 0"),
+        ({"WORLD_SIZE": 2}, "WORLD_SIZE is set, RANK is not"),
+        ({"RANK": 2, "WORLD_SIZE": 2}, "RANK is 2: the 2 ranks of WORLD_SIZE count from 0"),
         ({"RANK": "x", "WORLD_SIZE": 2}, "RANK: expected a whole number, found 'x'"),
         (
             array(7, 3, 1),

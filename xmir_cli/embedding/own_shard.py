@@ -1,20 +1,11 @@
 """Which process of how many this is: as the user says, or as torchrun and Slurm tell it."""
 
 import os
-import time
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from xmir_cli.errors import SettingError, UsageError
+from xmir_cli.launch import Environment, find_rank, whole_number
 from xmir_cli.store.shards import Shard, parse_shard
-
-Environment = Mapping[str, str]
-
-_DONE = "xmir/embed/done"  # how many ranks have done
-_LEAVING = "xmir/embed/leaving"  # how many go now
-_PAUSE = 0.05  # seconds between two looks at them
-_LAST_WORDS = 1.0  # seconds in which the others print theirs
 
 
 @dataclass(frozen=True)
@@ -66,35 +57,16 @@ def find_piece(asked: str | None, environment: Environment = os.environ) -> OwnS
 def local_rank(environment: Environment = os.environ) -> int | None:
     """Which of the processes of this host it is, from 0; None where nobody tells."""
     if _rank(environment) is not None:
-        return _whole(environment, "LOCAL_RANK") if "LOCAL_RANK" in environment else None
+        return whole_number(environment, "LOCAL_RANK") if "LOCAL_RANK" in environment else None
     if _step_task(environment) is not None and "SLURM_LOCALID" in environment:
-        return _whole(environment, "SLURM_LOCALID")
+        return whole_number(environment, "SLURM_LOCALID")
     return None
-
-
-def leave_ranks(early: bool, environment: Environment = os.environ) -> None:
-    """Tell the other ranks of torchrun that this one has done; one that leaves early waits for all.
-
-    That is one whose exit code is not 0, such as 3 for skips: torchrun would end the others for it.
-    """
-    rank = _rank(environment)
-    if rank is None or environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        return
-    from torch.distributed.rendezvous import rendezvous  # noqa: PLC0415 # slow, and rarely needed
-
-    with suppress(RuntimeError, ValueError):  # the store is gone: nobody to wait for
-        store = next(rendezvous("env://"))[0]
-        for counted in (_DONE, _LEAVING):  # early ones go together, or the first ends the others
-            store.add(counted, 1)
-            while early and store.add(counted, 0) < rank.count:
-                time.sleep(_PAUSE)
-            if early and counted == _DONE:
-                time.sleep(_LAST_WORDS)
 
 
 def _rank(environment: Environment) -> RankOf | None:
     """One of the processes of torchrun."""
-    return _place(environment, "RANK", "WORLD_SIZE")
+    launch = find_rank(environment)
+    return RankOf(launch.rank, launch.size, ("RANK",)) if launch.size > 1 else None
 
 
 def _step_task(environment: Environment) -> RankOf | None:
@@ -113,9 +85,9 @@ def _array_task(environment: Environment) -> RankOf | None:
     name, counted = "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"
     if name not in environment or counted not in environment:
         return None
-    first = _whole(environment, "SLURM_ARRAY_TASK_MIN", "0")
-    step = max(1, _whole(environment, "SLURM_ARRAY_TASK_STEP", "1"))
-    own, count = _whole(environment, name), _whole(environment, counted)
+    first = whole_number(environment, "SLURM_ARRAY_TASK_MIN", "0")
+    step = max(1, whole_number(environment, "SLURM_ARRAY_TASK_STEP", "1"))
+    own, count = whole_number(environment, name), whole_number(environment, counted)
     number, rest = divmod(own - first, step)
     if rest or not 0 <= number < count:
         raise UsageError(
@@ -126,18 +98,11 @@ def _array_task(environment: Environment) -> RankOf | None:
 
 
 def _place(environment: Environment, name: str, counted: str) -> RankOf | None:
-    if counted not in environment or _whole(environment, counted) < 2:
+    if counted not in environment or whole_number(environment, counted) < 2:
         return None
     if name not in environment:
         raise UsageError(f"{counted} is {environment[counted]}, and there is no {name}")
-    number, count = _whole(environment, name), _whole(environment, counted)
+    number, count = whole_number(environment, name), whole_number(environment, counted)
     if number >= count:
         raise UsageError(f"{name} is {number}, {counted} {count}: it counts from 0")
     return RankOf(number, count, (name,))
-
-
-def _whole(environment: Environment, name: str, default: str = "") -> int:
-    text = environment.get(name, default)
-    if not (text.isascii() and text.isdecimal()):
-        raise UsageError(f"{name}: expected a whole number, found {text!r}")
-    return int(text)
