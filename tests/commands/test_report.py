@@ -182,10 +182,17 @@ class LaterRecord(RetrievalRecord):
 
     NAME: ClassVar = "xmir.later/1"
     WRITTEN_BY: ClassVar = "later"
-    PLOT: ClassVar = Plot("step", "score")
+    PLOTS: ClassVar = (
+        Plot("step", ("score",)),
+        Plot("step", ("high", "low", "none")),
+        Plot("step", ("none",)),
+    )
 
     step: int | None = key(WHOLE, "the step")
     score: float | None = key(NUMBER, "how good it is")
+    high: float | None = key(NUMBER, "how good at most")
+    low: float | None = key(NUMBER, "how good at least")
+    none: float | None = key(NUMBER, "nothing")
     secret: str | None = key(TEXT, "for nobody", shows=Shows.NOTHING)
     how: dict | None = key(SETTINGS, "how it was made")
     course: list[float] | None = key(NUMBERS, "the course of it", chart="course")
@@ -203,7 +210,8 @@ def test_a_schema_that_is_added_comes_in_by_itself(xmir, pairs, monkeypatch):
         "course": [0.0, 1.0],
         "drawing": "q2.png",
     }
-    steps = [{**later, "step": step, "score": 0.5 * step} for step in (0, 1)]
+    numbers = [{"step": step, "score": 0.5 * step, "high": 1, "low": 0} for step in (0, 1)]
+    steps = [{**later, **each, "none": None} for each in numbers]
     assert xmir("report", "-o", "p.html", stdin=dump(steps)).code == 0
     text = Path("p.html").read_text()
     assert "Records <code>xmir.later/1</code>" in text
@@ -211,6 +219,8 @@ def test_a_schema_that_is_added_comes_in_by_itself(xmir, pairs, monkeypatch):
     assert 'title="how good it is">score</button>' in text
     assert 'aria-label="course: map, area 0.500"' in text
     assert 'aria-label="score: score"' in text
+    assert 'aria-label="high, low: high; low"' in text
+    assert 'aria-label="none' not in text
     assert 'data-alt="q2.png: it drawn"' in text
     assert '<td class="long">depth=3</td>' in text
     assert "SECRET" not in text

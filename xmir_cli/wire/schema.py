@@ -5,7 +5,7 @@ came. `read_view` checks each key once, so that the same fault has the same word
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, TypeVar, cast
@@ -56,11 +56,11 @@ class Key:
 
 @dataclass(frozen=True)
 class Plot:
-    """How a page draws the records of one schema together: a line for each value of `by`."""
+    """How a page draws the records of one schema together: a line a key, or a value of `by`."""
 
     x: str  # a key
-    y: str  # a key
-    by: str = ""  # a key; empty: one line
+    y: Sequence[str]  # keys; one where there is `by`
+    by: str = ""  # a key; empty: a line a key
 
 
 class Schema(Protocol):

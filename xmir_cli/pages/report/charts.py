@@ -48,17 +48,21 @@ def curves_of(schema: type[Schema], record: Record) -> list[Chart]:
     return [_curves(title, axes[title], lines) for title, lines in found.items()]
 
 
-def plot_of(schema: type[Schema], records: Sequence[Record]) -> Chart | None:
-    """The records of a schema as lines, where it says how; None for fewer than two points."""
-    plot: Plot | None = vars(schema).get("PLOT")
-    if plot is None:
-        return None
+def plots_of(schema: type[Schema], records: Sequence[Record]) -> list[Chart]:
+    """The records of a schema as lines, where it says how; nothing of fewer than two points."""
+    plots: Sequence[Plot] = vars(schema).get("PLOTS", ())
+    return [chart for plot in plots if (chart := _plot(plot, records))]
+
+
+def _plot(plot: Plot, records: Sequence[Record]) -> Chart | None:
     lines: dict[str, list[tuple[float, float]]] = {}
     for record in records:
-        x, y = record.get(plot.x), record.get(plot.y)
-        if _is_number(x) and _is_number(y):
-            name = str(record.get(plot.by) or "") if plot.by else plot.y
-            lines.setdefault(name, []).append((float(x), float(y)))
+        x = record.get(plot.x)
+        for key in plot.y:
+            y = record.get(key)
+            if _is_number(x) and _is_number(y):
+                name = str(record.get(plot.by) or "") if plot.by else key
+                lines.setdefault(name, []).append((float(x), float(y)))
     points = [point for line in lines.values() for point in line]
     first, last = min((x for x, _ in points), default=0), max((x for x, _ in points), default=0)
     if first == last:
@@ -72,7 +76,8 @@ def plot_of(schema: type[Schema], records: Sequence[Record]) -> Chart | None:
         )
         for name, line in lines.items()
     ]
-    return Chart(plot.y, (plot.x, f"{first:g}", f"{last:g}"), plot.y, low, high, drawn)
+    title = plot.y[0] if plot.by else ", ".join(lines)
+    return Chart(title, (plot.x, f"{first:g}", f"{last:g}"), title, low, high, drawn)
 
 
 def _curves(title: str, axes: tuple[str, str], lines: Mapping[str, Sequence[float]]) -> Chart:

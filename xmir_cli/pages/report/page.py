@@ -10,7 +10,7 @@ from xmir_cli.pages.outlines import Outlines
 from xmir_cli.pages.report.album import Album, Shot
 from xmir_cli.pages.report.bars import bars_of_kinds
 from xmir_cli.pages.report.cases import CaseBook, names_of, precision
-from xmir_cli.pages.report.charts import HEIGHT, WIDTH, Chart, curves_of, plot_of
+from xmir_cli.pages.report.charts import HEIGHT, WIDTH, Chart, curves_of, plots_of
 from xmir_cli.pages.report.made import made_of, makers, origins
 from xmir_cli.pages.report.names import ShortNames
 from xmir_cli.pages.report.stream import Stream
@@ -59,7 +59,7 @@ class Section:
 
     linked: bool  # to the viewer
     sheet: Sheet
-    plot: Chart | None
+    plots: list[Chart]
     figures: list[Figure]
 
 
@@ -118,9 +118,9 @@ class Page:
             figure for record in records.values() for figure in self._figures(schema, record)
         ]
         unique = list({figure.shot.place: figure for figure in figures}.values())
-        chart = plot_of(schema, list(records.values()))
+        charts = plots_of(schema, list(records.values()))
         linked = bool(records.keys() & self._stream.entries.keys())
-        return Section(linked, sheet(schema, records, self.names), chart, unique)
+        return Section(linked, sheet(schema, records, self.names), charts, unique)
 
     def _figures(self, schema: type[Schema], record: Record) -> list[Figure]:
         found = []

@@ -28,7 +28,10 @@ class DifferenceRecord:
     )
     patients_b: int | None = key(WHOLE, "patients of the second class", when="patients are known")
     overlay: str | None = key(
-        PATH, "the difference drawn on the mean image of both", shows=Shows.PICTURE
+        PATH,
+        "the difference drawn on a pale copy of the mean image of both: red where the first class "
+        "counts more, blue where the second",
+        shows=Shows.PICTURE,
     )
     saliency: str | None = key(PATH, "the difference: .npy, float32 [H, W]", shows=Shows.NOTHING)
     standard_error: str | None = key(PATH, "its standard error at each pixel", shows=Shows.NOTHING)

@@ -13,7 +13,11 @@ class EpochRecord:
 
     NAME: ClassVar = "xmir.epoch/1"
     WRITTEN_BY: ClassVar = "train"
-    PLOT: ClassVar = Plot("epoch", "loss")
+    PLOTS: ClassVar = (
+        Plot("epoch", ("loss", "attention_loss")),
+        Plot("epoch", ("violating_fraction",)),
+        Plot("epoch", ("map", "p_at_1", "p_at_5")),
+    )
 
     record: Record
     epoch: int | None = key(WHOLE, "its number, from 1")

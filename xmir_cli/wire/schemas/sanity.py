@@ -91,5 +91,5 @@ class SanityRecord:
         shows=Shows.NOTHING,  # a page draws its own
     )
 
-    PLOT: ClassVar = Plot("position", "spearman", "method")
+    PLOTS: ClassVar = (Plot("position", ("spearman",), "method"),)
     OTHERS: ClassVar = {"NUMBER_sd": "the standard deviation of a number"}
