@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -287,3 +288,30 @@ def test_images_that_end_with_nul_bytes_arrive_under_a_terminal_too():
     terminal = fakes.run(script, fakes.PLAIN)
     assert "no records on standard input" not in terminal.text
     assert "none" in terminal.text  # the network is looked for once there are images
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux here")
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("allowed", ["on", "off"])
+def test_in_tmux_kitty_shows_what_tmux_lets_through(allowed):
+    Path("conf").write_text(
+        f"set -g allow-passthrough {allowed}\nset -g default-terminal tmux-256color\n"
+    )
+    command = f"{sys.executable} -m xmir_cli query --id a --top 3 --show; sleep 1"
+    environment = {"TMUX_TMPDIR": str(Path.cwd()), "LC_ALL": "C.UTF-8"}
+    asked = ["tmux", "-f", "conf", "new-session", command]
+    terminal = fakes.Terminal(asked, fakes.KITTY, environment, size=(50, 80))
+    assert terminal.leave() == 0
+    if allowed == "off":
+        assert "▀".encode() in terminal.seen
+        assert b"a=T" not in terminal.seen
+        return
+    ((picture, columns, rows),) = fakes.decode_kitty(terminal.shown)
+    assert columns == 78
+    wide, high = picture.width // 78, picture.height // rows  # as tmux says
+    check(tiles(picture, 4, 18, (wide, high)), [0, 0, 1, 2])
+    found = re.findall(
+        "((?:\U0010eeee[\u0300-\u036f]*)+)", terminal.seen.decode("utf-8", "replace")
+    )
+    assert max(each.count("\U0010eeee") for each in found) == 78
+    assert sum(each.count("\U0010eeee") == 78 for each in found) >= rows - 1  # one comes in parts
