@@ -53,6 +53,12 @@ def test_sixels_of_few_colors_are_as_near_as_hundredths_are(size):
     assert np.abs(pixels(found) - pixels(given))[seen].max(initial=0) <= 8  # of 255
 
 
+def test_sixels_of_nothing_draw_nothing():
+    (found,) = fakes.decode_sixels(draw_sixel(Image.new("RGBA", (20, 14))).encode())
+    assert found.size == (20, 14)
+    assert pixels(found).max() == 0
+
+
 def test_greys_are_as_near_in_sixels():
     ramp = np.broadcast_to(np.arange(256, dtype=np.uint8), (40, 256))
     (found,) = fakes.decode_sixels(draw_sixel(Image.fromarray(ramp).convert("RGBA")).encode())

@@ -3,8 +3,6 @@
 Source: DEC, VT330/VT340 Programmer Reference Manual, volume 2, chapter 14 (1988).
 """
 
-from itertools import groupby
-
 import numpy as np
 from PIL import Image
 
@@ -34,15 +32,21 @@ def draw_sixel(picture: Image.Image, colors: int = 256) -> str:
 
 def _band(numbers: np.ndarray) -> str:
     """Six rows or fewer [h, W] of numbers of colours, -1 for none."""
-    weights = 1 << np.arange(len(numbers))[:, None]
-    colors = [color for color in np.unique(numbers).tolist() if color >= 0]
-    drawn = (f"#{color}{_row(((numbers == color) * weights).sum(axis=0))}" for color in colors)
-    return "$".join(drawn)
+    rows, columns = np.nonzero(numbers >= 0)
+    colors, places = np.unique(numbers[rows, columns], return_inverse=True)
+    width = numbers.shape[1]
+    bits = np.bincount(places * width + columns, 1 << rows, len(colors) * width)
+    ended = np.pad(bits.reshape(-1, width), ((0, 0), (0, 1)), constant_values=-1).ravel()
+    ends = np.flatnonzero(np.diff(ended, append=-2))  # of equal columns of six pixels
+    values, counts = ended[ends].astype(int), np.diff(ends, prepend=-1)
+    kept = (values != 0) | (np.roll(values, -1) != -1)  # but for empty columns at the end
+    runs = map(_run, values[kept].tolist(), counts[kept].tolist())
+    drawn = "".join(runs).split("$")[:-1]
+    return "$".join(f"#{color}{each}" for color, each in zip(colors, drawn, strict=True))
 
 
-def _row(bits: np.ndarray) -> str:
-    """Columns of six pixels, equal ones counted, without the empty end."""
-    filled = np.flatnonzero(bits)
-    characters = (bits[: filled[-1] + 1] + 63).astype(np.uint8).tobytes().decode("ascii")
-    found = ((character, len(list(equal))) for character, equal in groupby(characters))
-    return "".join(each * n if n < 4 else f"!{n}{each}" for each, n in found)
+def _run(bits: int, count: int) -> str:
+    """Equal columns of six pixels, or the end of a colour."""
+    if bits < 0:
+        return "$"
+    return chr(bits + 63) * count if count < 4 else f"!{count}{chr(bits + 63)}"
