@@ -10,6 +10,7 @@ import pytest
 
 from xmir_cli.errors import SettingError
 from xmir_cli.main import COMMANDS
+from xmir_cli.scoring.names import CONTROLS
 
 
 def _describe(name):
@@ -87,7 +88,7 @@ def test_no_field_takes_a_value_of_another_kind(name):
             "causal-metric",
             "control",
             "foo",
-            "expected some of random, center, edges, uniform, rollout, random-model",
+            f"expected some of {', '.join(CONTROLS)}",
         ),
         ("causal-metric", "minimum", ["map=1"], "no such number"),
         ("causal-metric", "maximum", ["map=1"], "no such number"),

@@ -69,7 +69,7 @@ class Cause(StrEnum):
     BAD_INPUT = "bad-input", "a file that the record names cannot be used"
     NO_NEGATIVE = "no-negative", "the index has too few images of another label"
     NO_CONTRAST = "no-contrast", "there is no other result to contrast with"
-    NO_CONTROL = "no-control", "the method cannot be repeated with other weights"
+    NO_CONTROL = "no-control", "a control that is asked for has no map beside this one"
     REFUSED = "refused", "the method has no map of this network or target, others have"
     NAN = "nan", "the network gives a similarity that is no number"
     NOT_USABLE = "not-usable", "the file is none that xmir knows, or it is damaged"

@@ -11,6 +11,7 @@ from xmir_cli.gates import Gate
 from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
 from xmir_cli.scoring.causal import CAUSAL
+from xmir_cli.scoring.names import BLURRED
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import refuse_input
 from xmir_cli.values import check_values, refuse_null
@@ -27,8 +28,25 @@ class CausalMetric:
     number; more than 0.02 is warned of. What a view has beside the picture comes after all of it.
 
     A number says something beside a control's: `--control random,center` adds theirs as
-    `insertion_control`, and what was gained over them as `insertion_gain`; `random-model` is the
-    same method asked of a randomly initialised network. `--summary` gives means with bootstrap
+    `insertion_control`, and what was gained over them as `insertion_gain`. Each answers a question.
+    `center`, `edges`, `uniform`, `rollout`: does a map that never sees the query do as well?
+    `random`: does chance? Mind that scattered pixels are noise to a network, which beats every
+    method at deletion and proves nothing; so ask at the map's own scale, too. `shuffled`, its cells
+    in other places (those of the grid that it was drawn from, else blocks of a seventh of the
+    side): does it matter where it points? `other-pair`, the map that the method made of another
+    image (all records are read first): does it matter which pair it is of? `blurred`, by a Gaussian
+    of a 32nd of the side: does its detail matter? `random-model`, the same method asked of a
+    randomly initialised network: does it matter what was learned? A map that another method has
+    made already, as gradcam and activation are alike without a head, is told, and `same_as`.
+
+    `--substrate road` fills deleted pixels with noise on what their neighbours tell (ROAD, Rong et
+    al. 2022), so that the shape of a hole gives less away than one in grey does. But pixels deleted
+    here and there are guessed back, and what is deleted in one piece is not: a smoother map scores
+    better, whatever it shows, even noise does. So the control `blurred` always stands beside it: a
+    map far below its own blurred self was scored for its scatter, not for its places, and only maps
+    near theirs can be compared.
+
+    `--summary` gives means with bootstrap
     intervals over patients of the queries, or over queries; records that are scored already, as
     asked, are not scored again for it. Otherwise numbers of an earlier scoring are left behind.
     Gates hold for the mean of every method: `--min insertion=0.8`,
@@ -63,11 +81,11 @@ class CausalMetric:
         ),
     ] = "zero"
     substrate: Annotated[
-        Literal["gray", "blur", "mean", "noise"],
+        Literal["gray", "blur", "mean", "noise", "road"],
         typer.Option(
             "--substrate",
             help="What deleted pixels become: model-space zero, the blurred image, the image's "
-            "mean colour, or noise of its mean and deviation.",
+            "mean colour, noise of its mean and deviation, or what the pixels around them tell.",
         ),
     ] = "gray"
     order: Annotated[
@@ -84,7 +102,7 @@ class CausalMetric:
             "--control",
             metavar="NAME[,NAME...]",
             help="Score these beside every map: random, center, edges, uniform, rollout (of "
-            "transformers), random-model.",
+            "transformers), shuffled, other-pair, blurred, random-model.",
         ),
     ] = ""
     curves: Annotated[
@@ -118,8 +136,9 @@ class CausalMetric:
 
     @property
     def controls(self) -> tuple[str, ...]:
-        """The names of the controls."""
-        return CAUSAL.parse_controls(self.control)
+        """The names of the controls; ROAD is never without the blurred map."""
+        named = CAUSAL.parse_controls(self.control)
+        return tuple(dict.fromkeys((*named, BLURRED))) if self.substrate == "road" else named
 
     @property
     def gates(self) -> list[Gate]:

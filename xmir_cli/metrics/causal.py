@@ -19,6 +19,7 @@ from torch import Tensor
 from xmir_cli import steps
 from xmir_cli.arrays import Floats, Integers
 
+Guess = Callable[[Tensor], Tensor]  # of pixels [N, H, W] that are deleted, images [N, 3, H, W]
 Scorer = Callable[[Tensor], Tensor]  # images [N, 3, H, W] -> similarities [N]
 
 
@@ -29,6 +30,7 @@ class Ends:
     intact: Tensor  # the image itself: deletion's start, insertion's end
     blurred: Tensor  # insertion's start
     substrate: Tensor  # what deleted pixels become: deletion's end
+    guess: Guess | None = None  # what they become instead until the end, where others tell
 
 
 @dataclass(frozen=True)
@@ -109,4 +111,7 @@ def _steps(
         places = np.stack(np.unravel_index(np.arange(first, min(first + batch, total)), shape))
         which, curve, point = (torch.from_numpy(row).to(starts.device) for row in places)
         replaced = orders[which] < ((point + 1) * step)[:, None, None]  # [B, H, W]
-        yield places, torch.where(replaced[:, None], finals[curve], starts[curve])
+        images = torch.where(replaced[:, None], finals[curve], starts[curve])
+        if ends.guess is not None and bool((deletes := curve == 1).any()):
+            images[deletes] = ends.guess(replaced[deletes])
+        yield places, images

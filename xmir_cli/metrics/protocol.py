@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -10,12 +11,14 @@ from torch import Tensor
 
 from xmir_cli.metrics.blur import blur, folded_gaussian
 from xmir_cli.metrics.causal import CausalCurves, Ends, causal_curves
+from xmir_cli.metrics.impute import NOISE as ROAD_NOISE
+from xmir_cli.metrics.impute import impute
 from xmir_cli.metrics.order import pixel_ranks
 from xmir_cli.model.embedder import Embedder
 
 Blur = Literal["paper", "rise"]
 BlurPadding = Literal["zero", "reflect"]
-Substrate = Literal["gray", "blur", "mean", "noise"]
+Substrate = Literal["gray", "blur", "mean", "noise", "road"]
 Order = Literal["morf", "lerf"]
 Ties = Literal["row", "random"]
 
@@ -57,12 +60,23 @@ class Protocol:
             return Ends(image, blurred, blurred)
         return Ends(image, blurred, self._substrate(image))
 
+    def impute(self, image: Tensor, deleted: Tensor) -> Tensor:
+        """Images [N, 3, H, W] whose deleted pixels [N, H, W] are guessed, with noise on them."""
+        return impute(image, deleted) + self._noise(image) * deleted[:, None]
+
+    def _noise(self, image: Tensor) -> Tensor:
+        """ROAD's noise [3, H, W], one for all steps."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return ROAD_NOISE * torch.randn(image.shape, generator=generator).to(image)
+
     def _substrate(self, image: Tensor) -> Tensor:
         if self.substrate == "gray":
             return torch.zeros_like(image)
         mean = image.mean(dim=(1, 2), keepdim=True)
         if self.substrate == "mean":
             return mean.expand_as(image)
+        if self.substrate == "road":  # all are guessed: nothing else is known
+            return mean + self._noise(image)
         # noise keeps each channel's mean and deviation and nothing else of the image
         generator = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(image.shape, generator=generator).to(image)
@@ -82,6 +96,7 @@ class Protocol:
             "order": self.order,
             "ties": self.ties,
             "seed": self.seed,
+            **({"road_noise": ROAD_NOISE} if self.substrate == "road" else {}),
             "weights_sha256": embedder.spec.weights_sha256,
         }
 
@@ -117,9 +132,12 @@ def score_maps(  # noqa: PLR0913 # a pair, its maps, and how they are scored
     if not saliency:
         return []
     ends, embeddings = explained
-    on_device = Ends(
-        *(part.to(embedder.device) for part in (ends.intact, ends.blurred, ends.substrate))
+    intact, *others = (
+        part.to(embedder.device) for part in (ends.intact, ends.blurred, ends.substrate)
     )
+    on_device = Ends(intact, others[0], others[1])
+    if protocol.substrate == "road":
+        on_device = replace(on_device, guess=partial(protocol.impute, intact))
     at_ends = similarity(embeddings, target).clamp(max=1)
     ranks = [protocol.ranks(each) for each in saliency]
     step = protocol.step(*ends.intact.shape[1:])

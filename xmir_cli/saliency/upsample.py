@@ -15,11 +15,11 @@ def upsample(grid: Tensor, size: int) -> Tensor:
     """
     rows, columns = grid.shape
     values = grid.detach().cpu().double()  # float32 would break ties of equal cells
-    return (_weights(rows, size) @ values @ _weights(columns, size).T).float()
+    return (weights_between(rows, size) @ values @ weights_between(columns, size).T).float()
 
 
 @cache
-def _weights(cells: int, size: int) -> Tensor:
+def weights_between(cells: int, size: int) -> Tensor:
     """How much each cell of a line counts at each pixel: [size, cells] float64, rows sum to 1."""
     line = torch.eye(cells, dtype=torch.float64)[None]
     return functional.interpolate(line, size, mode="linear", align_corners=False)[0].T

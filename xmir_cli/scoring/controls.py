@@ -2,6 +2,7 @@
 
 `random`, `center`, `edges`, `uniform` and `rollout` are saliency methods that do not see the query;
 `random-model` is the record's own method on a randomly initialised network (Adebayo et al. 2018).
+Those that are made of maps are in `altered.py`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from xmir_cli.pictures.reading import read_image
 from xmir_cli.saliency import catalogue, load_method
 from xmir_cli.saliency.contrast import contrast
 from xmir_cli.saliency.sample import Sample, make_samples
-from xmir_cli.scoring.names import RANDOM_MODEL
+from xmir_cli.scoring.names import BLIND, RANDOM_MODEL
 from xmir_cli.scoring.tasks import Task
 from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.model import ModelSpec
@@ -44,7 +45,7 @@ class Controls:
         """
         maps = {}
         for name in self.names:
-            if name != RANDOM_MODEL:
+            if name in BLIND:
                 method = load_method(name, {"seed": str(self.seed)} if name == "random" else {})
                 try:
                     maps[name] = method(embedder, _blind(target), _blind(explained)).saliency

@@ -16,7 +16,9 @@ THRESHOLDS = {  # of the verdicts by test; on which ground: examples/trust
 }
 TESTS = ("model", "query", "repeat", "noise")  # as they are asked for
 RANDOM_MODEL = "random-model"
-CONTROLS = ("random", "center", "edges", "uniform", "rollout", RANDOM_MODEL)
+SHUFFLED, OTHER_PAIR, BLURRED = "shuffled", "other-pair", "blurred"  # made of maps
+BLIND = ("random", "center", "edges", "uniform", "rollout")  # methods that do not see the query
+CONTROLS = (*BLIND, SHUFFLED, OTHER_PAIR, BLURRED, RANDOM_MODEL)
 
 
 def parse_tests(names: str) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ def causal_record(task: Task, scored: Scored, identities: tuple[str, str]) -> Re
         "insertion": _rounded(insertion.auc),
         "deletion": _rounded(deletion.auc),
         **(_controls(scored) if scored.controls else {}),
+        **({"same_as": scored.same_as} if scored.same_as else {}),
         "steps": len(insertion.similarities) - 1,
         "tied_fraction": _rounded(scored.tied_fraction),
         "tie_effect": _rounded(scored.tie_effect),

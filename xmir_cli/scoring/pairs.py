@@ -21,6 +21,8 @@ from xmir_cli.retrieval.words import embed_words, mix
 from xmir_cli.saliency.centering import GalleryMean
 from xmir_cli.saliency.sample import make_target
 from xmir_cli.saliency.shown import keep_shown
+from xmir_cli.scoring.alike import SameMaps
+from xmir_cli.scoring.altered import alter
 from xmir_cli.scoring.controls import Controls
 from xmir_cli.scoring.inputs import Input, read_input, read_map
 from xmir_cli.scoring.tasks import TargetPair, Task, attempt
@@ -44,6 +46,7 @@ class Scored:
     tied_fraction: float
     tie_effect: float
     parameters: dict[str, object]
+    same_as: list[str]  # methods before it whose map of the pair is the same
 
 
 class PairScorer:
@@ -71,6 +74,7 @@ class PairScorer:
         self._common: dict[
             TargetPair, dict[str, CausalCurves]
         ] = {}  # curves of the controls of a pair
+        self._same = SameMaps()
         self._scored = 0  # maps
         self._told = False
         begin_run()
@@ -95,9 +99,13 @@ class PairScorer:
         parameters = self.protocol.describe(embedder, images.explained)
         if images.mean is not None:
             parameters["center"] = images.mean.sha256
+        able = [
+            task for task, maps in zip(tasks, found, strict=True) if not isinstance(maps, ItemError)
+        ]
+        same = [self._same.find(task, maps[_MAP]) for task, maps in zip(able, usable, strict=True)]
         scored = (
-            attempt(_scored, maps[_MAP], {**common, **curves}, parameters)
-            for maps, curves in zip(usable, own, strict=True)
+            attempt(_scored, maps[_MAP], {**common, **curves}, parameters, others)
+            for maps, curves, others in zip(usable, own, same, strict=True)
         )
         return [maps if isinstance(maps, ItemError) else next(scored) for maps in found]
 
@@ -153,7 +161,9 @@ class PairScorer:
         saliency = keep_shown(read_map(task.saliency, embedder.size), crop, math.nan)
         target = images.target if task.pair.words is None else make_target(images.embedding)
         own = self._controls.make_own(task, target, images.explained)
-        return {_MAP: saliency, **own}
+        identity = self._read(embedder, task.pair.explained).identity
+        altered = alter(self._controls.names, task, saliency, identity, self.protocol.seed)
+        return {_MAP: saliency, **altered, **own}
 
     def _curves(
         self, embedder: Embedder, pair: TargetPair, images: "_Images", own: Sequence[MapsByName]
@@ -215,11 +225,14 @@ def _check(task: Task, embedder: Embedder, images: _Images) -> None:
 
 
 def _scored(
-    saliency: Tensor, curves: dict[str, CausalCurves], parameters: dict[str, object]
+    saliency: Tensor,
+    curves: dict[str, CausalCurves],
+    parameters: dict[str, object],
+    same_as: list[str],
 ) -> Scored:
     causal = curves.pop(_MAP)
     if not math.isfinite(causal.insertion.auc + causal.deletion.auc):
         raise ItemError(Cause.NAN, "the network gave a similarity that is no number; try fp32")
     spans = tie_spans(saliency, causal.insertion.fractions, parameters["order"] == "lerf")
     effect = tie_effect(causal, spans)
-    return Scored(causal, curves, tied_fraction(saliency), effect, parameters)
+    return Scored(causal, curves, tied_fraction(saliency), effect, parameters, same_as)

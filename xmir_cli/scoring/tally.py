@@ -3,6 +3,7 @@
 import json
 import sys
 from array import array
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -50,6 +51,7 @@ class Tally:
         self.total = 0
         self.tied = 0  # maps whose ties may move an area by more than TIED
         self._methods: dict[str, _Method] = {}
+        self._same: Counter[tuple[str, str]] = Counter()  # pairs in which two methods' maps are
 
     def add(self, record: Record) -> None:
         """Take one record of the command into account."""
@@ -68,6 +70,7 @@ class Tally:
         row.patients.append(None if patient is None else sys.intern(patient))
         for name, value in self.evaluation.numbers(record).items():
             row.values.setdefault(name, array("d")).append(value)
+        self._count_same(method, record.get("same_as"))
         effect = record.get("tie_effect")
         self.tied += isinstance(effect, float) and effect > TIED
         self.total += 1
@@ -89,6 +92,22 @@ class Tally:
             if left:
                 told.append(f"{row.name}: not all records have the controls {', '.join(left)}")
         return told
+
+    def same(self) -> list[str]:
+        """The methods whose maps are the same, in how many of the pairs."""
+        return [
+            f"{other} and {first} are the same map in {count} of {self._count(first)} pairs: what "
+            "they score is one finding"
+            for (first, other), count in self._same.items()
+        ]
+
+    def _count_same(self, method: str, others: object) -> None:
+        """Take into account that a record's map is also that of methods before it."""
+        for other in others if isinstance(others, list) else ():
+            self._same[method, str(other)] += 1
+
+    def _count(self, method: str) -> int:
+        return sum(len(row.images) for row in self._methods.values() if row.method == method)
 
     def rows(self) -> list[Record]:
         """One record a method: mean, standard deviation, n and 95 % interval of every number."""

@@ -40,6 +40,7 @@ class Task:
     name: str  # for skip lines: where the record stands
     view: SaliencyRecord
     pair: TargetPair
+    other: str = ""  # the path of a map of another image by the same method, where it is wanted
 
     @property
     def record(self) -> Record:

@@ -86,8 +86,11 @@ class Verdict:
                 else "no records on standard input"
             )
         ending = self.skips.finish(self.tally.total, "scored")
+        same = self.tally.same()
         partial = (f"{each}: left out of its means" for each in self.tally.partial())
-        ending = replace(ending, warnings=self._warn_of_ties(), notes=(*ending.notes, *partial))
+        ending = replace(
+            ending, warnings=self._warn_of_ties(), notes=(*ending.notes, *partial, *same)
+        )
         unmet = [*self._judge_gates(), *self._judge_regressions()]
         if junit_file is not None:
             with atomic_file(junit_file) as file:

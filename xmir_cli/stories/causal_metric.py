@@ -10,8 +10,10 @@ from xmir_cli.metrics.protocol import Protocol
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.scoring.altered import name_others
 from xmir_cli.scoring.causal import CAUSAL
 from xmir_cli.scoring.earlier import find_scored
+from xmir_cli.scoring.names import OTHER_PAIR
 from xmir_cli.scoring.outputs import outcome
 from xmir_cli.scoring.pairs import PairScorer
 from xmir_cli.scoring.tally import Tally
@@ -49,7 +51,10 @@ def run(asked: CausalMetric) -> Records:
     listed = asked.junit is not None
     verdict = Verdict(Skips(), tally, asked.gates, earlier, asked.tolerance, listed)
     with open_lines(asked.records) as stream, console.progress("scoring", stream.count) as bar:
-        for tasks in read_tasks(read_records(stream), verdict.skips):
+        groups = read_tasks(read_records(stream), verdict.skips)
+        if OTHER_PAIR in asked.controls:  # which it needs to know all of
+            groups = iter(name_others(list(groups), asked.seed))
+        for tasks in groups:
             refuse_input(asked.junit, (file for task in tasks for file in task.files), "junit")
             for task, identities, record in _outcomes(asked, scorer, tasks):
                 verdict.take(task.name, task.view, identities, record)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xmir_cli.wire.schema import NUMBER, NUMBERS, OBJECT, PATH, SETTINGS, WHOLE, Shows, key
+from xmir_cli.wire.schema import NUMBER, NUMBERS, OBJECT, PATH, SETTINGS, TEXTS, WHOLE, Shows, key
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 
@@ -27,6 +27,13 @@ class CausalRecord(SaliencyRecord):
     )
     deletion_gain: dict[str, float] | None = key(
         OBJECT, "how much better than each control the map deletes", when="--control"
+    )
+    same_as: list[str] | None = key(
+        TEXTS,
+        "methods before it whose map of the pair is the same, up to its unit and what is cut at "
+        "zero",
+        when="there are any",
+        shows=Shows.DETAIL,
     )
     steps: int | None = key(WHOLE, "steps of a curve", shows=Shows.DETAIL)
     tied_fraction: float | None = key(
