@@ -151,6 +151,14 @@ def test_where_and_sample_choose_what_is_drawn(xmir):
     assert "label" in nothing.stderr
 
 
+def test_without_labels_pictures_all_over_the_plane_stand_for_all(xmir):
+    write(label=pa.array([None] * 12, pa.string()))
+    result = xmir("atlas", "e.parquet", "-o", "a.png")
+    assert (result.code, result.stderr) == (0, "")
+    (record,) = result.records()
+    assert (record["classes"], record["colors"], record["thumbnails"]) == ([], [], 9)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_images_are_drawn_too(xmir, count):
     write(count=count)

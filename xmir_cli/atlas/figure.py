@@ -45,12 +45,20 @@ def _panel(scene: Scene, thumbnails: Thumbnails) -> SidePanel:
     panel.marks(len(scene.classes), int(scene.outliers.sum()), int((scene.groups > 0).sum()))
     classes = scene.classes[:_STARS]
     apart = scene.furthest[:_APART].tolist()
-    tiles = iter(thumbnails.read([*(each.nearest for each in classes), *apart], _TILE))
+    shown = [*(each.nearest for each in classes), *scene.spread, *apart]
+    tiles = iter(thumbnails.read(shown, _TILE))
     panel.pictures(
         "Nearest to the mean of its label",
         [
             PictureTile(next(tiles), each.label, _similar(each.similarity), color)
             for each, color in zip(classes, star_colors(scene), strict=False)
+        ],
+    )
+    panel.pictures(
+        "All over the plane",
+        [
+            PictureTile(next(tiles), f"{number}  {scene.short_name(row)}", "")
+            for number, row in enumerate(scene.spread, 1)
         ],
     )
     panel.pictures(

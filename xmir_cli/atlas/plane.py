@@ -11,7 +11,7 @@ from xmir_cli.atlas.marks import Rgb, draw_ring, draw_square, draw_star
 from xmir_cli.atlas.scene import Scene
 from xmir_cli.console import escape
 from xmir_cli.render.colormap import colors
-from xmir_cli.render.lettering import drawable, font, shorten
+from xmir_cli.render.lettering import font, shorten
 from xmir_cli.render.montage import INK, PAPER
 
 SIDE = 1100  # pixels of the plane
@@ -83,12 +83,16 @@ def star_colors(scene: Scene) -> list[Rgb]:
 
 
 def _write_names(pen: ImageDraw.ImageDraw, scene: Scene, at: Floats) -> None:
-    """The name of each class beside its star, where no other name stands."""
+    """The name of each class beside its star, or a number beside what stands for all images.
+
+    It stands where no other does.
+    """
     face = font(_LETTERS)
-    taken: list[TextBox] = [_around(at[star], _STAR) for star in scene.stars]
-    for each, own in zip(scene.classes, list(taken), strict=True):
-        text = shorten(drawable(escape(each.label)), face, _LONGEST)
-        for box in _beside(at[each.nearest], face.getlength(text)):
+    names = [(each.nearest, shorten(escape(each.label), face, _LONGEST)) for each in scene.classes]
+    names += [(row, str(number)) for number, row in enumerate(scene.spread, 1)]
+    taken: list[TextBox] = [_around(at[row], _STAR) for row, _ in names]
+    for (row, text), own in zip(names, list(taken), strict=True):
+        for box in _beside(at[row], face.getlength(text)):
             inside = box[0] >= 4 and box[1] >= 4 and box[2] <= SIDE - 4 and box[3] <= SIDE - 4
             if inside and not any(_meet(box, other) for other in taken if other is not own):
                 taken.append(box)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from xmir_cli.atlas.classes import LabelClass
 from xmir_cli.atlas.coloring import Coloring
 from xmir_cli.atlas.neighbours import Neighbourhoods
 
+_SPREAD = 9  # images that stand for all
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 
 
@@ -54,6 +56,19 @@ class Scene:
         """The outliers, the one that lies furthest apart first."""
         rows = np.flatnonzero(self.outliers)
         return rows[np.argsort(self.around.to_others[rows], kind="stable")]
+
+    @cached_property
+    def spread(self) -> list[int]:
+        """Without classes: images all over the plane, each as far from those before as any is."""
+        if self.classes:
+            return []
+        middle = (self.places.min(axis=0) + self.places.max(axis=0)) / 2
+        rows = [int(np.argmin(np.linalg.norm(self.places - middle, axis=1)))]
+        away = np.linalg.norm(self.places - self.places[rows[0]], axis=1)
+        while len(rows) < min(_SPREAD, len(self.places)) and away.max() > 0:
+            rows.append(int(np.argmax(away)))
+            away = np.minimum(away, np.linalg.norm(self.places - self.places[rows[-1]], axis=1))
+        return rows
 
     @property
     def axes(self) -> tuple[str, str]:

@@ -136,7 +136,7 @@
 
   function factsOf(row) {
     const facts = colorings.map((each) => [each.column, valueOf(each, row)]).filter(([, text]) => text);
-    if (unlike[row] >= 0) facts.push(["further apart than", `${(unlike[row] / 100).toFixed(1)} %${map.outliers.has(row) ? " ○" : ""}`]);
+    if (unlike[row] >= 0) facts.push(["further apart than", `${(unlike[row] / 100).toFixed(1)} % of all${map.outliers.has(row) ? " ○" : ""}`]);
     if (map.groups.has(row)) facts.push(["is there more than once", `group ${map.groups.get(row)} □`]);
     if (map.stars.has(row)) facts.push(["nearest to the mean of", `${safe(map.stars.get(row))} ★`]);
     return facts;
@@ -174,7 +174,7 @@
     if (row === null) return;
     map.goTo(row);
     const facts = factsOf(row).map(([name, text]) => `${name} ${text}`);
-    say([safe(page.ids[row]), ...facts].join(", "));
+    say([short(page.ids[row]), ...facts].join(", "));
   }
 
   function step(by) {

@@ -81,7 +81,8 @@ function makeMap(page, lower, upper, onChange) {
   const zoom = () => view.scale / view.fit;
   const radius = () => {
     const [, base] = [[1000, 4.5], [5000, 3.4], [20000, 2.4], [100000, 1.7], [Infinity, 1.1]].find(([most]) => xs.length <= most);
-    return Math.min(9, base * Math.min(4, Math.max(0.8, Math.sqrt(zoom())))) * ratio;
+    const room = Math.min(1, Math.max(0.6, Math.sqrt((width * height) / (ratio * ratio * 500000))));
+    return Math.min(9, base * room * Math.min(4, Math.max(0.8, Math.sqrt(zoom())))) * ratio;
   };
 
   function redraw(points = true) {
@@ -158,33 +159,47 @@ function makeMap(page, lower, upper, onChange) {
   }
 
   function paintStars(pen) {
-    [...stars.keys()].forEach((row, n) => {
-      if (isSeen(row)) paintStar(pen, row, state.starColors[n]);
-    });
+    const size = 11 * ratio;
+    const seen = [...stars.keys()].map((row, n) => ({ row, color: state.starColors[n], x: toX(xs[row]), y: toY(ys[row]) })).filter(({ row }) => isSeen(row));
+    for (const { color, x, y } of seen) {
+      const path = new Path2D();
+      for (let n = 0; n < 10; n += 1) {
+        const reach = n % 2 ? size * 0.45 : size;
+        path.lineTo(x + reach * Math.sin((n * Math.PI) / 5), y - reach * Math.cos((n * Math.PI) / 5));
+      }
+      path.closePath();
+      edged(pen, path, ratio);
+      pen.fillStyle = color;
+      pen.fill(path);
+    }
+    nameStars(pen, seen, size);
   }
 
-  function paintStar(pen, row, color) {
-    const path = new Path2D();
-    const size = 11 * ratio;
-    for (let n = 0; n < 10; n += 1) {
-      const reach = n % 2 ? size * 0.45 : size;
-      path.lineTo(toX(xs[row]) + reach * Math.sin((n * Math.PI) / 5), toY(ys[row]) - reach * Math.cos((n * Math.PI) / 5));
-    }
-    path.closePath();
-    edged(pen, path, ratio);
-    pen.fillStyle = color;
-    pen.fill(path);
-    const label = stars.get(row);
-    pen.font = `${13 * ratio}px system-ui, sans-serif`;
+  // The label of each star beside it, where nothing else stands.
+  function nameStars(pen, seen, size) {
+    const letters = 13 * ratio;
+    const taken = seen.map(({ x, y }) => [x - size, y - size, x + size, y + size]);
+    pen.font = `${letters}px system-ui, sans-serif`;
     pen.textBaseline = "middle";
+    pen.lineJoin = "round";
     pen.lineWidth = 4 * ratio;
     pen.strokeStyle = state.theme.ground;
     pen.fillStyle = state.theme.ink;
-    const text = label.length > 28 ? `${label.slice(0, 27)}…` : label;
-    const right = toX(xs[row]) + size + 5 * ratio;
-    const left = right + pen.measureText(text).width > width ? toX(xs[row]) - size - 5 * ratio - pen.measureText(text).width : right;
-    pen.strokeText(text, left, toY(ys[row]));
-    pen.fillText(text, left, toY(ys[row]));
+    seen.forEach(({ row, x, y }, own) => {
+      const label = stars.get(row);
+      const text = label.length > 28 ? `${label.slice(0, 27)}…` : label;
+      const wide = pen.measureText(text).width;
+      const far = size + 4 * ratio;
+      for (const [left, middle] of [[x + far, y], [x - far - wide, y], [x - wide / 2, y - far - letters / 2], [x - wide / 2, y + far + letters / 2]]) {
+        const box = [left, middle - letters * 0.6, left + wide, middle + letters * 0.6];
+        const free = box[0] >= 0 && box[2] <= width && !taken.some((other, n) => n !== own && box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
+        if (!free) continue;
+        taken.push(box);
+        pen.strokeText(text, left, middle);
+        pen.fillText(text, left, middle);
+        return;
+      }
+    });
   }
 
   function paintShown(pen) {
