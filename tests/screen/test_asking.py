@@ -166,6 +166,7 @@ def test_the_background_asks_nothing_and_is_not_stopped():
             Answers(False, False, True, "", None, 16, (800, 600)),
         ),
         (b"\x1b[?1;3;0S\x1b[?2;1S\x1b[?62c", Answers()),
+        (b"\x1b[?1;0;0S\x1b[?2;0;0;0S\x1b[?62;4c", Answers(sixel=True, colors=0)),
         (b"\x1bP>|WezTerm 2024\x07\x1b[?62;4c", Answers(False, True, True, "WezTerm 2024")),
         (b"\x1b[6;99999;1t\x1b[?62c", Answers()),
         (b"\x1b]1337;ReportCellSize=1.2.3;4;5\x07\x1b[?62c", Answers(iterm2=True)),

@@ -26,6 +26,7 @@ _EVERYTHING = _KITTY + _HARMLESS + _POINTS + _SIXELS + _LAST + _WIPE
 _SECONDS = 1.0  # until a terminal is taken for silent
 _MORE_SECONDS = 1.0  # for the last answer, when others have come
 _OUTER_SECONDS = 0.5  # for what is behind tmux
+_LEAST = 100  # pixels that a picture's sides may have at least
 _CELL = (2.0, 400.0)  # pixels that a cell's sides may have
 
 _END = rb"(?:\x1b\\|\x07)"
@@ -89,8 +90,14 @@ def read_answers(data: bytes, size: os.terminal_size) -> Answers:
         name,
         _cell(data, size),
         None if colors is None else int(colors[2]),
-        None if largest is None or largest[3] is None else (int(largest[2]), int(largest[3])),
+        None if largest is None else _size_of(largest),
     )
+
+
+def _size_of(answer: re.Match[bytes]) -> tuple[int, int] | None:
+    """Width and height, where it says them and they are no mere zeros."""
+    width, height = int(answer[2]), int(answer[3] or 0)
+    return (width, height) if min(width, height) >= _LEAST else None
 
 
 def find_name(data: bytes) -> str:
