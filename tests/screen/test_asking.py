@@ -1,7 +1,10 @@
 """What a terminal answers, and that nobody's keys are taken and nothing waits for ever."""
 
 import os
+import pty
 import re
+import select
+import subprocess
 import sys
 import termios
 import textwrap
@@ -185,3 +188,36 @@ def test_keys_typed_while_it_waits_are_put_back_where_that_is_allowed():
     terminal.press(b"ls\n")
     assert terminal.leave() == 0
     assert b"read 'ls\\n'" in terminal.seen
+
+
+def read_until(end, words):
+    seen = b""
+    while words not in seen:
+        assert select.select([end], [], [], fakes.LIMIT)[0], seen
+        seen += os.read(end, 1 << 12)
+    return seen
+
+
+@pytest.mark.parametrize("has_input", [True, False])
+def test_a_terminal_that_started_nobody_is_asked_too(has_input):
+    end, terminal = pty.openpty()
+    stdin = terminal if has_input else subprocess.DEVNULL
+    command = [sys.executable, "-c", ASK]
+    with subprocess.Popen(command, stdin=stdin, stdout=terminal, start_new_session=True):
+        os.close(terminal)
+        read_until(end, b"\x1b[c")
+        os.write(end, b"".join(fakes.KITTY.values()))
+        assert b"<kitty>" in read_until(end, b"s\r\n")
+    os.close(end)
+
+
+def test_the_terminal_of_somebody_else_is_not_asked():
+    end, other = pty.openpty()
+    code = f"import os\nos.dup2(os.open({os.ttyname(other)!r}, os.O_RDWR | os.O_NOCTTY), 1)\n{ASK}"
+    mine, exit_code = asked(fakes.KITTY, code)
+    assert (exit_code, mine.seen) == (0, b"")
+    seen = read_until(end, b"s\r\n")
+    assert b"<half blocks>" in seen
+    assert b"\x1b[c" not in seen
+    os.close(end)
+    os.close(other)
