@@ -133,14 +133,17 @@ def test_ranks_train_to_the_weights_and_records_of_one_process(start, tmp_path, 
         assert others == [(0, "", "")] * (size - 1)
 
 
-def test_only_the_first_prints_a_head_and_skips(start, folder):
+def test_only_the_first_prints_a_head_and_skips_and_draws(start, folder, tmp_path):
     table = (folder / "labels.csv").read_text()
     (folder / "broken.csv").write_text(f"{table}nowhere.png,lying,train,p\n")
-    first, second = start(2, "--freeze-batchnorm", "--format", "csv", tables=["broken.csv"]).end()
+    flags = ("--freeze-batchnorm", "--format", "csv", "--plot", "run.svg")
+    first, second = start(2, *flags, tables=["broken.csv"]).end()
     assert first[0] == 3  # as ever
     assert first[1].splitlines()[0].startswith("epoch,loss,")
     assert first[2].count("skipped nowhere.png: ") == 1
     assert "22 trained on, 1 skipped" in first[2]
+    assert ">Training of " in (figure := (tmp_path / "run.svg").read_text())
+    assert ": 2 of 2 epochs<" in figure
     assert second == (0, "", "")  # torchrun would end the first one while it still writes
 
 

@@ -107,7 +107,7 @@ class Drawing:
         draw = ImageDraw.Draw(large)
         for each in self._strokes:
             _paint(draw, each)
-        picture = large.resize(size, Image.Resampling.LANCZOS)
+        picture = large.reduce(_FINE)
         for words in self._words:
             _write(picture, words)
         return picture
