@@ -121,6 +121,21 @@ def test_without_labels_any_other_image_may_ask(check, records):
     assert row["other_query"] == "another image"
 
 
+def test_labels_are_taken_from_wherever_a_record_says_them(check, records, tiny_arch):
+    """Of bare images beside their path; and a record without a label takes none away."""
+    bare = [
+        {"path": records[0]["query"], "label": "a"},
+        {"path": records[0]["retrieved"], "label": "a"},
+        {"path": records[1]["query"], "label": "b"},
+    ]
+    save_network("net.safetensors", spec_of(tiny_arch, 7))
+    (row,) = check("--test", "query", "--model", "net.safetensors", given=bare).records()
+    assert (row["other_query"], row["n"]) == ("another label", 3)
+    again = [*records, {**records[0], "retrieved": records[1]["retrieved"], "query_label": None}]
+    (row,) = check("--test", "query", given=again).records()
+    assert row["other_query"] == "another label"
+
+
 def test_a_pair_without_another_query_is_skipped(check, records):
     alike = [{**each, "query_label": "a", "retrieved_label": "a"} for each in records]
     result = check("--test", "query", given=alike)

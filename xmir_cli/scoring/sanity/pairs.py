@@ -23,6 +23,10 @@ class Known:
     label: str | None = None
     patient: str | None = None
 
+    def beside(self, earlier: "Known") -> "Known":
+        """What both say, the earlier where this one does not."""
+        return Known(self.label or earlier.label, self.patient or earlier.patient)
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -53,12 +57,14 @@ def load_inputs(
                 need_usable(found[path]) for path in (request.query, request.retrieved)
             )
             request.check_identities(query.identity, retrieved.identity)
+            said = _read_known(request)
         except ItemError as error:
             skips.add(request.name, error)
             continue
         images |= {request.query: query, request.retrieved: retrieved}
         pairs.setdefault((request.query, request.retrieved), request.name)
-        about |= _about(request)
+        for path, known in said:
+            about[path] = known.beside(about.get(path, Known()))
     if not pairs:
         raise DataError(f"none of {skips.total} records could be checked")
     return Inputs(images, pairs, about)
@@ -71,13 +77,21 @@ def read_again(embedder: Embedder, inputs: Inputs, jobs: int | None) -> Inputs:
     return Inputs(images, inputs.pairs, inputs.about)
 
 
-def _about(request: Request) -> dict[str, Known]:
-    view = read_view(RetrievalRecord, request.record)
-    patient = (view.meta or {}).get("patient", request.record.get("patient"))
-    return {
-        request.retrieved: Known(view.retrieved_label, None if patient is None else str(patient)),
-        request.query: Known(view.query_label, view.query_patient),
-    }
+def _read_known(request: Request) -> list[tuple[str, Known]]:
+    """What a record says of its images; a bare image has its label and patient beside its path."""
+    view, record = read_view(RetrievalRecord, request.record), request.record
+    patient = (view.meta or {}).get("patient", record.get("patient"))
+    label = view.retrieved_label
+    if label is None and "rank" not in record:
+        label = _text(record.get("label"))
+    return [
+        (request.retrieved, Known(label, _text(patient))),
+        (request.query, Known(view.query_label, view.query_patient)),
+    ]
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _refuse_words(request: Request) -> None:
