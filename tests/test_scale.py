@@ -21,17 +21,21 @@ ROOT = Path(__file__).parent.parent
 SCALE = ROOT / "examples" / "scale"
 XRAYS = ROOT.parent / "shared" / "data" / "covid-cxr" / "labels.csv"
 SBATCH = r"""#!/usr/bin/env bash
-last= submitted=$(mktemp)
+tasks= submitted=$(mktemp)
 while [ "${1#-}" != "$1" ]; do
-    case $1 in --array=0-*) last=${1#--array=0-} ;; esac
+    case $1 in
+    --array=0-*) tasks=$(seq 0 "${1#--array=0-}") ;;
+    --array=*) tasks=$(echo "${1#--array=}" | tr , ' ') ;;
+    esac
     shift
 done
 cp "$1" "$submitted" # Slurm runs a copy
 shift
 export SLURM_JOB_ID=17
-if [ -n "$last" ]; then
-    export SLURM_ARRAY_TASK_COUNT=$((last + 1)) SLURM_ARRAY_TASK_MIN=0 SLURM_ARRAY_TASK_STEP=1
-    for task in $(seq 0 "$last"); do SLURM_ARRAY_TASK_ID=$task bash "$submitted" "$@" >&2; done
+if [ -n "$tasks" ]; then
+    export SLURM_ARRAY_TASK_COUNT=$(echo $tasks | wc -w) SLURM_ARRAY_TASK_STEP=1
+    export SLURM_ARRAY_TASK_MIN=${tasks%%[!0-9]*}
+    for task in $tasks; do SLURM_ARRAY_TASK_ID=$task bash "$submitted" "$@" >&2; done
 else
     bash "$submitted" "$@" >&2
 fi
@@ -110,6 +114,15 @@ def test_every_route_gives_the_records_of_one_process(go, one, route):
     assert [part.name for part in sorted((other / "embeddings").iterdir())] == [
         f"part-{number:06}.parquet" for number in (1, 2, 3)
     ]
+    assert_same(one, other)
+
+
+@pytest.mark.slow
+def test_a_task_of_the_array_that_is_submitted_again_alone_does_its_own_shard(go, one):
+    other = go("slurm", out="again")
+    (other / "embeddings" / "part-000002.parquet").unlink()
+    assert go("slurm", out="again", TASKS="1") == other
+    assert len(list((other / "embeddings").iterdir())) == 3
     assert_same(one, other)
 
 

@@ -231,6 +231,31 @@ def test_a_folder_of_another_job_is_refused(embed, images: Path, arguments: list
     assert embed(images, "-o", "many", *arguments, "--force").code in {0, 3}
 
 
+def test_a_task_of_an_array_that_is_submitted_again_alone_is_told_what_to_do(embed, images: Path):
+    embed(images, "-o", "many", "--shard", "1/3")
+    alone = {"SLURM_ARRAY_TASK_ID": 1, "SLURM_ARRAY_TASK_MIN": 1, "SLURM_ARRAY_TASK_COUNT": 1}
+    result = embed(images, "-o", "many", "--resume", environment=alone)
+    assert result.stderr.splitlines() == [
+        "xmir: error: many: a folder, so it is not replaced",
+        "xmir: hint: Task 1 is alone in its array: say by --shard which one of how many it is.",
+    ]
+    assert (
+        "shard 2 of 3: " in embed(images, "-o", "many", "--shard", "2/3", environment=alone).stderr
+    )
+    some = {**alone, "SLURM_ARRAY_TASK_COUNT": 2}
+    assert embed(images, "-o", "many", "--resume", environment=some).stderr.splitlines() == [
+        "xmir: error: many/part-000001.parquet: is one of 3 shards, and this is one of 2",
+        (
+            "xmir: hint: Say by --shard which of the 3 this is, such as 1/3. "
+            "Name another folder, or start again with --force."
+        ),
+    ]
+    assert embed(images, "-o", "e.parquet", environment=alone).stderr.splitlines()[0] == (
+        "xmir: note: task 1 is alone in its array and does all images; "
+        "where it is one of several, say by --shard which"
+    )
+
+
 def test_shards_that_met_by_force_are_no_table(embed, xmir, images: Path):
     embed(images, "-o", "many", "--shard", "1/2")
     embed(images, "-o", "many", "--shard", "2/2", "--batch", 4, "--force")

@@ -1,6 +1,6 @@
 import pytest
 
-from xmir_cli.embedding.own_shard import find_piece, local_rank
+from xmir_cli.embedding.own_shard import find_lone_task, find_piece, local_rank
 from xmir_cli.errors import SettingError, UsageError
 
 
@@ -79,3 +79,13 @@ def test_each_process_of_a_host_has_a_number():
     step = {"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "SLURM_LOCALID": "3"}
     assert local_rank(step) == 3
     assert local_rank({"LOCAL_RANK": "1"}) is None
+
+
+def test_a_task_that_is_alone_in_its_array_is_known():
+    def lone(**environment: object) -> int | None:
+        return find_lone_task({name: str(value) for name, value in environment.items()})
+
+    assert lone(**array(3, 1, 3)) == 3
+    assert lone(**array(0, 1)) == 0
+    assert lone(**array(3, 2, 2)) is None
+    assert lone() is None

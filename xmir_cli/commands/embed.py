@@ -12,7 +12,7 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.embedding.leftover import refuse_leftover
-from xmir_cli.embedding.own_shard import OwnShard, find_piece
+from xmir_cli.embedding.own_shard import OwnShard, find_lone_task, find_piece
 from xmir_cli.errors import DataError, SettingError, UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
@@ -178,9 +178,15 @@ class Embed:
         need_folder(self.folder or file)
         refuse_existing(file, self.force or self.resume)
         if self.folder is None and file.is_dir():
-            raise DataError(f"{file}: a folder, so it is not replaced", "Name a file.")
+            raise DataError(f"{file}: a folder, so it is not replaced", self._name_a_file())
         if not self.resume and not self.force:
             refuse_leftover(file)
+
+    def _name_a_file(self) -> str:
+        task = None if self.shard else find_lone_task()
+        if task is None:
+            return "Name a file."
+        return f"Task {task} is alone in its array: say by --shard which one of how many it is."
 
     def _refuse_engine(self) -> None:
         if self.engine != "local" and self.engine != "ray" and not self.engine.startswith("ray://"):

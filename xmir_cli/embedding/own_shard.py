@@ -80,6 +80,14 @@ def _step_task(environment: Environment) -> RankOf | None:
     return _place(environment, "SLURM_PROCID", step if step in environment else "SLURM_NTASKS")
 
 
+def find_lone_task(environment: Environment = os.environ) -> int | None:
+    """The number of a task that is the only one of its array, as one that is submitted again is."""
+    name, counted = "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"
+    if name not in environment or environment.get(counted) != "1":
+        return None
+    return whole_number(environment, name)
+
+
 def _array_task(environment: Environment) -> RankOf | None:
     """One of the tasks of an array, whose numbers begin anywhere and may go in steps."""
     name, counted = "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"

@@ -43,7 +43,7 @@ def to_shard(header: Header, shard: Shard, items: Sequence[Item], size: int) -> 
     return replace(header, shard=shard, job=total.hexdigest())
 
 
-def refuse_others(folder: Path, header: Header) -> None:
+def refuse_others(folder: Path, header: Header, piece: OwnShard) -> None:
     """Raise ExistsError for a folder with shards of another job, or other files of that name."""
     begun = (
         next(iter(sorted(parts.glob("part-*"))), None) for parts in folder.glob("part-*.parts")
@@ -54,9 +54,14 @@ def refuse_others(folder: Path, header: Header) -> None:
         except DataError:  # damaged: told by whoever reads it
             continue
         if found is not None and (reason := _other(found, header)):
-            raise ExistsError(
-                f"{found.path}: {reason}", "Name another folder, or start again with `force`."
-            )
+            raise ExistsError(f"{found.path}: {reason}", _advice(found.shard, piece))
+
+
+def _advice(its: Shard | None, piece: OwnShard) -> str:
+    other = "Name another folder, or start again with `force`."
+    if its is None or not piece.told or its.count == piece.shard.count:
+        return other
+    return f"Say by `shard` which of the {its.count} this is, such as {its}. {other}"
 
 
 def _other(found: ParquetSource, header: Header) -> str:

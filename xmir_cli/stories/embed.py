@@ -13,7 +13,7 @@ from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
 from xmir_cli.embedding.known import KnownRow
-from xmir_cli.embedding.own_shard import OwnShard, local_rank
+from xmir_cli.embedding.own_shard import OwnShard, find_lone_task, local_rank
 from xmir_cli.embedding.parts import EmbeddedRow, Parts
 from xmir_cli.embedding.ray_slots import cluster, cluster_device, find_files, ray_slots
 from xmir_cli.embedding.ray_worker import WorkerOrder
@@ -73,6 +73,14 @@ def _embed_listed(
     """Embed what was listed, whoever makes the slots."""
     header, size, piece = _header(asked, embedder), slot_size(embedder, BATCHES), asked.piece
     own, file = share_items(piece, len(items), size), asked.file
+    task = None if piece is not None else find_lone_task()
+    if task is not None:
+        console.note(
+            console.in_words(
+                f"task {task} is alone in its array and does all images; "
+                "where it is one of several, say by `shard` which"
+            )
+        )
     if piece is not None and asked.folder is not None:
         header = to_shard(header, piece.shard, items, size)
         _begin_shard(asked, piece, own, header)
@@ -94,7 +102,7 @@ def _begin_shard(asked: Embed, piece: OwnShard, own: range, header: Header) -> N
     """Say what this process does, unless others in the folder do something else."""
     assert asked.folder is not None
     if not asked.force:
-        refuse_others(asked.folder, header)
+        refuse_others(asked.folder, header, piece)
     told = f" ({piece.told})" if piece.told else ""
     which = f"images {own.start + 1} to {own.stop}" if own else "no images"
     console.note(f"shard {piece.shard.number} of {piece.shard.count}{told}: {which}")
