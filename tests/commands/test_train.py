@@ -343,11 +343,8 @@ def test_a_figure_shows_the_epochs_so_far_as_each_ends(train, monkeypatch):
 
     monkeypatch.setattr(edge.Printer, "write", look)
     first, second, _ = train("--plot", "run.svg").records()
-    assert [found[0].rpartition(": ")[2] for found in seen] == [
-        "1 of 2 epochs",
-        "2 of 2 epochs",
-        "2 of 2 epochs",
-    ]
+    titles = [f"Training of tiny.py:network: {count} of 2 epochs" for count in (1, 2, 2)]
+    assert [found[0] for found in seen] == titles
     assert f"triplet loss {first['loss']:.3f}" in seen[0]
     assert f"violating fraction {first['violating_fraction']:.3f}" in seen[0]
     assert seen[0][1] == (

@@ -18,8 +18,10 @@ def write_history(path: Path, run: Run) -> None:
 
     Equal epochs of equal runs give equal files. Raises OSError, and DataError for what is no file.
     """
-    start = cast("Record", run.asked["start"])
-    title = f"Training of {escape(str(start['architecture']))}: "
+    network = str(cast("Record", run.asked["start"])["architecture"])
+    if Path(network).is_absolute():  # a file of one's own, or a folder
+        network = Path(network).name
+    title = f"Training of {escape(network)}: "
     title += f"{len(run.epochs)} of {run.wanted} epochs"
     drawing = draw_history(title, _describe(run.asked), run.epochs, run.wanted)
     with atomic_file(path) as file:
