@@ -185,6 +185,8 @@ def _refuse_secrets(arguments: Sequence[str]) -> None:
     """Raise UsageError for a URL with a password, before anything repeats it."""
     for argument in arguments:
         refuse_secrets(argument.partition("=")[2] if argument[:2] == "--" else argument)
+        if argument[:1] == "-":
+            refuse_secrets(argument[2:])  # -iURL
 
 
 def _tell(message: str, hint: str = "") -> None:

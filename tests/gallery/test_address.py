@@ -19,6 +19,20 @@ SECRETS = [
     "postgresql://me:s3?cr3t@h/db?table=a",
     "qdrant://:s3#cr3t@h:6334/a",
     "https://h/a?token=s3cret#x",
+    "postgresql://me@corp:s3c/r3t@localhost:1/db?table=c",
+    "postgresql://me:12/s3@h/db?table=a",
+    "postgresql://me:12?s3@h/db?table=a",
+    "postgresql://h/db?table=c&PGPASSWORD=s3cret",
+    "postgresql://h/db?table=c&pw=s3cret",
+    "postgresql://h/db?table=c&passphrase=s3cret",
+    "postgresql://h/db?table=c&PASSFILE_PASSWORD=s3cret",
+    "postgresql://h/db?table=c#password=s3cret",
+    "postgresql://h/db?table=c;password=s3cret",
+    "postgresql:/me:s3cret@localhost:1/db",
+    " postgresql://me:s3cret@localhost:1/db",
+    "qdrant://h/c?x-api-key=s3cret",
+    "qdrant://h/c?jwt=s3cret",
+    "qdrant://s3c/r3t@localhost:1/c",
 ]
 
 
@@ -27,6 +41,7 @@ def test_a_url_with_a_secret_is_refused_without_it(url):
     with pytest.raises(UsageError) as found:
         refuse_secrets(url)
     assert "s3" not in f"{found.value}{found.value.hint}"
+    assert "a secret in a URL" in str(found.value)
     with pytest.raises(UsageError):
         parse_url(url)
 
@@ -36,6 +51,9 @@ def test_a_url_with_a_secret_is_refused_without_it(url):
     [
         *("postgresql://postgres:@/db?host=/run&table=a", "postgresql://me@h1:1,h2:2/db?table=a"),
         *("qdrant://h:6334/a", "qdrant://[::1]:6334/a", "a:b@c/d", "./x://me:pw@h", "a.xmir"),
+        "postgresql://localhost:5432/db?table=c&user=me@corp.com",
+        "postgresql://[::1]:5432,h:1/db?table=c&keepalives_idle=3&require_auth=scram-sha-256",
+        "postgresql://me@corp@h:5432/db?table=c&sslkey=/home/me@h/key&host=/run",
         *("qdrant://h:6334/a%40b", "postgresql://me@h:5432/db?table=a@b", "qdrant://h/a@b"),
         "postgresql:///db?service=archive&table=a&passfile=/home/me/.pgpass",
     ],
@@ -63,7 +81,7 @@ def test_no_command_repeats_a_secret(xmir, monkeypatch, url, call):
     result = xmir(*call, url)
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith(
-        f"xmir: error: {url.partition(':')[0]}://...: a secret in a URL"
+        f"xmir: error: {url.strip().partition(':')[0]}://...: a secret in a URL"
     )
     assert "s3" not in result.stderr
     result = xmir("query", "--id", "a", f"--index={url}")
@@ -92,6 +110,8 @@ def test_a_parameter_is_there_once():
         parse_url("postgresql://h/d?table=a&table=b")
     with pytest.raises(UsageError, match="unknown parameter nonsense; there are table"):
         parse_url("qdrant://h/a?nonsense=1").know({"table"})
+    with pytest.raises(UsageError, match="nothing stands behind #"):
+        parse_url("postgresql://h/d?table=a#b")
 
 
 @pytest.mark.parametrize(

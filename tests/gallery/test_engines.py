@@ -28,7 +28,7 @@ TOLD = (
     ("name", "url"),
     [
         ("redis://host:6379/0", True),
-        ("postgresql+psycopg://u:p@h/db?table=cxr", True),
+        ("postgresql+psycopg://u@h/db?table=cxr", True),
         ("HTTP://host", True),
         ("a.xmir", False),
         ("./redis://host", False),

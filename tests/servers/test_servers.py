@@ -200,9 +200,15 @@ def test_what_is_not_of_xmir_stays(xmir, server, embeddings):
     for more in ((), ("--force",)):
         result = xmir("index", embeddings, "-o", url, *more)
         assert (result.code, result.stdout) == (5, "")
-        assert result.stderr == f"xmir: error: {url}: not an index, so it is not replaced\n"
+        assert result.stderr == (
+            f"xmir: error: {url}: not an index, so it is not replaced\n"
+            "xmir: hint: Choose another name.\n"
+        )
     result = xmir("query", "--id", "a", "-i", url)
-    assert (result.code, result.stderr) == (5, f"xmir: error: {url}: not an xmir index\n")
+    assert result.code == 5
+    assert result.stderr == (
+        f"xmir: error: {url}: not an xmir index\nxmir: hint: Name one that 'xmir index' has made.\n"
+    )
 
 
 def test_what_is_not_there_is_said(xmir, server):

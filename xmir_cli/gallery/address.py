@@ -11,10 +11,17 @@ from urllib.parse import parse_qsl, unquote
 
 from xmir_cli.errors import UsageError
 
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)
-_SECRETS = {  # parameters, without what stands between their words
-    *("password", "passwd", "pwd", "pass", "sslpassword", "apikey", "key", "token", "secret"),
-    *("accesskey", "accesstoken", "auth", "oauthclientsecret", "scramclientkey", "scramserverkey"),
+_URL = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL
+)
+_SPELT_AS_URL = re.compile(
+    r"\s*((?:postgres|postgresql|qdrants?)):/+(.*)", re.DOTALL | re.IGNORECASE
+)
+_HOSTS = re.compile(r"(?:(?:\[[^\]]*\]|[^:,\[\]]*)(?::\d{0,5})?(?:,|$))*")
+_SECRET_WORDS = ("pass", "pwd", "pw", "key", "token", "secret", "jwt", "auth", "credential")
+_NO_SECRETS = {  # parameters of libpq that name files, kinds and times
+    *("passfile", "sslkey", "sslkeylogfile", "require_auth"),
+    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
 }
 _SECONDS = 60.0  # that a request may take
 _LONGEST = 86_400.0
@@ -46,7 +53,7 @@ class Address:
         """Raise UsageError for a parameter that is none of these."""
         for name in self.parameters.keys() - names:
             known = ", ".join(sorted(names))
-            raise UsageError(f"{self.url}: unknown parameter {name}; there are {known}")
+            raise UsageError(f"{self.scheme}://...: unknown parameter {name}; there are {known}")
 
 
 def is_url(name: str) -> bool:
@@ -66,31 +73,61 @@ def parse_url(url: str) -> Address:
     match = _URL.fullmatch(url)
     if match is None:
         raise UsageError(f"{url.partition('://')[0]}://...: not a URL")
-    scheme, place, path, query = match.groups()
+    scheme, place, path, query, rest = match.groups()
+    if rest is not None:
+        raise UsageError(f"{scheme}://...: nothing stands behind #, which is %23 in a name")
     pairs = parse_qsl(query or "", keep_blank_values=True)
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
-        raise UsageError(f"{url}: a parameter is there twice")
+        raise UsageError(f"{scheme}://...: a parameter is there twice", "Leave one of them out.")
     return Address(url, scheme.lower(), place, unquote(path.removeprefix("/")), parameters)
 
 
 def refuse_secrets(name: str) -> None:
-    """Raise UsageError, without it, for a URL with a password or key in it."""
-    match = _URL.match(name)
+    """Raise UsageError, without it, for a URL with a password or key in it.
+
+    A password with one of /?#@ that is not written as %.. divides the URL elsewhere, and is told
+    by the @ behind it; a URL that lacks a slash is one, too.
+    """
+    spelt = _SPELT_AS_URL.match(name)
+    match = _URL.match(f"{spelt[1]}://{spelt[2]}" if spelt else name)
     if match is None:
         return
-    scheme, place, _, query = match.groups()
-    password = place.rpartition("@")[0].partition(":")[2]
-    if ":" in place and "@" not in place:  # unless it holds one of /?#, which belongs in %..
-        password = name[match.end(2) :].rpartition("@")[0]
-    if scheme.lower().startswith("qdrant") and "@" in place:
-        password = place  # which has no users, so that is a key
-    named = {re.sub("[^a-z]", "", key.lower()): value for key, value in parse_qsl(query or "")}
-    if password or any(named.get(key) for key in _SECRETS):
+    scheme, place, path, query, rest = match.groups()
+    behind = f"{path}?{query or ''}#{rest or ''}"
+    if (
+        _holds_password(scheme.lower(), place, path, behind)
+        or any(map(_is_secret, _split_parameters(query, rest)))
+        or (":" in place and any("@" in key for key, _ in _split_parameters(query, rest)))
+    ):
         raise UsageError(
             f"{scheme}://...: a secret in a URL gets into histories and lists of processes",
             _instead(scheme.lower()),
         )
+
+
+def _holds_password(scheme: str, place: str, path: str, behind: str) -> bool:
+    user, _, hosts = place.rpartition("@")
+    if user.partition(":")[2] or (":" in place and "@" in path):
+        return True
+    if scheme.startswith("qdrant") and (user or re.search("@.*/", path)):
+        return True  # it has no users, so that is a key; and its names have no /
+    return not _HOSTS.fullmatch(hosts) and "@" in behind
+
+
+def _split_parameters(*texts: str | None) -> list[tuple[str, str]]:
+    """Names and values, whatever divides them."""
+    return [
+        (unquote(key), value)
+        for text in texts
+        for key, _, value in (pair.partition("=") for pair in re.split("[&;#?]", text or ""))
+    ]
+
+
+def _is_secret(parameter: tuple[str, str]) -> bool:
+    key, value = parameter[0].lower(), parameter[1]
+    known = key in _NO_SECRETS
+    return bool(value) and not known and any(word in key for word in _SECRET_WORDS)
 
 
 def _instead(scheme: str) -> str:

@@ -108,7 +108,11 @@ ENGINES = (
 
 
 def make_absolute(name: str) -> str:
-    """The name of the same index from wherever it is asked for."""
+    """The name of the same index from wherever it is asked for.
+
+    Raises UsageError for a URL with a secret, also one that lacks a slash and would pass as a path.
+    """
+    refuse_secrets(name)
     return name if is_url(name) else str(Path(name).absolute())
 
 

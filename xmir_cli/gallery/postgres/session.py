@@ -17,7 +17,14 @@ from psycopg import sql
 
 from xmir_cli.errors import DataError, UsageError, is_starved
 from xmir_cli.gallery.address import Address
-from xmir_cli.gallery.servers.retries import CONNECTING, GOING_ON, Answer, LostError, again
+from xmir_cli.gallery.servers.retries import (
+    CONNECTING,
+    GOING_ON,
+    LOADS_GO_ON,
+    Answer,
+    LostError,
+    again,
+)
 
 _OWN = {"table", "timeout"}  # parameters of a URL that libpq does not know
 _CONNECT = 10  # seconds
@@ -40,7 +47,14 @@ _INSIDE = "Put the password into ~/.pgpass or $PGPASSWORD."
 _HINTS = {
     "wrong password, or no such user": _INSIDE,
     "a password is needed": _INSIDE,
-    "no server answers there": "Is it started, and are host and port those of the URL?",
+    "no server answers there": f"Is it started, and are host and port right? {LOADS_GO_ON}",
+    "no such database or user": "Make it, or name another: postgresql://USER@HOST/DATABASE.",
+    "no such host": "Is the host of the URL spelt right, and known here?",
+    "no encrypted connection": "Let the server offer TLS, or ask for less by sslmode=.",
+    "its certificate is not trusted": "Name the authority's file: sslrootcert=FILE.",
+    "no such schema": "Make it: create schema NAME.",
+    "its disk is full": f"Make room. {LOADS_GO_ON}",
+    "the server lets nobody in from here": "Its pg_hba.conf says who may come.",
 }
 _LOST = {"57P01", "57P02", "57P03", "53300", "40001", "40P01"}  # and class 08
 _STATES = {
@@ -123,7 +137,10 @@ class Session:
             connection: Connection = Connection.connect(self._target, **self._more())
             know_vectors(connection)
         except psycopg.ProgrammingError:
-            raise UsageError(f"{self.name}: not a URL of PostgreSQL") from None
+            raise UsageError(
+                "postgresql://...: not a URL of PostgreSQL",
+                "Expected postgresql://HOST/DATABASE?table=NAME, with parameters of libpq.",
+            ) from None
         except psycopg.Error as error:
             raise self._unreached(str(error)) from None
         self._connection = connection
@@ -154,10 +171,10 @@ class Session:
             self._drop()
             return LostError(
                 f"{self.name}: the connection was lost",
-                "Run it again once the server is there; 'xmir index' goes on where it was.",
+                f"Run it again once the server is there. {LOADS_GO_ON}",
             )
         said = _STATES.get(state, f"the server refused it ({type(error).__name__})")
-        return DataError(f"{self.name}: {said}")
+        return DataError(f"{self.name}: {said}", _HINTS.get(said, ""))
 
 
 def first_value(connection: Connection, statement: sql.Composable) -> Any:  # noqa: ANN401

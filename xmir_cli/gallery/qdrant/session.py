@@ -17,7 +17,14 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from xmir_cli import console
 from xmir_cli.errors import DataError, UsageError
 from xmir_cli.gallery.address import Address
-from xmir_cli.gallery.servers.retries import CONNECTING, GOING_ON, Answer, LostError, again
+from xmir_cli.gallery.servers.retries import (
+    CONNECTING,
+    GOING_ON,
+    LOADS_GO_ON,
+    Answer,
+    LostError,
+    again,
+)
 
 KEY = "QDRANT_API_KEY"
 PORT = 6334  # of gRPC
@@ -70,7 +77,8 @@ class QdrantSession:
     def _told(self, code: grpc.StatusCode) -> DataError:
         if code is grpc.StatusCode.UNAVAILABLE:
             said = "the connection was lost" if self._reached else "no server answers there"
-            return LostError(f"{self.name}: {said}", f"The port is that of gRPC, mostly {PORT}.")
+            port = "" if self._reached else f"The port is that of gRPC, mostly {PORT}. "
+            return LostError(f"{self.name}: {said}", port + LOADS_GO_ON)
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             return LostError(f"{self.name}: the server has too much to do")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -84,9 +92,11 @@ def connect(address: Address) -> QdrantClient:
     """A client of the server; nothing is sent yet."""
     match = _PLACE.fullmatch(address.place)
     if match is None or int(match[2] or PORT) > 65535:
-        raise UsageError(f"{address.url}: expected qdrant://HOST:{PORT}/NAME")
+        raise UsageError(f"{address.scheme}://...: expected qdrant://HOST:{PORT}/NAME")
     host, port = match[1], int(match[2] or PORT)
-    secure, key = address.scheme == "qdrants", os.environ.get(KEY)
+    secure, key = address.scheme == "qdrants", os.environ.get(KEY, "").strip() or None
+    if key and not (key.isascii() and key.isprintable()):
+        raise UsageError(f"${KEY}: a key has ASCII letters, digits and signs alone")
     if key and not secure and host not in _HERE:
         console.warning(f"{address.url}: ${KEY} is sent as it is; qdrants:// encrypts it")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the library would print what it meets

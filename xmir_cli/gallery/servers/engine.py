@@ -152,12 +152,12 @@ def _need(place: Place, name: str) -> About:
     if found.unfinished:
         raise DataError(f"{name}: an unfinished index; its load was interrupted", RESUME)
     if found.foreign:
-        raise DataError(f"{name}: not an xmir index")
+        raise DataError(f"{name}: not an xmir index", "Name one that 'xmir index' has made.")
     raise DataError(f"{name}: no such index", "Build it: xmir index EMBEDDINGS -o URL")
 
 
 def _not_ours(name: str) -> DataError:
-    return DataError(f"{name}: not an index, so it is not replaced")
+    return DataError(f"{name}: not an index, so it is not replaced", "Choose another name.")
 
 
 def _built(about: About) -> Built:
