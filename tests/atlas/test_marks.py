@@ -86,3 +86,34 @@ def test_many_different_numbers_lie_on_a_scale_few_are_classes():
     assert ages.missing == 1
     grades = color_by("grade", pa.chunked_array([[1, 2, 2, None]]))
     assert (grades.numbers, grades.values) == (None, [("2", 2), ("1", 1)])
+
+
+def test_texts_that_are_numbers_or_dates_lie_on_a_scale_but_names_do_not():
+    ages = [str(age) for age in range(20)]
+    assert color_by("age", pa.chunked_array([ages])).end_texts == ("0", "19")
+    assert color_by("patient", pa.chunked_array([ages])).numbers is None
+    days = [f"2020-03-{day:02d}" for day in range(1, 21)]
+    for column in (days, pa.array(days).cast(pa.date32()), pa.array(days).cast(pa.timestamp("us"))):
+        dates = color_by("study", pa.chunked_array([column]))
+        assert dates.end_texts == ("2020-03-01", "2020-03-20")
+        assert dates.positions[[0, 19]].tolist() == [0, 1]
+    zoned = pa.array(days).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
+    assert color_by("study", pa.chunked_array([zoned])).end_texts[1] == "2020-03-20"
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (pa.array([True, False, None] * 4), ["false", "true"]),
+        (pa.array(["x", "y"] * 6).dictionary_encode(), ["x", "y"]),
+        (pa.array([1.5, 2.5] * 6), ["1.5", "2.5"]),
+    ],
+)
+def test_few_values_of_any_kind_are_classes(values, named):
+    assert sorted(text for text, _ in color_by("c", pa.chunked_array([values])).values) == named
+
+
+def test_numbers_of_any_kind_lie_on_a_scale():
+    for kind in (pa.uint64(), pa.int8(), pa.float32(), pa.decimal128(25, 2)):
+        column = pa.chunked_array([pa.array([*range(30), None], pa.int64()).cast(kind)])
+        assert color_by("c", column).end_texts == ("0", "29")

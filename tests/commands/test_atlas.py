@@ -50,7 +50,10 @@ def test_a_record_a_picture_and_coordinates(xmir):
     assert (record["images"], record["dim"], record["method"]) == (12, 6, "pca")
     assert record["files"] == ["a.png", "a.parquet"]
     assert record["colors"] == ["site", "label"]
-    assert [(each["label"], each["images"]) for each in record["classes"]] == [("a", 4), ("b", 4)]
+    assert [(label, each["images"]) for label, each in record["classes"].items()] == [
+        ("a", 4),
+        ("b", 4),
+    ]
     assert record["neighbours"] == {"number": 10, "other": None, "search": "exact"}
     assert record["thumbnails"] == 2
     table = pq.read_table("a.parquet")
@@ -61,7 +64,7 @@ def test_a_record_a_picture_and_coordinates(xmir):
         *("id", "path", "label", "x", "y", "unlike", "outlier", "duplicates"),
         *("nearest_to_mean", "site"),
     ]
-    stars = [each["nearest"] for each in record["classes"]]
+    stars = [each["nearest"] for each in record["classes"].values()]
     marked = table.filter(table["nearest_to_mean"])
     assert sorted(marked["id"].to_pylist()) == sorted(stars)
     with Image.open("a.png") as drawn:
@@ -156,7 +159,16 @@ def test_without_labels_pictures_all_over_the_plane_stand_for_all(xmir):
     result = xmir("atlas", "e.parquet", "-o", "a.png")
     assert (result.code, result.stderr) == (0, "")
     (record,) = result.records()
-    assert (record["classes"], record["colors"], record["thumbnails"]) == ([], [], 9)
+    assert (record["classes"], record["colors"], record["thumbnails"]) == ({}, [], 9)
+
+
+def test_no_image_of_the_archive_is_written_over(xmir):
+    write()
+    before = Path("4.png").read_bytes()
+    result = xmir("atlas", "e.parquet", "-o", "./4.png", "--force")
+    assert (result.code, result.stdout) == (2, "")
+    assert "--output 4.png: is an input, too" in result.stderr
+    assert Path("4.png").read_bytes() == before
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

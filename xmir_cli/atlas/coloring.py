@@ -8,9 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from xmir_cli.arrays import Floats, Integers
+from xmir_cli.store.cells import is_text
+from xmir_cli.store.embedding_table import COLUMNS
+from xmir_cli.store.where import read_ordered
 
 MISSING = -1  # the code of images without a value
 MOST = 8  # values with colours of their own
+_NAMES = {name for name, kind in COLUMNS.items() if is_text(kind)}
 _ENDS = (1, 99)  # percentiles between which colours differ
 
 # Okabe and Ito's colours, which colour-blind people tell apart, on white and on black
@@ -35,8 +39,9 @@ class Coloring:
     column: str
     codes: Integers  # places in `values`, or MISSING; of numbers 0 or MISSING
     values: list[tuple[str, int]]  # with how many images have each, the most frequent first
-    numbers: Floats | None  # [N], NaN where there is none
-    ends: tuple[float, float]  # of the scale
+    numbers: Floats | None = None  # [N], NaN where there is none; of dates milliseconds since 1970
+    ends: tuple[float, float] = (0.0, 0.0)  # of the scale
+    are_dates: bool = False
 
     @property
     def colored(self) -> list[tuple[str, int]]:
@@ -54,6 +59,12 @@ class Coloring:
         return int((self.codes == MISSING).sum())
 
     @property
+    def end_texts(self) -> tuple[str, str]:
+        """The ends of the scale in words."""
+        low, high = (_spell(end, self.are_dates) for end in self.ends)
+        return low, high
+
+    @property
     def positions(self) -> Floats:
         """Where the numbers lie on the scale [N], 0 to 1; NaN where there is none."""
         assert self.numbers is not None
@@ -62,21 +73,36 @@ class Coloring:
 
 
 def color_by(column: str, values: pa.ChunkedArray) -> Coloring:
-    """The colours of a column; its numbers are on a scale where there are many different ones."""
-    kind = values.type
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        numbers = np.array(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
-        numbers[~np.isfinite(numbers)] = np.nan
-        if len(np.unique(numbers[np.isfinite(numbers)])) > MOST:
-            return _on_scale(column, numbers)
+    """The colours of a column; its numbers or dates lie on a scale where there are many.
+
+    Texts that are all of them numbers or dates are such, but for those that name something, as
+    labels and patients.
+    """
+    ordered = values if column in _NAMES else read_ordered(values)
+    are_dates = pa.types.is_date(ordered.type) or pa.types.is_timestamp(ordered.type)
+    if are_dates or not is_text(ordered.type):
+        numbers = _numbers(ordered, are_dates)
+        known = numbers[np.isfinite(numbers)]
+        if len(np.unique(known)) > MOST:
+            low, high = (float(each) for each in np.percentile(known, _ENDS, method="nearest"))
+            codes = np.where(np.isfinite(numbers), 0, MISSING)
+            return Coloring(column, codes, [], numbers, (low, high), are_dates)
     return _in_classes(column, [value or None for value in values.cast(pa.string()).to_pylist()])
 
 
-def _on_scale(column: str, numbers: Floats) -> Coloring:
-    known = numbers[np.isfinite(numbers)]
-    low, high = (float(each) for each in np.percentile(known, _ENDS, method="nearest"))
-    codes = np.where(np.isfinite(numbers), 0, MISSING)
-    return Coloring(column, codes, [], numbers, (low, high))
+def _numbers(column: pa.ChunkedArray | pa.Array, are_dates: bool) -> Floats:
+    """The numbers of a column, NaN where there is none."""
+    if are_dates:
+        column = column.cast(pa.timestamp("ms", getattr(column.type, "tz", None))).cast(pa.int64())
+    numbers = np.array(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), float)
+    numbers[~np.isfinite(numbers)] = np.nan
+    return numbers
+
+
+def _spell(number: float, is_date: bool) -> str:
+    if not is_date:
+        return f"{number:.6g}"
+    return str(np.datetime64(int(number), "ms").astype("datetime64[D]"))
 
 
 def _in_classes(column: str, texts: Sequence[str | None]) -> Coloring:
@@ -84,4 +110,4 @@ def _in_classes(column: str, texts: Sequence[str | None]) -> Coloring:
     ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     own = {text: code for code, (text, _) in enumerate(ranked)}
     codes = [MISSING if text is None else own[text] for text in texts]
-    return Coloring(column, np.array(codes, dtype=np.int64), ranked, None, (0.0, 0.0))
+    return Coloring(column, np.array(codes, dtype=np.int64), ranked)

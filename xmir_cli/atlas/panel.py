@@ -119,7 +119,7 @@ class SidePanel:
         y, face, width = self.height, font(_LETTERS), self.width - 4
         line = colors(np.linspace(*SCALE["light"], width), "viridis")
         bar = Image.fromarray(np.repeat(line[None], _LETTERS, axis=0))
-        low, high = (f"{end:.6g}" for end in coloring.ends)
+        low, high = coloring.end_texts
 
         def step(drawn: Image.Image, pen: ImageDraw.ImageDraw) -> None:
             drawn.paste(bar, (0, y))

@@ -12,10 +12,10 @@ def rows(record: Mapping[str, object]) -> Iterator[Record]:
     names = ("images", "outliers", "duplicates")
     yield {"class": "(all)", **{name: record[name] for name in names}}
     classes = record["classes"]
-    assert isinstance(classes, list)
-    for each in classes:
+    assert isinstance(classes, Mapping)
+    for label, each in classes.items():
         yield {
-            "class": each["label"],
+            "class": label,
             **{name: each[name] for name in names},
             "similarity": each["similarity"],
             "nearest": each["nearest"],

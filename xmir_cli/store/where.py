@@ -108,6 +108,11 @@ def _has_labels(column: pa.ChunkedArray | pa.Array, condition: Condition) -> Boo
     return np.asarray(found.to_numpy(zero_copy_only=False), bool)
 
 
+def read_ordered(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """The column as numbers or dates, also where all of its texts are such; else as texts."""
+    return _ordered(_decoded(column))
+
+
 def say_none(count: int, conditions: Sequence[Condition], columns: Sequence[pa.Array]) -> str:
     """That none of so many rows is as all conditions say, and which values there are."""
     wanted = " and ".join(map(str, conditions))

@@ -22,9 +22,10 @@ from xmir_cli.commands.atlas import Atlas
 from xmir_cli.console import Records, Skips
 from xmir_cli.labels import LABEL
 from xmir_cli.pages.html import load_template
-from xmir_cli.pictures.identity import identity_of
+from xmir_cli.pictures.identity import file_of, identity_of
 from xmir_cli.screen.pages import shown
 from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.outputs import refuse_input
 from xmir_cli.store.where import parse_where
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.atlas import AtlasRecord
@@ -43,12 +44,15 @@ def run(asked: Atlas) -> Records:
     wanted = AskedPoints(asked.color or (), parse_where(asked.where), asked.sample, asked.seed)
     points = read_points(asked.source, wanted, skips.add, asked.files[0].absolute().parent)
     refuse_size(asked.method, len(points.items))
+    paths = points.items["path"].to_pylist()
+    for file in asked.files:
+        refuse_input(file, map(file_of, paths))
     axes = principal_axes(points.vectors, AXES)
     with console.progress(METHODS[asked.method], None):
         plane = place(asked.method, points.vectors, axes, asked.seed)
     scene = _look(asked, points, axes, plane)
     thumbnails = Thumbnails(
-        points.items["path"].to_pylist(),
+        paths,
         points.items["sha256"].to_pylist(),
         points.model.preprocessing.window,
     )
@@ -159,20 +163,18 @@ def _record(
         **({"explained": list(scene.explained)} if scene.explained else {}),
         "settings": {"seed": asked.seed, **plane.settings},
         "colors": [each.column for each in scene.colorings],
-        "classes": [
-            {
-                "label": each.label,
+        "classes": {
+            each.label: {
                 "images": int(each.members.sum()),
                 "outliers": int((scene.outliers & each.members).sum()),
                 "duplicates": int(((scene.groups > 0) & each.members).sum()),
                 "nearest": ids[each.nearest],
-                "path": thumbnails.paths[each.nearest],
                 "similarity": each.similarity,
                 "x": float(scene.places[each.nearest, 0]),
                 "y": float(scene.places[each.nearest, 1]),
             }
             for each in scene.classes
-        ],
+        },
         "outliers": int(scene.outliers.sum()),
         "duplicates": int((scene.groups > 0).sum()),
         "duplicate_groups": int(scene.groups.max()),

@@ -50,7 +50,9 @@
   };
 
   function valueOf(each, row) {
-    if (each.numbers) return Number.isNaN(each.numbers[row]) ? "" : String(Number(each.numbers[row].toPrecision(7)));
+    if (each.numbers && Number.isNaN(each.numbers[row])) return "";
+    if (each.dates) return new Date(each.numbers[row]).toISOString().replace(/T00:00:00.000Z$/, "").replace("T", " ");
+    if (each.numbers) return String(Number(each.numbers[row].toPrecision(7)));
     return each.codes[row] < 0 ? "" : safe(each.values[each.codes[row]][0]);
   }
 
@@ -92,7 +94,7 @@
       bar.setAttribute("role", "img");
       bar.setAttribute("aria-label", `${coloring.column} from ${coloring.ends[0]} to ${coloring.ends[1]}`);
       const ends = make("p", "ends");
-      ends.append(...coloring.ends.map((end) => make("span", "", String(Number(end.toPrecision(6))))));
+      ends.append(...coloring.ends.map((end) => make("span", "", end)));
       at("legend").append(bar, ends);
     } else {
       coloring.values.slice(0, page.most).forEach(([text, count], kind) => entries.push([kind, safe(text), count]));

@@ -54,7 +54,8 @@ def _coloring(coloring: Coloring) -> Record:
         told |= {
             "numbers": _bytes(coloring.numbers, np.float64),
             "positions": _bytes(np.nan_to_num(coloring.positions) * (_STEPS - 1), np.uint8),
-            "ends": list(coloring.ends),
+            "ends": list(coloring.end_texts),
+            "dates": coloring.are_dates,
         }
     return told
 

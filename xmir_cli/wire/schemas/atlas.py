@@ -9,18 +9,16 @@ from xmir_cli.wire.schema import (
     MODEL,
     NUMBER,
     NUMBERS,
+    OBJECT,
     PATH,
     PATHS,
     SETTINGS,
     TEXTS,
     WHOLE,
-    Kind,
     Shows,
     key,
     one_of,
 )
-
-_CLASSES = Kind("a list of objects", lambda value: isinstance(value, list), shows=Shows.DETAIL)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,10 +45,11 @@ class AtlasRecord:
         "variance those kept, and the library's own perplexity or number of neighbours",
     )
     colors: list[str] | None = key(TEXTS, "the columns of the colours")
-    classes: list[dict[str, object]] | None = key(
-        _CLASSES,
+    classes: dict[str, dict[str, object]] | None = key(
+        OBJECT,
         "of each label, the largest first: images, outliers and duplicates of it; nearest, the id "
-        "of its image nearest to the class's centroid, with its path, x and y and their similarity",
+        "of its image nearest to the class's centroid, with its x and y and their similarity",
+        shows=Shows.ROWS,
     )
     outliers: int | None = key(WHOLE, "images that are ringed because they lie apart")
     duplicates: int | None = key(WHOLE, "images that are there more than once")
