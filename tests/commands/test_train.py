@@ -355,6 +355,18 @@ def test_a_figure_shows_the_epochs_so_far_as_each_ends(train, monkeypatch):
         assert any(text.startswith(f"{name} {second[key]:.3f}") for text in seen[2])
 
 
+def test_a_learning_rate_that_changes_is_recorded_and_drawn(train):
+    first, second, _ = train("--schedule", "cosine", "--plot", "run.svg").records()
+    for record, turned in (
+        (first, np.pi / 6),
+        (second, np.pi * 13 / 18),
+    ):  # after a tenth of warm-up
+        assert record["learning_rate"] == pytest.approx(5e-3 * (1 + np.cos(turned)) / 2)
+    drawn = texts(Path("run.svg"))
+    assert f"learning rate {second['learning_rate']:.3g}" in drawn
+    assert "learning rate 0.005, cosine" in drawn[1]
+
+
 def test_the_figure_of_a_resumed_run_shows_all_its_epochs(train, monkeypatch):
     train("--plot", "whole.png", output="whole.safetensors", epochs=3)
     with monkeypatch.context() as patch:

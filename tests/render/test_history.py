@@ -80,3 +80,11 @@ def test_a_loss_of_its_own_has_its_own_colour():
     assert "attention loss 0.300" in words(drawing)
     svg = drawing.encode(".svg").decode()
     assert svg.count(f'stroke="#{bytes(PALETTE[1]).hex()}"') == 2  # there, and P@1
+
+
+def test_a_learning_rate_that_changes_is_drawn_in_powers_of_ten():
+    found = [{**epoch, "learning_rate": 1e-4 / place} for place, epoch in enumerate(epochs(3), 1)]
+    text = words(draw_history("run", "", found, 3))
+    assert "learning rate 3.33e-05" in text
+    assert {"0", "2e-05", "0.0001"} <= set(text)
+    assert not any("learning rate" in each for each in words(draw_history("", "", epochs(3), 3)))

@@ -19,7 +19,7 @@ class _Panel:
 
     title: str
     names: Mapping[str, str]  # of keys, as the legend has them
-    rising: bool  # whether more is better
+    rising: bool | None  # whether more is better; None where neither is
     low: float | None = 0.0  # at the bottom; None leaves it to the values
     high: float | None = None  # at the top
 
@@ -41,6 +41,11 @@ _PANELS = (
         {"map": "mAP", "p_at_1": "P@1", "p_at_5": "P@5"},
         rising=True,
         low=None,
+    ),
+    _Panel(
+        "Learning rate: in the middle of each epoch",
+        {"learning_rate": "learning rate"},
+        rising=None,
     ),
 )
 
@@ -108,9 +113,11 @@ def _draw_panel(
         left += max(font(SMALL).getlength(text) + 12, (_WIDTH - _LEFT - _RIGHT) / len(panel.names))
 
 
-def _summary(line: Sequence[tuple[float, float | None]], rising: bool) -> str:
+def _summary(line: Sequence[tuple[float, float | None]], rising: bool | None) -> str:
     """The last number, and the best one where that is another."""
     known = [(epoch, value) for epoch, value in line if value is not None]
+    if rising is None:
+        return f"{known[-1][1]:.3g}"
     last = f"{known[-1][1]:.3f}"
     epoch, best = (max if rising else min)(known, key=lambda point: point[1])
     if f"{best:.3f}" == last:

@@ -9,6 +9,7 @@ from xmir_cli.render.drawing import GRID, Color, Drawing, Point
 
 SMALL = 13  # units, height of the letters at an axis
 _LINE, _DOT = 2.0, 3.0  # units
+_TINY = 0.005  # an axis up to here has its numbers as powers of ten
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Plane:
         for y in up:
             start, end = self.place(self.x[0], y), self.place(self.x[1], y)
             drawing.line([start, end], GRID)
-            drawing.words((start[0] - 8, start[1]), f"{y:.{decimals}f}", SMALL, anchor="right")
+            text = f"{y:g}" if max(map(abs, up)) < _TINY else f"{y:.{decimals}f}"
+            drawing.words((start[0] - 8, start[1]), text, SMALL, anchor="right")
 
     def draw_curve(
         self, drawing: Drawing, points: Sequence[tuple[float, float | None]], color: Color

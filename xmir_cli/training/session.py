@@ -13,9 +13,10 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.training.examples import Division, Example, find_contradictions
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.loop import BatchNumbers, Outcome, Trainer
+from xmir_cli.training.loop import BatchNumbers, Outcome, Settings, Trainer
 from xmir_cli.training.ranks import ALONE, Ranks
 from xmir_cli.training.sampler import by_class
+from xmir_cli.training.schedule import step_share
 from xmir_cli.training.validation import validate
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.epoch import EpochRecord
@@ -128,9 +129,18 @@ def train_epochs(
             **({} if attention is None else {"attention_loss": attention}),
             "violating_fraction": outcome.violating_fraction,
             **validation,
+            **_step_size(trainer.settings, number),
             "seconds": round(time.monotonic() - start, 3),
             "images_per_second": round(outcome.images_per_second, 3),
         }
+
+
+def _step_size(settings: Settings, number: int) -> Record:
+    """The learning rate in the middle of an epoch, where it changes."""
+    if settings.schedule == "constant":
+        return {}
+    share = step_share(settings.schedule, (number - 0.5) / settings.epochs)
+    return {"learning_rate": settings.learning_rate * share}
 
 
 def _train_epoch(

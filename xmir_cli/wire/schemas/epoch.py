@@ -17,6 +17,7 @@ class EpochRecord:
         Plot("epoch", ("loss", "attention_loss")),
         Plot("epoch", ("violating_fraction",)),
         Plot("epoch", ("map", "p_at_1", "p_at_5")),
+        Plot("epoch", ("learning_rate",)),
     )
 
     record: Record
@@ -36,6 +37,9 @@ class EpochRecord:
         "share of the pairs of a relevant validation image and another that are equally similar "
         "to the query; the numbers are means over the orders of such ties",
         when="more than 1 %",
+    )
+    learning_rate: float | None = key(
+        NUMBER, "the learning rate in the middle of the epoch", when="--schedule cosine"
     )
     seconds: float | None = key(NUMBER, "time of the epoch with its validation")
     images_per_second: float | None = key(NUMBER, "training images a second")
