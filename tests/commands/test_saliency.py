@@ -6,6 +6,8 @@ import pytest
 from PIL import Image
 
 from xmir_cli.render.colormap import COLORMAPS
+from xmir_cli.saliency import choose_methods
+from xmir_cli.saliency.presets import PAPER
 
 SMALL = ("--window-size", "12", "--stride", "6")
 
@@ -310,3 +312,28 @@ def test_names_cannot_leave_the_folder(xmir, network):
 def test_help_offers_every_colormap(xmir):
     text = xmir("saliency", "--help").stdout
     assert all(name in text for name in COLORMAPS)
+
+
+def test_the_papers_settings_have_a_name_and_typed_ones_go_before(xmir, images, network):
+    pair = ("saliency", "--query", images[0], "--image", images[1], *network)
+
+    def settings(*flags):
+        return {each["method"]: each["settings"] for each in xmir(*pair, *flags).records()}
+
+    methods = ("--method", "occlusion,attention,activation,center")
+    small = (*SMALL, "--fill", "black")
+    paper = settings(*methods, "--preset", "paper", *small)
+    own = settings(*methods, *small)
+    assert (own["activation"]["bias"], own["activation"]["clip"]) == ("spread", "none")
+    assert (paper["activation"]["bias"], paper["activation"]["clip"]) == ("drop", "pair")
+    assert (own["attention"]["variant"], paper["attention"]["variant"]) == ("own", "paper")
+    for found in (own["occlusion"], paper["occlusion"]):
+        assert (found["window_size"], found["stride"], found["fill"]) == (12, 6, "black")
+    assert paper["occlusion"]["grid"] == "paper"
+    assert own["center"] == paper["center"]
+    assert settings("--preset", "paper") == settings("--method", "activation", "--preset", "paper")
+
+
+def test_a_preset_fits_the_methods_there_are():
+    for method, given in PAPER.items():
+        assert choose_methods(method, given)[method]

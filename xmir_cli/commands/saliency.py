@@ -13,6 +13,7 @@ from xmir_cli.inputs import refuse_records
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import AUTO, choose_methods, refuse_inexact
+from xmir_cli.saliency.presets import Preset, preset_settings
 from xmir_cli.values import check_values, refuse_null
 
 
@@ -24,10 +25,27 @@ class Saliency:
     lies now), or image paths for self-similarity, or a pair named by --query and --image. Each
     record comes back once a method with the raw map (.npy), an overlay on the original image (.png)
     and the similarity computed again. Maps that are there already are not made again.
+
+    Begin with activation, which is exact and quick: with --center where all images are much alike,
+    with --layer where its cells are too coarse. Check it by occlusion with what an empty place of
+    such images looks like: --fill black where what matters is bright on dark lungs, --fill
+    '#FFFFFF' where it is dark on a bright ground. On synthetic radiographs the peak lay in the
+    opacity in 61 to 69 % of such maps and in 6 to 14 % of those with gray, the paper's fill; on
+    inverted ones in 50 % with white and in 9 to 11 % with black or gray. No rule holds everywhere:
+    on real radiographs gray gained at insertion and black did not. Where masks or boxes are,
+    'xmir localization-metric' tells; 'xmir sanity-check' and 'xmir causal-metric' do without.
     """
 
     records: options.Records = "-"
     method: options.Methods = AUTO
+    preset: Annotated[
+        Preset | None,
+        typer.Option(
+            "--preset",
+            help="paper: the settings of the X-MIR paper's code for activation, attention and "
+            "occlusion; those that are typed go before.",
+        ),
+    ] = None
     on: Annotated[
         Literal["retrieved", "query", "both"],
         typer.Option("--on", help="Which image of the pair gets the map."),
@@ -120,7 +138,7 @@ class Saliency:
     def __post_init__(self) -> None:
         check_values(self)
         refuse_null(self.null, self.form)
-        methods = choose_methods(self.method, self.settings)
+        methods = choose_methods(self.method, self.all_settings)
         if self.center:
             refuse_inexact(methods)
         self._refuse_pair()
@@ -166,6 +184,12 @@ class Saliency:
             raise UsageError(
                 "--contrast: a --point of one image is nowhere in another", "Leave one out."
             )
+
+    @property
+    def all_settings(self) -> dict[str, str]:
+        """What is set of the methods, as texts: by the preset, and before it as typed."""
+        methods = choose_methods(self.method, self.settings)
+        return {**preset_settings(self.preset, methods), **self.settings}
 
     @property
     def choice(self) -> ModelChoice:

@@ -72,7 +72,7 @@ def _explainer(asked: Saliency) -> Explainer:
     display = Display(asked.colormap, asked.alpha)
     return Explainer(
         load,
-        load_methods(asked.method, asked.settings),
+        load_methods(asked.method, asked.all_settings),
         ("retrieved", "query") if asked.on == "both" else (asked.on,),
         Output(asked.output, display, asked.force, asked.overlay, rounds),
         _comparisons(asked),
