@@ -57,7 +57,7 @@ class Atlas:
     ] = None
     method: Annotated[
         Literal["pca", "tsne", "umap"],
-        typer.Option("--method", help="How images get into the plane."),
+        typer.Option("--method", help="How images get into the plane; tsne takes up to 50,000."),
     ] = "pca"
     color: Annotated[
         list[str] | None,
@@ -86,7 +86,7 @@ class Atlas:
             metavar="N",
             min=1,
             max=50,
-            help="How many nearest images tell what lies apart, and stand in the page.",
+            help="How many nearest images tell what lies apart; the page shows the first six.",
         ),
     ] = 10
     outliers: Annotated[
