@@ -67,11 +67,14 @@ class World:
 
     def __init__(self, folder: Path, xmir: Terminal) -> None:
         self.folder, self.xmir = folder, xmir
-        lines = ["path,label,patient"]
+        lines = ["path,label,patient,mask,x,y,w,h"]
+        (folder / "masks").mkdir()
         for number in range(6):
             values = np.random.default_rng(number).integers(0, 256, (36, 40), dtype=np.uint8)
             Image.fromarray(values).save(folder / f"{number}.png")
-            lines.append(f"{number}.png,{'ab'[number % 2]},p{number}")
+            Image.fromarray(values // 128).save(folder / "masks" / f"{number}.png")
+            row = f"{number}.png,{'ab'[number % 2]},p{number}"
+            lines.append(f"{row},masks/{number}.png,{number},3,12,9")
         (folder / "labels.csv").write_text("\n".join(lines))
         assert xmir("embed", folder / "labels.csv", *MODEL, "-o", folder / "a.parquet")[0] == 0
         self.stream = self._stream()
@@ -162,6 +165,7 @@ def _fields(world: World, kind: str) -> list[dict]:
     [
         ("retrieval", ("saliency", "-", "--method", "activation", "--force", "-o", "out")),
         ("saliency", ("causal-metric", "-", "--curve-steps", "2")),
+        ("saliency", ("localization-metric", "-", "--masks", "mask", "--by", "column")),
         ("retrieval", ("montage", "-", "--force", "-o", "page.png")),
         ("saliency", ("montage", "-", "--force", "-o", "page.png")),
         ("retrieval", ("report", "-", "--force", "-o", "page.html")),
@@ -300,12 +304,24 @@ def test_no_damaged_file_ends_in_a_traceback(world: World, name: str):
             for command in (
                 ("causal-metric", "-", "--curve-steps", "2"),
                 ("montage", "-", "-f", "-o", "p.png"),
+                ("localization-metric", "-", "--masks", "mask"),
             )
         ],
         "manifest.json": lambda path: world.xmir(
             "query", "-i", path.parent, world.folder / "0.png", "-k", 1
         ),
-        "labels.csv": lambda path: world.xmir("embed", path, *MODEL, "--force", "-o", "c.parquet"),
+        "labels.csv": lambda path: (
+            world.xmir("embed", path, *MODEL, "--force", "-o", "c.parquet"),
+            [
+                world.xmir(
+                    "localization-metric",
+                    option,
+                    path,
+                    stdin=json.dumps(world.saliency[0]).encode(),
+                )
+                for option in ("--masks", "--boxes")
+            ],
+        ),
     }
 
     if name == "manifest.json":

@@ -126,13 +126,10 @@ class LocalizationMetric:
     def shown(self) -> Shown:
         """What is printed of a record."""
         part = ["mask_name"] if self.by else []
-        gains = [f"energy_gain.{control}" for control in self.controls[:1]]
+        gains = [f"energy_gain.{control}" for control in self.controls]
         if not self.summary:
             columns = ["query", "retrieved", "method", *part, *MEASURES, "mask_area", *gains]
             return Shown(columns, "saliency", group="query")
-        bounds = ("", "_low", "_high")
-        spread = [f"{name}{bound}" for name in ("hit", "energy") for bound in bounds]
-        return Shown(
-            ["method", *part, "n", *spread, *MEASURES[2:], "hit_chance", "energy_chance", *gains],
-            "saliency",
-        )
+        hit = [f"hit{end}" for end in ("", "_low", "_high", "_chance")]
+        energy = ["energy", "energy_chance", *gains]
+        return Shown(["method", *part, "n", *hit, *energy, *MEASURES[2:]], "saliency")

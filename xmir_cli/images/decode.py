@@ -21,7 +21,7 @@ def decode_bytes(
     """
     asked = _FRAME.search(name)
     frame = None if asked is None else int(asked[1])
-    return format_of(data).read(data, Wanted(frame, window, enough, _pixel_limit()))
+    return format_of(data).read(data, Wanted(frame, window, enough, pixel_limit()))
 
 
 def count_pictures(data: bytes) -> int:
@@ -29,7 +29,8 @@ def count_pictures(data: bytes) -> int:
     return format_of(data).count(data)
 
 
-def _pixel_limit() -> int:
+def pixel_limit() -> int:
+    """How many pixels a picture may have; raises SettingError for an environment that says what."""
     given = os.environ.get("XMIR_MAX_PIXELS", "")
     if given and re.fullmatch(r"[0-9]{1,12}", given) is None:
         raise SettingError("XMIR_MAX_PIXELS", f"expected a number of pixels, found {given}")

@@ -34,7 +34,6 @@ _TAGS = (
     "ReferencedSeriesSequence",
 )
 _LONGEST = 64  # characters of a label, as many as DICOM allows
-_PIXEL_LIMIT = 89_478_485
 
 
 @dataclass(frozen=True)
@@ -68,18 +67,19 @@ def instances_in(data: bytes) -> set[str]:
 
 
 def read_segments(
-    data: bytes, instance: str | None, frame: int | None
+    data: bytes, instance: str | None, frame: int | None, limit: int
 ) -> list[tuple[str, Booleans]]:
     """Label and mask of each frame of a segment that lies on an image; a label may come twice.
 
     `instance` and `frame` say which image that is; of an image that is no DICOM nothing is known,
-    and the segments have to lie on one image alone. Raises ItemError.
+    and the segments have to lie on one image alone. `limit` is how many pixels a mask may have.
+    Raises ItemError.
     """
     dataset = open_dicom(data, with_patient=False, more=_TAGS)
-    with damage_named(_PIXEL_LIMIT):
+    with damage_named(limit):
         places = _of_image(_places(dataset), instance, frame)
         labels = _labels(dataset)
-        return [found for place in places for found in _decode(dataset, place, labels)]
+        return [found for place in places for found in _decode(dataset, place, labels, limit)]
 
 
 def _of_image(places: Sequence[_Place], instance: str | None, frame: int | None) -> list[_Place]:
@@ -162,10 +162,10 @@ def _labels(dataset: "FileDataset") -> dict[int, str]:
 
 
 def _decode(
-    dataset: "FileDataset", place: _Place, labels: dict[int, str]
+    dataset: "FileDataset", place: _Place, labels: dict[int, str], limit: int
 ) -> Iterator[tuple[str, Booleans]]:
     rows, columns = read_whole(dataset, "Rows"), read_whole(dataset, "Columns")
-    check_size(columns or 0, rows or 0, _PIXEL_LIMIT)
+    check_size(columns or 0, rows or 0, limit)
     kind = str(dataset.get("SegmentationType") or "BINARY").strip(" \0").upper()
     values = _values(dataset, place.index)
     if kind == "LABELMAP":

@@ -11,6 +11,8 @@ import numpy as np
 from xmir_cli.arrays import Floats
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError, need_usable
+from xmir_cli.images.decode import pixel_limit
+from xmir_cli.images.size import check_size
 from xmir_cli.metrics.localization import Located, chance, locate
 from xmir_cli.pictures.crop import Crop
 from xmir_cli.pictures.files import open_image
@@ -29,6 +31,7 @@ from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 _KEPT = 8  # images whose masks are kept: records of one image follow each other
+_LEAST = 1e-3  # pixels that a map covers
 _OWN = "map"  # the task's own map, among those of its controls
 
 
@@ -86,11 +89,13 @@ def task_of(record: Record) -> MapTask:
     if view.words is not None and view.explains == "query":
         raise ItemError(Cause.BAD_RECORD, "explains: words ask, and they have no map")
     image = query_image(view) if view.explains == "query" else retrieved_image(view)
-    if view.roi is None or min(view.roi[2:]) <= 0:
+    if view.roi is None or min(view.roi[2:]) < _LEAST:
         raise ItemError(Cause.BAD_RECORD, "roi: expected what of the image the map covers")
     left, top, width, height = view.roi
     size = view.image_size or _size_of(image.name)
-    return MapTask(view, image, Crop((left, top, width, height), (int(size[0]), int(size[1]))))
+    columns, rows = int(size[0]), int(size[1])
+    check_size(columns, rows, pixel_limit())
+    return MapTask(view, image, Crop((left, top, width, height), (columns, rows)))
 
 
 def identities_of(view: SaliencyRecord) -> tuple[str, str]:

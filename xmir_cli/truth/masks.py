@@ -9,6 +9,7 @@ import numpy as np
 from xmir_cli.arrays import Booleans
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.images.decode import pixel_limit
 from xmir_cli.images.picture import Picture
 from xmir_cli.images.segments import SEGMENT, are_segments, instance_of, read_segments
 from xmir_cli.pictures.files import open_image
@@ -32,7 +33,9 @@ def read_shapes(
             return [Drawn(_fitting(_from_array(name), size), told, name)]
         file = open_image(name)
         if are_segments(file.data):
-            segments = read_segments(file.data, _instance(image), split_name(image)[1])
+            segments = read_segments(
+                file.data, _instance(image), split_name(image)[1], pixel_limit()
+            )
             return [
                 Drawn(_fitting(mask, size), {**told, SEGMENT: label}, name)
                 for label, mask in segments
