@@ -62,7 +62,17 @@ Boxes = Annotated[
         "--boxes",
         metavar="FILE",
         help="Their boxes: CSV, TSV, Parquet or JSON with path, x, y, w, h in pixels of the file, "
-        "upright; several rows an image, none of a row for no box. JSON also as COCO has it.",
+        "upright; an image may have several rows, and one without the four says that there is no "
+        "box. JSON also as COCO has it.",
+    ),
+]
+TruthColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=COLUMN",
+        help="Which column of a table of masks or boxes is path, mask, x, y, w or h: "
+        "path=image_id; repeat for more.",
     ),
 ]
 Model = Annotated[

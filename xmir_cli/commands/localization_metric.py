@@ -42,7 +42,7 @@ class LocalizationMetric:
     records: options.Records = "-"
     masks: options.Masks = None
     boxes: options.Boxes = None
-    columns: options.Columns = None
+    columns: options.TruthColumns = None
     by: Annotated[
         str | None,
         typer.Option(

@@ -58,7 +58,7 @@ class Montage:
     ] = "page"
     masks: options.Masks = None
     boxes: options.Boxes = None
-    columns: options.Columns = None
+    columns: options.TruthColumns = None
     show: options.Show = False
     force: options.Force = False
 

@@ -46,7 +46,7 @@ class Report:
     ] = 64
     masks: options.Masks = None
     boxes: options.Boxes = None
-    columns: options.Columns = None
+    columns: options.TruthColumns = None
     force: options.Force = False
 
     form: ClassVar[None] = None  # it prints no records
