@@ -127,6 +127,14 @@ def test_each_frame_has_a_mask_of_its_own():
     np.testing.assert_array_equal(found(truth, "s.dcm#frame=2")[""], second)
 
 
+def test_data_sets_put_words_behind_the_name():
+    Path("m").mkdir()
+    truth = open_truth("m", None, None)
+    for tail in ("_segmentation", "_mask", ""):
+        mask = write(f"m/ISIC_7{tail}.png", slice(0, len(tail) % 3 + 1), slice(0, 2))
+        np.testing.assert_array_equal(found(truth, "i/ISIC_7.jpg")[""], mask)
+
+
 def test_dots_in_a_name_are_no_ending():
     mask = write("m/1.2.840.png", slice(0, 1), slice(0, 1))
     write("m/1.2.png", slice(0, 4), slice(0, 1))

@@ -30,7 +30,7 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
-_KEPT = 8  # images whose masks are kept: records of one image follow each other
+_KEPT = 2  # images whose masks are kept: records of one image follow each other
 _LEAST = 1e-3  # pixels that a map covers
 _OWN = "map"  # the task's own map, among those of its controls
 

@@ -13,7 +13,8 @@ from xmir_cli.truth.marks import Drawn, MarkedImage
 from xmir_cli.truth.masks import is_same_file, read_shapes
 from xmir_cli.truth.names import folders_of, stem_of
 
-_MANY_FRAMES = {".npy", ".tif", ".tiff", ".dcm", ".dicom"}  # of files that may hold several masks
+_MANY_FRAMES = (".npy", ".tif", ".tiff", ".dcm", ".dicom")  # of files that may hold several masks
+_TAILS = ("_mask", "_segmentation")  # that data sets put behind the name of the image
 
 
 class MaskFolder:
@@ -76,11 +77,12 @@ def _named(place: Path, frame: int | None) -> Iterator[str]:
     """What the mask of an image that would lie at `place` may be called."""
     stem = stem_of(place.name)
     endings = dict.fromkeys([place.name[len(stem) :], ".png", ".npy", *extensions()])
+    endings |= dict.fromkeys(f"{tail}{ending}" for tail in _TAILS for ending in [*endings])
     if frame is not None:
         yield from (str(place.with_name(f"{stem}-frame-{frame}{ending}")) for ending in endings)
     for ending in endings:
         name = str(place.with_name(f"{stem}{ending}"))
-        if frame is not None and ending in _MANY_FRAMES:
+        if frame is not None and ending.endswith(_MANY_FRAMES):
             yield name_of(name, frame)
         elif frame in {None, 1}:
             yield name
