@@ -288,3 +288,18 @@ def test_without_jinja_a_page_says_what_it_needs_before_any_work(xmir, monkeypat
         "xmir: error: a page needs the package Jinja2",
         "xmir: hint: pip install 'xmir[report]'",
     ]
+
+
+def test_names_that_are_no_utf8_are_read_and_their_ids_ask_an_index(xmir, tiny_arch):
+    for row in range(3):
+        Image.new("L", (40, 40), 60 * row).save(b"scan\xff%d.png" % row)
+    asked = ("--arch", tiny_arch, "--weights", "random:0", "-o", "e.parquet")
+    assert xmir("embed", ".", *asked).code == 0
+    result = xmir("atlas", "e.parquet", "-o", "a.png", "-o", "a.parquet")
+    assert (result.code, result.stderr) == (0, "")
+    assert result.records()[0]["thumbnails"] == 3
+    assert xmir("index", "e.parquet", "-o", "e.xmir").code == 0
+    ids = pq.read_table("a.parquet")["id"].to_pylist()
+    lines = "".join(f"{each}\n" for each in ids).encode()
+    found = xmir("query", "--id", "-", "--index", "e.xmir", "--top", "1", stdin=lines)
+    assert [each["meta"]["id"] for each in found.records()] == ids

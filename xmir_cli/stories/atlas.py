@@ -25,6 +25,7 @@ from xmir_cli.pages.html import load_template
 from xmir_cli.pictures.identity import file_of, identity_of
 from xmir_cli.screen.pages import shown
 from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.names import restore_name
 from xmir_cli.store.outputs import refuse_input
 from xmir_cli.store.where import parse_where
 from xmir_cli.wire.records import Record
@@ -44,7 +45,7 @@ def run(asked: Atlas) -> Records:
     wanted = AskedPoints(asked.color or (), parse_where(asked.where), asked.sample, asked.seed)
     points = read_points(asked.source, wanted, skips.add, asked.files[0].absolute().parent)
     refuse_size(asked.method, len(points.items))
-    paths = points.items["path"].to_pylist()
+    paths = [restore_name(path) for path in points.items["path"].to_pylist()]
     for file in asked.files:
         refuse_input(file, map(file_of, paths))
     axes = principal_axes(points.vectors, AXES)
