@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The embedding by the actors of a Ray cluster: the one that runs here, else one that is started for
-# it (RAY_ADDRESS=local: always that); RAY=head.host:6379, one that this machine has joined by `ray
-# start`. Its machines see the same files and have xmir[ray].
+# The embedding by the actors of a Ray cluster: RAY=head.host:6379, one that this machine has joined
+# by `ray start`, or that of RAY_ADDRESS (auto: the one that runs here); else one that is started for
+# it. Its machines see the same files and have xmir[ray].
 #   examples/scale/ray.sh TABLE OUT        knobs: see job.sh
 set -euo pipefail
 source "$(dirname "$0")/job.sh"

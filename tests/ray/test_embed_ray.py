@@ -169,3 +169,24 @@ def test_what_a_worker_cannot_do_is_one_line(embed, images: Path, tmp_path: Path
         f"xmir: error: {images.parent}/0.png: the network gave NaN or infinity; nothing was written"
     )
     assert not Path("a.parquet").exists()
+
+
+def test_a_cluster_that_nobody_named_is_not_joined(embed, images: Path, nodes, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS")
+    seen = []
+    shutdown = ray.shutdown
+
+    def watched() -> None:
+        seen.append(ray.get_runtime_context().gcs_address)
+        shutdown()
+
+    monkeypatch.setattr(ray, "shutdown", watched)
+    result = embed(images, "-o", "own.parquet", "--engine", "ray")
+    assert seen
+    assert nodes.address not in seen
+    assert result.stderr.startswith(
+        "xmir: note: a cluster of Ray was started on this machine for it, processors: "
+    )
+    alone = embed(images, "-o", "one.parquet")
+    assert alone.code == result.code == 3
+    assert Path("own.parquet").read_bytes() == Path("one.parquet").read_bytes()

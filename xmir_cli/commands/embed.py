@@ -117,8 +117,8 @@ class Embed:
             "--engine",
             metavar="local|ray[://HOST:PORT]",
             help="Who embeds: this process, or workers of Ray. HOST:PORT is the address of a "
-            "cluster that this machine has joined by 'ray start'; without it RAY_ADDRESS, then a "
-            "cluster here, which is started if need be. Same bytes.",
+            "cluster that this machine has joined by 'ray start'; without it that of RAY_ADDRESS, "
+            "else one that is started here for the command. Same bytes.",
         ),
     ] = "local"
     device: options.Device = "auto"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.embedding.known import KnownRow
 from xmir_cli.embedding.parts import EmbeddedRow
@@ -33,18 +34,20 @@ _PASSED = ("XMIR_PATIENT_KEY", "XMIR_NETWORKS", "PYTHONPATH")  # variables that 
 
 @contextmanager
 def cluster(engine: str) -> Iterator[None]:
-    """A connection to the cluster `ray://HOST:PORT`, or for `ray` to that of the environment.
+    """A connection to the cluster `ray://HOST:PORT`, or for `ray` to that of $RAY_ADDRESS.
 
-    Where none is there either, one is started on this machine. Raises ModelError where it cannot be
-    reached.
+    Where none is named, one is started on this machine and ends with the work: whatever else runs
+    here may be somebody else's. Raises ModelError where it cannot be reached.
     """
     os.environ.setdefault("RAY_worker_niceness", "0")  # else workers give way to everybody
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a change
     import ray  # noqa: PLC0415 # an extra
     import ray.data  # noqa: PLC0415 # as above
 
-    address = None if engine == "ray" else engine.removeprefix("ray://")  # Ray Data knows no client
-    _need_answer(address or os.environ.get("RAY_ADDRESS", ""))
+    named = os.environ.get("RAY_ADDRESS") or "local"
+    # of ray:// the rest, for Ray Data knows no client
+    address = named if engine == "ray" else engine.removeprefix("ray://")
+    _need_answer(address)
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
     try:
         with warnings.catch_warnings(action="ignore"):  # of Ray's own future
@@ -57,6 +60,9 @@ def cluster(engine: str) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ModelError(f"Ray cannot be reached: {reason}") from None
+    if address == "local":
+        cpus = int(ray.cluster_resources().get("CPU", 0))
+        console.note(f"a cluster of Ray was started on this machine for it, processors: {cpus}")
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
