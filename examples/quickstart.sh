@@ -23,8 +23,7 @@ run xmir embed data/labels.csv --where split=test --model run.safetensors --forc
 run xmir index train.parquet --force -o cases.xmir
 run xmir info run.safetensors train.parquet cases.xmir
 
-say 'xmir retrieval-metric test.parquet --exclude-same patient > retrieval.jsonl'
-xmir retrieval-metric test.parquet --exclude-same patient --format jsonl > retrieval.jsonl
+run xmir retrieval-metric test.parquet --exclude-same patient --format table
 
 # a dozen queries that show an opacity; for each the three most similar cases, and why
 (head -1 data/labels.csv; grep -E ',(lobar|ground-glass),.*,test,' data/labels.csv | awk 'NR % 4 == 1') \
@@ -34,18 +33,21 @@ say 'xmir query queries.csv --top 3 | xmir saliency | xmir causal-metric > causa
 xmir query queries.csv --top 3 \
     | xmir saliency --method occlusion,attention,activation,random --window-size 16 --stride 4 -o maps \
     | xmir causal-metric --format jsonl > causal.jsonl
-head -24 causal.jsonl | grep -v '"random"' | xmir montage --side 160 --force -o overlays.png
-run xmir report causal.jsonl --title "Quickstart" --force -o report.html
+head -24 causal.jsonl | grep -v '"random"' | xmir montage --masks mask --side 160 --force -o overlays.png
+run xmir report causal.jsonl --masks mask --title "Quickstart" --force -o report.html
 say 'head -12 causal.jsonl | xmir sanity-check --method activation,attention --mode full'
 head -12 causal.jsonl | xmir sanity-check --method activation,attention --mode full
 
 run xmir diff-saliency data/labels.csv --where split=test --model run.safetensors \
     --classes ground-glass,lobar,clear --permutations 1000 --force -o diff
 
-python "$here/quickstart_summary.py" retrieval.jsonl causal.jsonl data
+run xmir causal-metric causal.jsonl --summary --format table
+# where the opacities are known, do the maps lie on them? Exit code 3: pictures without one are left out by name
+run xmir localization-metric causal.jsonl --masks mask --hit-tolerance 0 --control center,edges --summary \
+    --format table || [ $? = 3 ]
 echo
 echo "Pictures to look at, in $PWD:"
-echo "  overlays.png     queries, their nearest cases, and the regions that make them similar"
+echo "  overlays.png     queries, their nearest cases, the regions that make them similar, the true opacities"
 echo "  report.html      the same for a browser, with curves, numbers and what made them"
 echo "  maps/*.png       overlays: which regions of a retrieved image make it similar to the query"
 echo "  diff/figure.png  which regions tell the classes apart"

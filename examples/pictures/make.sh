@@ -10,8 +10,8 @@ out=${1:-$(mktemp -d)}
 [ -s "$out/causal.jsonl" ] || QUERIES=2 bash "$examples/quickstart.sh" "$out"
 
 # two queries, the three most similar cases of each, and why
-(cd "$out" && grep '"method": *"activation"' causal.jsonl | head -6 \
-    | xmir montage --side 128 --force -o "$here/overlays.png")
+(cd "$out" && grep -m 6 '"method": *"activation"' causal.jsonl \
+    | xmir montage --masks mask --side 128 --force -o "$here/overlays.png")
 python "$examples/trust/figure.py" "$examples/trust/table.md" "$here/trust.png"
 
 # what they are made from: the pages' look on a made-up page, and the files behind the quickstart
