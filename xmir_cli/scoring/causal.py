@@ -31,6 +31,7 @@ CAUSAL = MapEvaluation(
     _query_of,
     # of another network the numbers are compared: that is what a baseline is for
     free=frozenset({"weights_sha256", "fill"}),
+    ties="tie_effect",
     of_one=frozenset({"fill"}),
     renew=renew_protocol,
 )

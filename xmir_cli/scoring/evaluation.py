@@ -37,6 +37,7 @@ class MapEvaluation:
     of_one: frozenset[str] = frozenset()  # ways of scoring that belong to one record
     renew: Callable[[Mapping[str, object]], dict[str, object]] = field(default=dict)
     by_chance: frozenset[str] = frozenset()  # the numbers whose chance level is known
+    ties: str = ""  # the key of how far another order of equal pixels could move a number
     part: str = ""  # the key that tells several records of one map apart
 
     def parse_controls(self, names: str) -> tuple[str, ...]:

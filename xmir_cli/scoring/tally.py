@@ -71,7 +71,7 @@ class Tally:
         for name, value in self.evaluation.numbers(record).items():
             row.values.setdefault(name, array("d")).append(value)
         self._count_same(method, record.get("same_as"))
-        effect = record.get("tie_effect")
+        effect = record.get(self.evaluation.ties)
         self.tied += isinstance(effect, float) and effect > TIED
         self.total += 1
 
