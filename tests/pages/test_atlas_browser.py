@@ -3,7 +3,10 @@
 Skipped where selenium, chromium or its driver is missing.
 """
 
+import base64
 import json
+import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -271,6 +274,22 @@ def test_text_can_be_read_in_light_and_in_dark(opened, scheme):
     ground = max(colored(opened).items(), key=lambda each: each[1])[0]
     assert ground == str(0xFFFFFF if scheme == "light" else 0x15171A)
     assert opened.execute_script(CONTRAST) == []
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_paper_is_white_whatever_the_screen_is(opened):
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    drawn(opened)
+    asked = {"printBackground": True, "preferCSSPageSize": True}
+    pdf = base64.b64decode(opened.execute_cdp_cmd("Page.printToPDF", asked)["data"])
+    streams = [
+        zlib.decompress(each) for each in re.findall(rb"stream\r?\n(x.*?)endstream", pdf, re.DOTALL)
+    ]
+    # the points are there, drawn by curves in the colours of a light page
+    assert max(each.count(b" c\n") for each in streams) > 60 * 4
+    drawn(opened)
+    assert str(0x15171A) in colored(opened)  # the screen's again
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 

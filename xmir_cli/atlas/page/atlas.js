@@ -424,6 +424,7 @@
       addEventListener(name, () => {
         printing = on;
         paintAll();
+        if (on) map.paintPaper();
       });
     }
     new ResizeObserver(() => map.resize()).observe(at("plane"));

@@ -96,8 +96,53 @@ function makeMap(page, lower, upper, onChange) {
     if (!state.theme) return;
     if (whole) paintPoints();
     whole = false;
-    paintOver();
+    const pen = upper.getContext("2d");
+    pen.clearRect(0, 0, width, height);
+    paintOver(pen);
     document.documentElement.dataset.frame = (performance.now() - start).toFixed(1);
+  }
+
+  // For paper, at once, by strokes of a pen and on one canvas: a browser draws a canvas again over the
+  // page that it prints, but for pixels that were put there, and what is cleared in one clears what
+  // lies below it. Of each part of the points those of a colour are drawn together.
+  function paintPaper() {
+    cancelAnimationFrame(waiting);
+    waiting = 0;
+    lower.width = width; // empty
+    const pen = lower.getContext("2d");
+    const size = radius();
+    const shapes = (rows, add) => {
+      const path = new Path2D();
+      for (const row of rows) if (isSeen(row)) add(path, toX(xs[row]), toY(ys[row]));
+      return path;
+    };
+    const disc = (path, x, y) => {
+      path.moveTo(x + size, y);
+      path.arc(x, y, size, 0, 7);
+    };
+    const part = Math.ceil(order.length / 20);
+    const own = state.selected.size ? state.faded : state.colors;
+    const parts = Array.from({ length: 20 }, (_, n) => [order.subarray(n * part, (n + 1) * part), own]);
+    for (const [rows, colors] of [...parts, [[...state.selected], state.colors]]) {
+      const alike = new Map();
+      for (const row of rows) {
+        if (!alike.has(colors[row])) alike.set(colors[row], []);
+        alike.get(colors[row]).push(row);
+      }
+      for (const [color, those] of alike) {
+        pen.fillStyle = css(color);
+        pen.fill(shapes(those, disc));
+      }
+    }
+    if (state.marks) {
+      const reach = size + 3.5 * ratio;
+      edged(pen, shapes(copies, (path, x, y) => path.rect(x - reach, y - reach, 2 * reach, 2 * reach)), ratio);
+      edged(pen, shapes(ringed, (path, x, y) => {
+        path.moveTo(x + reach, y);
+        path.arc(x, y, reach, 0, 7);
+      }), ratio);
+    }
+    paintOver(pen);
   }
 
   function paintPoints() {
@@ -122,9 +167,7 @@ function makeMap(page, lower, upper, onChange) {
 
   const isSeen = (row) => state.colors[row] !== 0 && toX(xs[row]) > -20 && toX(xs[row]) < width + 20 && toY(ys[row]) > -20 && toY(ys[row]) < height + 20;
 
-  function paintOver() {
-    const pen = upper.getContext("2d");
-    pen.clearRect(0, 0, width, height);
+  function paintOver(pen) {
     if (state.pictures) paintPictures(pen);
     if (state.marks) paintStars(pen);
     if (state.shown !== null) paintShown(pen);
@@ -296,5 +339,5 @@ function makeMap(page, lower, upper, onChange) {
     redraw(false);
   }
 
-  return { state, tiles, fit, resize, redraw, at, move, closer, goTo, inView, lassoed, drawLasso, zoom, place: (row) => [toX(xs[row]) / ratio, toY(ys[row]) / ratio], stars, groups, outliers };
+  return { state, tiles, fit, resize, redraw, paintPaper, at, move, closer, goTo, inView, lassoed, drawLasso, zoom, place: (row) => [toX(xs[row]) / ratio, toY(ys[row]) / ratio], stars, groups, outliers };
 }
