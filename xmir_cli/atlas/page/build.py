@@ -24,7 +24,7 @@ MEGABYTE = 1 << 20
 _FOLDER = Path(__file__).parent
 FILES = PageFiles(
     _FOLDER / "atlas.html",
-    [_FOLDER / "points.js", _FOLDER / "map.js", _FOLDER / "atlas.js"],
+    [_FOLDER / name for name in ("points.js", "tiles.js", "map.js", "atlas.js")],
     [COMMON, _FOLDER / "atlas.css"],
 )
 
