@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xmir_cli.metrics.summary import estimate
+from xmir_cli.metrics.summary import estimate, estimate_all
 
 
 def test_mean_and_deviation_are_those_of_the_sample():
@@ -50,3 +50,11 @@ def test_intervals_over_patients_hold_what_they_promise_and_over_queries_do_not(
             covered[name] += found.low <= 0 <= found.high
     assert covered["patients"] >= 176  # binomial(200, 0.93): a bootstrap of 20 is a little narrow
     assert covered["queries"] <= 140
+
+
+def test_several_numbers_of_the_same_records_have_the_intervals_of_each_alone():
+    rng = np.random.default_rng(2)
+    groups = rng.integers(0, 30, 200).tolist()
+    columns = {name: rng.normal(size=200).tolist() for name in "abc"}
+    found = estimate_all(columns, groups, seed=5)
+    assert found == {name: estimate(values, groups, seed=5) for name, values in columns.items()}

@@ -1,6 +1,6 @@
 """Means over records, how sure they are, and what was gained over a control."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,24 +29,42 @@ def estimate(values: Sequence[float], groups: Sequence[Hashable], seed: int = 0)
     Groups (the queries) are drawn with replacement, not single values: the results of one query
     resemble each other, and an interval that takes them for independent is too narrow.
     """
-    array = np.asarray(values, dtype=np.float64)
-    sd = float(array.std(ddof=1)) if len(array) > 1 else None
-    low, high = _interval(array, groups, seed)
-    return Estimate(float(array.mean()), sd, len(array), low, high)
+    return estimate_all({"": values}, groups, seed)[""]
 
 
-def _interval(
-    values: np.ndarray, groups: Sequence[Hashable], seed: int
-) -> tuple[float, float] | tuple[None, None]:
+def estimate_all(
+    columns: Mapping[str, Sequence[float]], groups: Sequence[Hashable], seed: int = 0
+) -> dict[str, Estimate]:
+    """The same of several numbers of the same records; all are of the same resamples."""
+    arrays = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
+    bounds = _intervals(arrays, groups, seed)
+    return {
+        name: Estimate(
+            float(array.mean()),
+            float(array.std(ddof=1)) if len(array) > 1 else None,
+            len(array),
+            *bounds[name],
+        )
+        for name, array in arrays.items()
+    }
+
+
+def _intervals(
+    columns: Mapping[str, Floats], groups: Sequence[Hashable], seed: int
+) -> dict[str, tuple[float, float] | tuple[None, None]]:
     members = number_groups(groups)
     count = int(members.max(initial=-1)) + 1
     if count < 2:
-        return None, None
-    sums = np.bincount(members, weights=values)
+        return dict.fromkeys(columns, (None, None))
+    sums = {name: np.bincount(members, weights=values) for name, values in columns.items()}
     counts = np.bincount(members)
-    means = [(drawn @ sums) / (drawn @ counts) for drawn in resample(count, seed)]
-    low, high = np.quantile(np.concatenate(means), BOUNDS)
-    return float(low), float(high)
+    means: dict[str, list[Floats]] = {name: [] for name in columns}
+    for drawn in resample(count, seed):
+        sizes = drawn @ counts
+        for name, each in sums.items():
+            means[name].append((drawn @ each) / sizes)
+    found = {name: np.quantile(np.concatenate(each), BOUNDS) for name, each in means.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in found.items()}
 
 
 def number_groups(groups: Sequence[Hashable]) -> Integers:

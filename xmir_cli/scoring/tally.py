@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from xmir_cli.metrics.summary import Estimate, estimate
+from xmir_cli.metrics.summary import Estimate, estimate_all
 from xmir_cli.scoring.evaluation import MapEvaluation
 from xmir_cli.wire.old_settings import renew_settings
 from xmir_cli.wire.records import Record
@@ -123,8 +123,8 @@ class Tally:
         }
         if any(row.patients):
             record["patients"] = len(set(row.units))
-        for name, values in row.shared.items():
-            _put(record, name, estimate(values, row.units, self.seed))
+        for name, found in estimate_all(row.shared, row.units, self.seed).items():
+            _put(record, name, found)
         return {**record, "settings": row.settings, self.evaluation.key: row.parameters}
 
 
