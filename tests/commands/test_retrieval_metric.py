@@ -437,6 +437,7 @@ def test_a_sample_of_all_has_the_numbers_of_all(xmir):
     )
     (record,) = result.records()
     assert record.pop("sample")["queries"] == 60
+    assert record.pop("unasked_labels") == []
     left = {name: each for name, each in record.items() if not name.endswith(("_low", "_high"))}
     for name in ("macro", "labels", "excluding_same_patient"):
         whole.pop(name), left.pop(name)
@@ -453,6 +454,62 @@ def test_a_sample_of_another_set_and_of_queries_of_nobody(xmir):
     header, *rows = xmir(*asked, "--format", "tsv").stdout.splitlines()
     assert {"map_low", "map_high"} < set(header.split("\t"))
     assert len({len(row.split("\t")) for row in [header, *rows]}) == 1
+
+
+def _rare(labels, patients=None):
+    angles = np.random.default_rng(0).uniform(0, 6, len(labels)).tolist()
+    _write("e.parquet", angles, labels, patients)
+    return ("retrieval-metric", "e.parquet", "--k", "1", "--sample")
+
+
+def test_a_sample_without_a_label_has_no_numbers_over_labels_and_says_so(xmir):
+    asked = _rare(["a", "b"] * 100 + ["rare", "rare", "lone"])
+    result = xmir(*asked, "20", "--min", "macro.map=0.01")
+    (record,) = result.records()
+    assert record["unasked_labels"] == ["rare"]  # nothing is to be found by lone, whoever asks
+    assert set(record["labels"]) == {"a", "b"}
+    assert set(record["macro"].values()) == {None}
+    assert {"map", "map_low", "map_high"} < set(record["macro"])
+    assert record["map"] > 0
+    warning, gate = [line for line in result.stderr.splitlines() if "hint" not in line][:2]
+    assert warning == (
+        "xmir: warning: the sample has no query with numbers of rare: "
+        "macro, which is over all labels, is null"
+    )
+    assert "gate --min macro.map=0.01: no such number" in gate
+    assert result.code == 4
+    table = xmir(*asked, "20", "--format", "tsv")
+    assert len({len(line.split("\t")) for line in table.stdout.splitlines()}) == 1
+
+
+def test_a_sample_of_all_labels_has_numbers_over_them(xmir):
+    asked = _rare(["a", "b"] * 100 + ["rare", "rare", "lone"])
+    (record,) = xmir(*asked, "203").records()
+    assert record["unasked_labels"] == []
+    whole = xmir(*asked[:-1]).records()[0]["macro"]
+    assert {name: record["macro"][name] for name in whole} == whole
+    assert "unasked_labels" not in xmir(*asked[:-1]).records()[0]
+
+
+def test_a_label_of_one_patient_is_missing_only_beside_other_patients(xmir):
+    patients = [f"p{number}" for number in range(200)] + ["own", "own"]
+    asked = _rare(["a", "b"] * 100 + ["rare", "rare"], patients)
+    (record,) = xmir(*asked, "20").records()
+    assert record["unasked_labels"] == ["rare"]
+    assert record["excluding_same_patient"]["unasked_labels"] == []
+    assert record["excluding_same_patient"]["macro"]["map"] > 0
+    (other,) = xmir(*asked, "20", "--exclude-same", "patient").records()
+    assert (other["unasked_labels"], other["macro"]) == (
+        [],
+        record["excluding_same_patient"]["macro"],
+    )
+    assert other["including_same_patient"]["unasked_labels"] == ["rare"]
+
+
+def test_a_query_without_a_partner_has_numbers_as_the_paper_has_them(xmir):
+    asked = _rare(["a", "b"] * 100 + ["lone"])
+    (record,) = xmir(*asked, "20", "--map-mode", "x-mir").records()
+    assert record["unasked_labels"] == ["lone"]
 
 
 def test_a_sample_of_one_has_no_interval(xmir):

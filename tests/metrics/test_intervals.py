@@ -32,7 +32,8 @@ def test_intervals_are_the_quantiles_of_the_means_of_resampled_patients():
             with_label = {name: [r for r in rows if name in labels[r].split("|")] for name in "ab"}
             means = [values[own].mean(axis=0) for own in with_label.values() if own]
             of_b.append(values[with_label["b"]].mean(axis=0))
-            macro.append(np.mean(means, axis=0))
+            if len(means) == 2:
+                macro.append(np.mean(means, axis=0))
     for mine, expected in [
         (found.micro, micro),
         (found.by_label["b"], of_b),
@@ -60,3 +61,16 @@ def test_one_patient_alone_has_no_interval():
 def test_a_label_of_one_query_has_its_value():
     found = intervals(_scores([0.1, 0.9, 0.4], ["a", "a", "b"]), range(3), 0)
     assert found.by_label["b"]["map"] == pytest.approx((0.4, 0.4))
+
+
+def test_resamples_that_lack_a_label_say_nothing_of_macro_means():
+    values, labels = [0.5] * 30 + [0.1], ["a"] * 30 + ["b"]
+    found = intervals(_scores(values, labels), range(31), 0)
+    assert found.macro["map"] == pytest.approx((0.3, 0.3))
+    assert found.by_label["b"]["map"] == pytest.approx((0.1, 0.1))
+
+
+def test_a_mean_that_hardly_any_resample_has_is_without_an_interval():
+    found = intervals(_scores(np.linspace(0, 1, 12), list("abcdefghijkl")), range(12), 0)
+    assert found.macro["map"] == (None, None)
+    assert found.micro["map"][0] is not None

@@ -29,7 +29,8 @@ class RetrievalMetric:
     relevant image are dropped; both are counted.
     A large set is scored by --sample: each number then has NUMBER_low and NUMBER_high beside it,
     its interval by bootstrap over the patients of the sampled queries, over queries where nobody
-    knows them.
+    knows them. Where no sampled query has some label, it is named, and macro numbers are null, as
+    they are over all labels; a gate on them fails.
     """
 
     source: Annotated[

@@ -9,12 +9,16 @@ from xmir_cli.arrays import Floats
 from xmir_cli.metrics.retrieval import Scores
 from xmir_cli.metrics.summary import BOUNDS, number_groups, resample
 
+_LEAST = 100  # resamples that an interval is made of
 Interval = tuple[float, float] | tuple[None, None]
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """The 95 % intervals of means, as `Scores` makes them; None where one group is all there is."""
+    """The 95 % intervals of means, as `Scores` makes them.
+
+    None where one group is all there is, or where few resamples have all that a mean is of.
+    """
 
     micro: Mapping[str, Interval]
     macro: Mapping[str, Interval]
@@ -26,7 +30,7 @@ def intervals(scores: Scores, groups: Sequence[Hashable], seed: int) -> Interval
 
     Groups (patients) are drawn with replacement, not single queries, for those of one patient
     resemble each other. All means are of the same resamples; one without any query of a label says
-    nothing of it, and its macro mean is over the labels that it has.
+    nothing of it, nor of the macro means, which are over all labels.
     """
     scored = np.flatnonzero(scores.scored)
     values, members = scores.values[scored], number_groups([groups[row] for row in scored.tolist()])
@@ -41,7 +45,7 @@ def intervals(scores: Scores, groups: Sequence[Hashable], seed: int) -> Interval
     whole, *each = (
         _bounds(scores.names, None if found is None else found[part]) for part in range(len(parts))
     )
-    over = None if found is None else np.nanmean(found[1:], axis=0)
+    over = None if found is None else found[1:].mean(axis=0)
     return Intervals(whole, _bounds(scores.names, over), dict(zip(labels, each, strict=True)))
 
 
@@ -60,8 +64,8 @@ def _means(weights: Floats, tables: Floats) -> Floats:
 
 
 def _bounds(names: Sequence[str], means: Floats | None) -> dict[str, Interval]:
-    """The interval of each number by its resampled means [R, M]."""
-    if means is None:
+    """The interval of each number by its resampled means [R, M]; None by too few."""
+    if means is None or np.isfinite(means[:, 0]).sum() < _LEAST:
         return dict.fromkeys(names, (None, None))
     low, high = np.nanquantile(means, BOUNDS, axis=0).tolist()
     return dict(zip(names, zip(low, high, strict=True), strict=True))

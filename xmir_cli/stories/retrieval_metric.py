@@ -13,6 +13,7 @@ from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, SettingError
 from xmir_cli.gates import check
 from xmir_cli.labels import LABEL, LabelSets
+from xmir_cli.metrics.everybody import Everybody
 from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
 from xmir_cli.metrics.retrieval import Scores, evaluate, warn_of_ties
@@ -38,6 +39,7 @@ from xmir_cli.wire.schemas.retrieval_metric import RetrievalMetricRecord
 __all__ = ["RetrievalMetric", "run"]
 
 _PATIENT = "patient"  # the group whose numbers are reported side by side
+_SHOWN = 10  # labels that are named
 _DEFAULT_CUTOFFS = (1, 5, 10)
 
 
@@ -53,8 +55,8 @@ def run(asked: RetrievalMetric) -> Records:
     unlabelled = len(chosen.items) - len(queries.items)
     for images in (queries, items) if asked.exclude_same else ():
         check_column(images.items.column_names, str(asked.exclude_same), "exclude_same")
-    sample, queries, own = _sample(asked, queries, items)
     group = asked.exclude_same or _PATIENT
+    sample, queries, own = _sample(asked, queries, items, group)
     cutoffs = _cutoffs(asked.cutoffs, len(items.items) - asked.is_loo)
     measures = Measures(cutoffs, asked.map_mode)
     asking, asked_about = _labelled(queries, group), _labelled(items, group)
@@ -79,6 +81,7 @@ def run(asked: RetrievalMetric) -> Records:
     scores = found.chosen(excluded)
     doubts = [
         warn_of_ties(scores),
+        _warn_of_unasked(record["unasked_labels"]) if sample else None,
         warn_of_nobody(group, asking.groups, asked_about.groups) if excluded else None,
     ]
     ending = skips.finish(int(scores.scored.sum()), "scored")
@@ -105,27 +108,37 @@ def _refuse_columns(asked: RetrievalMetric, where: Sequence[Condition]) -> None:
 
 
 def _sample(
-    asked: RetrievalMetric, queries: Embeddings, items: Embeddings
+    asked: RetrievalMetric, queries: Embeddings, items: Embeddings, group: str
 ) -> tuple[QuerySample | None, Embeddings, Integers]:
     """The sample if one is asked for, the queries, and where they stand in the gallery."""
     of = len(queries.items)
-    if asked.sample is None:
-        rows = np.arange(of)
-    else:
-        rows = sample_rows(of, asked.sample, asked.seed)
-        queries = take_rows(queries, rows)
-    own = rows if asked.is_loo else find_positions(queries, items)
+    own = np.arange(of) if asked.is_loo else find_positions(queries, items)
     if asked.sample is None:
         return None, queries, own
+    rows = sample_rows(of, asked.sample, asked.seed)
+    everybody = Everybody(
+        _labelled(queries, group), _labelled(items, group), own, asked.map_mode == "x-mir"
+    )
+    queries = take_rows(queries, rows)
     has_patients = _PATIENT in queries.items.column_names
     patients = read_texts(queries, _PATIENT) if has_patients else [None] * len(rows)
-    return QuerySample(of, asked.seed, patients), queries, own
+    return QuerySample(everybody, asked.seed, patients), queries, own[rows]
 
 
 def _few(asked: RetrievalMetric, sample: QuerySample | None) -> tuple[str, ...]:
-    if sample is None or asked.sample is None or asked.sample <= sample.of:
+    of = 0 if sample is None else len(sample.of.queries.labels)
+    if sample is None or asked.sample is None or asked.sample <= of:
         return ()
-    return (f"there are {sample.of} queries, fewer than the sample: all of them were asked",)
+    return (f"there are {of} queries, fewer than the sample: all of them were asked",)
+
+
+def _warn_of_unasked(labels: Sequence[str]) -> str | None:
+    if not labels:
+        return None
+    named = ", ".join(labels[:_SHOWN]) + (", ..." if labels[_SHOWN:] else "")
+    return (
+        f"the sample has no query with numbers of {named}: macro, which is over all labels, is null"
+    )
 
 
 def _notes(scores: Scores, labels: Sequence[str]) -> tuple[str, ...]:

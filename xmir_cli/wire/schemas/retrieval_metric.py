@@ -12,6 +12,7 @@ from xmir_cli.wire.schema import (
     PATH,
     SETTINGS,
     TEXT,
+    TEXTS,
     WHOLE,
     Shows,
     key,
@@ -49,6 +50,11 @@ class RetrievalMetricRecord:
         "share of the pairs of a relevant image and another that are equally similar to the query; "
         "every number is the mean over the orders of such ties",
     )
+    unasked_labels: list[str] | None = key(
+        TEXTS,
+        "labels that some queries have and none that was asked; `macro` is null then",
+        when="--sample",
+    )
     map: float | None = key(NUMBER, "mean average precision")
     mrr: float | None = key(NUMBER, "mean reciprocal rank of the first relevant image")
     r_precision: float | None = key(NUMBER, "precision at R, the number of relevant images")
@@ -58,7 +64,9 @@ class RetrievalMetricRecord:
         "normalised discounted cumulative gain over the whole ranking; the gain of an image is the "
         "Jaccard index of its labels and the query's",
     )
-    macro: dict[str, float] | None = key(OBJECT, "means of the labels' means", shows=Shows.ROWS)
+    macro: dict[str, float | None] | None = key(
+        OBJECT, "means of the labels' means", shows=Shows.ROWS
+    )
     labels: dict[str, object] | None = key(OBJECT, "the same numbers by label", shows=Shows.ROWS)
     near_duplicates: dict[str, object] | None = key(
         OBJECT,

@@ -1,0 +1,46 @@
+"""All queries of an evaluation of which a sample was asked, and what the sample does not say."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xmir_cli.arrays import Integers
+from xmir_cli.labels import LabelSets
+from xmir_cli.metrics.relevance import LabelledVectors, Relevance
+from xmir_cli.metrics.retrieval import Scores
+from xmir_cli.metrics.ties import ITSELF, KIN
+
+
+@dataclass(frozen=True)
+class Everybody:
+    """The Q queries, and the N images that they would search."""
+
+    queries: LabelledVectors
+    gallery: LabelledVectors
+    own: Integers  # where each query stands in the gallery itself [Q], -1 when it does not
+    scores_all: bool = False  # also queries without any relevant image, as the mode x-mir does
+
+    def unasked(self, scores: Scores, others: bool) -> list[str]:
+        """Labels of queries that have numbers, of which the sample that was scored has none.
+
+        Means of labels' means without them are those of other labels. `others`: the numbers are
+        without the images of a query's own group.
+        """
+        sets, asked = LabelSets(self.queries.labels), scores.by_label()
+        relevance = Relevance(self.queries, self.gallery, self.own)
+        barred = ITSELF | KIN if others else ITSELF
+        return [
+            label
+            for label in sets.names
+            if label not in asked
+            and any(
+                self.scores_all or _finds(relevance, int(row), barred)
+                for row in np.flatnonzero(sets.grade(frozenset([label])))
+            )
+        ]
+
+
+def _finds(relevance: Relevance, row: int, barred: int) -> bool:
+    """Whether there is anything relevant to a query that counts."""
+    kinds, _ = relevance.kinds(slice(row, row + 1))
+    return bool(((kinds > (ITSELF | KIN)) & (kinds & barred == 0)).any())
