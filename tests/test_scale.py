@@ -6,6 +6,7 @@ environments of their extras.
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,7 @@ export SLURM_JOB_ID=17
 if [ -n "$tasks" ]; then
     export SLURM_ARRAY_TASK_COUNT=$(echo $tasks | wc -w) SLURM_ARRAY_TASK_STEP=1
     export SLURM_ARRAY_TASK_MIN=${tasks%%[!0-9]*}
-    for task in $tasks; do SLURM_ARRAY_TASK_ID=$task bash "$submitted" "$@" >&2; done
+    for task in $tasks; do SLURM_ARRAY_TASK_ID=$task bash "$submitted" "$@" >&2 || exit; done
 else
     bash "$submitted" "$@" >&2
 fi
@@ -67,24 +68,33 @@ def go(table, warm, tiny_arch, tmp_path_factory) -> Route:
     (folder / "bin" / "sbatch").write_text(SBATCH)
     (folder / "bin" / "sbatch").chmod(0o755)
 
-    def run(script: str, *more: str, venv: Path = warm, out: str = "", **variables: str) -> Path:
+    def run(
+        script: str,
+        *more: str,
+        venv: Path = warm,
+        out: str = "",
+        images: Path = table,
+        code: int = 0,
+        **variables: str,
+    ) -> Path:
         place = folder / (out or script)
         environment = {
             **os.environ,
-            **variables,
             "XMIR_VENV": str(venv),
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
             "ARCH": tiny_arch,
             "WEIGHTS": "random:0",
             "DEVICE": "cpu",
             "PROCESSES": "3",
+            **variables,
         }
         done = subprocess.run(
-            ["bash", SCALE / f"{script}.sh", table, place, *more],
+            ["bash", SCALE / f"{script}.sh", images, place, *more],
             env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == code, done.stderr
         assert "installing" not in done.stderr
+        place.with_suffix(".log").write_text(done.stderr)
         return place
 
     return run
@@ -115,6 +125,77 @@ def test_every_route_gives_the_records_of_one_process(go, one, route):
         f"part-{number:06}.parquet" for number in (1, 2, 3)
     ]
     assert_same(one, other)
+
+
+@pytest.mark.slow
+def test_what_is_said_of_the_commands_gives_the_same_when_it_is_copied(one, warm, table, tiny_arch):
+    files = [one / name for name in ("retrieval.jsonl", "metric.jsonl")]
+    before = [file.read_bytes() for file in files]
+    said = one.with_suffix(".log").read_text().splitlines()
+    commands = [line.removeprefix("$ ") for line in said if line.startswith("$ ")]
+    assert len(commands) == 4
+    assert shlex.split(commands[0])[:5] == ["xmir", "embed", str(table), "--arch", tiny_arch]
+    for file, command in zip(files, commands[2:], strict=True):
+        file.unlink()
+        environment = {**os.environ, "PATH": f"{warm / 'bin'}:{os.environ['PATH']}"}
+        subprocess.run(["bash", "-c", command], env=environment, check=True)
+    assert [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["phantoms"], indirect=True)
+@pytest.mark.parametrize("route", ROUTES)
+def test_images_that_are_left_out_fail_no_route_and_parts_of_another_job_do(go, table, route):
+    lines = table.read_text().splitlines()
+    few = table.with_name("few.csv")
+    few.write_text("\n".join(lines[:13]) + "\n" + lines[13].replace(".png", "-lost.png") + "\n")
+    how = {"out": f"few-{route}", "images": few}
+    how |= {"venv": Path(sys.prefix)} if route == "torchrun" else {}
+    out = go(route, **how)
+    assert "Traceback" not in out.with_suffix(".log").read_text()
+    made = (out / "metric.jsonl").read_bytes()
+    (out / "metric.jsonl").unlink()
+    go(route, **how, code={"parallel": 123}.get(route, 1), WEIGHTS="random:1")
+    assert "is of another model" in out.with_suffix(".log").read_text()
+    assert not (out / "metric.jsonl").exists()
+    go(route, **how)
+    assert (out / "metric.jsonl").read_bytes() == made
+
+
+def submit(script: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in an interactive job; `calls` in the folder is what it submits."""
+    (folder / "sbatch").write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls; echo 7\n')
+    (folder / "sbatch").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "SLURM_JOB_ID": "5"}
+    command = ["bash", script, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_script_of_slurm_submits_from_an_interactive_job(tmp_path):
+    done = submit(SCALE / "slurm.sh", tmp_path, "table.csv", "out")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
+    first, second = (tmp_path / "calls").read_text().splitlines()
+    assert "--array=0-1" in first
+    assert "--dependency=afterok:7" in second
+
+
+def test_the_script_of_slurm_says_that_it_submits_itself(tmp_path):
+    copy = shutil.copy(SCALE / "slurm.sh", tmp_path / "job")  # as sbatch makes one
+    done = submit(Path(copy), tmp_path, "table.csv", "out")
+    assert done.returncode == 2
+    assert done.stderr.endswith("TABLE OUT, without sbatch: it submits itself\n")
+    assert not (tmp_path / "calls").exists()
+
+
+@pytest.mark.parametrize(("script", "missing"), [("server", "URL"), ("shard", "I/N")])
+def test_a_word_that_is_missing_is_told_before_anything_is_embedded(
+    warm, tmp_path, script, missing
+):
+    done = subprocess.run(
+        ["bash", SCALE / f"{script}.sh", "table.csv", tmp_path / "out"],
+        env={**os.environ, "XMIR_VENV": str(warm)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, f"usage: {script}.sh TABLE OUT {missing}\n")
 
 
 @pytest.mark.slow
@@ -156,4 +237,4 @@ def test_every_script_of_the_folder_is_explained(script):
     assert script.name in (SCALE / "README.md").read_text()
     if script.name != "job.sh":
         usage = subprocess.run(["bash", script], capture_output=True, text=True, check=False)
-        assert usage.returncode == 2 or script.name == "slurm.sh"
+        assert usage.returncode == 2

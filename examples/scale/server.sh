@@ -5,5 +5,6 @@
 # Passwords come from ~/.pgpass, $PGPASSWORD or $QDRANT_API_KEY, never from here.
 set -euo pipefail
 source "$(dirname "$0")/job.sh"
+[ $# -eq 3 ] || usage TABLE OUT URL
 embed -o "$out/embeddings.parquet" >&2
 finish "$out/embeddings.parquet" "$3"

@@ -6,10 +6,10 @@
 #   export TORCHRUN='--nnodes 4 --rdzv-backend c10d --rdzv-endpoint first.host:29400'
 #   LAST=no examples/scale/torchrun.sh TABLE OUT;  LAST=only examples/scale/torchrun.sh TABLE OUT
 set -euo pipefail
-source "$(dirname "$0")/job.sh"
-launch() { run torchrun ${TORCHRUN:---standalone} --nproc-per-node "$processes" -m xmir_cli "$@" >&2; }
-# torchrun ends with 1 for any exit code above 0, and 3 only says that images were left out: whether
-# every part is there, the index sees
-[ "${LAST:-yes}" = only ] || launch embed "$table" --arch "${ARCH:-densenet121}" \
-    --weights "${WEIGHTS:-imagenet}" --device "${DEVICE:-auto}" --resume -o "$out/embeddings" || true
+here=$(cd "$(dirname "$0")" && pwd)
+source "$here/job.sh"
+# torchrun takes any exit code above 0 for a failure; 3 only says that images were left out, and is 0
+# by shard.sh
+[ "${LAST:-yes}" = only ] || run torchrun ${TORCHRUN:---standalone} --nproc-per-node "$processes" \
+    --no-python bash "$here/shard.sh" "$table" "$out" >&2
 [ "${LAST:-yes}" = no ] || finish "$out/embeddings" "$out/cases.xmir"
