@@ -454,6 +454,8 @@ def test_the_file_of_the_network_is_an_input(xmir, images: Path, tmp_path: Path,
     ("engine", "line"),
     [
         ("spark", "--engine spark: expected local, ray or ray://HOST:PORT"),
+        ("ray://", "--engine ray://: expected local, ray or ray://HOST:PORT"),
+        ("ray://head", "--engine ray://head: expected local, ray or ray://HOST:PORT"),
         ("ray", "--engine ray needs the package ray"),
         ("ray://head:10001", "--engine ray needs the package ray"),
     ],
@@ -465,4 +467,6 @@ def test_an_engine_that_is_not_there_is_said_in_one_line(
     result = embed(images, "-o", "a.parquet", "--engine", engine)
     assert result.code == 2
     assert result.stderr.splitlines()[0] == f"xmir: error: {line}"
-    assert engine == "spark" or result.stderr.endswith("xmir: hint: pip install 'xmir[ray]'\n")
+    assert "package ray" not in line or result.stderr.endswith(
+        "xmir: hint: pip install 'xmir[ray]'\n"
+    )

@@ -1,6 +1,7 @@
 """`xmir embed --engine ray` on two nodes of this machine; `tests/run-extras.sh ray` runs it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pydicom.data import get_testdata_file
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 
@@ -109,6 +112,23 @@ def test_ray_gives_the_bytes_of_one_process(embed, images: Path):
     assert Path("ray.parquet").read_bytes() == Path("one.parquet").read_bytes()
 
 
+def test_the_key_of_pseudonyms_reaches_the_workers_and_no_log_of_ray(
+    embed, images: Path, nodes, monkeypatch: pytest.MonkeyPatch
+):
+    key = "SEKRETKEY0123456789"
+    monkeypatch.setenv("XMIR_PATIENT_KEY", key)  # which the cluster was started without
+    shutil.copy(get_testdata_file("CT_small.dcm"), "scan.dcm")
+    alone = embed("scan.dcm", images, "-o", "one.parquet")
+    by_ray = embed("scan.dcm", images, "-o", "ray.parquet", "--engine", "ray")
+    assert (by_ray.code, by_ray.stderr) == (alone.code, alone.stderr)
+    assert pq.read_table("ray.parquet")["patient"][0].as_py().startswith("hmac-")
+    assert Path("ray.parquet").read_bytes() == Path("one.parquet").read_bytes()
+    session = Path(nodes.head_node.get_session_dir_path())
+    read = [path.read_bytes() for path in session.rglob("*") if path.is_file()]
+    assert len(read) > 10
+    assert not any(key.encode() in content for content in read)
+
+
 def test_a_node_that_is_lost_costs_time_and_nothing_else(
     embed, images: Path, nodes, monkeypatch: pytest.MonkeyPatch
 ):
@@ -148,6 +168,36 @@ def test_a_killed_driver_is_resumed_to_the_same_bytes(embed, images: Path, nodes
     assert 4 <= known < COUNT
     assert Path("a.parquet").read_bytes() == Path("one.parquet").read_bytes()
     assert not parts.exists()
+
+
+def test_what_ray_says_of_its_nodes_is_not_printed(
+    embed, images: Path, monkeypatch: pytest.MonkeyPatch
+):
+    add, called = parts_module.Parts.add, []
+
+    def watched(self, first, rows):
+        if not called:
+            client = ray._private.worker.global_worker.gcs_client
+            ray._private.utils.publish_error_to_driver("died", "Raylet is dead", client)
+            called.append(first)
+            time.sleep(1)
+        add(self, first, rows)
+
+    monkeypatch.setattr(parts_module.Parts, "add", watched)
+    result = embed(images, "-o", "a.parquet", "--engine", "ray")
+    assert called
+    assert len(result.records()) == 1, result.stdout
+    assert "aylet" not in result.stdout + result.stderr
+
+
+def test_the_address_of_a_client_of_ray_is_refused(
+    xmir, images: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:9")
+    result = xmir("embed", *flags("quick"), images, "-o", "a.parquet", "--engine", "ray")
+    told, hint = result.stderr.splitlines()[:2]
+    assert told.endswith("RAY_ADDRESS is that of a Ray client, ray://..., and Ray Data knows none")
+    assert hint.startswith("xmir: hint: Join the cluster by 'ray start --address=HOST:6379'")
 
 
 def test_a_cluster_that_does_not_answer_is_said_at_once(xmir, images: Path):

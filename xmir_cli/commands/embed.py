@@ -1,6 +1,7 @@
 """Build: turn images into unit vectors: alike images lie near."""
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,8 @@ from xmir_cli.store.outputs import (
     refuse_input,
 )
 from xmir_cli.values import check_values
+
+_CLUSTER = re.compile(r"ray://(\[[^\s/\]]+\]|[^\s/:\[\]]+):\d{1,5}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +192,7 @@ class Embed:
         return f"Task {task} is alone in its array: say by --shard which one of how many it is."
 
     def _refuse_engine(self) -> None:
-        if self.engine != "local" and self.engine != "ray" and not self.engine.startswith("ray://"):
+        if self.engine not in {"local", "ray"} and not _CLUSTER.fullmatch(self.engine):
             raise SettingError(
                 "engine", "expected local, ray or ray://HOST:PORT", value=self.engine
             )

@@ -24,12 +24,17 @@ from xmir_cli.pictures.identity import file_of
 from xmir_cli.pictures.scales import meet_scales
 from xmir_cli.wire.columns import DECODED, SEPARATOR
 from xmir_cli.wire.model import ModelSpec
+from xmir_cli.workarounds.ray import silenced
 
 _MOST_SLOTS = 8  # of a task: what is decoded while the slot before it is embedded
 _TASKS = 64  # at least, where there are as many slots: none waits long for the last one
 _CPUS = 4  # of a worker on the CPU, where each node has as many
+_JOIN = (
+    "Join the cluster by 'ray start --address=HOST:6379' on this machine, and name HOST:6379, or "
+    "unset RAY_ADDRESS to start one here."
+)
 _ANSWER = 10  # seconds for a cluster to answer
-_PASSED = ("XMIR_PATIENT_KEY", "XMIR_NETWORKS", "PYTHONPATH")  # variables that workers need
+_PASSED = ("PYTHONPATH",)  # variables that workers need to begin; Ray logs them, so no secret
 
 
 @contextmanager
@@ -45,7 +50,6 @@ def cluster(engine: str) -> Iterator[None]:
     import ray.data  # noqa: PLC0415 # as above
 
     named = os.environ.get("RAY_ADDRESS") or "local"
-    # of ray:// the rest, for Ray Data knows no client
     address = named if engine == "ray" else engine.removeprefix("ray://")
     _need_answer(address)
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
@@ -59,20 +63,25 @@ def cluster(engine: str) -> Iterator[None]:
             )
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise ModelError(f"Ray cannot be reached: {reason}") from None
+        raise ModelError(f"Ray cannot be reached: {reason}", _JOIN) from None
     if address == "local":
         cpus = int(ray.cluster_resources().get("CPU", 0))
         console.note(f"a cluster of Ray was started on this machine for it, processors: {cpus}")
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
-        yield
+        with silenced():
+            yield
     finally:
         ray.shutdown()
 
 
 def _need_answer(address: str) -> None:
     """Raise ModelError for HOST:PORT where nobody answers; Ray would try for minutes."""
+    if address.startswith("ray://"):
+        raise ModelError(
+            "RAY_ADDRESS is that of a Ray client, ray://..., and Ray Data knows none", _JOIN
+        )
     host, colon, port = address.rpartition(":")
     if not (colon and port.isascii() and port.isdecimal()):
         return
@@ -80,7 +89,7 @@ def _need_answer(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
     except (OSError, OverflowError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise ModelError(f"Ray cannot be reached at {address}: {reason}") from None
+        raise ModelError(f"Ray cannot be reached at {address}: {reason}", _JOIN) from None
 
 
 def cluster_device(asked: str) -> str:

@@ -5,7 +5,7 @@ import os
 import pickle
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,20 @@ from xmir_cli.embedding.known import KnownRow
 from xmir_cli.embedding.parts import EmbeddedRow
 from xmir_cli.embedding.slots import embed_slots
 from xmir_cli.errors import DataError, ItemError, ModelError, XmirError
-from xmir_cli.images.dicom_tags import key_mark
+from xmir_cli.images.dicom_tags import KEY, key_mark
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder
 from xmir_cli.model.named import trust
+from xmir_cli.model.own_networks import NETWORKS
 from xmir_cli.wire.model import ModelSpec
 
 SlotRow = EmbeddedRow | KnownRow | ItemError
+_TOLD = (KEY, NETWORKS)  # variables that decide what is embedded
+
+
+def find_environment() -> Mapping[str, str]:
+    """The variables that workers are told here, not by Ray, which logs what it is to set."""
+    return {name: os.environ[name] for name in _TOLD if name in os.environ}
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class WorkerOrder:
     jobs: int | None  # threads that decode
     features: bool
     files: Mapping[str, bytes]  # code and weights by their paths, for nodes that lack them
+    environment: Mapping[str, str] = field(default_factory=find_environment)  # such as a key
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class SlotWorker:
     def __init__(self, order: bytes) -> None:
         """What it is told comes packed, for Ray to pass it on as it is."""
         self._order: WorkerOrder = pickle.loads(order)  # noqa: S301 # our own process packed it
+        os.environ.update(self._order.environment)
         self._embedder: Embedder | None = None  # loaded at the first task, whose errors are told
 
     def __call__(self, table: dict[str, np.ndarray]) -> dict[str, object]:
