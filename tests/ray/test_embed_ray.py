@@ -197,7 +197,7 @@ def test_the_address_of_a_client_of_ray_is_refused(
     result = xmir("embed", *flags("quick"), images, "-o", "a.parquet", "--engine", "ray")
     told, hint = result.stderr.splitlines()[:2]
     assert told.endswith("RAY_ADDRESS is that of a Ray client, ray://..., and Ray Data knows none")
-    assert hint.startswith("xmir: hint: Join the cluster by 'ray start --address=HOST:6379'")
+    assert hint.startswith("xmir: hint: Join the cluster at HOST:PORT by 'ray start'")
 
 
 def test_a_cluster_that_does_not_answer_is_said_at_once(xmir, images: Path):

@@ -30,8 +30,8 @@ _MOST_SLOTS = 8  # of a task: what is decoded while the slot before it is embedd
 _TASKS = 64  # at least, where there are as many slots: none waits long for the last one
 _CPUS = 4  # of a worker on the CPU, where each node has as many
 _JOIN = (
-    "Join the cluster by 'ray start --address=HOST:6379' on this machine, and name HOST:6379, or "
-    "unset RAY_ADDRESS to start one here."
+    "Join the cluster at HOST:PORT by 'ray start' on this machine and name that, or unset "
+    "RAY_ADDRESS to start one here."
 )
 _ANSWER = 10  # seconds for a cluster to answer
 _PASSED = ("PYTHONPATH",)  # variables that workers need to begin; Ray logs them, so no secret

@@ -81,7 +81,7 @@ def run(asked: RetrievalMetric) -> Records:
     scores = found.chosen(excluded)
     doubts = [
         warn_of_ties(scores),
-        _warn_of_unasked(record["unasked_labels"]) if sample else None,
+        _warn_of_unasked([] if sample is None else sample.of.unasked(scores, excluded)),
         warn_of_nobody(group, asking.groups, asked_about.groups) if excluded else None,
     ]
     ending = skips.finish(int(scores.scored.sum()), "scored")
