@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 TRUST = Path(__file__).parent.parent / "examples" / "trust"
-MODULES = ("truth", "summary", "networks", "figure")
+MODULES = ("truth", "summary", "networks", "figure", "depend")
 TINY = ["--seeds", "0", "--count", "60", "--per-class", "4", "--epochs", "2", "--pairs", "2"]
 
 
@@ -23,9 +23,7 @@ def scripts() -> dict[str, ModuleType]:
     """The modules of the folder, under their own names as the script has them."""
     before = dict(sys.modules), list(sys.path)
     sys.path[:0] = [str(TRUST), str(TRUST.parent)]
-    found = {
-        name: importlib.import_module(name) for name in ("truth", "summary", "networks", "figure")
-    }
+    found = {name: importlib.import_module(name) for name in MODULES}
     yield found
     sys.path[:] = before[1]
     for name in set(sys.modules) - set(before[0]):
@@ -139,3 +137,49 @@ def test_a_tiny_run_scores_every_question_and_a_second_one_does_nothing_anew(tmp
         assert min(picture.size) > 100
     again = subprocess.run(call, capture_output=True, text=True, check=False)
     assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, "")
+
+
+def test_pairs_to_depend_on_are_of_one_label_each_image_once_labels_in_turn(scripts):
+    def hit(query, retrieved, label, match=True):
+        return {"query": query, "retrieved": retrieved, "query_label": label, "match": match}
+
+    hits = [
+        hit("a", "a", "x"),
+        hit("a", "b", "x"),
+        hit("c", "b", "x"),
+        hit("d", "e", "x"),
+        hit("f", "g", "y", match=False),
+        hit("h", "i", "y"),
+    ]
+    chosen = scripts["depend"].choose(hits, 9)
+    assert [(each["query"], each["retrieved"]) for each in chosen] == [
+        ("a", "b"),
+        ("h", "i"),
+        ("d", "e"),
+    ]
+    assert scripts["depend"].choose(hits, 2) == chosen[:2]
+
+
+def test_fails_and_gains_that_are_sure_are_bold(scripts):
+    controls = scripts["depend"].CONTROLS
+    gains = {
+        f"{measure}_gain{end}": dict.fromkeys(controls, value)
+        for measure, sign in (("insertion", 1), ("deletion", -1))
+        for end, value in (("", sign * 0.5), ("_low", sign * 0.25))
+    }
+    rows = [
+        {
+            "method": "a",
+            "query": {"value": 0.25, "verdict": "pass"},
+            "noise": {"value": None, "verdict": "undefined"},
+            "repeat": {"value": -0.5, "verdict": "fail"},
+            "gray": gains,
+        },
+        {"method": "b", "refused": "no map"},
+    ]
+    table = scripts["depend"].markdown(rows, 3).splitlines()
+    assert table[2].startswith("| method | query | repeat | noise | insertion over shuffled |")
+    assert table[4].startswith("| `a` | 0.25 | **-0.50** | - | **+0.500** |")
+    assert table[4].endswith("| -0.500 |")
+    assert table[5].startswith("| `b` | refused | ")
+    assert len({line.count("|") for line in table[2:]}) == 1

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-os.environ.setdefault("XMIR_NETWORKS", str(HERE))  # networks.py is code, which records may name
 sys.path[:0] = [str(HERE)]
 
 from job import Record, read, say, write  # noqa: E402 # these are beside this file
@@ -76,7 +75,10 @@ def run(asked: argparse.Namespace) -> None:
     model = pairs[0]["model"]
     assert isinstance(model, dict)
     rows: list[Record] = []
-    for name, variant in variants(model["preprocessing"]["input_size"], asked.masks).items():
+    found = variants(model["preprocessing"]["input_size"], asked.masks)
+    for name, variant in found.items():
+        if asked.methods and name not in asked.methods:
+            continue
         done = asked.out / f"{name.replace(' ', '')}.jsonl"
         if not done.exists():
             say(name)
@@ -169,6 +171,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder for all results")
     parser.add_argument("hits", type=Path, metavar="HITS", help="records of xmir query")
     parser.add_argument("--against", metavar="FILE", help="another network of the task")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="some of them")
     whole = {"type": int, "metavar": "N"}
     parser.add_argument("--pairs", **whole, default=24)
     parser.add_argument("--masks", **whole, default=100, help="of rise")
@@ -180,6 +183,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
+    os.environ.setdefault("XMIR_NETWORKS", str(HERE))  # networks.py is code, that records may name
     asked = _parse(arguments)
     asked.out = asked.out.absolute()
     asked.out.mkdir(parents=True, exist_ok=True)

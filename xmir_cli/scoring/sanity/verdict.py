@@ -18,8 +18,9 @@ _MEANING = {
     UNDEFINED: "constant: it has no order to compare",
 }
 _ADVICE = {
-    "model": "It shows the picture, such as its edges or its middle: use activation or occlusion, "
-    "and see by `mode` cascading from which block on a map depends on the weights.",
+    "model": "It shows the picture, such as its edges or its middle: use occlusion, or take off "
+    "what all images share with `center` (activation, bilrp); `mode` cascading says from which "
+    "block on a map depends on the weights.",
     "query": "It says nothing about the pair: take off what all images share with `center` "
     "(activation, bilrp), or use occlusion.",
     "repeat": "Rest nothing on the map of one training: look for what the maps of several share, "
