@@ -52,12 +52,18 @@ class SanityRecord:
         "what asks instead: an image that shares no label with the query, or, where the queries "
         "have none, any other",
         when="test query",
+        shows=Shows.DETAIL,
     )
     against: ModelSpec | None = key(MODEL, "the other network", when="test repeat or reproduce")
     noise: float | None = key(
-        NUMBER, "how much was added at most, in shares of the range of pixels", when="test noise"
+        NUMBER,
+        "how much was added at most, in shares of the range of pixels",
+        when="test noise",
+        shows=Shows.DETAIL,
     )
-    draws: int | None = key(WHOLE, "how often, for each seed", when="test noise")
+    draws: int | None = key(
+        WHOLE, "how often, for each seed", when="test noise", shows=Shows.DETAIL
+    )
     n: int | None = key(WHOLE, "maps compared")
     spearman: float | None = key(NUMBER, "mean rank correlation with the maps as they were")
     spearman_abs: float | None = key(NUMBER, "the same of absolute values")
