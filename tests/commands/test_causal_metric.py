@@ -341,6 +341,27 @@ def test_one_method_with_two_settings_makes_two_rows(xmir, make_record):
     assert [row["insertion_sd"] for row in rows] == [None, None]
 
 
+def test_what_has_one_name_in_a_summary_is_told_apart_by_its_settings(xmir, make_record):
+    records = [
+        make_record(method="occlusion", settings={"window_size": 8, "fill": fill})
+        for fill in ("gray", "black")
+    ]
+    asked = ("causal-metric", "--summary", "--min", "insertion=2")
+    result = xmir(*asked, stdin=lines(*records, make_record(method="b", settings={"fill": "gray"})))
+    rows = result.records()
+    assert [row.get("variant") for row in rows] == ["fill gray", "fill black", None]
+    assert [row["method"] for row in rows] == ["occlusion", "occlusion", "b"]
+    told = [line.split(": gate")[0] for line in result.stderr.splitlines()]
+    assert told[-3:] == [
+        f"xmir: error: {name}" for name in ("occlusion, fill gray", "occlusion, fill black", "b")
+    ]
+    table = xmir(*asked[:2], "--format", "tsv", stdin=lines(*records)).stdout.splitlines()
+    assert [row.split("\t")[0] for row in table[1:]] == [
+        "occlusion, fill gray",
+        "occlusion, fill black",
+    ]
+
+
 def test_settings_under_their_old_names_are_the_same_in_a_summary(xmir, make_record):
     names = ({"window": 8, "clip": "mask"}, {"window_size": 8, "clip_windows": True})
     records = [make_record(method="occlusion", settings=settings) for settings in names]

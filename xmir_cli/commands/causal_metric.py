@@ -11,7 +11,7 @@ from xmir_cli.gates import Gate
 from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
 from xmir_cli.scoring.causal import CAUSAL
-from xmir_cli.scoring.names import BLURRED
+from xmir_cli.scoring.names import BLURRED, name_variant
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import refuse_input
 from xmir_cli.values import check_values, refuse_null
@@ -157,4 +157,4 @@ class CausalMetric:
         spread = [
             f"{name}{part}" for name in CAUSAL.measures for part in ("", "_sd", "_low", "_high")
         ]
-        return Shown(["method", "n", *spread, *gains], "saliency")
+        return Shown(["method", "n", *spread, *gains], "saliency", name_variant)

@@ -12,6 +12,7 @@ from xmir_cli.gates import Gate
 from xmir_cli.inputs import refuse_records, refuse_truth
 from xmir_cli.printer import Shown
 from xmir_cli.scoring.localization import LOCALIZATION, MEASURES
+from xmir_cli.scoring.names import name_variant
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import refuse_input
 from xmir_cli.values import check_values, refuse_null
@@ -132,4 +133,4 @@ class LocalizationMetric:
             return Shown(columns, "saliency", group="query")
         hit = [f"hit{end}" for end in ("", "_low", "_high", "_chance")]
         energy = ["energy", "energy_chance", *gains]
-        return Shown(["method", *part, "n", *hit, *energy, *MEASURES[2:]], "saliency")
+        return Shown(["method", *part, "n", *hit, *energy, *MEASURES[2:]], "saliency", name_variant)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from xmir_cli.errors import SettingError
 from xmir_cli.guesses import hint
+from xmir_cli.wire.records import Record
 
 AGREEMENTS = ("spearman", "spearman_abs", "ssim")  # of the maps of two networks
 CHANGES = ("change", "change_max")  # of maps under noise
@@ -35,3 +36,9 @@ def parse_listed(setting: str, names: str, known: Sequence[str]) -> tuple[str, .
                 setting, f"expected some of {', '.join(known)}", hint(name, known), name
             )
     return found
+
+
+def name_variant(record: Record) -> list[Record]:
+    """A summary for eyes: its method is called as what tells it apart from others of its name."""
+    variant = record.get("variant")
+    return [{**record, "method": f"{record['method']}, {variant}"} if variant else record]

@@ -21,6 +21,7 @@ class _Method:
     part: object  # which of several records of a map; None where there is one
     settings: object
     parameters: object
+    variant: str = ""  # in what it differs from others of its name
     images: list[str] = field(default_factory=list)  # queries, or images that are explained
     patients: list[str | None] = field(default_factory=list)  # of these
     values: dict[str, "array[float]"] = field(default_factory=dict)
@@ -34,7 +35,7 @@ class _Method:
     @property
     def name(self) -> str:
         """What people call it."""
-        return self.method if self.part is None else f"{self.method}, {self.part}"
+        return ", ".join(filter(None, [self.method, str(self.part or ""), self.variant]))
 
     @property
     def shared(self) -> dict[str, "array[float]"]:
@@ -75,8 +76,22 @@ class Tally:
         self.tied += isinstance(effect, float) and effect > TIED
         self.total += 1
 
+    def _name_variants(self) -> None:
+        """Tell apart what has one name: by the settings that are not the same in all of it."""
+        named: dict[str, list[_Method]] = {}
+        for row in self._methods.values():
+            row.variant = ""
+            named.setdefault(row.name, []).append(row)
+        for rows in named.values():
+            told = [dict(row.settings) if isinstance(row.settings, Mapping) else {} for row in rows]
+            names = dict.fromkeys(name for settings in told for name in settings)
+            apart = [name for name in names if len({repr(each.get(name)) for each in told}) > 1]
+            for row, settings in zip(rows, told, strict=True):
+                row.variant = ", ".join(f"{name} {settings.get(name, '-')}" for name in apart)
+
     def means(self) -> list[tuple[str, dict[str, float]]]:
         """Every method with its mean numbers; those of controls are called `NAME.CONTROL`."""
+        self._name_variants()
         return [
             (row.name, {name: sum(values) / len(values) for name, values in row.shared.items()})
             for row in self._methods.values()
@@ -84,6 +99,7 @@ class Tally:
 
     def partial(self) -> list[str]:
         """For each method the controls that only some of its records were scored beside."""
+        self._name_variants()
         told = []
         for row in self._methods.values():
             left = sorted(
@@ -111,12 +127,14 @@ class Tally:
 
     def rows(self) -> list[Record]:
         """One record a method: mean, standard deviation, n and 95 % interval of every number."""
+        self._name_variants()
         return [self._row(row) for row in self._methods.values()]
 
     def _row(self, row: _Method) -> Record:
         record: Record = {
             "schema": self.evaluation.summary.NAME,
             "method": row.method,
+            **({"variant": row.variant} if row.variant else {}),
             **({} if row.part is None else {self.evaluation.part: row.part}),
             "n": len(row.images),
             self.evaluation.unit: len(set(row.images)),

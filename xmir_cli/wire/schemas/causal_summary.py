@@ -19,6 +19,9 @@ class CausalSummaryRecord:
 
     record: Record
     method: str = key(TEXT, "the saliency method", default="")
+    variant: str | None = key(
+        TEXT, "the settings in which it differs from others of this method", when="there are others"
+    )
     n: int | None = key(WHOLE, "maps")
     queries: int | None = key(WHOLE, "different queries")
     patients: int | None = key(

@@ -20,6 +20,9 @@ class LocalizationSummaryRecord:
 
     record: Record
     method: str = key(TEXT, "the saliency method", default="")
+    variant: str | None = key(
+        TEXT, "the settings in which it differs from others of this method", when="there are others"
+    )
     mask_name: str | None = key(TEXT, "which of the images' masks", when="--by")
     n: int | None = key(WHOLE, "maps")
     images: int | None = key(WHOLE, "different images that are explained")
