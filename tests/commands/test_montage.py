@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xmir_cli.render.montage import CORRECT, QUERY, WRONG, PageLayout, draw_header
+from xmir_cli.render.montage import CORRECT, QUERY, WRONG, PageLayout, draw_header, draw_row
 from xmir_cli.store.hashes import sha256_file
 
 SIDE = 100
@@ -458,3 +458,51 @@ def test_a_mask_is_that_of_the_image_with_most_of_its_folders(xmir, page):
     for hit, side in ((1, "left"), (2, "right")):
         columns = np.nonzero((tile("m.png", hit, 0, **TWO) == (0, 229, 255)).all(axis=2))[1]
         assert (columns.mean() < 50) == (side == "left")
+
+
+def in_cluster(record, cluster, exemplar=True):
+    return {**record, "schema": "xmir.cluster/1", "cluster": cluster, "exemplar": exemplar}
+
+
+def test_a_cluster_is_a_row_of_its_exemplars(xmir, page, monkeypatch):
+    own = [record for record in page if record["method"] == "occlusion"]
+    lines = [in_cluster(own[0], 1), in_cluster(own[3], 1), in_cluster(own[1], 2)]
+    lines.append(in_cluster(own[2], 1, exemplar=False))
+    told = {}
+    monkeypatch.setattr(
+        "xmir_cli.stories.montage.draw_row",
+        lambda query, hits, layout: (
+            told.setdefault(tuple(query.lines), [each.lines for each in hits]),
+            draw_row(query, hits, layout),
+        )[1],
+    )
+    stdin = "".join(json.dumps(line) + "\n" for line in lines)
+    result = xmir("montage", "-o", "m.png", "--side", SIDE, stdin=stdin)
+    assert (result.code, result.stderr) == (0, "xmir: note: m.png: 2 clusters\n")
+    assert told == {
+        ("occlusion", "3 of 4", "clear 3"): [
+            ["correct", "clear", "r", "with q1.png"],
+            ["wrong", "clear", "r", "with q2.png"],
+        ],
+        ("occlusion", "1 of 4", "clear 1"): [["wrong", "clear", "r", "with q1.png"]],
+    }
+    titles = ("exemplar",)
+    assert frame("m.png", 0, 2, titles) == QUERY
+    assert [frame("m.png", group, 2, titles) for group in (1, 2)] == [CORRECT, WRONG]
+
+
+def test_clusters_of_several_methods_have_one_column(xmir, page):
+    lines = [in_cluster(record, 1) for record in page]
+    stdin = "".join(json.dumps(line) + "\n" for line in lines)
+    result = xmir("montage", "-o", "m.png", "--side", SIDE, stdin=stdin)
+    assert (result.code, result.stderr) == (0, "xmir: note: m.png: 2 clusters\n")
+    with Image.open("m.png") as picture:
+        assert picture.width == PageLayout(SIDE, ["exemplar"], 4).width
+
+
+def test_a_record_of_a_cluster_tells_which(xmir, page):
+    lines = [{**in_cluster(page[0], 1), "exemplar": "yes"}, in_cluster(page[1], 1)]
+    stdin = "".join(json.dumps(line) + "\n" for line in lines)
+    result = xmir("montage", "-o", "m.png", stdin=stdin)
+    assert result.code == 3
+    assert "exemplar: expected true or false, found 'yes'" in result.stderr

@@ -25,6 +25,7 @@ class Montage:
     agree and vermilion where they do not. Beside each stand its overlays, one a method, on a pale
     grey copy. Overlays of one method share one scale, which the colour bar below gives. Matches are
     numbered boxes; of a query's only hit also on the query. A --region of a query is framed there.
+    Of 'xmir cluster', a group a row: its size, labels and exemplars.
     A PDF has as many A4 pages as it takes, a PNG with more rows than --rows is numbered files.
     """
 

@@ -12,7 +12,7 @@ from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.model import ModelSpec, need_model
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import PATH, key, read_view, until_stage
-from xmir_cli.wire.schemas.localization import LocalizationRecord
+from xmir_cli.wire.schemas.cluster import ClusterRecord
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 from xmir_cli.wire.words import Words
@@ -116,7 +116,7 @@ def _requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Re
     mean = find_center(record)
     kept = {"path": record["path"]} if "path" in record else {}
     # a map of another stage is none of this one's, nor are its numbers
-    record = {**until_stage(record, RetrievalRecord, LocalizationRecord), **kept}
+    record = {**until_stage(record, RetrievalRecord, ClusterRecord), **kept}
     view = read_view(SaliencyRecord, record)
     spec = need_model(view.model)
     if given is not None:

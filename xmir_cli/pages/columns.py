@@ -33,7 +33,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class QueryRow:
-    """The records of one query, hit by hit."""
+    """The records of one query, hit by hit, or of one cluster, exemplar by exemplar."""
 
     hits: Sequence[Hit]
 
@@ -45,9 +45,9 @@ class QueryRow:
 
 def rows_of(entries: Iterable[PageEntry]) -> list[QueryRow]:
     """The queries in order of appearance, each with its hits, wherever their records stand."""
-    found: dict[str, dict[tuple[str, object], list[PageEntry]]] = {}
+    found: dict[tuple[object, ...], dict[tuple[object, ...], list[PageEntry]]] = {}
     for entry in entries:
-        found.setdefault(entry.asked, {}).setdefault(entry.hit, []).append(entry)
+        found.setdefault(entry.row, {}).setdefault(entry.group, []).append(entry)
     return [QueryRow([Hit(each) for each in hits.values()]) for hits in found.values()]
 
 

@@ -10,7 +10,8 @@ from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.wire.records import Record, match_boxes
-from xmir_cli.wire.schema import read_view
+from xmir_cli.wire.schema import FLAG, WHOLE, key, read_view
+from xmir_cli.wire.schemas.cluster import ClusterRecord
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 from xmir_cli.wire.words import Words
 
@@ -37,6 +38,15 @@ class MapKind(NamedTuple):
 
 
 @dataclass(frozen=True)
+class ClusterPlace:
+    """The group of a record of 'xmir cluster'."""
+
+    record: Record
+    cluster: int = key(WHOLE, "its number", needed=True)
+    exemplar: bool = key(FLAG, "whether it is drawn", needed=True)
+
+
+@dataclass(frozen=True)
 class PageEntry:
     """One record as the page needs it."""
 
@@ -51,6 +61,7 @@ class PageEntry:
     roi: list[float] | None  # what of the explained image the map covers
     view: SaliencyRecord
     words: Words | None  # that ask, alone or together with the query
+    place: ClusterPlace | None = None  # of a record that is drawn beside those of its group
 
     @property
     def query_read(self) -> Read | None:
@@ -79,6 +90,16 @@ class PageEntry:
     def hit(self) -> tuple[str, object]:
         """What records of several methods for one retrieved image share."""
         return self.view.retrieved_identity or self.retrieved, self.view.rank
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """What records of one row of a montage share: the query, or the group of a method."""
+        return (self.asked,) if self.place is None else (self.kind, self.place.cluster)
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """What records of one group of pictures share: the hit, within a cluster the map."""
+        return self.hit if self.place is None else (self.asked, *self.hit, self.saliency)
 
     @property
     def explains_query(self) -> bool:
@@ -150,4 +171,5 @@ def entry_of(record: Record) -> PageEntry:
         view.roi,
         view,
         words,
+        read_view(ClusterPlace, record) if record.get("schema") == ClusterRecord.NAME else None,
     )

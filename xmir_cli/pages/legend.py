@@ -11,13 +11,15 @@ LegendItem = tuple[tuple[int, int, int] | None, str]
 
 def legend_of(entries: Sequence[PageEntry], marks: str = "") -> list[LegendItem]:
     """A colour and what it means, or words alone; outlines are of `marks`, where there are any."""
-    matches = {entry.view.match for entry in entries}
+    clustered = all(entry.place is not None for entry in entries)
+    matches = {entry.view.match for entry in entries if entry.place is None or entry.view.match}
+    matches |= {False} if any(entry.view.match is False for entry in entries) else set()
     frames = (
         (True, CORRECT, "correct: shares a label with the query"),
         (False, WRONG, "wrong: has another label"),
         (None, UNKNOWN, "one of the two has no label"),
     )
-    items: list[LegendItem] = [(QUERY, "query")]
+    items: list[LegendItem] = [(QUERY, "cluster" if clustered else "query")]
     items += [(color, words) for match, color, words in frames if match in matches]
     items += [(OUTLINE, f"outline: {marks}")] if marks else []
     maps = [entry for entry in entries if entry.saliency is not None]

@@ -1,7 +1,7 @@
 """The rows of a montage: the query, and for each hit the bare image beside its overlays."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from PIL import Image
 
 from xmir_cli.console import escape
 from xmir_cli.pages.captions import hit_lines, query_lines
+from xmir_cli.pages.clusters import exemplar_lines
 from xmir_cli.pages.columns import Hit, MapColumn, QueryRow
 from xmir_cli.pages.entries import PageEntry, Read
 from xmir_cli.pages.outlines import Outlines
@@ -64,6 +65,7 @@ class RowStyle:
     names: Mapping[str, str]  # of images, by path
     pictures: RowPictures
     outlines: Outlines | None
+    clusters: dict[tuple[object, ...], list[str]] = field(default_factory=dict)  # lines, by row
 
 
 def row_of(
@@ -82,11 +84,23 @@ def row_of(
         style.pictures.forget(*(entry.query_read for entry in entries))
     if not groups:
         return None
-    lines = query_lines(entries[0], style.look.side, style.names)
-    picture = _query_picture(entries, len(groups) == 1, style)
-    query = Group([_tile(picture, entries[0], of_query=True, style=style)], QUERY, lines)
+    query = _cluster_group(entries[0], style) or _query_group(entries, len(groups) == 1, style)
     style.pictures.forget()
     return query, groups
+
+
+def _query_group(entries: Sequence[PageEntry], is_only: bool, style: RowStyle) -> Group:
+    lines = query_lines(entries[0], style.look.side, style.names)
+    picture = _query_picture(entries, is_only, style)
+    return Group([_tile(picture, entries[0], of_query=True, style=style)], QUERY, lines)
+
+
+def _cluster_group(entry: PageEntry, style: RowStyle) -> Group | None:
+    """The number of a group in the place of a query; None for what is in none."""
+    if entry.place is None:
+        return None
+    picture = draw_words(f"cluster {entry.place.cluster}", style.look.side)
+    return Group([Tile(picture)], QUERY, style.clusters[entry.row])
 
 
 def _hit_group(hit: Hit, bars: Mapping[MapColumn, ColorBar], style: RowStyle) -> Group:
@@ -97,14 +111,15 @@ def _hit_group(hit: Hit, bars: Mapping[MapColumn, ColorBar], style: RowStyle) ->
         picture = style.pictures.get(first.retrieved_read, first.window)
         tiles.append(_tile(picture, first, of_query=False, style=style))
     points = _points(hit.entries, of_query=False)
-    for column in style.columns:
+    for column in style.columns if first.place is None else list(cells)[:1]:
         entry = cells.get(column)
         tiles.append(
             Tile(None, "no map") if entry is None else _overlay(entry, bars[column], style, points)
         )
     match = first.view.match
     frame = UNKNOWN if match is None else CORRECT if match else WRONG
-    return Group(tiles, frame, hit_lines(hit, style.names))
+    told = hit_lines if first.place is None else exemplar_lines
+    return Group(tiles, frame, told(hit, style.names))
 
 
 def _query_picture(entries: Sequence[PageEntry], is_only: bool, style: RowStyle) -> Image.Image:

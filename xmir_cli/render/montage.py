@@ -58,6 +58,7 @@ class PageLayout:
     side: int  # pixels of a picture
     titles: Sequence[str]  # over the pictures of a hit
     hits: int  # of the query that has most
+    asks: str = "query"  # the title over the first picture of a row
 
     @property
     def text(self) -> int:
@@ -114,7 +115,7 @@ def draw_header(layout: PageLayout) -> Image.Image:
         for tile in range(len(layout.titles))
     ]
     titles = [wrap(each, face, layout.side) for each in layout.titles]
-    lines = [wrap("query", face, layout.side), *titles * layout.per_line]
+    lines = [wrap(layout.asks, face, layout.side), *titles * layout.per_line]
     strip = Image.new("RGB", (layout.width, GAP + max(map(len, lines)) * height + GAP // 2), PAPER)
     draw = ImageDraw.Draw(strip)
     for left, written in zip(places, lines, strict=True):
@@ -158,7 +159,7 @@ def fit_picture(picture: Image.Image, side: int) -> Image.Image:
 
 def _size_of_words(layout: PageLayout) -> int:
     """Height of letters in which the words of the titles need not be broken, if there is one."""
-    words = [word for title in ("query", *layout.titles) for word in title.split()]
+    words = [word for title in (layout.asks, *layout.titles) for word in title.split()]
     for size in range(layout.text, _SMALLEST, -1):
         if all(font(size).getlength(word) <= layout.side for word in words):
             return size

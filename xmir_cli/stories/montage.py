@@ -11,6 +11,7 @@ from xmir_cli.commands.montage import Montage
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pages.captions import short_names
+from xmir_cli.pages.clusters import cluster_lines, without_others
 from xmir_cli.pages.columns import MapColumn, QueryRow, columns_of, name_columns, rows_of
 from xmir_cli.pages.entries import PageEntry, Read, read_entries
 from xmir_cli.pages.legend import legend_of
@@ -39,7 +40,8 @@ def run(asked: Montage) -> Records:
     """
     skips = Skips()
     with open_lines(asked.records) as stream:
-        entries = list(read_entries(read_records(stream), skips))
+        known = list(read_entries(read_records(stream), skips))
+    entries = without_others(known)
     if not entries:
         raise DataError("no usable record" if skips.total else "no records on standard input")
     rows = rows_of(entries)
@@ -51,6 +53,7 @@ def run(asked: Montage) -> Records:
         raise _nothing(len(entries))
     order, rows = columns_of(rows), rows_of(there)
     page = _page_of(asked, there, order, look, measures)
+    page.style.clusters.update(cluster_lines(known))
     with console.progress("drawing", len(there)) as bar:
         sheets = shown(asked.show, page.paging.fill(page.draw(rows, bar.advance)))
         if asked.is_pdf:
@@ -64,8 +67,7 @@ def run(asked: Montage) -> Records:
     if page.style.outlines is not None:
         page.style.outlines.say()
     done = _drawn(entries, page.style.look.bad, skips)
-    queries = "1 query" if page.drawn == 1 else f"{page.drawn} queries"
-    console.note(f"{told}: {queries}")
+    console.note(f"{told}: {_count_rows(page)}")
     yield from ()
     return skips.finish(done, "drawn")
 
@@ -121,9 +123,12 @@ def _page_of(
     names = name_columns(sorted(columns_of(rows), key=order.index))
     bars = bars_of(rows, names, measures)  # a column without any readable map is none
     names = {column: names[column] for column in bars}
-    bare = not bars or not all(entry.is_self for entry in entries)
+    clustered = all(entry.place is not None for entry in entries)
+    bare = not bars or not (clustered or all(entry.is_self for entry in entries))
     titles = [*(["retrieved"] if bare else []), *names.values()]
-    layout = PageLayout(asked.side, titles, max(len(row.hits) for row in rows))
+    titles = ["exemplar"] if clustered else titles
+    most = max(len(row.hits) for row in rows)
+    layout = PageLayout(asked.side, titles, most, "cluster" if clustered else "query")
     truth = open_truth(asked.masks, asked.boxes, asked.columns)
     outlines = None if truth is None else Outlines(truth, entries)
     style = RowStyle(look, list(names), bare, short_names(entries), RowPictures(look), outlines)
@@ -157,6 +162,12 @@ def _refuse(asked: Montage, rows: int, entries: Sequence[PageEntry]) -> None:
 
 def _span(files: Sequence[Path]) -> str:
     return str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1]}"
+
+
+def _count_rows(page: _Page) -> str:
+    if page.paging.layout.asks == "cluster":
+        return _count(page.drawn, "cluster")
+    return "1 query" if page.drawn == 1 else f"{page.drawn} queries"
 
 
 def _count(count: int, what: str) -> str:

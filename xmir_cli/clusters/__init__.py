@@ -1,0 +1,1 @@
+"""Kinds of reasons: maps, or embeddings, that are alike in groups (SpRAy)."""
