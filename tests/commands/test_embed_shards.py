@@ -14,6 +14,7 @@ from PIL import Image
 
 from xmir_cli.embedding import parts as parts_module
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
+from xmir_cli.store.turns import hold
 from xmir_cli.stories import embed as story
 
 COUNT = 11
@@ -304,3 +305,43 @@ def test_torchrun_shares_a_job_and_a_skip_ends_no_other_rank(images: Path, tiny_
     assert read_embeddings("many").rows == COUNT - 1
     for told in ("skipped (1 empty)", "skipped (1 duplicate-id)"):  # neither ends the other
         assert told in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("how", [(), ("--force",), ("--resume",)])
+@pytest.mark.parametrize("output", [("one.parquet",), ("parts", "--shard", "1/2")])
+def test_what_another_run_is_working_on_is_left_to_it(embed, images: Path, output, how):
+    Path("parts").mkdir()
+    file = Path("parts/part-000001.parquet" if "--shard" in output else "one.parquet")
+    assert embed(images, "-o", *output).code in {0, 3}
+    made = file.read_bytes()
+    file.unlink()
+    with hold(file):
+        result = embed(images, "-o", *output, *how)
+        assert not file.exists()
+    assert result.code == 7
+    assert f"error: {file}: another run is working on it" in result.stderr
+    assert embed(images, "-o", *output, *how).code in {0, 3}
+    assert file.read_bytes() == made
+
+
+def test_what_to_do_about_parts_that_are_not_whole_is_said(embed, xmir, images: Path):
+    begun = Path("begun")
+    (begun / "part-000001.parquet.parts").mkdir(parents=True)
+    for command in (("info", "begun"), ("index", "begun", "-o", "a.xmir")):
+        told, hint = xmir(*command).stderr.splitlines()
+        assert told == "xmir: error: begun: none of its shards is finished"
+        assert hint.startswith("xmir: hint: Run the 'xmir embed' that makes it again")
+    for number in (1, 2):
+        embed(images, "-o", "parts", "--shard", f"{number}/2")
+    first, second = sorted(Path("parts").iterdir())
+    whole = second.read_bytes()
+    second.write_bytes(whole[:-9])
+    told, hint = xmir("index", "parts", "-o", "a.xmir").stderr.splitlines()
+    assert told == f"xmir: error: {second}: damaged or not a Parquet file"
+    assert hint.startswith("xmir: hint: Run the 'xmir embed' that makes it again")
+    assert embed(images, "-o", "parts", "--shard", "2/2", "--resume").code == 3
+    assert second.read_bytes() == whole
+    second.with_name("part-000009.parquet").write_bytes(first.read_bytes())
+    told, hint = xmir("index", "parts", "-o", "a.xmir").stderr.splitlines()
+    assert told.endswith("part-000009.parquet: shard 1/2, which part-000001.parquet is, too")
+    assert hint == "xmir: hint: Keep one of them, as part-000001.parquet."

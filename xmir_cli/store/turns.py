@@ -1,4 +1,4 @@
-"""One run at a time on an output that is continued: two would take each other's parts away."""
+"""One run at a time on an output: two would take each other's parts away, or read them."""
 
 import fcntl
 import hashlib
@@ -13,11 +13,11 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
-def hold(output: Path | None, resume: bool) -> Iterator[None]:
+def hold(output: Path | None) -> Iterator[None]:
     """Keep an output for this run, by a locked file beside it that goes with the run.
 
-    Raises ExistsError when another run has it and this one is to continue it; else both go on, for
-    a file is written whole by each. On a disk without locks nobody knows of another.
+    Raises ExistsError when another run has it: what is done of an output on the way lies under one
+    name, whoever does it. On a disk without locks nobody knows of another.
     """
     descriptor, path = None, None
     if output is not None:
@@ -26,10 +26,10 @@ def hold(output: Path | None, resume: bool) -> Iterator[None]:
         try:
             descriptor = _lock(path)
         except BlockingIOError:
-            if resume:
-                raise ExistsError(
-                    f"{output}: another run is working on it", "Wait until it has ended."
-                ) from None
+            raise ExistsError(
+                f"{output}: another run is working on it",
+                "Wait until it has ended, or choose another name.",
+            ) from None
     try:
         yield
     finally:

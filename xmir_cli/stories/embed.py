@@ -26,6 +26,7 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.text_sources import hash_words
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
+from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.embedding_table import Header
 from xmir_cli.store.embedding_writers import write_arrow, write_as
 from xmir_cli.store.jsonl import write_records
@@ -44,7 +45,9 @@ def run(asked: Embed) -> Records:
     """
     if asked.folder is not None:
         asked.folder.mkdir(exist_ok=True)
-    with hold(asked.file, asked.resume):
+    with hold(asked.file):
+        if asked.file is not None:  # another run may have just made it
+            refuse_existing(asked.file, asked.force or asked.resume)
         ending = yield from _run(asked)
     if asked.piece is not None:
         leave_ranks(early=ending.status != Status.DONE)

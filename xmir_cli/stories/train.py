@@ -57,7 +57,7 @@ def run(asked: Train) -> Records:
     with meeting(launch, asked.device) as ranks, console.hushed(not ranks.leads):
         if not ranks.leads:
             return _follow(_run(asked, ranks))
-        with hold(asked.output, asked.resume):
+        with hold(asked.output):
             return (yield from _run(asked, ranks))
 
 
