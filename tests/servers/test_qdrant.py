@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +22,7 @@ from tests.servers.qdrant import EdgeServer
 from xmir_cli.errors import DataError, SettingError, UsageError
 from xmir_cli.gallery.engines import build_index, open_gallery, refuse_build
 from xmir_cli.gallery.protocol import Build, Conditions, GraphSettings, Spread
+from xmir_cli.gallery.qdrant.engine import CollectionPlace
 from xmir_cli.gallery.servers import collection, retries
 from xmir_cli.store.embeddings import write_embeddings
 from xmir_cli.store.where import Condition
@@ -72,6 +75,40 @@ def test_a_batch_that_came_in_by_half_is_put_in_again(server, monkeypatch):
     )
     assert [each for each in server.shards.shards if each.startswith("half-")] != [name]
     assert len([each for each in server.shards.shards if each.startswith("half-")]) == 1
+
+
+def test_a_load_leaves_alone_what_another_one_is_filling(server, monkeypatch):
+    monkeypatch.setattr(collection, "_MOST", 7)
+    url, put, whole = server.url("two"), CollectionPlace.put, make()
+    few = replace(whole, items=whole.items[:9], vectors=whole.vectors[:9])
+    begun, beside, grown, done = (threading.Event() for _ in range(4))
+
+    def watched(self, about, batches, start):
+        def paced():
+            for number, batch in enumerate(batches):
+                if number == 2:
+                    begun.set()
+                    assert beside.wait(20)
+                if number == 4:
+                    grown.set()
+                    assert done.wait(20)
+                yield batch
+
+        if about.rows == 9:
+            beside.set()
+            assert grown.wait(20)
+        put(self, about, batches if about.rows == 9 else paced(), start)
+
+    monkeypatch.setattr(CollectionPlace, "put", watched)
+    with ThreadPoolExecutor(1) as pool:
+        large = pool.submit(build_index, url, whole, Build("exact", force=True))
+        assert begun.wait(20)
+        build_index(url, few, Build("exact"))
+        assert len(open_gallery(url)) == 9
+        done.set()
+        assert large.result().rows == 60
+    assert len(open_gallery(url)) == 60
+    assert len([each for each in server.shards.shards if each.startswith("two-")]) == 1
 
 
 def test_a_key_comes_from_the_environment(server, monkeypatch, capsys):

@@ -36,7 +36,10 @@ class Loading:
         text = sql.SQL("SELECT pg_try_advisory_lock(hashtextextended({}, 0))")
         key = sql.Literal(f"xmir {self.table.as_string()}")
         if not first_value(connection, text.format(key)):
-            raise DataError(f"{self.session.name}: somebody else loads into it now")
+            raise DataError(
+                f"{self.session.name}: somebody else loads into it now",
+                "Wait until that has ended, or choose another table.",
+            )
 
     def make(self, about: About, connection: Connection) -> None:
         """The empty table, in place of what another load has left."""

@@ -47,6 +47,7 @@ class CollectionPlace:
             raise UsageError(f"{address.url}: expected {address.scheme}://HOST:{PORT}/NAME")
         self._session = QdrantSession(address)
         self._url, self._name = address.url, address.path
+        self._others: dict[str, int] = {}  # what was in other loads' collections at the beginning
 
     @property
     def kinds(self) -> frozenset[ValueKind]:
@@ -75,7 +76,10 @@ class CollectionPlace:
             raise SettingError("ef_construction", f"Qdrant takes at least {_EF}", value=value)
 
     def locked(self) -> AbstractContextManager[None]:
-        """Qdrant has no locks: of two loads the one that is done last stays."""
+        """Qdrant has no locks: of two loads at once the one that is done last stays.
+
+        The other's collection is left alone while more comes in, see `finish`.
+        """
         return nullcontext()
 
     def begin(self, about: About) -> int:
@@ -85,6 +89,7 @@ class CollectionPlace:
             self._session.ask(lambda client: self._make(client, place, about))
         elif self._about(place)[0] is None:
             raise DataError(f"{self._url}: {place} is there, which is no index")
+        self._others = self._count_others(place)
         count = Points(self._session, place, about).count([])
         whole = count - count % batch_rows(about.dim)  # the last batch may be there in part
         before = models.FieldCondition(key=ROW, range=models.Range(lt=whole))
@@ -115,9 +120,20 @@ class CollectionPlace:
         self._session.ask(lambda client: client.update_collection(place, metadata=told))
         old = self._alias()
         self._session.ask(lambda client: self._move_alias(client, place))
-        for name in {old, *filter(self._is_ours, self._names())} - {None, place}:
+        now = self._count_others(place)
+        idle = {name for name in now if self._others.get(name) == now[name]}  # nobody fills them
+        whole = {name for name in self._names() if self._is_ours(name)} - now.keys()
+        for name in {old, *whole, *idle} - {None, place}:
             self._session.ask(partial(_delete, str(name)))
         return made
+
+    def _count_others(self, place: str) -> dict[str, int]:
+        """How many points are in collections that were begun for the name, but for this one."""
+        return {
+            name: self._session.ask(partial(_count, name))
+            for name in self._names() - {place}
+            if self._is_ours(name) and not self._about(name)[1]
+        }
 
     def _wait(self, place: str) -> None:
         """Return when nothing is left to be indexed."""
@@ -197,6 +213,10 @@ def _graph(m: int, ef_construct: int) -> dict[str, int]:
 
 def _upsert(place: str, points: Sequence[models.PointStruct], client: QdrantClient) -> None:
     client.upsert(place, points=points, wait=True)
+
+
+def _count(place: str, client: QdrantClient) -> int:
+    return int(client.count(place, exact=True).count)
 
 
 def _delete(place: str, client: QdrantClient) -> None:
