@@ -67,3 +67,45 @@ def test_the_index_is_the_one_named_or_the_only_one_here(monkeypatch: pytest.Mon
     monkeypatch.setenv("XMIR_INDEX", "c.xmir")
     assert find_index(None) == "c.xmir"
     assert find_index("d.xmir") == "d.xmir"
+
+
+@pytest.mark.parametrize("url", ["qdrant://127.0.0.1/a", "postgresql:/h/db?table=xr"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("embed", "pictures", "-o"),
+        ("train", "pictures", "-o"),
+        ("saliency", "records.jsonl", "-o"),
+        ("embed", "pictures", "-o", "a.parquet", "--skips"),
+    ],
+    ids=" ".join,
+)
+def test_a_url_in_the_place_of_a_path_is_told(xmir, words, url):
+    result = xmir(*words, url)
+    told, hint = result.stderr.splitlines()[:2]
+    scheme = url.partition(":")[0]
+    assert told.endswith(f": expected a path, found {scheme}://...")
+    assert hint.startswith("xmir: hint: An index may lie on a server, and 'xmir index EMBEDDINGS")
+    assert result.code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("index", "qdrant://h/c", "-o", "a.xmir"), "expected what 'xmir embed' wrote, found"),
+        (("report", "qdrant://h/c", "-o", "page.html"), "expected a path, found a URL"),
+    ],
+    ids=lambda each: each[0],
+)
+def test_a_url_in_the_place_of_a_source_is_told(xmir, words, told):
+    result = xmir(*words)
+    assert told in result.stderr.splitlines()[0]
+    assert "qdrant://..." in result.stderr
+    assert "hint" in result.stderr
+    assert result.code in {2, 5}
+
+
+def test_a_folder_whose_name_ends_with_a_colon_is_one(xmir):
+    Path("odd:").mkdir()
+    result = xmir("embed", "gone", "--weights", "random:0", "-o", "odd:/a.parquet")
+    assert "URL" not in result.stderr

@@ -20,6 +20,7 @@ from xmir_cli.guesses import near_hint
 from xmir_cli.launch import is_first_to_say
 from xmir_cli.quiet import libraries_silenced
 from xmir_cli.signals import die_of, end_tidily
+from xmir_cli.values import ON_SERVER, find_scheme
 from xmir_cli.workarounds.typer import find_click_error
 
 if TYPE_CHECKING:
@@ -175,8 +176,7 @@ def execute(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         if error.errno is None:
             raise
-        name = f"{console.show(os.fsdecode(error.filename))}: " if error.filename else ""
-        _tell(f"{name}{(error.strerror or 'input/output error').lower()}")
+        _tell(*_explain(error))
         return 5
     return result if isinstance(result, int) else 0
 
@@ -187,6 +187,15 @@ def _refuse_secrets(arguments: Sequence[str]) -> None:
         refuse_secrets(argument.partition("=")[2] if argument[:2] == "--" else argument)
         if argument[:1] == "-":
             refuse_secrets(argument[2:])  # -iURL
+
+
+def _explain(error: OSError) -> tuple[str, str]:
+    """What is said of an error of the system, and what to do about it."""
+    said = (error.strerror or "input/output error").lower()
+    name = os.fsdecode(error.filename) if error.filename else ""
+    if scheme := find_scheme(name):
+        return f"{scheme}://...: expected a path, found a URL", ON_SERVER
+    return f"{console.show(name)}: {said}" if name else said, ""
 
 
 def _tell(message: str, hint: str = "") -> None:

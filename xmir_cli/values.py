@@ -4,6 +4,7 @@ On the command line typer does this too; from Python nothing else does.
 """
 
 import math
+import re
 import reprlib
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +21,8 @@ from xmir_cli.errors import SettingError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+ON_SERVER = "An index may lie on a server, and 'xmir index EMBEDDINGS -o URL' puts it there."
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(?=[^/])")
 _DASH = Path("-")
 _KINDS: dict[object, tuple[str, tuple[type, ...]]] = {  # what it is called, what is taken for it
     bool: ("True or False", (bool,)),
@@ -53,7 +56,18 @@ def check_values(description: "DataclassInstance", streams: Collection[str] = ()
             raise SettingError(
                 each.name, f"expected {error}, found {reprlib.repr(value)}"
             ) from None
+        if isinstance(fitting, Path) and (scheme := find_scheme(str(fitting))):
+            raise SettingError(each.name, f"expected a path, found {scheme}://...", ON_SERVER)
         object.__setattr__(description, each.name, fitting)  # it is frozen
+
+
+def find_scheme(path: str) -> str | None:
+    """The scheme of a URL that was taken for a path, which may have lost a slash; None of a path.
+
+    A folder of such a name makes it a path.
+    """
+    match = _URL.match(path)
+    return match[1] if match and not Path(f"{match[1]}:").exists() else None
 
 
 def refuse_null(null: bool, form: str | None) -> None:

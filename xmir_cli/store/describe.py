@@ -29,6 +29,7 @@ from xmir_cli.store.shards import name_missing
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.strict import parse_json
 
+_PARTS = ("part-*.parquet", "part-*.parquet.parts")  # the latter of shards that are not done
 _ROWS = 16_384  # read at a time
 
 
@@ -38,7 +39,8 @@ def describe_stored(path: Path) -> Record | None:
     Raises DataError or ModelError for one that is damaged.
     """
     if path.is_dir():
-        return _parts(path) if any(path.glob("part-*.parquet")) else None
+        begun = any(next(path.glob(pattern), None) for pattern in _PARTS)
+        return _parts(path) if begun else None
     with open_regular(path) as file:
         start = file.read(9)
     kinds: list[tuple[bool, Callable[[Path], Record]]] = [

@@ -16,6 +16,9 @@ from xmir_cli.store.rewritten import fit_schema, join_schemas
 from xmir_cli.store.shards import missing_shards, refuse_missing
 from xmir_cli.wire.model import ModelSpec
 
+_OTHER = "Keep what one model made in the folder, and no other part-*.parquet."
+_ONCE_MORE = "Run the 'xmir embed' that makes it again, and let it resume: what is done is kept."
+
 
 @dataclass(frozen=True)
 class PartsSource:
@@ -78,23 +81,29 @@ def open_parts(folder: Path, vouched: ModelSpec | None = None, whole: bool = Tru
     paths = sorted(folder.glob("part-*.parquet"))
     if not paths:
         if next(folder.glob("part-*.parquet.parts"), None):
-            raise DataError(f"{folder}: none of its shards is finished")
+            raise DataError(f"{folder}: none of its shards is finished", _ONCE_MORE)
         raise not_embeddings(folder)
-    parts = [open_parquet(path, vouched) for path in paths]
+    parts = [_open_part(path, vouched) for path in paths]
     first = parts[0]
     for path, part in zip(paths, parts, strict=True):
         if not first.model.same_embedding(part.model) or first.made != part.made:
-            raise DataError(
-                f"{path}: not made by the model of {paths[0].name}",
-                "Keep what one model made in the folder, and no other part-*.parquet.",
-            )
+            raise DataError(f"{path}: not made by the model of {paths[0].name}", _OTHER)
         if part.dim != first.dim:
-            raise DataError(f"{path}: vectors of another length than in {paths[0].name}")
+            raise DataError(f"{path}: vectors of another length than in {paths[0].name}", _OTHER)
         if part.found.features != first.found.features:
-            raise DataError(f"{path}: feature maps of another shape than in {paths[0].name}")
+            raise DataError(
+                f"{path}: feature maps of another shape than in {paths[0].name}", _OTHER
+            )
     missing = missing_shards(parts)
     count = 0 if first.shard is None else first.shard.count
     if whole:
         refuse_missing(folder, missing, count)
     parts.sort(key=lambda part: 0 if part.shard is None else part.shard.number)
     return PartsSource(parts, join_schemas([part.schema for part in parts]), count, missing)
+
+
+def _open_part(path: Path, vouched: ModelSpec | None) -> ParquetSource:
+    try:
+        return open_parquet(path, vouched)
+    except DataError as error:
+        raise DataError(str(error), error.hint or _ONCE_MORE) from None

@@ -73,7 +73,10 @@ def missing_shards(parts: Sequence[Shardable]) -> list[int]:
         if part.shard is not None:
             if part.shard.number in there:
                 twice = there[part.shard.number].name
-                raise DataError(f"{part.path}: shard {part.shard}, which {twice} is, too")
+                raise DataError(
+                    f"{part.path}: shard {part.shard}, which {twice} is, too",
+                    f"Keep one of them, as {part.shard.file_in(Path()).name}.",
+                )
             there[part.shard.number] = part.path
     count = 0 if first.shard is None else first.shard.count
     return [number for number in range(1, count + 1) if number not in there]
