@@ -1,6 +1,7 @@
 """All queries of an evaluation of which a sample was asked, and what the sample does not say."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -26,21 +27,26 @@ class Everybody:
         Means of labels' means without them are those of other labels. `others`: the numbers are
         without the images of a query's own group.
         """
-        sets, asked = LabelSets(self.queries.labels), scores.by_label()
-        relevance = Relevance(self.queries, self.gallery, self.own)
-        barred = ITSELF | KIN if others else ITSELF
+        asked, barred = scores.by_label(), ITSELF | KIN if others else ITSELF
         return [
             label
-            for label in sets.names
+            for label in self._sets.names
             if label not in asked
             and any(
-                self.scores_all or _finds(relevance, int(row), barred)
-                for row in np.flatnonzero(sets.grade(frozenset([label])))
+                self.scores_all or self._finds(int(row), barred)
+                for row in np.flatnonzero(self._sets.grade(frozenset([label])))
             )
         ]
 
+    def _finds(self, row: int, barred: int) -> bool:
+        """Whether there is anything relevant to a query that counts."""
+        kinds, _ = self._relevance.kinds(slice(row, row + 1))
+        return bool(((kinds > (ITSELF | KIN)) & (kinds & barred == 0)).any())
 
-def _finds(relevance: Relevance, row: int, barred: int) -> bool:
-    """Whether there is anything relevant to a query that counts."""
-    kinds, _ = relevance.kinds(slice(row, row + 1))
-    return bool(((kinds > (ITSELF | KIN)) & (kinds & barred == 0)).any())
+    @cached_property
+    def _sets(self) -> LabelSets:
+        return LabelSets(self.queries.labels)
+
+    @cached_property
+    def _relevance(self) -> Relevance:
+        return Relevance(self.queries, self.gallery, self.own)
