@@ -15,6 +15,7 @@ def test_old_names_and_values_become_those_of_today():
         "similarity_tolerance": 1e-4,
     }
     assert renew_settings("occlusion", {"clip": "mask"}) == {"clip_windows": True}
+    assert renew_settings("occlusion", {"clip": []}) == {"clip_windows": []}  # as a record may say
     assert renew_settings("integrated-gradients", {"baseline": "blur", "steps": 9}) == {
         "path_baseline": "blur",
         "path_steps": 9,

@@ -24,7 +24,8 @@ def renew_settings(method: str, recorded: Mapping[str, object]) -> dict[str, obj
     renewed: dict[str, object] = {}
     for name, value in recorded.items():
         new = names.get(name, name)
-        renewed[new] = value if new == name else _VALUES.get(new, {}).get(value, value)
+        is_old = new != name and isinstance(value, str)
+        renewed[new] = _VALUES.get(new, {}).get(value, value) if is_old else value
     return renewed
 
 
