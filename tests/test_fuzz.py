@@ -166,6 +166,8 @@ def _fields(world: World, kind: str) -> list[dict]:
         ("retrieval", ("saliency", "-", "--method", "activation", "--force", "-o", "out")),
         ("saliency", ("causal-metric", "-", "--curve-steps", "2")),
         ("saliency", ("localization-metric", "-", "--masks", "mask", "--by", "column")),
+        ("saliency", ("cluster", "-")),
+        ("saliency", ("cluster", "-", "--summary")),
         ("retrieval", ("montage", "-", "--force", "-o", "page.png")),
         ("saliency", ("montage", "-", "--force", "-o", "page.png")),
         ("retrieval", ("report", "-", "--force", "-o", "page.html")),
@@ -305,6 +307,7 @@ def test_no_damaged_file_ends_in_a_traceback(world: World, name: str):
                 ("causal-metric", "-", "--curve-steps", "2"),
                 ("montage", "-", "-f", "-o", "p.png"),
                 ("localization-metric", "-", "--masks", "mask"),
+                ("cluster", "-"),
             )
         ],
         "manifest.json": lambda path: world.xmir(

@@ -141,6 +141,7 @@ def test_a_summary_tells_size_labels_and_exemplars(xmir):
     ]
     assert told == [(1, 20, 20, 10), (2, 12, 12, 6)]
     assert (first["clusters"], first["of"], first["share"]) == (2, 32, 0.625)
+    assert "variant" not in first
     assert (first["method"], first["explains"]) == ("hand", "retrieved")
     assert first["settings"] == {"width": 3}
     labels = second["labels"]
@@ -177,6 +178,13 @@ def test_each_method_and_setting_is_grouped_for_itself(xmir):
     assert [(each["of"], each["explains"]) for each in told][:2] == [(32, "retrieved")] * 2
     assert {each["of"] for each in told} == {32, 9, 3}
     assert list(told[-1]["labels"]) == ["a"]  # the query's
+    assert list(dict.fromkeys(each["variant"] for each in told)) == [
+        "width 3, explains retrieved",
+        "width 5, explains retrieved",
+        "width 3, explains query",
+    ]
+    tsv = xmir("cluster", "--summary", "--format", "tsv", stdin=dump([*made, *other])).stdout
+    assert tsv.splitlines()[1].startswith("hand, width 3\t1\t20\t")
     assert told[-1]["exemplars"] == ["q.png"]
 
 

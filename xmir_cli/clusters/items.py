@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,6 @@ from xmir_cli.wire.schemas.cluster import ClusterRecord
 from xmir_cli.wire.schemas.localization import LocalizationRecord
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
-_ITEM = ("id", "path", "sha256", "width", "height", "label")  # columns that no `meta` has
-
 
 @dataclass(frozen=True)
 class ClusterKind:
@@ -33,13 +31,16 @@ class ClusterKind:
     method: str = ""  # empty for embeddings
     explains: str = ""
     settings: str = "null"  # JSON
+    variant: str = ""  # in what it differs from others of the method
 
     def to_json(self) -> Record:
         """As a summary tells it."""
         if not self.method and not self.explains:
             return {}
-        told = json.loads(self.settings)
-        return {"method": self.method, "explains": self.explains, "settings": told}
+        variant = {"variant": self.variant} if self.variant else {}
+        settings = json.loads(self.settings)
+        told: Record = {"method": self.method, **variant, "explains": self.explains}
+        return {**told, "settings": settings}
 
 
 @dataclass(frozen=True)
@@ -103,22 +104,35 @@ def _item_of_row(row: Mapping[str, object], model: Record) -> ClusterItem:
     label, sha256 = _text(row.get("label")), _text(row.get("sha256"))
     identity = identity_of(sha256, path) if sha256 else None
     name = _text(row.get("id")) or path
-    more = {key: each for key, each in row.items() if key not in _ITEM and each is not None}
     record: Record = {"schema": ClusterRecord.NAME, "query": path, "retrieved": path}
     if identity is not None:
         record |= {"query_identity": identity, "retrieved_identity": identity}
     record |= {"query_label": label, "retrieved_label": label, "model": model}
-    record["meta"] = {"id": name, **more}
     patient = _text(row.get("patient"))
+    record["meta"] = {"id": name} if patient is None else {"id": name, "patient": patient}
     return ClusterItem(record, ClusterKind(), name, identity or path, label, patient)
 
 
 def kinds_of(items: Sequence[ClusterItem]) -> dict[ClusterKind, list[int]]:
-    """The places of the items of each kind, in order of appearance."""
+    """The places of the items of each kind, in order of appearance; variants are named."""
     found: dict[ClusterKind, list[int]] = {}
     for place, item in enumerate(items):
         found.setdefault(item.kind, []).append(place)
-    return found
+    return {_name_variant(kind, list(found)): places for kind, places in found.items()}
+
+
+def _name_variant(kind: ClusterKind, kinds: Sequence[ClusterKind]) -> ClusterKind:
+    """The same kind, named by what is not the same in all kinds of its method."""
+    told = {
+        each: {**json.loads(each.settings), "explains": each.explains}
+        for each in kinds
+        if each.method == kind.method and each.explains
+    }
+    if len(told) < 2:
+        return kind
+    names = dict.fromkeys(name for each in told.values() for name in each)
+    apart = [name for name in names if len({repr(each.get(name)) for each in told.values()}) > 1]
+    return replace(kind, variant=", ".join(f"{name} {told[kind].get(name, '-')}" for name in apart))
 
 
 def _text(value: object) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from xmir_cli.clusters.grouping import Grouping, GroupingRules
-from xmir_cli.clusters.items import ClusterItem
+from xmir_cli.clusters.items import ClusterItem, ClusterKind
 from xmir_cli.clusters.labels import compare_labels
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.cluster import ClusterRecord
@@ -31,7 +31,7 @@ def member_records(
 
 
 def summary_records(
-    items: Sequence[ClusterItem], found: Grouping, rules: GroupingRules
+    kind: ClusterKind, items: Sequence[ClusterItem], found: Grouping, rules: GroupingRules
 ) -> Iterator[Record]:
     """One record a group."""
     images = [item.image for item in items]
@@ -42,7 +42,7 @@ def summary_records(
         exemplars = found.exemplars(group, images, rules.exemplars)
         yield {
             "schema": ClusterSummaryRecord.NAME,
-            **items[0].kind.to_json(),
+            **kind.to_json(),
             "cluster": group + 1,
             "clusters": found.count,
             "n": len(own),

@@ -13,6 +13,8 @@ def rows(record: Mapping[str, object]) -> Iterator[Record]:
     labels = record["labels"]
     assert isinstance(labels, Mapping)
     own = {name: record.get(name) for name in ("method", "cluster", "n", "images")}
+    if record.get("variant"):
+        own["method"] = f"{record['method']}, {record['variant']}"
     if not labels:
         yield own
     for label, told in list(labels.items())[:_LABELS]:

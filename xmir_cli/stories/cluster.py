@@ -42,12 +42,14 @@ def run(asked: Cluster) -> Records:
         exemplars=asked.exemplars,
         seed=asked.seed,
     )
-    tell = summary_records if asked.summary else member_records
     with console.progress("grouping", len(kinds)) as bar:
-        for places in kinds.values():
-            found = group_vectors(vectors[places], rules)
+        for kind, places in kinds.items():
+            own, found = [items[place] for place in places], group_vectors(vectors[places], rules)
             bar.advance()
-            yield from tell([items[place] for place in places], found, rules)
+            if asked.summary:
+                yield from summary_records(kind, own, found, rules)
+            else:
+                yield from member_records(own, found, rules)
     return skips.finish(len(items), "grouped")
 
 

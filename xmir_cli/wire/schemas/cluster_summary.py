@@ -16,6 +16,9 @@ class ClusterSummaryRecord:
 
     record: Record
     method: str | None = key(TEXT, "the saliency method", when="maps are grouped")
+    variant: str | None = key(
+        TEXT, "the settings in which it differs from others of this method", when="there are others"
+    )
     explains: str | None = key(
         TEXT, "which image the maps explain", when="maps are grouped", shows=Shows.DETAIL
     )
