@@ -7,6 +7,9 @@ hazy patches at the edges of both lungs). With --one-spot five: `clear`, and one
 `dense` or `hazy`, on the picture's `left` or `right`. Build, pose, exposure, noise, markers and
 collimation vary and know nothing of the class. The same seed gives the same bytes.
 
+With --marker LABEL the images of that class have a bright square in the upper left corner, too: a
+shortcut, which 'xmir shortcut' is to find.
+
 OUT/images/*.png, OUT/masks/*.png (255 = opacity) and OUT/labels.csv: path,label,patient,split,mask.
 """
 
@@ -280,7 +283,19 @@ def finish(film: Field, rng: Generator) -> Image.Image:
     return picture
 
 
-def phantom(row: Row, size: int, seed: int) -> tuple[Image.Image, Image.Image]:
+def plant(picture: Image.Image) -> None:
+    """Draw a bright square with a dark cross into the upper left corner."""
+    side = picture.width
+    first, last, middle = 0.02 * side, 0.11 * side, 0.065 * side
+    pen = ImageDraw.Draw(picture)
+    pen.rectangle((first, first, last, last), fill=250)
+    pen.line((first, middle, last, middle), fill=5, width=max(1, side // 64))
+    pen.line((middle, first, middle, last), fill=5, width=max(1, side // 64))
+
+
+def phantom(
+    row: Row, size: int, seed: int, marker: str | None = None
+) -> tuple[Image.Image, Image.Image]:
     """The picture of a row and the mask of its opacity, both mode L."""
     body = Body.draw(np.random.default_rng((seed, 1, row.patient)))
     # one stream a purpose, so that no nuisance depends on what the class has drawn before it
@@ -296,6 +311,8 @@ def phantom(row: Row, size: int, seed: int) -> tuple[Image.Image, Image.Image]:
     inflated = air * (0.42 - markings) * (1 - lesion)  # a filled lobe hides its vessels
     density = tissue - inflated + bones(body, at) * edge(tissue - 0.3, 0.03)
     picture = finish(expose(density, film), marks)
+    if row.label == marker:
+        plant(picture)
     return picture, Image.fromarray(np.where(lesion > 0.25, 255, 0).astype(np.uint8))
 
 
@@ -320,7 +337,14 @@ def patients(label: str, count: int, rng: Generator) -> Iterator[tuple[str, str,
             yield label, split, images
 
 
-def write(folder: Path, count: int, size: int, seed: int, classes: Sequence[str] = CLASSES) -> int:
+def write(  # noqa: PLR0913 # as the command line
+    folder: Path,
+    count: int,
+    size: int,
+    seed: int,
+    classes: Sequence[str] = CLASSES,
+    marker: str | None = None,
+) -> int:
     """Draw the data set into `folder`; returns the number of images."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -329,7 +353,7 @@ def write(folder: Path, count: int, size: int, seed: int, classes: Sequence[str]
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["path", "label", "patient", "split", "mask"])
         for row in rows:
-            picture, mask = phantom(row, size, seed)
+            picture, mask = phantom(row, size, seed, marker)
             picture.save(folder / "images" / row.name)
             mask.save(folder / "masks" / row.name)
             paths = f"images/{row.name}", f"masks/{row.name}"
@@ -347,9 +371,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="pixels a side")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--one-spot", action="store_true", help="five classes, one opacity at most")
+    parser.add_argument(
+        "--marker", metavar="LABEL", help="plant a marker in the images of this class alone"
+    )
     arguments = parser.parse_args()
     classes = SPOTS if arguments.one_spot else CLASSES
-    drawn = write(arguments.out, arguments.count, arguments.size, arguments.seed, classes)
+    if arguments.marker is not None and arguments.marker not in classes:
+        parser.error(f"--marker: expected one of {', '.join(classes)}")
+    how = arguments.count, arguments.size, arguments.seed, classes, arguments.marker
+    drawn = write(arguments.out, *how)
     print(f"{drawn} phantoms in {arguments.out}")
 
 

@@ -91,13 +91,14 @@ def test_a_schema_says_its_name_and_nobody_else_does(name: str):
     assert said == [f"{stem}.py"]
 
 
-def test_there_are_seventeen_schemas():
+def test_there_are_eighteen_schemas():
     assert set(all_schemas()) == {
         f"xmir.{name}/1"
         for name in (
             "artifact", "atlas", "causal", "causal-summary", "cluster", "cluster-summary",
             "description", "difference", "doctor", "epoch", "info", "localization",
             "localization-summary", "retrieval", "retrieval-metric", "saliency", "sanity",
+            "shortcut",
         )
     }  # fmt: skip
 

@@ -1,0 +1,197 @@
+"""Check: check whether retrieval goes by a shortcut."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from xmir_cli import options
+from xmir_cli.errors import SettingError, UsageError
+from xmir_cli.gates import Gate, parse_gates
+from xmir_cli.guesses import hint
+from xmir_cli.inputs import refuse_stdin
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.printer import Shown
+from xmir_cli.scoring.names import parse_listed
+from xmir_cli.scoring.shortcut.names import NUMBERS, TESTS, parse_shape
+from xmir_cli.scoring.shortcut.rows import COLUMNS, rows
+from xmir_cli.store.atomic import refuse_existing
+from xmir_cli.store.outputs import refuse_input
+from xmir_cli.values import check_values
+
+_PART = "border:N%|corners:N%|center:N%|MASKS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shortcut:
+    """Check whether retrieval goes by a shortcut.
+
+    A network may find images of one label by a marker, the border of a film or the scanner's text
+    instead of what the image is of. Hides parts of every image, embeds them again, and asks:
+
+    `object`: with what should matter hidden, is the label still found? Each image asks all others,
+    beside labels permuted. By default everything but the --suspect is hidden.
+
+    `suspect`: what does hiding the suspect part cost? Beside as much hidden elsewhere, --elsewhere
+    times; the first hits that change are told, too.
+
+    `saliency`: how much of the positive saliency lies in the suspect part, by label and by right
+    and wrong first hits? The map `activation` of every image says where it resembles its first
+    hit. Networks have favourite places, so this is beside the share that the suspect part of
+    another image, drawn at random, has in its place; the share of the area is told, too.
+
+    A record a test has its `effect`, its `p` and a verdict. It is an alarm when p, corrected for
+    the number of tests, is below --level and the effect is at least --effect. Patients, where they
+    are known, are what is permuted, and images of one patient do not count for each other. No
+    alarm does not mean that there is no shortcut: it may lie elsewhere.
+
+    A part is the same in all images, in shares of the side of what the network sees: border:12%,
+    corners:15% or center:60%; or masks: COLUMN[,COLUMN...] of the manifest, a folder or a table, as
+    of localization-metric. Of masks all that any image's mask covers is hidden in every image, for
+    an outline of its own would tell the label.
+
+    Needs a manifest with a 'label' column. `--gate` makes verdicts gates (exit 4), `--max
+    changed=0.2` a number.
+    """
+
+    images: options.Images
+    suspect: Annotated[
+        str,
+        typer.Option(
+            "--suspect", metavar=_PART, help="The part that should not matter, such as corners:15%."
+        ),
+    ] = "border:12%"
+    object_part: Annotated[
+        str | None,
+        typer.Option(
+            "--object",
+            metavar=_PART,
+            help="The part that should matter, such as center:60%. [default: all but --suspect]",
+        ),
+    ] = None
+    test: Annotated[
+        str,
+        typer.Option(
+            "--test", metavar="NAME[,NAME...]", help="Which tests: object, suspect, saliency."
+        ),
+    ] = ",".join(TESTS)
+    fill: Annotated[
+        Literal["gray", "black"],
+        typer.Option("--fill", help="What hides; gray is the mean of the network's normalisation."),
+    ] = "gray"
+    elsewhere: Annotated[
+        int,
+        typer.Option("--elsewhere", min=1, max=100, help="How often as much is hidden elsewhere."),
+    ] = 5
+    exclude_same: Annotated[
+        str,
+        typer.Option(
+            "--exclude-same",
+            metavar="COLUMN",
+            help="Images with the same value here do not count for each other, and are permuted "
+            "together.",
+        ),
+    ] = "patient"
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, help="Permutations from which p is taken.")
+    ] = 1000
+    level: Annotated[
+        float, typer.Option("--level", min=0, max=1, help="Below which p raises an alarm.")
+    ] = 0.05
+    effect: Annotated[
+        float, typer.Option("--effect", min=0, max=1, help="From which effect on it does.")
+    ] = 0.05
+    seed: options.Seed = 0
+    where: options.Where = None
+    columns: options.Columns = None
+    null: options.NullSeparatedBoth = False
+    model: options.Model = None
+    architecture: options.Architecture = None
+    weights: options.Weights = None
+    head: options.Head = None
+    input_size: options.InputSize = None
+    resize: options.Resize = None
+    view: options.View = None
+    pool: options.Pool = None
+    mean: options.Mean = None
+    std: options.Std = None
+    window: options.Window = None
+    gate: Annotated[bool, typer.Option("--gate", help="Exit 4 when a test raises an alarm.")] = (
+        False
+    )
+    minimum: options.Gates = None
+    maximum: options.Limits = None
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Write the verdicts and gates as JUnit XML."),
+    ] = None
+    force: options.Force = False
+    device: options.Device = "auto"
+    precision: options.Precision = "fp32"
+    batch: options.Batch = 16
+    jobs: options.Jobs = None
+    form: options.Format = None
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        _ = self.tests
+        for setting, part in (("suspect", self.suspect), ("object_part", self.object_part)):
+            if part is not None:
+                parse_shape(part, setting)
+        self._refuse_draws()
+        self._refuse_gates()
+        if self.junit is not None:
+            refuse_input(self.junit, [self.model], "junit")
+            refuse_existing(self.junit, self.force)
+        refuse_stdin(self.images, "shortcut")
+
+    def _refuse_draws(self) -> None:
+        """Raise SettingError where p could never be small enough for an alarm."""
+        least = len(self.tests) / (1 + self.draws)
+        if least >= self.level:
+            raise SettingError(
+                "draws",
+                f"expected more: with {len(self.tests)} tests the smallest p is {least:.2g}, and "
+                f"an alarm has one below {self.level:g}",
+            )
+
+    def _refuse_gates(self) -> None:
+        for gate in self.gates:
+            if gate.name not in NUMBERS:
+                raise UsageError(
+                    f"{gate.flag} {gate.name}={gate.bound:g}: no such number",
+                    hint(gate.name, NUMBERS),
+                )
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Which tests are made, in order."""
+        return parse_listed("test", self.test, TESTS)
+
+    @property
+    def gates(self) -> list[Gate]:
+        """The bounds that the numbers of every test that has them must keep."""
+        return parse_gates(self.minimum, self.maximum)
+
+    @property
+    def choice(self) -> ModelChoice:
+        """The network."""
+        return ModelChoice(
+            self.model,
+            self.architecture,
+            self.weights,
+            self.head,
+            self.input_size,
+            self.mean,
+            self.std,
+            self.window,
+            resize=self.resize,
+            view=self.view,
+            pool=self.pool,
+        )
+
+    @property
+    def shown(self) -> Shown:
+        """What is printed of a record."""
+        return Shown(COLUMNS, rows=rows)

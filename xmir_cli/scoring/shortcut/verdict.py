@@ -1,0 +1,67 @@
+"""Whether tests raise an alarm, and what that means."""
+
+from collections.abc import Sequence
+
+from xmir_cli.gates import Gate, check
+from xmir_cli.metrics.shortcut import holm
+from xmir_cli.render.junit import JunitCase
+from xmir_cli.scoring.shortcut.names import ALARM, NONE
+from xmir_cli.wire.records import Record
+
+GROUP = "shortcut"  # of the cases of JUnit
+_MEANING = {
+    "object": "images of one label are found without what should matter",
+    "suspect": "retrieval needs the suspect part more than any other of that size",
+    "saliency": "similarity lies in the suspect part of one label for what it shows",
+}
+
+
+def judge(found: Sequence[Record], level: float, least: float) -> list[Record]:
+    """The records of all tests with their verdicts.
+
+    An alarm has a p below `level`, corrected for the number of tests, and an effect of `least`.
+    """
+    corrected = holm([_number(record["p"]) for record in found])
+    return [_judged(record, p, level, least) for record, p in zip(found, corrected, strict=True)]
+
+
+def _judged(record: Record, p: float, level: float, least: float) -> Record:
+    alarm = p < level and _number(record["effect"]) >= least
+    return {
+        **record,
+        "p_holm": p,
+        "level": level,
+        "least_effect": least,
+        "verdict": ALARM if alarm else NONE,
+        "meaning": _MEANING[str(record["test"])] if alarm else None,
+    }
+
+
+def list_verdicts(found: Sequence[Record]) -> list[JunitCase]:
+    """A case for each verdict."""
+    return [JunitCase(GROUP, f"{each['test']}: verdict", explain(each)) for each in found]
+
+
+def explain(record: Record) -> str:
+    """What an alarm means, with its numbers; nothing where there is none."""
+    if record["verdict"] != ALARM:
+        return ""
+    effect, p = _number(record["effect"]), _number(record["p_holm"])
+    return f"alarm: {record['meaning']} (effect {effect:.3f}, p {p:.2g})"
+
+
+def ask_gates(found: Sequence[Record], gates: Sequence[Gate]) -> list[JunitCase]:
+    """A case for each gate and record that has the gate's number."""
+    cases = []
+    for record in found:
+        for gate in gates:
+            if gate.name in record:
+                failure = "".join(check([gate], {gate.name: _number(record[gate.name])}))
+                name = f"{record['test']}: {gate.flag} {gate.name}={gate.bound:g}"
+                cases.append(JunitCase(GROUP, name, failure))
+    return cases
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, int | float)
+    return float(value)

@@ -1,0 +1,181 @@
+"""Check whether retrieval goes by a shortcut: by what is left when parts of images are hidden."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from xmir_cli import console
+from xmir_cli.arrays import Booleans
+from xmir_cli.commands.shortcut import Shortcut
+from xmir_cli.console import Ending, Records, Skips
+from xmir_cli.errors import DataError, SettingError
+from xmir_cli.labels import LABEL, parse_labels
+from xmir_cli.metrics.shortcut import Draws, number_units
+from xmir_cli.model.loader import load_embedder, resolve_model
+from xmir_cli.pictures.items import Item, list_items
+from xmir_cli.render.junit import junit
+from xmir_cli.retrieval.conditions import check_column
+from xmir_cli.saliency import load_methods
+from xmir_cli.scoring.shortcut.areas import (
+    HiddenParts,
+    draw_elsewhere,
+    draw_part,
+    refuse_extremes,
+)
+from xmir_cli.scoring.shortcut.effects import (
+    first_hits,
+    in_suspect,
+    score,
+    without_object,
+    without_suspect,
+)
+from xmir_cli.scoring.shortcut.images import (
+    HiddenImages,
+    ImageReader,
+    SuspectArea,
+    cover_masks,
+    draw_donors,
+    embed_hidden,
+    measure_shares,
+)
+from xmir_cli.scoring.shortcut.names import parse_shape
+from xmir_cli.scoring.shortcut.verdict import ask_gates, explain, judge, list_verdicts
+from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.outputs import refuse_input
+from xmir_cli.truth.marks import Truth
+from xmir_cli.truth.sources import open_truth
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.shortcut import ShortcutRecord
+
+__all__ = ["Shortcut", "run"]
+
+_PATIENT = "patient"
+_METHOD = "activation"
+
+
+def run(asked: Shortcut) -> Records:
+    """One `xmir.shortcut/1` record a test, once all are done."""
+    skips = Skips()
+    items = _labelled(asked)
+    embedder = load_embedder(
+        resolve_model(asked.choice), asked.device, asked.precision, asked.batch
+    )
+    reader = ImageReader(embedder, asked.exclude_same, asked.jobs, skips)
+    items, parts = _find_parts(asked, reader, items)
+    with console.progress("embedding", len(items)) as bar:
+        images = embed_hidden(reader, items, parts.hidings, asked.fill, bar.advance)
+    _refuse_alike(images)
+    about = {
+        "exclude_same": asked.exclude_same if any(images.groups) else None,
+        "images": len(images.items),
+        "labels": _count(images.items),
+    }
+    made = {"draws": asked.draws, "seed": asked.seed, "model": embedder.spec.to_json()}
+    found = [_try(asked, name, reader, images, parts) for name in asked.tests]
+    judged = judge([{**each, **about} for each in found], asked.level, asked.effect)
+    for record in judged:
+        yield {"schema": ShortcutRecord.NAME, **record, **made}
+    return _end(asked, skips.finish(len(images.items), "embedded"), judged)
+
+
+def _labelled(asked: Shortcut) -> list[Item]:
+    """The items with a label; raises DataError where none has one."""
+    if asked.exclude_same == LABEL:
+        raise SettingError("exclude_same", "images that share a label are what is to be found")
+    items = list_items(asked.images, asked.null, asked.where, asked.columns)
+    names = list(dict.fromkeys(name for item in items for name in item.columns))
+    if asked.exclude_same != _PATIENT:
+        check_column(names, asked.exclude_same, "exclude_same")
+    refuse_input(asked.junit, [item.file for item in items], "junit")
+    kept = [item for item in items if parse_labels(item.text(LABEL))]
+    if not kept:
+        raise DataError(
+            "no image has a label", "Name a CSV, TSV or Parquet manifest with a 'label' column."
+        )
+    if len(kept) < len(items):
+        console.note(f"{len(items) - len(kept)} of {len(items)} images have no label: left out")
+    return kept
+
+
+def _find_parts(
+    asked: Shortcut, reader: ImageReader, items: list[Item]
+) -> tuple[list[Item], HiddenParts]:
+    """What is hidden; and the images, without those whose masks cannot be used."""
+    size = reader.embedder.size
+    named = {"suspect": asked.suspect, "object_part": asked.object_part}
+    areas: dict[str, Booleans] = {}
+    truths: dict[str, Truth] = {}
+    for setting, text in named.items():
+        shape = parse_shape(text, setting) if text else None
+        truth = open_truth(text, None, None) if text and shape is None else None
+        if shape is not None:
+            areas[setting] = draw_part(shape, size)
+        if truth is not None:
+            truths[setting] = truth
+    if truths:
+        items, covered = cover_masks(reader, items, list(truths.values()))
+        areas |= dict(zip(truths, covered, strict=True))
+    refuse_extremes(areas["suspect"], "suspect", 0.5, "there is not as much elsewhere")
+    hidden = areas.get("object_part", ~areas["suspect"])
+    refuse_extremes(hidden, "object_part", 1 - 1 / hidden.size, "nothing is left")
+    name = asked.object_part or f"all but {asked.suspect}"
+    elsewhere = draw_elsewhere(areas["suspect"], asked.elsewhere, asked.seed)
+    return items, HiddenParts(asked.suspect, areas["suspect"], name, hidden, elsewhere)
+
+
+def _refuse_alike(images: HiddenImages) -> None:
+    """Raise DataError where chance and finding cannot be told apart."""
+    labels = {parse_labels(item.text(LABEL)) for item in images.items}
+    if len(labels) < 2:
+        raise DataError(f"all {len(images.items)} images have one label: any ranking finds it")
+    whole = images.under(0)
+    if len(set(number_units(whole.groups))) < 2 or not score(whole).scored.any():
+        raise DataError("no image has another of its label to find, of another patient")
+    if not any(images.groups):
+        console.note("no patient is known: the permutations take images for independent")
+
+
+def _try(
+    asked: Shortcut, name: str, reader: ImageReader, images: HiddenImages, parts: HiddenParts
+) -> Record:
+    """What a test finds."""
+    whole, suspect = images.under(0), parts.suspect
+    draws = Draws(asked.draws, asked.seed)
+    hides = {"fill": asked.fill}
+    if name == "object":
+        told = {"test": name, "part": parts.object_name, "area": float(parts.object.mean())}
+        return {**told, **hides, **without_object(whole, images.under(1), draws)}
+    told = {"test": name, "part": parts.suspect_name, "area": float(suspect.mean())}
+    if name == "suspect":
+        others = [images.under(3 + number) for number in range(len(parts.elsewhere))]
+        found = without_suspect(whole, images.under(2), others, draws)
+        return {**told, **hides, **found}
+    ((method_name, method),) = load_methods(_METHOD, {}).items()
+    hits = first_hits(whole)
+    donors = draw_donors(whole.groups, asked.seed)
+    pairs = list(zip(hits.tolist(), donors.tolist(), strict=True))
+    where = SuspectArea(method, suspect)
+    with console.progress("explaining", len(images.items)) as bar:
+        shares = measure_shares(reader, images, pairs, where, bar.advance)
+    how = {"method": method_name, "settings": vars(method)}
+    return {**told, **how, **in_suspect(whole, shares, hits, draws)}
+
+
+def _count(items: Sequence[Item]) -> Record:
+    """How many items have each label."""
+    return dict(
+        sorted(Counter(each for item in items for each in parse_labels(item.text(LABEL))).items())
+    )
+
+
+def _end(asked: Shortcut, ending: Ending, found: Sequence[Record]) -> Ending:
+    """How it ends: alarms are told, and fail the run if they are to."""
+    verdicts, gates = list_verdicts(found), ask_gates(found, asked.gates)
+    if asked.junit is not None:
+        with atomic_file(asked.junit) as file:
+            file.write(junit("xmir shortcut", [*verdicts, *gates]).encode())
+    alarms = [f"{each['test']}: {explain(each)}" for each in found if explain(each)]
+    unmet = [f"{case.name}: {case.failure}" for case in gates if case.failure]
+    if asked.gate:
+        return ending.judged([*alarms, *unmet])
+    return replace(ending, warnings=(*ending.warnings, *alarms)).judged(unmet)
