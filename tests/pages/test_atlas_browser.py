@@ -16,6 +16,7 @@ from PIL import Image
 
 from tests.pages.contrast import CONTRAST
 from xmir_cli.commands.atlas import Atlas
+from xmir_cli.console import escape
 from xmir_cli.store.embeddings import Embeddings, write_embeddings
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.stories.atlas import run
@@ -27,6 +28,14 @@ from selenium.webdriver.common.action_chains import ActionChains  # see above
 from selenium.webdriver.common.keys import Keys  # the same
 
 MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
+DRAWN_TEXTS = """
+window.texts = [];
+const draw = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
+  window.texts.push(text);
+  draw.call(this, text, ...where);
+};
+"""
 EVIL = "</script><img src=x onerror=alert(1)>{{ 7 * 7 }}\u202e"
 
 
@@ -259,10 +268,27 @@ def test_what_looks_like_markup_stays_text(browser, tmp_path):
     browser.get(written(tmp_path, [EVIL, EVIL, "b"] * 3))
     assert browser.execute_script("return document.documentElement.dataset.ready") == "yes"
     shown = browser.find_element("css selector", "#legend .text").get_property("textContent")
-    assert shown == EVIL.replace("\u202e", "\\u{202e}")
+    assert shown == escape(EVIL)
     assert len(browser.find_elements("tag name", "script")) == 2
     assert browser.find_elements("css selector", "img[src=x]") == []
     assert [each for each in browser.get_log("browser") if each["level"] == "SEVERE"] == []
+
+
+def test_names_are_spelt_as_in_a_terminal_wherever_they_stand(browser, tmp_path):
+    turned, broken = "\u202eevil", "line\nbreak"
+    address = written(tmp_path, [turned, broken, "plain"] * 3, name="a\u202eb")
+    browser.get(address)
+    drawn(browser)
+    browser.execute_script(DRAWN_TEXTS)
+    press(browser, "rr")
+    drawn(browser)
+    names = browser.execute_script("return window.texts")
+    assert {*names} == {escape(turned), escape(broken), "plain"}
+    marks = "a\0\t\n\r\x1b\x7f\x85\xad\u200b\u2028\u2029\u2066\ufeff\U000e0041\\ é 肺"
+    assert browser.execute_script("return safe(arguments[0])", marks) == escape(marks)
+    text = browser.execute_script("return document.body.innerText + document.title")
+    assert not {*text} & {"\u202e"}
+    assert text.count(escape(turned)) >= 2  # in the legend and the table
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

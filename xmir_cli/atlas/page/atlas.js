@@ -23,7 +23,6 @@
   let listed = LISTED;
   let lassoing = false;
 
-  const safe = (text) => String(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (each) => `\\u{${each.codePointAt(0).toString(16)}}`);
   const short = (id) => safe(id.slice(id.lastIndexOf("/", id.length - 2) + 1));
   const counted = (count) => (count === 1 ? "1 image" : `${count.toLocaleString("en").replaceAll(",", " ")} images`);
 

@@ -24,7 +24,7 @@ MEGABYTE = 1 << 20
 _FOLDER = Path(__file__).parent
 FILES = PageFiles(
     _FOLDER / "atlas.html",
-    [_FOLDER / name for name in ("points.js", "tiles.js", "map.js", "atlas.js")],
+    [_FOLDER / name for name in ("points.js", "names.js", "tiles.js", "map.js", "atlas.js")],
     [COMMON, _FOLDER / "atlas.css"],
 )
 
@@ -67,12 +67,13 @@ def build_page(
         SettingError: It would be too large.
     """
     values = {
-        "title": scene.title,
+        "title": escape(scene.title),
         "scene": scene,
         "axes": scene.axes,
         "ringed": int(scene.outliers.sum()),
         "copies": int((scene.groups > 0).sum()),
-        "names": [scene.short_name(each.nearest) for each in scene.classes],
+        "labels": [escape(each.label) for each in scene.classes],
+        "names": [escape(scene.short_name(each.nearest)) for each in scene.classes],
         "made": _told(made),
         "version": __version__,
     }

@@ -195,8 +195,8 @@ function makeMap(page, lower, upper, onChange) {
     pen.strokeStyle = state.theme.ground;
     pen.fillStyle = state.theme.ink;
     seen.forEach(({ row, x, y }, own) => {
-      const label = stars.get(row);
-      const text = label.length > 28 ? `${label.slice(0, 27)}…` : label;
+      const label = [...safe(stars.get(row))];
+      const text = label.length > 28 ? `${label.slice(0, 27).join("")}…` : label.join("");
       const wide = pen.measureText(text).width;
       const far = size + 4 * ratio;
       for (const [left, middle] of [[x + far, y], [x - far - wide, y], [x - wide / 2, y - far - letters / 2], [x - wide / 2, y + far + letters / 2]]) {
