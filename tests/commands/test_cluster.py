@@ -119,6 +119,14 @@ def test_one_planted_kind_is_one_group(xmir, seed, count):
     assert told["labels"]["a"]["p"] is None
 
 
+def test_fewer_neighbours_find_a_smaller_group(xmir):
+    made = dump(two_kinds(marker=5, opacity=20))
+    assert len(xmir("cluster", "--summary", stdin=made).records()) == 1  # of 6 neighbours
+    told = xmir("cluster", "--summary", "--neighbors", "4", stdin=made).records()
+    assert [each["n"] for each in told] == [20, 5]
+    assert told[0]["clustering"]["neighbors"] == 4
+
+
 def test_opacities_of_phantoms_come_apart_from_a_marker(xmir, load_phantoms):
     """Maps that are the opacities in both lungs, and maps on a marker in the corner."""
     load_phantoms().write(Path("data"), 40, SIDE, 0, ("lobar", "ground-glass"))

@@ -24,8 +24,9 @@ class Cluster:
     How many groups there are is told by the graph of nearest neighbours: the widest gap between its
     eigenvalues, where the one above is more than five times the one below; 10 at most. Without such
     a gap, as of maps that change gradually, it is one group; so are fewer than 8 maps, and a group
-    must have more maps than neighbours to be one. What lies at several places, such as in either
-    lung, is a group at each. `--clusters` says how many instead.
+    must have more maps than neighbours to be one: fewer `--neighbors` find smaller groups, and more
+    that are none. What lies at several places, such as in either lung, is a group at each.
+    `--clusters` says how many instead.
 
     Records come group by group, the largest first, its exemplars before the others: those nearest
     to its middle, of each image one. 'xmir montage' draws a row of exemplars a group. `--summary`
