@@ -5,6 +5,9 @@
 For each seed phantoms are drawn twice, with and without a marker in the images of one class, a
 small network is trained on each, and the three tests are made. OUT/records.jsonl holds all records
 with `planted` and the number of the run; how many alarms each test raised is printed.
+
+Of 20 seeds, with the marker: 20 alarms of each test, effects from 0.320 (object), 0.127 (suspect)
+and 0.097 (saliency) on. Without: none; effects up to 0.011, -0.011 and 0.036; 0.05 raises one.
 """
 
 import argparse

@@ -42,9 +42,10 @@ class Shortcut:
     another image, drawn at random, has in its place; the share of the area is told, too.
 
     A record a test has its `effect`, its `p` and a verdict. It is an alarm when p, corrected for
-    the number of tests, is below --level and the effect is at least --effect. Patients, where they
-    are known, are what is permuted, and images of one patient do not count for each other. No
-    alarm does not mean that there is no shortcut: it may lie elsewhere.
+    the number of tests, is below --level and the effect is at least --effect. Both are needed: a
+    first hit is chosen by the suspect part, too, so that small effects of saliency often have a
+    small p. Patients, where they are known, are what is permuted, and images of one patient do not
+    count for each other. No alarm does not mean that there is no shortcut: it may lie elsewhere.
 
     A part is the same in all images, in shares of the side of what the network sees: border:12%,
     corners:15% or center:60%; or masks: COLUMN[,COLUMN...] of the manifest, a folder or a table, as

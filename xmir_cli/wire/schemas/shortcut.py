@@ -9,7 +9,6 @@ from xmir_cli.wire.schema import (
     MODEL,
     NUMBER,
     OBJECT,
-    PATH,
     SETTINGS,
     TEXT,
     WHOLE,
@@ -105,5 +104,4 @@ class ShortcutRecord:
     meaning: str | None = key(TEXT, "what an alarm means; null without")
     draws: int | None = key(WHOLE, "permutations that p is from", shows=Shows.MADE)
     seed: int | None = key(WHOLE, "of everything random", shows=Shows.MADE)
-    figure: str | None = key(PATH, "the picture of all tests", when="--output", shows=Shows.PICTURE)
     model: ModelSpec | None = key(MODEL, "the network")
