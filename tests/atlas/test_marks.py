@@ -69,6 +69,14 @@ def test_a_mean_of_nothing_still_has_a_nearest_image():
     assert (only.nearest, only.similarity) == (0, 0)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_rounding_makes_no_image_more_similar_to_a_mean_than_it_can_be(count):
+    for seed in range(50):
+        vectors = np.tile(unit_vectors(1, 7, seed), (count, 1)) * np.float32(1 + 2e-7)
+        (only,) = find_classes(["a"] * count, vectors)
+        assert only.similarity <= 1
+
+
 def test_frequent_values_have_colours_rare_ones_share_one():
     texts = [letter for n, letter in enumerate("abcdefghij") for _ in range(20 - n)]
     coloring = color_by("site", pa.chunked_array([[*texts, None, ""]]))

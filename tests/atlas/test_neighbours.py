@@ -57,6 +57,7 @@ def test_a_patient_whose_images_are_all_candidates_is_compared_with_all(monkeypa
 def test_an_image_alone_has_nobody():
     found = looked(unit_vectors(1, 4), [-1], 5)
     assert found.near.rows.tolist() == [[-1]]
+    assert found.most == 0
     assert np.isnan(found.to_others).all()
 
 
@@ -64,3 +65,11 @@ def test_one_patient_has_neighbours_and_no_others():
     found = looked(unit_vectors(3, 4), [7, 7, 7], 2)
     assert (found.near.rows >= 0).all()
     assert np.isnan(found.to_others).all()
+
+
+def test_rounding_makes_no_neighbours_more_similar_than_they_can_be():
+    for seed in range(20):
+        found = looked(np.tile(unit_vectors(1, 7, seed), (5, 1)), [-1] * 5, 4)
+        assert found.near.similarities.max() <= 1
+        assert found.to_others.max() <= 1
+        assert found.most == 4

@@ -20,7 +20,7 @@ class LabelClass:
     label: str
     members: Booleans  # [N]
     nearest: int  # the row of the image nearest to the class's centroid
-    similarity: float  # of that image to the centroid
+    similarity: float  # of that image to the centroid, -1 to 1
 
 
 def find_classes(labels: Sequence[str | None], vectors: Vectors) -> list[LabelClass]:
@@ -64,4 +64,4 @@ def _nearest(vectors: Vectors, members: Booleans, centroid: Floats) -> tuple[int
     parts = [vectors[rows[part]] @ centroid for part in row_blocks(len(rows))]
     similarities = np.concatenate(parts)
     best = int(np.argmax(similarities))
-    return int(rows[best]), float(similarities[best])
+    return int(rows[best]), float(np.clip(similarities[best], -1, 1))  # rounding adds to it

@@ -105,7 +105,7 @@ class Nearest:
             others = self.vectors[found[part]].astype(np.float64)
             lengths = np.linalg.norm(own, axis=1)[:, None] * np.linalg.norm(others, axis=2)
             similarities[part] = np.einsum("nd,ncd->nc", own, others) / lengths
-        return similarities
+        return np.clip(similarities, -1, 1)  # what rounding adds
 
 
 def row_parts(rows: Integers, size: int) -> Iterator[Integers]:

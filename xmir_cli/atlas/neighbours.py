@@ -29,6 +29,11 @@ class Neighbourhoods:
     to_others: Floats  # mean similarity [N] to the k nearest of other patients; NaN: there is none
     recall: float | None  # of a graph; None: nothing is missed
 
+    @property
+    def most(self) -> int:
+        """How many neighbours an image has at most: k, or the number of others if that is less."""
+        return int((self.near.rows >= 0).sum(axis=1).max(initial=0))
+
 
 def find_neighbours(
     vectors: Vectors, groups: Integers, k: int, axes: Axes, advance: Callable[[int], None]

@@ -180,7 +180,7 @@ def _record(
         "duplicates": int((scene.groups > 0).sum()),
         "duplicate_groups": int(scene.groups.max()),
         "neighbours": {
-            "number": scene.around.near.rows.shape[1],
+            "number": scene.around.most,
             "other": _PATIENT if scene.knows_patients else None,
             "search": "exact" if recall is None else "graph",
             **({} if recall is None else {"recall": recall}),
