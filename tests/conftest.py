@@ -19,6 +19,7 @@ from xmir_cli.wire.schema import keys_of
 from xmir_cli.wire.schemas import all_schemas
 
 os.environ["XMIR_NETWORKS"] = str(Path(__file__).parent / "networks")  # of commands, too
+os.environ["TERM"] = "xterm"  # a dumb one gets no progress
 
 Xmir = Callable[..., "Result"]
 

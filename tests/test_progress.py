@@ -273,3 +273,21 @@ def test_no_more_is_read_ahead_than_is_to_be_held(monkeypatch: pytest.MonkeyPatc
     assert stream.count == 3
     assert ahead.readline(100) == "12345\n"
     assert asked.acquire(timeout=20)
+
+
+def test_a_terminal_that_knows_no_escape_codes_gets_none():
+    script = """
+from xmir_cli.printer import Printer, Shown
+with console.progress("rows", 3), Printer("table", Shown(("a",), grows=True)) as printer:
+    for row in range(3):
+        time.sleep(0.1)
+        printer.write({"a": row})
+        console.note("n")
+        console.warning("w")
+console.error("e", "h")
+"""
+    shown, _ = seen(f"TERM=dumb {python(script)}")
+    assert "\x1b" not in shown
+    assert "\r" not in shown.replace("\r\n", "\n")
+    assert "xmir: warning: w" in shown
+    assert "\x1b" in seen(python(script))[0]

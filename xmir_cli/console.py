@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError, Status
-from xmir_cli.progress import line_free
+from xmir_cli.progress import is_dumb, line_free
 from xmir_cli.progress import shown as progress
 from xmir_cli.wire.records import Record
 
@@ -89,7 +89,7 @@ def _say(kind: str, message: str) -> None:
     if kind in {"note", "warning"} and _silent and _silent[-1]:
         return
     label = f"xmir: {kind}: "
-    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+    if sys.stderr.isatty() and not (os.environ.get("NO_COLOR") or is_dumb()):
         color = {"error": "31", "warning": "33", "hint": "36", "note": "2"}[kind]
         label = f"\033[{color}m{label}\033[0m"
     text = f"{label}{escape(message)}\n"  # names in it may hold line ends and terminal escapes

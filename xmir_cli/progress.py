@@ -151,9 +151,9 @@ _stack: list[Progress] = []  # the last is drawn
 
 @contextmanager
 def shown(what: str, total: Total, unit: str = "") -> Iterator[Progress]:
-    """Progress of what is done meanwhile, drawn where stderr is a terminal."""
+    """Progress of what is done meanwhile, drawn where stderr is a terminal that clears lines."""
     progress = Progress(what, total, unit)
-    if not is_watched():
+    if not is_watched() or is_dumb():
         yield progress
         return
     _stack.append(progress)
@@ -172,11 +172,17 @@ def is_watched() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
+def is_dumb() -> bool:
+    """Whether the terminal says that it knows no escape codes, as Emacs' shell does."""
+    return os.environ.get("TERM") == "dumb"
+
+
 @contextmanager
 def line_free() -> Iterator[None]:
     """While text is printed to the terminal, no progress stands there, not even another stage's."""
     with _terminal:
-        if is_watched() and (_stack or _is_drawn_elsewhere()) and not _is_taken():
+        drawn = is_watched() and not is_dumb() and (_stack or _is_drawn_elsewhere())
+        if drawn and not _is_taken():
             _write(_CLEAR)
         yield
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 from xmir_cli.console import escape
 from xmir_cli.errors import DataError
-from xmir_cli.progress import line_free
+from xmir_cli.progress import is_dumb, line_free
 
 _ALONE = nullcontext()  # where nothing else is drawn
 FALLBACK = 80  # cells of a terminal that does not tell
@@ -32,7 +32,7 @@ def find_width() -> int | None:
 
 def bold(text: str) -> str:
     """Text that stands out, where the terminal and the user allow it."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    plain = os.environ.get("NO_COLOR") or is_dumb()
     return text if plain or not is_terminal() else f"\033[1m{text}\033[0m"
 
 

@@ -14,6 +14,7 @@ from termios import TIOCGWINSZ
 from PIL import Image
 
 from xmir_cli.console import in_words, note
+from xmir_cli.progress import is_dumb
 from xmir_cli.screen.asking import Answers, ask
 from xmir_cli.screen.blocks import draw_blocks
 from xmir_cli.screen.iterm2 import draw_iterm2
@@ -83,7 +84,7 @@ class Screen:
     @property
     def refusal(self) -> str:
         """Why it shows no pictures; nothing where it does."""
-        if os.environ.get("TERM") == "dumb":
+        if is_dumb():
             return "this terminal shows no pictures"
         if self.way is Way.BLOCKS and os.environ.get("NO_COLOR"):
             return "this terminal shows pictures as coloured text, which $NO_COLOR forbids"
