@@ -102,6 +102,11 @@ explanation() {
     keep "$folder/maps.jsonl" \
         xmir saliency "$folder/hits.jsonl" --method "$METHODS" --window-size "$WINDOW" \
         --stride "$STRIDE" --device "$DEVICE" --batch "$BATCH" --format jsonl -o "$folder/maps"
+    # do the maps lie on the experts' masks, where there are some?
+    if head -1 "$labels" | tr ',' '\n' | grep -qx mask; then
+        keep "$folder/localization.jsonl" \
+            xmir localization-metric "$folder/maps.jsonl" --masks mask --format jsonl
+    fi
     [ ! -e "$folder/causal.jsonl" ] || return 0
     # scoring takes longest: in parts of 20 queries, so that an interruption costs one of them
     mkdir -p "$folder/parts"

@@ -13,6 +13,8 @@ NAMES = {"untrained": " as it comes", "plain": "", "rr": "+RR", "head": "+256-d"
 NAMES["rr-head"] = "+RR+256-d"
 METHODS = {"occlusion": "Occlusion", "attention": "Attention", "activation": "Activation mapping"}
 BLIND = {"random": "control: random pixels", "center": "control: centre first"}
+PLACES = ("hit", "energy", "auroc")  # of localization-metric
+PLACED = ("center",)  # the control that it has
 BLIND |= {"edges": "control: edges first", "uniform": "control: rows from the top"}
 
 SETS = {"covid": "COVIDx", "isic": "ISIC 2017"}
@@ -100,21 +102,55 @@ def print_causal(out: Path, paper: str, seeds: Sequence[str]) -> None:
     print(f"{hits} images retrieved by {queries} queries, mean over seeds {', '.join(seeds)}")
     methods = list(dict.fromkeys(record["method"] for record in runs[0]))
     controls = list(runs[0][0].get("insertion_control", {}))
-    print(f"  {'':28} {'insertion':>13} {'deletion':>13}")
+    files = [out / f"plain-{seed}" / "localization.jsonl" for seed in seeds]
+    masks = [read(file) for file in files if file.exists()]
+    head = ("insertion", "deletion", *(PLACES if masks else ()))
+    print(f"  {'':28} " + " ".join(f"{name:>13}" for name in head))
     for method in methods:
         of_method = [[each for each in run if each["method"] == method] for run in runs]
-        print_row(method, of_method, None, paper)
+        places = [[each for each in run if each["method"] == method] for run in masks]
+        print_row(method, of_method, None, paper, place_cells(places, ""))
     if "random-model" in controls:
         for method in methods:
             of_method = [[each for each in run if each["method"] == method] for run in runs]
             print_row(f"{method} (random)", of_method, "random-model", paper)
     for control in controls:
         if control != "random-model":
-            print_row(BLIND[control], runs, control, paper)
+            places = place_cells(masks, control) if masks and control in PLACED else []
+            print_row(BLIND[control], runs, control, paper, places)
     print("  random: maps of a randomly initialised network, scored on the trained one")
+    if masks:
+        scored = len({each["retrieved"] for each in masks[0]})
+        area = cell([fmean(each["energy_chance"] for each in run) for run in masks])
+        print(
+            "  hit: the peak lies in the mask or within 15 pixels of it; energy: the positive part"
+        )
+        print(f"  in the mask, by chance {area}; AUROC of pixels. {scored} images with a mask.")
 
 
-def print_row(name: str, runs: Iterable[list[dict]], control: str | None, paper: str) -> None:
+def place_cells(runs: Sequence[list[dict]], control: str) -> list[str]:
+    """How well maps, or those of a control, lie on the masks; empty without masks."""
+    if not any(runs):
+        return []
+    return [
+        cell(
+            [
+                fmean(each[f"{name}_control"][control] if control else each[name] for each in run)
+                for run in runs
+                if run
+            ]
+        )
+        for name in PLACES
+    ]
+
+
+def print_row(
+    name: str,
+    runs: Iterable[list[dict]],
+    control: str | None,
+    paper: str,
+    places: Sequence[str] = (),
+) -> None:
     """One line: the maps' own numbers, or those of a control."""
     theirs = CAUSAL.get(paper, {}).get(name, (None, None))
     cells = []
@@ -124,7 +160,7 @@ def print_row(name: str, runs: Iterable[list[dict]], control: str | None, paper:
         cells.append(cell([fmean(each) for each in values], number))
     method, _, rest = name.partition(" (")
     shown = METHODS.get(method, method) + (f" ({rest}" if rest else "")
-    print(f"  {shown:28} " + " ".join(f"{each:>13}" for each in cells))
+    print(f"  {shown:28} " + " ".join(f"{each:>13}" for each in (*cells, *places)))
 
 
 def cell(values: Sequence[float | None], theirs: float | None = None) -> str:

@@ -89,6 +89,15 @@ def draw(path: Path, label: str) -> None:
     Image.fromarray(pixels).save(path)
 
 
+def outline(folder: Path, name: str, label: str) -> None:
+    """The mask of the patch that `draw` has drawn."""
+    mask = np.zeros((40, 44), np.uint8)
+    row = 12 * (len(label) % 3)
+    mask[row : row + 12, 10:30] = 255
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(mask).save(folder / f"{name}_segmentation.png")
+
+
 def make_covidx(folder: Path) -> None:
     for split, count in (("train", 3), ("test", 3)):
         lines = []
@@ -114,6 +123,8 @@ def make_isic(folder: Path) -> None:
                 name = f"ISIC_{next(names):07}"
                 rows.append(f"{name},{marks[label]}")
                 draw(folder / f"{prefix}_Data" / f"{name}.jpg", label)
+                if prefix.endswith("v2"):
+                    outline(folder / f"{prefix}_Part1_GroundTruth", name, label)
         (folder / f"{prefix}_Part3_GroundTruth.csv").write_text("\n".join(rows) + "\n")
 
 
@@ -176,6 +187,11 @@ def test_isic_prints_both_tables_beside_the_papers(stories):
     assert re.search(r"tiny.py:network +[\d.]+ +[\d.]+ \(57.5\) .* -  +-\n", text)
     assert re.search(r"Attention \(random\) +[\d.]+ \(72.1\) +[\d.]+ \(61.4\)", text)
     assert "9 images retrieved by 3 queries" in text
+    assert re.search(r"insertion +deletion +hit +energy +auroc\n", text)
+    assert re.search(r"Attention +[\d.]+ \(75.1\) +[\d.]+ \(56.8\)( +[\d.]+){3}\n", text)
+    assert re.search(r"control: centre first +[\d.]+ +[\d.]+( +[\d.]+){3}\n", text)
+    assert re.search(r"control: random pixels +[\d.]+ +[\d.]+\n", text)
+    assert "by chance 15.6;" in text  # 10 x 16 of 32 x 32 pixels of the view
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """ISIC 2017, part 3, as published to one table: path,id,label,split on standard output.
 
 python labels.py DATA SEED      the test images are a balanced draw
+
+Where part 1 lies beside them, the experts' outlines of the lesions, a column `mask` names them.
 """
 
 import csv
@@ -15,11 +17,20 @@ def main() -> None:
     """Print the table."""
     data, seed = Path(sys.argv[1]).absolute(), sys.argv[2]
     table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(["path", "id", "label", "split"])
+    outlined = any(masks_of(data, prefix).is_dir() for prefix in SPLITS.values())
+    table.writerow(["path", "id", "label", "split", *(["mask"] if outlined else [])])
     for split, prefix in SPLITS.items():
         labels = read_labels(data / f"{prefix}_Part3_GroundTruth.csv")
         for name in sorted(balanced(labels, seed) if split == "test" else labels):
-            table.writerow([data / f"{prefix}_Data" / f"{name}.jpg", name, labels[name], split])
+            path = data / f"{prefix}_Data" / f"{name}.jpg"
+            mask = masks_of(data, prefix) / f"{name}_segmentation.png"
+            known = [mask if mask.exists() else ""] if outlined else []
+            table.writerow([path, name, labels[name], split, *known])
+
+
+def masks_of(data: Path, prefix: str) -> Path:
+    """Where part 1 has the masks of a split."""
+    return data / f"{prefix}_Part1_GroundTruth"
 
 
 def read_labels(source: Path) -> dict[str, str]:
