@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from xmir_cli.pages.sheets import Paging
+from xmir_cli.pages.sheets import Paging, for_paper
 from xmir_cli.render.montage import PageLayout
 from xmir_cli.render.pdf import paper
 
@@ -40,3 +40,13 @@ def test_wide_sheets_are_less_high_for_they_are_held_in_memory():
 def test_a_row_stays_whole_where_it_can():
     room = 16_000
     assert heights(9, [room // 2], [room // 3, room // 3]) == [room // 2, 2 * (room // 3)]
+
+
+@pytest.mark.parametrize("side", [32, 100, 224, 1000])
+@pytest.mark.parametrize("titles", [1, 2, 3, 9])
+@pytest.mark.parametrize("hits", [1, 3, 5, 50])
+def test_letters_on_paper_are_7_points_or_more(side, titles, hits):
+    layout = for_paper(PageLayout(side, ["x"] * titles, hits))
+    landscape = layout.tiles > 5
+    points = (277 if landscape else 190) / 25.4 * 72 / paper(landscape, layout.width)[0]
+    assert layout.text * points > 6.99

@@ -40,15 +40,27 @@ def test_pages_are_a4_upright_or_lying_whatever_the_picture():
     assert b"/MediaBox [0 0 841.89 595.276]" in made(True, (20, 3000))
 
 
-def test_a_picture_is_no_larger_than_the_paper_and_small_ones_are_not_blown_up():
+@pytest.mark.parametrize("size", [(5000, 9000), (9000, 20), (20, 9000), (2000, 1414)])
+@pytest.mark.parametrize("landscape", [False, True])
+def test_a_picture_keeps_a_margin_of_10_mm_that_printers_leave_white(size, landscape):
+    wide, high, left, bottom = placed(made(landscape, size))
+    across, along = (841.89, 595.276) if landscape else (595.276, 841.89)
+    margin = 28.34  # points
+    assert min(left, bottom, across - left - wide, along - bottom - high) >= margin
+    assert wide / high == pytest.approx(size[0] / size[1], rel=1e-2)
+
+
+def test_small_pictures_are_not_blown_up():
+    assert placed(made(False, (100, 100)))[:2] == [50, 50]
+
+
+def placed(data):
+    """Width, height, left and bottom of the picture in points."""
     drawn = rb"q (\S+) 0 0 (\S+) (\S+) (\S+) cm"
-    wide, high, left, bottom = map(float, re.search(drawn, made(False, (5000, 9000))).groups())
-    assert (wide <= 595.3, high <= 841.9, left >= 0, bottom >= 0) == (True,) * 4
-    wide, high, _, _ = map(float, re.search(drawn, made(False, (100, 100))).groups())
-    assert (wide, high) == (50, 50)
+    return [float(each) for each in re.search(drawn, data).groups()]
 
 
-def test_paper_in_pixels_has_the_proportions_of_a4():
+def test_paper_in_pixels_is_a4_without_its_margins():
     width, height = paper(True, 3000)
-    assert (width, height) == pytest.approx((3000, 3000 / 2**0.5), rel=1e-3)
-    assert paper(False, 10)[0] == pytest.approx(1190.55, abs=0.01)
+    assert (width, height) == pytest.approx((3000, 3000 * 190 / 277), rel=1e-3)
+    assert paper(False, 10)[0] == pytest.approx(2 * 190 / 25.4 * 72, abs=0.01)

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
+from math import ceil
 from pathlib import Path
 
 from PIL import Image
 
 from xmir_cli.render.montage import PageLayout, stack
-from xmir_cli.render.pdf import PdfPages, paper
+from xmir_cli.render.pdf import PdfPages, paper, point
 from xmir_cli.store.atomic import atomic_file, refuse_existing
 
 _HIGHEST = 16_000  # pixels of the rows of a picture
 _LARGEST = 1 << 26  # pixels of it in all, for it is held in memory; one row is always on it
+_POINTS = 7  # of letters on paper at least, which are read without a glass
 _UPRIGHT = 5  # pictures side by side on upright paper; more lie on landscape
 
 
@@ -29,7 +31,7 @@ class Paging:
     @property
     def landscape(self) -> bool:
         """Whether paper lies on its long side."""
-        return self.layout.tiles > _UPRIGHT
+        return _lies(self.layout)
 
     @property
     def room(self) -> float:
@@ -61,6 +63,18 @@ class Paging:
 
     def _put(self, rows: Sequence[Image.Image]) -> Image.Image:
         return stack([self.header, *rows, self.footer], self.layout.width)
+
+
+def for_paper(layout: PageLayout) -> PageLayout:
+    """The same with letters that can be read on paper, where they would be too small."""
+    letters = ceil(_POINTS * point(_lies(layout), layout.width))
+    if letters <= layout.text:
+        return layout
+    return for_paper(replace(layout, letters=letters))  # which may be wider for it
+
+
+def _lies(layout: PageLayout) -> bool:
+    return layout.tiles > _UPRIGHT
 
 
 def nth(output: Path, number: int) -> Path:

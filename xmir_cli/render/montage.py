@@ -59,11 +59,12 @@ class PageLayout:
     titles: Sequence[str]  # over the pictures of a hit
     hits: int  # of the query that has most
     asks: str = "query"  # the title over the first picture of a row
+    letters: int = 13  # pixels that they are high at least
 
     @property
     def text(self) -> int:
         """Height of letters, pixels."""
-        return max(13, self.side // 16)
+        return max(self.letters, self.side // 16)
 
     @property
     def per_line(self) -> int:

@@ -6,6 +6,7 @@ from typing import BinaryIO
 from PIL import Image
 
 _A4 = (595.276, 841.890)  # points, upright
+_MARGIN = 10 / 25.4 * 72  # points, 10 mm: printers leave 4 to 6 mm white
 _LARGEST = 0.5  # points of a pixel: small pages are not blown up
 _QUALITY = 92  # of JPEG: letters stay sharp
 
@@ -21,7 +22,7 @@ class PdfPages:
         self._write(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")
 
     def add(self, picture: Image.Image) -> None:
-        """A page with the picture, an RGB one, as large as the paper allows."""
+        """A page with the picture, an RGB one, as large as the paper within its margins allows."""
         number = 3 * len(self._pages) + 3  # 1 is the catalogue, 2 the list of pages
         packed = BytesIO()
         picture.save(packed, "JPEG", quality=_QUALITY, subsampling=0)
@@ -32,9 +33,9 @@ class PdfPages:
         )
         self._stream(number, image, packed.getvalue())
         across, along = self._paper
-        scale = min(across / width, along / height, _LARGEST)
+        scale = min(_within(across) / width, _within(along) / height, _LARGEST)
         wide, high = width * scale, height * scale
-        left, bottom = (across - wide) / 2, along - high
+        left, bottom = (across - wide) / 2, along - _MARGIN - high
         drawn = f"q {wide:.3f} 0 0 {high:.3f} {left:.3f} {bottom:.3f} cm /I Do Q"
         self._stream(number + 1, "", drawn.encode())
         page = (
@@ -72,7 +73,17 @@ class PdfPages:
 
 
 def paper(landscape: bool, width: int) -> tuple[float, float]:
-    """Width and height of A4 in pixels of pictures that are so wide."""
-    size = _A4[::-1] if landscape else _A4
+    """Width and height of A4 within its margins in pixels of pictures that are so wide."""
+    size = [_within(side) for side in (_A4[::-1] if landscape else _A4)]
     scale = min(size[0] / width, _LARGEST)
     return size[0] / scale, size[1] / scale
+
+
+def point(landscape: bool, width: int) -> float:
+    """Pixels of a point on the paper, of pictures that are so wide."""
+    return paper(landscape, width)[0] / _within(_A4[1] if landscape else _A4[0])
+
+
+def _within(side: float) -> float:
+    """What margins leave of a side of the paper."""
+    return side - 2 * _MARGIN

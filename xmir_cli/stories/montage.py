@@ -19,7 +19,7 @@ from xmir_cli.pages.outlines import Outlines
 from xmir_cli.pages.page import Look, is_there, map_of
 from xmir_cli.pages.rows import START, RowPictures, RowStyle, row_of
 from xmir_cli.pages.scales import Measure, bars_of, measure
-from xmir_cli.pages.sheets import Paging, find_others, nth, write_pdf, write_pictures
+from xmir_cli.pages.sheets import Paging, find_others, for_paper, nth, write_pdf, write_pictures
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.render.footer import draw_bars, draw_legend
 from xmir_cli.render.montage import ColorBar, PageLayout, draw_header, draw_row, stack
@@ -129,6 +129,7 @@ def _page_of(
     titles = ["exemplar"] if clustered else titles
     most = max(len(row.hits) for row in rows)
     layout = PageLayout(asked.side, titles, most, "cluster" if clustered else "query")
+    layout = for_paper(layout) if asked.is_pdf else layout
     truth = open_truth(asked.masks, asked.boxes, asked.columns)
     outlines = None if truth is None else Outlines(truth, entries)
     style = RowStyle(look, list(names), bare, short_names(entries), RowPictures(look), outlines)
