@@ -64,6 +64,9 @@ def test_a_record_a_picture_and_coordinates(xmir):
         *("id", "path", "label", "x", "y", "unlike", "outlier", "duplicates"),
         *("nearest_to_mean", "site"),
     ]
+    for label, each in record["classes"].items():
+        mean = vectors[[row == label for row in table["label"].to_pylist()]].mean(axis=0)
+        assert each["mean_place"] == pytest.approx(project(mean[None], axes)[0], abs=1e-6)
     stars = [each["nearest"] for each in record["classes"].values()]
     marked = table.filter(table["nearest_to_mean"])
     assert sorted(marked["id"].to_pylist()) == sorted(stars)

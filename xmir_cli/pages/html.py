@@ -81,3 +81,9 @@ def _json(data: Mapping[str, object]) -> str:
     for mark, code in _MARKS.items():
         text = text.replace(mark, code)
     return text
+
+
+def told_size(count: int) -> str:
+    """So many bytes, for people."""
+    megabytes = count / (1 << 20)
+    return f"{megabytes:.1f} MB" if megabytes >= 0.1 else f"{count / 1024:.0f} KB"

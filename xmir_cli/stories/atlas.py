@@ -13,7 +13,7 @@ from xmir_cli.atlas.duplicates import duplicate_groups
 from xmir_cli.atlas.figure import draw_figure
 from xmir_cli.atlas.neighbours import find_neighbours
 from xmir_cli.atlas.outliers import are_outliers, unlikeness
-from xmir_cli.atlas.page.build import FILES, MEGABYTE, PageLimits, build_page
+from xmir_cli.atlas.page.build import FILES, PageLimits, build_page
 from xmir_cli.atlas.points import AskedPoints, AtlasPoints, read_points
 from xmir_cli.atlas.projections import AXES, Placement, place, refuse_method, refuse_size
 from xmir_cli.atlas.scene import METHODS, Scene
@@ -21,7 +21,7 @@ from xmir_cli.atlas.thumbnails import Thumbnails
 from xmir_cli.commands.atlas import Atlas
 from xmir_cli.console import Records, Skips
 from xmir_cli.labels import LABEL
-from xmir_cli.pages.html import load_template
+from xmir_cli.pages.html import load_template, told_size
 from xmir_cli.pictures.identity import file_of, identity_of
 from xmir_cli.screen.pages import shown
 from xmir_cli.store.atomic import atomic_file
@@ -144,7 +144,7 @@ def _write_page(asked: Atlas, scene: Scene, made: Record, thumbnails: Thumbnails
     text = build_page(load_template(FILES), scene, made, thumbnails, limits)
     with atomic_file(file) as page:
         page.write(text)
-    console.note(f"{file}: {len(text) / MEGABYTE:.1f} MB")
+    console.note(f"{file}: {told_size(len(text))}")
 
 
 def _record(
@@ -173,6 +173,7 @@ def _record(
                 "similarity": each.similarity,
                 "x": float(scene.places[each.nearest, 0]),
                 "y": float(scene.places[each.nearest, 1]),
+                "mean_place": scene.places[each.members].mean(axis=0).tolist(),
             }
             for each in scene.classes
         },

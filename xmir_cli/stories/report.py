@@ -4,7 +4,7 @@ from xmir_cli import console
 from xmir_cli.commands.report import Report
 from xmir_cli.console import Records, Skips, escape
 from xmir_cli.errors import DataError
-from xmir_cli.pages.html import fill, load_template
+from xmir_cli.pages.html import fill, load_template, told_size
 from xmir_cli.pages.outlines import Outlines
 from xmir_cli.pages.report.album import MEGABYTE, Album
 from xmir_cli.pages.report.files import FILES
@@ -49,6 +49,6 @@ def run(asked: Report) -> Records:
         file.write(text)
     records = len(stream.records)
     told = "1 record" if records == 1 else f"{records} records"
-    console.note(f"{output}: {told}, {len(text) / MEGABYTE:.1f} MB")
+    console.note(f"{output}: {told}, {told_size(len(text))}")
     yield from ()
     return skips.finish(records, "shown")

@@ -48,7 +48,8 @@ class AtlasRecord:
     classes: dict[str, dict[str, object]] | None = key(
         OBJECT,
         "of each label, the largest first: images, outliers and duplicates of it; nearest, the id "
-        "of its image nearest to the class's centroid, with its x and y and their similarity",
+        "of its image nearest to the class's centroid, with its x and y and their similarity; "
+        "mean_place, the mean x and y of its images (of PCA the place of their mean vector)",
         shows=Shows.ROWS,
     )
     outliers: int | None = key(WHOLE, "images that are ringed because they lie apart")
@@ -56,7 +57,7 @@ class AtlasRecord:
     duplicate_groups: int | None = key(WHOLE, "different images among those")
     neighbours: dict[str, object] | None = key(
         SETTINGS,
-        "how many were looked for of each image; the column whose equal values do not count for "
+        "how many each image has at most; the column whose equal values do not count for "
         "outliers; whether by exact search or a graph, and the recall of that",
     )
     thumbnails: int | None = key(WHOLE, "pictures drawn in small")
