@@ -380,5 +380,5 @@ def test_the_bar_says_what_the_signs_of_a_map_mean(xmir, pairs):
     assert layer["ends"] == ["lowers the similarity", "raises the similarity"]
     assert (layer["low"], layer["full"]) == (-2.0, 2.0)
     layer = second["hits"][0]["methods"][0]["retrieved"]
-    assert layer["ends"] == ["for the other image", "for this one"]
+    assert layer["ends"] == ["like the other image", "like the query"]
     assert layer["against"] == "q2.png"

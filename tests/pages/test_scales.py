@@ -52,7 +52,11 @@ def test_a_bar_names_the_method_its_unit_and_what_the_ends_say():
     assert found.ends == ("lowers the similarity", "raises the similarity")
     found = bar(Measure(0, 0.5), method="activation", contrast="o.png")
     assert found.name == "activation, contrast: difference of similarity per place"
-    assert (found.colormap, found.ends[1]) == ("cold-warm", "for this one")
+    assert found.colormap == "cold-warm"
+    assert found.ends == ("like the other image", "like the query")
+    on_query = {"explains": "query", "contrast": "o.png"}
+    found = bar(Measure(0, 0.5), method="activation", **on_query)
+    assert found.ends == ("like the other image", "like this image")  # as its caption says
     assert bar(Measure(0, 1), method="center").name == "center: no unit"
     assert bar(Measure(0, 1), method="of another version").name.endswith(": no unit")
 

@@ -88,7 +88,9 @@ def _bar(
 
 def ends_of(kind: MapKind) -> tuple[str, str]:
     """What the lowest and the largest value of a signed map say."""
-    return ("for the other image", "for this one") if kind.contrasted else _SIGNS
+    if not kind.contrasted:
+        return _SIGNS
+    return "like the other image", "like this image" if kind.of_query else "like the query"
 
 
 def unit_of(kind: MapKind) -> str:
