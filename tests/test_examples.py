@@ -275,8 +275,10 @@ def repeat(out: Path, **knobs: str) -> Story:
 @pytest.mark.slow
 def test_the_quickstart_prints_its_summary_and_leaves_pictures(stories):
     story = stories["quickstart"]
-    assert re.search(r"^over +neighbours +queries +map +p_at_1 ", story.stdout, re.MULTILINE)
-    for method in ("occlusion", "attention", "activation", "random"):
+    assert re.search(r"^neighbours +other patients ", story.stdout, re.MULTILINE)
+    assert re.search(r"^map +0\.\d+ ", story.stdout, re.MULTILINE)
+    fills = ("occlusion, fill black", "occlusion, fill gray")
+    for method in ("activation", "attention", "random", *fills):
         found = re.findall(rf"^{method} +\d+ +[\d.]+ +[\d.]+ .*", story.stdout, re.MULTILINE)
         assert len(found) == 2  # by insertion and deletion, and by the true opacities
     assert (story.out / "diff" / "figure.png").is_file()

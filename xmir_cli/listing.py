@@ -97,8 +97,10 @@ def _line(names: Column, name: str, value: str, width: int | None) -> Iterator[s
     if width is None or count_cells(value) <= room:
         yield f"{start}{value}".rstrip()
         return
-    words = _wrap(value, room if room >= _LEAST else width - len(GAP))
-    if room < _LEAST:
+    below = width - len(GAP)  # the room of a word that is whole there, and would be cut beside
+    fits = room >= _LEAST and (", " in value or count_cells(value) > below)
+    words = _wrap(value, room if fits else below)
+    if not fits:
         yield shorten(name, width)
         start = GAP
     for word in words:
