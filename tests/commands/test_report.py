@@ -169,7 +169,7 @@ def test_a_likeness_to_itself_does_not_pale_the_other_maps(xmir, pairs, tmp_path
 def test_a_record_of_every_schema_has_its_table(xmir, pairs, name):
     record = {**pairs[0], "schema": name} if "causal/" in name else {"schema": name}
     if {"query", "retrieved"} <= all_schemas()[name].__dataclass_fields__.keys():
-        record = {**pairs[0], "cluster": 1, "schema": name}
+        record = {**pairs[0], "cluster": 1, "exemplar": True, "schema": name}
     assert xmir("report", "-o", "p.html", stdin=dump([record])).code == 0
     page = Path("p.html").read_text()
     assert f"Records <code>{name}</code>" in page
