@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -315,13 +316,37 @@ def test_what_another_run_is_working_on_is_left_to_it(embed, images: Path, outpu
     assert embed(images, "-o", *output).code in {0, 3}
     made = file.read_bytes()
     file.unlink()
-    with hold(file):
-        result = embed(images, "-o", *output, *how)
+    other = hold(file)
+    other.__enter__()
+    ends = threading.Timer(1, lambda: other.__exit__(None, None, None))
+    ends.start()
+    result = embed(images, "-o", *output, *how)
+    ends.join()
+    if how == ("--resume",):
+        assert result.code == 7
+        assert f"error: {file}: another run is working on it" in result.stderr
         assert not file.exists()
-    assert result.code == 7
-    assert f"error: {file}: another run is working on it" in result.stderr
-    assert embed(images, "-o", *output, *how).code in {0, 3}
+        assert embed(images, "-o", *output, *how).code in {0, 3}
+    else:  # it begins when the other one has ended
+        assert result.code in {0, 3}
+        assert f"note: {file}: another run is working on it; this one waits" in result.stderr
     assert file.read_bytes() == made
+
+
+def test_what_a_run_waited_for_is_not_replaced(embed, images: Path):
+    file = Path("one.parquet")
+    other = hold(file)
+    other.__enter__()
+
+    def finish() -> None:
+        file.write_bytes(b"made meanwhile")
+        other.__exit__(None, None, None)
+
+    ends = threading.Timer(1, finish)
+    ends.start()
+    result = embed(images, "-o", file)
+    ends.join()
+    assert (result.code, file.read_bytes()) == (7, b"made meanwhile")
 
 
 def test_what_to_do_about_parts_that_are_not_whole_is_said(embed, xmir, images: Path):

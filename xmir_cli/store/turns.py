@@ -3,28 +3,32 @@
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xmir_cli import console
 from xmir_cli.errors import ExistsError
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_PAUSE = 0.2  # seconds between two looks at somebody else's lock
 
 
 @contextmanager
-def hold(output: Path | None) -> Iterator[None]:
+def hold(output: Path | None, waits: bool = False) -> Iterator[None]:
     """Keep an output for this run, by a locked file beside it that goes with the run.
 
-    Raises ExistsError when another run has it: what is done of an output on the way lies under one
-    name, whoever does it. On a disk without locks nobody knows of another.
+    What is done of an output on the way lies under one name, whoever does it. So a run that `waits`
+    begins when the other one has ended, and any other raises ExistsError. On a disk without locks
+    nobody knows of another.
     """
     descriptor, path = None, None
     if output is not None:
         key = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]
         path = output.with_name(f".xmir-{key}.lock")
         try:
-            descriptor = _lock(path)
+            descriptor = _wait_for_lock(path, output) if waits else _lock(path)
         except BlockingIOError:
             raise ExistsError(
                 f"{output}: another run is working on it",
@@ -36,6 +40,19 @@ def hold(output: Path | None) -> Iterator[None]:
         if descriptor is not None and path is not None:
             path.unlink(missing_ok=True)
             os.close(descriptor)
+
+
+def _wait_for_lock(path: Path, output: Path) -> int | None:
+    """As `_lock`, once nobody else has it; Ctrl-C ends the waiting."""
+    told = False
+    while True:
+        try:
+            return _lock(path)
+        except BlockingIOError:
+            if not told:
+                console.note(f"{output}: another run is working on it; this one waits for its end")
+            told = True
+            time.sleep(_PAUSE)
 
 
 def _lock(path: Path) -> int | None:

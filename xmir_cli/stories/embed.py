@@ -45,7 +45,7 @@ def run(asked: Embed) -> Records:
     """
     if asked.folder is not None:
         asked.folder.mkdir(exist_ok=True)
-    with hold(asked.file):
+    with hold(asked.file, waits=not asked.resume):
         if asked.file is not None:  # another run may have just made it
             refuse_existing(asked.file, asked.force or asked.resume)
         ending = yield from _run(asked)

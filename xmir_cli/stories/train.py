@@ -25,6 +25,7 @@ from xmir_cli.store.runs import (
     OWN,
     Run,
     check_finished,
+    check_output,
     continue_state,
     read_run,
     state_path,
@@ -57,7 +58,9 @@ def run(asked: Train) -> Records:
     with meeting(launch, asked.device) as ranks, console.hushed(not ranks.leads):
         if not ranks.leads:
             return _follow(_run(asked, ranks))
-        with hold(asked.output):
+        with hold(asked.output, waits=not asked.resume):
+            # another run may have just made it
+            check_output(asked.output, asked.resume or asked.force)
             return (yield from _run(asked, ranks))
 
 
