@@ -2,9 +2,18 @@ import datetime
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
-from xmir_cli.store.cells import guess_numbers, is_flat, read_cells, to_column, to_json, to_text
+from xmir_cli.store.cells import (
+    guess_numbers,
+    is_flat,
+    keep_where,
+    read_cells,
+    to_column,
+    to_json,
+    to_text,
+)
 
 DAY = datetime.date(2020, 1, 2)
 
@@ -124,3 +133,14 @@ def test_json_has_numbers_texts_and_nothing():
         None,
         None,
     ]
+
+
+def test_cells_that_are_kept_stay_whole_in_the_middle_of_a_table():
+    texts = ["a", "bé", "", "c", None, "d"] * 9
+    column = pa.chunked_array([texts[:20], texts[20:]])
+    for start in range(40):
+        piece = column[start : start + 7]
+        kept = keep_where(pc.not_equal(piece, "c"), piece)
+        kept.validate(full=True)
+        wanted = [None if text == "c" else text for text in texts[start : start + 7]]
+        assert kept.to_pylist() == wanted

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -122,6 +123,16 @@ def to_plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if pa.types.is_floating(kind):
         return pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
     return column
+
+
+def keep_where(mask: pa.ChunkedArray, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of texts with nothing where a mask is false or nothing.
+
+    `if_else` of texts and nothing gives broken texts for rows of the middle (seen with pyarrow 16
+    and 20).
+    """
+    rows = pa.array(np.arange(len(column)))
+    return column.take(pc.if_else(mask, rows, pa.scalar(None, rows.type)))
 
 
 def is_flat(kind: pa.DataType) -> bool:

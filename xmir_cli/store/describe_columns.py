@@ -62,9 +62,8 @@ class _Tally:
     def add(self, column: pa.ChunkedArray) -> None:
         """Count some rows."""
         column = to_plain(column)
-        if column.type == pa.string():
-            column = pc.if_else(pc.equal(column, ""), None, column)
-        found = column.drop_null()
+        texts = column.type == pa.string()
+        found = column.filter(pc.not_equal(column, "")) if texts else column.drop_null()
         self.missing += len(column) - len(found)
         if _is_number(column.type):
             self._measure(pc.cast(found, pa.float64(), safe=False))
@@ -77,7 +76,9 @@ class _Tally:
     @property
     def distinct(self) -> int:
         """How many different values there are, of patients."""
-        return int(pc.count_distinct(pa.chunked_array(self._each))) if self._each else 0
+        if not self._each:
+            return 0
+        return int(pc.count_distinct(pa.chunked_array(self._each)).as_py())
 
     @property
     def recurs(self) -> bool:

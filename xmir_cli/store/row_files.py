@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
-from xmir_cli.store.cells import to_plain
+from xmir_cli.store.cells import keep_where, to_plain
 from xmir_cli.store.embedding_readers import READ_ERRORS, open_parquet
 from xmir_cli.store.embedding_table import (
     EMBEDDING,
@@ -175,7 +175,7 @@ def to_made(where: str, table: pa.Table, header: Header) -> pa.Table:
         column = pc.cast(to_plain(table[name]), pa.string()) if there else None
         columns[name] = pa.nulls(len(table), pa.string()) if column is None else column
     own = pc.starts_with(columns["patient"], PATIENT_HASH)  # else a manifest told it
-    columns["patient"] = pc.if_else(own, columns["patient"], pa.scalar(None, pa.string()))
+    columns["patient"] = keep_where(own, columns["patient"])
     made = pa.table(columns)
     vectors = read_vectors(where, _whole(table[EMBEDDING]), header.dim)
     if not np.isfinite(vectors).all():
