@@ -146,10 +146,14 @@ def test_a_damaged_table_completes_to_nothing():
     assert complete("embed", "labels.csv", "--where", "label=") == []
 
 
+@pytest.mark.usefixtures("items")
 def test_forms_and_commands_complete_as_ever():
     assert complete("query", "--format", "") == ["table", "jsonl", "tsv", "csv", "paths"]
     assert complete("embed", "--file-format", "p") == ["parquet"]
     assert complete("sal") == ["saliency"]
+    assert complete("clu") == ["cluster"]
+    assert complete("cluster", "--format", "t") == ["table", "tsv"]
+    assert complete("shortcut", "labels.csv", "--where", "si") == ["site=A", "site=B"]
 
 
 @pytest.mark.usefixtures("items")

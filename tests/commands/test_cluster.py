@@ -220,6 +220,39 @@ def test_as_many_groups_as_are_asked_for(xmir):
     assert "--clusters 4: there are 3 to group" in done.stderr
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_too_few_maps_are_one_group_and_that_is_said(xmir, count):
+    made = dump(two_kinds(0, count))
+    done = xmir("cluster", stdin=made)
+    assert (done.code, {each["cluster"] for each in done.records()}) == (0, {1})
+    told = f"hand: {count} of 8 that it takes to tell groups apart: one group"
+    assert done.stderr == f"xmir: note: {told}\n"
+    asked = xmir("cluster", "--clusters", count, stdin=made)
+    assert (asked.code, asked.stderr) == (0, "")
+    assert {each["cluster"] for each in asked.records()} == set(range(1, count + 1))
+
+
+def test_maps_that_are_the_same_are_one_group_and_not_split(xmir):
+    same = peak(3, 3, np.random.default_rng(0))
+    made = dump([record(each, same) for each in range(12)])
+    done = xmir("cluster", "--summary", stdin=made)
+    assert (done.code, done.records()[0]["n"]) == (0, 12)
+    assert done.stderr == "xmir: note: hand: all 12 are the same: one group\n"
+    split = xmir("cluster", "--clusters", "3", stdin=made)
+    assert (split.code, split.stdout) == (2, "")
+    assert "--clusters 3: there are 12 to group, and 1 different among them" in split.stderr
+
+
+@pytest.mark.parametrize(
+    ("label", "told"), [("a", "all have one label, a"), (None, "no label is known")]
+)
+def test_labels_that_tell_nothing_are_named(xmir, label, told):
+    made = dump([{**each, "retrieved_label": label} for each in two_kinds()])
+    assert xmir("cluster", stdin=made).stderr == ""  # no label is compared
+    done = xmir("cluster", "--summary", stdin=made)
+    assert done.stderr == f"xmir: note: hand: {told}: none tells a group from the rest\n"
+
+
 def test_a_sample_is_drawn_of_maps(xmir):
     told = xmir("cluster", "--sample", "10", stdin=dump(two_kinds())).records()
     assert len(told) == 10

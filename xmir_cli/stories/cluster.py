@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from xmir_cli import console
 from xmir_cli.arrays import Floats
 from xmir_cli.atlas.points import AskedPoints, read_points
+from xmir_cli.clusters.doubts import count_different, doubt_labels, doubt_number
 from xmir_cli.clusters.grouping import GroupingRules, group_vectors
 from xmir_cli.clusters.items import ClusterItem, item_of_map, items_of_rows, kinds_of
 from xmir_cli.clusters.records import member_records, summary_records
@@ -36,21 +38,27 @@ def run(asked: Cluster) -> Records:
     kinds = kinds_of(items)
     for places in kinds.values():
         _refuse_size(asked, len(places))
+        _refuse_alike(asked, vectors[places])
     rules = GroupingRules(
         groups=asked.clusters,
         neighbors=asked.neighbors,
         exemplars=asked.exemplars,
         seed=asked.seed,
     )
+    doubts: list[str | None] = []
     with console.progress("grouping", len(kinds)) as bar:
         for kind, places in kinds.items():
             own, found = [items[place] for place in places], group_vectors(vectors[places], rules)
+            doubts.append(doubt_number(kind, vectors[places], rules))
+            if asked.summary and found.count > 1:
+                doubts.append(doubt_labels(kind, own))
             bar.advance()
             if asked.summary:
                 yield from summary_records(kind, own, found, rules)
             else:
                 yield from member_records(own, found, rules)
-    return skips.finish(len(items), "grouped")
+    ending = skips.finish(len(items), "grouped")
+    return replace(ending, notes=(*ending.notes, *filter(None, doubts)))
 
 
 def _read(asked: Cluster, skips: Skips) -> tuple[Sequence[ClusterItem], Floats]:
@@ -102,3 +110,13 @@ def _refuse_size(asked: Cluster, count: int) -> None:
         )
     if asked.clusters is not None and asked.clusters > count:
         raise SettingError("clusters", f"there are {count} to group", "", str(asked.clusters))
+
+
+def _refuse_alike(asked: Cluster, vectors: Floats) -> None:
+    """Raise SettingError where what is the same would have to be in different groups."""
+    if asked.clusters is None or asked.clusters == 1:
+        return
+    different = count_different(vectors)
+    if asked.clusters > different:
+        told = f"there are {len(vectors)} to group, and {different} different among them"
+        raise SettingError("clusters", told, "", str(asked.clusters))
