@@ -52,6 +52,14 @@ def test_a_run_that_meets_two_scales_says_so_once(xmir, embed, folder: Path):
     assert asked.stderr == MIXED
 
 
+def test_scales_of_an_index_are_known_without_its_vectors(xmir, embed, folder: Path, monkeypatch):
+    embed(folder / "0.png", "-o", "b.parquet")
+    xmir("index", "b.parquet", "-o", "b.xmir")
+    monkeypatch.delattr("xmir_cli.gallery.folder.gallery.FolderGallery.iterate")
+    asked = xmir("query", "-i", "b.xmir", folder / "outlier.png", "--device", "cpu")
+    assert (asked.code, asked.stderr) == (0, MIXED)
+
+
 def test_one_scale_for_all_travels_with_the_model(xmir, embed, folder: Path):
     found = embed(folder, "-o", "a.parquet", "--window", "bits:12")
     assert (found.code, found.stderr) == (0, "")

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from xmir_cli.metrics import retrieval
 from xmir_cli.store.embeddings import Embeddings, read_embeddings, write_embeddings
 from xmir_cli.wire.model import ModelSpec
 
@@ -86,6 +87,19 @@ def test_an_index_scores_like_its_embeddings(xmir):
     first = xmir("retrieval-metric", "e.parquet").records()[0]
     second = xmir("retrieval-metric", "e.xmir").records()[0]
     assert {**second, "embeddings": "e.parquet"} == first
+
+
+def test_rows_that_are_chosen_from_a_large_index_stay_in_a_file(xmir, monkeypatch):
+    _write("e.parquet", [0, 0.1, 0.3, 1.0, 2.0], ["a", "a", "b", None, "b"])
+    assert xmir("index", "e.parquet", "-o", "e.xmir", "--store", "float16").code == 0
+    usual = xmir("retrieval-metric", "e.xmir", "--where", "id!=image-1").records()
+    monkeypatch.setattr("xmir_cli.store.kept_vectors._HELD", 0)
+    monkeypatch.setattr("xmir_cli.retrieval.collection._ROWS", 2)
+    blocks = []
+    inner = retrieval._blocks
+    monkeypatch.setattr(retrieval, "_blocks", lambda *given: blocks.append(given) or inner(*given))
+    assert xmir("retrieval-metric", "e.xmir", "--where", "id!=image-1").records() == usual
+    assert [isinstance(each, np.memmap) for each in blocks[0][:2]] == [True, True]
 
 
 def test_same_patient_neighbours_are_reported_side_by_side(xmir):

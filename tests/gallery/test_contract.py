@@ -572,6 +572,15 @@ def test_vectors_are_read_through_without_a_column(gallery, embeddings, size):
     assert {chunk.columns.num_columns for chunk in chunks} == {0}
 
 
+def test_more_than_a_few_vectors_at_once_are_mapped_from_a_file(gallery, embeddings, monkeypatch):
+    monkeypatch.setattr("xmir_cli.store.kept_vectors._HELD", 0)
+    monkeypatch.setattr("xmir_cli.gallery.servers.reader._NUMBERS", 7 * DIM)  # of one request
+    (everything,) = gallery.iterate(ROWS, ["id"])
+    assert isinstance(everything.vectors, np.memmap)
+    np.testing.assert_array_equal(everything.vectors, embeddings.vectors)
+    assert everything.columns["id"].to_pylist() == embeddings.items["id"].to_pylist()
+
+
 def test_the_mean_is_that_of_all_vectors_bit_for_bit(gallery, embeddings):
     mean = gallery.mean
     assert mean.tobytes() == mean_vector([embeddings.vectors]).tobytes()

@@ -1,6 +1,5 @@
 """The images of an atlas: what is known of them, and their vectors in a file that is mapped."""
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from xmir_cli.gallery.vectors import Vectors, unit_rows
 from xmir_cli.retrieval.collection import sample_rows
 from xmir_cli.retrieval.conditions import allowed_by, check_column, say_nothing
 from xmir_cli.store.embeddings import open_embeddings
+from xmir_cli.store.kept_vectors import keep_vectors
 from xmir_cli.store.where import Condition
 from xmir_cli.wire.model import ModelSpec
 
@@ -91,27 +91,21 @@ def _keep(
     blocks: Iterable[tuple[pa.Table, np.ndarray]], where: Sequence[Condition], folder: Path
 ) -> tuple[pa.Table, Vectors]:
     """The rows for which all conditions hold, at length 1."""
-    tables, kept, dim = [], 0, 0
-    with tempfile.TemporaryFile(dir=folder) as file:
+    tables = []
+
+    def chosen() -> Iterator[Vectors]:
         for items, vectors in blocks:
             allowed = allowed_by(items, where)
             tables.append(items)
-            rows = unit_rows(vectors if allowed.all() else vectors[allowed])[0]
-            try:
-                file.write(rows.tobytes())
-            except OSError as error:
-                raise DataError(
-                    f"{folder}: {(error.strerror or 'full').lower()}; vectors are kept there"
-                ) from None
-            kept, dim = kept + len(rows), rows.shape[1]
-        table = pa.concat_tables(tables)
-        if not kept:
-            raise DataError(say_nothing(table, where))
-        file.flush()
-        mapped = np.memmap(file, np.float32, "r", shape=(kept, dim))
-    if kept < len(table):
+            yield unit_rows(vectors if allowed.all() else vectors[allowed])[0]
+
+    kept = keep_vectors(chosen(), folder)
+    table = pa.concat_tables(tables)
+    if not len(kept):
+        raise DataError(say_nothing(table, where))
+    if len(kept) < len(table):
         table = table.filter(pa.array(allowed_by(table, where)))
-    return table.combine_chunks(), mapped
+    return table.combine_chunks(), kept
 
 
 def _draw(points: AtlasPoints, count: int, seed: int) -> AtlasPoints:

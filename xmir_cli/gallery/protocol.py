@@ -209,8 +209,8 @@ class Gallery(Protocol):
     def iterate(self, size: int, names: Sequence[str] | None = None) -> Iterator[Chunk]:
         """All items in their order, `size` at a time, with the columns `names` (None: all).
 
-        The last chunk may be smaller. Whoever asks for all at once gets all at once, and an engine
-        that has them in a file maps them from there.
+        The last chunk may be smaller. Whoever asks for all at once gets all at once; more vectors
+        than a few are mapped from a file then, that of the engine or a nameless one.
         """
 
 

@@ -16,7 +16,10 @@ from xmir_cli.labels import parse_labels
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.retrieval.conditions import allowed_by, say_nothing
 from xmir_cli.store.embeddings import Embeddings, open_embeddings, read_embeddings
+from xmir_cli.store.kept_vectors import gather_vectors
 from xmir_cli.store.where import Condition
+
+_ROWS = 8192  # chosen from at a time
 
 
 def list_columns(source: str) -> Sequence[str]:
@@ -115,4 +118,9 @@ def _identities(items: pa.Table) -> list[str | None]:
 def _only(images: Embeddings, rows: Booleans) -> Embeddings:
     if rows.all():
         return images
-    return replace(images, items=images.items.filter(pa.array(rows)), vectors=images.vectors[rows])
+    starts = range(0, len(rows), _ROWS)
+    chosen = (
+        images.vectors[start : start + _ROWS][rows[start : start + _ROWS]] for start in starts
+    )
+    vectors = gather_vectors(chosen, int(rows.sum()), images.dim)
+    return replace(images, items=images.items.filter(pa.array(rows)), vectors=vectors)

@@ -87,8 +87,7 @@ def _meet_scales(gallery: Gallery) -> None:
     """Take note of the grey scales of the gallery's images, so that other ones are said."""
     if DECODED not in gallery.column_names or gallery.model.preprocessing.window != "auto":
         return
-    (everything,) = gallery.iterate(len(gallery), [DECODED])
-    for decoded in everything.columns[DECODED].unique().to_pylist():
+    for decoded in gallery.distinct(DECODED).to_pylist():
         meet_scales((decoded or "").split(SEPARATOR))
 
 

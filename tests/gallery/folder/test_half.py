@@ -103,7 +103,26 @@ def test_centred_search_takes_the_mean_off_what_is_kept(embeddings, gallery):
 
 def test_no_search_widens_the_whole_map(embeddings, monkeypatch):
     write_gallery(embeddings, Path("a.xmir"), Build("exact", store="float16"))
-    gallery, widened = open_gallery("a.xmir"), []
+    gallery = open_gallery("a.xmir")
+    monkeypatch.setattr(exact.HalfRows, "__getitem__", _watched(widened := []))
+    gallery.search([Question("q", embeddings.vectors[3], {})] * 3, 5)
+    assert widened
+    assert max(widened) <= 32
+
+
+def test_all_at_once_are_widened_into_a_file(gallery, monkeypatch):
+    monkeypatch.setattr("xmir_cli.store.kept_vectors._HELD", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.gallery._ROWS", 32)
+    monkeypatch.setattr(exact.HalfRows, "__getitem__", _watched(widened := []))
+    (everything,) = gallery.iterate(len(gallery), ["id"])
+    assert max(widened) <= 32
+    assert isinstance(everything.vectors, np.memmap)
+    kept = np.load("a.xmir/vectors.npy").astype(np.float32)
+    assert np.array_equal(everything.vectors, kept)
+
+
+def _watched(widened):
+    """The reading of rows, which tells how many each time."""
     inner = exact.HalfRows.__getitem__
 
     def watch(self, rows):
@@ -111,10 +130,7 @@ def test_no_search_widens_the_whole_map(embeddings, monkeypatch):
         widened.append(len(found))
         return found
 
-    monkeypatch.setattr(exact.HalfRows, "__getitem__", watch)
-    gallery.search([Question("q", embeddings.vectors[3], {})] * 3, 5)
-    assert widened
-    assert max(widened) <= 32
+    return watch
 
 
 def test_an_earlier_manifest_is_of_float32_and_a_wrong_one_is_damage(embeddings):

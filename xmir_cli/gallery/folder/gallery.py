@@ -40,6 +40,7 @@ from xmir_cli.gallery.protocol import (
 )
 from xmir_cli.gallery.vectors import Vectors, mean_vector
 from xmir_cli.store.features import KIND
+from xmir_cli.store.kept_vectors import gather_vectors
 from xmir_cli.wire.model import ModelSpec
 
 # numbers in all vectors, 64 MB, below which a graph is left alone: around there, exact search takes
@@ -111,7 +112,11 @@ class FolderGallery:
         """As it was kept when the index was built; an earlier one is read through once for it."""
         kept = self.manifest.mean
         try:
-            return mean_vector(self._blocks()) if kept is None else unpack_mean(kept, self.dim)
+            return (
+                mean_vector(self._blocks(range(len(self))))
+                if kept is None
+                else unpack_mean(kept, self.dim)
+            )
         except ValueError:
             raise DataError(f"{self.name}: damaged index (mean)", AGAIN) from None
 
@@ -172,7 +177,7 @@ class FolderGallery:
         return np.asarray(self._features[rows_of(keys)])
 
     def iterate(self, size: int, names: Sequence[str] | None = None) -> Iterator[Chunk]:
-        """All rows, `size` at a time; the vectors stay where they are mapped."""
+        """All rows, `size` at a time."""
         start, wanted = (
             0,
             names if names or names is None else ["id"],
@@ -180,12 +185,18 @@ class FolderGallery:
         for columns in self.items.pieces(size, wanted):
             rows = range(start, start + len(columns))
             chosen = columns if names is None else columns.select(list(names))
-            yield Chunk(rows, self.vectors[rows.start : rows.stop], chosen)
+            yield Chunk(rows, self._read(rows), chosen)
             start = rows.stop
 
-    def _blocks(self) -> Iterator[Vectors]:
-        for start in range(0, len(self), _ROWS):
-            yield self.vectors[start : start + _ROWS]
+    def _read(self, rows: range) -> Vectors:
+        """Their vectors, mapped from the index where it keeps float32."""
+        if isinstance(self.vectors, np.ndarray):
+            return self.vectors[rows.start : rows.stop]
+        return gather_vectors(self._blocks(rows), len(rows), self.dim)
+
+    def _blocks(self, rows: range) -> Iterator[Vectors]:
+        for start in range(rows.start, rows.stop, _ROWS):
+            yield self.vectors[start : min(start + _ROWS, rows.stop)]
 
     def _nearest(
         self, rows: Rows, queries: Vectors, scope: Scope, asked: Sequence[int], k: int

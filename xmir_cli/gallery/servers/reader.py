@@ -15,6 +15,7 @@ from xmir_cli.gallery.servers.clauses import Clause
 from xmir_cli.gallery.servers.collection import Batch, Collection
 from xmir_cli.gallery.servers.columns import ROW, KeptColumn, Native
 from xmir_cli.gallery.vectors import Vectors
+from xmir_cli.store.kept_vectors import gather_vectors
 
 _NUMBERS = 1 << 20  # of vectors, read in one request; 4 MB
 
@@ -38,16 +39,23 @@ class CollectionReader:
         step = max(1, _NUMBERS // dim)
         for start in range(0, rows, size):
             chunk = range(start, min(start + size, rows))
-            vectors = np.empty((len(chunk), dim), np.float32)
-            tables = []
-            for first in range(chunk.start, chunk.stop, step):
-                part = range(first, min(first + step, chunk.stop))
-                found = self.read(part, columns, vectors=True)
-                order = np.argsort(found.rows)
-                place = slice(part.start - start, part.stop - start)
-                vectors[place] = cast("Vectors", found.vectors)[order]
-                tables.append(self.table(found, columns, order))
+            tables: list[pa.Table] = []
+            parts = [
+                range(first, min(first + step, chunk.stop))
+                for first in range(chunk.start, chunk.stop, step)
+            ]
+            vectors = gather_vectors(self._read_parts(parts, columns, tables), len(chunk), dim)
             yield Chunk(chunk, vectors, pa.concat_tables(tables))
+
+    def _read_parts(
+        self, parts: Sequence[range], columns: Sequence[KeptColumn], tables: list[pa.Table]
+    ) -> Iterator[Vectors]:
+        """The vectors of each part in their order; what stands in its columns goes to `tables`."""
+        for part in parts:
+            found = self.read(part, columns, vectors=True)
+            order = np.argsort(found.rows)
+            tables.append(self.table(found, columns, order))
+            yield cast("Vectors", found.vectors)[order]
 
     def read(self, rows: Sequence[int], columns: Sequence[KeptColumn], vectors: bool) -> Batch:
         """Items by their numbers, each once, in whatever order; DataError where one is missing."""
