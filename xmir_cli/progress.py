@@ -79,9 +79,9 @@ class Progress:
         inside = f"+ {min(self._steps, self._of)}/{self._of} steps" if self._of else ""
         speed = (f"{self.done / seconds:.1f}/s",) if self.done > seconds else ()
         how = self._told or speed
-        end = _clock(seconds)
+        end = clock(seconds)
         if total and own:
-            end = f"{_clock(max(total - done, 0) * seconds / own)} left"
+            end = f"{clock(max(total - done, 0) * seconds / own)} left"
         tries = [
             *((self.what, bar, count, inside, *how, end) for bar in bars),
             *((self.what, count, inside, *how[:kept], end) for kept in range(len(how) - 1, -1, -1)),
@@ -240,7 +240,8 @@ def _width() -> int:
         return _WIDTH
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A time as it is read: `0:40`, `1:02:03`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

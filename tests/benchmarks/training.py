@@ -29,12 +29,12 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.view import resize_picture
-from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.loop import Settings, Trainer
+from xmir_cli.training.loop import Trainer
 from xmir_cli.training.losses import triplet_loss
 from xmir_cli.training.pictures import Pictures
+from xmir_cli.training.recipe import Augmentation, Settings
 from xmir_cli.training.sampler import epoch_batches
 
 CLASSES, BATCHES, ALONE, PML = 3, 4, "forward, backward, Adam alone", "pytorch-metric-learning"

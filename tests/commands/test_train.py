@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,7 +21,7 @@ from xmir_cli.training import feed
 
 SVG = "{http://www.w3.org/2000/svg}"
 KEYS = [
-    *("schema", "epoch", "loss", "violating_fraction", "map", "p_at_1", "p_at_5"),
+    *("schema", "epoch", "steps", "loss", "violating_fraction", "map", "p_at_1", "p_at_5"),
     *("seconds", "images_per_second"),
 ]
 
@@ -59,6 +60,14 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "labels.csv"
 
 
+PLAN = re.compile(r"(?m)^(?:xmir: note: )?(?:training on \d|\d+ epochs? of|frozen: ).*\n?")
+
+
+def beside_plan(stderr: str) -> str:
+    """What was said beside what the run will do."""
+    return PLAN.sub("", stderr)
+
+
 SIZES = {"train": 8, "val": 6, "test": 5}
 
 
@@ -67,7 +76,8 @@ def train(xmir, tiny_arch, data):
     def run(*arguments, source=data, output="out.safetensors", epochs=2):
         return xmir(
             *("train", source, "--arch", tiny_arch, "--weights", "random:0", "--per-class", 4),
-            *("--learning-rate", "5e-3", "--epochs", epochs, "-o", output, "--device", "cpu"),
+            *("--learning-rate", "5e-3", "-o", output, "--device", "cpu"),
+            *([] if epochs is None else ["--epochs", epochs]),
             *arguments,
         )  # fmt: skip
 
@@ -110,10 +120,17 @@ def ask_to_end(monkeypatch: pytest.MonkeyPatch, step: int, times: int = 1) -> No
 
 def test_training_prints_a_record_an_epoch_and_a_receipt(train, data):
     result = train("--head", 8, epochs=6)
-    assert (result.code, result.stderr) == (0, "")
+    assert result.code == 0
+    assert result.stderr == (
+        "xmir: note: training on 16 images of 2 classes: lying 8, standing 8\n"
+        "xmir: note: 6 epochs of 2 steps, 12 steps in all, each on 2 classes x 4 images; an epoch "
+        "ends when lying runs out: it uses 16 of the 16 images\n"
+        "xmir: note: frozen: nothing; kept: the weights of the last epoch\n"
+    )
     *epochs, receipt = result.records()
     assert [list(epoch) for epoch in epochs] == [KEYS] * 6
     assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3, 4, 5, 6]
+    assert [epoch["steps"] for epoch in epochs] == [2, 4, 6, 8, 10, 12]
     assert {epoch["schema"] for epoch in epochs} == {"xmir.epoch/1"}
     assert epochs[-1]["map"] > epochs[0]["map"]
     output = data.parent / "out.safetensors"
@@ -125,8 +142,63 @@ def test_training_prints_a_record_an_epoch_and_a_receipt(train, data):
         "dim": 8,
         "skipped": 0,
         "sha256": sha256_file(output),
+        "kept_epoch": 6,
+        "steps": 12,
     }
     assert not list(data.parent.glob("*.state.*"))
+
+
+def test_steps_end_a_run_in_whichever_epoch(train, data):
+    result = train("--steps", 5, epochs=None)
+    assert "3 epochs of 2 steps, the last one of 1, 5 steps in all" in result.stderr
+    *epochs, receipt = result.records()
+    assert [epoch["steps"] for epoch in epochs] == [2, 4, 5]
+    assert (receipt["steps"], receipt["kept_epoch"]) == (5, 3)
+    output = data.parent / "out.safetensors"
+    asked = json.loads(read_tensors_header(output)["__metadata__"]["xmir.training"])["asked"]
+    assert (asked["steps"], asked["epochs"]) == (5, 3)
+    assert "trained with other steps" in train("--steps", 7, "--resume", epochs=None).stderr
+    train("--steps", 4, output="short.safetensors", epochs=None)
+    train(output="whole.safetensors")
+    short, whole = (
+        read_tensors(data.parent / f"{name}.safetensors")[0] for name in ("short", "whole")
+    )
+    assert all(torch.equal(short[name], whole[name]) for name in whole)  # as many steps either way
+
+
+def test_a_run_of_some_steps_goes_on_where_it_was_interrupted(train, data, monkeypatch):
+    flags = ("--schedule", "cosine", "--steps", 5)
+    train(*flags, epochs=None)
+    output = data.parent / "out.safetensors"
+    expected = output.read_bytes()
+    output.unlink()
+    with monkeypatch.context() as patch:
+        ask_to_end(patch, step=3)
+        with pytest.raises(main._InterruptedError):
+            train(*flags, epochs=None)
+    result = train(*flags, "--resume", epochs=None)
+    said = "xmir: note: continuing: 1 of 3 epochs and 1 batches are done\n"
+    assert beside_plan(result.stderr) == said
+    assert output.read_bytes() == expected
+
+
+def test_a_run_has_epochs_or_steps(train):
+    result = train("--steps", 5)
+    assert result.code == 2
+    assert "--steps: not together with --epochs: either ends the run" in result.stderr
+
+
+def test_what_is_frozen_is_said_by_name(train):
+    result = train("--freeze-layers", 2, "--freeze-batchnorm")
+    names = ["features.0", "features.1", "features.4"]
+    assert f"note: frozen: {', '.join(names)}; kept: " in result.stderr
+    assert result.records()[-1]["frozen"] == names
+    result = train("--freeze-layers", 9, "-f")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "xmir: error: --freeze-layers: the network has 4 blocks, found 9\n"
+        "xmir: hint: They are, in their order: features.0, features.1, features.3, features.4.\n"
+    )
 
 
 def test_the_checkpoint_says_how_to_load_it_and_what_made_it(train, data, tiny_arch):
@@ -198,7 +270,7 @@ def test_a_resumed_run_ends_with_the_bytes_of_one_that_never_stopped(
     assert state.exists()
     assert not output.exists()
     result = train(*flags, "--resume", epochs=3)
-    assert result.stderr == "xmir: note: continuing: 2 of 3 epochs are done\n"
+    assert beside_plan(result.stderr) == "xmir: note: continuing: 2 of 3 epochs are done\n"
     assert output.read_bytes() == expected
     assert [record.get("loss") for record in result.records()] == [whole[2]["loss"], None]
     assert not state.exists()
@@ -217,7 +289,7 @@ def test_without_attention_loss_the_run_is_the_one_from_before_there_was_any(tra
 
 def test_the_attention_loss_is_recorded_beside_the_triplet_loss(train, data):
     first, second, _ = train("--attention-loss", 0.5).records()
-    assert list(first) == [*KEYS[:3], "attention_loss", *KEYS[3:]]
+    assert list(first) == [*KEYS[:4], "attention_loss", *KEYS[4:]]
     assert first["attention_loss"] > 0
     training = json.loads(
         read_tensors_header(data.parent / "out.safetensors")["__metadata__"]["xmir.training"]
@@ -225,7 +297,7 @@ def test_the_attention_loss_is_recorded_beside_the_triplet_loss(train, data):
     assert training["asked"]["attention_loss"] == 0.5
     assert training["epochs"][1]["attention_loss"] == second["attention_loss"]
     header, *rows = train("--attention-loss", 0.5, "--format", "table", "-f").stdout.splitlines()
-    assert header.split() == [*KEYS[1:3], "attention_loss", *KEYS[3:7], "seconds"]
+    assert header.split() == ["epoch", "loss", "attention_loss", *KEYS[4:8], "seconds"]
     assert [row.split()[2] for row in rows] == [
         f"{epoch['attention_loss']:.4f}" for epoch in (first, second)
     ]
@@ -256,7 +328,7 @@ def test_an_interrupted_run_says_how_to_continue(train, monkeypatch):
     with pytest.raises(main._InterruptedError):
         train()
     state = "out.safetensors.state.safetensors"
-    assert notes == [f"interrupted; what is done is kept in {state}: continue with --resume"]
+    assert notes[3:] == [f"interrupted; what is done is kept in {state}: continue with --resume"]
     result = train()
     assert result.code == 7
     assert result.stderr == (
@@ -283,7 +355,10 @@ def test_a_run_asked_to_end_finishes_its_batch_and_goes_on_from_there(
     part = f" and {batches} batches" if batches else ""
     if step == 2:  # the epoch's batches are done, its validation is not
         epochs, part = 0, " and 2 batches"
-    assert result.stderr == f"xmir: note: continuing: {epochs} of 2 epochs{part} are done\n"
+    assert (
+        beside_plan(result.stderr)
+        == f"xmir: note: continuing: {epochs} of 2 epochs{part} are done\n"
+    )
     assert output.read_bytes() == expected
     losses = [record.get("loss") for record in result.records()]
     assert losses == [record.get("loss") for record in whole[epochs:]]
@@ -297,7 +372,7 @@ def test_a_run_that_has_done_nothing_does_not_claim_an_older_runs_state(train, m
             patch.setattr(console, "note", notes.append)
             with pytest.raises(main._InterruptedError):
                 train("--force")
-        assert [note.startswith("interrupted") for note in notes] == [True] * (epoch - 1)
+        assert [note.startswith("interrupted") for note in notes[3:]] == [True] * (epoch - 1)
     assert Path("out.safetensors.state.safetensors").exists()
 
 
@@ -404,7 +479,7 @@ def test_a_figure_that_cannot_be_drawn_meanwhile_does_not_end_the_run(train, mon
     result = train("--plot", "run.png")
     assert result.code == 0
     assert calls == [1, 2]
-    assert result.stderr == (
+    assert beside_plan(result.stderr) == (
         "xmir: warning: run.png: not drawn, the run goes on: no space left on device\n"
     )
     assert Path("run.png").exists()
@@ -529,7 +604,8 @@ def test_validation_counts_as_val_and_is_said(train, data, name: str):
     rows = [[*row[:2], {"val": name}.get(row[2], row[2]), row[3]] for row in rows_of(data)]
     write_table(data, rows)
     result = train(output="other.safetensors")
-    assert (result.code, result.stderr) == (0, f"xmir: note: validating on the split {name}\n")
+    said = f"xmir: note: validating on the split {name}\n"
+    assert (result.code, beside_plan(result.stderr)) == (0, said)
     assert result.records()[0]["map"] == expected is not None
 
 
@@ -545,7 +621,7 @@ def test_validation_pictures_that_are_all_alike_are_warned_of(train, data):
         picture.write_bytes(pictures[0].read_bytes())
     result = train("--epochs", "1")
     [epoch, _] = result.records()
-    assert list(epoch) == [*KEYS[:7], "tied_pairs", *KEYS[7:]]
+    assert list(epoch) == [*KEYS[:8], "tied_pairs", *KEYS[8:]]
     assert (epoch["tied_pairs"], epoch["p_at_1"]) == (1, pytest.approx(5 / 11))
     assert "warning: epoch 1: 100.0% of the pairs of a relevant validation image" in result.stderr
 
@@ -568,7 +644,8 @@ def test_without_splits_nothing_validates_and_this_is_said(train, data):
 
 def test_splits_may_be_named(train):
     result = train("--split", "val", "--validate", "test")
-    assert (result.code, result.stderr, result.records()[-1]["rows"]) == (0, "", 12)
+    said = beside_plan(result.stderr)
+    assert (result.code, said, result.records()[-1]["rows"]) == (0, "", 12)
 
 
 def test_a_patient_in_both_splits_is_warned_about(train, data):
@@ -626,7 +703,7 @@ def test_classes_per_batch_may_be_a_number(train):
 def test_a_table_grows_by_a_row_an_epoch(train):
     result = train("--format", "table")
     header, *rows = result.stdout.splitlines()
-    assert header.split() == [*KEYS[1:7], "seconds"]
+    assert header.split() == ["epoch", *KEYS[3:8], "seconds"]
     assert [row.split()[0] for row in rows] == ["1", "2"]
     assert {len(row) for row in rows} == {len(header)}
     assert "note: wrote " in result.stderr

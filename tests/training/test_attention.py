@@ -25,8 +25,9 @@ from xmir_cli.training.attention import (
     draw_triplets,
     scale_maps,
 )
-from xmir_cli.training.loop import Settings, Trainer
+from xmir_cli.training.loop import Trainer
 from xmir_cli.training.losses import triplet_loss
+from xmir_cli.training.recipe import Settings
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 1])
 CHOSEN = torch.tensor([[0, 1, 3], [4, 5, 0], [3, 5, 1]])  # some images stand in several triplets

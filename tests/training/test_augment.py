@@ -9,7 +9,8 @@ from PIL import Image
 from xmir_cli.images.picture import Picture
 from xmir_cli.pictures.view import resize_picture, view_picture
 from xmir_cli.training import augment as augmenting
-from xmir_cli.training.augment import Augmentation, augment, draw_crop
+from xmir_cli.training.augment import augment, draw_crop
+from xmir_cli.training.recipe import Augmentation
 
 NOTHING = Augmentation(flip=False)
 

@@ -14,12 +14,12 @@ from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.view import resize_picture
 from xmir_cli.training import state
-from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.freeze import list_freezable
-from xmir_cli.training.loop import Outcome, Settings, Trainer, has_bf16
+from xmir_cli.training.loop import Outcome, Trainer, has_bf16
 from xmir_cli.training.losses import triplet_loss
 from xmir_cli.training.pictures import Pictures
+from xmir_cli.training.recipe import Augmentation, Settings
 from xmir_cli.training.validation import validate
 
 SETTINGS = Settings(per_class=4, learning_rate=5e-3)
@@ -154,8 +154,11 @@ def test_blocks_open_plain_containers_only():
 
 
 def test_more_frozen_layers_than_there_are_is_refused(feed):
-    with pytest.raises(SettingError, match="freeze_layers: the network has 4 blocks, found 5"):
+    with pytest.raises(SettingError) as caught:
         Trainer(feed, replace(SETTINGS, freeze_layers=5))
+    assert str(caught.value) == "freeze_layers: the network has 4 blocks, found 5"
+    names = "features.0, features.1, features.3, features.4"
+    assert caught.value.hint == f"They are, in their order: {names}."
 
 
 def test_a_wholly_frozen_network_is_refused(embedder):

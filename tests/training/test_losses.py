@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from xmir_cli.training.losses import MARGIN, distances, triplet_loss
+from xmir_cli.training.losses import distances, triplet_loss
+from xmir_cli.training.recipe import MARGIN
 
 
 def embeddings(rows: int = 12, size: int = 5, seed: int = 0) -> torch.Tensor:

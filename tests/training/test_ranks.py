@@ -15,10 +15,11 @@ from xmir_cli.launch import Launch, find_launch
 from xmir_cli.model.loader import load_embedder
 from xmir_cli.training.attention import draw_triplets
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.loop import Settings, Trainer
+from xmir_cli.training.loop import Trainer
 from xmir_cli.training.meeting import meeting, rank_device
 from xmir_cli.training.pictures import Pictures
 from xmir_cli.training.ranks import ALONE, Ranks
+from xmir_cli.training.recipe import Settings
 from xmir_cli.wire.model import ModelSpec, Preprocessing
 
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.store.outputs import check_figure, network_files, refuse_input
 from xmir_cli.store.runs import check_output, state_path
+from xmir_cli.training.recipe import DEFAULT, Augmentation, Settings, class_count
 from xmir_cli.training.schedule import Schedule
 from xmir_cli.values import check_values
 from xmir_cli.wire.schemas.epoch import EpochRecord
@@ -54,28 +55,61 @@ class Train:
             help="Validate on this split. [default: val, validation, valid or dev, else test]",
         ),
     ] = None
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the images.")] = 20
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs",
+            min=1,
+            help="How many. An epoch ends when the smallest class has no full batch left: of the "
+            f"larger ones other images come the next time. [default: {DEFAULT.epochs}]",
+        ),
+    ] = None
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            min=1,
+            help="End after so many batches instead, in whichever epoch that is. Such a run is "
+            "continued with its own number of steps alone.",
+        ),
+    ] = None
     per_class: Annotated[
-        int, typer.Option("--per-class", min=2, help="Images of each class in a batch.")
-    ] = 16
+        int | None,
+        typer.Option(
+            "--per-class",
+            min=2,
+            help=f"Images of each class in a batch. [default: {DEFAULT.per_class}]",
+        ),
+    ] = None
     classes_per_batch: Annotated[
-        str, typer.Option("--classes-per-batch", metavar="all|N", help="Classes in a batch.")
-    ] = "all"
+        str | None,
+        typer.Option(
+            "--classes-per-batch", metavar="all|N", help="Classes in a batch. [default: all]"
+        ),
+    ] = None
     margin: Annotated[
-        float, typer.Option("--margin", min=0, help="How much farther the negative must lie.")
-    ] = 0.2
+        float | None,
+        typer.Option(
+            "--margin",
+            min=0,
+            help=f"How much farther the negative must lie. [default: {DEFAULT.margin}]",
+        ),
+    ] = None
     learning_rate: Annotated[
-        float, typer.Option("--learning-rate", min=0, help="Adam's step size.")
-    ] = 1e-4
+        float | None,
+        typer.Option(
+            "--learning-rate", min=0, help=f"Adam's step size. [default: {DEFAULT.learning_rate}]"
+        ),
+    ] = None
     schedule: Annotated[
-        Schedule,
+        Schedule | None,
         typer.Option(
             "--schedule",
             help="cosine: the step size grows over the first tenth of the run, then falls to 0: "
             "epochs end with equal numbers where constant ones jump. Such a run is continued with "
-            "its own number of epochs alone.",
+            f"its own number of epochs alone. [default: {DEFAULT.schedule}]",
         ),
-    ] = "constant"
+    ] = None
     attention_loss: Annotated[
         float,
         typer.Option(
@@ -97,8 +131,18 @@ class Train:
         bool, typer.Option("--freeze-batchnorm", help="Keep every batch norm as it is.")
     ] = False
     freeze_layers: Annotated[
-        int, typer.Option("--freeze-layers", min=0, help="Keep the first N blocks as they are.")
-    ] = 0
+        int | None,
+        typer.Option(
+            "--freeze-layers",
+            metavar="N",
+            min=0,
+            help="Keep the first N blocks as they are. A block is a part with weights on the way "
+            "from the image to the feature map, as the network's code names it: of densenet121 "
+            "conv0, norm0, denseblock1, transition1 and so on, of a transformer each layer. What "
+            "is frozen is said by name before the first step; a number that is too large lists "
+            f"all blocks. [default: {DEFAULT.freeze_layers}]",
+        ),
+    ] = None
     where: options.Where = None
     columns: options.Columns = None
     null: options.NullSeparatedBoth = False
@@ -138,6 +182,9 @@ class Train:
         for path in (self.output, state_path(self.output)):
             refuse_input(path, read)
         check_output(self.output, self.resume or self.force)
+        if self.epochs is not None and self.steps is not None:
+            raise SettingError("steps", "not together with `epochs`: either ends the run")
+        class_count(self.classes_per_batch or "all")
         if self.plot is not None:
             self._check_plot(self.plot, read)
         refuse_stdin(self.images, "train")
@@ -147,6 +194,31 @@ class Train:
         if os.path.realpath(plot) in map(os.path.realpath, (self.output, state_path(self.output))):
             raise SettingError("plot", "is written by `output`, too", value=str(plot))
         check_figure(plot, self.resume or self.force)
+
+    @property
+    def recipe(self) -> Settings:
+        """How to train: the recipe, and before it what was asked for."""
+        asked: dict[str, Any] = {
+            "epochs": self.epochs,
+            "steps": self.steps,
+            "per_class": self.per_class,
+            "classes_per_batch": self.classes_per_batch,
+            "margin": self.margin,
+            "learning_rate": self.learning_rate,
+            "schedule": self.schedule,
+            "freeze_layers": self.freeze_layers,
+        }
+        given = {name: value for name, value in asked.items() if value is not None}
+        if self.classes_per_batch is not None:
+            given["classes_per_batch"] = class_count(self.classes_per_batch)
+        return replace(
+            DEFAULT,
+            attention_loss=self.attention_loss,
+            augmentation=Augmentation(self.random_resized_crop, not self.no_flip),
+            freeze_batchnorm=self.freeze_batchnorm,
+            seed=self.seed,
+            **given,
+        )
 
     @property
     def choice(self) -> ModelChoice:

@@ -33,14 +33,15 @@ from xmir_cli.store.runs import (
     write_state,
 )
 from xmir_cli.store.turns import hold
-from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.examples import TRAIN, Division, divide, keep_labelled, leave_classes_out
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.loop import Settings, Trainer
+from xmir_cli.training.loop import Trainer
 from xmir_cli.training.meeting import meeting, rank_device
 from xmir_cli.training.pictures import Pictures
+from xmir_cli.training.plan import tell_plan
 from xmir_cli.training.ranks import Ranks
-from xmir_cli.training.sampler import check_classes, class_count
+from xmir_cli.training.recipe import Settings
+from xmir_cli.training.sampler import check_classes
 from xmir_cli.training.session import describe_run, keep_lasting, keep_readable, train_epochs
 from xmir_cli.training.state import restore, take
 from xmir_cli.wire.records import Record
@@ -72,7 +73,7 @@ def _follow(records: Records) -> Ending:
 
 
 def _run(asked: Train, ranks: Ranks) -> Records:
-    settings, skips = _settings(asked), Skips()
+    settings, skips = asked.recipe, Skips()
     division = _divide(asked, settings, skips)
     trainer = _trainer(asked, settings, ranks)
     trainer.check_parts(division.training)
@@ -81,30 +82,27 @@ def _run(asked: Train, ranks: Ranks) -> Records:
     division = _without_rare(division, settings, skips)
     begun = _begun(trainer, division, asked.output, asked.resume)
     if begun is not None:
+        labels = [row.label for row in division.training]
+        for line in tell_plan(trainer.plan(labels), labels, list(trainer.frozen), show):
+            console.note(line)
         yield from _fit(trainer, division, asked, begun)
     if not ranks.leads:
         return Ending()
+    done = read_run(asked.output, CHECKPOINT)
     if asked.plot is not None:
-        write_history(asked.plot, read_run(asked.output, CHECKPOINT))
+        write_history(asked.plot, done)
     shape = (len(division.training), trainer.embedder.dim)
-    yield receipt("checkpoint", asked.output.absolute(), shape, skips.total)
+    made = receipt("checkpoint", asked.output.absolute(), shape, skips.total)
+    yield {**made, **_tell_made(trainer, division, done)}
     return skips.finish(len(division.training), "trained on")
 
 
-def _settings(asked: Train) -> Settings:
-    return Settings(
-        epochs=asked.epochs,
-        per_class=asked.per_class,
-        classes_per_batch=class_count(asked.classes_per_batch),
-        margin=asked.margin,
-        attention_loss=asked.attention_loss,
-        learning_rate=asked.learning_rate,
-        schedule=asked.schedule,
-        augmentation=Augmentation(asked.random_resized_crop, not asked.no_flip),
-        freeze_batchnorm=asked.freeze_batchnorm,
-        freeze_layers=asked.freeze_layers,
-        seed=asked.seed,
-    )
+def _tell_made(trainer: Trainer, division: Division, done: Run) -> Record:
+    """What a receipt tells of the run beside its file."""
+    epochs = len(done.epochs)
+    frozen = {"frozen": list(trainer.frozen)} if trainer.frozen else {}
+    steps = trainer.plan([row.label for row in division.training]).until(epochs)
+    return {"kept_epoch": epochs, "steps": steps, **frozen}
 
 
 def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
@@ -176,7 +174,7 @@ def _begun(trainer: Trainer, division: Division, output: Path, resume: bool) -> 
         return begun
     restore(trainer.network, trainer.optimizer, tensors, str(state_path(output)))
     part = f" and {len(begun.begun)} batches" if begun.begun else ""
-    done = f"{len(begun.epochs)} of {trainer.settings.epochs} epochs{part}"
+    done = f"{len(begun.epochs)} of {run.wanted} epochs{part}"
     console.note(f"continuing: {done} are done")
     return begun
 

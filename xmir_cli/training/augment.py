@@ -1,7 +1,6 @@
 """Random views of a picture for training, drawn as torchvision's transforms draw them."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -14,6 +13,7 @@ from xmir_cli.pictures.view import (
     three_channels,
     view_picture,
 )
+from xmir_cli.training.recipe import Augmentation
 from xmir_cli.wire.model import Preprocessing
 
 _AREA = (0.08, 1.0)  # of the picture
@@ -21,14 +21,6 @@ _RATIO = (3 / 4, 4 / 3)  # width by height
 _TRIES = 10
 
 _Box = tuple[int, int, int, int]  # left, top, right, bottom
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What is varied."""
-
-    random_resized_crop: bool = False  # else the centre crop of the evaluation
-    flip: bool = True  # left and right, one time in two; mirrors hearts
 
 
 def augment(

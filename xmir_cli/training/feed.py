@@ -10,9 +10,10 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.pictures.view import to_input, view_picture
-from xmir_cli.training.augment import Augmentation, augment
+from xmir_cli.training.augment import augment
 from xmir_cli.training.examples import Example
 from xmir_cli.training.pictures import Pictures
+from xmir_cli.training.recipe import Augmentation
 
 
 class Feed:

@@ -1,6 +1,6 @@
 """Parts of a network that training leaves as they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from torch import nn
 
@@ -27,19 +27,24 @@ def _is_container(module: nn.Module) -> bool:
     return plain or (len(inner) == 1 and type(inner[0]) is nn.ModuleList)
 
 
-def frozen_parts(network: Network, batchnorm: bool, layers: int) -> list[nn.Module]:
-    """The first `layers` blocks of the features, and every batch norm if `batchnorm`.
+def frozen_parts(network: Network, batchnorm: bool, layers: int) -> dict[str, nn.Module]:
+    """By name the first `layers` blocks of the features, and every batch norm if `batchnorm`.
 
     Raises SettingError when that many blocks are not there.
     """
+    names = {module: name for name, module in network.named_modules()}
     found = list(list_freezable(network.features))
     if layers > len(found):
-        raise SettingError("freeze_layers", f"the network has {len(found)} blocks, found {layers}")
+        raise SettingError(
+            "freeze_layers",
+            f"the network has {len(found)} blocks, found {layers}",
+            f"They are, in their order: {', '.join(names[part] for part in found)}.",
+        )
     norms = [part for part in network.modules() if isinstance(part, NORMS)]
-    return [*found[:layers], *(norms if batchnorm else [])]
+    return {names[part]: part for part in (*found[:layers], *(norms if batchnorm else []))}
 
 
-def train_except(network: Network, frozen: list[nn.Module]) -> None:
+def train_except(network: Network, frozen: Iterable[nn.Module]) -> None:
     """Put the network in training mode, its frozen parts in evaluation mode without gradients."""
     network.train()
     for part in frozen:

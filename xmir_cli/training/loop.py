@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,37 +11,21 @@ from torch import Tensor
 from xmir_cli.errors import DataError, ModelError
 from xmir_cli.signals import ending_waits
 from xmir_cli.training.attention import check_maps, draw_triplets, triplet_count
-from xmir_cli.training.augment import Augmentation
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.forward import ForwardPass, share_gradients
 from xmir_cli.training.freeze import frozen_parts, train_except
-from xmir_cli.training.losses import MARGIN, triplet_loss
+from xmir_cli.training.losses import triplet_loss
+from xmir_cli.training.plan import Plan, plan_run
 from xmir_cli.training.ranks import ALONE, Ranks
+from xmir_cli.training.recipe import Settings
 from xmir_cli.training.sampler import by_class, epoch_batches
-from xmir_cli.training.schedule import Schedule, step_share
+from xmir_cli.training.schedule import step_share
 from xmir_cli.workarounds.torch.processor import has_bfloat16
 
 BatchNumbers = tuple[
     float, float, float
 ]  # triplet loss, violating fraction, attention loss of a batch
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the result of a training run, beside its data and its first weights."""
-
-    epochs: int = 20
-    per_class: int = 16
-    classes_per_batch: int | None = None  # None: all
-    margin: float = MARGIN
-    attention_loss: float = 0.0  # its weight beside the triplet loss; 0: it is not computed
-    learning_rate: float = 1e-4
-    schedule: Schedule = "constant"
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    freeze_batchnorm: bool = False
-    freeze_layers: int = 0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +59,7 @@ class Trainer:
         if settings.attention_loss:
             check_maps(self.network)
         self.frozen = frozen_parts(self.network, settings.freeze_batchnorm, settings.freeze_layers)
-        train_except(self.network, self.frozen)
+        train_except(self.network, self.frozen.values())
         trained = [weight for weight in self.network.parameters() if weight.requires_grad]
         if not trained:
             raise ModelError("every weight is frozen; there is nothing to train")
@@ -117,12 +101,12 @@ class Trainer:
         settings, start = self.settings, time.monotonic()
         labels = [example.label for example in examples]
         seed = settings.seed, number
-        batches = self.batches(number, labels)
+        plan, batches = self.plan(labels), self.batches(number, labels)
         left = batches[len(begun) :]
         self.check_parts(examples)
         classes = {name: place for place, name in enumerate(by_class(labels))}
         self.number, self.steps = number, list(begun)
-        train_except(self.network, self.frozen)
+        train_except(self.network, self.frozen.values())
         own = [self.ranks.own(batch) for batch in left]
         with (
             torch.random.fork_rng([self.device] if self.device.type == "cuda" else []),
@@ -135,7 +119,7 @@ class Trainer:
                 targets = torch.tensor([classes[labels[image]] for image in batch])
                 triplets = draw_triplets(targets, rng) if settings.attention_loss else None
                 where = f"epoch {number}, batch {place + 1}"
-                self._set_step_size((number - 1 + (place + 0.5) / len(batches)) / settings.epochs)
+                self._set_step_size(plan.share_done(number, (place + 0.5) / len(batches)))
                 with ending_waits():
                     self.torn = True
                     self.steps.append(self.step(images, targets.to(self.device), where, triplets))
@@ -149,7 +133,12 @@ class Trainer:
         """The batches of an epoch: positions in `labels`, the class of every image."""
         settings = self.settings
         seed = settings.seed, number
-        return epoch_batches(labels, settings.per_class, settings.classes_per_batch, seed)
+        whole = epoch_batches(labels, settings.per_class, settings.classes_per_batch, seed)
+        return whole if settings.steps is None else whole[: self.plan(labels).lengths[number - 1]]
+
+    def plan(self, labels: Sequence[str]) -> Plan:
+        """How many steps the run has on images of these classes."""
+        return plan_run(self.settings, tuple(labels))
 
     def _outcome(self, speed: float) -> Outcome:
         loss, violating, attention = np.mean(self.steps, axis=0).tolist()

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import unit
+from xmir_cli.training.recipe import MARGIN
 
-MARGIN = 0.2
 _SAME = 1e-15  # a squared distance of unit vectors that is nothing but rounding
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xmir_cli.errors import DataError, SettingError
+from xmir_cli.errors import DataError
 
 
 def epoch_batches(
@@ -55,15 +55,6 @@ def check_classes(labels: Sequence[str], per_class: int, classes: int | None) ->
             f"{left} classes are there, fewer than the {classes} of `classes_per_batch`"
         )
     return rare
-
-
-def class_count(given: str) -> int | None:
-    """Classes in a batch, None for all; raises SettingError for anything but `all` and numbers."""
-    if given == "all":
-        return None
-    if not given.isdecimal() or int(given) < 2:
-        raise SettingError("classes_per_batch", f"expected all or a number from 2, found {given}")
-    return int(given)
 
 
 def by_class(labels: Sequence[str]) -> dict[str, list[int]]:

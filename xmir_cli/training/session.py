@@ -5,23 +5,27 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.batches import decode_all
+from xmir_cli.progress import clock
 from xmir_cli.training.examples import Division, Example, find_contradictions
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.loop import BatchNumbers, Outcome, Settings, Trainer
+from xmir_cli.training.loop import BatchNumbers, Outcome, Trainer
+from xmir_cli.training.plan import Plan
 from xmir_cli.training.ranks import ALONE, Ranks
+from xmir_cli.training.recipe import BEFORE
 from xmir_cli.training.sampler import by_class
 from xmir_cli.training.schedule import step_share
 from xmir_cli.training.validation import validate
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.epoch import EpochRecord
 
-_PASSING = {"schema", "seconds", "images_per_second"}  # they differ from run to run
+# what is not kept: it differs from run to run, or follows from the rest
+_PASSING = {"schema", "steps", "seconds", "images_per_second"}
 
 
 class Bar(Protocol):
@@ -87,10 +91,10 @@ def describe_run(trainer: Trainer, division: Division) -> Record:
     rows = [[(row.label, row.mark) for row in rows] for rows in division.sides]
     labels = by_class([row.label for row in division.training])
     settings = asdict(trainer.settings)
-    if not trainer.settings.attention_loss:
-        del settings["attention_loss"]  # runs from before it existed were asked the same
-    if trainer.settings.schedule == "constant":
-        del settings["schedule"]  # so were these
+    settings["epochs"] = trainer.plan([row.label for row in division.training]).epochs
+    for name, value in BEFORE.items():
+        if settings[name] == value:
+            del settings[name]
     record: Record = {
         **settings,
         "precision": embedder.precision,
@@ -113,9 +117,11 @@ def train_epochs(
 
     Of the next epoch some batches may be done as well: `begun` is what they gave.
     """
-    for number in range(done + 1, trainer.settings.epochs + 1):
+    plan = trainer.plan([row.label for row in division.training])
+    pace = _Pace(plan, plan.until(done) + len(begun))
+    for number in range(done + 1, plan.epochs + 1):
         start = time.monotonic()
-        outcome = _train_epoch(trainer, number, division.training, begun, bar)
+        outcome = _train_epoch(trainer, (number, begun), division.training, pace, bar)
         begun = ()
         with bar("validating", len(division.validation), "images") as progress:
             validation = validate(
@@ -125,41 +131,61 @@ def train_epochs(
         yield {
             "schema": EpochRecord.NAME,
             "epoch": number,
+            "steps": plan.until(number),
             "loss": outcome.loss,
             **({} if attention is None else {"attention_loss": attention}),
             "violating_fraction": outcome.violating_fraction,
             **validation,
-            **_step_size(trainer.settings, number),
+            **_step_size(plan, number),
             "seconds": round(time.monotonic() - start, 3),
             "images_per_second": round(outcome.images_per_second, 3),
         }
 
 
-def _step_size(settings: Settings, number: int) -> Record:
+def _step_size(plan: Plan, number: int) -> Record:
     """The learning rate in the middle of an epoch, where it changes."""
+    settings = plan.settings
     if settings.schedule == "constant":
         return {}
-    share = step_share(settings.schedule, (number - 0.5) / settings.epochs)
+    share = step_share(settings.schedule, plan.share_done(number, 0.5))
     return {"learning_rate": settings.learning_rate * share}
 
 
 def _train_epoch(
     trainer: Trainer,
-    number: int,
+    which: tuple[int, Sequence[BatchNumbers]],
     examples: Sequence[Example],
-    begun: Sequence[BatchNumbers],
+    pace: "_Pace",
     bar: ShowProgress,
 ) -> Outcome:
-    """Train one epoch, step by step before the eyes of whoever looks."""
-    steps = len(trainer.batches(number, [example.label for example in examples]))
-    with bar(f"epoch {number}/{trainer.settings.epochs}", steps, "steps") as progress:
+    """Train one epoch, of which some batches are done, before the eyes of whoever looks."""
+    (number, begun), plan = which, pace.plan
+    with bar(f"epoch {number}/{plan.epochs}", plan.lengths[number - 1], "steps") as progress:
         progress.go_on(len(begun))
 
         def tell(so_far: Outcome) -> None:
             progress.advance()
-            progress.tell(f"loss {so_far.loss:.3f}", f"{so_far.images_per_second:.1f} images/s")
+            end = pace.tell(plan.until(number - 1) + len(trainer.steps))
+            speed = f"{so_far.images_per_second:.1f} images/s"
+            progress.tell(f"loss {so_far.loss:.3f}", *end, speed)
 
         return trainer.epoch(number, examples, tell, begun)
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """How long a run still takes, with its validations, by what it took since `before` steps."""
+
+    plan: Plan
+    before: int
+    start: float = field(default_factory=time.monotonic)
+
+    def tell(self, done: int) -> list[str]:
+        """When the run will end; nothing where that is when its epoch ends."""
+        if self.plan.epochs == 1:
+            return []
+        each = (time.monotonic() - self.start) / (done - self.before)
+        return [f"run ends in {clock(each * (self.plan.steps - done))}"]
 
 
 def keep_lasting(record: Record) -> Record:

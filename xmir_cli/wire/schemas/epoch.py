@@ -22,6 +22,7 @@ class EpochRecord:
 
     record: Record
     epoch: int | None = key(WHOLE, "its number, from 1")
+    steps: int | None = key(WHOLE, "training steps since the run began")
     loss: float | None = key(NUMBER, "mean triplet loss over the batches")
     attention_loss: float | None = key(
         NUMBER, "mean attention loss over the batches", when="--attention-loss"

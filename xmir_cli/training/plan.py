@@ -1,0 +1,124 @@
+"""How many steps a run has, epoch by epoch, before the first one is taken."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count, islice
+
+from xmir_cli.training.recipe import Settings
+from xmir_cli.training.sampler import by_class, epoch_batches
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of each epoch; the last one ends earlier where the steps are counted."""
+
+    settings: Settings
+    lengths: tuple[int, ...]
+
+    @property
+    def epochs(self) -> int:
+        """How many there are, the last one whole or not."""
+        return len(self.lengths)
+
+    @property
+    def steps(self) -> int:
+        """How many there are in all."""
+        return sum(self.lengths)
+
+    def until(self, epochs: int) -> int:
+        """The steps of the first so many epochs."""
+        return sum(self.lengths[:epochs])
+
+    def share_done(self, number: int, part: float) -> float:
+        """The share of the run, 0 to 1, that lies before a part (0 to 1) of epoch `number`."""
+        if self.settings.steps is None:
+            return (number - 1 + part) / self.settings.epochs
+        return (self.until(number - 1) + part * self.lengths[number - 1]) / self.settings.steps
+
+
+@lru_cache(maxsize=2)
+def plan_run(settings: Settings, labels: tuple[str, ...]) -> Plan:
+    """The plan of a run on images with these classes, of which batches can be drawn."""
+    lengths = _epoch_lengths(settings, labels)
+    if settings.steps is None:
+        return Plan(settings, tuple(islice(lengths, settings.epochs)))
+    left, cut = settings.steps, []
+    while left > 0:
+        cut.append(min(left, next(lengths)))
+        left -= cut[-1]
+    return Plan(settings, tuple(cut))
+
+
+def _epoch_lengths(settings: Settings, labels: Sequence[str]) -> Iterator[int]:
+    """The steps of one whole epoch after another, without end."""
+    sizes = [len(members) for members in by_class(labels).values()]
+    classes = settings.classes_per_batch or len(sizes)
+    for number in count(1):
+        if classes == len(sizes):
+            yield min(sizes) // settings.per_class
+        else:  # it depends on which classes are drawn
+            seed = settings.seed, number
+            yield len(epoch_batches(labels, settings.per_class, classes, seed))
+
+
+def tell_plan(
+    plan: Plan, labels: Sequence[str], frozen: Sequence[str], show: Callable[[str], str]
+) -> Iterator[str]:
+    """What a run will do, a line at a time, for whoever is about to wait for it.
+
+    Args:
+        plan: Its steps.
+        labels: The class of every image to train on.
+        frozen: The parts of the network that stay as they are.
+        show: Makes a name fit for a terminal.
+    """
+    settings = plan.settings
+    sizes = {name: len(members) for name, members in by_class(labels).items()}
+    classes = settings.classes_per_batch or len(sizes)
+    yield f"training on {len(labels)} images of {len(sizes)} classes: {_tell_sizes(sizes, show)}"
+    yield (
+        f"{_count(plan.epochs, 'epoch')} of {_tell_lengths(plan)}, {_count(plan.steps, 'step')} "
+        f"in all, each on {classes} classes x {settings.per_class} images; "
+        f"{_tell_end(plan, labels, show)}"
+    )
+    yield f"frozen: {_tell_some(frozen) or 'nothing'}; kept: the weights of the last epoch"
+
+
+def _tell_sizes(sizes: dict[str, int], show: Callable[[str], str]) -> str:
+    if len(sizes) <= 6:
+        return ", ".join(f"{show(name)} {size}" for name, size in sizes.items())
+    least, most = (choose(sizes, key=lambda name: sizes[name]) for choose in (min, max))
+    return f"from {show(least)} {sizes[least]} to {show(most)} {sizes[most]}"
+
+
+def _tell_lengths(plan: Plan) -> str:
+    """How many steps an epoch has, the last one told apart where it is cut."""
+    *others, last = plan.lengths
+    low, high = min(others, default=last), max(others, default=last)
+    told = _count(low, "step") if low == high else f"{low} to {high} steps"
+    return f"{told}, the last one of {last}" if last < low else told
+
+
+def _tell_end(plan: Plan, labels: Sequence[str], show: Callable[[str], str]) -> str:
+    """When an epoch ends, and how many images it has used by then."""
+    sizes = {name: len(members) for name, members in by_class(labels).items()}
+    classes = plan.settings.classes_per_batch or len(sizes)
+    used = next(_epoch_lengths(plan.settings, labels)) * plan.settings.per_class * classes
+    smallest = show(min(sizes, key=lambda name: sizes[name]))
+    end = f"{smallest} runs out" if classes == len(sizes) else "too few classes are left"
+    about = "" if classes == len(sizes) else "about "
+    return f"an epoch ends when {end}: it uses {about}{used} of the {len(labels)} images"
+
+
+def _tell_some(names: Sequence[str], most: int = 12) -> str:
+    """The names, of many the first and the last ones."""
+    if len(names) <= most:
+        return ", ".join(names)
+    half = most // 2
+    left_out = len(names) - 2 * half
+    return ", ".join([*names[:half], f"... {left_out} more ...", *names[-half:]])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

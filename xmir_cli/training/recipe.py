@@ -1,0 +1,72 @@
+"""How a network is trained: the settings of a run, and those that belong together by name.
+
+`DEFAULT` is what nobody has to ask for. `PAPER` is the recipe of the X-MIR paper, section 3.3, to
+the letter: batches of 16 images of each of 3 classes, batch-all triplet loss with a margin of 0.2,
+Adam with a learning rate of 1e-4 and no weight decay, 20 epochs; the last epoch is kept. It stays
+as it is when the default changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from xmir_cli.errors import SettingError
+from xmir_cli.training.schedule import Schedule
+
+Preset = Literal["paper"]
+MARGIN = 0.2  # of the triplet loss
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is varied."""
+
+    random_resized_crop: bool = False  # else the centre crop of the evaluation
+    flip: bool = True  # left and right, one time in two; mirrors hearts
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the result of a training run, beside its data and its first weights."""
+
+    epochs: int = 20
+    steps: int | None = None  # the run ends after so many, in whichever epoch; None: `epochs` tell
+    per_class: int = 16
+    classes_per_batch: int | None = None  # None: all
+    margin: float = MARGIN
+    attention_loss: float = 0.0  # its weight beside the loss; 0: it is not computed
+    learning_rate: float = 1e-4
+    schedule: Schedule = "constant"
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    freeze_batchnorm: bool = False
+    freeze_layers: int = 0
+    seed: int = 0
+
+
+DEFAULT = Settings()
+PAPER = Settings(
+    epochs=20,
+    steps=None,
+    per_class=16,
+    classes_per_batch=None,
+    margin=0.2,
+    attention_loss=0.0,
+    learning_rate=1e-4,
+    schedule="constant",
+    augmentation=Augmentation(random_resized_crop=False, flip=True),
+    freeze_batchnorm=False,
+    freeze_layers=0,
+)
+RECIPES: Mapping[Preset | None, Settings] = {None: DEFAULT, "paper": PAPER}
+
+# what settings were before they existed: a run that has them so is asked as it was then
+BEFORE: Mapping[str, object] = {"steps": None, "attention_loss": 0.0, "schedule": "constant"}
+
+
+def class_count(given: str) -> int | None:
+    """Classes in a batch, None for all; raises SettingError for anything but `all` and numbers."""
+    if given == "all":
+        return None
+    if not given.isdecimal() or int(given) < 2:
+        raise SettingError("classes_per_batch", f"expected all or a number from 2, found {given}")
+    return int(given)
