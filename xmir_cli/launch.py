@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +20,7 @@ _DONE = "xmir/embed/done"  # how many ranks have done
 _LEAVING = "xmir/embed/leaving"  # how many go now
 _PAUSE = 0.05  # seconds between two looks at them
 _LAST_WORDS = 1.0  # seconds in which the others print theirs
+_PATIENT = 10.0  # seconds for another one's words that were begun
 
 
 class RankStore(Protocol):
@@ -71,18 +72,28 @@ def find_launch(environment: Environment = os.environ) -> Launch:
     return launch
 
 
-def is_first_to_say(text: str) -> bool:
-    """Whether no other rank has said it before: what all would say is to be read once.
+def say_once(text: str, say: Callable[[], None]) -> None:
+    """Say a text unless another rank does: what all would say is to be read once.
 
-    Ranks ask the store that torchrun keeps for them; whoever has none says everything.
+    Ranks ask the store that torchrun keeps for them; whoever has none says everything. The others
+    return when it was said, for the first of them to end takes the one that says it along.
     """
     if not (_has_store(os.environ) and _is_one_of_many()):
-        return True
+        say()
+        return
     key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     try:
-        return open_store(_AGENT).add(f"xmir/said/{key}", 1) == 1
+        store = open_store(_AGENT)
+        first = store.add(f"xmir/said/{key}", 1) == 1
     except (RuntimeError, ValueError):  # gone: nobody to ask
-        return True
+        say()
+        return
+    if first:
+        say()
+    with suppress(RuntimeError, ValueError):
+        told, end = f"xmir/told/{key}", time.monotonic() + _PATIENT
+        while store.add(told, int(first)) == 0 and time.monotonic() < end:
+            time.sleep(_PAUSE)
 
 
 def leave_ranks(early: bool, environment: Environment = os.environ) -> None:

@@ -17,7 +17,7 @@ from xmir_cli.commands import commands_by_purpose
 from xmir_cli.errors import XmirError, is_starved
 from xmir_cli.gallery.address import refuse_secrets
 from xmir_cli.guesses import near_hint
-from xmir_cli.launch import is_first_to_say
+from xmir_cli.launch import say_once
 from xmir_cli.quiet import libraries_silenced
 from xmir_cli.signals import die_of, end_tidily
 from xmir_cli.values import ON_SERVER, find_scheme
@@ -200,8 +200,7 @@ def _explain(error: OSError) -> tuple[str, str]:
 
 def _tell(message: str, hint: str = "") -> None:
     """Say what ended the command, unless another rank of the same run says the same."""
-    if is_first_to_say(message):
-        console.error(message, hint)
+    say_once(message, lambda: console.error(message, hint))
 
 
 def _words_joined() -> AbstractContextManager[None]:

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -308,6 +310,22 @@ def test_torchrun_shares_a_job_and_a_skip_ends_no_other_rank(images: Path, tiny_
         assert told in done.stderr, done.stderr
 
 
+@contextmanager
+def another_run(output: Path, leaves: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Another run is on the output already; it ends in a second, and leaves something."""
+    other = hold(output)
+    other.__enter__()
+
+    def end() -> None:
+        leaves()
+        other.__exit__(None, None, None)
+
+    ends = threading.Timer(1, end)
+    ends.start()
+    yield
+    ends.join()
+
+
 @pytest.mark.parametrize("how", [(), ("--force",), ("--resume",)])
 @pytest.mark.parametrize("output", [("one.parquet",), ("parts", "--shard", "1/2")])
 def test_what_another_run_is_working_on_is_left_to_it(embed, images: Path, output, how):
@@ -316,37 +334,48 @@ def test_what_another_run_is_working_on_is_left_to_it(embed, images: Path, outpu
     assert embed(images, "-o", *output).code in {0, 3}
     made = file.read_bytes()
     file.unlink()
-    other = hold(file)
-    other.__enter__()
-    ends = threading.Timer(1, lambda: other.__exit__(None, None, None))
-    ends.start()
-    result = embed(images, "-o", *output, *how)
-    ends.join()
-    if how == ("--resume",):
-        assert result.code == 7
-        assert f"error: {file}: another run is working on it" in result.stderr
-        assert not file.exists()
-        assert embed(images, "-o", *output, *how).code in {0, 3}
-    else:  # it begins when the other one has ended
-        assert result.code in {0, 3}
-        assert f"note: {file}: another run is working on it; this one waits" in result.stderr
+    with another_run(file):
+        result = embed(images, "-o", *output, *how)
+    assert result.code in {0, 3}
+    assert f"note: {file}: another run is working on it; this one waits" in result.stderr
     assert file.read_bytes() == made
 
 
-def test_what_a_run_waited_for_is_not_replaced(embed, images: Path):
-    file = Path("one.parquet")
-    other = hold(file)
-    other.__enter__()
+@pytest.mark.parametrize("output", [("one.parquet",), ("parts", "--shard", "1/2")])
+@pytest.mark.parametrize("left", ["finished", "other", "killed"])
+def test_a_run_that_waited_goes_on_from_what_the_other_one_made(
+    embed, images: Path, tmp_path: Path, output, left
+):
+    Path("parts").mkdir()
+    file = Path("parts/part-000001.parquet" if "--shard" in output else "one.parquet")
+    parts = file.with_name(f"{file.name}.parts")
+    usual = embed(images, "-o", *output)
+    made = file.read_bytes()
+    rows = read_embeddings(str(file)).rows if output[1:] == () else pq.read_metadata(file).num_rows
+    if left == "other":
+        embed(images, "-o", *output, "--force", "--input-size", "24")
+    other = tmp_path / "other"
+    file.rename(other)
 
-    def finish() -> None:
-        file.write_bytes(b"made meanwhile")
-        other.__exit__(None, None, None)
+    def leaves() -> None:
+        if left == "killed":
+            other.rename(parts / "part-000001.parquet")
+        else:
+            other.rename(file)
 
-    ends = threading.Timer(1, finish)
-    ends.start()
-    result = embed(images, "-o", file)
-    ends.join()
-    assert (result.code, file.read_bytes()) == (7, b"made meanwhile")
+    if left == "killed":
+        parts.mkdir()  # there already when the second run is asked for
+    with another_run(file, leaves):
+        result = embed(images, "-o", *output)
+    if left == "other" and "--shard" in output:  # as ever in a folder that shards share
+        assert result.code == 7
+        assert "is of another model" in result.stderr
+        return
+    assert result.code == usual.code
+    known = 0 if left == "other" else rows
+    assert f"note: {known} images of this model are there already" in result.stderr
+    assert file.read_bytes() == made
+    assert not parts.exists()
 
 
 def test_what_to_do_about_parts_that_are_not_whole_is_said(embed, xmir, images: Path):

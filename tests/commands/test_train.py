@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import signal
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,6 +19,8 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.store.checkpoint import read_tensors, read_tensors_header
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.store.runs import state_path
+from xmir_cli.store.turns import hold
 from xmir_cli.training import feed
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -440,6 +444,47 @@ def test_a_learning_rate_that_changes_is_recorded_and_drawn(train):
     drawn = texts(Path("run.svg"))
     assert f"learning rate {second['learning_rate']:.3g}" in drawn
     assert "learning rate 0.005, cosine" in drawn[1]
+
+
+@pytest.mark.parametrize("left", ["finished", "other", "state", "nothing"])
+def test_a_run_that_waited_for_another_one_of_its_output_ends_well(train, monkeypatch, left):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(main._InterruptedError) if (left == "state") else nullcontext(),
+    ):
+        if left == "state":
+            interrupt(patch, 2)
+        train(*(["--margin", "0.4"] if left == "other" else []))
+    output = Path("out.safetensors")
+    kept = state_path(output) if left == "state" else output
+    made = kept.read_bytes()
+    if left != "state":  # whose file is there while the other run is on
+        kept.unlink()
+    other = hold(output)
+    other.__enter__()
+    Path("out.svg").touch()  # which it draws after each epoch
+
+    def end() -> None:
+        if left != "nothing":
+            kept.write_bytes(made)
+        other.__exit__(None, None, None)
+
+    ends = threading.Timer(1, end)
+    ends.start()
+    result = train("--plot", "out.svg")
+    ends.join()
+    assert result.code == 0, result.stderr
+    assert f"note: {output}: another run is working on it; this one waits" in result.stderr
+    said = {
+        "finished": f"note: {output}: finished already",
+        "other": f"note: {output}: another run has made it meanwhile; it is replaced",
+        "state": "note: continuing: 1 of 2 epochs are done",
+        "nothing": "",
+    }
+    assert said[left] in result.stderr
+    assert not state_path(output).exists()
+    assert train("--force", output="alone.safetensors").code == 0
+    assert output.read_bytes() == Path("alone.safetensors").read_bytes()
 
 
 def test_the_figure_of_a_resumed_run_shows_all_its_epochs(train, monkeypatch):

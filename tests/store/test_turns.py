@@ -1,27 +1,34 @@
-"""Two runs that make one output: the second says so."""
+"""Two runs that make one output: the second waits for the first, and says so."""
 
 import os
+import threading
 from pathlib import Path
 
-import pytest
-
-from xmir_cli.errors import ExistsError
-from xmir_cli.store.turns import hold
+from xmir_cli.store.turns import hold, is_held
 
 
-def test_a_second_run_of_the_output_says_so(tmp_path: Path):
+def test_a_second_run_of_the_output_begins_when_the_first_has_ended(tmp_path: Path, capsys):
     output = tmp_path / "a.parquet"
+    first = hold(output)
+    first.__enter__()
+    order = []
+
+    def end() -> None:
+        order.append("first")
+        first.__exit__(None, None, None)
+
+    with hold(tmp_path / "b.parquet"):  # another output
+        assert is_held(output)
+    assert not is_held(tmp_path / "b.parquet")
+    threading.Timer(0.5, end).start()
     with hold(output):
-        with (
-            pytest.raises(ExistsError, match=r"a\.parquet: another run is working on it"),
-            hold(output),
-        ):
-            pass
-        with hold(tmp_path / "b.parquet"):
-            pass
+        order.append("second")
+    assert order == ["first", "second"]
+    assert capsys.readouterr().err == (
+        f"xmir: note: {output}: another run is working on it; this one waits for its end\n"
+    )
     assert not list(tmp_path.iterdir())
-    with hold(output):
-        pass
+    assert not is_held(output)
 
 
 def test_a_killed_run_keeps_nothing_from_its_next(tmp_path: Path):

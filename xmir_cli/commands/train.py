@@ -16,6 +16,7 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.store.outputs import check_figure, network_files, refuse_input
 from xmir_cli.store.runs import check_output, state_path
+from xmir_cli.store.turns import is_held
 from xmir_cli.training.recipe import DEFAULT, Augmentation, Settings, class_count
 from xmir_cli.training.schedule import Schedule
 from xmir_cli.values import check_values
@@ -193,7 +194,7 @@ class Train:
         refuse_input(plot, read, "plot")
         if os.path.realpath(plot) in map(os.path.realpath, (self.output, state_path(self.output))):
             raise SettingError("plot", "is written by `output`, too", value=str(plot))
-        check_figure(plot, self.resume or self.force)
+        check_figure(plot, self.resume or self.force or is_held(self.output))
 
     @property
     def recipe(self) -> Settings:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from xmir_cli.errors import ExistsError
+from xmir_cli.store.turns import is_held
 
 
 def parts_folder(output: Path) -> Path:
@@ -14,7 +15,7 @@ def parts_folder(output: Path) -> Path:
 def refuse_leftover(output: Path) -> None:
     """Raise ExistsError when an interrupted run has left parts that would be lost."""
     folder = parts_folder(output)
-    if os.path.lexists(folder):
+    if os.path.lexists(folder) and not is_held(output):
         raise ExistsError(
             f"{folder}: an interrupted run has left its parts there",
             "Continue it with `resume`, or start again with `force`.",

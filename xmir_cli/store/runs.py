@@ -14,6 +14,7 @@ from xmir_cli import __version__
 from xmir_cli.errors import DataError, ExistsError, ModelError
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.checkpoint import METADATA, read_tensors, read_tensors_header, write_tensors
+from xmir_cli.store.turns import is_held
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.strict import parse_json
@@ -101,7 +102,7 @@ def check_output(output: Path, replace_or_resume: bool) -> None:
     if output.is_dir() or not os.access(folder, os.W_OK):
         raise DataError(f"{output}: cannot be written there")
     refuse_existing(output, force=replace_or_resume)
-    if not replace_or_resume and state_path(output).exists():
+    if not replace_or_resume and state_path(output).exists() and not is_held(output):
         raise ExistsError(
             f"{state_path(output)}: a run that was interrupted",
             "Continue it with `resume`, or start anew with `force`.",

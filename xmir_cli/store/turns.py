@@ -9,37 +9,50 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xmir_cli import console
-from xmir_cli.errors import ExistsError
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PAUSE = 0.2  # seconds between two looks at somebody else's lock
 
 
 @contextmanager
-def hold(output: Path | None, waits: bool = False) -> Iterator[None]:
+def hold(output: Path | None) -> Iterator[None]:
     """Keep an output for this run, by a locked file beside it that goes with the run.
 
-    What is done of an output on the way lies under one name, whoever does it. So a run that `waits`
-    begins when the other one has ended, and any other raises ExistsError. On a disk without locks
-    nobody knows of another.
+    What is done of an output on the way lies under one name, whoever does it. So a run begins when
+    another one of the same output has ended. On a disk without locks nobody knows of another.
     """
     descriptor, path = None, None
     if output is not None:
-        key = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]
-        path = output.with_name(f".xmir-{key}.lock")
-        try:
-            descriptor = _wait_for_lock(path, output) if waits else _lock(path)
-        except BlockingIOError:
-            raise ExistsError(
-                f"{output}: another run is working on it",
-                "Wait until it has ended, or choose another name.",
-            ) from None
+        path = _lock_of(output)
+        descriptor = _wait_for_lock(path, output)
     try:
         yield
     finally:
         if descriptor is not None and path is not None:
             path.unlink(missing_ok=True)
             os.close(descriptor)
+
+
+def is_held(output: Path) -> bool:
+    """Whether a run is working on it, so that what lies there of it is not left behind."""
+    try:
+        descriptor = os.open(_lock_of(output), _FLAGS & ~os.O_CREAT)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a disk without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock_of(output: Path) -> Path:
+    key = hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]
+    return output.with_name(f".xmir-{key}.lock")
 
 
 def _wait_for_lock(path: Path, output: Path) -> int | None:

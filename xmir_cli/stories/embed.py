@@ -1,5 +1,6 @@
 """Turn images into unit vectors: alike images lie near."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
 from xmir_cli.embedding.known import KnownRow
+from xmir_cli.embedding.leftover import parts_folder
 from xmir_cli.embedding.own_shard import OwnShard, find_lone_task, local_rank
 from xmir_cli.embedding.parts import EmbeddedRow, Parts
 from xmir_cli.embedding.ray_slots import cluster, cluster_device, find_files, ray_slots
@@ -26,7 +28,6 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.text_sources import hash_words
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
-from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.embedding_table import Header
 from xmir_cli.store.embedding_writers import write_arrow, write_as
 from xmir_cli.store.jsonl import write_records
@@ -45,13 +46,20 @@ def run(asked: Embed) -> Records:
     """
     if asked.folder is not None:
         asked.folder.mkdir(exist_ok=True)
-    with hold(asked.file, waits=not asked.resume):
-        if asked.file is not None:  # another run may have just made it
-            refuse_existing(asked.file, asked.force or asked.resume)
-        ending = yield from _run(asked)
+    with hold(asked.file):
+        ending = yield from _run(_taking_up(asked))
     if asked.piece is not None:
         leave_ranks(early=ending.status != Status.DONE)
     return ending
+
+
+def _taking_up(asked: Embed) -> Embed:
+    """The same, going on from what another run has made or left since it was asked."""
+    file = asked.file
+    if file is None or asked.force or asked.resume:
+        return asked
+    meanwhile = any(os.path.lexists(each) for each in (file, parts_folder(file)))
+    return replace(asked, resume=True) if meanwhile else asked
 
 
 def _run(asked: Embed) -> Records:

@@ -11,7 +11,7 @@ from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.commands.train import Train
 from xmir_cli.console import Ending, Records, Skips, show
-from xmir_cli.errors import DataError, ItemError
+from xmir_cli.errors import DataError, ExistsError, ItemError, ModelError
 from xmir_cli.launch import find_launch
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.weights import hash_weights
@@ -25,7 +25,6 @@ from xmir_cli.store.runs import (
     OWN,
     Run,
     check_finished,
-    check_output,
     continue_state,
     read_run,
     state_path,
@@ -59,9 +58,7 @@ def run(asked: Train) -> Records:
     with meeting(launch, asked.device) as ranks, console.hushed(not ranks.leads):
         if not ranks.leads:
             return _follow(_run(asked, ranks))
-        with hold(asked.output, waits=not asked.resume):
-            # another run may have just made it
-            check_output(asked.output, asked.resume or asked.force)
+        with hold(asked.output):
             return (yield from _run(asked, ranks))
 
 
@@ -80,7 +77,7 @@ def _run(asked: Train, ranks: Ranks) -> Records:
     _check_alike(Run(describe_run(trainer, division)), ranks)
     division = keep_readable(division, trainer.feed, skips.add, console.progress, ranks)
     division = _without_rare(division, settings, skips)
-    begun = _begun(trainer, division, asked.output, asked.resume)
+    begun = _begun(trainer, division, asked)
     if begun is not None:
         labels = [row.label for row in division.training]
         for line in tell_plan(trainer.plan(labels), labels, list(trainer.frozen), show):
@@ -165,14 +162,14 @@ def _trainer(asked: Train, settings: Settings, ranks: Ranks) -> Trainer:
     return Trainer(Feed(embedder, pictures, asked.jobs), settings, ranks)
 
 
-def _begun(trainer: Trainer, division: Division, output: Path, resume: bool) -> Run | None:
+def _begun(trainer: Trainer, division: Division, asked: Train) -> Run | None:
     """What is done of the run, whose state is taken up; None when all of it is."""
     run = Run(describe_run(trainer, division))
-    kept = _read_kept(run, output, resume) if trainer.ranks.leads else None
+    kept = _read_kept(run, asked) if trainer.ranks.leads else None
     tensors, begun = trainer.ranks.first(kept or ({}, None))
     if begun is None or not tensors:
         return begun
-    restore(trainer.network, trainer.optimizer, tensors, str(state_path(output)))
+    restore(trainer.network, trainer.optimizer, tensors, str(state_path(asked.output)))
     part = f" and {len(begun.begun)} batches" if begun.begun else ""
     done = f"{len(begun.epochs)} of {run.wanted} epochs{part}"
     console.note(f"continuing: {done} are done")
@@ -186,16 +183,27 @@ def _check_alike(run: Run, ranks: Ranks) -> None:
             raise DataError(f"the ranks have different {', '.join(changed)}")
 
 
-def _read_kept(run: Run, output: Path, resume: bool) -> tuple[dict[str, Tensor], Run | None]:
-    """The tensors of a run that is continued, and what is done of it: None when all of it is."""
-    state = state_path(output)
-    if resume and state.exists():
+def _read_kept(run: Run, asked: Train) -> tuple[dict[str, Tensor], Run | None]:
+    """The tensors of a run that is continued, and what is done of it: None when all of it is.
+
+    That is also a run that was made or left since this one was asked.
+    """
+    output, state = asked.output, state_path(asked.output)
+    if asked.force and not asked.resume:
+        return {}, run
+    if state.exists():
         return continue_state(state, run)
-    if resume and output.exists():
-        check_finished(output, run)
+    if output.exists():
+        try:
+            check_finished(output, run)
+        except (ExistsError, ModelError):
+            if asked.resume:
+                raise
+            console.note(f"{output}: another run has made it meanwhile; it is replaced")
+            return {}, run
         console.note(f"{output}: finished already")
         return {}, None
-    if resume:
+    if asked.resume:
         console.note(f"{state}: not there, so nothing is continued")
     return {}, run
 

@@ -4,6 +4,7 @@ What the index says of itself is the table's comment. Batch are loaded into a ta
 takes its name in one transaction when all of them are in.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -29,6 +30,7 @@ from xmir_cli.wire.strict import parse_json
 _UNFINISHED = "_unfinished"  # what the name of a table ends with that is being filled
 _LONGEST = 63  # bytes of a name
 _INDEXED, _STORED = 2000, 16000  # numbers of a vector that pgvector takes
+_PAUSE = 0.5  # seconds between two looks at somebody else's lock
 _M, _EF = 100, 1000  # of its graph, at most
 
 
@@ -85,8 +87,15 @@ class TablePlace:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """While it lasts nobody else loads; the lock is the server's, and ends with the process."""
-        self._session.again(self._loading.lock)
+        told = False
         try:
+            while not self._session.again(self._loading.take):
+                if not told:
+                    console.note(
+                        f"{self._name}: somebody else loads into it; this waits for its end"
+                    )
+                told = True
+                time.sleep(_PAUSE)
             yield
         finally:
             self._session.close()

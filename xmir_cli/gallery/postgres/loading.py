@@ -31,11 +31,15 @@ class Loading:
     last: str  # part of the table's name
     filled: sql.Identifier
 
-    def lock(self, connection: Connection) -> None:
-        """Take the server's lock on the name, which ends with the connection; or DataError."""
+    def take(self, connection: Connection) -> bool:
+        """Whether the server's lock on the name was to be had, which ends with the connection."""
         text = sql.SQL("SELECT pg_try_advisory_lock(hashtextextended({}, 0))")
         key = sql.Literal(f"xmir {self.table.as_string()}")
-        if not first_value(connection, text.format(key)):
+        return bool(first_value(connection, text.format(key)))
+
+    def keep(self, connection: Connection) -> None:
+        """Have the lock still, on another connection, too; DataError where somebody took it."""
+        if not self.take(connection):
             raise DataError(
                 f"{self.session.name}: somebody else loads into it now",
                 "Wait until that has ended, or choose another table.",
@@ -55,7 +59,7 @@ class Loading:
 
     def add(self, about: About, batch: Batch, start: int, connection: Connection) -> None:
         """Add the rows of a batch that are not there; a commit may have gone through unheard."""
-        self.lock(connection)
+        self.keep(connection)
         text, types = statements.copy_into(self.filled, about)
         last = sql.SQL("SELECT coalesce(max({}), -1) FROM {}")
         with connection.transaction():

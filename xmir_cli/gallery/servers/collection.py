@@ -81,7 +81,7 @@ class Place(Protocol):
         """The collection that was found."""
 
     def locked(self) -> AbstractContextManager[None]:
-        """While it lasts nobody else loads into the place; DataError where somebody does."""
+        """While it lasts nobody else loads into the place; it waits until nobody does."""
 
     def begin(self, about: About) -> int:
         """Make room beside what is there; how many items of such a load are there already."""

@@ -111,14 +111,15 @@ class ServerEngine:
         """
         self.refuse_build(name, build, source)
         place = self.find(name)
-        about = _plan(place, source, build)
+        about, before = _plan(place, source, build), place.look()
         with place.locked():
             found = place.look()
             if found.foreign:
                 raise _not_ours(name)
             if found.about is not None and found.about.is_same_load(about):
                 return _built(found.about)
-            if found.about is not None and not build.force:
+            # what another load has put there meanwhile is replaced: both end well
+            if found.about is not None and before.about is not None and not build.force:
                 raise ExistsError(f"{name}: exists already", "Replace it with `force`.")
             return _built(_load(place, about, source))
 
