@@ -1,11 +1,11 @@
 """Gates: numbers a run must reach, `--min map=0.8` and `--max deletion=0.4`."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from xmir_cli.errors import UsageError
-from xmir_cli.guesses import find_near, suggest
+from xmir_cli.errors import SettingError, UsageError
+from xmir_cli.guesses import find_near, hint, suggest
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,21 @@ def parse_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) ->
     """The gates of `--min` and `--max`; raises UsageError when one is not NAME=NUMBER."""
     flags = {"--min": minimum or (), "--max": maximum or ()}
     return [_parse(text, flag) for flag, texts in flags.items() for text in texts]
+
+
+def refuse_unknown(
+    gates: Sequence[Gate],
+    names: Sequence[str],
+    advise: Callable[[str], str | None] = lambda _: None,
+) -> None:
+    """Raise SettingError for a gate of a number that a run does not have.
+
+    `advise` says how to come by a number where there is a way.
+    """
+    for gate in gates:
+        if gate.name not in names:
+            told = advise(gate.name) or hint(gate.name, names)
+            raise SettingError(gate.setting, "no such number", told, f"{gate.name}={gate.bound:g}")
 
 
 def check(gates: Sequence[Gate], numbers: Mapping[str, float]) -> list[str]:

@@ -244,7 +244,7 @@ Summary = Annotated[
 Baseline = Annotated[
     str | None,
     typer.Option(
-        "--baseline", metavar="FILE", help="Exit 4 when a map is worse than in these records."
+        "--baseline", metavar="FILE", help="Exit 4 when a number is worse than in these records."
     ),
 ]
 Tolerance = Annotated[

@@ -110,7 +110,7 @@ def test_a_gate_fails_after_the_output(xmir, record):
     flags = ("--method", "edges", "--max", "spearman=0.3")
     result = xmir("sanity-check", *flags, stdin=lines(record))
     assert (result.code, len(result.records())) == (4, 4)
-    assert result.stderr == "xmir: error: edges: gate --max spearman=0.3: found 1\n"
+    assert result.stderr == "xmir: error: edges: model: gate --max spearman=0.3: found 1\n"
 
 
 def test_pairs_that_come_once_a_method_are_checked_once(xmir, record):

@@ -244,6 +244,46 @@ def test_a_gate_makes_verdicts_count(check):
     assert check(*passing, "--gate").code == 0
 
 
+def test_a_run_is_compared_with_an_earlier_one(check):
+    """Of query less is better, of a map without an order nothing is worse; others are not met."""
+    flags = ("--test", "query", "--method", "center,occlusion,uniform", "--window-size", "8")
+    before = check(*flags).records()
+    assert [each["verdict"] for each in before] == ["fail", "pass", "undefined"]
+    better = [{**each, "spearman": (each["spearman"] or 0) - 0.1} for each in before]
+    gone = {**before[0], "method": "rollout"}
+    Path("same.jsonl").write_text("".join(json.dumps(each) + "\n" for each in before))
+    Path("better.jsonl").write_text("".join(json.dumps(each) + "\n" for each in [*better, gone]))
+    assert check(*flags, "--baseline", "same.jsonl").code == 0
+    worse = check(*flags, "--baseline", "better.jsonl", "--junit", "tests.xml")
+    assert worse.code == 4
+    assert "note: 1 of 4 records of better.jsonl not met" in worse.stderr
+    assert "worse than before: center: query: spearman 0.9000 -> 1.0000" in worse.stderr
+    assert "worse than before: uniform: query: spearman -0.1000 -> nan" in worse.stderr
+    assert "3 of 3 tests are worse than in better.jsonl by more than 0.01" in worse.stderr
+    suite = ElementTree.parse("tests.xml").getroot()[0]  # noqa: S314 # our own
+    cases = [(each.get("classname"), each.get("name")) for each in suite]
+    assert cases[3:] == [
+        *(("center", "query: baseline"), ("occlusion", "query: baseline")),
+        ("uniform", "query: baseline"),
+    ]
+    assert check(*flags, "--baseline", "better.jsonl", "--tolerance", "9").code == 4  # uniform
+    less = ("--test", "query", "--method", "center")
+    assert check(*less, "--baseline", "better.jsonl", "--tolerance", "0.2").code == 0
+
+
+def test_a_method_that_is_refused_now_is_worse_than_before(check):
+    """Rollout needs a transformer: an earlier run that had one is not met any more."""
+    (row,) = check("--test", "query", "--method", "center").records()
+    earlier = [row, {**row, "method": "rollout"}]
+    Path("old.jsonl").write_text("".join(json.dumps(each) + "\n" for each in earlier))
+    flags = ("--test", "query", "--method", "center,rollout", "--baseline", "old.jsonl")
+    done = check(*flags, "--junit", "tests.xml")
+    assert "worse than before: rollout: query: could not be scored any more" in done.stderr
+    assert done.code == 4
+    suite = ElementTree.parse("tests.xml").getroot()[0]  # noqa: S314 # our own
+    assert (suite.get("failures"), suite.get("errors")) == ("1", "1")
+
+
 def test_an_undefined_verdict_is_no_pass(check):
     result = check("--test", "query", "--method", "uniform", "--gate")
     assert (result.code, verdicts(result)) == (4, {"uniform": "undefined"})

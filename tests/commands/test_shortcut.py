@@ -4,7 +4,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from xmir_cli.scoring.shortcut.images import hide
+from xmir_cli.wire.model import Preprocessing
 
 PART = "corners:25%"  # 8 of 32 pixels
 
@@ -117,7 +121,7 @@ def test_gates_fail_the_run_and_stand_in_junit(shortcut):
     assert result.code == 4
     assert len(result.records()) == 1
     assert "object: alarm: images of one label are found" in result.stderr
-    assert "object: --max p_at_1=0.5: gate --max p_at_1=0.5: found" in result.stderr
+    assert "xmir: error: object: gate --max p_at_1=0.5: found" in result.stderr
     suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
     assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
     bare = write_images("bare", planted=False)
@@ -143,6 +147,89 @@ def test_a_table_shows_what_stands_beside_what(shortcut):
     assert "a, right (" in result.stdout
 
 
+def boxes_of(numbers):
+    """The corners as boxes of two images, as COCO has them."""
+    sides = [(0, 0), (24, 0), (0, 24), (24, 24)]
+    images = [{"id": each, "file_name": f"{each}.png"} for each in numbers]
+    found = [
+        {"image_id": numbers[place % 2], "bbox": [*side, 8, 8]} for place, side in enumerate(sides)
+    ]
+    return {"images": images, "annotations": found}
+
+
+def test_boxes_hide_in_every_image_what_they_cover_in_any(xmir, network, shortcut):
+    table = write_images("whole", planted=True)
+    Path("boxes.json").write_text(json.dumps(boxes_of([3, 5])))
+    rows = ["path,x,y,w,h", "3.png,0,0,8,8", "3.png,24,0,8,8", "5.png,0,24,8,8", "5.png,24,24,8,8"]
+    Path("boxes.csv").write_text("\n".join(rows) + "\n")
+    (shape,) = shortcut(table, "--test", "suspect").records()
+    for name in ("boxes.json", "boxes.csv"):
+        flags = ("--suspect", name, "--test", "suspect", "--draws", "199")
+        (found,) = xmir("shortcut", table, *network, *flags).records()
+        assert found == {**shape, "part": name}
+
+
+def test_a_table_of_neither_masks_nor_boxes_is_refused(shortcut):
+    result = shortcut(write_images("bare", planted=False, count=8), "--suspect", "bare/labels.csv")
+    assert (result.code, result.stdout) == (5, "")
+    assert result.stderr.endswith(
+        "bare/labels.csv: expected a column 'mask', or x, y, w, h; there are path, label, patient\n"
+    )
+
+
+@pytest.mark.parametrize("fill", ["black", "mean", "road", "#ff8000"])
+def test_a_fill_tells_nothing_of_what_it_hides(fill):
+    recipe = Preprocessing(input_size=16, resize=16)
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    hidden = torch.zeros(16, 16, dtype=torch.bool)
+    hidden[2:9, 3:12] = True
+    left = hide(images, hidden, fill, recipe)
+    assert torch.equal(left[:, :, ~hidden], images[:, :, ~hidden])
+    other = torch.where(hidden, torch.rand(images.shape), images)
+    torch.testing.assert_close(hide(other, hidden, fill, recipe), left, atol=2e-3, rtol=0)
+    if fill == "mean":
+        expected = images[1, 2][~hidden].mean()
+        assert left[1, 2, 5, 5] == pytest.approx(float(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["f.png", "f.svg"])
+def test_a_figure_shows_all_tests_and_the_table_names_it(shortcut, name):
+    table = write_images("planted", planted=True)
+    result = shortcut(table, "--plot", name, "--format", "table")
+    assert (result.code, result.stdout.splitlines()[-1]) == (0, f"plot: {name}")
+    if name.endswith(".svg"):
+        told = Path(name).read_text()
+        for words in ("ALARM", "labels permuted", "elsewhere, worst", "a, right (18)"):
+            assert words in told
+    else:
+        with Image.open(name) as picture:
+            assert picture.size[0] == 1800
+    again = shortcut(table, "--plot", name)
+    assert (again.stdout, name in again.stderr) == ("", True)
+
+
+def test_a_run_is_compared_with_an_earlier_one(shortcut):
+    bare = shortcut(write_images("bare", planted=False), "--test", "object,suspect")
+    Path("bare.jsonl").write_text(bare.stdout)
+    table = write_images("planted", planted=True)
+    worse = shortcut(table, "--test", "object", "--baseline", "bare.jsonl", "--junit", "j.xml")
+    assert worse.code == 4
+    assert "xmir: error: worse than before: object: effect " in worse.stderr
+    assert "1 of 1 tests are worse than in bare.jsonl by more than 0.01" in worse.stderr
+    assert "note: 1 of 2 records of bare.jsonl not met" in worse.stderr
+    cases = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
+    assert [each.get("name") for each in cases] == ["object: verdict", "object: baseline"]
+    flags = ("--test", "object", "--baseline", "bare.jsonl")
+    assert shortcut(table, *flags, "--tolerance", "1").code == 0
+    assert shortcut("bare/labels.csv", *flags).code == 0
+    other = shortcut("bare/labels.csv", *flags, "--fill", "black")
+    assert other.code == 5
+    assert "bare.jsonl: scored with fill gray, this run has black" in other.stderr
+    Path("none.jsonl").write_text('{"schema": "xmir.sanity/1"}\n')
+    wrong = shortcut(table, "--baseline", "none.jsonl")
+    assert "none.jsonl: line 1: expected a record of shortcut" in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -152,6 +239,9 @@ def test_a_table_shows_what_stands_beside_what(shortcut):
         (("--object", "center:0%"), "--object: expected center:N%"),
         (("--test", "objects"), "--test objects: expected some of object, suspect, saliency"),
         (("--max", "mapp=1"), "--max mapp=1: no such number"),
+        (("--test", "object", "--max", "changed=1"), "--max changed=1: no such number"),
+        (("--fill", "blur"), "--fill blur: expected gray, black, mean, road or a colour #RRGGBB"),
+        (("--plot", "f.pdf"), "--plot f.pdf: expected a file that ends in .png or .svg"),
         (("--exclude-same", "label"), "--exclude-same: images that share a label"),
         (("--exclude-same", "who"), "--exclude-same: no column 'who'; there are label, patient"),
     ],

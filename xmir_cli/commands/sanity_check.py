@@ -9,8 +9,7 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.errors import SettingError, UsageError
-from xmir_cli.gates import Gate, parse_gates
-from xmir_cli.guesses import hint
+from xmir_cli.gates import Gate, parse_gates, refuse_unknown
 from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods, refuse_inexact
@@ -133,10 +132,9 @@ class SanityCheck:
     )
     minimum: options.Gates = None
     maximum: options.Limits = None
-    junit: Annotated[
-        Path | None,
-        typer.Option("--junit", metavar="FILE", help="Write the verdicts and gates as JUnit XML."),
-    ] = None
+    baseline: options.Baseline = None
+    tolerance: options.Tolerance = 0.01
+    junit: options.Junit = None
     batch: options.Batch = 16
     jobs: options.Jobs = None
     device: options.Device = "auto"
@@ -151,7 +149,7 @@ class SanityCheck:
         refuse_null(self.null, self.form)
         self._refuse_unasked()
         self._refuse_files()
-        self._refuse_gates()
+        _ = self.gates
         if not all(part.isdecimal() for part in self.seeds.split(",")):
             raise UsageError(f"--seeds: expected whole numbers with commas, found {self.seeds}")
         methods = choose_methods(self.method, self.settings)
@@ -170,7 +168,7 @@ class SanityCheck:
             raise SettingError("plot", "only with `test` model")
 
     def _refuse_files(self) -> None:
-        read = [self.records, self.model, self.against]
+        read = [self.records, self.model, self.against, self.baseline]
         if self.plot is not None:
             refuse_input(self.plot, read, "plot")
             check_figure(self.plot, self.force)
@@ -178,19 +176,12 @@ class SanityCheck:
             refuse_input(self.junit, read, "junit")
             refuse_existing(self.junit, self.force)
 
-    def _refuse_gates(self) -> None:
-        known = [*AGREEMENTS, *(CHANGES if "noise" in self.tests else ())]
-        for gate in self.gates:
-            if gate.name not in known:
-                raise UsageError(
-                    f"{gate.flag} {gate.name}={gate.bound:g}: no such number",
-                    hint(gate.name, known),
-                )
-
     @property
     def gates(self) -> list[Gate]:
         """The bounds that the numbers of every verdict must keep."""
-        return parse_gates(self.minimum, self.maximum)
+        gates = parse_gates(self.minimum, self.maximum)
+        refuse_unknown(gates, [*AGREEMENTS, *(CHANGES if "noise" in self.tests else ())])
+        return gates
 
     @property
     def tests(self) -> tuple[str, ...]:

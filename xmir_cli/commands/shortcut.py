@@ -2,25 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from xmir_cli import options
-from xmir_cli.errors import SettingError, UsageError
-from xmir_cli.gates import Gate, parse_gates
-from xmir_cli.guesses import hint
+from xmir_cli.errors import SettingError
+from xmir_cli.gates import Gate, parse_gates, refuse_unknown
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.scoring.names import parse_listed
-from xmir_cli.scoring.shortcut.names import NUMBERS, TESTS, parse_shape
+from xmir_cli.scoring.shortcut.names import NUMBERS, TESTS, parse_shape, refuse_telling_fill
 from xmir_cli.scoring.shortcut.rows import COLUMNS, rows
 from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.outputs import refuse_input
+from xmir_cli.store.outputs import check_figure, refuse_input
 from xmir_cli.values import check_values
 
-_PART = "border:N%|corners:N%|center:N%|MASKS"
+_PART = "border:N%|corners:N%|center:N%|MASKS|BOXES"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +48,9 @@ class Shortcut:
 
     A part is the same in all images, in shares of the side of what the network sees: border:12%,
     corners:15% or center:60%; or masks: COLUMN[,COLUMN...] of the manifest, a folder or a table, as
-    of localization-metric. Of masks all that any image's mask covers is hidden in every image, for
-    an outline of its own would tell the label.
+    of localization-metric; or boxes: a table of x, y, w, h, or as COCO has them. Of masks and boxes
+    all that those of any image cover is hidden in every image, for an outline of its own would tell
+    the label.
 
     Needs a manifest with a 'label' column. `--gate` makes verdicts gates (exit 4), `--max
     changed=0.2` a number.
@@ -78,8 +78,13 @@ class Shortcut:
         ),
     ] = ",".join(TESTS)
     fill: Annotated[
-        Literal["gray", "black"],
-        typer.Option("--fill", help="What hides; gray is the mean of the network's normalisation."),
+        str,
+        typer.Option(
+            "--fill",
+            metavar="gray|black|#RRGGBB|mean|road",
+            help="What hides: gray is the mean of the network's normalisation, mean that of what "
+            "is left of the image, road guesses from the neighbours.",
+        ),
     ] = "gray"
     elsewhere: Annotated[
         int,
@@ -123,9 +128,12 @@ class Shortcut:
     )
     minimum: options.Gates = None
     maximum: options.Limits = None
-    junit: Annotated[
+    baseline: options.Baseline = None
+    tolerance: options.Tolerance = 0.01
+    junit: options.Junit = None
+    plot: Annotated[
         Path | None,
-        typer.Option("--junit", metavar="FILE", help="Write the verdicts and gates as JUnit XML."),
+        typer.Option("--plot", metavar="FILE", help="Draw the tests as a .png or .svg file."),
     ] = None
     force: options.Force = False
     device: options.Device = "auto"
@@ -137,14 +145,18 @@ class Shortcut:
     def __post_init__(self) -> None:
         check_values(self)
         _ = self.tests
+        refuse_telling_fill(self.fill)
         for setting, part in (("suspect", self.suspect), ("object_part", self.object_part)):
             if part is not None:
                 parse_shape(part, setting)
         self._refuse_draws()
-        self._refuse_gates()
+        _ = self.gates
         if self.junit is not None:
-            refuse_input(self.junit, [self.model], "junit")
+            refuse_input(self.junit, [self.model, self.baseline], "junit")
             refuse_existing(self.junit, self.force)
+        if self.plot is not None:
+            refuse_input(self.plot, [self.model, self.baseline], "plot")
+            check_figure(self.plot, self.force)
         refuse_stdin(self.images, "shortcut")
 
     def _refuse_draws(self) -> None:
@@ -157,14 +169,6 @@ class Shortcut:
                 f"an alarm has one below {self.level:g}",
             )
 
-    def _refuse_gates(self) -> None:
-        for gate in self.gates:
-            if gate.name not in NUMBERS:
-                raise UsageError(
-                    f"{gate.flag} {gate.name}={gate.bound:g}: no such number",
-                    hint(gate.name, NUMBERS),
-                )
-
     @property
     def tests(self) -> tuple[str, ...]:
         """Which tests are made, in order."""
@@ -173,7 +177,10 @@ class Shortcut:
     @property
     def gates(self) -> list[Gate]:
         """The bounds that the numbers of every test that has them must keep."""
-        return parse_gates(self.minimum, self.maximum)
+        gates = parse_gates(self.minimum, self.maximum)
+        known = (name for test in ("", *self.tests) for name in NUMBERS[test])
+        refuse_unknown(gates, list(dict.fromkeys(known)))
+        return gates
 
     @property
     def choice(self) -> ModelChoice:
@@ -195,4 +202,4 @@ class Shortcut:
     @property
     def shown(self) -> Shown:
         """What is printed of a record."""
-        return Shown(COLUMNS, rows=rows)
+        return Shown(COLUMNS, rows=rows, below="plot" if self.plot else "")

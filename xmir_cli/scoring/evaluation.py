@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xmir_cli.errors import SettingError
-from xmir_cli.gates import Gate, parse_gates
-from xmir_cli.guesses import hint
+from xmir_cli.gates import Gate, parse_gates, refuse_unknown
+from xmir_cli.scoring.baseline import number
 from xmir_cli.scoring.names import parse_listed
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import Schema
@@ -62,21 +61,21 @@ class MapEvaluation:
     ) -> list[Gate]:
         """The gates; raises SettingError for a number that this run does not have."""
         gates = parse_gates(minimum, maximum)
-        names = self.names(controls)
-        for gate in gates:
-            if gate.name not in names:
-                raise SettingError(
-                    gate.setting,
-                    "no such number",
-                    self._say_control(gate.name) or hint(gate.name, names),
-                    f"{gate.name}={gate.bound:g}",
-                )
+        refuse_unknown(gates, self.names(controls), self._say_control)
         return gates
 
-    def better(self, parameters: Mapping[str, object]) -> dict[str, int]:
-        """1 for each number of which more is better, -1 for the others."""
-        sign = -1 if parameters.get("order") == "lerf" else 1
-        return {name: -sign if name in self.lower else sign for name in self.measures}
+    def goodness(self, record: Record) -> dict[str, float]:
+        """The numbers of a record, those of which less is better as their opposites."""
+        sign = -1 if self.parameters(record).get("order") == "lerf" else 1
+        return {
+            name: (-sign if name in self.lower else sign) * number(record.get(name))
+            for name in self.measures
+        }
+
+    def compared_by(self, record: Record) -> dict[str, object]:
+        """How a record was scored, as far as runs whose numbers are compared must share it."""
+        found = self.parameters(record)
+        return {name: found[name] for name in found if name not in self.free}
 
     def parameters(self, record: Record) -> dict[str, object]:
         """How a record was scored, under the names of today; nothing where it does not say."""

@@ -9,23 +9,12 @@ from xmir_cli.console import Ending
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gates import Gate, check
 from xmir_cli.render.junit import JunitCase, junit
-from xmir_cli.scoring.baseline import Baseline, Keys, MapKey, Regression
-from xmir_cli.scoring.evaluation import MapEvaluation
+from xmir_cli.scoring.baseline import Baseline
+from xmir_cli.scoring.map_baseline import Keys, MapKey
 from xmir_cli.scoring.tally import TIED, Tally
 from xmir_cli.store.atomic import atomic_file
-from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
-
-_WORST = 5  # regressions named
-
-
-def read_baseline(source: str | None, evaluation: MapEvaluation) -> Baseline | None:
-    """The earlier records in the file `source`; raises DataError when it holds others."""
-    if source is None:
-        return None
-    with open_lines(source) as stream:
-        return Baseline(read_records(stream), source, evaluation)
 
 
 @dataclass
@@ -39,7 +28,6 @@ class Verdict:
     tolerance: float
     listed: bool = False  # whether every record becomes a case of the JUnit file
     cases: list[JunitCase] = field(default_factory=list)
-    regressions: list[Regression] = field(default_factory=list)
     _keys: Keys = field(default_factory=Keys)
 
     def take(
@@ -67,7 +55,9 @@ class Verdict:
     ) -> None:
         name = _name(view, key)
         found = None if isinstance(record, ItemError) else record
-        regression = self._compare(key, name, found)
+        regression = None
+        if self.baseline is not None:
+            regression = self.baseline.compare(key, name, found, self.tolerance)
         error = record.reason if isinstance(record, ItemError) else ""
         failure = regression.message if regression is not None and not error else ""
         if self.listed:
@@ -91,19 +81,13 @@ class Verdict:
         ending = replace(
             ending, warnings=self._warn_of_ties(), notes=(*ending.notes, *partial, *same)
         )
-        unmet = [*self._judge_gates(), *self._judge_regressions()]
+        unmet = self._judge_gates()
+        if self.baseline is not None:
+            unmet += self.baseline.judge("maps", self.tolerance)
         if junit_file is not None:
             with atomic_file(junit_file) as file:
                 file.write(junit(f"xmir {self.tally.evaluation.command}", self.cases).encode())
         return ending.judged(unmet)
-
-    def _compare(self, key: MapKey, name: str, record: Record | None) -> Regression | None:
-        if self.baseline is None:
-            return None
-        regression = self.baseline.compare(key, name, record, self.tolerance)
-        if regression is not None:
-            self.regressions.append(regression)
-        return regression
 
     def _warn_of_ties(self) -> tuple[str, ...]:
         if not self.tally.tied:
@@ -121,24 +105,6 @@ class Verdict:
                 )
                 failures += [f"{method}: {failure}"] if failure else []
         return failures
-
-    def _judge_regressions(self) -> list[str]:
-        if self.baseline is None:
-            return []
-        left = len(self.baseline.left)
-        compared = len(self.baseline.records) - left
-        if not compared:
-            raise DataError(f"{self.baseline.source}: has none of the records of this run")
-        if left:
-            console.note(f"{left} of {left + compared} records of {self.baseline.source} not met")
-        worst = sorted(self.regressions, key=lambda each: -each.size)
-        lines = [f"worse than before: {each.name}: {each.message}" for each in worst[:_WORST]]
-        if worst:
-            lines.append(
-                f"{len(worst)} of {compared} maps are worse than in {self.baseline.source} "
-                f"by more than {self.tolerance:g}"
-            )
-        return lines
 
 
 def _name(view: SaliencyRecord, key: MapKey) -> str:

@@ -13,12 +13,13 @@ from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.scoring.altered import name_others
 from xmir_cli.scoring.causal import CAUSAL
 from xmir_cli.scoring.earlier import find_scored
+from xmir_cli.scoring.map_baseline import read_baseline
 from xmir_cli.scoring.names import OTHER_PAIR
 from xmir_cli.scoring.outputs import outcome
 from xmir_cli.scoring.pairs import PairScorer
 from xmir_cli.scoring.tally import Tally
 from xmir_cli.scoring.tasks import Task, attempt, read_tasks
-from xmir_cli.scoring.verdict import Verdict, read_baseline
+from xmir_cli.scoring.verdict import Verdict
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
 from xmir_cli.wire.model import ModelSpec

@@ -17,9 +17,10 @@ from xmir_cli.scoring.localizer import (
     task_of,
 )
 from xmir_cli.scoring.located import located_record, save_located
+from xmir_cli.scoring.map_baseline import read_baseline
 from xmir_cli.scoring.tally import Tally
 from xmir_cli.scoring.tasks import attempt
-from xmir_cli.scoring.verdict import Verdict, read_baseline
+from xmir_cli.scoring.verdict import Verdict
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
 from xmir_cli.truth.sources import open_truth

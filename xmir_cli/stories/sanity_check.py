@@ -1,6 +1,6 @@
 """Check that saliency maps depend on what they claim to."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,17 +16,18 @@ from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.randomize import load_fresh, stages
 from xmir_cli.pictures.identity import file_of
-from xmir_cli.render.junit import junit
 from xmir_cli.render.sanity import draw_sanity
 from xmir_cli.saliency import load_methods
+from xmir_cli.scoring.baseline import Baseline
 from xmir_cli.scoring.sanity.check import Check
 from xmir_cli.scoring.sanity.mapper import Mapper
 from xmir_cli.scoring.sanity.noise import add_noise
 from xmir_cli.scoring.sanity.other_network import compare_networks
 from xmir_cli.scoring.sanity.other_query import replace_queries
 from xmir_cli.scoring.sanity.pairs import Inputs, load_inputs
-from xmir_cli.scoring.sanity.verdict import advise, ask_gates, list_verdicts
+from xmir_cli.scoring.sanity.verdict import RULES, advise
 from xmir_cli.scoring.sanity.weights import randomize_weights
+from xmir_cli.scoring.tested import Checks, read_baseline
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
@@ -44,6 +45,7 @@ def run(asked: SanityCheck) -> Records:
     `asked.records` names a file of JSON lines, one record a line.
     """
     skips, refusals = Skips(), Refusals()
+    earlier = read_baseline(asked.baseline, RULES)
     requests = _requests(asked, skips)
     methods = load_methods(asked.method, asked.settings)
     embedder = load_embedder(requests[0].spec, asked.device, asked.precision, asked.batch)
@@ -65,7 +67,8 @@ def run(asked: SanityCheck) -> Records:
     if asked.plot is not None:
         _draw(found, asked, asked.plot)
     refusals.count(skips)
-    return _judge(asked, skips.finish(len(inputs.pairs), "checked"), found)
+    ending = skips.finish(len(inputs.pairs), "checked")
+    return _judge(asked, ending, found, earlier, methods.keys() - kept.keys())
 
 
 def _prepare(
@@ -146,14 +149,19 @@ def _draw(found: Sequence[Record], asked: SanityCheck, plot: Path) -> None:
         file.write(drawing.encode(plot.suffix.lower()))
 
 
-def _judge(asked: SanityCheck, ending: Ending, found: Sequence[Record]) -> Ending:
+def _judge(
+    asked: SanityCheck,
+    ending: Ending,
+    found: Sequence[Record],
+    earlier: Baseline | None,
+    lost: Collection[str],
+) -> Ending:
     """How it ends: below a table stands what does not pass, which fails the run if it is to."""
-    gates, verdicts = ask_gates(found, asked.gates), list_verdicts(found)
-    if asked.junit is not None:
-        with atomic_file(asked.junit) as file:
-            file.write(junit("xmir sanity-check", [*verdicts, *gates]).encode())
-    cases = [*(verdicts if asked.gate else ()), *gates]
-    unmet = [f"{case.group}: {case.failure}" for case in cases if case.failure]
+    checks = Checks(RULES, found)
+    checks.take_verdicts(failing=asked.gate)
+    checks.ask(asked.gates)
+    checks.compare(earlier, asked.tolerance, lost)
+    checks.write(asked.junit)
     table = asked.form == "table" or (asked.form is None and is_terminal())
     advice = advise(found) if table else []
-    return replace(ending, notes=(*ending.notes, *advice)).judged(unmet)
+    return replace(ending, notes=(*ending.notes, *advice)).judged(checks.unmet)

@@ -13,9 +13,10 @@ from xmir_cli.labels import LABEL, parse_labels
 from xmir_cli.metrics.shortcut import Draws, number_units
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.pictures.items import Item, list_items
-from xmir_cli.render.junit import junit
+from xmir_cli.render.shortcut import draw_shortcut
 from xmir_cli.retrieval.conditions import check_column
 from xmir_cli.saliency import load_methods
+from xmir_cli.scoring.baseline import Baseline
 from xmir_cli.scoring.shortcut.areas import (
     HiddenParts,
     draw_elsewhere,
@@ -39,11 +40,12 @@ from xmir_cli.scoring.shortcut.images import (
     measure_shares,
 )
 from xmir_cli.scoring.shortcut.names import parse_shape
-from xmir_cli.scoring.shortcut.verdict import ask_gates, explain, judge, list_verdicts
+from xmir_cli.scoring.shortcut.verdict import RULES, explain, judge
+from xmir_cli.scoring.tested import Checks, read_baseline
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.outputs import refuse_input
 from xmir_cli.truth.marks import Truth
-from xmir_cli.truth.sources import open_truth
+from xmir_cli.truth.sources import open_marks
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.shortcut import ShortcutRecord
 
@@ -55,7 +57,7 @@ _METHOD = "activation"
 
 def run(asked: Shortcut) -> Records:
     """One `xmir.shortcut/1` record a test, once all are done."""
-    skips = Skips()
+    skips, earlier = Skips(), read_baseline(asked.baseline, RULES)
     items = _labelled(asked)
     embedder = load_embedder(
         resolve_model(asked.choice), asked.device, asked.precision, asked.batch
@@ -73,9 +75,14 @@ def run(asked: Shortcut) -> Records:
     made = {"draws": asked.draws, "seed": asked.seed, "model": embedder.spec.to_json()}
     found = [_try(asked, name, reader, images, parts) for name in asked.tests]
     judged = judge([{**each, **about} for each in found], asked.level, asked.effect)
+    plot = {"plot": str(asked.plot)} if asked.plot else {}
     for record in judged:
-        yield {"schema": ShortcutRecord.NAME, **record, **made}
-    return _end(asked, skips.finish(len(images.items), "embedded"), judged)
+        yield {"schema": ShortcutRecord.NAME, **record, **made, **plot}
+    if asked.plot is not None:
+        drawing = draw_shortcut(judged, {"object": parts.object, "suspect": parts.suspect})
+        with atomic_file(asked.plot) as file:
+            file.write(drawing.encode(asked.plot.suffix.lower()))
+    return _end(asked, skips.finish(len(images.items), "embedded"), judged, earlier)
 
 
 def _labelled(asked: Shortcut) -> list[Item]:
@@ -86,7 +93,9 @@ def _labelled(asked: Shortcut) -> list[Item]:
     names = list(dict.fromkeys(name for item in items for name in item.columns))
     if asked.exclude_same != _PATIENT:
         check_column(names, asked.exclude_same, "exclude_same")
-    refuse_input(asked.junit, [item.file for item in items], "junit")
+    files = [item.file for item in items]
+    refuse_input(asked.junit, files, "junit")
+    refuse_input(asked.plot, files, "plot")
     kept = [item for item in items if parse_labels(item.text(LABEL))]
     if not kept:
         raise DataError(
@@ -107,11 +116,10 @@ def _find_parts(
     truths: dict[str, Truth] = {}
     for setting, text in named.items():
         shape = parse_shape(text, setting) if text else None
-        truth = open_truth(text, None, None) if text and shape is None else None
         if shape is not None:
             areas[setting] = draw_part(shape, size)
-        if truth is not None:
-            truths[setting] = truth
+        elif text:
+            truths[setting] = open_marks(text)
     if truths:
         items, covered = cover_masks(reader, items, list(truths.values()))
         areas |= dict(zip(truths, covered, strict=True))
@@ -168,14 +176,16 @@ def _count(items: Sequence[Item]) -> Record:
     )
 
 
-def _end(asked: Shortcut, ending: Ending, found: Sequence[Record]) -> Ending:
+def _end(
+    asked: Shortcut, ending: Ending, found: Sequence[Record], earlier: Baseline | None
+) -> Ending:
     """How it ends: alarms are told, and fail the run if they are to."""
-    verdicts, gates = list_verdicts(found), ask_gates(found, asked.gates)
-    if asked.junit is not None:
-        with atomic_file(asked.junit) as file:
-            file.write(junit("xmir shortcut", [*verdicts, *gates]).encode())
+    checks = Checks(RULES, found)
+    checks.take_verdicts(failing=asked.gate)
+    checks.ask(asked.gates)
+    checks.compare(earlier, asked.tolerance, ())
+    checks.write(asked.junit)
     alarms = [f"{each['test']}: {explain(each)}" for each in found if explain(each)]
-    unmet = [f"{case.name}: {case.failure}" for case in gates if case.failure]
-    if asked.gate:
-        return ending.judged([*alarms, *unmet])
-    return replace(ending, warnings=(*ending.warnings, *alarms)).judged(unmet)
+    if not asked.gate:
+        ending = replace(ending, warnings=(*ending.warnings, *alarms))
+    return ending.judged(checks.unmet)

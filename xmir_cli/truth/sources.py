@@ -9,8 +9,8 @@ from xmir_cli.store.manifest import parse_names
 from xmir_cli.truth.columns import MaskColumns
 from xmir_cli.truth.folder import MaskFolder
 from xmir_cli.truth.marks import Truth
-from xmir_cli.truth.rows import is_table
-from xmir_cli.truth.tables import BoxTable, MaskTable
+from xmir_cli.truth.rows import is_table, read_rows
+from xmir_cli.truth.tables import BoxTable, MaskTable, has_box
 
 
 def open_truth(
@@ -38,3 +38,19 @@ def open_truth(
     if os.sep in masks:
         raise DataError(f"{masks}: no such folder")
     return MaskColumns(tuple(dict.fromkeys(each for each in masks.split(",") if each)))
+
+
+def open_marks(text: str) -> Truth:
+    """The place of masks or of boxes, whichever is meant.
+
+    Raises SettingError and DataError as `open_truth`.
+    """
+    rows = read_rows(Path(text), {}) if is_table(text) else []
+    if not rows or "mask" in rows[0]:
+        found = open_truth(text, None, None)
+        assert found is not None
+        return found
+    if not has_box(rows[0]):
+        expected = "expected a column 'mask', or x, y, w, h"
+        raise DataError(f"{text}: {expected}; there are {', '.join(rows[0])}")
+    return BoxTable(Path(text), {})

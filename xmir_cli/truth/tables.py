@@ -94,6 +94,11 @@ class BoxTable:
         return f"{self._path}: has no box of an image of these records"
 
 
+def has_box(row: Record) -> bool:
+    """Whether a row has the columns of a box."""
+    return "box" in row or all(any(name in row for name in names) for names in _SIDES)
+
+
 def draw_box(box: PixelBox | None, size: tuple[int, int]) -> Booleans:
     """The pixels whose middles lie in a box, at least one; none where there is no box.
 

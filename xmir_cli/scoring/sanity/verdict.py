@@ -1,14 +1,16 @@
 """What a test says of a method: its verdict, what a fail means, and what to try then."""
 
+import math
 from collections.abc import Sequence
 
 from xmir_cli import console
-from xmir_cli.gates import Gate, check
-from xmir_cli.render.junit import JunitCase
+from xmir_cli.scoring.tested import VerdictRules
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.sanity import SanityRecord
 
 PASS, FAIL, UNDEFINED = "pass", "fail", "undefined"
 
+_JUDGED_BY = {"model": ("spearman", "spearman_abs"), "noise": ("change_max",)}
 _MEANING = {
     "model": "the same without what the network learned",
     "query": "the same whatever image asks",
@@ -40,8 +42,7 @@ def judge(test: str, found: Record, threshold: float) -> Record:
     one, for a map whose sign turns has changed, `noise` in the largest change; `repeat` and
     `reproduce` from the threshold on.
     """
-    names = {"model": ("spearman", "spearman_abs"), "noise": ("change_max",)}
-    numbers = [found[name] for name in names.get(test, ("spearman",))]
+    numbers = [found[name] for name in _JUDGED_BY.get(test, ("spearman",))]
     known = [each for each in numbers if isinstance(each, float)]
     if len(known) < len(numbers):
         verdict = UNDEFINED
@@ -65,32 +66,10 @@ def not_judged(threshold: float) -> Record:
     return {"verdict": None, "threshold": threshold, "meaning": None, "advice": None}
 
 
-def ask_gates(found: Sequence[Record], gates: Sequence[Gate]) -> list[JunitCase]:
-    """A case for each gate and record that has a verdict and the gate's number."""
-    cases = []
-    for record in filter(_is_judged, found):
-        for gate in gates:
-            if gate.name in record:
-                value = record[gate.name]
-                numbers = {gate.name: value} if isinstance(value, float) else {}
-                failures = [f"{_where(record)}{each}" for each in check([gate], numbers)]
-                name = f"{record['test']}: {gate.flag} {gate.name}={gate.bound:g}"
-                cases.append(JunitCase(str(record["method"]), name, *failures))
-    return cases
-
-
-def list_verdicts(found: Sequence[Record]) -> list[JunitCase]:
-    """A case for each verdict."""
-    cases = []
-    for record in filter(_is_judged, found):
-        name = f"{record['test']}: verdict"
-        failure = "" if record["verdict"] == PASS else f"{record['test']}: {explain(record)}"
-        cases.append(JunitCase(str(record["method"]), name, failure))
-    return cases
-
-
 def explain(record: Record) -> str:
-    """What a verdict that is no pass means."""
+    """What a verdict that is no pass means; nothing of one."""
+    if record["verdict"] == PASS:
+        return ""
     return f"{record['verdict']}: its map is {record['meaning']}"
 
 
@@ -104,10 +83,30 @@ def advise(found: Sequence[Record]) -> list[str]:
     return [f"{', '.join(names)}: {what}. {advice}" for (what, advice), names in told.items()]
 
 
-def _where(record: Record) -> str:
-    """Which test a gate is of, where it is not the one that there always was."""
-    return "" if record["test"] == "model" else f"{record['test']}: "
-
-
 def _is_judged(record: Record) -> bool:
     return record.get("verdict") is not None
+
+
+def _goodness(record: Record) -> dict[str, float]:
+    """What a verdict goes by, more being better; a map without an order is the worst."""
+    test = str(record["test"])
+    values = {
+        name: float(value) if isinstance(value := record.get(name), int | float) else math.nan
+        for name in _JUDGED_BY.get(test, ("spearman",))
+    }
+    if test not in {"repeat", "reproduce"}:
+        values = {
+            name: -(value if test == "query" else abs(value)) for name, value in values.items()
+        }
+    return {name: -math.inf if math.isnan(value) else value for name, value in values.items()}
+
+
+RULES = VerdictRules(
+    command="sanity-check",
+    schema=SanityRecord,
+    subject="method",
+    keys=("mode", "noise", "draws"),
+    settings=("mode", "noise", "draws"),
+    goodness=_goodness,
+    explain=explain,
+)

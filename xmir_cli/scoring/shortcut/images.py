@@ -11,6 +11,7 @@ from torch import Tensor
 from xmir_cli.arrays import Booleans, Floats, Integers
 from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.metrics.impute import impute
 from xmir_cli.metrics.relevance import LabelledVectors
 from xmir_cli.metrics.shortcut import find_allowed
 from xmir_cli.model.embedder import Embedder
@@ -21,6 +22,7 @@ from xmir_cli.saliency.fills import fill_image
 from xmir_cli.saliency.sample import Method, Sample, make_samples, make_target
 from xmir_cli.truth.frame import see_mask
 from xmir_cli.truth.marks import MarkedImage, Truth, merge
+from xmir_cli.wire.model import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,10 @@ def embed_hidden(
     found: list[list[Tensor]] = [[] for _ in range(1 + len(masks))]
     for batch in reader.batches(items):
         inputs = torch.stack([reading.input for _, reading in batch])
-        filled = torch.stack([fill_image(fill, each, embedder.recipe, 0.0) for each in inputs])
         found[0].append(embedder.embed(inputs, len(items)))
         for vectors, mask in zip(found[1:], masks, strict=True):
-            vectors.append(embedder.embed(torch.where(mask, filled, inputs), len(items)))
+            left = hide(inputs, mask, fill, embedder.recipe)
+            vectors.append(embedder.embed(left, len(items)))
         kept += [item for item, _ in batch]
         groups += [reader.group_of(item, reading) for item, reading in batch]
         for _ in batch:
@@ -98,6 +100,18 @@ def embed_hidden(
     if not kept:
         raise DataError(f"none of {len(items)} images could be read")
     return HiddenImages(kept, groups, torch.stack([torch.cat(each) for each in found]).numpy())
+
+
+def hide(images: Tensor, hidden: Tensor, fill: str, recipe: Preprocessing) -> Tensor:
+    """Images [N, 3, S, S] with the pixels hidden [S, S] filled, which tells nothing of them."""
+    if fill == "road":
+        return torch.cat([impute(each, hidden[None]) for each in images])
+    if fill == "mean":
+        seen = (~hidden).to(images)
+        colors = (images * seen).sum(dim=(2, 3), keepdim=True) / seen.sum()
+    else:
+        colors = torch.stack([fill_image(fill, each, recipe, 0.0) for each in images])
+    return torch.where(hidden, colors, images)
 
 
 def cover_masks(

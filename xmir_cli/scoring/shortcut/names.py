@@ -4,16 +4,23 @@ import re
 from dataclasses import dataclass
 
 from xmir_cli.errors import SettingError
+from xmir_cli.guesses import hint
 
 TESTS = ("object", "suspect", "saliency")
 ALARM, NONE = "alarm", "none"  # verdicts
-NUMBERS = (  # of records, which gates may bound
-    "effect", "p", "p_holm", "area", "map", "map_whole", "map_chance", "p_at_1", "p_at_1_whole",
-    "p_at_1_chance", "map_drop", "map_drop_elsewhere", "map_drop_elsewhere_max", "changed",
-    "changed_elsewhere", "share", "share_exchanged",
-)  # fmt: skip
+NUMBERS = {  # of the records of a test, which gates may bound; under no name those of all
+    "": ("effect", "p", "p_holm", "area"),
+    "object": ("map", "map_whole", "map_chance", "p_at_1", "p_at_1_whole", "p_at_1_chance"),
+    "suspect": (
+        "map", "map_whole", "map_drop", "map_drop_elsewhere", "map_drop_elsewhere_max", "changed",
+        "changed_elsewhere",
+    ),
+    "saliency": ("share", "share_exchanged"),
+}  # fmt: skip
 SHAPES = ("center", "border", "corners")
 _MOST = {"center": 100.0, "border": 50.0, "corners": 50.0}  # percent, not reached
+FILLS = ("gray", "black", "mean", "road")
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _SHAPE = re.compile(r"([a-z]+):(\d{1,3}(?:\.\d+)?)%")
 
 
@@ -35,3 +42,12 @@ def parse_shape(text: str, setting: str) -> PartShape | None:
         most = f"above 0% and below {_MOST[kind]:g}%"
         raise SettingError(setting, f"expected {kind}:N%, {most}, found {text}")
     return PartShape(kind, float(found[2]) / 100)
+
+
+def refuse_telling_fill(name: str) -> None:
+    """Raise SettingError for a fill that is none, or that shows something of what it hides."""
+    if name in FILLS or _COLOR.fullmatch(name):
+        return
+    expected = f"expected {', '.join(FILLS)} or a colour #RRGGBB"
+    why = "A blur shows what it should hide." if name == "blur" else hint(name, FILLS)
+    raise SettingError("fill", expected, why, name)

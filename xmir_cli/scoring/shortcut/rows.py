@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from xmir_cli.wire.records import Record
 
 COLUMNS = ("test", "part", "number", "found", "beside", "of", "effect", "p_holm", "verdict")
+_HEAD = ("test", "part", "effect", "p_holm", "verdict")
 _NUMBERS = {  # of a test: what is compared with what
     "object": ("map", "map_chance", "permuted labels"),
     "suspect": ("map_drop", "map_drop_elsewhere_max", "worst elsewhere"),
@@ -16,7 +17,7 @@ def rows(record: Record) -> Iterator[Record]:
     """A row for the verdict; further ones for first hits and for each label."""
     test = str(record["test"])
     number, beside, of = _NUMBERS[test]
-    head = {name: record[name] for name in ("test", "part", "effect", "p_holm", "verdict")}
+    head = {name: record.get(name) for name in (*_HEAD, "plot")}
     yield {**head, "number": number, "found": record[number], "beside": record[beside], "of": of}
     if test == "object":
         yield _more("p_at_1", record["p_at_1"], record["p_at_1_chance"], of)

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from xmir_cli.gates import Gate, check
 from xmir_cli.metrics.shortcut import holm
-from xmir_cli.render.junit import JunitCase
 from xmir_cli.scoring.shortcut.names import ALARM, NONE
+from xmir_cli.scoring.tested import VerdictRules
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.shortcut import ShortcutRecord
 
-GROUP = "shortcut"  # of the cases of JUnit
 _MEANING = {
     "object": "images of one label are found without what should matter",
     "suspect": "retrieval needs the suspect part more than any other of that size",
@@ -37,11 +36,6 @@ def _judged(record: Record, p: float, level: float, least: float) -> Record:
     }
 
 
-def list_verdicts(found: Sequence[Record]) -> list[JunitCase]:
-    """A case for each verdict."""
-    return [JunitCase(GROUP, f"{each['test']}: verdict", explain(each)) for each in found]
-
-
 def explain(record: Record) -> str:
     """What an alarm means, with its numbers; nothing where there is none."""
     if record["verdict"] != ALARM:
@@ -50,18 +44,17 @@ def explain(record: Record) -> str:
     return f"alarm: {record['meaning']} (effect {effect:.3f}, p {p:.2g})"
 
 
-def ask_gates(found: Sequence[Record], gates: Sequence[Gate]) -> list[JunitCase]:
-    """A case for each gate and record that has the gate's number."""
-    cases = []
-    for record in found:
-        for gate in gates:
-            if gate.name in record:
-                failure = "".join(check([gate], {gate.name: _number(record[gate.name])}))
-                name = f"{record['test']}: {gate.flag} {gate.name}={gate.bound:g}"
-                cases.append(JunitCase(GROUP, name, failure))
-    return cases
-
-
 def _number(value: object) -> float:
     assert isinstance(value, int | float)
     return float(value)
+
+
+RULES = VerdictRules(
+    command="shortcut",
+    schema=ShortcutRecord,
+    subject="",
+    keys=("part", "fill", "elsewhere", "exclude_same", "method"),
+    settings=("suspect", "object_part", "fill", "elsewhere", "exclude_same"),
+    goodness=lambda record: {"effect": -_number(record["effect"])},
+    explain=explain,
+)

@@ -9,6 +9,7 @@ from xmir_cli.wire.schema import (
     MODEL,
     NUMBER,
     OBJECT,
+    PATH,
     SETTINGS,
     TEXT,
     WHOLE,
@@ -104,4 +105,5 @@ class ShortcutRecord:
     meaning: str | None = key(TEXT, "what an alarm means; null without")
     draws: int | None = key(WHOLE, "permutations that p is from", shows=Shows.MADE)
     seed: int | None = key(WHOLE, "of everything random", shows=Shows.MADE)
+    plot: str | None = key(PATH, "the figure of all tests", when="--plot", shows=Shows.NOTHING)
     model: ModelSpec | None = key(MODEL, "the network")

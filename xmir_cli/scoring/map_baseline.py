@@ -1,0 +1,76 @@
+"""Earlier records of maps, by what they are about: paths are not in it, for files move."""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping
+
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.scoring.baseline import Baseline
+from xmir_cli.scoring.evaluation import MapEvaluation
+from xmir_cli.store.jsonl import open_lines, read_records
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import read_view
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
+
+# identities of query, with its words, and retrieved image, method, explains, which of its parts,
+# which of equal ones
+MapKey = tuple[str, str, str, str, str, int]
+
+AGAIN = "It was made by an earlier xmir, or changed since: make the baseline again."
+
+
+def read_baseline(source: str | None, evaluation: MapEvaluation) -> Baseline | None:
+    """The earlier records in the file `source`; raises DataError when it holds others."""
+    if source is None:
+        return None
+    records: dict[Hashable, Record] = {}
+    keys = Keys()
+    with open_lines(source) as stream:
+        for number, line in read_records(stream):
+            where, wanted = f"{source}: line {number}", evaluation.schema.NAME
+            if isinstance(line, ItemError) or line.get("schema") != wanted:
+                raise DataError(f"{where}: expected a record of {evaluation.command}")
+            view = _read_view(line, evaluation, where)
+            if not isinstance(line.get(evaluation.key), Mapping):
+                raise DataError(f"{where}: {evaluation.key}: how it was scored is not there", AGAIN)
+            part = str(line.get(evaluation.part) or "")
+            records[keys.of(view, _identities(view, where), part)] = line
+    return Baseline(records, source, evaluation)
+
+
+class Keys:
+    """Knows records by what they are about; equal ones are numbered in their order."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[tuple[str, str, str, str, str]] = Counter()
+
+    def of(self, view: SaliencyRecord, identities: tuple[str, str], part: str) -> MapKey:
+        """The key of the next record; paths are not in it, for files move.
+
+        `identities` are those of the query and of the retrieved image; `part` tells several records
+        of one map apart.
+        """
+        query, retrieved = identities
+        asked = query if view.words is None else f"{query} {view.words.said}"
+        known = (asked, retrieved, view.method, view.explains, part)
+        self._seen[known] += 1
+        return *known, self._seen[known]
+
+
+def _read_view(record: Record, evaluation: MapEvaluation, where: str) -> SaliencyRecord:
+    try:
+        view = read_view(evaluation.schema, record)
+        _ = view.words  # raises, too
+    except ItemError as error:
+        raise DataError(f"{where}: {error.reason}") from None
+    return view
+
+
+def _identities(view: SaliencyRecord, where: str) -> tuple[str, str]:
+    query = view.query_identity if view.query else ""  # none where words ask alone
+    if query is None or view.retrieved_identity is None:
+        raise DataError(
+            f"{where}: query_identity, retrieved_identity: expected the hashes of the images, "
+            "found nothing",
+            AGAIN,
+        )
+    return query, view.retrieved_identity
