@@ -62,16 +62,29 @@ def test_a_record_a_picture_and_coordinates(xmir):
     assert np.array(table["y"]) == pytest.approx(places[:, 1])
     assert table.column_names == [
         *("id", "path", "label", "x", "y", "unlike", "outlier", "duplicates"),
-        *("nearest_to_mean", "site"),
+        *("nearest_to_mean", "mean_x", "mean_y", "site"),
     ]
     for label, each in record["classes"].items():
         mean = vectors[[row == label for row in table["label"].to_pylist()]].mean(axis=0)
         assert each["mean_place"] == pytest.approx(project(mean[None], axes)[0], abs=1e-6)
+        placed = {
+            (row["mean_x"], row["mean_y"]) for row in table.to_pylist() if row["label"] == label
+        }
+        assert placed == {tuple(each["mean_place"])}
+    assert all(row["mean_x"] is None for row in table.to_pylist() if row["label"] is None)
     stars = [each["nearest"] for each in record["classes"].values()]
     marked = table.filter(table["nearest_to_mean"])
     assert sorted(marked["id"].to_pylist()) == sorted(stars)
     with Image.open("a.png") as drawn:
         assert drawn.size[0] > 1500
+
+
+def test_an_image_of_two_labels_lies_with_the_mean_of_the_more_frequent(xmir):
+    write(label=["a|b", "b", "b", *["c"] * 9], pictures=False)
+    (record,) = xmir("atlas", "e.parquet", "-o", "a.parquet").records()
+    table = pq.read_table("a.parquet").to_pylist()
+    assert [table[0]["mean_x"], table[0]["mean_y"]] == record["classes"]["b"]["mean_place"]
+    assert record["classes"]["a"]["mean_place"] == [table[0]["x"], table[0]["y"]]
 
 
 def test_an_index_gives_the_same_picture_as_its_embeddings(xmir):

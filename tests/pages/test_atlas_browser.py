@@ -142,6 +142,30 @@ def test_the_plane_shows_each_label_in_its_colour(opened):
         assert found[str(color)] > 20 * 30  # 20 discs
 
 
+def test_a_cross_stands_at_the_mean_of_each_label(opened):
+    # both labels go around the circle in turn, so that their means are its middle
+    middle = (
+        "const canvas = document.getElementById('over');"
+        "const place = [Math.round(canvas.width / 2), Math.round(canvas.height / 2)];"
+        "return [...canvas.getContext('2d').getImageData(...place, 1, 1).data].slice(0, 3)"
+    )
+    assert opened.execute_script(middle) in ([0x00, 0x72, 0xB2], [0xE6, 0x9F, 0x00])
+    assert "✚ mean of its label (2)" in opened.find_element("id", "key").text
+    press(opened, "r")
+    drawn(opened)
+    assert opened.execute_script(middle) == [0, 0, 0]  # nothing
+    press(opened, "r")
+
+
+def test_long_names_are_told_apart_in_the_legend_and_counts_have_spaces(browser, tmp_path):
+    names = [f"a hospital with a very very long name, department {place}" for place in (1, 2)]
+    browser.get(written(tmp_path, names * 3))
+    texts = [each.text for each in browser.find_elements("css selector", "#legend .text")]
+    assert [text[-3:] for text in texts] == ["t 1", "t 2"]
+    assert all("…" in text and len(text) == 34 for text in texts)
+    assert browser.execute_script("return spaced(1234567)") == "1 234 567"
+
+
 def test_a_lasso_takes_ids_to_the_clipboard_and_a_file(opened, tmp_path):
     opened.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite"]})
     downloads = {"behavior": "allow", "downloadPath": str(tmp_path)}
@@ -268,7 +292,7 @@ def test_what_looks_like_markup_stays_text(browser, tmp_path):
     browser.get(written(tmp_path, [EVIL, EVIL, "b"] * 3))
     assert browser.execute_script("return document.documentElement.dataset.ready") == "yes"
     shown = browser.find_element("css selector", "#legend .text").get_property("textContent")
-    assert shown == escape(EVIL)
+    assert shown == f"{escape(EVIL)[:17]}…{escape(EVIL)[-16:]}"
     assert len(browser.find_elements("tag name", "script")) == 2
     assert browser.find_elements("css selector", "img[src=x]") == []
     assert [each for each in browser.get_log("browser") if each["level"] == "SEVERE"] == []

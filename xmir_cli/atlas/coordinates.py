@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xmir_cli.arrays import Floats
 from xmir_cli.atlas.scene import Scene
 from xmir_cli.store.atomic import atomic_file
 
 _FIRST = ("id", "path", "label")
-_OWN = ("x", "y", "unlike", "outlier", "duplicates", "nearest_to_mean")
+_OWN = ("x", "y", "unlike", "outlier", "duplicates", "nearest_to_mean", "mean_x", "mean_y")
 
 
 def write_coordinates(path: Path, scene: Scene) -> None:
@@ -18,6 +19,7 @@ def write_coordinates(path: Path, scene: Scene) -> None:
 
     Columns of colours that are called as one of those come under `color_`.
     """
+    means = _means(scene)
     table = scene.items.select([name for name in _FIRST if name in scene.items.column_names])
     for name, values in (
         ("x", scene.places[:, 0]),
@@ -26,6 +28,8 @@ def write_coordinates(path: Path, scene: Scene) -> None:
         ("outlier", scene.outliers),
         ("duplicates", pa.array(scene.groups, mask=scene.groups == 0)),
         ("nearest_to_mean", _stars(scene)),
+        ("mean_x", pa.array(means[:, 0], from_pandas=True)),
+        ("mean_y", pa.array(means[:, 1], from_pandas=True)),
     ):
         table = table.append_column(name, pa.array(values))
     for coloring in scene.colorings:
@@ -40,3 +44,11 @@ def _stars(scene: Scene) -> np.ndarray:
     stars = np.zeros(len(scene.places), dtype=bool)
     stars[scene.stars] = True
     return stars
+
+
+def _means(scene: Scene) -> Floats:
+    """Where the mean of each image's label lies [N, 2], of the most frequent of several labels."""
+    means = np.full(scene.places.shape, np.nan)
+    for each, mean in reversed([*zip(scene.classes, scene.means, strict=True)]):
+        means[each.members] = mean
+    return means

@@ -9,6 +9,7 @@ from xmir_cli.atlas.thumbnails import Thumbnails
 from xmir_cli.console import escape
 from xmir_cli.render.lettering import drawable, font, shorten
 from xmir_cli.render.montage import INK, PAPER
+from xmir_cli.render.words import USE
 
 _GAP, _PANEL, _TOP, _BELOW = 28, 456, 64, 44  # pixels
 _LETTERS, _TITLE = 18, 24
@@ -33,8 +34,7 @@ def draw_figure(scene: Scene, thumbnails: Thumbnails) -> Image.Image:
     face.write(ImageDraw.Draw(side), (SIDE / 2, 2), up, _SOFT, "ma")
     drawn.paste(side.rotate(90, expand=True), (1, _TOP))
     drawn.paste(panel.draw(), (_GAP + SIDE + _GAP, _TOP))
-    warning = "For research use only, not for diagnosis"
-    face.write(pen, (_GAP + SIDE, _TOP + SIDE + 8), warning, _SOFT, "ra")
+    face.write(pen, (_GAP + SIDE, _TOP + SIDE + 8), USE, _SOFT, "ra")
     return drawn
 
 

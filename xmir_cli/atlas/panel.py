@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from xmir_cli.atlas.coloring import COLORS, GREYS, SCALE, Coloring
-from xmir_cli.atlas.marks import Rgb, draw_ring, draw_square, draw_star
+from xmir_cli.atlas.marks import Rgb, draw_cross, draw_ring, draw_square, draw_star
 from xmir_cli.console import escape
 from xmir_cli.render.colormap import colors
 from xmir_cli.render.lettering import drawable, font, shorten
@@ -62,12 +62,17 @@ class SidePanel:
         self.height += LINE // 2
 
     def marks(self, stars: int, outliers: int, duplicates: int) -> None:
-        """What stars, rings and squares mean, and how many there are."""
+        """What stars, crosses, rings and squares mean, and how many there are."""
         self._head("Marks")
         if stars:
             self._mark(
                 lambda pen, at, size: draw_star(pen, at, 8 * size, PAPER, 0.8 * size),
                 "nearest to the mean of its label",
+                stars,
+            )
+            self._mark(
+                lambda pen, at, size: draw_cross(pen, at, 7 * size, PAPER, 0.8 * size),
+                "mean of its label",
                 stars,
             )
         self._mark(

@@ -1,4 +1,4 @@
-"""The plane of an atlas as a picture: points, rings and stars."""
+"""The plane of an atlas as a picture: points, rings, stars and crosses."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from xmir_cli.arrays import Floats
 from xmir_cli.atlas.coloring import COLORS, GREYS, MOST, SCALE, Coloring
-from xmir_cli.atlas.marks import Rgb, draw_ring, draw_square, draw_star
+from xmir_cli.atlas.marks import Rgb, draw_cross, draw_ring, draw_square, draw_star
 from xmir_cli.atlas.scene import Scene
 from xmir_cli.console import escape
 from xmir_cli.render.colormap import colors
@@ -19,7 +19,7 @@ _MARGIN = 46  # of which its edge has no point
 _FINE = 3  # pixels drawn for each, so that edges are smooth
 _RADII = ((1_000, 5.0), (5_000, 3.8), (20_000, 2.6), (100_000, 1.8))  # up to so many points
 _SMALL = 1.2
-_RING, _STAR = 3.8, 15.0  # how far outside of a point a ring lies; radius
+_RING, _STAR, _CROSS = 3.8, 15.0, 12.0  # how far outside of a point a ring lies; radii
 _LETTERS = 19
 _LONGEST = 260  # pixels of a class's name
 _HALO = [(across, down) for across in (-2, 0, 2) for down in (-2, 0, 2)]
@@ -28,7 +28,7 @@ TextBox = tuple[float, float, float, float]
 
 def draw_plane(scene: Scene) -> Image.Image:
     """The plane alone, on white."""
-    at = to_pixels(scene.places)
+    at, means = to_pixels(scene.places), to_pixels(scene.places, scene.means)
     fine = Image.new("RGB", (SIDE * _FINE, SIDE * _FINE), PAPER)
     pen = ImageDraw.Draw(fine)
     radius = next((size for most, size in _RADII if len(at) <= most), _SMALL) * _FINE
@@ -41,20 +41,23 @@ def draw_plane(scene: Scene) -> Image.Image:
         draw_square(pen, at[row] * _FINE, radius + _RING * _FINE, _FINE)
     for row in np.flatnonzero(scene.outliers):
         draw_ring(pen, at[row] * _FINE, radius + _RING * _FINE, _FINE)
-    for star, color in zip(scene.stars, star_colors(scene), strict=True):
+    colored = star_colors(scene)
+    for mean, color in zip(means, colored, strict=True):
+        draw_cross(pen, mean * _FINE, _CROSS * _FINE, color, _FINE)
+    for star, color in zip(scene.stars, colored, strict=True):
         draw_star(pen, at[star] * _FINE, _STAR * _FINE, color, _FINE)
     drawn = fine.resize((SIDE, SIDE), Image.Resampling.BOX)
     pen = ImageDraw.Draw(drawn)
-    _write_names(pen, scene, at)
+    _write_names(pen, scene, at, means)
     pen.rectangle((0, 0, SIDE - 1, SIDE - 1), outline=(190, 194, 200))
     return drawn
 
 
-def to_pixels(places: Floats) -> Floats:
-    """Where points [N, 2] are drawn: one scale for both axes, y upwards."""
+def to_pixels(places: Floats, others: Floats | None = None) -> Floats:
+    """Where points [N, 2], or others on their plane, are drawn: one scale for both, y upwards."""
     low, high = places.min(axis=0), places.max(axis=0)
     scale = (SIDE - 2 * _MARGIN) / (float((high - low).max()) or 1.0)
-    centred = (places - (low + high) / 2) * scale
+    centred = ((places if others is None else others) - (low + high) / 2) * scale
     return np.asarray(centred * (1, -1) + SIDE / 2)
 
 
@@ -82,7 +85,7 @@ def star_colors(scene: Scene) -> list[Rgb]:
     return [own.get(each.label, _rgb(GREYS["light"][0])) for each in scene.classes]
 
 
-def _write_names(pen: ImageDraw.ImageDraw, scene: Scene, at: Floats) -> None:
+def _write_names(pen: ImageDraw.ImageDraw, scene: Scene, at: Floats, means: Floats) -> None:
     """The name of each class beside its star, or a number beside what stands for all images.
 
     It stands where no other does.
@@ -90,8 +93,9 @@ def _write_names(pen: ImageDraw.ImageDraw, scene: Scene, at: Floats) -> None:
     face = font(_LETTERS)
     names = [(each.nearest, shorten(escape(each.label), face, _LONGEST)) for each in scene.classes]
     names += [(row, str(number)) for number, row in enumerate(scene.spread, 1)]
-    taken: list[TextBox] = [_around(at[row], _STAR) for row, _ in names]
-    for (row, text), own in zip(names, list(taken), strict=True):
+    stars = [_around(at[row], _STAR) for row, _ in names]
+    taken: list[TextBox] = [*stars, *(_around(mean, _CROSS) for mean in means)]
+    for (row, text), own in zip(names, stars, strict=True):
         for box in _beside(at[row], face.getlength(text)):
             inside = box[0] >= 4 and box[1] >= 4 and box[2] <= SIDE - 4 and box[3] <= SIDE - 4
             if inside and not any(_meet(box, other) for other in taken if other is not own):

@@ -51,6 +51,12 @@ class Scene:
         """The image nearest to the centroid of each class."""
         return np.array([each.nearest for each in self.classes], dtype=np.int64)
 
+    @cached_property
+    def means(self) -> Floats:
+        """Where the mean of each class lies [K, 2]: with PCA, the place of its mean vector."""
+        means = [self.places[each.members].mean(axis=0) for each in self.classes]
+        return np.array(means).reshape(-1, 2)
+
     @property
     def furthest(self) -> Integers:
         """The outliers, the one that lies furthest apart first."""

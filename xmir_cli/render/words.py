@@ -12,6 +12,7 @@ _LINE = 1.35  # line height over font size
 _SMALLEST = 9  # pixels, height of letters
 _SEPARATORS = "-_/.,;"  # behind which a long word may be broken
 LIMIT = 600  # characters that are drawn
+USE = "For research use only, not for diagnosis"  # written on every picture of patients
 
 
 def draw_words(text: str, side: int) -> Image.Image:

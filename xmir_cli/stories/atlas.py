@@ -173,9 +173,9 @@ def _record(
                 "similarity": each.similarity,
                 "x": float(scene.places[each.nearest, 0]),
                 "y": float(scene.places[each.nearest, 1]),
-                "mean_place": scene.places[each.members].mean(axis=0).tolist(),
+                "mean_place": mean.tolist(),
             }
-            for each in scene.classes
+            for each, mean in zip(scene.classes, scene.means, strict=True)
         },
         "outliers": int(scene.outliers.sum()),
         "duplicates": int((scene.groups > 0).sum()),

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 MEGABYTE = 1 << 20
 _FOLDER = Path(__file__).parent
+_SCRIPTS = (
+    *("points.js", "names.js", "elements.js", "tiles.js", "marks.js", "map.js"),
+    *("colors.js", "image.js", "selection.js", "pointer.js", "atlas.js"),
+)
 FILES = PageFiles(
     _FOLDER / "atlas.html",
-    [_FOLDER / name for name in ("points.js", "names.js", "tiles.js", "map.js", "atlas.js")],
+    [_FOLDER / name for name in _SCRIPTS],
     [COMMON, _FOLDER / "atlas.css"],
 )
 

@@ -32,7 +32,10 @@ def page_data(scene: Scene, drawn: Sequence[int], sheets: Sequence[str]) -> Reco
         "unlike": _bytes(np.nan_to_num(scene.unlike, nan=-1) * 100, np.int16),
         "outliers": scene.furthest.tolist(),
         "duplicates": [[int(row), int(scene.groups[row])] for row in np.flatnonzero(scene.groups)],
-        "stars": [[each.nearest, each.label] for each in scene.classes],
+        "stars": [
+            [each.nearest, each.label, *mean]
+            for each, mean in zip(scene.classes, scene.means.tolist(), strict=True)
+        ],
         "colorings": [_coloring(each) for each in scene.colorings],
         "most": MOST,
         "palette": {

@@ -6,7 +6,8 @@ function makeMap(page, lower, upper, onChange) {
   const box = xs.reduce((found, x, n) => ({ left: Math.min(found.left, x), right: Math.max(found.right, x), bottom: Math.min(found.bottom, ys[n]), top: Math.max(found.top, ys[n]) }), { left: Infinity, right: -Infinity, bottom: Infinity, top: -Infinity });
   const grid = makeGrid(xs, ys, box);
   const order = shuffled(xs.length);
-  const stars = new Map(page.stars.map(([row, label]) => [row, label]));
+  const stars = new Map();
+  for (const [row, name] of page.stars) stars.set(row, [...(stars.get(row) ?? []), name]);
   const groups = new Map(page.duplicates);
   const outliers = new Set(page.outliers);
   const [ringed, copies] = [[...outliers], [...groups.keys()]];
@@ -102,11 +103,11 @@ function makeMap(page, lower, upper, onChange) {
     }
     if (state.marks) {
       const reach = size + 3.5 * ratio;
-      edged(pen, shapes(copies, (path, x, y) => path.rect(x - reach, y - reach, 2 * reach, 2 * reach)), ratio);
+      edged(pen, shapes(copies, (path, x, y) => path.rect(x - reach, y - reach, 2 * reach, 2 * reach)), ratio, state.theme);
       edged(pen, shapes(ringed, (path, x, y) => {
         path.moveTo(x + reach, y);
         path.arc(x, y, reach, 0, 7);
-      }), ratio);
+      }), ratio, state.theme);
     }
     paintOver(pen);
   }
@@ -135,7 +136,7 @@ function makeMap(page, lower, upper, onChange) {
 
   function paintOver(pen) {
     if (state.pictures) paintPictures(pen);
-    if (state.marks) paintStars(pen);
+    if (state.marks) paintLabels(pen, labels(), state.theme, ratio);
     if (state.shown !== null) paintShown(pen);
     paintLasso(pen);
   }
@@ -158,57 +159,11 @@ function makeMap(page, lower, upper, onChange) {
     });
   }
 
-  // What is light around and dark inside, or the other way round, is seen on every colour.
-  function edged(pen, path, line) {
-    for (const [color, wide] of [[state.theme.ground, 4], [state.theme.ink, 1.8]]) {
-      pen.strokeStyle = color;
-      pen.lineWidth = wide * line;
-      pen.stroke(path);
-    }
-  }
-
-  function paintStars(pen) {
-    const size = 11 * ratio;
-    const seen = [...stars.keys()].map((row, n) => ({ row, color: state.starColors[n], x: toX(xs[row]), y: toY(ys[row]) })).filter(({ row }) => isSeen(row));
-    for (const { color, x, y } of seen) {
-      const path = new Path2D();
-      for (let n = 0; n < 10; n += 1) {
-        const reach = n % 2 ? size * 0.45 : size;
-        path.lineTo(x + reach * Math.sin((n * Math.PI) / 5), y - reach * Math.cos((n * Math.PI) / 5));
-      }
-      path.closePath();
-      edged(pen, path, ratio);
-      pen.fillStyle = color;
-      pen.fill(path);
-    }
-    nameStars(pen, seen, size);
-  }
-
-  // The label of each star beside it, where nothing else stands.
-  function nameStars(pen, seen, size) {
-    const letters = 13 * ratio;
-    const taken = seen.map(({ x, y }) => [x - size, y - size, x + size, y + size]);
-    pen.font = `${letters}px system-ui, sans-serif`;
-    pen.textBaseline = "middle";
-    pen.lineJoin = "round";
-    pen.lineWidth = 4 * ratio;
-    pen.strokeStyle = state.theme.ground;
-    pen.fillStyle = state.theme.ink;
-    seen.forEach(({ row, x, y }, own) => {
-      const label = [...safe(stars.get(row))];
-      const text = label.length > 28 ? `${label.slice(0, 27).join("")}…` : label.join("");
-      const wide = pen.measureText(text).width;
-      const far = size + 4 * ratio;
-      for (const [left, middle] of [[x + far, y], [x - far - wide, y], [x - wide / 2, y - far - letters / 2], [x - wide / 2, y + far + letters / 2]]) {
-        const box = [left, middle - letters * 0.6, left + wide, middle + letters * 0.6];
-        const free = box[0] >= 0 && box[2] <= width && !taken.some((other, n) => n !== own && box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
-        if (!free) continue;
-        taken.push(box);
-        pen.strokeText(text, left, middle);
-        pen.fillText(text, left, middle);
-        return;
-      }
-    });
+  // The labels whose star is not hidden, where they are on the screen.
+  function labels() {
+    return page.stars
+      .map(([row, name, x, y], n) => ({ row, name, color: state.starColors[n], star: [toX(xs[row]), toY(ys[row])], cross: [toX(x), toY(y)] }))
+      .filter(({ row }) => state.colors[row] !== 0);
   }
 
   function paintShown(pen) {
@@ -218,12 +173,12 @@ function makeMap(page, lower, upper, onChange) {
       lines.moveTo(toX(xs[state.shown]), toY(ys[state.shown]));
       lines.lineTo(toX(xs[row]), toY(ys[row]));
     }
-    edged(pen, lines, 0.7 * ratio);
+    edged(pen, lines, 0.7 * ratio, state.theme);
     const ring = new Path2D();
     ring.arc(toX(xs[state.shown]), toY(ys[state.shown]), radius() + 2 * ratio, 0, 7);
     pen.fillStyle = css(state.colors[state.shown] || state.theme.paper);
     pen.fill(ring);
-    edged(pen, ring, 1.5 * ratio);
+    edged(pen, ring, 1.5 * ratio, state.theme);
   }
 
   function paintLasso(pen) {
@@ -235,7 +190,7 @@ function makeMap(page, lower, upper, onChange) {
     pen.globalAlpha = 0.1;
     pen.fill(path);
     pen.globalAlpha = 1;
-    edged(pen, path, ratio);
+    edged(pen, path, ratio, state.theme);
   }
 
   const css = (color) => `#${[color & 255, (color >> 8) & 255, (color >> 16) & 255].map((part) => part.toString(16).padStart(2, "0")).join("")}`;
