@@ -76,7 +76,7 @@ def test_words_that_do_not_fit_their_place_stand_below_it():
 def test_the_legend_tells_what_is_on_the_page_and_nothing_else():
     plain = {key: value for key, value in PAIR.items() if key not in {"method", "saliency"}}
     assert legend_of(entries(plain)) == [
-        (QUERY, "query"), (CORRECT, "correct: shares a label with the query"),
+        ("query", QUERY, "square"), ("correct: shares a label with the query", CORRECT, "square"),
     ]  # fmt: skip
     whole = {**PAIR, "roi": [0, 0, 9, 9], "image_size": [9, 9]}
     assert legend_of(entries(whole)) == legend_of(entries(plain))
@@ -85,6 +85,7 @@ def test_the_legend_tells_what_is_on_the_page_and_nothing_else():
         {**PAIR, "details": {"matches": [match]}, "settings": {"point": "1,2"}},
         {**PAIR, "match": None, "region": [1, 1, 2, 2], "roi": [2, 2, 5, 5], "image_size": [9, 9]},
     )
-    words = [words for _, words in legend_of(more)]
+    assert all(item.color is not None for item in legend_of(more))
+    words = [item.words for item in legend_of(more)]
     for part in ("no label", "numbered boxes", "ring", "region that asked", "what the network saw"):
         assert sum(part in each for each in words) == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xmir_cli.render.footer import draw_bars, draw_legend
+from xmir_cli.render.footer import LegendItem, draw_bars, draw_legend
 from xmir_cli.render.montage import (
     QUERY,
     ColorBar,
@@ -70,7 +70,9 @@ def test_bars_and_legend_stay_on_the_page(width, count):
     strip = draw_bars(bars, width, 14, Display(start=0.1))
     assert strip.width == width
     assert not ink(strip, slice(width - 8, width))
-    legend = draw_legend([(QUERY, LONG), (None, "plain"), (QUERY, "more")] * count, width, 14)
+    legend = draw_legend(
+        [LegendItem(LONG, QUERY), LegendItem("plain"), LegendItem("more", QUERY)] * count, width, 14
+    )
     assert not ink(legend, slice(width - 8, width))
     assert not ink(legend.crop((0, legend.height - 6, width, legend.height)))
 
@@ -99,3 +101,15 @@ def test_notes_are_whole_however_small_their_place(side):
 def test_words_of_titles_are_not_broken(side):
     narrow, wide = (draw_header(PageLayout(side, [title], 1)) for title in ("retrieved", "r"))
     assert narrow.height <= wide.height
+
+
+def test_a_legend_draws_what_is_a_line_as_one_and_says_what_a_page_is_for():
+    color = (200, 200, 200)
+    for shape in ("frame", "ring"):
+        legend = np.asarray(
+            draw_legend([LegendItem("what the network saw", color, shape)], 600, 20)
+        )
+        line = (legend == color).all(axis=2)
+        assert 0 < line.sum() < 150
+        assert (legend[line.any(axis=1)][:, line.any(axis=0)] == 60).any()  # dark within
+    assert ink(draw_legend([], 600, 20))

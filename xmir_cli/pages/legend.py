@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Sequence
 
 from xmir_cli.pages.entries import PageEntry
+from xmir_cli.render.boxes import COLORS
+from xmir_cli.render.footer import LegendItem
 from xmir_cli.render.montage import CORRECT, QUERY, UNKNOWN, WRONG
 from xmir_cli.render.outline import OUTLINE
-
-LegendItem = tuple[tuple[int, int, int] | None, str]
+from xmir_cli.render.overlay import CROP
 
 
 def legend_of(entries: Sequence[PageEntry], marks: str = "") -> list[LegendItem]:
-    """A colour and what it means, or words alone; outlines are of `marks`, where there are any."""
+    """What each colour and line means; outlines are of `marks`, where there are any."""
     clustered = all(entry.place is not None for entry in entries)
     matches = {entry.view.match for entry in entries if entry.place is None or entry.view.match}
     matches |= {False} if any(entry.view.match is False for entry in entries) else set()
@@ -19,14 +20,14 @@ def legend_of(entries: Sequence[PageEntry], marks: str = "") -> list[LegendItem]
         (False, WRONG, "wrong: has another label"),
         (None, UNKNOWN, "one of the two has no label"),
     )
-    items: list[LegendItem] = [(QUERY, "cluster" if clustered else "query")]
-    items += [(color, words) for match, color, words in frames if match in matches]
-    items += [(OUTLINE, f"outline: {marks}")] if marks else []
+    items = [LegendItem("cluster" if clustered else "query", QUERY)]
+    items += [LegendItem(words, color) for match, color, words in frames if match in matches]
+    items += [LegendItem(f"outline: {marks}", OUTLINE, "frame")] if marks else []
     maps = [entry for entry in entries if entry.saliency is not None]
     if any(map(_is_cropped, maps)):
-        items.append((None, "thin grey frame: what the network saw, where it is not all"))
-    items += [(None, words) for words in dict.fromkeys(_marks(entries))]
-    return items
+        words = "thin grey frame: what the network saw, where it is not all"
+        items.append(LegendItem(words, CROP, "frame"))
+    return items + list(dict.fromkeys(_marks(entries)))
 
 
 def _is_cropped(entry: PageEntry) -> bool:
@@ -38,11 +39,12 @@ def _is_cropped(entry: PageEntry) -> bool:
     return max(left, top, size[0] - left - width, size[1] - top - height) > 1
 
 
-def _marks(entries: Iterable[PageEntry]) -> Iterable[str]:
+def _marks(entries: Iterable[PageEntry]) -> Iterable[LegendItem]:
+    first = COLORS[0]
     for entry in entries:
         if entry.saliency is not None and (entry.boxes or entry.query_boxes):
-            yield "numbered boxes: regions that belong together"
+            yield LegendItem("numbered boxes: regions that belong together", first, "frame")
         if entry.point is not None:
-            yield "ring: the point that the map beside it was asked for"
+            yield LegendItem("ring: the point that the map beside it was asked for", first, "ring")
         if entry.region is not None:
-            yield "box on the query: the region that asked"
+            yield LegendItem("box on the query: the region that asked", first, "frame")

@@ -1,18 +1,28 @@
 """What stands under a page: the colour bars with their units, and what frames and marks mean."""
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from xmir_cli.render.colormap import is_diverging
-from xmir_cli.render.lettering import font
+from xmir_cli.render.lettering import Ink, font
 from xmir_cli.render.montage import GAP, INK, LINE, PAPER, ColorBar
 from xmir_cli.render.overlay import Display, tint
-from xmir_cli.render.words import wrap
+from xmir_cli.render.words import USE, wrap
 
 _BAR = 380  # pixels, about the width of a bar
 _GREY = 110  # of the ground that the colours of a bar lie on, as they do on a picture
+_DARK = (60, 60, 60)  # of the ground that a line lies on, as it does on a picture
+
+
+class LegendItem(NamedTuple):
+    """What a colour means, or what is drawn in it, or words alone."""
+
+    words: str
+    color: Ink | str | None = None
+    shape: Literal["square", "frame", "ring"] = "square"
 
 
 def draw_bars(bars: Sequence[ColorBar], width: int, size: int, display: Display) -> Image.Image:
@@ -33,31 +43,41 @@ def draw_bars(bars: Sequence[ColorBar], width: int, size: int, display: Display)
     return strip
 
 
-def draw_legend(
-    items: Sequence[tuple[tuple[int, int, int] | None, str]], width: int, size: int
-) -> Image.Image:
-    """Coloured squares with what they mean, and plain words where there is no colour."""
+def draw_legend(items: Sequence[LegendItem], width: int, size: int) -> Image.Image:
+    """Coloured squares and lines with what they mean, plain words, and what a page is for."""
     face, height = font(size), round(size * LINE)
-    placed: list[tuple[float, int, tuple[int, int, int] | None, str]] = []
+    placed: list[tuple[float, int, LegendItem]] = []
     x, line = float(GAP), 0
-    for color, words in items:
-        mark = 0 if color is None else height
-        for number, part in enumerate(wrap(words, face, width - 2 * GAP - mark)):
-            own = None if number else color
-            wide = (0 if own is None else mark) + face.getlength(part) + 2 * size
+    for item in [*items, LegendItem(USE)]:
+        mark = 0 if item.color is None else height
+        for number, part in enumerate(wrap(item.words, face, width - 2 * GAP - mark)):
+            own = LegendItem(part) if number else item._replace(words=part)
+            wide = (0 if own.color is None else mark) + face.getlength(part) + 2 * size
             if x > GAP and x + wide - 2 * size > width - GAP:
                 x, line = float(GAP), line + 1
-            placed.append((x, line, own, part))
+            placed.append((x, line, own))
             x += wide
     strip = Image.new("RGB", (width, (line + 1) * height + GAP), PAPER)
     draw = ImageDraw.Draw(strip)
-    for x, line, color, words in placed:
+    for x, line, item in placed:
         y = line * height
-        if color is not None:
-            draw.rectangle((x, y + size * 0.2, x + size, y + size * 1.2), fill=color)
+        if item.color is not None:
+            _draw_mark(draw, (x, y + size * 0.2), size, item)
             x += height
-        face.write(draw, (x, y), words, INK)
+        face.write(draw, (x, y), item.words, INK)
     return strip
+
+
+def _draw_mark(
+    draw: ImageDraw.ImageDraw, place: tuple[float, float], size: int, item: LegendItem
+) -> None:
+    (x, y), inside = place, size / 5
+    is_square = item.shape == "square"
+    draw.rectangle((x, y, x + size, y + size), fill=item.color if is_square else _DARK)
+    if not is_square:
+        box = (x + inside, y + inside, x + size - inside, y + size - inside)
+        pen = draw.ellipse if item.shape == "ring" else draw.rectangle
+        pen(box, outline=item.color, width=max(1, size // 8))
 
 
 def _draw_bar(

@@ -14,7 +14,7 @@ from xmir_cli.render.colormap import (
     scale,
 )
 
-_FRAME = (200, 200, 200)
+CROP = (200, 200, 200)  # the colour of the frame of what the network saw
 _ALPHA_START = 0.15
 _LEVELS = 256  # of colour in a map that is drawn alone
 _PALE = (40, 225)  # greys that black and white become under a map on a page
@@ -73,7 +73,7 @@ def map_layer(saliency: np.ndarray, colormap: str, largest: float) -> Image.Imag
     numbers = np.rint((values - low) / (1 - low) * (_LEVELS - 1)).astype(np.uint8)
     drawn = Image.fromarray(numbers, "L")
     drawn.putpalette(colors(levels, colormap).tobytes())
-    drawn.info["transparency"] = np.rint(255 * _fade(np.abs(levels))).astype(np.uint8).tobytes()
+    drawn.info["transparency"] = np.rint(255 * fade(np.abs(levels))).astype(np.uint8).tobytes()
     return drawn
 
 
@@ -82,7 +82,7 @@ def tint(under: np.ndarray, values: np.ndarray, display: Display) -> np.ndarray:
     if not is_diverging(display.colormap):
         values = values.clip(min=0)
     over = colors(values, display.colormap)
-    opacity = display.alpha * _fade(np.abs(values), display.start)[:, :, None]
+    opacity = display.alpha * fade(np.abs(values), display.start)[:, :, None]
     mixed: np.ndarray = np.rint(under * (1 - opacity) + over * opacity).astype(np.uint8)
     return mixed
 
@@ -104,6 +104,13 @@ def draw_crop(drawn: Image.Image, roi: Sequence[float]) -> None:
         _frame(drawn, place)
 
 
+def leaves_out(roi: Sequence[float], size: tuple[int, int]) -> bool:
+    """Whether a crop leaves out a part of a picture of this size that is worth seeing."""
+    left, top, width, height = roi
+    spared = max(left, top, size[0] - left - width, size[1] - top - height)
+    return spared > _MARGIN * max(size) + 1
+
+
 def to_rgb(picture: Image.Image) -> Image.Image:
     """An 8-bit RGB copy without the source's metadata; mode F holds 0..255."""
     if picture.mode == "F":
@@ -114,7 +121,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     return copy
 
 
-def _fade(size: np.ndarray, start: float = _ALPHA_START) -> np.ndarray:
+def fade(size: np.ndarray, start: float = _ALPHA_START) -> np.ndarray:
     """Opacity in [0, 1] of values in [0, 1]: rises smoothly from 0 at `start` to full at 1."""
     share = ((size - start) / (1 - start)).clip(0, 1)
     faded: np.ndarray = share * (2 - share)
@@ -154,9 +161,8 @@ def _frame(drawn: Image.Image, place: tuple[int, int, int, int]) -> None:
     """A thin line around the crop, when it leaves out a part of the picture worth seeing."""
     left, top, right, bottom = place
     width, height = drawn.size
-    spared = max(left, top, width - right, height - bottom)
-    if spared > _MARGIN * max(width, height) + 1:
+    if leaves_out((left, top, right - left, bottom - top), drawn.size):
         line = max(1, round(max(width, height) / 500))
         ImageDraw.Draw(drawn).rectangle(
-            (left, top, right - 1, bottom - 1), outline=_FRAME, width=line
+            (left, top, right - 1, bottom - 1), outline=CROP, width=line
         )

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from xmir_cli.render.colormap import is_diverging
 from xmir_cli.render.lettering import Ink, font, shorten
 from xmir_cli.render.overlay import Display, tint
-from xmir_cli.render.words import wrap
+from xmir_cli.render.words import USE, wrap
 
 SIDE = 288  # pixels of a picture
 _GAP = 16
@@ -41,14 +41,16 @@ class PanelRow:
 
 
 def figure(rows: Sequence[PanelRow], columns: int) -> Image.Image:
-    """All rows on white paper, `columns` panels wide; longer rows continue below."""
+    """All rows on white paper, `columns` panels wide, and what it is for; long rows go on below."""
     width = _GAP + columns * (SIDE + _GAP) + _SCALE
     strips = [_draw_row(row, columns, width) for row in rows]
-    page = Image.new("RGB", (width, _GAP + sum(strip.height for strip in strips)), _PAPER)
+    height = _GAP + sum(strip.height for strip in strips) + _LINE + _GAP
+    page = Image.new("RGB", (width, height), _PAPER)
     top = _GAP
     for strip in strips:
         page.paste(strip, (0, top))
         top += strip.height
+    font(_TEXT).write(ImageDraw.Draw(page), (_GAP, top), USE, _INK)
     return page
 
 
