@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from xmir_cli.store.hashes import sha256_file
+from xmir_cli.wire.model import ModelSpec, Preprocessing
 from xmir_cli.wire.schema import (
     NUMBER,
     NUMBERS,
@@ -261,6 +262,117 @@ def test_numbers_of_an_evaluation_are_rows_by_label(xmir):
         "excluding_same_patient",
         "excluding_same_patient: labels: clear",
     ]
+
+
+def table_of(page, schema):
+    """The names of the columns of a schema's table, and its rows."""
+    text = Path(page).read_text().partition(f"Records <code>{schema}</code>")[2]
+    head, body = re.findall(r"<t(?:head|body)>(.*?)</t(?:head|body)>", text, re.DOTALL)[:2]
+    rows = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+    names = re.findall(r"<button[^>]*>(.*?)</button>", head)
+    return names, [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows]
+
+
+def test_what_rows_of_parts_have_stands_before_the_settings_of_the_whole(xmir):
+    record = {
+        "schema": "xmir.retrieval-metric/1",
+        "embeddings": "e.parquet",
+        "protocol": "loo",
+        "map": 0.5,
+        "p_at_1": 0.75,
+        "macro": {"map": 0.25, "p_at_1": 0.5},
+    }
+    assert xmir("report", "-o", "p.html", stdin=dump([record])).code == 0
+    names, rows = table_of("p.html", "xmir.retrieval-metric/1")
+    assert names == ["part", "map", "p_at_1", "embeddings", "protocol"]
+    assert rows == [
+        ["all", "0.5000", "0.7500", "e.parquet", "loo"],
+        ["macro", "0.2500", "0.5000", "", ""],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schema", "number"),
+    [("xmir.causal-summary/1", "insertion"), ("xmir.localization-summary/1", "energy")],
+)
+def test_a_summary_is_one_row_a_method_with_its_intervals(xmir, schema, number):
+    record = {
+        "schema": schema,
+        "method": "activation",
+        number: 0.5,
+        f"{number}_sd": 0.25,
+        f"{number}_low": 0.0,
+        f"{number}_high": 1.0,
+        f"{number}_gain": {"center": 0.125},
+        f"{number}_gain_sd": {"center": 0.25},
+        f"{number}_gain_low": {"center": -0.5},
+        f"{number}_gain_high": {"center": None},
+    }
+    assert xmir("report", "-o", "p.html", stdin=dump([record])).code == 0
+    names, rows = table_of("p.html", schema)
+    told = dict(zip(names, rows[0], strict=True))
+    assert len(rows) == 1
+    assert told == {
+        "method": "activation",
+        number: "0.5000 (0.0000 to 1.0000)",
+        f"{number}_gain.center": "0.1250",
+        f"{number}_sd": "0.2500",
+    }
+
+
+def test_a_copy_of_another_label_is_a_query_of_its_own(xmir, pairs):
+    identity = {"query_identity": sha256_file(Path("q1.png"))}
+    Path("copy.png").write_bytes(Path("q1.png").read_bytes())
+    Path("far").mkdir()
+    Path("far/q1.png").write_bytes(Path("q1.png").read_bytes())
+    first = {**pairs[0], **identity, "query_label": "clear"}
+    moved = {**pairs[1], **identity, "query_label": "clear", "query": "far/q1.png"}
+    copied = {**first, "query": "copy.png", "query_label": "ill", "match": False}
+    records = dump([first, moved, copied])
+    assert xmir("report", "-o", "p.html", stdin=records).code == 0
+    queries = data_of("p.html")["queries"]
+    assert [(each["name"], each["label"]) for each in queries] == [
+        ("q1.png", "clear"), ("copy.png", "ill"),
+    ]  # fmt: skip
+    assert len(queries[0]["hits"][0]["methods"]) == 2
+    assert xmir("montage", "-o", "m.png", stdin=records).stderr.endswith("m.png: 2 queries\n")
+
+
+def test_hits_stand_in_the_order_of_their_ranks(xmir, pairs):
+    records = [{**pairs[0], "rank": rank} for rank in (3, None, 1, 2)]
+    assert xmir("report", "-o", "p.html", stdin=dump(records)).code == 0
+    (query,) = data_of("p.html")["queries"]
+    assert [hit["rank"] for hit in query["hits"]] == [1, 2, 3, None]
+
+
+def test_the_stages_of_a_sanity_check_are_named(xmir):
+    stages = ["none", "head", "all"]
+    records = [
+        {
+            "schema": "xmir.sanity/1",
+            "method": "activation",
+            "stage": stage,
+            "position": place,
+            "spearman": 1 - place / 2,
+        }
+        for place, stage in enumerate(stages)
+    ]
+    assert xmir("report", "-o", "p.html", stdin=dump(records)).code == 0
+    text = Path("p.html").read_text()
+    assert re.findall(r"<li><b>(\d)</b> (\w+)</li>", text) == [*zip("012", stages, strict=True)]
+    assert re.findall(r'text-anchor="middle">(\d)</text>', text) == ["0", "1", "2"]
+
+
+def test_the_frame_of_what_the_network_saw_is_on_query_and_answer(xmir, pairs):
+    recipe = ModelSpec("x", "random:0", preprocessing=Preprocessing(32, 40)).to_json()
+    model = {**recipe, "weights_sha256": "0" * 64}
+    assert xmir("report", "-o", "p.html", stdin=dump([{**pairs[0], "model": model}])).code == 0
+    (query,) = data_of("p.html")["queries"]
+    assert query["crop"] == pytest.approx([8, 3, 24, 24], abs=0.6)  # of 40 x 30
+    assert query["hits"][0]["crop"] == pytest.approx([5, 5, 40, 40], abs=0.6)
+    assert "what the network saw, where it is not all</p>" in Path("p.html").read_text()
+    assert xmir("report", "-o", "p.html", "-f", stdin=dump(pairs[:1])).code == 0
+    assert "what the network saw" not in Path("p.html").read_text()
 
 
 def test_only_the_pages_own_script_and_style_may_run(xmir, pairs):

@@ -15,6 +15,7 @@ from PIL import Image
 from tests.pages.contrast import CONTRAST
 from xmir_cli.commands.report import Report
 from xmir_cli.stories.report import run
+from xmir_cli.wire.model import ModelSpec
 
 pytest.importorskip("selenium.webdriver")
 
@@ -385,3 +386,54 @@ def test_it_prints_to_a4_with_every_picture(opened):
         assert [float(each) for each in box.split()] == pytest.approx([0, 0, 595, 842], abs=1)
     painted = "return document.querySelectorAll('.card .stage:empty').length"
     assert opened.execute_script(painted) == 0
+
+
+def test_the_bar_has_the_colours_of_the_overlay(opened):
+    """As the map's layer: stops with its opacities on grey, at the opacity that is chosen."""
+    opacity = "return document.querySelector('#retrieved .bar .colors').style.opacity"
+    assert opened.execute_script(opacity) == "0.6"
+    press(opened, "+")
+    assert opened.execute_script(opacity) == "0.65"
+    opened.find_element("id", "opacity").send_keys(Keys.ARROW_LEFT)
+    assert opened.execute_script(opacity) == "0.6"
+    stops = opened.execute_script(
+        "const fill = document.querySelector('#retrieved .bar .colors').getAttribute('fill');"
+        "return [...document.querySelectorAll(`${fill.slice(4, -1)} stop`)].map(each =>"
+        " Number(each.getAttribute('stop-opacity')))"
+    )
+    shares = (np.linspace(0, 1, len(stops)) - 0.15).clip(0) / 0.85
+    assert stops == pytest.approx(shares * (2 - shares), abs=1e-3)
+
+
+def test_a_frame_on_the_query_shows_what_the_network_saw(browser, tmp_path):
+    for name, size in (("q", (60, 40)), ("r", (50, 50))):
+        Image.new("L", size, 90).save(tmp_path / f"{name}.png")
+    np.save(tmp_path / "m.npy", np.ones((8, 8), np.float32))
+    model = {**ModelSpec("x", "random:0").to_json(), "weights_sha256": "0" * 64}
+    record = {
+        "query": "q.png", "retrieved": "r.png", "rank": 1, "method": "occlusion",
+        "saliency": "m.npy", "roi": [3, 3, 44, 44], "model": model,
+    }  # fmt: skip
+    browser.get(written(tmp_path, [record]))
+    frames = "return document.querySelectorAll('#query .crop:not(.halo)').length"
+    assert browser.execute_script(frames) == 1
+    press(browser, "b")
+    shown = "return document.querySelector('#query .crop').checkVisibility()"
+    assert not browser.execute_script(shown)
+
+
+def test_a_table_wider_than_paper_prints_as_blocks_with_names(browser, tmp_path):
+    record = {"schema": "xmir.localization-summary/1", "method": "activation"}
+    for number in ("hit", "energy", "auroc", "auprc", "iou", "rank_accuracy"):
+        record |= {number: 0.5, f"{number}_low": 0.25, f"{number}_high": 0.75}
+        record[f"{number}_gain"] = {"center": 0.125, "random": 0.25}
+    narrow = {"schema": "xmir.epoch/1", "epoch": 1}
+    browser.get(written(tmp_path, [record, narrow]))
+    asked = {"printBackground": True, "preferCSSPageSize": True}
+    browser.execute_cdp_cmd("Page.printToPDF", asked)
+    wide = (
+        "return [...document.querySelectorAll('table.records')].map(each => each.matches('.wide'))"
+    )
+    assert browser.execute_script(wide) == [True, False]
+    name = "return document.querySelector('table.wide td.number').dataset.name"
+    assert browser.execute_script(name) == "hit"

@@ -81,10 +81,15 @@ class PageEntry:
         return [*query, self.retrieved_read, *own]
 
     @property
-    def asked(self) -> str:
-        """What records of one query share: which image it is, wherever it lies, and its words."""
-        image = (self.view.query_identity or self.query) if self.query else ""
-        return image if self.words is None else f"{image} {self.words.said}"
+    def asked(self) -> tuple[str, ...]:
+        """What records of one query share: which image it is, wherever it lies, and its words.
+
+        Under another label it is another query, whose hits are right or wrong by that.
+        """
+        words = () if self.words is None else (self.words.said,)
+        if not self.query:
+            return words
+        return (self.view.query_identity or self.query, self.view.query_label or "", *words)
 
     @property
     def hit(self) -> tuple[str, object]:

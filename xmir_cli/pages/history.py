@@ -22,7 +22,7 @@ def write_history(path: Path, run: Run) -> None:
     if Path(network).is_absolute():  # a file of one's own, or a folder
         network = Path(network).name
     title = f"Training of {escape(network)}: "
-    title += f"{len(run.epochs)} of {run.wanted} epochs"
+    title += f"{len(run.epochs)} of {run.wanted} epoch{'' if run.wanted == 1 else 's'}"
     drawing = draw_history(title, _describe(run.asked), run.epochs, run.wanted)
     with atomic_file(path) as file:
         file.write(drawing.encode(path.suffix.lower()))

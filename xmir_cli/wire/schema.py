@@ -61,6 +61,7 @@ class Plot:
     x: str  # a key
     y: Sequence[str]  # keys; one where there is `by`
     by: str = ""  # a key; empty: a line a key
+    names: str = ""  # a key that says what each x is called
 
 
 class Schema(Protocol):

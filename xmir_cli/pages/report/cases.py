@@ -9,9 +9,11 @@ from xmir_cli.pages.entries import MapKind, PageEntry, Read
 from xmir_cli.pages.outlines import Outlines
 from xmir_cli.pages.report.album import Album
 from xmir_cli.pages.report.names import ShortNames
+from xmir_cli.pictures.crop import find_crop
 from xmir_cli.render.colormap import is_diverging
 from xmir_cli.render.montage import ColorBar
 from xmir_cli.render.outline import outline_path
+from xmir_cli.render.overlay import leaves_out
 from xmir_cli.truth.marks import MarkedImage, query_image, retrieved_image
 from xmir_cli.wire.records import Record
 
@@ -36,6 +38,7 @@ class CaseBook:
         outlines: Outlines | None = None,
     ) -> None:
         self.queries: list[Record] = []
+        self.cropped = False  # whether the network saw less than all of a picture
         self._album, self._names, self._bars, self._outlines = album, names, bars, outlines
         self._known: dict[tuple[object, ...], Record] = {}
 
@@ -52,9 +55,14 @@ class CaseBook:
         if entry.point is not None:
             method["point"] = {"on": "retrieved" if side == "query" else "query", "at": entry.point}
 
+    def close(self) -> None:
+        """Put the hits of each query in the order of their ranks, those without one last."""
+        for query in self.queries:
+            cast("list[Record]", query["hits"]).sort(key=_rank)
+
     def _query(self, entry: PageEntry) -> Record:
         return self._kept(
-            (entry.asked,),
+            ("query", *entry.asked),
             self.queries,
             lambda: {
                 "name": self._names.of(entry.query) if entry.query else "",
@@ -117,7 +125,9 @@ class CaseBook:
             return {"picture": None, "size": None}
         size = (shot.width, shot.height)
         mask = None if self._outlines is None else self._outlines.of(image, size)
-        return {"picture": shot.place, "size": [*size], **self._outline(mask)}
+        crop = _crop(entry, size)
+        self.cropped |= crop is not None and leaves_out(crop, size)
+        return {"picture": shot.place, "size": [*size], "crop": crop, **self._outline(mask)}
 
     def _outline(self, mask: Booleans | None) -> Record:
         if mask is None or not mask.any():
@@ -142,6 +152,17 @@ class CaseBook:
             "ends": bar.ends,
             "largest": layer[1],
         }
+
+
+def _rank(hit: Record) -> tuple[bool, int]:
+    rank = hit["rank"]
+    return rank is None, cast("int", rank or 0)
+
+
+def _crop(entry: PageEntry, size: tuple[int, int]) -> list[float] | None:
+    """What the network saw of an upright picture of this size, where the record tells."""
+    model = entry.view.model
+    return None if model is None else [*find_crop(model.preprocessing, *size).roi]
 
 
 def precision(queries: Sequence[Record], places: Sequence[int]) -> Mapping[int, float]:

@@ -9,6 +9,7 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import Plot, Schema, keys_of
 
 WIDTH, HEIGHT = 240, 160  # of the plane, in units of the picture
+_TOLD = 14  # numbers below the plane that have room
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,16 @@ class ChartLine:
 
 
 @dataclass(frozen=True)
+class ChartTick:
+    """A place on the x axis, its number, which may be left out there, and its name."""
+
+    x: float  # in units of the picture
+    number: str
+    name: str
+    is_told: bool  # whether the number has room
+
+
+@dataclass(frozen=True)
 class Chart:
     """A few lines on one plane, y from `low` to `high`."""
 
@@ -30,6 +41,7 @@ class Chart:
     low: float
     high: float
     lines: Sequence[ChartLine]
+    ticks: Sequence[ChartTick] = ()  # where each x has a name
 
 
 def curves_of(schema: type[Schema], record: Record) -> list[Chart]:
@@ -77,7 +89,24 @@ def _plot(plot: Plot, records: Sequence[Record]) -> Chart | None:
         for name, line in lines.items()
     ]
     title = plot.y[0] if plot.by else ", ".join(lines)
-    return Chart(title, (plot.x, f"{first:g}", f"{last:g}"), title, low, high, drawn)
+    ticks = _ticks(plot, records, first, last)
+    return Chart(title, (plot.x, f"{first:g}", f"{last:g}"), title, low, high, drawn, ticks)
+
+
+def _ticks(plot: Plot, records: Sequence[Record], first: float, last: float) -> list[ChartTick]:
+    """The places that have names, in order; one that has several has them all."""
+    named: dict[float, dict[str, None]] = {}
+    for record in records:
+        x, name = record.get(plot.x), record.get(plot.names) if plot.names else None
+        if _is_number(x) and isinstance(name, str):
+            named.setdefault(float(x), {})[escape(name)] = None
+    step = -(-len(named) // _TOLD)
+    return [
+        ChartTick(
+            (x - first) / (last - first) * WIDTH, f"{x:g}", ", ".join(names), not place % step
+        )
+        for place, (x, names) in enumerate(sorted(named.items(), key=lambda each: each[0]))
+    ]
 
 
 def _curves(title: str, axes: tuple[str, str], lines: Mapping[str, Sequence[float]]) -> Chart:

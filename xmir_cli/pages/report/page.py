@@ -17,12 +17,13 @@ from xmir_cli.pages.report.stream import Stream
 from xmir_cli.pages.report.tables import Sheet, SheetCell, cell, sheet, values_of
 from xmir_cli.render.boxes import COLORS
 from xmir_cli.render.colormap import COLORS_BY_SIGN, colors, is_diverging
+from xmir_cli.render.overlay import fade
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import Schema, Shows, keys_of
 
 _RECORD = 1500  # bytes of a record on the page, about
 _PLACES = (1, 3, 5, 10)  # k of precision at k
-_STOPS = 11  # of a colour bar
+_STOPS = 41  # of a colour bar
 
 
 LeafLine = tuple[str, str, SheetCell]  # key, meaning, value
@@ -80,6 +81,7 @@ class Page:
         for number, entry in self._stream.entries.items():
             self.cases.add(number, entry)
             advance()
+        self.cases.close()
         self.sections = [self._section(schema) for schema in self._stream.schemas]
         return self
 
@@ -97,6 +99,7 @@ class Page:
             "leaves": [self._leaf(number) for number in self._stream.entries],
             "origins": told,
             "outlines": self._outlines,
+            "cropped": bool(self.bars) and self.cases.cropped,
             "version": __version__,
             "plane": (WIDTH, HEIGHT),
             "gradients": {name: _gradient(name) for name in COLORS_BY_SIGN},
@@ -154,13 +157,15 @@ class Page:
         ]
 
 
-def _gradient(name: str) -> Sequence[tuple[str, str]]:
-    """Offsets and colours of a colour bar."""
+def _gradient(name: str) -> Sequence[tuple[str, str, str]]:
+    """Offsets, colours and opacities of a colour bar, as those of a map's layer."""
     low = -1.0 if is_diverging(name) else 0.0
-    found = colors(np.linspace(low, 1, _STOPS), name)
+    values = np.linspace(low, 1, _STOPS)
     return [
-        (f"{place / (_STOPS - 1):.1f}", "#" + bytes(color).hex())
-        for place, color in enumerate(found)
+        (f"{place / (_STOPS - 1):.3f}", "#" + bytes(color).hex(), f"{opacity:.3f}")
+        for place, (color, opacity) in enumerate(
+            zip(colors(values, name), fade(np.abs(values)), strict=True)
+        )
     ]
 
 

@@ -4,6 +4,7 @@
 (() => {
   const page = JSON.parse(document.getElementById("data").textContent);
   const at = (id) => document.getElementById(id);
+  const PAPER = 190; // letters of a table that are as wide as paper
   const SVG = "http://www.w3.org/2000/svg";
   const state = { query: 0, hit: 0, method: "", alpha: page.alpha, bare: false, swapped: false, one: false };
 
@@ -79,9 +80,10 @@
     const drawing = draw("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", class: "marks" });
     const color = (index) => page.colors[index % page.colors.length];
     const box = (classes, [x, y, wide, high], more) => draw("rect", { class: classes, x, y, width: wide, height: high, ...more });
-    const roi = method && method[side] && method[side].roi;
+    const mapped = method && (method.query || method.retrieved);
+    const roi = mapped && (method[side] ? method[side].roi : one.crop);
     if (roi && Math.max(roi[0], roi[1], width - roi[0] - roi[2], height - roi[1] - roi[3]) > 1 + 0.002 * Math.max(width, height)) {
-      drawing.append(box("crop", roi));
+      drawing.append(box("crop halo", roi), box("crop", roi));
     }
     if (one.outline) {
       const [wide, high] = one.outline.size;
@@ -138,7 +140,8 @@
     bar.hidden = state.bare || !layer;
     if (bar.hidden) return;
     const [low, of, high] = bar.querySelectorAll("span");
-    bar.querySelector("rect").setAttribute("fill", `url(#gradient-${layer.colors})`);
+    bar.querySelector(".colors").setAttribute("fill", `url(#gradient-${layer.colors})`);
+    bar.querySelector(".colors").style.opacity = state.alpha;
     low.textContent = `${number(layer.low)} ${layer.ends[0]}`.trim();
     const most = layer.largest > 1.0001 * layer.full ? `${number(layer.largest)}, drawn as full colour` : number(layer.largest);
     of.textContent = `${method.name}: ${layer.unit}${layer.against ? `, against ${layer.against}` : ""}; largest here ${most}`;
@@ -334,7 +337,7 @@
     at("opacity").addEventListener("input", () => {
       state.alpha = Number(at("opacity").value) / 100;
       at("percent").textContent = `${at("opacity").value} %`;
-      for (const map of document.querySelectorAll("img.map")) map.style.opacity = state.alpha;
+      for (const map of document.querySelectorAll("img.map, .bar .colors")) map.style.opacity = state.alpha;
     });
     document.addEventListener("keydown", onKey);
     for (const id of ["pair", "matches"]) {
@@ -352,6 +355,21 @@
     show();
   }
 
+  // A table that is wider than paper prints its rows as blocks, in which each value has its name.
+  function widen(table) {
+    const names = [...table.tHead.rows[0].cells].map((each) => each.textContent.trim());
+    const rows = [...table.tBodies[0].rows];
+    const letters = names.map((name, column) => {
+      const words = name.split(/(?<=[_.])/);
+      const values = rows.slice(0, 200).map((row) => row.cells[column].textContent.length);
+      return 2 + Math.max(...words.map((word) => word.length), ...values.map((count) => Math.min(count, rows[0].cells[column].matches(".number") ? count : 16)));
+    });
+    if (letters.reduce((sum, count) => sum + count, 0) < PAPER) return;
+    table.classList.add("wide");
+    for (const row of rows) [...row.cells].forEach((cell, column) => { cell.dataset.name = names[column]; });
+  }
+
+  addEventListener("beforeprint", () => document.querySelectorAll("table.records").forEach(widen));
   for (const figure of document.querySelectorAll("[data-picture]")) {
     const picture = make("img");
     picture.alt = figure.dataset.alt;

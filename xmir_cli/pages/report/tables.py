@@ -12,6 +12,8 @@ from xmir_cli.wire.schema import Key, Schema, Shows, keys_of
 
 PART = "part"  # the column that says which part of a record a row is
 _LONGEST = 300  # characters of a cell
+_WHOLE = "all"  # the part that is the whole record
+_NUMBER, _SPREAD = "NUMBER_", "NUMBER_sd"  # patterns of keys that belong to a number
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,49 @@ def sheet(schema: type[Schema], records: Mapping[int, Record], names: ShortNames
     parts = [
         (number, part) for number, record in records.items() for part in _parts(schema, record)
     ]
-    found = dict.fromkeys(column for _, part in parts for column in part)
-    known = keys_of(schema)
-    order = {name: place for place, name in enumerate(known)}
-    columns = sorted(found, key=lambda name: (name != PART, order.get(_key(name), len(order))))
+    columns, known = _ordered(schema, [part for _, part in parts]), keys_of(schema)
     rows = [
-        SheetRow(
-            number,
-            [cell(part.get(column), names, known.get(_key(column))) for column in columns],
-        )
+        SheetRow(number, [_cell_of(column, part, names, known) for column in columns])
         for number, part in parts
     ]
     about = _plain(" ".join((schema.__doc__ or "").split()))
     return Sheet(schema.NAME, about, {each: _meaning(schema, each) for each in columns}, rows)
+
+
+def _ordered(schema: type[Schema], parts: Sequence[Mapping[str, object]]) -> list[str]:
+    """The columns, but for the ends of intervals, which stand beside their numbers.
+
+    What rows of parts have comes first, so that it is seen without the settings of the whole.
+    """
+    found = dict.fromkeys(column for part in parts for column in part)
+    inner = {column for part in parts if part.get(PART, _WHOLE) != _WHOLE for column in part}
+    order = {name: place for place, name in enumerate(keys_of(schema))}
+    ends = {end for column in found for end in _ends(column)}
+    return sorted(
+        (column for column in found if column not in ends),
+        key=lambda name: (
+            name != PART,
+            bool(inner) and name not in inner,
+            order.get(_key(name), len(order)),
+        ),
+    )
+
+
+def _ends(column: str) -> tuple[str, str]:
+    """The columns of the ends of a number's interval: `gain_low.center` of `gain.center`."""
+    name, dot, part = column.partition(".")
+    return f"{name}_low{dot}{part}", f"{name}_high{dot}{part}"
+
+
+def _cell_of(
+    column: str, part: Mapping[str, object], names: ShortNames, known: Mapping[str, Key]
+) -> SheetCell:
+    """The cell of a column in a row, a number with its interval."""
+    own = cell(part.get(column), names, known.get(_key(column)))
+    low, high = (part.get(end) for end in _ends(column))
+    if own.number is None or not isinstance(low, int | float) or not isinstance(high, int | float):
+        return own
+    return SheetCell(f"{own.text} ({_number(low)} to {_number(high)})", own.number)
 
 
 def values_of(schema: type[Schema], record: Record, shows: Shows) -> dict[str, object]:
@@ -106,9 +138,7 @@ def cell(value: object, names: ShortNames, key: Key | None = None) -> SheetCell:
 def _number(value: float) -> str:
     if isinstance(value, int):
         return str(value)
-    if value == 0:
-        return "0"
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _text(value: object) -> str:
@@ -123,7 +153,7 @@ def _parts(schema: type[Schema], record: Record) -> Iterator[dict[str, object]]:
     """The row of a record, and those of its objects that are rows of their own."""
     own = values_of(schema, record, Shows.COLUMN)
     rows = values_of_objects(schema, record)
-    yield {PART: "all", **own} if rows else own
+    yield {PART: _WHOLE, **own} if rows else own
     for name, value in rows.items():
         yield from _inner(name, value)
 
@@ -154,18 +184,20 @@ def _is_plain(value: object) -> bool:
 
 def _shows_other(schema: type[Schema], name: str, value: object) -> Shows:
     """A key that the schema tells by a pattern; one that it does not tell is not shown."""
-    if _other(schema, name) is None:
+    pattern, _ = _other(schema, name)
+    if not pattern or (pattern == _SPREAD and isinstance(value, Mapping)):
         return Shows.NOTHING
-    return Shows.ROWS if isinstance(value, Mapping) else Shows.COLUMN
+    of_number = pattern.startswith(_NUMBER)  # of which an object has one for each control
+    return Shows.ROWS if isinstance(value, Mapping) and not of_number else Shows.COLUMN
 
 
-def _other(schema: type[Schema], name: str) -> str | None:
-    """The meaning of a key that the schema tells by a pattern."""
+def _other(schema: type[Schema], name: str) -> tuple[str, str]:
+    """The pattern by which the schema tells a key, and what it means; empty where none does."""
     others: dict[str, str] = vars(schema).get("OTHERS", {})
     for pattern, meaning in others.items():
         if re.fullmatch(re.sub("[A-Z]+", r"\\w+", pattern), name):
-            return meaning
-    return None
+            return pattern, meaning
+    return "", ""
 
 
 def _key(column: str) -> str:
@@ -176,7 +208,7 @@ def _meaning(schema: type[Schema], column: str) -> str:
     if column == PART:
         return "the whole record, or which part of it"
     key = keys_of(schema).get(_key(column))
-    return _plain((key.meaning if key is not None else _other(schema, column)) or "")
+    return _plain(key.meaning if key is not None else _other(schema, _key(column))[1])
 
 
 def _plain(text: str) -> str:

@@ -97,5 +97,5 @@ class SanityRecord:
         shows=Shows.NOTHING,  # a page draws its own
     )
 
-    PLOTS: ClassVar = (Plot("position", ("spearman",), "method"),)
+    PLOTS: ClassVar = (Plot("position", ("spearman",), "method", names="stage"),)
     OTHERS: ClassVar = {"NUMBER_sd": "the standard deviation of a number"}
