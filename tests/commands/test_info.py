@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,7 @@ def test_foreign_tensors_are_only_counted(xmir):
 def test_a_map_tells_its_range_and_what_made_it(xmir):
     write_array(Path("a.npy"), np.array([[-1, 0], [0, 3]], np.float32))
     plain = info(xmir, "a.npy")
+    assert plain.pop("histogram_edges") == pytest.approx([-1 + 0.4 * place for place in range(11)])
     assert plain == {
         "path": "a.npy",
         "kind": "array",
@@ -245,6 +247,7 @@ def test_an_image_tells_what_will_be_done_to_it(xmir):
         "maximum": 40_000,
         "mean": 40_000,
         "histogram": [24, *[0] * 9],
+        "histogram_edges": [40_000] * 11,
         "distinct": 1,
         "values": {"40000": 24},
     }
@@ -366,3 +369,53 @@ def test_verify_says_what_has_no_checksum(xmir, embeddings: str):
     with pa.ipc.new_stream("a.arrow", table.schema) as writer:
         writer.write_table(table)
     assert verified(xmir, "a.arrow") == "description"
+
+
+def test_a_page_tells_its_title_and_who_wrote_it(xmir):
+    head = '<!doctype html>\n<meta name="generator" content="xmir 1.2"><title>A &amp; B</title>'
+    Path("p.html").write_text(head)
+    record = info(xmir, "p.html")
+    assert record == {
+        "path": "p.html", "kind": "page", "bytes": len(head), "title": "A & B", "version": "1.2",
+    }  # fmt: skip
+    Path("p.html").write_text("<!doctype html>\n<title>of another program</title>")
+    assert refused(xmir, "p.html")[1].startswith("unknown; expected")
+
+
+def test_a_list_of_ids_tells_how_many(xmir):
+    Path("atlas-ids.txt").write_text("a/1.png\nb/2.png\nb/2.png\n")
+    record = info(xmir, "atlas-ids.txt")
+    assert (record["kind"], record["rows"], record["distinct"]) == ("ids", 3, 2)
+    for content in (b"", b"a\0b\n", b"\xff\xfe\n"):
+        Path("no.txt").write_bytes(content)
+        assert refused(xmir, "no.txt")[0] == 5
+
+
+def test_a_folder_of_differences_tells_what_was_compared(xmir):
+    Path("diff").mkdir()
+    for name in ("mean-ill", "mean-ill-error", "mean-well", "ill-minus-well", "ill-minus-well-p"):
+        write_array(Path("diff", f"{name}.npy"), np.zeros((4, 5), np.float32))
+    record = info(xmir, "diff")
+    assert record == {
+        "path": "diff", "kind": "differences", "compared": ["ill", "well"],
+        "differences": ["ill-minus-well"], "shape": [4, 5],
+    }  # fmt: skip
+
+
+def test_what_lies_beside_a_map_is_told_to_belong_to_it(xmir):
+    write_array(Path("m.npy"), np.zeros((4, 5), np.float32))
+    Path("m.json").write_text('{"made_of": {}}')
+    assert refused(xmir, "m.json") == (5, "belongs to the map m.npy beside it")
+
+
+def test_dates_have_a_first_and_a_last(xmir):
+    days = [date(2017, 3, 3), date(2015, 1, 2), None, date(2017, 3, 3)]
+    times = [datetime(2017, 3, 3, 1), datetime(2015, 1, 2), None, datetime(2016, 1, 2)]
+    pq.write_table(pa.table({"path": list("abcd"), "day": days, "at": times}), "t.parquet")
+    record = info(xmir, "t.parquet")
+    assert record["ranges"] == {
+        "day": {"minimum": "2015-01-02", "maximum": "2017-03-03"},
+        "at": {"minimum": "2015-01-02 00:00:00", "maximum": "2017-03-03 01:00:00"},
+    }
+    assert "labels" not in record
+    assert record["missing_values"] == {"day": 1, "at": 1}

@@ -20,7 +20,9 @@ def info(xmir, values: np.ndarray) -> dict:
 def test_the_histogram_is_that_of_numpy(xmir):
     values = np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)
     found = info(xmir, values)
-    assert found["histogram"] == np.histogram(values.astype(np.float64), 10)[0].tolist()
+    counts, edges = np.histogram(values.astype(np.float64), 10)
+    assert found["histogram"] == counts.tolist()
+    assert found["histogram_edges"] == pytest.approx(edges.tolist(), rel=1e-6)
     assert (found["distinct"], found["tied"]) == (len(set(values.ravel().tolist())), 0)
 
 
@@ -37,6 +39,8 @@ def test_the_histogram_is_that_of_numpy(xmir):
 def test_numbers_at_the_edges_are_counted(xmir, values, histogram, distinct, tied):
     found = info(xmir, np.array(values))
     assert (found["histogram"], found["distinct"], found["tied"]) == (histogram, distinct, tied)
+    edges = found["histogram_edges"]
+    assert (edges[0], edges[-1], len(edges)) == (min(values), max(values), 11)
 
 
 def test_whole_numbers_beyond_a_float_stay_distinct(xmir):

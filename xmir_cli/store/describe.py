@@ -14,6 +14,7 @@ from xmir_cli.store.arrays import read_array
 from xmir_cli.store.checkpoint import METADATA, read_tensors_header
 from xmir_cli.store.describe_columns import describe_columns, pick_columns
 from xmir_cli.store.describe_numbers import describe_numbers
+from xmir_cli.store.describe_outputs import describe_differences, describe_ids, describe_page
 from xmir_cli.store.describe_records import describe_records
 from xmir_cli.store.embedding_parts import open_parts
 from xmir_cli.store.embedding_readers import open_parquet
@@ -40,7 +41,9 @@ def describe_stored(path: Path) -> Record | None:
     """
     if path.is_dir():
         begun = any(next(path.glob(pattern), None) for pattern in _PARTS)
-        return _parts(path) if begun else None
+        return _parts(path) if begun else describe_differences(path)
+    if path.suffix == ".json" and path.with_suffix(".npy").is_file():
+        raise DataError(f"{path}: belongs to the map {path.with_suffix('.npy').name} beside it")
     with open_regular(path) as file:
         start = file.read(9)
     kinds: list[tuple[bool, Callable[[Path], Record]]] = [
@@ -54,7 +57,8 @@ def describe_stored(path: Path) -> Record | None:
         (start[8:] == b"{", _tensors),
         (is_manifest(path.name), _manifest),
     ]
-    return next((describe(path) for fits, describe in kinds if fits), None)
+    known = next((describe for fits, describe in kinds if fits), None)
+    return known(path) if known else describe_page(path) or describe_ids(path)
 
 
 def _parquet(path: Path) -> Record:

@@ -27,8 +27,8 @@ def describe_columns(pieces: Iterable[pa.Table]) -> Record:
     Returns:
         `label` and `split`: rows by value, `-` for none. `patients`: how many there are. `labels`:
         rows by value of each other column of texts or truths whose values recur. `ranges`: minimum,
-        maximum and mean of each column of numbers. `missing_values`: rows without a value by
-        column. Only what there is.
+        maximum and mean of each column of numbers, the first and the last of dates.
+        `missing_values`: rows without a value by column. Only what there is.
     """
     tallies: dict[str, _Tally] = {}
     for piece in pieces:
@@ -65,7 +65,9 @@ class _Tally:
         texts = column.type == pa.string()
         found = column.filter(pc.not_equal(column, "")) if texts else column.drop_null()
         self.missing += len(column) - len(found)
-        if _is_number(column.type):
+        if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+            self._date(found)
+        elif _is_number(column.type):
             self._measure(pc.cast(found, pa.float64(), safe=False))
         elif self.name == _PATIENT:
             self._each.append(found.unique())
@@ -98,6 +100,17 @@ class _Tally:
                 self._values[_text(each["values"])] += each["counts"]
         if self.name not in _ALWAYS and max(len(counted), len(self._values)) > _MOST:
             self._values = None
+
+    def _date(self, dates: pa.ChunkedArray) -> None:
+        if not len(dates):
+            return
+        ends = pc.min_max(dates)
+        low, high = (str(ends[name].as_py()) for name in ("min", "max"))
+        before = self.range or {"minimum": low, "maximum": high}
+        self.range = {
+            "minimum": min(low, str(before["minimum"])),
+            "maximum": max(high, str(before["maximum"])),
+        }
 
     def _measure(self, numbers: pa.ChunkedArray) -> None:
         numbers = numbers.filter(pc.is_finite(numbers))

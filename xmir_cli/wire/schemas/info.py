@@ -32,10 +32,12 @@ class InfoRecord:
     kind: str | None = key(
         TEXT,
         "embeddings, index, checkpoint, network, training state, tensors, saliency, array, "
-        "manifest, records or image",
+        "manifest, records, ids, page, differences or image",
     )
     bytes: int | None = key(WHOLE, "size of the file", when="not a folder")
-    rows: int | None = key(WHOLE, "images, or records", when="embeddings, index, manifest, records")
+    rows: int | None = key(
+        WHOLE, "images, records or lines", when="embeddings, index, manifest, records, ids"
+    )
     dim: int | None = key(WHOLE, "numbers of an embedding", when="embeddings, index, network")
     unusable: int | None = key(WHOLE, "lines that are no record", when="records")
     schemas: dict[str, int] | None = key(OBJECT, "rows by schema", when="records")
@@ -56,7 +58,8 @@ class InfoRecord:
     )
     ranges: dict[str, object] | None = key(
         OBJECT,
-        "of each column or key with numbers their minimum, maximum and mean",
+        "of each column or key with numbers their minimum, maximum and mean; of dates the first "
+        "and the last",
         when="embeddings, index, manifest, records",
     )
     missing_values: dict[str, int] | None = key(
@@ -99,7 +102,10 @@ class InfoRecord:
     recall_at_10: float | None = key(
         NUMBER, "of the graph against exact search; null without one", when="index"
     )
-    version: str | None = key(TEXT, "of xmir that built it", when="index")
+    version: str | None = key(TEXT, "of xmir that built it", when="index, page")
+    title: str | None = key(TEXT, "what the page is called", when="page")
+    compared: list[str] | None = key(TEXTS, "labels with a mean map", when="differences")
+    differences: list[str] | None = key(TEXTS, "maps of one less another", when="differences")
     tensors: int | None = key(WHOLE, "how many", when="checkpoint, network, tensors")
     parameters: int | None = key(
         WHOLE, "numbers in all of them", when="checkpoint, network, tensors"
@@ -108,7 +114,7 @@ class InfoRecord:
     training: dict[str, object] | None = key(
         OBJECT, "what the run was asked and what each epoch gave", when="checkpoint"
     )
-    shape: list[int] | None = key(NUMBERS, "of the array", when="array, saliency")
+    shape: list[int] | None = key(NUMBERS, "of the array", when="array, saliency, differences")
     type: str | None = key(TEXT, "of its numbers", when="array, saliency")
     minimum: float | None = key(NUMBER, "of its numbers", when="array, saliency, image")
     maximum: float | None = key(NUMBER, "of its numbers", when="array, saliency, image")
@@ -118,7 +124,12 @@ class InfoRecord:
         "how many of its numbers lie in each tenth of the way from minimum to maximum",
         when="array, saliency, image",
     )
-    distinct: int | None = key(WHOLE, "different numbers in it", when="array, saliency, image")
+    histogram_edges: list[float] | None = key(
+        NUMBERS, "where those tenths begin, and the last one ends", when="array, saliency, image"
+    )
+    distinct: int | None = key(
+        WHOLE, "different numbers, or ids, in it", when="array, saliency, image, ids"
+    )
     tied: float | None = key(
         NUMBER, "share of its numbers that equal another one", when="array, saliency"
     )
