@@ -76,7 +76,8 @@ def middle(picture):
 
 
 def test_the_hits_of_a_query_stand_together_and_their_rows_below(shown):
-    first = [hit("q", "a", 1, query_label="x", retrieved_label="y", match=False), hit("q", "b", 2)]
+    asked = {"query_label": "x"}
+    first = [hit("q", "a", 1, **asked, retrieved_label="y", match=False), hit("q", "b", 2, **asked)]
     strips, pictures = shown(*first, hit("a", "b"))
     assert strips == [
         [["query", "x", "q.png"], ["1  0.5000", "y, wrong", "a.png"], ["2  0.5000", "b.png"], [""]],
