@@ -1,6 +1,7 @@
 """A mistake is told with the next step: what was probably meant, and what to do instead."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 
 from xmir_cli.guesses import find_near
 from xmir_cli.store.kinds import find_kind, kind_of
+from xmir_cli.store.turns import hold
 
 RECORD = {"schema": "xmir.retrieval/1", "query": "a.png", "retrieved": "a.png", "rank": 1}
 
@@ -148,3 +150,27 @@ def test_a_network_of_timm_is_told_with_its_source(xmir, name):
 def test_case_does_not_count_and_a_million_names_are_not_compared():
     assert find_near("PATIENT", ["path", "patient"]) == ["patient"]
     assert find_near("a1", (f"a{number}" for number in range(20_000, 50_000))) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "left"),
+    [("embed", "x.parquet", "x.parquet.parts"), ("train", "r.pt", "r.pt.state.safetensors")],
+)
+def test_what_an_unfinished_run_is_to_make_is_told_as_that(xmir, command, output, left):
+    Path(left).mkdir()
+    calls, goes_on = [("info", output)], "it goes on where it ended."
+    told = f"not there yet: a run of 'xmir {command}' that did not end has left {left}"
+    if command == "embed":
+        calls += [("index", output, "-o", "a.xmir"), ("retrieval-metric", output)]
+    for call in calls:
+        found = xmir(*call)
+        assert found.code == 5
+        assert found.stderr.splitlines() == [
+            f"xmir: error: {output}: {told}",
+            f"xmir: hint: Run that 'xmir {command}' again, and let it resume: {goes_on}",
+        ]
+    with hold(Path(output)):
+        assert xmir("info", output).stderr.splitlines() == [
+            f"xmir: error: {output}: not there yet: a run of 'xmir {command}' is working on it",
+            "xmir: hint: Wait until it has ended.",
+        ]

@@ -209,6 +209,30 @@ def test_a_task_of_the_array_that_is_submitted_again_alone_does_its_own_shard(go
     assert_same(one, other)
 
 
+PARALLEL = r"""#!/usr/bin/env bash
+while [ "${1#-}" != "$1" ]; do
+    case $1 in
+    --sshlogin) login=$2; shift ;;
+    --workdir) cd "$2"; shift ;;
+    --jobs | --halt) shift ;;
+    esac
+    shift
+done
+[ "$login" = a.host,b.host ] || exit 9
+while read -r line; do env -i PATH=/usr/bin:/bin "$@" "$line" < /dev/null || exit; done
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["phantoms"], indirect=True)
+def test_other_machines_are_told_the_knobs(go, one, tmp_path, monkeypatch):
+    program = tmp_path / "parallel"  # as GNU parallel by ssh: nothing of the environment goes along
+    program.write_text(PARALLEL)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert_same(one, go("parallel", out="hosts", LOGINS="a.host,b.host"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("server", [each for each in servers() if each.name != "memory"])
 def test_a_server_gives_the_records_of_one_process(go, one, server):

@@ -19,8 +19,8 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.store.checkpoint import read_tensors, read_tensors_header
 from xmir_cli.store.hashes import sha256_file
-from xmir_cli.store.runs import state_path
 from xmir_cli.store.turns import hold
+from xmir_cli.store.unfinished import state_path
 from xmir_cli.training import feed
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,13 +9,14 @@ import pytest
 
 from xmir_cli.causes import Cause
 from xmir_cli.embedding import parts as module
-from xmir_cli.embedding.leftover import parts_folder, refuse_leftover
+from xmir_cli.embedding.leftover import refuse_leftover
 from xmir_cli.embedding.parts import EmbeddedRow, Parts
 from xmir_cli.errors import DataError, ExistsError, ItemError
 from xmir_cli.pictures.items import Item
 from xmir_cli.store.embedding_table import Header
 from xmir_cli.store.embedding_writers import write_parquet
 from xmir_cli.store.embeddings import read_embeddings
+from xmir_cli.store.unfinished import parts_folder
 from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("densenet121", "random:0", weights_sha256="ab" * 32)

@@ -1,7 +1,15 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from xmir_cli.errors import UsageError
 from xmir_cli.gallery.address import parse_url, refuse_secrets
+from xmir_cli.store.embeddings import Embeddings, write_embeddings
+from xmir_cli.wire.model import ModelSpec
+
+MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
 
 SECRETS = [
     "postgresql://me:s3cret@h/db?table=a",
@@ -90,6 +98,64 @@ def test_no_command_repeats_a_secret(xmir, monkeypatch, url, call):
     result = xmir("query", "--id", "a")
     assert (result.code, result.stdout) == (2, "")
     assert "s3" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("jdbc:postgresql://h/db?user=me&password=s3cret", "postgresql:me:s3cret@localhost/db"),
+        *("qdrant:s3cret@h/a", "postgresql:\\\\me:s3cret@localhost/db", "JDBC:postgres:me:s3@h/db"),
+    ],
+)
+def test_a_secret_in_what_is_hardly_a_url_is_not_repeated(xmir, url):
+    for call in (("info",), ("index", "e.parquet", "-o"), ("query", "--id", "a", "-i")):
+        result = xmir(*call, url)
+        assert (result.code, result.stdout, "s3" in result.stderr) == (2, "", False)
+        assert "://...: a secret in a URL" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *(
+            ("info",),
+            ("retrieval-metric",),
+            ("query", "--id", "a", "-i"),
+            ("atlas", "-o", "a.html"),
+        ),
+        *(("index", "e.parquet", "-o"), ("index", "-o", "a.xmir"), ("cluster",)),
+        ("retrieval-metric", "e.parquet", "--gallery"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    ("url", "form"),
+    [
+        ("qdrant:/h/x", "qdrant://HOST:6334/NAME"),
+        ("postgresql:/h/db?table=x", "postgresql://HOST/DATABASE?table=NAME"),
+        ("jdbc:postgresql://h/db?table=x", "postgresql://HOST/DATABASE?table=NAME"),
+    ],
+)
+def test_a_url_that_lost_a_slash_is_no_path(xmir, call, url, form):
+    if "--gallery" in call:
+        texts = {name: ["a"] for name in ("id", "path", "sha256", "label")}
+        items = pa.table({**texts, "width": [1], "height": [1]})
+        write_embeddings(Path("e.parquet"), Embeddings(items, np.ones((1, 2), np.float32), MODEL))
+    result = xmir(*call, url)
+    if call == ("cluster",) and not url.startswith("jdbc"):  # which wants a path
+        assert "expected a path, found a URL" in result.stderr
+        return
+    assert (result.code, result.stdout) == (2, "")
+    scheme = form.partition(":")[0]
+    assert result.stderr == (
+        f"xmir: error: {scheme}:...: not spelt as the URL of an index\n"
+        f"xmir: hint: Expected {form}\n"
+    )
+
+
+def test_a_folder_that_looks_like_a_url_is_a_path(xmir):
+    Path("qdrant:/h").mkdir(parents=True)
+    assert "no such file" in xmir("retrieval-metric", "qdrant:/h/x").stderr
 
 
 def test_the_pieces_of_a_url():

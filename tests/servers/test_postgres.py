@@ -20,6 +20,7 @@ from xmir_cli.errors import DataError, ExistsError, SettingError, UsageError
 from xmir_cli.gallery.address import parse_url
 from xmir_cli.gallery.engines import build_index, open_gallery, refuse_build
 from xmir_cli.gallery.postgres.engine import find_place
+from xmir_cli.gallery.postgres.loading import Loading
 from xmir_cli.gallery.postgres.session import Session
 from xmir_cli.gallery.protocol import Build, Conditions, GraphSettings, Spread
 from xmir_cli.gallery.servers import retries
@@ -274,8 +275,28 @@ def test_an_index_that_is_replaced_while_it_is_read_says_so(server):
     with pytest.raises(DataError, match="replaced while it was read"):
         gallery.search([Asked(make().vectors[0])], 3)
     server.ask("DROP TABLE moved")
-    with pytest.raises(DataError, match="removed or replaced meanwhile"):
+    with pytest.raises(DataError, match="removed or replaced meanwhile") as found:
         gallery.by_id(["i0"])
+    assert "Run it again" in found.value.hint
+
+
+def test_a_table_that_is_removed_while_it_is_filled_says_what_to_do(server, monkeypatch):
+    url = server.url("torn")
+    monkeypatch.setattr("xmir_cli.gallery.servers.collection._MOST", 20)
+    with monkeypatch.context() as patch:
+        add = Loading.add
+
+        def torn(self, about, batch, start, connection):
+            if batch.rows[0]:
+                server.ask("DROP TABLE torn_unfinished")
+            add(self, about, batch, start, connection)
+
+        patch.setattr(Loading, "add", torn)
+        with pytest.raises(DataError, match="removed or replaced meanwhile") as found:
+            build_index(url, make(), Build())
+    assert "Run it again: a load that lost its items begins anew" in found.value.hint
+    build_index(url, make(), Build())
+    assert len(open_gallery(url)) == 60
 
 
 def test_a_large_gallery_is_asked_by_its_graph(server, monkeypatch):

@@ -10,10 +10,10 @@ from xmir_cli.store.runs import (
     check_finished,
     check_output,
     continue_state,
-    state_path,
     write_checkpoint,
     write_state,
 )
+from xmir_cli.store.unfinished import state_path
 from xmir_cli.wire.model import ModelSpec
 
 ASKED = {"epochs": 3, "seed": 0, "start": {"weights": "random:0"}}

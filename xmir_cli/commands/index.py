@@ -8,7 +8,7 @@ import typer
 
 from xmir_cli import options
 from xmir_cli.errors import SettingError, UsageError
-from xmir_cli.gallery.address import is_url, scheme_of
+from xmir_cli.gallery.address import is_url, refuse_misspelt, scheme_of
 from xmir_cli.gallery.engines import refuse_build, refuse_output
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.model.choice import ModelChoice
@@ -129,6 +129,7 @@ class Index:
             found = f"found {scheme_of(self.source)}://..."
             hint = "Name the embeddings that it was made of."
             raise SettingError("source", f"expected what 'xmir embed' wrote, {found}", hint)
+        refuse_misspelt(self.source)
         refuse_embeddings(self.source)
 
     @property

@@ -15,8 +15,9 @@ from xmir_cli.launch import find_launch
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.store.outputs import check_figure, network_files, refuse_input
-from xmir_cli.store.runs import check_output, state_path
+from xmir_cli.store.runs import check_output
 from xmir_cli.store.turns import is_held
+from xmir_cli.store.unfinished import state_path
 from xmir_cli.training.recipe import DEFAULT, Augmentation, Settings, class_count
 from xmir_cli.training.schedule import Schedule
 from xmir_cli.values import check_values

@@ -5,11 +5,7 @@ from pathlib import Path
 
 from xmir_cli.errors import ExistsError
 from xmir_cli.store.turns import is_held
-
-
-def parts_folder(output: Path) -> Path:
-    """Where the parts of an output lie."""
-    return output.with_name(f"{output.name}.parts")
+from xmir_cli.store.unfinished import parts_folder
 
 
 def refuse_leftover(output: Path) -> None:

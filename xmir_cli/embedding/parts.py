@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from xmir_cli.embedding.columns import AskedColumns, Told
 from xmir_cli.embedding.known import KnownRow, KnownRows
-from xmir_cli.embedding.leftover import parts_folder
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.items import Item
 from xmir_cli.store import temporaries
@@ -23,6 +22,7 @@ from xmir_cli.store.embedding_table import Header, column_of_vectors
 from xmir_cli.store.embedding_writers import group_rows, write_parquet
 from xmir_cli.store.features import column_of
 from xmir_cli.store.row_files import TOLD, HeldRows, ParquetRows, RowFiles, open_rows, to_made
+from xmir_cli.store.unfinished import parts_folder
 
 PART_SECONDS = 10.0  # of work that a killed run may lose
 

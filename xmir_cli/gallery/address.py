@@ -7,6 +7,7 @@ is refused before anything is read, written or said of it.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from xmir_cli.errors import UsageError
@@ -14,8 +15,8 @@ from xmir_cli.errors import UsageError
 _URL = re.compile(
     r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL
 )
-_SPELT_AS_URL = re.compile(
-    r"\s*((?:postgres|postgresql|qdrants?)):/+(.*)", re.DOTALL | re.IGNORECASE
+_SPELT_AS_URL = re.compile(  # with slashes lost or turned, or as other programs want it
+    r"\s*(?:jdbc:)?(postgres|postgresql|qdrants?):[/\\]*(.*)", re.DOTALL | re.IGNORECASE
 )
 _HOSTS = re.compile(r"(?:(?:\[[^\]]*\]|[^:,\[\]]*)(?::\d{0,5})?(?:,|$))*")
 _SECRET_WORDS = ("pass", "pwd", "pw", "key", "token", "secret", "jwt", "auth", "credential")
@@ -81,6 +82,18 @@ def parse_url(url: str) -> Address:
     if len(parameters) < len(pairs):
         raise UsageError(f"{scheme}://...: a parameter is there twice", "Leave one of them out.")
     return Address(url, scheme.lower(), place, unquote(path.removeprefix("/")), parameters)
+
+
+def refuse_misspelt(name: str) -> None:
+    """Raise UsageError for the URL of an index that lost a slash and would pass as a path."""
+    spelt = _SPELT_AS_URL.match(name)
+    if spelt is None or is_url(name) or Path(f"{spelt[1]}:").exists() or Path(name).exists():
+        return
+    scheme = spelt[1].lower()
+    form = "HOST:6334/NAME" if scheme.startswith("qdrant") else "HOST/DATABASE?table=NAME"
+    raise UsageError(
+        f"{scheme}:...: not spelt as the URL of an index", f"Expected {scheme}://{form}"
+    )
 
 
 def refuse_secrets(name: str) -> None:

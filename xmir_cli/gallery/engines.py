@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from xmir_cli.errors import DataError, UsageError
-from xmir_cli.gallery.address import is_url, refuse_secrets, scheme_of
+from xmir_cli.gallery.address import is_url, refuse_misspelt, refuse_secrets, scheme_of
 from xmir_cli.wire.records import Record
 
 if TYPE_CHECKING:
@@ -110,9 +110,10 @@ ENGINES = (
 def make_absolute(name: str) -> str:
     """The name of the same index from wherever it is asked for.
 
-    Raises UsageError for a URL with a secret, also one that lacks a slash and would pass as a path.
+    Raises UsageError for a URL with a secret, and for one that lacks a slash.
     """
     refuse_secrets(name)
+    refuse_misspelt(name)
     return name if is_url(name) else str(Path(name).absolute())
 
 
@@ -161,6 +162,7 @@ def build_index(name: str, source: "EmbeddingSource", build: "Build") -> "Built"
 
 def _engine(name: str) -> EngineFile:
     refuse_secrets(name)
+    refuse_misspelt(name)
     for engine in ENGINES:
         if engine.recognises(name):
             return engine.file()

@@ -7,6 +7,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from xmir_cli.errors import DataError
+from xmir_cli.store.unfinished import tell_unfinished
 
 DESCRIPTION_LIMIT = 64 << 20  # bytes of a file of JSON beside others, such as a manifest
 _SHELLS_PIPE = re.compile(r"/dev/(fd/\d+|stdin)|/proc/(self|\d+)/fd/\d+")  # `<(...)` is one
@@ -56,6 +57,9 @@ def _open(path: Path) -> int:
         # without O_NONBLOCK opening a FIFO waits for its writer
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or 'unreadable').lower()}") from None
+        missing = isinstance(error, FileNotFoundError)
+        said, hint = tell_unfinished(path) if missing else ("", "")
+        said = said or (error.strerror or "unreadable").lower()
+        raise DataError(f"{path}: {said}", hint) from None
     except ValueError:
         raise DataError(f"{str(path)!r}: not the name of a file") from None

@@ -15,6 +15,7 @@ from xmir_cli.errors import DataError, ExistsError, ModelError
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.checkpoint import METADATA, read_tensors, read_tensors_header, write_tensors
 from xmir_cli.store.turns import is_held
+from xmir_cli.store.unfinished import state_path
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.strict import parse_json
@@ -50,11 +51,6 @@ class Run:
         if "schedule" not in names:
             names.pop("epochs", None)
         return [name for name in names if self.asked.get(name) != other.asked.get(name)]
-
-
-def state_path(output: Path) -> Path:
-    """Where the state of an unfinished run lies: beside its output."""
-    return output.with_name(f"{output.name}.state.safetensors")
 
 
 def write_state(path: Path, tensors: Mapping[str, "Tensor"], run: Run) -> None:

@@ -14,7 +14,6 @@ from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
 from xmir_cli.embedding.known import KnownRow
-from xmir_cli.embedding.leftover import parts_folder
 from xmir_cli.embedding.own_shard import OwnShard, find_lone_task, local_rank
 from xmir_cli.embedding.parts import EmbeddedRow, Parts
 from xmir_cli.embedding.ray_slots import cluster, cluster_device, find_files, ray_slots
@@ -33,6 +32,7 @@ from xmir_cli.store.embedding_writers import write_arrow, write_as
 from xmir_cli.store.jsonl import write_records
 from xmir_cli.store.outputs import receipt, refuse_ending, refuse_input
 from xmir_cli.store.turns import hold
+from xmir_cli.store.unfinished import parts_folder
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 

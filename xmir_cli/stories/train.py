@@ -27,11 +27,11 @@ from xmir_cli.store.runs import (
     check_finished,
     continue_state,
     read_run,
-    state_path,
     write_checkpoint,
     write_state,
 )
 from xmir_cli.store.turns import hold
+from xmir_cli.store.unfinished import state_path
 from xmir_cli.training.examples import TRAIN, Division, divide, keep_labelled, leave_classes_out
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.loop import Trainer

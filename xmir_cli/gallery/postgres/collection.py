@@ -15,6 +15,7 @@ from xmir_cli.gallery.servers.about import About
 from xmir_cli.gallery.servers.clauses import Clause
 from xmir_cli.gallery.servers.collection import Batch, Near
 from xmir_cli.gallery.servers.columns import EMBEDDING, ROW, Native
+from xmir_cli.gallery.servers.retries import MEANWHILE
 from xmir_cli.gallery.vectors import Vectors
 
 _DEEPEST = 1000  # candidates that pgvector's graph keeps while searching
@@ -98,7 +99,7 @@ class VectorTable:
                 connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(self.table))
                 found = connection.execute("SELECT to_regclass(%s)::oid::bigint", [quoted])
                 if found.fetchone() != (self.number,):
-                    raise DataError(f"{self.session.name}: replaced while it was read")
+                    raise DataError(f"{self.session.name}: replaced while it was read", MEANWHILE)
                 for setting in settings:
                     connection.execute(setting)
                 rows: Fetched = connection.execute(statement, values, binary=True).fetchall()

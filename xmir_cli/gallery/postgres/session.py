@@ -21,6 +21,7 @@ from xmir_cli.gallery.servers.retries import (
     CONNECTING,
     GOING_ON,
     LOADS_GO_ON,
+    MEANWHILE,
     Answer,
     LostError,
     again,
@@ -53,6 +54,7 @@ _HINTS = {
     "no encrypted connection": "Let the server offer TLS, or ask for less by sslmode=.",
     "its certificate is not trusted": "Name the authority's file: sslrootcert=FILE.",
     "no such schema": "Make it: create schema NAME.",
+    "the index was removed or replaced meanwhile": MEANWHILE,
     "its disk is full": f"Make room. {LOADS_GO_ON}",
     "the server lets nobody in from here": "Its pg_hba.conf says who may come.",
 }

@@ -21,6 +21,7 @@ from xmir_cli.gallery.servers.retries import (
     CONNECTING,
     GOING_ON,
     LOADS_GO_ON,
+    MEANWHILE,
     Answer,
     LostError,
     again,
@@ -44,7 +45,11 @@ _CODES = {
     grpc.StatusCode.NOT_FOUND: "the index was removed or replaced meanwhile",
     grpc.StatusCode.UNIMPLEMENTED: "it is no Qdrant, or an old one",
 }
-_KEYS = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+_HINTS = {
+    grpc.StatusCode.UNAUTHENTICATED: f"Put it into ${KEY}.",
+    grpc.StatusCode.PERMISSION_DENIED: f"Put it into ${KEY}.",
+    grpc.StatusCode.NOT_FOUND: MEANWHILE,
+}
 
 
 class QdrantSession:
@@ -85,7 +90,7 @@ class QdrantSession:
             hint = "Give it longer: timeout=SECONDS in the URL."
             return DataError(f"{self.name}: no answer within {self.seconds:g} s", hint)
         said = _CODES.get(code, f"the server refused it ({code.name.lower()})")
-        return DataError(f"{self.name}: {said}", f"Put it into ${KEY}." if code in _KEYS else "")
+        return DataError(f"{self.name}: {said}", _HINTS.get(code, ""))
 
 
 def connect(address: Address) -> QdrantClient:

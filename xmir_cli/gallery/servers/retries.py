@@ -10,6 +10,7 @@ Answer = TypeVar("Answer")
 
 FIRST_WAIT = 0.25  # seconds, doubled each time
 CONNECTING, GOING_ON = 3, 7  # tries: a second to reach a server, half a minute while it restarts
+MEANWHILE = "Another run or person did that. Run it again: a load that lost its items begins anew."
 LOADS_GO_ON = "A load that was interrupted goes on where it was: run 'xmir index' again."
 
 
