@@ -189,7 +189,7 @@ def test_a_page_higher_than_the_terminal_comes_in_parts():
             capture_output=True, check=True,
         ).stdout
     )  # fmt: skip
-    terminal = fakes.run("xmir montage hits -o page.pdf --show", fakes.KITTY)
+    terminal = fakes.run("xmir montage hits -o page.png --show", fakes.KITTY)
     parts = fakes.decode_kitty(terminal.shown)
     assert [rows for _, _, rows in parts[:-1]] == [23] * (len(parts) - 1)
     assert parts
