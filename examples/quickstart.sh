@@ -16,7 +16,9 @@ run() { say "$@"; "$@"; }
 
 run python "$here/phantoms.py" data --count "${COUNT:-420}" --size 128 --seed 0
 
-# steps that end small: with constant ones the last epochs jump, and so do the maps
+# steps that end small: with constant ones the last epochs jump, and so do the maps. And a network whose cells look where
+# they are drawn: with four seeds (--weights random:N --seed N) 92 to 97 % of activation's peaks then lie within 5 pixels
+# of an opacity (chance 10 %; AUROC .91 to .95), with kernels of 3 and 5 in their place 36 to 94 % (AUROC .86 to .96)
 run xmir train data/labels.csv --arch "$here/small_network.py:network" --weights random:0 --head 64 --per-class 8 \
     --epochs "${EPOCHS:-20}" --learning-rate 1e-3 --schedule cosine --plot run.png --force -o run.safetensors
 run xmir embed data/labels.csv --where split=train --model run.safetensors --force -o train.parquet
@@ -49,9 +51,10 @@ run xmir diff-saliency data/labels.csv --where split=test --model run.safetensor
 
 say 'cat causal.jsonl gray.jsonl | xmir causal-metric --summary'
 cat causal.jsonl gray.jsonl | xmir causal-metric --summary --format table
-# where the opacities are known, do the maps lie on them? Exit code 3: pictures without one are left out by name
-say 'cat causal.jsonl gray.jsonl | xmir localization-metric --masks mask --control center,edges --summary'
-cat causal.jsonl gray.jsonl | xmir localization-metric --masks mask --hit-tolerance 0 --control center,edges \
+# where the opacities are known, do the maps lie on them? A peak counts up to half a cell of the network's map, 5 pixels,
+# beside one; hit_chance knows that. Exit code 3: pictures without an opacity are left out by name
+say 'cat causal.jsonl gray.jsonl | xmir localization-metric --masks mask --hit-tolerance 5 --control center,edges --summary'
+cat causal.jsonl gray.jsonl | xmir localization-metric --masks mask --hit-tolerance 5 --control center,edges \
     --summary --format table || [ $? = 3 ]
 echo
 echo "Pictures to look at, in $PWD:"

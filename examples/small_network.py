@@ -11,18 +11,23 @@ from xmir_cli.records import Preprocessing
 
 
 class Residual(nn.Module):
-    """Two convolutions beside a shortcut; halves the resolution when `stride` is 2."""
+    """Two convolutions beside a shortcut; halves the resolution when `stride` is 2.
+
+    What halves has an even kernel, so that the middle of what a cell sees is the middle of the
+    square that the cell covers: a kernel of 3 would put it half a cell up and to the left, and the
+    peak of a map beside what it is about.
+    """
 
     def __init__(self, narrow: int, wide: int, stride: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(narrow, wide, 3, stride, 1, bias=False),
+            nn.Conv2d(narrow, wide, 2 + stride, stride, 1, bias=False),
             nn.BatchNorm2d(wide),
             nn.ReLU(),
             nn.Conv2d(wide, wide, 3, 1, 1, bias=False),
             nn.BatchNorm2d(wide),
         )
-        self.shortcut = nn.Conv2d(narrow, wide, 1, stride, bias=False)
+        self.shortcut = nn.Conv2d(narrow, wide, stride, stride, bias=False)
         self.out = nn.ReLU()
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -32,9 +37,9 @@ class Residual(nn.Module):
 
 
 def network() -> Architecture:
-    """112 px in, 96 channels on a 14 x 14 grid out; 0.3 million weights."""
+    """112 px in, 96 channels on a 14 x 14 grid out; 0.2 million weights."""
     features = nn.Sequential(
-        nn.Conv2d(3, 16, 5, 2, 2, bias=False),
+        nn.Conv2d(3, 16, 4, 2, 1, bias=False),
         nn.BatchNorm2d(16),
         nn.ReLU(),
         Residual(16, 32, 2),
