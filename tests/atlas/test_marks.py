@@ -125,3 +125,11 @@ def test_numbers_of_any_kind_lie_on_a_scale():
     for kind in (pa.uint64(), pa.int8(), pa.float32(), pa.decimal128(25, 2)):
         column = pa.chunked_array([pa.array([*range(30), None], pa.int64()).cast(kind)])
         assert color_by("c", column).end_texts == ("0", "29")
+
+
+def test_infinite_numbers_lie_at_the_ends_of_their_scale():
+    values = pa.chunked_array([[*map(float, range(20)), float("inf"), float("-inf"), None]])
+    ages = color_by("age", values)
+    assert ages.missing == 1
+    assert ages.end_texts == ("0", "19")
+    assert ages.positions[-3:].tolist() == pytest.approx([1, 0, np.nan], nan_ok=True)

@@ -408,6 +408,16 @@ def test_what_lies_beside_a_map_is_told_to_belong_to_it(xmir):
     assert refused(xmir, "m.json") == (5, "belongs to the map m.npy beside it")
 
 
+def test_a_folder_of_maps_tells_how_many(xmir):
+    Path("maps").mkdir()
+    for name in "abc":
+        write_array(Path("maps", f"{name}.npy"), np.zeros((4, 5), np.float32))
+    assert refused(xmir, "maps")[1].startswith("a folder without manifest or parts")
+    for name in "ab":
+        Path("maps", f"{name}.json").write_text("{}")
+    assert info(xmir, "maps") == {"path": "maps", "kind": "maps", "rows": 2}
+
+
 def test_dates_have_a_first_and_a_last(xmir):
     days = [date(2017, 3, 3), date(2015, 1, 2), None, date(2017, 3, 3)]
     times = [datetime(2017, 3, 3, 1), datetime(2015, 1, 2), None, datetime(2016, 1, 2)]

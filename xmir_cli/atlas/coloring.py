@@ -85,18 +85,16 @@ def color_by(column: str, values: pa.ChunkedArray) -> Coloring:
         known = numbers[np.isfinite(numbers)]
         if len(np.unique(known)) > MOST:
             low, high = (float(each) for each in np.percentile(known, _ENDS, method="nearest"))
-            codes = np.where(np.isfinite(numbers), 0, MISSING)
+            codes = np.where(np.isnan(numbers), MISSING, 0)
             return Coloring(column, codes, [], numbers, (low, high), are_dates)
     return _in_classes(column, [value or None for value in values.cast(pa.string()).to_pylist()])
 
 
 def _numbers(column: pa.ChunkedArray | pa.Array, are_dates: bool) -> Floats:
-    """The numbers of a column, NaN where there is none."""
+    """The numbers of a column, NaN where there is none; infinite ones lie at an end of a scale."""
     if are_dates:
         column = column.cast(pa.timestamp("ms", getattr(column.type, "tz", None))).cast(pa.int64())
-    numbers = np.array(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), float)
-    numbers[~np.isfinite(numbers)] = np.nan
-    return numbers
+    return np.array(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), float)
 
 
 def _spell(number: float, is_date: bool) -> str:

@@ -13,7 +13,7 @@ from xmir_cli.values import check_values
 ACCEPTED = (
     "embeddings (Parquet, Arrow, a folder of parts), an index (NAME.xmir), a checkpoint "
     "(safetensors), the folder of a network, a map or matrix (.npy), a manifest (CSV, TSV, "
-    "Parquet), a file of records (JSONL), a list of ids (.txt), a page or a folder of differences "
+    "Parquet), a file of records (JSONL), a list of ids (.txt), a page or a folder of maps "
     "that xmir wrote, or an image"
 )
 

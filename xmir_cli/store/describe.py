@@ -14,7 +14,12 @@ from xmir_cli.store.arrays import read_array
 from xmir_cli.store.checkpoint import METADATA, read_tensors_header
 from xmir_cli.store.describe_columns import describe_columns, pick_columns
 from xmir_cli.store.describe_numbers import describe_numbers
-from xmir_cli.store.describe_outputs import describe_differences, describe_ids, describe_page
+from xmir_cli.store.describe_outputs import (
+    describe_differences,
+    describe_ids,
+    describe_maps,
+    describe_page,
+)
 from xmir_cli.store.describe_records import describe_records
 from xmir_cli.store.embedding_parts import open_parts
 from xmir_cli.store.embedding_readers import open_parquet
@@ -41,7 +46,7 @@ def describe_stored(path: Path) -> Record | None:
     """
     if path.is_dir():
         begun = any(next(path.glob(pattern), None) for pattern in _PARTS)
-        return _parts(path) if begun else describe_differences(path)
+        return _parts(path) if begun else describe_differences(path) or describe_maps(path)
     if path.suffix == ".json" and path.with_suffix(".npy").is_file():
         raise DataError(f"{path}: belongs to the map {path.with_suffix('.npy').name} beside it")
     with open_regular(path) as file:

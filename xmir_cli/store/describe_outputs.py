@@ -57,6 +57,12 @@ def describe_differences(folder: Path) -> Record | None:
     return {"kind": "differences", "compared": labels, "differences": pairs, "shape": shape}
 
 
+def describe_maps(folder: Path) -> Record | None:
+    """How many maps with a description beside them a folder has; None for one without."""
+    count = sum(path.with_suffix(".json").is_file() for path in folder.glob("*.npy"))
+    return {"kind": "maps", "rows": count} if count else None
+
+
 def _is_beside(name: str, names: set[str]) -> bool:
     """Whether it is the error, the chance or the p of another map."""
     return any(name.removesuffix(end) in names for end in _BESIDE if name.endswith(end))

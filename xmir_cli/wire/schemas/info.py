@@ -32,11 +32,13 @@ class InfoRecord:
     kind: str | None = key(
         TEXT,
         "embeddings, index, checkpoint, network, training state, tensors, saliency, array, "
-        "manifest, records, ids, page, differences or image",
+        "manifest, records, ids, page, maps, differences or image",
     )
     bytes: int | None = key(WHOLE, "size of the file", when="not a folder")
     rows: int | None = key(
-        WHOLE, "images, records or lines", when="embeddings, index, manifest, records, ids"
+        WHOLE,
+        "images, records, lines or maps",
+        when="embeddings, index, manifest, records, ids, maps",
     )
     dim: int | None = key(WHOLE, "numbers of an embedding", when="embeddings, index, network")
     unusable: int | None = key(WHOLE, "lines that are no record", when="records")
