@@ -49,6 +49,23 @@ def test_labels_count_each_and_what_was_stored_with_losses_counts_from_half_on()
     np.testing.assert_array_equal(half, soft > 125)
 
 
+@pytest.mark.parametrize(("name", "quality"), [("m/a.jpg", 75), ("m/a.jpg", 95), ("m/a.png", 75)])
+def test_a_mask_is_not_grown_by_what_jpeg_does_to_its_edge(name, quality):
+    """Of few values as it has, whether it is stored as JPEG or was, before it became a PNG."""
+    mask = np.zeros((128, 128), bool)
+    mask[50:70, 53:73] = True
+    Path("m").mkdir()
+    Image.fromarray(np.where(mask, 255, 0).astype(np.uint8)).save("m/a.jpg", quality=quality)
+    with Image.open("m/a.jpg") as picture:
+        values = np.asarray(picture)
+    assert 2 < len(np.unique(values)) <= 32
+    if name.endswith(".png"):
+        Path("m/a.jpg").unlink()
+        Image.fromarray(values).save(name)
+    seen = found(open_truth("m", None, None), "a.png", size=(128, 128))[""]
+    np.testing.assert_array_equal(seen, mask)
+
+
 def test_a_column_names_a_mask_from_the_image_folder_upwards():
     mask = write("data/masks/a.png", slice(0, 2), slice(0, 3))
     write("data/images/a.png", slice(0, 4), slice(0, 6))

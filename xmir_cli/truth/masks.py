@@ -18,6 +18,8 @@ from xmir_cli.store.arrays import MAP_LIMIT, read_array
 from xmir_cli.truth.marks import Drawn
 
 _FEW = 32  # values of a mask that is drawn, and not blurred or stored with losses
+_JPEG = b"\xff\xd8\xff"  # how a file begins that is stored with losses
+_DEEP, _NEAR = 64, 8  # the largest value, and what part of it losses may move a value by
 
 
 def read_shapes(
@@ -40,7 +42,9 @@ def read_shapes(
                 Drawn(_fitting(mask, size), {**told, SEGMENT: label}, name)
                 for label, mask in segments
             ]
-        return [Drawn(_fitting(_from_picture(file.decode()), size), told, name)]
+        values = _values_of(file.decode())
+        lossy = file.data.startswith(_JPEG)
+        return [Drawn(_fitting(_inside(values, lossy), size), told, name)]
     except ItemError as error:
         raise error.because(f"{error.detail} ({name})") from None
     except DataError as error:
@@ -75,20 +79,29 @@ def _from_array(name: str) -> Booleans:
     return _inside(array)
 
 
-def _from_picture(picture: Picture) -> Booleans:
-    return _inside(np.asarray(picture.pixels.convert("F")))
+def _values_of(picture: Picture) -> np.ndarray:
+    return np.asarray(picture.pixels.convert("F"))
 
 
-def _inside(values: np.ndarray) -> Booleans:
+def _inside(values: np.ndarray, lossy: bool = False) -> Booleans:
     """Which pixels are marked: those that are not 0.
 
     Of a mask that was blurred, or stored with losses, those above half of its largest value.
     """
     largest = values.max(initial=0)
     marked = np.asarray(values != 0)
-    if (values[marked] == largest).all() or len(np.unique(values)) <= _FEW:
+    if (values[marked] == largest).all():
         return marked
-    return np.asarray(values > largest / 2)
+    drawn = not lossy and len(found := np.unique(values)) <= _FEW and not _is_moved(found)
+    return marked if drawn else np.asarray(values > largest / 2)
+
+
+def _is_moved(found: np.ndarray) -> bool:
+    """Whether values, rising, lie both near 0 and near the largest, as losses move them."""
+    low, high = found[-1] / _NEAR, found[-1] - found[-1] / _NEAR
+    near_nothing = (found > 0) & (found < low)
+    near_largest = (found > high) & (found < found[-1])
+    return bool(found[-1] >= _DEEP and near_nothing.any() and near_largest.any())
 
 
 def _fitting(mask: Booleans, size: tuple[int, int]) -> Booleans:
