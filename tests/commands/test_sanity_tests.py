@@ -171,6 +171,16 @@ def test_another_architecture_is_reproduce_and_sees_the_picture_in_its_own_way(c
     assert verdicts(result)["edges"] == "pass"
 
 
+def test_the_same_code_elsewhere_is_another_training(check, tiny_arch):
+    file, function = tiny_arch.rsplit(":", 1)
+    Path("copy").mkdir()
+    place = Path("copy", Path(file).name)
+    place.write_bytes(Path(file).read_bytes())
+    save_network("copy.safetensors", spec_of(f"{place}:{function}", 1))
+    (row,) = check("--test", "repeat", "--against", "copy.safetensors").records()
+    assert row["test"] == "repeat"
+
+
 def test_the_network_of_the_maps_is_no_other_one(check, tiny_arch):
     save_network("same.safetensors", spec_of(tiny_arch, 7))
     result = check("--test", "repeat", "--against", "same.safetensors")

@@ -8,6 +8,7 @@ medical imaging, Radiology: Artificial Intelligence 2021.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from xmir_cli.metrics.sanity import agreement
 from xmir_cli.model.embedder import Embedder
@@ -15,7 +16,6 @@ from xmir_cli.scoring.sanity.check import Check, summarize
 from xmir_cli.scoring.sanity.mapper import Mapper, draw_anew
 from xmir_cli.scoring.sanity.overlap import Side, overlap
 from xmir_cli.scoring.sanity.pairs import read_again
-from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 
 
@@ -23,8 +23,8 @@ def compare_networks(check: Check, other: Embedder, jobs: int | None) -> Iterato
     """A record a method; those that draw, such as rise, draw anew for the other network."""
     inputs = read_again(other, check.inputs, jobs)
     mapper = Mapper(other, inputs, check.mapper.center)
-    spec = check.mapper.embedder.spec
-    test = "repeat" if _same_design(spec, other.spec) else "reproduce"
+    same = _design(check.mapper.embedder) == _design(other)
+    test = "repeat" if same else "reproduce"
     sizes = check.mapper.embedder.size, other.size
     for name, method in check.methods.items():
         after = mapper.map(draw_anew(method), inputs.pairs)
@@ -38,7 +38,9 @@ def compare_networks(check: Check, other: Embedder, jobs: int | None) -> Iterato
         check.advance()
 
 
-def _same_design(first: ModelSpec, second: ModelSpec) -> bool:
-    """Whether two networks differ in nothing but their weights."""
-    designs = [(each.architecture, each.head, each.pool) for each in (first, second)]
-    return designs[0] == designs[1]
+def _design(embedder: Embedder) -> tuple[object, ...]:
+    """What two networks share that differ in their weights alone, wherever their code lies."""
+    place, _, function = embedder.spec.architecture.rpartition(":")
+    name = (Path(place).name, function) if place.endswith(".py") else None
+    shapes = {each: value.shape for each, value in embedder.network.state_dict().items()}
+    return name, embedder.spec.pool, shapes

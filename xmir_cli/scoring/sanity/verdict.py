@@ -16,7 +16,7 @@ _MEANING = {
     "query": "the same whatever image asks",
     "repeat": "another one after another training",
     "reproduce": "another one by another architecture",
-    "noise": "another one after a change that nobody sees",
+    "noise": "another one after noise of that size",
     UNDEFINED: "constant: it has no order to compare",
 }
 _ADVICE = {
