@@ -14,7 +14,7 @@ from xmir_cli.scoring.tasks import TargetPair, Task
 
 _CLOSE = 1e-3  # of the largest value
 _POINTS = 24  # a side, at which maps are compared
-_PAIRS = 128  # whose maps are kept
+_PAIRS = 2048  # whose maps are kept, 2 KB each: records may come method after method
 
 
 class _Way(NamedTuple):
