@@ -147,3 +147,11 @@ def test_the_curves_are_what_their_names_say():
         for share in shares
     ]
     np.testing.assert_allclose(found.iou, expected)
+
+
+def test_values_near_the_largest_that_there_are_give_the_numbers_of_small_ones():
+    small = np.array([3.0, 1.0, 2.0, -1.0])
+    mask = np.array([True, False, False, False])
+    numbers = [locate(each, mask, mask, 0.5).numbers for each in (small, small * 5e307)]
+    assert numbers[0] == pytest.approx(numbers[1])
+    assert numbers[0]["energy"] == pytest.approx(0.5)

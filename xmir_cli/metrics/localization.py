@@ -48,7 +48,7 @@ def locate(saliency: Floats, mask: Booleans, grown: Booleans, threshold: float) 
     right = _from_top(np.bincount(numbers, weights=mask))  # [V + 1] those of them in the mask
     area, pixels, largest = right[-1], taken[-1], values[-1]
     wrong = taken - right
-    positive = np.clip(saliency, 0, None)
+    positive = np.clip(saliency, 0, None) / largest  # sums of it cannot overflow
     curve = np.linspace(0, 1, STEPS + 1)
 
     def iou(shares: Floats) -> Floats:
