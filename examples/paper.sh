@@ -103,7 +103,7 @@ explanation() {
         xmir saliency "$folder/hits.jsonl" --method "$METHODS" --window-size "$WINDOW" \
         --stride "$STRIDE" --device "$DEVICE" --batch "$BATCH" --format jsonl -o "$folder/maps"
     # do the maps lie on the experts' masks, where there are some?
-    if head -1 "$labels" | tr ',' '\n' | grep -qx mask; then
+    if grep -q '"mask": \[\?"[^"]' "$folder/maps.jsonl"; then
         keep "$folder/localization.jsonl" \
             xmir localization-metric "$folder/maps.jsonl" --masks mask --format jsonl
     fi
