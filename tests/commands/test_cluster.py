@@ -196,6 +196,23 @@ def test_each_method_and_setting_is_grouped_for_itself(xmir):
     assert told[-1]["exemplars"] == ["q.png"]
 
 
+def test_the_maps_of_two_networks_are_grouped_apart(xmir):
+    made = two_kinds()[:9]
+    own = [{**each, "model": MODEL.to_json()} for each in made]
+    other = [{**each, "model": {**MODEL.to_json(), "weights_sha256": "cd" * 32}} for each in made]
+    told = xmir("cluster", "--clusters", "1", "--summary", stdin=dump([*own, *other])).records()
+    assert [(each["of"], each["variant"]) for each in told] == [
+        (9, "network abababab"),
+        (9, "network cdcdcdcd"),
+    ]
+
+
+def test_a_difference_of_classes_is_no_map_to_group(xmir):
+    one = {**record(0, np.ones((SIDE, SIDE))), "schema": "xmir.difference/1"}
+    done = xmir("cluster", stdin=dump([one]))
+    assert "no-map: a difference of classes is a map of no image" in done.stderr
+
+
 def test_what_has_no_map_is_skipped_by_name(xmir):
     blank = record(90, -np.ones((SIDE, SIDE)))
     made = [*two_kinds(), blank, {**blank, "saliency": None}, {**blank, "saliency": "gone.npy"}]

@@ -11,6 +11,7 @@ from PIL import Image
 from xmir_cli.metrics.localization import STEPS, chance, locate
 from xmir_cli.metrics.summary import estimate
 from xmir_cli.saliency.methods.center import center_map
+from xmir_cli.wire.model import ModelSpec
 
 SIDE, SIZE = 16, (64, 48)  # of a map; width and height of an image
 ROI = (8.0, 0.0, 48.0, 48.0)  # the middle of it, three pixels a pixel of the map
@@ -282,6 +283,31 @@ def test_the_patients_of_the_images_are_the_unit_of_a_summary(xmir, make):
     nobody = [{**record, "meta": {"mask": "masks/r.png"}} for record in records]
     (row,) = xmir(*asked, "--summary", stdin=dump(*nobody)).records()
     assert (row["images"], "patients" in row) == (6, False)
+
+
+def network(letters):
+    """A model as records have it."""
+    return ModelSpec("tiny", "random:0", weights_sha256=letters * 32).to_json()
+
+
+def test_the_maps_of_two_networks_have_a_mean_each(xmir, make, marked):
+    """A gate that one of them fails is not met, though their common mean would be."""
+    maps = [make(marked, model=network("ab")), make(1.0 - marked, model=network("cd"))]
+    flags = ("--masks", "mask", "--summary", "--min", "auroc=0.4")
+    done = xmir("localization-metric", *flags, stdin=dump(*maps))
+    found = {each["variant"]: (each["n"], each["auroc"]) for each in done.records()}
+    assert found == {"network abababab": (1, 1.0), "network cdcdcdcd": (1, 0.0)}
+    assert done.code == 4
+    assert "hand, network cdcdcdcd: gate --min auroc=0.4: found 0" in done.stderr
+
+
+@pytest.mark.usefixtures("marked")
+def test_a_difference_of_classes_is_refused_by_name(xmir, make):
+    one = {**make(noise()), "schema": "xmir.difference/1"}
+    done = xmir("localization-metric", "--masks", "mask", stdin=dump(one, make(noise())))
+    assert (done.code, len(done.records())) == (3, 1)
+    told = "skipped line 1: no-map: a difference of classes is a map of no image"
+    assert told in done.stderr
 
 
 @pytest.mark.usefixtures("marked")

@@ -15,6 +15,7 @@ from xmir_cli.errors import ItemError
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.store.maps import read_map_file
 from xmir_cli.store.names import restore_name
+from xmir_cli.wire.checks import need_map
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.old_settings import renew_settings
 from xmir_cli.wire.records import Record
@@ -31,6 +32,7 @@ class ClusterKind:
     method: str = ""  # empty for embeddings
     explains: str = ""
     settings: str = "null"  # JSON
+    network: str = ""  # the hash of its weights
     variant: str = ""  # in what it differs from others of the method
 
     def to_json(self) -> Record:
@@ -57,10 +59,7 @@ class ClusterItem:
 
 def item_of_map(record: Record) -> tuple[ClusterItem, Floats]:
     """A saliency record, and its map as 16 x 16 blocks; raises ItemError."""
-    if record.get("saliency") is None:
-        raise ItemError(
-            Cause.NO_MAP, "the record names no saliency map; 'xmir saliency' makes them"
-        )
+    need_map(record)
     # grouped before: that is none of this time's
     view = read_view(SaliencyRecord, until_stage(record, LocalizationRecord, ClusterRecord))
     assert view.saliency is not None
@@ -77,7 +76,8 @@ def item_of_map(record: Record) -> tuple[ClusterItem, Floats]:
 def _item_of(view: SaliencyRecord) -> ClusterItem:
     settings = renew_settings(view.method, view.settings or {})
     told = {name: each for name, each in settings.items() if name not in {"point", "contrast"}}
-    kind = ClusterKind(view.method, view.explains, json.dumps(told, sort_keys=True))
+    network = view.model.weights_sha256 if view.model else ""
+    kind = ClusterKind(view.method, view.explains, json.dumps(told, sort_keys=True), network)
     meta = view.meta or {}
     if view.explains == "query" and view.query != view.retrieved:
         own = view.query_meta or {}
@@ -124,7 +124,7 @@ def kinds_of(items: Sequence[ClusterItem]) -> dict[ClusterKind, list[int]]:
 def _name_variant(kind: ClusterKind, kinds: Sequence[ClusterKind]) -> ClusterKind:
     """The same kind, named by what is not the same in all kinds of its method."""
     told = {
-        each: {**json.loads(each.settings), "explains": each.explains}
+        each: {**json.loads(each.settings), "explains": each.explains, "network": each.network[:8]}
         for each in kinds
         if each.method == kind.method and each.explains
     }

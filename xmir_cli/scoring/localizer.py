@@ -24,7 +24,7 @@ from xmir_cli.scoring.tasks import attempt
 from xmir_cli.store.maps import read_map_file
 from xmir_cli.truth.frame import SeenMask, see_mask
 from xmir_cli.truth.marks import Mark, MarkedImage, Truth, merge, query_image, retrieved_image
-from xmir_cli.wire.checks import check_identity
+from xmir_cli.wire.checks import check_identity, need_map
 from xmir_cli.wire.model import need_model
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
@@ -81,10 +81,7 @@ class PlacingRules:
 
 def task_of(record: Record) -> MapTask:
     """What a record says; raises ItemError."""
-    if record.get("saliency") is None:
-        raise ItemError(
-            Cause.NO_MAP, "the record names no saliency map; 'xmir saliency' makes them"
-        )
+    need_map(record)
     view = read_view(SaliencyRecord, record)
     if view.words is not None and view.explains == "query":
         raise ItemError(Cause.BAD_RECORD, "explains: words ask, and they have no map")

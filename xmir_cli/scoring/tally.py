@@ -12,6 +12,7 @@ from xmir_cli.scoring.evaluation import MapEvaluation
 from xmir_cli.wire.old_settings import renew_settings
 from xmir_cli.wire.records import Record
 
+_SHORT = 8  # of a hash, for people
 TIED = 0.02  # what the order of ties may move an area by without a warning; methods differ by it
 
 
@@ -21,6 +22,7 @@ class _Method:
     part: object  # which of several records of a map; None where there is one
     settings: object
     parameters: object
+    network: str  # the hash of its weights; empty where that is not told
     variant: str = ""  # in what it differs from others of its name
     images: list[str] = field(default_factory=list)  # queries, or images that are explained
     patients: list[str | None] = field(default_factory=list)  # of these
@@ -62,9 +64,10 @@ class Tally:
         known = self.evaluation.parameters(record)
         scored = {name: known[name] for name in known if name not in self.evaluation.of_one}
         part = record.get(self.evaluation.part)
-        key = json.dumps([method, part, settings, scored], sort_keys=True)
+        network = _network_of(record)
+        key = json.dumps([method, part, settings, scored, network], sort_keys=True)
         parameters = record[self.evaluation.key]
-        row = self._methods.setdefault(key, _Method(method, part, settings, parameters))
+        row = self._methods.setdefault(key, _Method(method, part, settings, parameters, network))
         image, patient = self.evaluation.unit_of(record)
         # interned, for they are of many records
         row.images.append(sys.intern(image))
@@ -83,7 +86,7 @@ class Tally:
             row.variant = ""
             named.setdefault(row.name, []).append(row)
         for rows in named.values():
-            told = [dict(row.settings) if isinstance(row.settings, Mapping) else {} for row in rows]
+            told = [_told(row) for row in rows]
             names = dict.fromkeys(name for settings in told for name in settings)
             apart = [name for name in names if len({repr(each.get(name)) for each in told}) > 1]
             for row, settings in zip(rows, told, strict=True):
@@ -144,6 +147,17 @@ class Tally:
         for name, found in estimate_all(row.shared, row.units, self.seed).items():
             _put(record, name, found)
         return {**record, "settings": row.settings, self.evaluation.key: row.parameters}
+
+
+def _network_of(record: Record) -> str:
+    model = record.get("model")
+    return str(model.get("weights_sha256") or "") if isinstance(model, Mapping) else ""
+
+
+def _told(row: _Method) -> dict[str, object]:
+    """What may tell it apart from others of its name."""
+    settings = row.settings if isinstance(row.settings, Mapping) else {}
+    return {**settings, "network": row.network[:_SHORT]}
 
 
 def _put(record: Record, name: str, found: Estimate) -> None:

@@ -9,6 +9,7 @@ from xmir_cli.causes import Cause
 from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.identity import file_of
+from xmir_cli.wire.checks import need_map
 from xmir_cli.wire.model import ModelSpec, need_model
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view, until_stage
@@ -97,10 +98,7 @@ def attempt(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Item
 
 
 def _task(name: str, record: Record) -> Task:
-    if record.get("saliency") is None:
-        raise ItemError(
-            Cause.NO_MAP, "the record names no saliency map; 'xmir saliency' makes them"
-        )
+    need_map(record)
     view = read_view(SaliencyRecord, record)
     spec = need_model(view.model)
     words = view.words

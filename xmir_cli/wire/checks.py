@@ -2,6 +2,7 @@
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
+from xmir_cli.wire.records import Record
 
 TOLERANCE = 1e-3  # of a similarity computed again
 
@@ -19,4 +20,14 @@ def check_similarity(recorded: float | None, found: float) -> None:
             Cause.CHANGED,
             f"similarity: expected {recorded:.4f} as recorded, found {found:.4f}; another "
             "file, preprocessing or precision than when it was made",
+        )
+
+
+def need_map(record: Record) -> None:
+    """Raise ItemError for a record without a saliency map of an image."""
+    if record.get("schema") == "xmir.difference/1":
+        raise ItemError(Cause.NO_MAP, "a difference of classes is a map of no image")
+    if record.get("saliency") is None:
+        raise ItemError(
+            Cause.NO_MAP, "the record names no saliency map; 'xmir saliency' makes them"
         )
