@@ -194,7 +194,7 @@ def test_what_goes_wrong_in_printing_is_raised_in_the_story_too(monkeypatch, ans
     ("arguments", "message"),
     [
         (["sanity-check", "--window", "9"], "--window: it is --window-size now"),
-        (["sanity-check", "--tolerance=1e-4"], "--tolerance: it is --similarity-tolerance now"),
+        (["saliency", "--tolerance=1e-4"], "--tolerance: it is --similarity-tolerance now"),
         (["diff-saliency", "a", "--steps", "4"], "--steps: it is --path-steps now"),
         (["saliency", "--baseline", "blur"], "--baseline: it is --path-baseline now"),
         (

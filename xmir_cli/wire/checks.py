@@ -3,6 +3,7 @@
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.difference import DifferenceRecord
 
 TOLERANCE = 1e-3  # of a similarity computed again
 
@@ -25,7 +26,7 @@ def check_similarity(recorded: float | None, found: float) -> None:
 
 def need_map(record: Record) -> None:
     """Raise ItemError for a record without a saliency map of an image."""
-    if record.get("schema") == "xmir.difference/1":
+    if record.get("schema") == DifferenceRecord.NAME:
         raise ItemError(Cause.NO_MAP, "a difference of classes is a map of no image")
     if record.get("saliency") is None:
         raise ItemError(
