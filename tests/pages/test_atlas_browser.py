@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import zlib
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,7 @@ def written(folder: Path, labels, name="atlas", **values) -> str:
             "patient": pa.array(["SECRET-NAME"] * count, pa.string()),
             "split": pa.array([None] * count, pa.string()),
             "age": pa.array(range(count), pa.int64()),
+            "at": pa.array([datetime(2017, 3, 1 + row % 28, row % 24) for row in range(count)]),
         }
     )
     write_embeddings(folder / f"{name}.parquet", Embeddings(items, vectors, MODEL))
@@ -164,6 +166,15 @@ def test_long_names_are_told_apart_in_the_legend_and_counts_have_spaces(browser,
     assert [text[-3:] for text in texts] == ["t 1", "t 2"]
     assert all("…" in text and len(text) == 34 for text in texts)
     assert browser.execute_script("return spaced(1234567)") == "1 234 567"
+
+
+def test_a_time_is_told_as_it_is_in_the_table(browser, tmp_path):
+    browser.get(written(tmp_path, ["a"] * 30, color=["at"]))
+    for name, told in (("i/003", "2017-03-04 03:00:00"), ("i/024", "2017-03-25")):
+        browser.find_element("id", "find").clear()
+        press(browser, name + Keys.ENTER, "#find")
+        facts = browser.find_element("id", "facts").text.splitlines()
+        assert facts[facts.index("at") + 1] == told
 
 
 def test_a_lasso_takes_ids_to_the_clipboard_and_a_file(opened, tmp_path):
