@@ -77,6 +77,33 @@ def test_a_batch_that_came_in_by_half_is_put_in_again(server, monkeypatch):
     assert len([each for each in server.shards.shards if each.startswith("half-")]) == 1
 
 
+def test_a_collection_that_is_removed_meanwhile_says_what_to_do(server, monkeypatch):
+    monkeypatch.setattr(collection, "_MOST", 7)
+    url, put = server.url("torn"), CollectionPlace.put
+
+    def torn(self, about, batches, start):
+        def removed():
+            for number, batch in enumerate(batches):
+                if number == 2:
+                    server.shards.delete(self._place(about))
+                yield batch
+
+        put(self, about, removed(), start)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CollectionPlace, "put", torn)
+        with pytest.raises(DataError, match="removed or replaced meanwhile") as found:
+            build_index(url, make(), Build("exact"))
+    assert "Run it again: a load that lost its items begins anew" in found.value.hint
+    build_index(url, make(), Build("exact"))
+    gallery = open_gallery(url)
+    assert len(gallery) == 60
+    server.shards.delete(server.shards.aliases["torn"])
+    with pytest.raises(DataError, match="removed or replaced meanwhile") as found:
+        gallery.by_id(["i1"])
+    assert "Run it again" in found.value.hint
+
+
 def test_a_load_leaves_alone_what_another_one_is_filling(server, monkeypatch):
     monkeypatch.setattr(collection, "_MOST", 7)
     url, put, whole = server.url("two"), CollectionPlace.put, make()
