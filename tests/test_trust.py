@@ -3,6 +3,7 @@
 import importlib
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ import torch
 from PIL import Image
 
 TRUST = Path(__file__).parent.parent / "examples" / "trust"
-MODULES = ("truth", "summary", "networks", "figure", "depend")
+TINY_NETWORK = Path(__file__).parent / "networks" / "tiny.py"
+ENDS = ("", "_low", "_high")
+MODULES = ("truth", "summary", "networks", "figure", "depend", "closing", "skin")
 TINY = ["--seeds", "0", "--count", "60", "--per-class", "4", "--epochs", "2", "--pairs", "2"]
 
 
@@ -183,3 +186,100 @@ def test_fails_and_gains_that_are_sure_are_bold(scripts):
     assert table[4].endswith("| -0.500 |")
     assert table[5].startswith("| `b` | refused | ")
     assert len({line.count("|") for line in table[2:]}) == 1
+
+
+def test_the_closing_table_has_gains_places_and_verdicts_beside_one_another(scripts, tmp_path):
+    def scored(method, gain, **settings):
+        numbers = {"insertion": 0.9, "deletion": 0.5}
+        found = {f"{name}{end}": value for name, value in numbers.items() for end in ENDS}
+        for name in numbers:
+            gains = zip(ENDS, (gain, gain - 0.03, gain + 0.03), strict=True)
+            found |= {f"{name}_gain{end}": {"center": value} for end, value in gains}
+        return {"method": method, "settings": settings, "n": 11 if settings else 12, **found}
+
+    def placed(method, hit, **settings):
+        numbers = {"hit": hit, "energy": 0.25, "auroc": 1.0}
+        found = {f"{name}{end}": value for name, value in numbers.items() for end in ENDS}
+        return {"method": method, "settings": settings, "energy_chance": 0.05, **found}
+
+    def asked(method, test, value, verdict):
+        return {"method": method, "test": test, "spearman": value, "verdict": verdict}
+
+    masks, none = tmp_path / "small_cnn-0", tmp_path / "radiographs"
+    files = {
+        "causal": [scored("activation", 0.05), scored("activation", -0.01, center="abc")],
+        "retrieval": [{"map": 0.987}],
+        "sanity-plain": [
+            asked("activation", "query", 0.96, "fail"),
+            asked("activation", "model", 0.3, None),  # a stage
+            asked("activation", "model", -0.25, "pass"),
+            asked("rollout", "query", None, "undefined"),
+        ],
+        "sanity-center": [asked("activation", "query", 0.5, "pass")],
+        "sanity-black": [],
+    }
+    truth = [placed("activation", 0.75), placed("activation", 0.5, center="abc")]
+    for folder, more in ((masks, {"truth": truth}), (none, {})):
+        (folder / "closing").mkdir(parents=True)
+        for name, records in (files | more).items():
+            text = "".join(f"{json.dumps(record)}\n" for record in records)
+            (folder / "closing" / f"{name}.jsonl").write_text(text)
+    lines = scripts["closing"].table(masks).splitlines()
+    assert lines[0] == "### small cnn-0"
+    assert lines[2] == "12 pairs; mAP .99; chance of hit and energy .05."
+    assert lines[6] == (
+        "| `activation` | .90 (.90, .90) | .50 (.50, .50) | **+.050** (+.020, +.080) "
+        "| **+.050** (+.020, +.080) | .75 (.75, .75) | .25 (.25, .25) | 1.00 (1.00, 1.00) "
+        "| **.96** | -.25 |"
+    )
+    assert lines[7].startswith("| `activation --center`, 11 maps | .90 (.90, .90) |")
+    assert "| -.010 (-.040, +.020) | .50 (.50, .50) |" in lines[7]
+    assert lines[7].endswith("| .50 | - |")
+    bare = scripts["closing"].table(none).splitlines()
+    assert bare[2] == "12 pairs; mAP .99."
+    assert bare[6].endswith("|  |  |  | **.96** | -.25 |")
+
+
+def test_skin_is_drawn_the_same_again_with_lesions_darker_than_the_skin_around(scripts, tmp_path):
+    skin = scripts["skin"]
+    for name in ("a", "b"):
+        assert skin.write(tmp_path / name, 30, 48, 0) == 30
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
+    assert len(files) == 61
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+    for image in sorted((tmp_path / "a" / "images").iterdir()):
+        with Image.open(image) as picture, Image.open(tmp_path / "a/masks" / image.name) as mask:
+            pixels, inside = np.asarray(picture, float), np.asarray(mask) > 0
+        assert pixels.shape == (48, 48, 3)
+        assert 0.02 < inside.mean() < 0.25
+        seen = ~inside & (pixels.max(axis=2) > 60)  # neither hair nor the dark corners
+        assert pixels[inside].mean() < pixels[seen].mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["phantoms", "pictures of one's own"])
+def test_the_closing_table_is_made_in_one_go_and_a_second_one_does_nothing_anew(tmp_path, table):
+    knobs = {"COUNT": "60", "EPOCHS": "1", "PAIRS": "3", "MASKS": "8", "STEPS": "4"}
+    words = [tmp_path / "out"]
+    if table == "phantoms":
+        knobs["NETWORKS"] = "convolutions"
+    else:
+        knobs |= {"NETWORKS": "", "XRAY_EPOCHS": "1", "XRAY_SIDE": "48", "XRAY_PAIRS": "3",
+                  "XRAY_FROZEN": "0", "ARCH": f"{TINY_NETWORK}:network"}  # fmt: skip
+        draw = [sys.executable, TRUST / "skin.py", tmp_path / "own", "--count", "90"]
+        subprocess.run([*draw, "--size", "48"], check=True, stdout=subprocess.DEVNULL)
+        words += [tmp_path / "own", "random:0"]
+    call = ["bash", TRUST / "closing.sh", *words]
+    kept = {**os.environ, "XMIR_VENV": sys.prefix, "XMIR_NETWORKS": str(TINY_NETWORK.parent)}
+    done = subprocess.run(call, env=kept | knobs, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("### convolutions-0" if table == "phantoms" else "### radiograph")
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| `")]
+    assert len(rows) >= 10
+    assert {line.count("|") for line in rows} == {11}
+    for name in ("activation", "activation --center", "occlusion --fill black", "center"):
+        assert any(line.startswith(f"| `{name}`") for line in rows), name
+    assert (tmp_path / "out" / "closing.md").read_text() == done.stdout
+    again = subprocess.run(call, env=kept | knobs, capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, "")

@@ -26,15 +26,18 @@ class Saliency:
     record comes back once a method with the raw map (.npy), an overlay on the original image (.png)
     and the similarity computed again. Maps that are there already are not made again.
 
-    Begin with activation, which is exact and quick: with --center where all images are much alike,
-    with --layer where its cells are too coarse. Check it by occlusion with what an empty place of
-    such images looks like: --fill black where what matters is bright on dark lungs, --fill
-    '#FFFFFF' where it is dark on a bright ground. On synthetic radiographs the peak lay in the
-    opacity in 61 to 69 % of such maps and in 1 to 14 % of those with gray, the paper's fill; on
-    inverted ones in 50 to 64 % with white, in 9 to 51 % with black, in 11 to 17 % with gray. No
-    rule holds everywhere: on real radiographs gray gained at insertion and black did not. Where
-    masks or boxes are, 'xmir localization-metric' tells; 'xmir sanity-check' and
-    'xmir causal-metric' do without.
+    Begin with activation, which is exact and quick: on synthetic radiographs its peak lay within 5
+    pixels of the opacity in 92 to 97 % of the maps of four trainings. Add --center where all images
+    are much alike: without it maps of convolutional networks keep much of their order with random
+    weights (0.65 to 0.75). With --layer cells are finer. Check it by occlusion, with windows about
+    as large as what is looked for and with what an empty place of such images looks like: --fill
+    black where what matters is bright on dark lungs (the peak lay in the opacity in 33 to 98 % of
+    such maps, in 1 to 50 % of those with gray, the paper's fill); '#FFFFFF' where it is dark on a
+    bright ground (inverted radiographs: 50 to 64 %, with black 9 to 51, with gray 11 to 17); mean
+    on skin in colour (synthetic lesions: 95 to 98 %, with gray 55 to 69, with black 52 to 56, and
+    48 for rise, which hides in gray). No rule holds everywhere: on real radiographs gray gained
+    more at insertion than black. Where masks or boxes are, 'xmir localization-metric' tells; 'xmir
+    sanity-check' and 'xmir causal-metric' do without.
     """
 
     records: options.Records = "-"
