@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from xmir_cli.gallery.folder import candidates, exact
-from xmir_cli.gallery.folder.exact import CenteredRows, Scope, rank_each, search
+from xmir_cli.gallery.folder.exact import Scope, rank_each, search
+from xmir_cli.gallery.folder.rows import CenteredRows
 from xmir_cli.gallery.vectors import products
 
 NOTHING = np.empty(0, dtype=np.int64)

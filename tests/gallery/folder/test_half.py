@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from xmir_cli.errors import DataError, SettingError
-from xmir_cli.gallery.folder import exact
+from xmir_cli.gallery.folder import exact, rows
 from xmir_cli.gallery.folder.build import write_gallery
 from xmir_cli.gallery.folder.engine import describe_index, open_gallery
 from xmir_cli.gallery.protocol import Build, Conditions
@@ -104,7 +104,7 @@ def test_centred_search_takes_the_mean_off_what_is_kept(embeddings, gallery):
 def test_no_search_widens_the_whole_map(embeddings, monkeypatch):
     write_gallery(embeddings, Path("a.xmir"), Build("exact", store="float16"))
     gallery = open_gallery("a.xmir")
-    monkeypatch.setattr(exact.HalfRows, "__getitem__", _watched(widened := []))
+    monkeypatch.setattr(rows.HalfRows, "__getitem__", _watched(widened := []))
     gallery.search([Question("q", embeddings.vectors[3], {})] * 3, 5)
     assert widened
     assert max(widened) <= 32
@@ -113,7 +113,7 @@ def test_no_search_widens_the_whole_map(embeddings, monkeypatch):
 def test_all_at_once_are_widened_into_a_file(gallery, monkeypatch):
     monkeypatch.setattr("xmir_cli.store.kept_vectors._HELD", 0)
     monkeypatch.setattr("xmir_cli.gallery.folder.gallery._ROWS", 32)
-    monkeypatch.setattr(exact.HalfRows, "__getitem__", _watched(widened := []))
+    monkeypatch.setattr(rows.HalfRows, "__getitem__", _watched(widened := []))
     (everything,) = gallery.iterate(len(gallery), ["id"])
     assert max(widened) <= 32
     assert isinstance(everything.vectors, np.memmap)
@@ -123,7 +123,7 @@ def test_all_at_once_are_widened_into_a_file(gallery, monkeypatch):
 
 def _watched(widened):
     """The reading of rows, which tells how many each time."""
-    inner = exact.HalfRows.__getitem__
+    inner = rows.HalfRows.__getitem__
 
     def watch(self, rows):
         found = inner(self, rows)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from xmir_cli.gallery.folder.exact import as_rows
 from xmir_cli.gallery.folder.items import items_writer
 from xmir_cli.gallery.folder.manifest import (
     FEATURES_FILE,
@@ -18,6 +17,7 @@ from xmir_cli.gallery.folder.manifest import (
     describe,
     pack_mean,
 )
+from xmir_cli.gallery.folder.rows import as_rows
 from xmir_cli.gallery.folder.verified import clock_of_writing, remember
 from xmir_cli.gallery.protocol import Build, GraphSettings, SearchKind, Store
 from xmir_cli.gallery.vectors import Vectors, mean_vector

@@ -7,7 +7,6 @@ import numpy as np
 
 from xmir_cli.errors import DataError, SettingError
 from xmir_cli.gallery.folder.build import write_gallery
-from xmir_cli.gallery.folder.exact import as_rows
 from xmir_cli.gallery.folder.gallery import FolderGallery, map_array
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.folder.manifest import (
@@ -18,6 +17,7 @@ from xmir_cli.gallery.folder.manifest import (
     VECTORS,
 )
 from xmir_cli.gallery.folder.opening import open_index
+from xmir_cli.gallery.folder.rows import as_rows
 from xmir_cli.gallery.protocol import Build, Built
 from xmir_cli.model.folders import move
 from xmir_cli.store import parquet_columns

@@ -10,14 +10,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xmir_cli.arrays import Booleans, Floats, Integers
 from xmir_cli.gallery.folder.candidates import Candidates, Nearby
-from xmir_cli.gallery.vectors import Vectors, center_rows
+from xmir_cli.gallery.folder.rows import Rows
+from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.threads import count_threads, threads
 
 _SIMILARITIES = 1 << 19  # of a block, 2 MB: they stay in a processor's cache
@@ -28,63 +27,6 @@ _HELD = 1 << 22  # candidates of queries that are looked for at a time
 _STRETCH = 8  # blocks that a thread takes at a time where few of each are candidates
 _FEW = 64  # the nearest that are asked for, times the blocks of a stretch
 _CLASS = 64  # the part of a gallery from which on what a query may not find is one of few classes
-
-
-class Rows(Protocol):
-    """The vectors [N, D] of a gallery, of which any can be read, as float32."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """N and D."""
-
-    def __len__(self) -> int:
-        """N."""
-
-    def __getitem__(self, rows: slice | Integers) -> Vectors:
-        """Those rows [n, D]."""
-
-
-@dataclass(frozen=True)
-class HalfRows:
-    """Vectors kept in float16, widened as they are read; that changes none of their numbers."""
-
-    kept: NDArray[np.float16]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """N and D."""
-        return self.kept.shape
-
-    def __len__(self) -> int:
-        return len(self.kept)
-
-    def __getitem__(self, rows: slice | Integers) -> Vectors:
-        return self.kept[rows].astype(np.float32)
-
-
-def as_rows(kept: np.ndarray) -> Rows:
-    """Vectors as they are kept, in float32 or float16."""
-    rows: Rows = HalfRows(kept) if kept.dtype == np.float16 else kept
-    return rows
-
-
-@dataclass(frozen=True)
-class CenteredRows:
-    """The same without a mean [D], made as they are read; see `center_rows`."""
-
-    vectors: Rows
-    mean: Vectors
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """N and D."""
-        return self.vectors.shape
-
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-    def __getitem__(self, rows: slice | Integers) -> Vectors:
-        return center_rows(self.vectors[rows], self.mean)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from xmir_cli.arrays import clip_cosines
 from xmir_cli.errors import DataError, is_starved
 from xmir_cli.gallery.folder import exact
 from xmir_cli.gallery.folder.conditions import Selection, exclude, rows_of, select
-from xmir_cli.gallery.folder.exact import CenteredRows, Neighbours, Rows, Scope
+from xmir_cli.gallery.folder.exact import Neighbours, Scope
 from xmir_cli.gallery.folder.images import Images
 from xmir_cli.gallery.folder.items import Items
 from xmir_cli.gallery.folder.manifest import (
@@ -28,6 +28,7 @@ from xmir_cli.gallery.folder.manifest import (
     unpack_mean,
 )
 from xmir_cli.gallery.folder.opening import OpenIndex
+from xmir_cli.gallery.folder.rows import CenteredRows, Rows
 from xmir_cli.gallery.protocol import (
     EVERYTHING,
     Chunk,

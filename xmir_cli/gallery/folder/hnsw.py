@@ -23,13 +23,13 @@ from xmir_cli.arrays import Booleans, Integers
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder.exact import (
     Neighbours,
-    Rows,
     Scope,
     error_bound,
     rank_each,
     search,
 )
 from xmir_cli.gallery.folder.graph_file import check_graph_file
+from xmir_cli.gallery.folder.rows import Rows
 from xmir_cli.gallery.protocol import GraphSettings
 from xmir_cli.gallery.vectors import Vectors
 
