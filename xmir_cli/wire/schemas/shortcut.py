@@ -38,6 +38,18 @@ class ShortcutRecord:
         TEXT, "what is hidden, or in which part saliency is summed; the same for all images"
     )
     area: float | None = key(NUMBER, "the share of what the network sees that it takes up")
+    verdict: str | None = key(
+        one_of("alarm", "none"),
+        "alarm where p_holm is below level and effect is not below least_effect",
+    )
+    effect: float | None = key(
+        NUMBER,
+        "object: map above map_chance; suspect: map_drop above map_drop_elsewhere_max; saliency: "
+        "the share of `label` above its share_exchanged",
+    )
+    p: float | None = key(NUMBER, "the chance of such an effect where there is none")
+    p_holm: float | None = key(NUMBER, "the same, corrected for the number of tests")
+    meaning: str | None = key(TEXT, "what an alarm means; null without")
     fill: str | None = key(TEXT, "what takes its place", when=_HIDDEN, shows=Shows.MADE)
     exclude_same: str | None = key(
         TEXT, "the column whose images do not count for each other, and are permuted together"
@@ -92,17 +104,8 @@ class ShortcutRecord:
     )
     label: str | None = key(TEXT, "the label with the largest effect", when=_SALIENCY)
     blank: int | None = key(WHOLE, "maps without a positive value", when=_SALIENCY)
-    effect: float | None = key(
-        NUMBER,
-        "object: map above map_chance; suspect: map_drop above map_drop_elsewhere_max; saliency: "
-        "the share of `label` above its share_exchanged",
-    )
-    p: float | None = key(NUMBER, "the chance of such an effect where there is none")
-    p_holm: float | None = key(NUMBER, "the same, corrected for the number of tests")
     level: float | None = key(NUMBER, "below which p_holm raises an alarm")
     least_effect: float | None = key(NUMBER, "from which on an effect does")
-    verdict: str | None = key(one_of("alarm", "none"), "alarm where both do")
-    meaning: str | None = key(TEXT, "what an alarm means; null without")
     draws: int | None = key(WHOLE, "permutations that p is from", shows=Shows.MADE)
     seed: int | None = key(WHOLE, "of everything random", shows=Shows.MADE)
     plot: str | None = key(PATH, "the figure of all tests", when="--plot", shows=Shows.NOTHING)
