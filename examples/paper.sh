@@ -79,7 +79,7 @@ retrieval() {
     mkdir -p "$folder"
     if [ "$model" != untrained ]; then
         make "$folder/model.safetensors" \
-            xmir train "$labels" --arch "$ARCH" --weights "$WEIGHTS" --epochs "$EPOCHS" \
+            xmir train "$labels" --preset paper --arch "$ARCH" --weights "$WEIGHTS" --epochs "$EPOCHS" \
             --per-class "$PER_CLASS" --seed "$seed" ${flags[@]+"${flags[@]}"} \
             --device "$DEVICE" --resume -o "$folder/model.safetensors"
     fi

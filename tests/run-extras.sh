@@ -6,7 +6,7 @@
 #   tests/run-extras.sh ray                      all of tests/ray
 #   tests/run-extras.sh postgres                 galleries in a real PostgreSQL, which a package brings
 #   tests/run-extras.sh qdrant                   in Qdrant's API in memory, and in its real segment
-#   tests/run-extras.sh oracles                  numbers beside those of Quantus
+#   tests/run-extras.sh oracles                  numbers beside those of Quantus and pytorch-metric-learning
 #   tests/run-extras.sh -k siglip                only these (arguments go to pytest)
 #   XMIR_EXTRAS=DIR tests/run-extras.sh          keeps the environment there for the next time
 set -euo pipefail
@@ -29,7 +29,7 @@ if [ -n "$server" ] || [ "${1:-}" = ray ]; then
     name=$1 groups=$1
     shift
 elif [ "${1:-}" = oracles ]; then
-    name=$1 groups='' server=quantus
+    name=$1 groups='' server='quantus pytorch-metric-learning'
     shift
 fi
 place=${XMIR_EXTRAS:-$(mktemp -d)}

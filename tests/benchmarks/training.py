@@ -32,7 +32,7 @@ from xmir_cli.pictures.view import resize_picture
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.loop import Trainer
-from xmir_cli.training.losses import triplet_loss
+from xmir_cli.training.losses.triplet import triplet_loss
 from xmir_cli.training.pictures import Pictures
 from xmir_cli.training.recipe import Augmentation, Settings
 from xmir_cli.training.sampler import epoch_batches

@@ -205,6 +205,172 @@ def test_what_is_frozen_is_said_by_name(train):
     )
 
 
+@pytest.fixture
+def validating(monkeypatch):
+    """The validation of each epoch that is trained from now on, by patient: these mAP."""
+
+    def give(*numbers: float) -> None:
+        left = list(numbers)
+
+        def validate(_feed, _examples, _advance, _ranks, by_patient):
+            return {
+                "map": 0.5,
+                "p_at_1": 0.5,
+                "p_at_5": 0.5,
+                "map_excluding_same_patient": left.pop(0) if by_patient else None,
+            }
+
+        monkeypatch.setattr("xmir_cli.training.session.validate", validate)
+
+    return give
+
+
+BEST = ("--keep", "best")
+
+
+def test_the_best_epoch_is_kept_the_first_of_equal_ones(train, data, validating):
+    validating(0.5, 0.9, 0.7, 0.9)
+    result = train(*BEST, "--plot", "run.svg", epochs=4)
+    assert result.code == 0
+    assert "kept: the weights of the epoch with the best validation mAP" in result.stderr
+    assert result.stderr.endswith("xmir: note: kept: epoch 2 of the 4 that were trained\n")
+    *epochs, receipt = result.records()
+    assert [epoch["map_excluding_same_patient"] for epoch in epochs] == [0.5, 0.9, 0.7, 0.9]
+    assert (receipt["kept_epoch"], receipt["steps"]) == (2, 8)
+    tensors, metadata = read_tensors(data.parent / "out.safetensors")
+    training = json.loads(metadata["xmir.training"])
+    assert (training["kept"], training["asked"]["keep"], len(training["epochs"])) == (2, "best", 4)
+    assert texts(Path("run.svg"))[0].endswith("4 of 4 epochs, epoch 2 kept (dashed)")
+    train(output="two.safetensors", epochs=2)
+    expected = read_tensors(data.parent / "two.safetensors")[0]
+    assert all(torch.equal(tensors[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("step", [3, 5, 7])  # of two batches an epoch: in epochs 2, 3 and 4
+def test_a_resumed_run_keeps_the_best_epoch_of_all(train, data, validating, monkeypatch, step):
+    numbers = (0.5, 0.9, 0.7, 0.6)
+    validating(*numbers)
+    whole = train(*BEST, epochs=4).records()
+    output = data.parent / "out.safetensors"
+    expected = output.read_bytes()
+    output.unlink()
+    with monkeypatch.context() as patch:
+        ask_to_end(patch, step)
+        validating(*numbers)
+        with pytest.raises(main._InterruptedError):
+            train(*BEST, epochs=4)
+    validating(*numbers[step // 2 :])
+    result = train(*BEST, "--resume", epochs=4)
+    assert result.records()[-1] == whole[-1]
+    assert output.read_bytes() == expected
+    assert not list(data.parent.glob("*.state.*"))
+
+
+def test_patience_ends_a_run_that_gets_no_better(train, data, validating, monkeypatch):
+    validating(0.5, 0.9, 0.7, 0.6)
+    flags = (*BEST, "--patience", 2)
+    result = train(*flags, epochs=9)
+    said = "kept: epoch 2 of the 4 that were trained after 2 without a better one\n"
+    assert result.stderr.endswith(said)
+    output = data.parent / "out.safetensors"
+    expected, receipt = output.read_bytes(), result.records()[-1]
+    again = train(*flags, "--resume", epochs=9)
+    assert (again.code, again.records()) == (0, [receipt])
+    assert "exists already, trained with other epochs" in train(*flags, "--resume", epochs=3).stderr
+    output.unlink()
+    with monkeypatch.context() as patch:  # after the last epoch's state, before the checkpoint
+        patch.setattr("xmir_cli.stories.train.write_checkpoint", _interrupt)
+        validating(0.5, 0.9, 0.7, 0.6)
+        with pytest.raises(main._InterruptedError):
+            train(*flags, epochs=9)
+    assert train(*flags, "--resume", epochs=9).records() == [receipt]
+    assert output.read_bytes() == expected
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_best_epoch_needs_something_to_choose_by(train, data):
+    assert "--patience: only with --keep best" in train("--patience", 2).stderr
+    rows = rows_of(data)
+    write_table(data, [row for row in rows if row[2] != "val"])
+    warned = train(*BEST)
+    assert (warned.code, "warning: the epoch is chosen by the split test" in warned.stderr) == (
+        0,
+        1,
+    )
+    for left in (
+        [row for row in rows if row[2] == "train"],
+        [[*row[:3], row[1]] for row in rows],  # a class is one patient's
+    ):
+        write_table(data, left)
+        result = train(*BEST, "--force")
+        assert result.code == 5
+        assert "no validation image has a match of another patient" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--loss", "supcon", "--head", "4", "--head-learning-rate", "1e-2"],
+        ["--loss", "multi-similarity", "--sampler", "all", "--random-resized-crop"],
+        ["--loss", "proxy-anchor", "--sampler", "all", "--schedule", "cosine"],
+    ],
+)
+def test_other_losses_and_samplers_are_recorded_and_resume_alike(train, data, monkeypatch, flags):
+    rows = rows_of(data)
+    write_table(data, [row for row in rows if row[0] != "lying-train-0.png"])
+    whole = train(*flags, epochs=3).records()
+    output = data.parent / "out.safetensors"
+    expected = output.read_bytes()
+    names = read_tensors(output)[0].keys()
+    assert not any("proxies" in name for name in names)
+    asked = json.loads(read_tensors_header(output)["__metadata__"]["xmir.training"])["asked"]
+    assert asked["loss"] == flags[1]
+    assert asked.get("sampler") == ("all" if "all" in flags else None)
+    train(*flags, "--force", "--jobs", 1, epochs=3)
+    assert output.read_bytes() == expected
+    output.unlink()
+    with monkeypatch.context() as patch:
+        ask_to_end(patch, step=3 if "all" in flags else 2)  # inside an epoch
+        with pytest.raises(main._InterruptedError):
+            train(*flags, epochs=3)
+    assert train(*flags, "--resume", epochs=3).records()[-1] == whole[-1]
+    assert output.read_bytes() == expected
+    assert re.search("trained with other .*loss", train("--resume", epochs=3).stderr)
+
+
+def test_every_image_is_used_where_that_is_asked_for(train, data):
+    rows = rows_of(data)
+    write_table(data, [row for row in rows if row[0] != "lying-train-0.png"])
+    assert "1 step, 2 steps in all" in train().stderr
+    said = (
+        "2 steps, 4 steps in all, each on 2 classes x 4 images; an epoch uses each of the 15 images"
+    )
+    assert said in train("--sampler", "all", "-f").stderr
+
+
+def test_the_papers_recipe_is_todays_default(train, data):
+    train()
+    output = data.parent / "out.safetensors"
+    before = output.read_bytes()
+    train("--preset", "paper", "--force")
+    assert output.read_bytes() == before
+    assert "3 steps in all" in train("--preset", "paper", "--steps", 3, "-f", epochs=None).stderr
+
+
+def test_the_margin_is_the_triplet_losss(train):
+    result = train("--loss", "supcon", "--margin", 0.3)
+    assert (result.code, "--margin: only with --loss triplet" in result.stderr) == (2, True)
+
+
+def test_a_head_without_weights_has_no_learning_rate(train):
+    result = train("--head-learning-rate", 0.1)
+    assert result.code == 2
+    assert "--head-learning-rate: the head has no weights to train" in result.stderr
+
+
 def test_the_checkpoint_says_how_to_load_it_and_what_made_it(train, data, tiny_arch):
     train("--head", 8, "--input-size", 24)
     output = data.parent / "out.safetensors"
@@ -424,7 +590,7 @@ def test_a_figure_shows_the_epochs_so_far_as_each_ends(train, monkeypatch):
     first, second, _ = train("--plot", "run.svg").records()
     titles = [f"Training of tiny.py:network: {count} of 2 epochs" for count in (1, 2, 2)]
     assert [found[0] for found in seen] == titles
-    assert f"triplet loss {first['loss']:.3f}" in seen[0]
+    assert f"loss {first['loss']:.3f}" in seen[0]
     assert f"violating fraction {first['violating_fraction']:.3f}" in seen[0]
     assert seen[0][1] == (
         "16 images of 2 classes, batches of 2 classes x 4 images, learning rate 0.005, "

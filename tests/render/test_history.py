@@ -35,12 +35,18 @@ def test_each_kind_of_number_has_a_plane_with_a_title_and_its_last_value():
     assert found[:2] == ["run", "so"]
     assert [text for text in found if ": " in text] == [
         "Loss: mean over the batches of an epoch",
-        "Triplets that still cost something: share of all",
+        "Triplets that violate the margin: share of all",
         "Validation: each image asks among all others, 1 is perfect",
     ]
-    assert "triplet loss 0.100" in found
+    assert "loss 0.100" in found
     assert "P@1 0.880 (best 0.900, epoch 2)" in found
     assert found[-1] == "epoch"
+
+
+def test_a_dashed_line_in_each_plane_marks_the_epoch_that_is_kept():
+    plain, marked = (draw_history("run", "", epochs(4), 4, kept) for kept in (None, 2))
+    dashes = [each.encode(".svg").count(b"stroke-dasharray") for each in (plain, marked)]
+    assert dashes == [0, 3]
 
 
 def test_without_validation_there_is_no_plane_for_it():

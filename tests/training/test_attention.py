@@ -26,7 +26,7 @@ from xmir_cli.training.attention import (
     scale_maps,
 )
 from xmir_cli.training.loop import Trainer
-from xmir_cli.training.losses import triplet_loss
+from xmir_cli.training.losses.triplet import triplet_loss
 from xmir_cli.training.recipe import Settings
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 1])

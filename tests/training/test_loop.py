@@ -17,7 +17,7 @@ from xmir_cli.training import state
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.freeze import list_freezable
 from xmir_cli.training.loop import Outcome, Trainer, has_bf16
-from xmir_cli.training.losses import triplet_loss
+from xmir_cli.training.losses.triplet import triplet_loss
 from xmir_cli.training.pictures import Pictures
 from xmir_cli.training.recipe import Augmentation, Settings
 from xmir_cli.training.validation import validate
@@ -65,12 +65,10 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_threads(embedder, exa
 def test_a_restored_state_continues_to_the_same_weights(embedder, examples):
     whole = Trainer(new_feed(embedder), SETTINGS)
     whole.epoch(1, examples)
-    taken = {
-        key: value.clone() for key, value in state.take(whole.network, whole.optimizer).items()
-    }
+    taken = {key: value.clone() for key, value in state.take(whole.parts, whole.optimizer).items()}
     whole.epoch(2, examples)
     resumed = Trainer(new_feed(embedder), SETTINGS)
-    state.restore(resumed.network, resumed.optimizer, taken, "here")
+    state.restore(resumed.parts, resumed.optimizer, taken, "here")
     resumed.epoch(2, examples)
     assert hash_weights(resumed.network) == hash_weights(whole.network)
 
@@ -83,13 +81,13 @@ def test_cosine_steps_grow_then_fall_to_nothing_and_resume_alike(embedder, examp
         whole.epoch(number, examples)
         sizes.append(whole.optimizer.param_groups[0]["lr"])
         if number == 2:
-            kept = state.take(whole.network, whole.optimizer)
+            kept = state.take(whole.parts, whole.optimizer)
             taken = {key: value.clone() for key, value in kept.items()}
     # two batches an epoch: the middles of steps 2, 4, 6, 8 lie at 3, 7, 11 and 15 sixteenths
     shares = [(1 + math.cos(math.pi * (x / 16 - 0.1) / 0.9)) / 2 for x in (3, 7, 11, 15)]
     assert sizes == pytest.approx([5e-3 * share for share in shares])
     resumed = Trainer(new_feed(embedder), settings)
-    state.restore(resumed.network, resumed.optimizer, taken, "here")
+    state.restore(resumed.parts, resumed.optimizer, taken, "here")
     for number in (3, 4):
         resumed.epoch(number, examples)
     assert hash_weights(resumed.network) == hash_weights(whole.network)
@@ -101,7 +99,7 @@ def test_cosine_steps_grow_then_fall_to_nothing_and_resume_alike(embedder, examp
 def test_the_state_of_another_network_is_refused(feed):
     trainer = Trainer(feed, SETTINGS)
     with pytest.raises(ModelError, match=r"^a\.safetensors: .*: not the state of this network$"):
-        state.restore(trainer.network, trainer.optimizer, {}, "a.safetensors")
+        state.restore(trainer.parts, trainer.optimizer, {}, "a.safetensors")
 
 
 def test_an_epoch_tells_after_each_batch_how_it_goes(feed, examples):
@@ -220,6 +218,52 @@ def test_validation_with_embeddings_that_are_no_numbers_is_refused(feed, example
         parameter.data.fill_(float("nan"))
     with pytest.raises(ModelError, match=r"^0\.png: its embedding is NaN or infinite$"):
         validate(feed, examples)
+
+
+def test_the_map_by_patient_counts_no_image_of_the_querys_own(feed, examples):
+    owned = [replace(example, patient=f"p{place // 5}") for place, example in enumerate(examples)]
+    found = validate(feed, owned, by_patient=True)
+    feed.embedder.network.eval()
+    vectors = torch.cat([feed.embedder.embed(x, 20) for x in feed.load_plain(owned, 20)]).double()
+    precisions = []
+    for query, row in zip(owned, (vectors @ vectors.T).tolist(), strict=True):
+        others = [(s, x) for s, x in zip(row, owned, strict=True) if x.patient != query.patient]
+        ranked = sorted(others, key=lambda pair: -pair[0])
+        hits = [x.label == query.label for _, x in ranked]
+        places = [place for place, hit in enumerate(hits, 1) if hit]
+        precisions.append(np.mean([sum(hits[:place]) / place for place in places]))
+    assert found["map_excluding_same_patient"] == pytest.approx(np.mean(precisions), abs=1e-6)
+    assert found["map"] == validate(feed, owned)["map"] != found["map_excluding_same_patient"]
+    assert validate(feed, examples, by_patient=True)["map_excluding_same_patient"] is None
+
+
+def test_an_image_that_comes_again_has_another_view(feed, examples):
+    varied = Augmentation(random_resized_crop=True)
+    batches = [[(0, 0)], [(0, 1)], [(0, 0)], [(0, 2)]]
+    first, again, same, third = feed.load_augmented(batches, examples, varied, (0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, again)
+    assert not torch.equal(again, third)
+
+
+def test_the_head_has_a_learning_rate_of_its_own(feed, examples):
+    trainer = Trainer(feed, replace(SETTINGS, head_learning_rate=0.0, schedule="cosine"))
+    before = {name: value.clone() for name, value in trainer.network.named_parameters()}
+    trainer.epoch(1, examples)
+    same = {n for n, value in trainer.network.named_parameters() if torch.equal(value, before[n])}
+    assert same == {"head.after.0.weight", "head.after.0.bias"}
+
+
+def test_proxies_are_trained_but_are_no_part_of_the_network(feed, examples):
+    trainer = Trainer(feed, replace(SETTINGS, loss="proxy-anchor"))
+    trainer.epoch(1, examples)
+    first = trainer.objective.proxies.detach().clone()
+    assert first.shape == (2, 8)
+    outcomes = [trainer.epoch(number, examples) for number in (2, 3, 4)]
+    assert not torch.equal(trainer.objective.proxies, first)
+    assert outcomes[-1].loss < outcomes[0].loss
+    assert not any("proxies" in name for name in trainer.network.state_dict())
+    assert "adam.exp_avg.objective.proxies" in state.take(trainer.parts, trainer.optimizer)
 
 
 def test_several_labels_validate_as_sets(feed, examples):

@@ -6,15 +6,19 @@ import pytest
 
 from xmir_cli.training.plan import plan_run, tell_plan
 from xmir_cli.training.recipe import DEFAULT, PAPER
-from xmir_cli.training.sampler import epoch_batches
+from xmir_cli.training.sampler import SAMPLERS
 
 LABELS = ("b",) * 50 + ("a",) * 37 + ("c",) * 40
 
 
+@pytest.mark.parametrize("sampler", ["smallest", "all"])
 @pytest.mark.parametrize("classes", [None, 2, 3])
-def test_the_plan_counts_the_batches_that_will_be_drawn(classes):
-    settings = replace(DEFAULT, epochs=4, per_class=8, classes_per_batch=classes, seed=3)
-    drawn = [len(epoch_batches(LABELS, 8, classes, (3, number))) for number in (1, 2, 3, 4)]
+def test_the_plan_counts_the_batches_that_will_be_drawn(classes, sampler):
+    settings = replace(
+        DEFAULT, epochs=4, per_class=8, classes_per_batch=classes, seed=3, sampler=sampler
+    )
+    draw = SAMPLERS[sampler]
+    drawn = [len(draw(LABELS, 8, classes, (3, number))) for number in (1, 2, 3, 4)]
     plan = plan_run(settings, LABELS)
     assert (plan.lengths, plan.epochs, plan.steps) == (tuple(drawn), 4, sum(drawn))
     assert [plan.until(number) for number in (0, 1, 4)] == [0, drawn[0], sum(drawn)]

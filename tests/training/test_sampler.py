@@ -1,9 +1,17 @@
 """P classes x K images: what every batch and every epoch must be."""
 
+from collections import Counter
+
 import pytest
 
 from xmir_cli.errors import DataError
-from xmir_cli.training.sampler import by_class, check_classes, epoch_batches
+from xmir_cli.training.sampler import (
+    by_class,
+    check_classes,
+    count_visits,
+    epoch_batches,
+    whole_batches,
+)
 
 LABELS = ["b"] * 50 + ["a"] * 37 + ["c"] * 40
 
@@ -55,6 +63,40 @@ def test_fewer_classes_a_batch_use_more_of_the_large_classes():
 
 def test_classes_stand_in_alphabetical_order():
     assert by_class(["b", "a", "b"]) == {"a": [1], "b": [0, 2]}
+
+
+@pytest.mark.parametrize("per_class", [4, 8, 16, 37])
+def test_with_all_images_each_comes_and_classes_are_balanced(per_class):
+    batches = whole_batches(LABELS, per_class, None, (0, 1))
+    assert len(batches) == -(-50 // per_class)
+    for batch in batches:
+        assert len(set(batch)) == len(batch) == 3 * per_class
+        assert {name: [LABELS[p] for p in batch].count(name) for name in "abc"} == dict.fromkeys(
+            "abc", per_class
+        )
+    times = Counter(place for batch in batches for place in batch)
+    assert set(times) == set(range(len(LABELS)))
+    for rows in by_class(LABELS).values():  # none comes a third time before all came twice
+        assert max(times[row] for row in rows) - min(times[row] for row in rows) <= 1
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_with_fewer_classes_a_batch_all_images_come_too(classes):
+    labels = [*LABELS, *["d"] * 9]
+    batches = whole_batches(labels, 8, classes, (0, 1))
+    assert len(batches) == -(-7 * 4 // classes)
+    assert all(len({labels[place] for place in batch}) == classes for batch in batches)
+    assert {place for batch in batches for place in batch} == set(range(len(labels)))
+    assert whole_batches(labels, 8, classes, (0, 1)) == batches
+    assert whole_batches(labels, 8, classes, (0, 2)) != batches
+
+
+def test_visits_count_how_often_an_image_came_before():
+    assert count_visits([[3, 1], [1, 2], [1, 3]]) == [
+        [(3, 0), (1, 0)],
+        [(1, 1), (2, 0)],
+        [(1, 2), (3, 1)],
+    ]
 
 
 def refusal(labels, per_class=16, classes=None) -> tuple[str, str]:

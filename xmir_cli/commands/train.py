@@ -18,7 +18,17 @@ from xmir_cli.store.outputs import check_figure, network_files, refuse_input
 from xmir_cli.store.runs import check_output
 from xmir_cli.store.turns import is_held
 from xmir_cli.store.unfinished import state_path
-from xmir_cli.training.recipe import DEFAULT, Augmentation, Settings, class_count
+from xmir_cli.training.recipe import (
+    DEFAULT,
+    RECIPES,
+    Augmentation,
+    Keep,
+    LossName,
+    RecipeName,
+    Sampler,
+    Settings,
+    class_count,
+)
 from xmir_cli.training.schedule import Schedule
 from xmir_cli.values import check_values
 from xmir_cli.wire.schemas.epoch import EpochRecord
@@ -29,12 +39,14 @@ class Train:
     """Train an embedding network by deep metric learning.
 
     Batch-all triplet loss on batches of every class with 16 images each, Adam; the last epoch is
-    kept. Each epoch prints a record with the loss and, on the validation rows, leave-one-out mAP,
-    P@1 and P@5. The state after each epoch lies beside the output until the end, and a run that is
-    asked to end (Ctrl-C, SIGTERM) finishes its batch and keeps that, too: --resume continues to the
-    same bytes as a run that never stopped. Under torchrun (--nproc-per-node N -m xmir_cli train
-    ...) the ranks share every batch, whose loss is that of one process; the first one prints and
-    writes, and any number of them may continue. On the CPU that needs --freeze-batchnorm.
+    kept. What a run will do is said before its first step: images, epochs and steps, what is frozen
+    and what is kept. Each epoch prints a record with the loss and, on the validation rows,
+    leave-one-out mAP, P@1 and P@5. The state after each epoch lies beside the output until the end,
+    and a run that is asked to end (Ctrl-C, SIGTERM) finishes its batch and keeps that, too:
+    --resume continues to the same bytes as a run that never stopped. Under torchrun
+    (--nproc-per-node N -m xmir_cli train ...) the ranks share every batch, whose loss is that of
+    one process; the first one prints and writes, and any number of them may continue. On the CPU
+    that needs --freeze-batchnorm.
     """
 
     images: options.Images
@@ -57,13 +69,23 @@ class Train:
             help="Validate on this split. [default: val, validation, valid or dev, else test]",
         ),
     ] = None
+    preset: Annotated[
+        RecipeName | None,
+        typer.Option(
+            "--preset",
+            help="paper: the X-MIR paper's recipe to the letter, whatever the default becomes: "
+            "triplet loss with a margin of 0.2, 16 images of each class in a batch, Adam at 1e-4, "
+            "20 epochs, the last one kept; flags that are typed go before.",
+        ),
+    ] = None
     epochs: Annotated[
         int | None,
         typer.Option(
             "--epochs",
             min=1,
-            help="How many. An epoch ends when the smallest class has no full batch left: of the "
-            f"larger ones other images come the next time. [default: {DEFAULT.epochs}]",
+            help="How many. An epoch ends when the smallest class has no full batch left (of the "
+            "larger ones other images come the next time), or as --sampler says. "
+            f"[default: {DEFAULT.epochs}]",
         ),
     ] = None
     steps: Annotated[
@@ -89,18 +111,48 @@ class Train:
             "--classes-per-batch", metavar="all|N", help="Classes in a batch. [default: all]"
         ),
     ] = None
+    sampler: Annotated[
+        Sampler | None,
+        typer.Option(
+            "--sampler",
+            help="smallest: no image twice in an epoch, which ends when the smallest class runs "
+            "out. all: every image in every epoch; as batches have as many of each class, those "
+            f"of smaller classes come again, in other views. [default: {DEFAULT.sampler}]",
+        ),
+    ] = None
+    loss: Annotated[
+        LossName | None,
+        typer.Option(
+            "--loss",
+            help="triplet: batch-all (Schroff et al., CVPR 2015). supcon: supervised contrastive, "
+            "temperature 0.1 (Khosla et al., NeurIPS 2020). multi-similarity: with its choice of "
+            "pairs (Wang et al., CVPR 2019). proxy-anchor: trains a vector for each class beside "
+            "the network, at 100 times the learning rate (Kim et al., CVPR 2020). "
+            f"[default: {DEFAULT.loss}]",
+        ),
+    ] = None
     margin: Annotated[
         float | None,
         typer.Option(
             "--margin",
             min=0,
-            help=f"How much farther the negative must lie. [default: {DEFAULT.margin}]",
+            help="Of the triplet loss: how much farther the negative must lie. "
+            f"[default: {DEFAULT.margin}]",
         ),
     ] = None
     learning_rate: Annotated[
         float | None,
         typer.Option(
             "--learning-rate", min=0, help=f"Adam's step size. [default: {DEFAULT.learning_rate}]"
+        ),
+    ] = None
+    head_learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--head-learning-rate",
+            min=0,
+            help="That of the weights after the feature map, such as those of --head. "
+            "[default: --learning-rate]",
         ),
     ] = None
     schedule: Annotated[
@@ -145,6 +197,24 @@ class Train:
             f"all blocks. [default: {DEFAULT.freeze_layers}]",
         ),
     ] = None
+    keep: Annotated[
+        Keep | None,
+        typer.Option(
+            "--keep",
+            help="The epoch whose weights are kept: the last one, or the best one by the mAP of "
+            "the validation rows, where images of the query's own patient do not count. Choose by "
+            f"a split val, never by what is to be reported. [default: {DEFAULT.keep}]",
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            "--patience",
+            metavar="N",
+            min=1,
+            help="With --keep best: end after N epochs without a better one. [default: never]",
+        ),
+    ] = None
     where: options.Where = None
     columns: options.Columns = None
     null: options.NullSeparatedBoth = False
@@ -187,6 +257,10 @@ class Train:
         if self.epochs is not None and self.steps is not None:
             raise SettingError("steps", "not together with `epochs`: either ends the run")
         class_count(self.classes_per_batch or "all")
+        if self.margin is not None and self.recipe.loss != "triplet":
+            raise SettingError("margin", "only with `loss` triplet")
+        if self.patience is not None and self.recipe.keep != "best":
+            raise SettingError("patience", "only with `keep` best")
         if self.plot is not None:
             self._check_plot(self.plot, read)
         refuse_stdin(self.images, "train")
@@ -205,16 +279,21 @@ class Train:
             "steps": self.steps,
             "per_class": self.per_class,
             "classes_per_batch": self.classes_per_batch,
+            "sampler": self.sampler,
+            "loss": self.loss,
             "margin": self.margin,
             "learning_rate": self.learning_rate,
+            "head_learning_rate": self.head_learning_rate,
             "schedule": self.schedule,
             "freeze_layers": self.freeze_layers,
+            "keep": self.keep,
+            "patience": self.patience,
         }
         given = {name: value for name, value in asked.items() if value is not None}
         if self.classes_per_batch is not None:
             given["classes_per_batch"] = class_count(self.classes_per_batch)
         return replace(
-            DEFAULT,
+            RECIPES[self.preset],
             attention_loss=self.attention_loss,
             augmentation=Augmentation(self.random_resized_crop, not self.no_flip),
             freeze_batchnorm=self.freeze_batchnorm,
@@ -246,5 +325,7 @@ class Train:
             return Shown()
         mined = ["attention_loss"] if self.attention_loss else []
         validated = ["map", "p_at_1", "p_at_5"]
+        if self.recipe.keep == "best":
+            validated.insert(1, "map_excluding_same_patient")
         columns = ["epoch", "loss", *mined, "violating_fraction", *validated, "seconds"]
         return Shown(columns, grows=True, schema=EpochRecord.NAME)

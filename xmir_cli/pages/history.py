@@ -23,7 +23,9 @@ def write_history(path: Path, run: Run) -> None:
         network = Path(network).name
     title = f"Training of {escape(network)}: "
     title += f"{len(run.epochs)} of {run.wanted} epoch{'' if run.wanted == 1 else 's'}"
-    drawing = draw_history(title, _describe(run.asked), run.epochs, run.wanted)
+    kept = run.kept if run.keeps_best else None
+    title += "" if kept is None else f", epoch {kept} kept (dashed)"
+    drawing = draw_history(title, _describe(run.asked), run.epochs, run.wanted, kept)
     with atomic_file(path) as file:
         file.write(drawing.encode(path.suffix.lower()))
 
@@ -47,7 +49,8 @@ def _describe(asked: Record) -> str:
         f"{sum(classes.values())} images of {len(classes)} classes",
         f"batches of {drawn} classes x {asked['per_class']} images",
         f"learning rate {asked['learning_rate']:g}" + (", cosine" if "schedule" in asked else ""),
-        f"margin {asked['margin']:g}",
+        f"loss {asked['loss']}" if "loss" in asked else f"margin {asked['margin']:g}",
+        "all images in an epoch" if asked.get("sampler") == "all" else "",
         f"attention loss x {asked['attention_loss']:g}" if asked.get("attention_loss") else "",
         f"seed {asked['seed']}",
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xmir_cli.render.drawing import PALETTE, Drawing
+from xmir_cli.render.drawing import LIMIT, PALETTE, Drawing
 from xmir_cli.render.lettering import font, shorten
 from xmir_cli.render.plane import SMALL, Plane, ticks
 from xmir_cli.render.words import wrap
@@ -27,11 +27,11 @@ class _Panel:
 _PANELS = (
     _Panel(
         "Loss: mean over the batches of an epoch",
-        {"loss": "triplet loss", "attention_loss": "attention loss"},
+        {"loss": "loss", "attention_loss": "attention loss"},
         rising=False,
     ),
     _Panel(
-        "Triplets that still cost something: share of all",
+        "Triplets that violate the margin: share of all",
         {"violating_fraction": "violating fraction"},
         rising=False,
         high=1.0,
@@ -39,6 +39,12 @@ _PANELS = (
     _Panel(
         "Validation: each image asks among all others, 1 is perfect",
         {"map": "mAP", "p_at_1": "P@1", "p_at_5": "P@5"},
+        rising=True,
+        low=None,
+    ),
+    _Panel(
+        "Validation by patient: images of the query's own patient do not count",
+        {"map_excluding_same_patient": "mAP"},
         rising=True,
         low=None,
     ),
@@ -51,7 +57,11 @@ _PANELS = (
 
 
 def draw_history(
-    title: str, about: str, epochs: Sequence[Mapping[str, object]], wanted: int
+    title: str,
+    about: str,
+    epochs: Sequence[Mapping[str, object]],
+    wanted: int,
+    kept: int | None = None,
 ) -> Drawing:
     """The numbers of the epochs so far, of `wanted`, each kind of number in a plane of its own.
 
@@ -60,6 +70,7 @@ def draw_history(
         about: How it was asked for, in smaller letters below.
         epochs: Their records `xmir.epoch/1`; a number that is null leaves a gap.
         wanted: How many epochs the axis has.
+        kept: The epoch that a dashed line marks; None for no mark.
     """
     panels = [panel for panel in _PANELS if _known(panel, epochs)] or [*_PANELS[:2]]
     each, room = _HEAD + _PANEL + _GAP, _WIDTH - _LEFT - _RIGHT
@@ -70,7 +81,7 @@ def draw_history(
     for number, line in enumerate(lines):
         drawing.words((_LEFT, _TOP + 6 + _LINE * number), line, SMALL)
     for number, panel in enumerate(panels):
-        _draw_panel(drawing, panel, epochs, (top + number * each, wanted))
+        _draw_panel(drawing, panel, epochs, (top + number * each, wanted, kept))
     drawing.words((_LEFT + room / 2, drawing.height - 16), "epoch", _TEXT, anchor="middle")
     return drawing
 
@@ -88,9 +99,9 @@ def _draw_panel(
     drawing: Drawing,
     panel: _Panel,
     epochs: Sequence[Mapping[str, object]],
-    where: tuple[float, int],
+    where: tuple[float, int, int | None],
 ) -> None:
-    top, wanted = where
+    top, wanted, kept = where
     drawing.words((_LEFT, top + 10), panel.title, _TEXT)
     lines = {
         key: [(float(place), _number(epoch.get(key))) for place, epoch in enumerate(epochs, 1)]
@@ -105,6 +116,8 @@ def _draw_panel(
     for epoch in across:
         below = plane.place(epoch, up[0])
         drawing.words((below[0], below[1] + 14), f"{epoch:g}", SMALL, anchor="middle")
+    if kept is not None:
+        drawing.line([plane.place(kept, up[0]), plane.place(kept, up[-1])], LIMIT, 1.5, (5, 4))
     left = float(_LEFT)
     for (key, line), color in zip(lines.items(), PALETTE, strict=False):
         plane.draw_curve(drawing, line, color)

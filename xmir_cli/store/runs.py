@@ -42,6 +42,30 @@ class Run:
         """How many epochs were asked for."""
         return cast("int", self.asked["epochs"])
 
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the weights of the best epoch are kept, not those of the last one."""
+        return self.asked.get("keep") == "best"
+
+    @property
+    def kept(self) -> int:
+        """The number of the epoch whose weights are kept: of equally good ones the first."""
+        if not self.keeps_best or not self.epochs:
+            return len(self.epochs)
+        worths = [_worth(epoch) for epoch in self.epochs]
+        return worths.index(max(worths)) + 1
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its epochs are done, or so many brought nothing better that it gives up."""
+        return len(self.epochs) >= self.wanted or self.gave_up
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether as many epochs as it has patience for came after the best one."""
+        patience = cast("int | None", self.asked.get("patience"))
+        return patience is not None and len(self.epochs) - self.kept >= patience
+
     def differences(self, other: "Run") -> list[str]:
         """The names of what the two were asked to do differently.
 
@@ -51,6 +75,12 @@ class Run:
         if "schedule" not in names:
             names.pop("epochs", None)
         return [name for name in names if self.asked.get(name) != other.asked.get(name)]
+
+
+def _worth(epoch: Record) -> float:
+    """By what the best epoch is chosen: mAP, without images of the query's patient if known."""
+    numbers = (epoch.get(name) for name in ("map_excluding_same_patient", "map"))
+    return next((float(each) for each in numbers if isinstance(each, int | float)), -1.0)
 
 
 def write_state(path: Path, tensors: Mapping[str, "Tensor"], run: Run) -> None:
@@ -81,7 +111,12 @@ def check_finished(output: Path, run: Run) -> None:
     """Raise ExistsError unless the checkpoint `output` is what `run` would give."""
     before = read_run(output, CHECKPOINT)
     changed = before.differences(run)
-    if len(before.epochs) != run.wanted and "epochs" not in changed:
+    done = len(before.epochs)
+    if (
+        done != run.wanted
+        and not (done < run.wanted and before.gave_up)
+        and "epochs" not in changed
+    ):
         changed.append("epochs")
     if changed:
         raise ExistsError(
@@ -134,5 +169,7 @@ def read_run(path: Path, schema: str) -> Run:
 
 
 def _to_json(run: Run) -> str:
-    begun = {"begun": run.begun} if run.begun else {}
-    return json.dumps({"asked": run.asked, "epochs": run.epochs, **begun}, allow_nan=False)
+    more: Record = {"kept": run.kept} if run.keeps_best else {}
+    if run.begun:
+        more["begun"] = run.begun
+    return json.dumps({"asked": run.asked, "epochs": run.epochs, **more}, allow_nan=False)

@@ -32,7 +32,16 @@ from xmir_cli.store.runs import (
 )
 from xmir_cli.store.turns import hold
 from xmir_cli.store.unfinished import state_path
-from xmir_cli.training.examples import TRAIN, Division, divide, keep_labelled, leave_classes_out
+from xmir_cli.training.best import Best
+from xmir_cli.training.examples import (
+    TEST,
+    TRAIN,
+    Division,
+    divide,
+    keep_labelled,
+    leave_classes_out,
+    role_of,
+)
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.loop import Trainer
 from xmir_cli.training.meeting import meeting, rank_device
@@ -43,6 +52,7 @@ from xmir_cli.training.recipe import Settings
 from xmir_cli.training.sampler import check_classes
 from xmir_cli.training.session import describe_run, keep_lasting, keep_readable, train_epochs
 from xmir_cli.training.state import restore, take
+from xmir_cli.training.validation import can_rank
 from xmir_cli.wire.records import Record
 
 __all__ = ["Train", "run"]
@@ -77,12 +87,14 @@ def _run(asked: Train, ranks: Ranks) -> Records:
     _check_alike(Run(describe_run(trainer, division)), ranks)
     division = keep_readable(division, trainer.feed, skips.add, console.progress, ranks)
     division = _without_rare(division, settings, skips)
-    begun = _begun(trainer, division, asked)
+    _check_choice(division, settings)
+    best = Best()
+    begun = _begun(trainer, division, asked, best)
     if begun is not None:
         labels = [row.label for row in division.training]
         for line in tell_plan(trainer.plan(labels), labels, list(trainer.frozen), show):
             console.note(line)
-        yield from _fit(trainer, division, asked, begun)
+        yield from _fit(trainer, division, asked, begun, best)
     if not ranks.leads:
         return Ending()
     done = read_run(asked.output, CHECKPOINT)
@@ -96,10 +108,9 @@ def _run(asked: Train, ranks: Ranks) -> Records:
 
 def _tell_made(trainer: Trainer, division: Division, done: Run) -> Record:
     """What a receipt tells of the run beside its file."""
-    epochs = len(done.epochs)
     frozen = {"frozen": list(trainer.frozen)} if trainer.frozen else {}
-    steps = trainer.plan([row.label for row in division.training]).until(epochs)
-    return {"kept_epoch": epochs, "steps": steps, **frozen}
+    steps = trainer.plan([row.label for row in division.training]).until(len(done.epochs))
+    return {"kept_epoch": done.kept, "steps": steps, **frozen}
 
 
 def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
@@ -116,8 +127,14 @@ def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
     division = divide(rows, asked.split, asked.validate)
     division = _without_rare(division, settings, skips)
     _say_splits(division, asked)
+    _check_choice(division, settings)
     if division.validated_on is None:
         console.note("no split to validate on: no mAP, P@1, P@5")
+    elif settings.keep == "best" and role_of(division.validated_on) == TEST:
+        console.warning(
+            f"the epoch is chosen by the split {division.validated_on}, whose numbers are then "
+            "better than those of new images: give some training rows a split val"
+        )
     elif asked.validate is None and division.validated_on == "test":
         console.note("validating on the split test; no epoch is chosen by it, the last is kept")
     if division.shared_patients:
@@ -126,6 +143,15 @@ def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
             "the validation looks better than it is"
         )
     return division
+
+
+def _check_choice(division: Division, settings: Settings) -> None:
+    """Raise DataError where no epoch can be the best one."""
+    if settings.keep == "best" and not can_rank(division.validation):
+        raise DataError(
+            "no validation image has a match of another patient, by which `keep` best chooses",
+            "Name a split with `validate`, or keep the last epoch.",
+        )
 
 
 def _say_splits(division: Division, asked: Train) -> None:
@@ -162,14 +188,16 @@ def _trainer(asked: Train, settings: Settings, ranks: Ranks) -> Trainer:
     return Trainer(Feed(embedder, pictures, asked.jobs), settings, ranks)
 
 
-def _begun(trainer: Trainer, division: Division, asked: Train) -> Run | None:
+def _begun(trainer: Trainer, division: Division, asked: Train, best: Best) -> Run | None:
     """What is done of the run, whose state is taken up; None when all of it is."""
     run = Run(describe_run(trainer, division))
     kept = _read_kept(run, asked) if trainer.ranks.leads else None
     tensors, begun = trainer.ranks.first(kept or ({}, None))
     if begun is None or not tensors:
         return begun
-    restore(trainer.network, trainer.optimizer, tensors, str(state_path(asked.output)))
+    trainer.prepare(len({row.label for row in division.training}))
+    restore(trainer.parts, trainer.optimizer, tensors, str(state_path(asked.output)))
+    best.read_state(tensors)
     part = f" and {len(begun.begun)} batches" if begun.begun else ""
     done = f"{len(begun.epochs)} of {run.wanted} epochs{part}"
     console.note(f"continuing: {done} are done")
@@ -217,41 +245,66 @@ def _warn_of_ties(record: Record) -> None:
         )
 
 
-def _fit(trainer: Trainer, division: Division, asked: Train, run: Run) -> Iterator[Record]:
+def _fit(
+    trainer: Trainer, division: Division, asked: Train, run: Run, best: Best
+) -> Iterator[Record]:
     """Train what is left of the run; its state is on the disk before its record is printed.
 
-    Of several ranks the first one writes and prints.
+    Of several ranks the first one writes and prints, and knows when the run gives up.
     """
-    state = state_path(asked.output)
-    if trainer.ranks.leads and run.epochs:
+    ranks, patience = trainer.ranks, trainer.settings.patience
+    if ranks.leads and run.epochs:
         redraw_history(asked.plot, run)
     try:
         epochs = train_epochs(trainer, division, len(run.epochs), run.begun, console.progress)
-        for record in epochs:
+        for record in () if run.is_over else epochs:
             run = Run(run.asked, (*run.epochs, keep_lasting(record)))
-            if not trainer.ranks.leads:
-                continue
-            write_state(state, take(trainer.network, trainer.optimizer), run)
-            redraw_history(asked.plot, run)
-            _warn_of_ties(record)
-            if trainer.draws and len(run.epochs) == 1:
-                console.note("the network drops parts at random: other ranks give other numbers")
-            yield record
+            if ranks.leads:
+                _keep_epoch(trainer, asked, run, best)
+                _warn_of_ties(record)
+                yield record
+            if patience is not None and ranks.first(run.gave_up):
+                break
     except KeyboardInterrupt:
-        if trainer.ranks.leads:
-            _keep_begun(trainer, state, run)
+        if ranks.leads:
+            _keep_begun(trainer, asked, run, best)
         raise
-    if not trainer.ranks.leads:
-        return
+    if ranks.leads:
+        _finish(trainer, asked.output, run, best)
+
+
+def _keep_epoch(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
+    """Keep what the epoch that just ended has made of the network, and draw what it gave."""
+    if run.keeps_best and run.kept == len(run.epochs):
+        best.copy(trainer.network)
+    _write_state(trainer, asked, run, best)
+    redraw_history(asked.plot, run)
+    if trainer.draws and len(run.epochs) == 1:
+        console.note("the network drops parts at random: other ranks give other numbers")
+
+
+def _finish(trainer: Trainer, output: Path, run: Run, best: Best) -> None:
+    """Write the checkpoint in the place of the state."""
+    if run.keeps_best:
+        best.put_back(trainer.network)
+        patience = trainer.settings.patience
+        end = f" after {patience} without a better one" if run.gave_up else ""
+        console.note(f"kept: epoch {run.kept} of the {len(run.epochs)} that were trained{end}")
     spec = replace(trainer.embedder.spec, weights=OWN, weights_sha256=hash_weights(trainer.network))
-    write_checkpoint(asked.output, trainer.network.state_dict(), spec, run)
-    state.unlink(missing_ok=True)
+    write_checkpoint(output, trainer.network.state_dict(), spec, run)
+    state_path(output).unlink(missing_ok=True)
 
 
-def _keep_begun(trainer: Trainer, state: Path, run: Run) -> None:
+def _write_state(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
+    tensors = {**take(trainer.parts, trainer.optimizer), **best.as_state()}
+    write_state(state_path(asked.output), tensors, run)
+
+
+def _keep_begun(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
     """Keep the batches of an epoch that was interrupted, unless the last one is half done."""
     if trainer.number == len(run.epochs) + 1 and trainer.steps and not trainer.torn:
         run = replace(run, begun=tuple(trainer.steps))
-        write_state(state, take(trainer.network, trainer.optimizer), run)
+        _write_state(trainer, asked, run, best)
     if run.epochs or run.begun:  # else the state that may be there is another run's
+        state = state_path(asked.output)
         console.note(f"interrupted; what is done is kept in {state}: continue with --resume")

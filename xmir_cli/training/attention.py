@@ -15,7 +15,7 @@ from xmir_cli.errors import ModelError
 from xmir_cli.model.embedder import unit
 from xmir_cli.model.head import OpaqueHead
 from xmir_cli.model.network import Network
-from xmir_cli.training.losses import distances
+from xmir_cli.training.losses.distances import distances
 
 TRIPLETS = 8  # of a batch at most: three masked images each pass through the network again
 SHARPNESS, THRESHOLD = 10.0, 0.5  # of the mask, a sigmoid of the map scaled to [0, 1]

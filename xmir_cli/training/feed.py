@@ -15,6 +15,8 @@ from xmir_cli.training.examples import Example
 from xmir_cli.training.pictures import Pictures
 from xmir_cli.training.recipe import Augmentation
 
+Visit = tuple[int, int]  # a position among the examples, and how often it came before in an epoch
+
 
 class Feed:
     """Turns rows into batches of network input; `jobs` threads, None for one a processor."""
@@ -25,18 +27,20 @@ class Feed:
 
     def load_augmented(
         self,
-        batches: Sequence[Sequence[int]],
+        batches: Sequence[Sequence[Visit]],
         examples: Sequence[Example],
         augmentation: Augmentation,
         seed: tuple[int, int],
     ) -> Iterator[Tensor]:
-        """Random views [B, 3, S, S] on the device, for each batch of positions in `examples`.
+        """Random views [B, 3, S, S] on the device, for each batch of images in `examples`.
 
-        `seed` and the position decide the view, whatever the number of threads.
+        `seed`, the position and how often it came decide the view, whatever the number of threads.
         """
 
-        def load(place: int) -> Tensor:
-            rng = np.random.default_rng((*seed, place))
+        def load(visit: Visit) -> Tensor:
+            place, before = visit
+            again = (1 + before,) if before else ()  # 1 is taken: by a batch's own numbers
+            rng = np.random.default_rng((*seed, place, *again))
             picture = self.pictures(examples[place].path)
             return to_input(augment(picture, self.recipe, augmentation, rng), self.recipe)
 
@@ -45,23 +49,23 @@ class Feed:
     def load_plain(self, examples: Sequence[Example], batch: int) -> Iterator[Tensor]:
         """The views of the evaluation [B, 3, S, S] on the device, `batch` at a time, in order."""
 
-        def load(place: int) -> Tensor:
-            view = view_picture(self.pictures(examples[place].path), self.recipe)
+        def load(visit: Visit) -> Tensor:
+            view = view_picture(self.pictures(examples[visit[0]].path), self.recipe)
             return to_input(view, self.recipe)
 
-        places = range(len(examples))
-        batches = [places[start : start + batch] for start in places[::batch]]
+        places = [(place, 0) for place in range(len(examples))]
+        batches = [places[start : start + batch] for start in range(0, len(places), batch)]
         return self._batches(load, batches, examples)
 
     def _batches(
         self,
-        load: Callable[[int], Tensor],
-        batches: Sequence[Sequence[int]],
+        load: Callable[[Visit], Tensor],
+        batches: Sequence[Sequence[Visit]],
         examples: Sequence[Example],
     ) -> Iterator[Tensor]:
-        views = decode_all([place for batch in batches for place in batch], load, self.jobs)
+        views = decode_all([visit for batch in batches for visit in batch], load, self.jobs)
         for batch in batches:
-            images = torch.stack([_there(next(views), examples[place]) for place in batch])
+            images = torch.stack([_there(next(views), examples[place]) for place, _ in batch])
             yield images.to(self.embedder.device, memory_format=torch.channels_last)
 
 

@@ -1,31 +1,30 @@
-"""The training loop: batches of P classes x K images, triplet loss, Adam; an epoch at a time."""
+"""The training loop: batches of P classes x K images, a loss, Adam; an epoch at a time."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from xmir_cli.errors import DataError, ModelError
+from xmir_cli.errors import DataError, ModelError, SettingError
 from xmir_cli.signals import ending_waits
 from xmir_cli.training.attention import check_maps, draw_triplets, triplet_count
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.forward import ForwardPass, share_gradients
 from xmir_cli.training.freeze import frozen_parts, train_except
-from xmir_cli.training.losses import triplet_loss
+from xmir_cli.training.objective import PROXY_RATE, Objective
 from xmir_cli.training.plan import Plan, plan_run
 from xmir_cli.training.ranks import ALONE, Ranks
 from xmir_cli.training.recipe import Settings
-from xmir_cli.training.sampler import by_class, epoch_batches
+from xmir_cli.training.sampler import SAMPLERS, by_class, count_visits
 from xmir_cli.training.schedule import step_share
 from xmir_cli.workarounds.torch.processor import has_bfloat16
 
-BatchNumbers = tuple[
-    float, float, float
-]  # triplet loss, violating fraction, attention loss of a batch
+BatchNumbers = tuple[float, float, float]  # loss, violating fraction, attention loss of a batch
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,48 @@ class Trainer:
             check_maps(self.network)
         self.frozen = frozen_parts(self.network, settings.freeze_batchnorm, settings.freeze_layers)
         train_except(self.network, self.frozen.values())
+        groups = self._groups()
+        forward = ForwardPass(self.network, ranks, self.embedder.precision == "bf16")
+        self.forward = share_gradients(forward, self.device)
+        self.objective = Objective(settings)
+        self.optimizer = torch.optim.Adam(groups, lr=settings.learning_rate)
+        self.number, self.steps, self.torn = 0, list[BatchNumbers](), False
+        self.draws = False  # whether the network itself draws at random: dropout, stochastic depth
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """What has weights that are trained."""
+        return {"network": self.network, "objective": self.objective}
+
+    def prepare(self, classes: int) -> None:
+        """Make what the loss learns for each of so many classes, if that is not done yet."""
+        if made := self.objective.prepare(classes, self.network.dim, self.device):
+            rate = self.settings.learning_rate * PROXY_RATE
+            self.optimizer.add_param_group({"params": made, "lr": rate, "peak": rate})
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """The weights to train by their learning rate, which `peak` keeps.
+
+        Raises ModelError where there are none, SettingError where the head has none to learn.
+        """
+        rate, other = self.settings.learning_rate, self.settings.head_learning_rate
         trained = [weight for weight in self.network.parameters() if weight.requires_grad]
         if not trained:
             raise ModelError("every weight is frozen; there is nothing to train")
-        forward = ForwardPass(self.network, ranks, self.embedder.precision == "bf16")
-        self.forward = share_gradients(forward, self.device)
-        self.optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
-        self.number, self.steps, self.torn = 0, list[BatchNumbers](), False
-        self.draws = False  # whether the network itself draws at random: dropout, stochastic depth
+        if other is None:
+            return [{"params": trained, "peak": rate}]
+        of_head = set(self.network.head.parameters())
+        head = [weight for weight in trained if weight in of_head]
+        if not head:
+            raise SettingError(
+                "head_learning_rate", "the head has no weights to train", "Give it some by `head`."
+            )
+        body = [weight for weight in trained if weight not in of_head]
+        groups = [
+            {"params": body, "lr": rate, "peak": rate},
+            {"params": head, "lr": other, "peak": other},
+        ]
+        return [group for group in groups if group["params"]]
 
     def check_parts(self, examples: Sequence[Example]) -> None:
         """Raise DataError unless every rank has a part of a batch and of its triplets."""
@@ -105,9 +138,10 @@ class Trainer:
         left = batches[len(begun) :]
         self.check_parts(examples)
         classes = {name: place for place, name in enumerate(by_class(labels))}
+        self.prepare(len(classes))
         self.number, self.steps = number, list(begun)
         train_except(self.network, self.frozen.values())
-        own = [self.ranks.own(batch) for batch in left]
+        own = [self.ranks.own(batch) for batch in count_visits(batches)[len(begun) :]]
         with (
             torch.random.fork_rng([self.device] if self.device.type == "cuda" else []),
             self.ranks.ending_together() as end_if_asked,
@@ -133,7 +167,8 @@ class Trainer:
         """The batches of an epoch: positions in `labels`, the class of every image."""
         settings = self.settings
         seed = settings.seed, number
-        whole = epoch_batches(labels, settings.per_class, settings.classes_per_batch, seed)
+        draw = SAMPLERS[settings.sampler]
+        whole = draw(labels, settings.per_class, settings.classes_per_batch, seed)
         return whole if settings.steps is None else whole[: self.plan(labels).lengths[number - 1]]
 
     def plan(self, labels: Sequence[str]) -> Plan:
@@ -147,7 +182,7 @@ class Trainer:
     def step(
         self, images: Tensor, labels: Tensor, where: str, triplets: Tensor | None = None
     ) -> BatchNumbers:
-        """One update on images [b, 3, S, S]: triplet loss before it, violating fraction, attention.
+        """One update on images [b, 3, S, S]: the loss before it, violating fraction, attention.
 
         They are this rank's part of a batch, `labels` [B] those of all of it; in it are the
         positions `triplets` [T, 3] on which the attention loss is taken, None for nowhere.
@@ -155,13 +190,14 @@ class Trainer:
         self.optimizer.zero_grad()
         try:
             raw, mined = self._pass(images, triplets)
-            # of every triplet of the batch: a rank has the part of the gradient that is its own
-            loss = triplet_loss(self.ranks.gather(raw, len(labels)), labels, self.settings.margin)
+            # of the whole batch: a rank has the part of the gradient that is its own
+            loss = self.objective(self.ranks.gather(raw, len(labels)), labels)
             total = loss.value + self.settings.attention_loss * mined
             if not total.isfinite():
                 found = float(total.detach())
                 raise ModelError(f"{where}: the loss is {found}", "Lower `learning_rate`.")
             (total * self.ranks.size).backward()  # gradients are averaged: the mean is their sum
+            self.objective.share_gradients(self.ranks)
         except RuntimeError as error:  # torch.OutOfMemoryError is one
             if not isinstance(error, torch.OutOfMemoryError) and "allocate mem" not in str(error):
                 raise
@@ -175,7 +211,7 @@ class Trainer:
     def _set_step_size(self, done: float) -> None:
         share = step_share(self.settings.schedule, done)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * share
+            group["lr"] = group["peak"] * share
 
     def _pass(self, images: Tensor, triplets: Tensor | None) -> tuple[Tensor, Tensor]:
         """Raw embeddings and attention loss of this rank's part; sees whether the network draws."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import count, islice
 
 from xmir_cli.training.recipe import Settings
-from xmir_cli.training.sampler import by_class, epoch_batches
+from xmir_cli.training.sampler import by_class, epoch_batches, whole_rounds
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ def _epoch_lengths(settings: Settings, labels: Sequence[str]) -> Iterator[int]:
     sizes = [len(members) for members in by_class(labels).values()]
     classes = settings.classes_per_batch or len(sizes)
     for number in count(1):
-        if classes == len(sizes):
+        if settings.sampler == "all":
+            yield -(-whole_rounds(sizes, settings.per_class) * len(sizes) // classes)
+        elif classes == len(sizes):
             yield min(sizes) // settings.per_class
         else:  # it depends on which classes are drawn
             seed = settings.seed, number
@@ -82,7 +84,7 @@ def tell_plan(
         f"in all, each on {classes} classes x {settings.per_class} images; "
         f"{_tell_end(plan, labels, show)}"
     )
-    yield f"frozen: {_tell_some(frozen) or 'nothing'}; kept: the weights of the last epoch"
+    yield f"frozen: {_tell_some(frozen) or 'nothing'}; kept: the weights of {_tell_kept(settings)}"
 
 
 def _tell_sizes(sizes: dict[str, int], show: Callable[[str], str]) -> str:
@@ -105,10 +107,19 @@ def _tell_end(plan: Plan, labels: Sequence[str], show: Callable[[str], str]) -> 
     sizes = {name: len(members) for name, members in by_class(labels).items()}
     classes = plan.settings.classes_per_batch or len(sizes)
     used = next(_epoch_lengths(plan.settings, labels)) * plan.settings.per_class * classes
+    if plan.settings.sampler == "all":
+        return f"an epoch uses each of the {len(labels)} images, some again: {used} views"
     smallest = show(min(sizes, key=lambda name: sizes[name]))
     end = f"{smallest} runs out" if classes == len(sizes) else "too few classes are left"
     about = "" if classes == len(sizes) else "about "
     return f"an epoch ends when {end}: it uses {about}{used} of the {len(labels)} images"
+
+
+def _tell_kept(settings: Settings) -> str:
+    if settings.keep == "last":
+        return "the last epoch"
+    end = "" if settings.patience is None else f"; ends after {settings.patience} without a better"
+    return f"the epoch with the best validation mAP, the query's own patient left out{end}"
 
 
 def _tell_some(names: Sequence[str], most: int = 12) -> str:

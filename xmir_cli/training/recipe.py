@@ -13,7 +13,10 @@ from typing import Literal
 from xmir_cli.errors import SettingError
 from xmir_cli.training.schedule import Schedule
 
-Preset = Literal["paper"]
+RecipeName = Literal["paper"]
+Keep = Literal["last", "best"]
+Sampler = Literal["smallest", "all"]
+LossName = Literal["triplet", "supcon", "multi-similarity", "proxy-anchor"]
 MARGIN = 0.2  # of the triplet loss
 
 
@@ -33,13 +36,18 @@ class Settings:
     steps: int | None = None  # the run ends after so many, in whichever epoch; None: `epochs` tell
     per_class: int = 16
     classes_per_batch: int | None = None  # None: all
+    sampler: Sampler = "smallest"  # when an epoch ends: with the smallest class, or all images
+    loss: LossName = "triplet"
     margin: float = MARGIN
     attention_loss: float = 0.0  # its weight beside the loss; 0: it is not computed
     learning_rate: float = 1e-4
+    head_learning_rate: float | None = None  # of the head's weights; None: the same
     schedule: Schedule = "constant"
     augmentation: Augmentation = field(default_factory=Augmentation)
     freeze_batchnorm: bool = False
     freeze_layers: int = 0
+    keep: Keep = "last"  # the epoch whose weights are kept; best: by the validation
+    patience: int | None = None  # epochs without a better one, after which the run ends
     seed: int = 0
 
 
@@ -49,18 +57,32 @@ PAPER = Settings(
     steps=None,
     per_class=16,
     classes_per_batch=None,
+    sampler="smallest",
+    loss="triplet",
     margin=0.2,
     attention_loss=0.0,
     learning_rate=1e-4,
+    head_learning_rate=None,
     schedule="constant",
     augmentation=Augmentation(random_resized_crop=False, flip=True),
     freeze_batchnorm=False,
     freeze_layers=0,
+    keep="last",
+    patience=None,
 )
-RECIPES: Mapping[Preset | None, Settings] = {None: DEFAULT, "paper": PAPER}
+RECIPES: Mapping[RecipeName | None, Settings] = {None: DEFAULT, "paper": PAPER}
 
 # what settings were before they existed: a run that has them so is asked as it was then
-BEFORE: Mapping[str, object] = {"steps": None, "attention_loss": 0.0, "schedule": "constant"}
+BEFORE: Mapping[str, object] = {
+    "steps": None,
+    "sampler": "smallest",
+    "loss": "triplet",
+    "attention_loss": 0.0,
+    "head_learning_rate": None,
+    "schedule": "constant",
+    "keep": "last",
+    "patience": None,
+}
 
 
 def class_count(given: str) -> int | None:

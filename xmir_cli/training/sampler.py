@@ -1,10 +1,12 @@
 """Which images stand in which batch: P classes with K images each."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from xmir_cli.errors import DataError
+from xmir_cli.training.recipe import Sampler
 
 
 def epoch_batches(
@@ -29,6 +31,57 @@ def epoch_batches(
         chosen = [ready[place] for place in sorted(rng.permutation(len(ready))[:wanted])]
         batches.append([left[name].pop() for name in chosen for _ in range(per_class)])
     return batches
+
+
+def whole_batches(
+    labels: Sequence[str], per_class: int, classes: int | None, seed: tuple[int, int]
+) -> list[list[int]]:
+    """An epoch's batches like those of `epoch_batches`, in which every image comes at least once.
+
+    Every class comes as often as the largest one needs to: images of smaller ones come again once
+    all of theirs have come, in another order. No image comes twice in a batch, and every class has
+    at least `per_class`. With fewer classes a batch those come next that have come least.
+    """
+    rng = np.random.default_rng(seed)
+    members = by_class(labels)
+    groups = {name: _draw_groups(rows, per_class, rng) for name, rows in members.items()}
+    needed = dict.fromkeys(members, whole_rounds(list(map(len, members.values())), per_class))
+    names, wanted, batches = list(members), classes or len(members), []
+    while max(needed.values()) > 0:
+        order = [names[place] for place in rng.permutation(len(names))]
+        chosen = sorted(sorted(order, key=lambda name: -needed[name])[:wanted])
+        for name in chosen:
+            needed[name] -= 1
+        batches.append([row for name in chosen for row in next(groups[name])])
+    return batches
+
+
+def whole_rounds(sizes: Sequence[int], per_class: int) -> int:
+    """How often each class comes in an epoch of `whole_batches`."""
+    return -(-max(sizes) // per_class)
+
+
+def _draw_groups(rows: Sequence[int], count: int, rng: np.random.Generator) -> Iterator[list[int]]:
+    """Groups of `count` different rows without end, each row again only when all have come."""
+    left: list[int] = []
+    while True:
+        group, left = left[:count], left[count:]
+        if len(group) < count:
+            order = rng.permutation(rows).tolist()
+            more = [row for row in order if row not in group][: count - len(group)]
+            left = [row for row in order if row not in more]
+            group += more
+        yield group
+
+
+def count_visits(batches: Sequence[Sequence[int]]) -> list[list[tuple[int, int]]]:
+    """Each image of each batch with how often it came before in them."""
+    seen: Counter[int] = Counter()
+    found = []
+    for batch in batches:
+        found.append([(image, seen[image]) for image in batch])
+        seen.update(batch)
+    return found
 
 
 def check_classes(labels: Sequence[str], per_class: int, classes: int | None) -> dict[str, int]:
@@ -63,3 +116,8 @@ def by_class(labels: Sequence[str]) -> dict[str, list[int]]:
     for position, name in enumerate(labels):
         members[name].append(position)
     return members
+
+
+SAMPLERS: Mapping[
+    Sampler, Callable[[Sequence[str], int, int | None, tuple[int, int]], list[list[int]]]
+] = {"smallest": epoch_batches, "all": whole_batches}

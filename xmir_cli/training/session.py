@@ -125,7 +125,11 @@ def train_epochs(
         begun = ()
         with bar("validating", len(division.validation), "images") as progress:
             validation = validate(
-                trainer.feed, division.validation, progress.advance, trainer.ranks
+                trainer.feed,
+                division.validation,
+                progress.advance,
+                trainer.ranks,
+                by_patient=trainer.settings.keep == "best",
             )
         attention = outcome.attention_loss
         yield {

@@ -1,4 +1,4 @@
-"""The loss of deep metric learning."""
+"""The triplet loss over all triplets of a batch."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import unit
+from xmir_cli.training.losses.distances import distances
 from xmir_cli.training.recipe import MARGIN
-
-_SAME = 1e-15  # a squared distance of unit vectors that is nothing but rounding
 
 
 @dataclass(frozen=True)
@@ -48,17 +47,3 @@ def triplet_loss(raw: Tensor, labels: Tensor, margin: float = MARGIN) -> Loss:
     cost = torch.where(negative, cost, 0).relu()
     violating, triplets = int((cost > 0).sum()), int(negative.sum())
     return Loss(cost.sum() / max(violating, 1), violating / max(triplets, 1))
-
-
-def distances(vectors: Tensor) -> Tensor:
-    """Euclidean distances [N, N] of unit vectors [N, D]; gradient 0 at 0.
-
-    By one matrix product, in double precision so that near ones do not cancel out.
-    """
-    on_mps = vectors.device.type == "mps"  # which has no double precision
-    rows = (vectors.cpu() if on_mps else vectors).double()
-    products = rows @ rows.t()
-    lengths = products.diagonal()  # squared
-    squared = lengths[:, None] + lengths - 2 * products
-    same = squared <= _SAME
-    return torch.where(same, 0.0, torch.where(same, 1.0, squared).sqrt()).to(vectors)

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from xmir_cli.training.losses import distances, triplet_loss
+from xmir_cli.training.losses.distances import distances
+from xmir_cli.training.losses.triplet import triplet_loss
 from xmir_cli.training.recipe import MARGIN
 
 

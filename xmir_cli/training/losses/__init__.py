@@ -1,0 +1,1 @@
+"""Losses of deep metric learning: one function each, in a file of its own."""
