@@ -88,7 +88,12 @@ def numbers(output: str) -> list[dict]:
     """The records without what passes."""
     records = map(json.loads, output.splitlines())
     return [
-        {key: value for key, value in record.items() if key not in PASSING} for record in records
+        {
+            key: ", ".join(value) if isinstance(value, list) else value
+            for key, value in record.items()
+            if key not in PASSING
+        }
+        for record in records
     ]
 
 
