@@ -65,7 +65,7 @@ def start(
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [BASH, EXAMPLES / script, *arguments], cwd=arguments[-1].parent,
-        env=environment(venv, **knobs), stdin=subprocess.DEVNULL,
+        env=environment(venv, COLUMNS="80", **knobs), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
