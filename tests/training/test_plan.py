@@ -43,7 +43,7 @@ def test_the_paper_makes_620_steps_on_covidx():
 
 
 def test_a_run_is_told_in_three_lines():
-    plan = plan_run(replace(DEFAULT, steps=5, per_class=16), LABELS)
+    plan = plan_run(replace(DEFAULT, steps=5, per_class=16, freeze_layers=20), LABELS)
     frozen = [f"features.{number}" for number in range(20)]
     first, second, third = tell_plan(plan, LABELS, frozen, str)
     assert first == "training on 127 images of 3 classes: a 37, b 50, c 40"
@@ -56,6 +56,12 @@ def test_a_run_is_told_in_three_lines():
         "... 8 more ..., features.14, features.15, features.16, features.17, features.18, "
         "features.19; kept: the weights of the last epoch"
     )
+
+
+def test_frozen_batch_norms_are_told_as_one():
+    plan = plan_run(replace(DEFAULT, freeze_batchnorm=True), LABELS)
+    *_, last = tell_plan(plan, LABELS, [f"norm{number}" for number in range(49)], str)
+    assert last == "frozen: every batch norm (49); kept: the weights of the last epoch"
 
 
 def test_many_classes_are_told_by_the_smallest_and_the_largest():

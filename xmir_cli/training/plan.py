@@ -84,7 +84,8 @@ def tell_plan(
         f"in all, each on {classes} classes x {settings.per_class} images; "
         f"{_tell_end(plan, labels, show)}"
     )
-    yield f"frozen: {_tell_some(frozen) or 'nothing'}; kept: the weights of {_tell_kept(settings)}"
+    kept = _tell_kept(settings)
+    yield f"frozen: {_tell_frozen(settings, frozen)}; kept: the weights of {kept}"
 
 
 def _tell_sizes(sizes: dict[str, int], show: Callable[[str], str]) -> str:
@@ -120,6 +121,15 @@ def _tell_kept(settings: Settings) -> str:
         return "the last epoch"
     end = "" if settings.patience is None else f"; ends after {settings.patience} without a better"
     return f"the epoch with the best validation mAP, the query's own patient left out{end}"
+
+
+def _tell_frozen(settings: Settings, names: Sequence[str]) -> str:
+    """The frozen blocks by name; batch norms, which are many, as one."""
+    blocks, norms = names[: settings.freeze_layers], names[settings.freeze_layers :]
+    told = [_tell_some(blocks)] if blocks else []
+    if norms:
+        told.append(f"every {'other ' if blocks else ''}batch norm ({len(norms)})")
+    return ", ".join(told) or "nothing"
 
 
 def _tell_some(names: Sequence[str], most: int = 12) -> str:
