@@ -64,6 +64,7 @@ def test_every_stage_of_every_method_makes_a_record(xmir, record):
     ]
     assert found[-1]["randomized"] == ["features.0+features.1", "features.3+features.4", "head"]
     assert {row["schema"] for row in found} == {"xmir.sanity/1"}
+    assert all(row["model"] == record["model"] for row in found)
 
 
 def test_before_anything_is_random_the_maps_agree(xmir, record):
@@ -146,7 +147,14 @@ def test_two_networks_at_once_are_refused(xmir, record):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--seeds", "1,x"), "--seeds: expected whole numbers with commas, found 1,x"),
+        (
+            ("--seeds", "1,x"),
+            "--seeds: expected whole numbers up to 4294967295 with commas, found 1,x",
+        ),
+        (
+            ("--seeds", "0,4294967296"),
+            "--seeds: expected whole numbers up to 4294967295 with commas, found 0,4294967296",
+        ),
         (("--max", "map=1"), "--max map=1: no such number"),
     ],
 )

@@ -18,6 +18,7 @@ from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import check_figure, refuse_input
 from xmir_cli.values import check_values, refuse_null
 
+_LAST_SEED = 2**32 - 1
 _THRESHOLDS = ", ".join(f"{bound:g} for {name}" for name, bound in THRESHOLDS.items())
 
 
@@ -150,8 +151,11 @@ class SanityCheck:
         self._refuse_unasked()
         self._refuse_files()
         _ = self.gates
-        if not all(part.isdecimal() for part in self.seeds.split(",")):
-            raise UsageError(f"--seeds: expected whole numbers with commas, found {self.seeds}")
+        if not all(map(_is_seed, self.seeds.split(","))):
+            raise UsageError(
+                f"--seeds: expected whole numbers up to {_LAST_SEED} with commas, "
+                f"found {self.seeds}"
+            )
         methods = choose_methods(self.method, self.settings)
         if self.center:
             refuse_inexact(methods)
@@ -208,3 +212,7 @@ class SanityCheck:
         numbers = ["n", *AGREEMENTS, *changes, "verdict", "meaning"]
         below = "plot" if self.plot else ""
         return Shown(["method", *named, *stages, *numbers], "method", below=below)
+
+
+def _is_seed(part: str) -> bool:
+    return part.isdecimal() and len(part) <= len(str(_LAST_SEED)) and int(part) <= _LAST_SEED

@@ -34,7 +34,7 @@ class Check:
         head = {"schema": SanityRecord.NAME, "method": name, "settings": settings, "test": test}
         threshold = self.thresholds[test]
         verdict = judge(test, found, threshold) if judged else not_judged(threshold)
-        return {**head, **found, **verdict}
+        return {**head, **found, **verdict, "model": self.mapper.embedder.spec.to_json()}
 
 
 def summarize(agreements: Sequence[Agreement]) -> Record:

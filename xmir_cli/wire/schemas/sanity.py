@@ -90,6 +90,7 @@ class SanityRecord:
     )
     meaning: str | None = key(TEXT, "what the map is when it does not pass; null when it does")
     advice: str | None = key(TEXT, "what to try then", shows=Shows.DETAIL)
+    model: ModelSpec | None = key(MODEL, "the network that the maps are of")
     plot: str | None = key(
         PATH,
         "the figure of all methods and stages, drawn once the check has ended",
