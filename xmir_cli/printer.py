@@ -169,9 +169,9 @@ class Printer:
             self._line("\n".join([*block, ""]))
 
     def _headers(self) -> list[str]:
-        """The names of the columns; of one in an object its end, unless two end alike."""
-        ends = Counter(map(_last_part, self.columns))
-        parts = ((column, _last_part(column)) for column in self.columns)
+        """The names of the columns; of one of an image's table its own, unless two are alike."""
+        ends = Counter(map(_own_name, self.columns))
+        parts = ((column, _own_name(column)) for column in self.columns)
         return [end if ends[end] == 1 else column for column, end in parts]
 
 
@@ -183,6 +183,6 @@ def _group(rows: Sequence[Sequence[str]], place: int) -> list[tuple[str, list[li
     ]
 
 
-def _last_part(column: str) -> str:
-    """What a column of an object is called where no other is called the same."""
-    return column.rpartition(".")[2]
+def _own_name(column: str) -> str:
+    """What a column is called where no other is called the same: id of meta.id."""
+    return column.removeprefix("meta.")
