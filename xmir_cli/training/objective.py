@@ -12,7 +12,7 @@ from xmir_cli.training.losses.triplet import Loss, triplet_loss
 from xmir_cli.training.ranks import Ranks
 from xmir_cli.training.recipe import Settings
 
-PROXY_RATE = 100  # times the learning rate, for proxies: Kim et al., CVPR 2020, section 4.1
+PROXY_RATE = 100  # times the learning rate, as in training code of Kim et al., CVPR 2020
 _PLAIN: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "supcon": supcon_loss,
     "multi-similarity": multi_similarity_loss,

@@ -6,7 +6,7 @@ from torch import Tensor
 from xmir_cli.model.embedder import unit
 from xmir_cli.training.losses.sums import log_one_plus
 
-ALPHA, BETA, THRESHOLD = 2.0, 50.0, 0.5  # as in the authors' code; the paper writes lambda
+ALPHA, BETA, THRESHOLD = 2.0, 50.0, 0.5  # 0.5 as in pytorch-metric-learning; the paper: lambda
 EPSILON = 0.1
 
 
