@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from xmir_cli.arrays import Floats, Integers
+from xmir_cli.arrays import Booleans, Floats, Integers
 
 LABEL = "label"  # the column that holds them
 _SEPARATOR = "|"
@@ -61,6 +61,11 @@ class LabelSets:
     def names(self) -> list[str]:
         """Every label that an image has, sorted."""
         return sorted(self._members)
+
+    @cached_property
+    def holds(self) -> Booleans:
+        """Which kind of images has which of the labels `names` [C, L]."""
+        return np.array([[name in each for name in self.names] for each in self._sets], dtype=bool)
 
     def grade(self, labels: frozenset[str]) -> Floats:
         """The Jaccard index of each image's labels and these [N]; above 0: they share one."""

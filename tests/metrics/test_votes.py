@@ -1,0 +1,109 @@
+import math
+
+import numpy as np
+import pytest
+
+from xmir_cli.labels import LabelSets
+from xmir_cli.metrics.votes import (
+    DOUBTS,
+    TEMPERATURES,
+    Ballots,
+    VoteRule,
+    calibration_error,
+    fit_votes,
+    vote,
+)
+
+
+def naive(similarities, kinds, holds, frequencies, rule):
+    """The votes of one image, in plain loops."""
+    there = [(s, kind) for s, kind in zip(similarities, kinds, strict=True) if kind >= 0]
+    there = [(s, kind) for s, kind in there if not math.isnan(s)]
+    if not there:
+        return list(frequencies)
+    most = max(s for s, _ in there)
+    weights = [(math.exp((s - most) / rule.temperature), kind) for s, kind in there]
+    total = sum(weight for weight, _ in weights)
+    found = []
+    for label, usual in enumerate(frequencies):
+        share = sum(weight for weight, kind in weights if holds[kind][label])
+        found.append((1 - rule.doubt) * share / total + rule.doubt * usual)
+    return found
+
+
+@pytest.fixture
+def some():
+    """Ballots of images with one or two of three labels, some without, some missing."""
+    rng = np.random.default_rng(0)
+    labels = LabelSets([*rng.choice(["a", "b", "c", "a|b"], 60), None])
+    kinds = labels.kinds[rng.integers(0, 60, (40, 5))]
+    similarities = rng.uniform(-0.2, 1, (40, 5))
+    kinds[rng.random((40, 5)) < 0.1] = -1
+    similarities[rng.random((40, 5)) < 0.1] = np.nan
+    kinds[3] = -1
+    frequencies = labels.holds[labels.kinds[:60]].mean(axis=0)
+    return Ballots(similarities, kinds), labels, frequencies
+
+
+@pytest.mark.parametrize("rule", [VoteRule(0.05, 0.1), VoteRule(1.0, 0.001), VoteRule(10, 0.5)])
+def test_votes_are_those_of_plain_loops(some, rule):
+    ballots, labels, frequencies = some
+    found = vote(ballots, labels.holds, frequencies, rule)
+    for row, told in enumerate(found):
+        asked = (ballots.similarities[row], ballots.kinds[row])
+        assert told == pytest.approx(naive(*asked, labels.holds, frequencies, rule))
+    assert found[3].tolist() == frequencies.tolist()
+
+
+def test_the_rule_is_the_likeliest_of_all(some):
+    ballots, labels, frequencies = some
+    own = labels.kinds[:40]
+    rule = fit_votes(ballots, own, labels.holds, frequencies)
+
+    def likelihood(asked):
+        total = 0.0
+        for row in range(40):
+            if row == 3:
+                continue
+            told = naive(
+                ballots.similarities[row], ballots.kinds[row], labels.holds, frequencies, asked
+            )
+            has = np.flatnonzero(labels.holds[own[row]])
+            total += sum(math.log(told[label]) for label in has) / len(has)
+        return total
+
+    most = max(likelihood(VoteRule(t, d)) for t in TEMPERATURES[::5] for d in DOUBTS[::4])
+    assert likelihood(rule) >= most - 1e-9
+
+
+def test_of_labels_that_go_by_similarity_the_probabilities_are_calibrated():
+    """A neighbour has the image's label with a probability that grows with its similarity."""
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 2, 4000)
+    similarities = rng.uniform(0, 1, (4000, 5))
+    agree = rng.random((4000, 5)) < 1 / (1 + np.exp(-2 * similarities))
+    kinds = np.where(agree, truth[:, None], 1 - truth[:, None])
+    holds, frequencies = np.eye(2, dtype=bool), np.array([0.5, 0.5])
+    ballots = Ballots(similarities, kinds)
+    rule = fit_votes(ballots, truth, holds, frequencies)
+    found = vote(ballots, holds, frequencies, rule)
+    assert calibration_error(found, holds[truth]) < 0.03
+    sure = vote(ballots, holds, frequencies, VoteRule(0.01, 0.001))
+    assert calibration_error(sure, holds[truth]) > 0.15
+
+
+def test_the_calibration_error_is_the_mean_distance_of_tenths():
+    told = np.array([[0.9, 0.1]] * 10 + [[0.4, 0.6]] * 10)
+    own = np.array([[True, False]] * 7 + [[False, True]] * 9 + [[True, False]] * 4)
+    # ten of probability .9, 7 of them right; ten of .6, 6 of them right: each tenth has two
+    by_hand = np.mean([*[0.1] * 3, 0.4, 0.9, *[0.4] * 3, *[0.6] * 2])
+    assert calibration_error(told, own) == pytest.approx(by_hand)
+    assert calibration_error(np.array([[1.0, 0.0]]), np.array([[True, False]])) == 0
+
+
+def test_nothing_is_fitted_without_labels_or_neighbours():
+    nobody = Ballots(np.full((2, 3), np.nan), np.zeros((2, 3), dtype=np.int64))
+    frequencies = np.array([1.0])
+    assert fit_votes(nobody, np.array([0, 0]), np.eye(1, dtype=bool), frequencies) is None
+    there = Ballots(np.ones((2, 3)), np.zeros((2, 3), dtype=np.int64))
+    assert fit_votes(there, np.array([-1, -1]), np.eye(1, dtype=bool), frequencies) is None
