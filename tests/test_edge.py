@@ -24,6 +24,7 @@ EDGE = {
     "edge",
     "manual",
     "commands",
+    "gate_options",
     "options",
     "settings",
     "inputs",

@@ -226,33 +226,6 @@ Methods = Annotated[
         autocompletion=complete_methods,
     ),
 ]
-Gates = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--min", metavar="NAME=VALUE", help="Exit 4 when the number is below this; may be repeated."
-    ),
-]
-Limits = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--max", metavar="NAME=VALUE", help="Exit 4 when the number is above this; may be repeated."
-    ),
-]
-Summary = Annotated[
-    bool, typer.Option("--summary", help="Print means by method instead of the records.")
-]
-Baseline = Annotated[
-    str | None,
-    typer.Option(
-        "--baseline", metavar="FILE", help="Exit 4 when a number is worse than in these records."
-    ),
-]
-Tolerance = Annotated[
-    float, typer.Option("--tolerance", min=0, help="How much worse than --baseline is allowed.")
-]
-Junit = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Write the checks as JUnit XML.")
-]
 OutputFolder = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")
 ]

@@ -1,4 +1,6 @@
+import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
@@ -561,3 +563,81 @@ def test_columns_that_are_not_there_are_refused_before_all_is_read(xmir, flags, 
     result = xmir("retrieval-metric", "e.parquet", *flags)
     assert result.code == 2
     assert result.stderr.startswith(f"xmir: error: {said}")
+
+
+def _cases(name):
+    suite = ElementTree.parse(name).getroot()[0]  # noqa: S314 # our own
+    return [(case.get("name"), [told.tag for told in case]) for case in suite]
+
+
+@pytest.mark.usefixtures("two_pairs")
+def test_each_query_has_its_numbers_of_which_the_means_are_those_of_all(xmir):
+    (whole,) = xmir("retrieval-metric", "e.parquet", "--summary").records()
+    rows = xmir("retrieval-metric", "e.parquet", "--per-query").records()
+    assert [(row["query"], row["id"], row["map"]) for row in rows] == [
+        ("/pictures/image-0.png", "image-0", 1),
+        ("/pictures/image-1.png", "image-1", 1),
+        ("/pictures/image-2.png", "image-2", pytest.approx(1 / 3)),
+        ("/pictures/image-3.png", "image-3", 1),
+    ]
+    for name in ("map", "mrr", "ndcg", "p_at_1", "recall_at_1"):
+        assert np.mean([row[name] for row in rows]) == pytest.approx(whole[name])
+    both = xmir("retrieval-metric", "e.parquet", "--summary", "--per-query")
+    assert (both.code, both.stderr) == (
+        2,
+        "xmir: error: --per-query: --summary prints something else; give one of them\n",
+    )
+
+
+def test_means_are_compared_with_those_of_an_earlier_run_in_another_folder(xmir):
+    Path("old").mkdir()
+    _write("old/e.parquet", [0, 0.1, 1.0, 1.1], ["a", "a", "b", "b"])
+    Path("old.jsonl").write_text(xmir("retrieval-metric", "old/e.parquet").stdout)
+    _write("e.parquet", [0, 0.1, 0.3, 1.0], ["a", "a", "b", "b"])
+    asked = ("retrieval-metric", "e.parquet", "--baseline", "old.jsonl", "--max", "map=1")
+    done = xmir(*asked, "--junit", "j.xml")
+    assert (done.code, len(done.records())) == (4, 1)
+    assert done.stderr.splitlines()[-2:] == [
+        "xmir: error: worse than before: p_at_1 1.0000 -> 0.7500",
+        "xmir: error: 1 of 1 runs are worse than in old.jsonl by more than 0.01",
+    ]
+    assert _cases("j.xml") == [("--max map=1", []), ("baseline", ["failure"])]
+    assert xmir(*asked, "--tolerance", "0.25").code == 0
+    assert xmir(*asked, "--k", "2").code == 4  # by the numbers that both have
+    other = xmir(*asked, "--exclude-same", "patient")
+    assert other.code == 5
+    assert "old.jsonl: scored with exclude_same None, this run has patient" in other.stderr
+    again = xmir(*asked, "--junit", "j.xml")
+    assert again.code == 7
+    over = xmir(*asked, "--junit", "e.parquet", "--force")
+    assert "--junit e.parquet: is an input, too" in over.stderr
+
+
+def test_a_query_that_is_missing_is_told_apart_from_one_that_failed(xmir):
+    angles, labels = [0, 0.1, 1.0, 1.1, 2, 2.1], list("aabbcc")
+    _write("old.parquet", angles, labels)
+    rows = xmir("retrieval-metric", "old.parquet", "--per-query").records()
+    assert [row["map"] for row in rows] == [1] * 6
+    for number, row in enumerate(rows):
+        row["query_identity"] = f"image {number}"
+    _write("new.parquet", [0, 0.1, np.nan, 1.1, 2.1], [*"aabb", "c"])
+    table = read_embeddings("new.parquet", allow_nan=True)
+    names = pa.array([f"image {number}" for number in (0, 1, 2, 3, 5)])
+    items = table.items.set_column(2, "sha256", names)
+    write_embeddings(Path("new.parquet"), Embeddings(items, table.vectors, MODEL))
+    assert xmir("index", "new.parquet", "-o", "new.xmir").code == 3
+    Path("old.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    asked = ("retrieval-metric", "new.xmir", "--baseline", "old.jsonl", "--junit", "j.xml")
+    done = xmir(*asked)
+    assert done.code == 4
+    assert _cases("j.xml") == [
+        ("baseline", []),
+        ("baseline", []),
+        ("baseline", ["skipped"]),
+        ("baseline", ["error"]),
+        ("baseline", ["skipped"]),
+        ("baseline", ["error"]),
+    ]
+    assert "note: 2 of 6 records of old.jsonl not met" in done.stderr
+    assert "/pictures/image-3.png: could not be scored any more" in done.stderr
+    assert "2 of 4 queries are worse than in old.jsonl by more than 0.01" in done.stderr

@@ -247,6 +247,7 @@ def test_a_gate_makes_verdicts_count(check):
         "tests": "4",
         "failures": "1",
         "errors": "0",
+        "skipped": "0",
     }
     assert [case.get("name") for case in suite] == ["query: verdict"] * 2 + ["noise: verdict"] * 2
     assert check(*flags).code == 0
@@ -274,8 +275,9 @@ def test_a_run_is_compared_with_an_earlier_one(check):
     cases = [(each.get("classname"), each.get("name")) for each in suite]
     assert cases[3:] == [
         *(("center", "query: baseline"), ("occlusion", "query: baseline")),
-        ("uniform", "query: baseline"),
+        *(("uniform", "query: baseline"), ("rollout", "query: baseline")),
     ]
+    assert suite[-1][0].tag == "skipped"
     assert check(*flags, "--baseline", "better.jsonl", "--tolerance", "9").code == 4  # uniform
     less = ("--test", "query", "--method", "center")
     assert check(*less, "--baseline", "better.jsonl", "--tolerance", "0.2").code == 0

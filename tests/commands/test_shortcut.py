@@ -218,7 +218,11 @@ def test_a_run_is_compared_with_an_earlier_one(shortcut):
     assert "1 of 1 tests are worse than in bare.jsonl by more than 0.01" in worse.stderr
     assert "note: 1 of 2 records of bare.jsonl not met" in worse.stderr
     cases = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
-    assert [each.get("name") for each in cases] == ["object: verdict", "object: baseline"]
+    assert [(each.get("name"), [told.tag for told in each]) for each in cases] == [
+        ("object: verdict", ["failure"]),
+        ("object: baseline", ["failure"]),
+        ("suspect: baseline", ["skipped"]),
+    ]
     flags = ("--test", "object", "--baseline", "bare.jsonl")
     assert shortcut(table, *flags, "--tolerance", "1").code == 0
     assert shortcut("bare/labels.csv", *flags).code == 0

@@ -12,7 +12,7 @@ def test_the_xml_counts_and_names_its_cases():
     assert junit("suite", cases) == (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         "<testsuites>\n"
-        '<testsuite name="suite" tests="3" failures="1" errors="1">\n'
+        '<testsuite name="suite" tests="3" failures="1" errors="1" skipped="0">\n'
         '<testcase classname="m" name="good"/>\n'
         '<testcase classname="m" name="bad"><failure message="0.1 &lt; 0.2">0.1 &lt; 0.2</failure>'
         "</testcase>\n"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from xmir_cli import options
+from xmir_cli import gate_options, options
 from xmir_cli.errors import UsageError
 from xmir_cli.gates import Gate
 from xmir_cli.inputs import refuse_records, refuse_truth
@@ -89,12 +89,12 @@ class LocalizationMetric:
             "of the pixels, and the overlap by threshold.",
         ),
     ] = None
-    summary: options.Summary = False
-    minimum: options.Gates = None
-    maximum: options.Limits = None
-    baseline: options.Baseline = None
-    tolerance: options.Tolerance = 0.01
-    junit: options.Junit = None
+    summary: gate_options.Summary = False
+    minimum: gate_options.Gates = None
+    maximum: gate_options.Limits = None
+    baseline: gate_options.Baseline = None
+    tolerance: gate_options.Tolerance = 0.01
+    junit: gate_options.Junit = None
     seed: options.Seed = 0
     force: options.Force = False
     form: options.Format = None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from xmir_cli import options
+from xmir_cli import gate_options, options
 from xmir_cli.errors import UsageError
 from xmir_cli.gates import Gate, parse_gates
 from xmir_cli.inputs import refuse_embeddings
@@ -25,7 +25,9 @@ class RetrievalMetric:
     queries are micro, means of the labels' means macro. With a patient column the numbers without
     same-patient neighbours are there too, under excluding_same_patient.
     Gates know every number of the record: map, macro.map, labels.NAME.p_at_1,
-    excluding_same_patient.map ... Images without a label are left out; queries without any
+    excluding_same_patient.map ... `--baseline` takes the record of an earlier run, and fails where
+    a mean over queries or labels is worse, or its records of --per-query, and fails where a query
+    is. Images without a label are left out; queries without any
     relevant image are dropped; both are counted.
     A large set is scored by --sample: each number then has NUMBER_low and NUMBER_high beside it,
     its interval by bootstrap over the patients of the sampled queries, over queries where nobody
@@ -94,8 +96,14 @@ class RetrievalMetric:
     mean: options.Mean = None
     std: options.Std = None
     window: options.Window = None
-    minimum: options.Gates = None
-    maximum: options.Limits = None
+    summary: gate_options.Summary = False
+    per_query: gate_options.PerQuery = False
+    minimum: gate_options.Gates = None
+    maximum: gate_options.Limits = None
+    baseline: gate_options.Baseline = None
+    tolerance: gate_options.Tolerance = 0.01
+    junit: gate_options.Junit = None
+    force: options.Force = False
     form: options.Format = None
     null: options.NullPaths = False
 
@@ -106,6 +114,7 @@ class RetrievalMetric:
         self._refuse_protocol()
         _ = self.cutoffs
         refuse_embeddings(self.source, self.gallery)
+        gate_options.check_gated(self, [self.source, self.gallery, self.baseline, self.model])
 
     def _refuse_protocol(self) -> None:
         if self.protocol == "loo" and self.gallery:
@@ -163,4 +172,9 @@ class RetrievalMetric:
     @property
     def shown(self) -> Shown:
         """What is printed of a record."""
+        if self.per_query:
+            at = [f"p_at_{cutoff}" for cutoff in self.cutoffs or ()]
+            return Shown(
+                ["query", "query_label", "map", "mrr", *at, "r_precision", "ndcg"], "query"
+            )
         return Shown(path_key="embeddings", rows=rows)

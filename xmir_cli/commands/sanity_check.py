@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from xmir_cli import options
+from xmir_cli import gate_options, options
 from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.gates import Gate, parse_gates, refuse_unknown
 from xmir_cli.inputs import refuse_records
@@ -131,11 +131,11 @@ class SanityCheck:
     gate: Annotated[bool, typer.Option("--gate", help="Exit 4 unless every verdict is `pass`.")] = (
         False
     )
-    minimum: options.Gates = None
-    maximum: options.Limits = None
-    baseline: options.Baseline = None
-    tolerance: options.Tolerance = 0.01
-    junit: options.Junit = None
+    minimum: gate_options.Gates = None
+    maximum: gate_options.Limits = None
+    baseline: gate_options.Baseline = None
+    tolerance: gate_options.Tolerance = 0.01
+    junit: gate_options.Junit = None
     batch: options.Batch = 16
     jobs: options.Jobs = None
     device: options.Device = "auto"

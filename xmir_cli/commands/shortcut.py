@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from xmir_cli import options
+from xmir_cli import gate_options, options
 from xmir_cli.errors import SettingError
 from xmir_cli.gates import Gate, parse_gates, refuse_unknown
 from xmir_cli.inputs import refuse_stdin
@@ -126,11 +126,11 @@ class Shortcut:
     gate: Annotated[bool, typer.Option("--gate", help="Exit 4 when a test raises an alarm.")] = (
         False
     )
-    minimum: options.Gates = None
-    maximum: options.Limits = None
-    baseline: options.Baseline = None
-    tolerance: options.Tolerance = 0.01
-    junit: options.Junit = None
+    minimum: gate_options.Gates = None
+    maximum: gate_options.Limits = None
+    baseline: gate_options.Baseline = None
+    tolerance: gate_options.Tolerance = 0.01
+    junit: gate_options.Junit = None
     plot: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE", help="Draw the tests as a .png or .svg file."),

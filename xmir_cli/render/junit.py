@@ -11,19 +11,21 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 @dataclass(frozen=True)
 class JunitCase:
-    """One check: passed, unless `failure` or `error` says why not."""
+    """One check: passed, unless `failure`, `error` or `missing` says why not."""
 
     group: str
     name: str
     failure: str = ""  # it ran and was not met
     error: str = ""  # it could not run
+    missing: str = ""  # there was nothing to run it on
 
 
 def junit(suite: str, cases: Sequence[JunitCase]) -> str:
     """The XML of a suite of cases, everything in it escaped."""
     failures = sum(bool(case.failure) for case in cases)
     errors = sum(bool(case.error) for case in cases)
-    counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}"'
+    missing = sum(bool(case.missing) for case in cases)
+    counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="{missing}"'
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         "<testsuites>",
@@ -37,7 +39,8 @@ def junit(suite: str, cases: Sequence[JunitCase]) -> str:
 
 def _case(case: JunitCase) -> str:
     head = f"<testcase classname={_attribute(case.group)} name={_attribute(case.name)}"
-    kind, message = ("error", case.error) if case.error else ("failure", case.failure)
+    told = {"error": case.error, "failure": case.failure, "skipped": case.missing}
+    kind, message = next(filter(lambda each: each[1], told.items()), ("", ""))
     if not message:
         return f"{head}/>"
     text = escape(_plain(message))

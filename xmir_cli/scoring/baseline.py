@@ -43,7 +43,7 @@ class Baseline:
     ) -> None:
         if not records:
             raise DataError(f"{source}: no records to compare with")
-        self.records, self.source, self._comparison = records, source, comparison
+        self.records, self.source, self.comparison = records, source, comparison
         self.left = set(records)  # not met in this run yet
         self._regressions: list[Regression] = []
 
@@ -76,7 +76,10 @@ class Baseline:
         if left:
             console.note(f"{left} of {left + compared} records of {self.source} not met")
         worst = sorted(self._regressions, key=lambda each: -each.size)
-        lines = [f"worse than before: {each.name}: {each.message}" for each in worst[:_WORST]]
+        lines = [
+            ": ".join(filter(None, ["worse than before", each.name, each.message]))
+            for each in worst[:_WORST]
+        ]
         if worst:
             lines.append(
                 f"{len(worst)} of {compared} {what} are worse than in {self.source} "
@@ -90,15 +93,18 @@ class Baseline:
         if now is None:
             return Regression(name, "could not be scored any more", math.inf)
         self._refuse_other_settings(before, now)
-        worst = max(self._losses(before, now), key=lambda loss: loss.size)
+        losses = self._losses(before, now)
+        worst = max(losses, key=lambda loss: loss.size, default=None)
+        if worst is None:
+            raise DataError(f"{self.source}: has none of the numbers of this run")
         if worst.size <= tolerance:
             return None
         message = f"{worst.measure} {_say(worst.before)} -> {_say(worst.now)}"
         return Regression(name, message, worst.size)
 
     def _refuse_other_settings(self, before: Record, now: Record) -> None:
-        old, new = map(self._comparison.compared_by, (before, now))
-        settings = ", ".join(f"`{name}`" for name in self._comparison.settings)
+        old, new = map(self.comparison.compared_by, (before, now))
+        settings = ", ".join(f"`{name}`" for name in self.comparison.settings)
         for name in new:
             if old.get(name) != new[name]:
                 raise DataError(
@@ -107,11 +113,13 @@ class Baseline:
                 )
 
     def _losses(self, before: Record, now: Record) -> "list[_Loss]":
-        old, losses = self._comparison.goodness(before), []
-        for measure, good in self._comparison.goodness(now).items():
-            loss = old.get(measure, math.nan) - good if old.get(measure) != good else 0.0
+        old, losses = self.comparison.goodness(before), []
+        for measure, good in self.comparison.goodness(now).items():
+            if measure not in old:
+                continue
+            loss = old[measure] - good if old[measure] != good else 0.0
             size = math.inf if math.isnan(loss) else loss
-            losses.append(_Loss(measure, before.get(measure), now.get(measure), size))
+            losses.append(_Loss(measure, _at(before, measure), _at(now, measure), size))
         return losses
 
 
@@ -126,6 +134,13 @@ class _Loss:
 def number(value: object) -> float:
     """The number, NaN for everything else."""
     return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _at(record: object, name: str) -> object:
+    """The value of a name whose dots reach into objects."""
+    for part in name.split("."):
+        record = record.get(part) if isinstance(record, Mapping) else None
+    return record
 
 
 def _say(value: object) -> str:

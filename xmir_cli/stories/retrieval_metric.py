@@ -9,16 +9,14 @@ import numpy as np
 from xmir_cli import console
 from xmir_cli.arrays import Integers
 from xmir_cli.commands.retrieval_metric import RetrievalMetric
-from xmir_cli.console import Records, Skips
+from xmir_cli.console import Records
 from xmir_cli.errors import DataError, SettingError
-from xmir_cli.gates import check
 from xmir_cli.labels import LABEL, LabelSets
 from xmir_cli.metrics.everybody import Everybody
 from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
 from xmir_cli.metrics.retrieval import Scores, evaluate, warn_of_ties
 from xmir_cli.metrics.retrieval_record import QuerySample, list_numbers, near_duplicates
-from xmir_cli.metrics.retrieval_rows import flat
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.retrieval.collection import (
     count_copies,
@@ -32,6 +30,9 @@ from xmir_cli.retrieval.collection import (
     with_label,
 )
 from xmir_cli.retrieval.conditions import check_column, warn_of_nobody
+from xmir_cli.scoring.retrieval import MEANS, QUERIES
+from xmir_cli.scoring.retrieval_queries import LostRows, list_queries
+from xmir_cli.scoring.tested import Checks, read_baseline
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
 from xmir_cli.store.where import Condition, parse_where
 from xmir_cli.wire.schemas.retrieval_metric import RetrievalMetricRecord
@@ -44,8 +45,9 @@ _DEFAULT_CUTOFFS = (1, 5, 10)
 
 
 def run(asked: RetrievalMetric) -> Records:
-    """One `xmir.retrieval-metric/1` record."""
-    skips, where = Skips(), parse_where(asked.where)
+    """One `xmir.retrieval-metric/1` record, or one `xmir.retrieval-query/1` a query."""
+    skips, where = LostRows(), parse_where(asked.where)
+    earlier = read_baseline(asked.baseline, MEANS, QUERIES)
     _refuse_columns(asked, where)
     everything = read_collection(asked.source, skips.add, partial(_read, asked.choice))
     chosen = select_rows(everything, where)
@@ -77,8 +79,10 @@ def run(asked: RetrievalMetric) -> Records:
         "near_duplicates": near_duplicates(found, count_copies(queries, items, own)),
         "model": queries.model.to_json(),
     }
-    yield record
     scores = found.chosen(excluded)
+    wanted = asked.per_query or (earlier is not None and earlier.comparison is QUERIES)
+    each = list_queries(queries, scores, record) if wanted else []
+    yield from each if asked.per_query else [record]
     doubts = [
         warn_of_ties(scores),
         _warn_of_unasked([] if sample is None else sample.of.unasked(scores, excluded)),
@@ -90,7 +94,13 @@ def run(asked: RetrievalMetric) -> Records:
         warnings=tuple(doubt for doubt in doubts if doubt),
         notes=(*ending.notes, *_notes(scores, asked_about.labels), *_few(asked, sample)),
     )
-    return ending.judged(check(asked.gates, flat(record)))
+    checks = Checks(MEANS, [record])
+    checks.ask(asked.gates)
+    checks.compare(earlier, asked.tolerance)
+    beside = Checks(QUERIES, each, checks.cases, checks.unmet)
+    beside.compare(earlier, asked.tolerance, skips.lost(each, earlier))
+    checks.write(asked.junit)
+    return ending.judged(checks.unmet)
 
 
 def _refuse_columns(asked: RetrievalMetric, where: Sequence[Condition]) -> None:
@@ -152,7 +162,7 @@ def _notes(scores: Scores, labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def _searched(
-    asked: RetrievalMetric, everything: Embeddings, chosen: Embeddings, skips: Skips
+    asked: RetrievalMetric, everything: Embeddings, chosen: Embeddings, skips: LostRows
 ) -> Embeddings:
     if asked.gallery is not None:
         return read_collection(asked.gallery, skips.add, partial(_read, asked.choice))

@@ -1,6 +1,6 @@
 """Check that saliency maps depend on what they claim to."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,7 +68,8 @@ def run(asked: SanityCheck) -> Records:
         _draw(found, asked, asked.plot)
     refusals.count(skips)
     ending = skips.finish(len(inputs.pairs), "checked")
-    return _judge(asked, ending, found, earlier, methods.keys() - kept.keys())
+    lost = dict.fromkeys(methods.keys() - kept.keys(), "")
+    return _judge(asked, ending, found, earlier, lost)
 
 
 def _prepare(
@@ -154,7 +155,7 @@ def _judge(
     ending: Ending,
     found: Sequence[Record],
     earlier: Baseline | None,
-    lost: Collection[str],
+    lost: Mapping[str, str],
 ) -> Ending:
     """How it ends: below a table stands what does not pass, which fails the run if it is to."""
     checks = Checks(RULES, found)

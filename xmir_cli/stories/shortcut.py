@@ -183,7 +183,7 @@ def _end(
     checks = Checks(RULES, found)
     checks.take_verdicts(failing=asked.gate)
     checks.ask(asked.gates)
-    checks.compare(earlier, asked.tolerance, ())
+    checks.compare(earlier, asked.tolerance)
     checks.write(asked.junit)
     alarms = [f"{each['test']}: {explain(each)}" for each in found if explain(each)]
     if not asked.gate:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from xmir_cli import console
-from xmir_cli.scoring.tested import VerdictRules
+from xmir_cli.scoring.tested import CheckRules, has_verdict
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.sanity import SanityRecord
 
@@ -76,15 +76,11 @@ def explain(record: Record) -> str:
 def advise(found: Sequence[Record]) -> list[str]:
     """What a fail means and what to try, a line each for all methods of which it is the same."""
     told: dict[tuple[str, str], list[str]] = {}
-    for record in filter(_is_judged, found):
+    for record in filter(has_verdict, found):
         if record["verdict"] != PASS:
             key = f"{record['test']}: {explain(record)}", str(record["advice"])
             told.setdefault(key, []).append(str(record["method"]))
     return [f"{', '.join(names)}: {what}. {advice}" for (what, advice), names in told.items()]
-
-
-def _is_judged(record: Record) -> bool:
-    return record.get("verdict") is not None
 
 
 def _goodness(record: Record) -> dict[str, float]:
@@ -101,12 +97,14 @@ def _goodness(record: Record) -> dict[str, float]:
     return {name: -math.inf if math.isnan(value) else value for name, value in values.items()}
 
 
-RULES = VerdictRules(
+RULES = CheckRules(
     command="sanity-check",
     schema=SanityRecord,
     subject="method",
     keys=("mode", "noise", "draws"),
     settings=("mode", "noise", "draws"),
     goodness=_goodness,
+    test="test",
     explain=explain,
+    is_check=has_verdict,
 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from xmir_cli.metrics.shortcut import holm
 from xmir_cli.scoring.shortcut.names import ALARM, NONE
-from xmir_cli.scoring.tested import VerdictRules
+from xmir_cli.scoring.tested import CheckRules, has_verdict
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.shortcut import ShortcutRecord
 
@@ -49,12 +49,13 @@ def _number(value: object) -> float:
     return float(value)
 
 
-RULES = VerdictRules(
+RULES = CheckRules(
     command="shortcut",
     schema=ShortcutRecord,
-    subject="",
     keys=("part", "fill", "elsewhere", "exclude_same", "method"),
     settings=("suspect", "object_part", "fill", "elsewhere", "exclude_same"),
     goodness=lambda record: {"effect": -_number(record["effect"])},
+    test="test",
     explain=explain,
+    is_check=has_verdict,
 )
