@@ -26,6 +26,7 @@ EDGE = {
     "commands",
     "gate_options",
     "options",
+    "asking",
     "settings",
     "inputs",
     "flags",

@@ -34,6 +34,7 @@ PREPARED = (
     "xmir query q/*.png --top 3 > hits.jsonl",
     "xmir query q/*.png --top 3 | xmir saliency --method activation -o earlier > maps.jsonl",
     "xmir causal-metric maps.jsonl > yesterday.jsonl",
+    EXAMPLES["xmir concept"][0][1],
 )
 CASES = [
     pytest.param(line, id=f"{command} {number}")
@@ -186,6 +187,10 @@ def test_every_example_does_what_it_says_it_does(text, prepared, tmp_path, monke
         write_sides()
     outputs = [Path(after) for word, after in pairs(text) if word == "-o"]
     if "--resume" not in text:
+        concepts = [each for each in outputs if each.suffix == ".npy"]
+        outputs += [
+            each.with_suffix(end) for each in concepts for end in (".json", ".shuffled.npy")
+        ]
         for output in filter(Path.exists, outputs):
             shutil.rmtree(output) if output.is_dir() else output.unlink()
     assert run(text) or outputs

@@ -25,6 +25,7 @@ def _describe(name):
     values |= {"embed": {"output": "new"}, "montage": {"output": "new.png"}}.get(name, {})
     values |= {"report": {"output": "new.html"}, "atlas": {"output": ["new.png"]}}.get(name, {})
     values |= {"localization-metric": {"masks": "mask"}}.get(name, {})
+    values |= {"concept": {"positive": ["a.png"], "negative": ["b.png"]}}.get(name, {})
     if "records" in {each.name for each in parameters}:
         Path("records.jsonl").touch()
         values["records"] = "records.jsonl"

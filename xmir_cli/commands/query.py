@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from xmir_cli import options
+from xmir_cli import asking, options
 from xmir_cli.completion import complete_ids
 from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.inputs import find_index, refuse_stdin
@@ -25,6 +25,11 @@ class Query:
     With --like and --unlike the hits are those nearest to the mean of the query and the liked,
     less half the mean of the unlike; the examples themselves are left out. The similarity is still
     that of the query and the hit, the order is that of the record's relevance.
+
+    With --toward the query is moved once more, by a concept: f + W v at length 1, of which the
+    record's relevance is the similarity, and the order. With --concept each record tells how much
+    of its similarity a concept holds: (f_q . v) (f_r . v), which and the rest add up to it, and p,
+    how often directions of shuffled examples hold as much.
 
     With --text words ask, through the text tower of the model's folder: alone, or together with an
     image as w * text + (1 - w) * image, w being --text-weight. Words are never run and never a
@@ -146,6 +151,8 @@ class Query:
             "orientation says.",
         ),
     ] = None
+    toward: asking.Toward = None
+    concepts: asking.Concepts = None
     center: Annotated[
         bool,
         typer.Option(
@@ -173,8 +180,17 @@ class Query:
 
     def __post_init__(self) -> None:
         check_values(self)
-        self._refuse_readers()
+        asking.refuse_readers(
+            {
+                "IMAGES": self.images,
+                "--text-file": [self.text_file] if self.text_file else [],
+                "--id": self.ids,
+                "--like": self.like,
+                "--unlike": self.unlike,
+            }
+        )
         self._refuse_words()
+        _ = self.pulls
         others = self.ids or self.vectors or self.everything or self.like or self.asks_in_words
         if not (self.images or others):
             raise UsageError(
@@ -191,20 +207,6 @@ class Query:
         _ = self.gallery
         others = [*(self.ids or ()), *(self.like or ()), *(self.unlike or ())]
         refuse_stdin([*(self.images or ()), self.text_file or "", *others], "query")
-
-    def _refuse_readers(self) -> None:
-        """Raise UsageError where two want to read standard input."""
-        given = {
-            "IMAGES": self.images,
-            "--text-file": [self.text_file] if self.text_file else [],
-            "--id": self.ids,
-            "--like": self.like,
-            "--unlike": self.unlike,
-        }
-        readers = [name for name, values in given.items() for each in values or () if each == "-"]
-        if len(readers) > 1:
-            taken = "names the images" if readers[0] == "IMAGES" else f"is read by {readers[0]}"
-            raise UsageError(f"{readers[1]} -: standard input {taken} already")
 
     def _refuse_words(self) -> None:
         for name, check, given in (
@@ -239,6 +241,11 @@ class Query:
         return 0.5 if self.text_weight is None else self.text_weight
 
     @property
+    def pulls(self) -> list[tuple[str, float]]:
+        """The files of the concepts that queries are moved towards, and how far."""
+        return asking.parse_toward(self.toward)
+
+    @property
     def gallery(self) -> str:
         """The name of the index."""
         return str(find_index(self.index))
@@ -246,22 +253,5 @@ class Query:
     @property
     def shown(self) -> Shown:
         """What is printed of a record."""
-        order = ["relevance"] if self.like or self.unlike or self.region else []
-        share = ["share"] if self.region else []
-        left = ["centered"] if self.center else []
-        return Shown(
-            [
-                "rank",
-                *order,
-                "similarity",
-                *left,
-                *share,
-                "meta.id",
-                "retrieved_label",
-                "match",
-                "query",
-            ],
-            "retrieved",
-            group="query",
-            pictures=True,
-        )
+        moved = bool(self.like or self.unlike or self.toward)
+        return asking.columns_of(self.region is not None, moved, self.center, self.concepts)

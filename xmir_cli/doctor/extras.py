@@ -16,6 +16,7 @@ EXTRAS = {  # as pyproject.toml has them
     "report": ("jinja2>=3.1",),
     "atlas": ("scikit-learn>=1.6", "umap-learn>=0.5.9"),
     "cluster": ("scikit-learn>=1.6",),
+    "concept": ("scikit-learn>=1.6",),
     "dicom": (
         "pydicom>=3.0.2",
         "pylibjpeg>=2.1",

@@ -30,7 +30,7 @@ def unit_rows(vectors: NDArray[np.floating]) -> tuple[Vectors, Booleans]:
     return rows, usable
 
 
-def products(vectors: Vectors, query: Vectors) -> Floats:
+def products(vectors: Vectors, query: Vectors | Floats) -> Floats:
     """Float64 dot products [n] of vectors [n, D] with `query` [D]; equal rows give equal ones."""
     # a sum along rows gives equal rows equal sums, which a matrix product does not
     return np.asarray((vectors * query.astype(np.float64)).sum(axis=1))

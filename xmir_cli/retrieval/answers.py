@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
+from typing import cast
 
 from xmir_cli.arrays import clip_cosines
 from xmir_cli.gallery.protocol import Columns, Gallery, Hits, identity_in
 from xmir_cli.gallery.vectors import Vectors, center_rows, products
 from xmir_cli.labels import share_label
-from xmir_cli.retrieval.queries import Contribution, Question, Refinement
+from xmir_cli.retrieval.concepts import ConceptShares, direction_of
+from xmir_cli.retrieval.queries import Contribution, Pull, Question, Refinement
 from xmir_cli.store.cells import to_json
 from xmir_cli.store.names import restore_name
 from xmir_cli.wire.columns import DECODED, TAG_COLUMNS
@@ -21,7 +23,12 @@ _OWN_KEYS = {"path", "label", "sha256", "width", "height"}  # columns not repeat
 _ASKED_KEYS = {*_OWN_KEYS, *TAG_COLUMNS, DECODED, "id"}
 
 
-def answer(gallery: Gallery, asked: Sequence[Question], found: Sequence[Hits]) -> Iterator[Record]:
+def answer(
+    gallery: Gallery,
+    asked: Sequence[Question],
+    found: Sequence[Hits],
+    shares: ConceptShares | None = None,
+) -> Iterator[Record]:
     """One record for each hit, best first, of one query after the other.
 
     `similarity` is always that of the query's image and the hit. Of a refined query the hits are
@@ -31,10 +38,16 @@ def answer(gallery: Gallery, asked: Sequence[Question], found: Sequence[Hits]) -
     """
     rows = iter(gallery.columns_of([key for hits in found for key in hits.keys]))
     for query, hits in zip(asked, found, strict=True):
-        yield from _answer(gallery, query, hits, list(islice(rows, len(hits.keys))))
+        yield from _answer(gallery, query, hits, list(islice(rows, len(hits.keys))), shares)
 
 
-def _answer(gallery: Gallery, query: Question, hits: Hits, rows: Sequence[Columns]) -> list[Record]:
+def _answer(
+    gallery: Gallery,
+    query: Question,
+    hits: Hits,
+    rows: Sequence[Columns],
+    shares: ConceptShares | None,
+) -> list[Record]:
     label = query.columns.get("label")
     own = _own(query)
     asked: Record = {"query": query.name} if query.name else {}
@@ -63,7 +76,7 @@ def _answer(gallery: Gallery, query: Question, hits: Hits, rows: Sequence[Column
             "meta": {key: to_json(row[key]) for key in told},
         }
         for rank, (row, identity, numbers) in enumerate(
-            zip(rows, identities, _numbers(gallery, query, hits), strict=True), start=1
+            zip(rows, identities, _numbers(gallery, query, hits, shares), strict=True), start=1
         )
     ]
 
@@ -80,43 +93,76 @@ def _own(query: Question) -> Record:
     return {**told, "query_meta": rest} if rest else told
 
 
-def _numbers(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
+def _numbers(
+    gallery: Gallery, query: Question, hits: Hits, shares: ConceptShares | None
+) -> list[Record]:
+    numbers = _ordered(gallery, query, hits)
+    if shares is None:
+        return numbers
+    similarities = [cast("float", each["similarity"]) for each in numbers]
+    told = shares.of(query.image, gallery.vectors_of(hits.keys), similarities)
+    return [{**each, **more} for each, more in zip(numbers, told, strict=True)]
+
+
+def _ordered(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
+    """The similarities, and what the hits are ordered by where that is something else."""
     if query.contribution is not None:
-        return _of_region(gallery, query.contribution, hits)
+        return _of_region(gallery, query.contribution, hits, query.pulls)
     if query.refinement is not None:
-        return _of_refined(gallery, query.refinement, hits)
+        return _of_refined(gallery, query.refinement, hits, query.pulls)
     return [{"similarity": similarity} for similarity in hits.similarities.tolist()]
 
 
-def _of_refined(gallery: Gallery, refinement: Refinement, hits: Hits) -> list[Record]:
-    names = {
+def _of_refined(
+    gallery: Gallery, refinement: Refinement, hits: Hits, pulls: Sequence[Pull]
+) -> list[Record]:
+    named = refinement.like or refinement.unlike
+    names: Record = {
         "like": [example.name for example in refinement.like],
         "unlike": [example.name for example in refinement.unlike],
     }
+    told = {**(names if named else {}), **_pulled(pulls)}
     own = _similarities(gallery, hits, refinement.image)
     return [
-        {"similarity": similarity, "relevance": relevance, **names}
+        {"similarity": similarity, "relevance": relevance, **told}
         for similarity, relevance in zip(own, hits.similarities.tolist(), strict=True)
     ]
 
 
-def _of_region(gallery: Gallery, contribution: Contribution, hits: Hits) -> list[Record]:
+def _pulled(pulls: Sequence[Pull]) -> Record:
+    """What records tell of the concepts that moved the query."""
+    if not pulls:
+        return {}
+    return {
+        "toward": [each.told for each in pulls],
+        "toward_sha256": [each.concept.sha256 for each in pulls],
+    }
+
+
+def _of_region(
+    gallery: Gallery, contribution: Contribution, hits: Hits, pulls: Sequence[Pull]
+) -> list[Record]:
     own = _similarities(gallery, hits, contribution.image)
     whole, told = own, [Record()] * len(own)
+    vectors = gallery.vectors_of(hits.keys)
     if (center := contribution.center) is not None:
-        left = center_rows(gallery.vectors_of(hits.keys), center.mean)
-        whole = (left @ center.direction).tolist()
+        vectors = center_rows(vectors, center.mean)
+        whole = (vectors @ center.direction).tolist()
         told = [{"centered": each, "center": center.sha256} for each in whole]
-    relevances = (hits.similarities * contribution.length).tolist()
+    relevances = hits.similarities * contribution.length
+    parts = relevances - (products(vectors, direction_of(pulls)) if pulls else 0)
     return [
         {
             "similarity": similarity,
             "relevance": relevance,
             "region": list(contribution.region),
-            "share": relevance / total if total > 0 else None,
+            "share": part / total if total > 0 else None,
+            **_pulled(pulls),
             **more,
         }
-        for similarity, relevance, total, more in zip(own, relevances, whole, told, strict=True)
+        for similarity, relevance, part, total, more in zip(
+            own, relevances.tolist(), parts.tolist(), whole, told, strict=True
+        )
     ]
 
 

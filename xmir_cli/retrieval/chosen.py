@@ -4,9 +4,8 @@ The rows of a query's TSV are also such, for people read them more easily than r
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 from xmir_cli.errors import DataError, ItemError, SettingError
 from xmir_cli.gallery.protocol import Gallery, ItemKey, identity_in
@@ -17,7 +16,8 @@ from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.records import Record
 
 STDIN = "-"  # stands for them among names
-_ROW = re.compile(r"\d+(?:\t-?\d\.\d{4})+\t([^\t]+)\t[^\t]*\t(?:yes|no|)\t[^\t]*")  # the id in it
+# a row of TSV: rank, numbers (of which a share may be none), id, label, match and query
+_ROW = re.compile(r"\d+(?:\t(?:-?\d+\.\d{4})?)+\t([^\t]+)\t[^\t]*\t(?:yes|no|)\t[^\t]*")
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,17 @@ class Choice:
         return ("", self.identity) if self.identity else (self.id, self.path)
 
 
-def read_choices(null_separated: bool) -> list[Choice]:
+def read_choices(null_separated: bool, source: str = STDIN) -> list[Choice]:
     """Every image that was chosen, once, in order. Raises DataError for none, and a bad line."""
-    given: Iterator[tuple[int, Record | ItemError]]
+    called = "standard input" if source == STDIN else source
     if null_separated:
-        given = zip(count(1), ({"path": name} for name in read_names()), strict=False)
+        choices = [_choice(called, n, {"path": name}) for n, name in enumerate(read_names(), 1)]
     else:
-        given = read_records(open_lines(STDIN))
-    choices = [_choice(line, record) for line, record in given]
+        with open_lines(source) as lines:
+            choices = [_choice(called, line, record) for line, record in read_records(lines)]
     if not choices:
         raise DataError(
-            "nothing was chosen: standard input is empty",
+            f"nothing was chosen: {called} is empty",
             "Choose at least one line; it may be a record, an id of the index, or a path.",
         )
     return list({each.image: each for each in reversed(choices)}.values())[::-1]
@@ -102,9 +102,9 @@ def _told(choice: Choice) -> str:
     return f"{choice.id or choice.path} (line {choice.line})"
 
 
-def _choice(line: int, record: Record | ItemError) -> Choice:
+def _choice(called: str, line: int, record: Record | ItemError) -> Choice:
     if isinstance(record, ItemError):
-        raise DataError(f"standard input: line {line}: {record.reason}")
+        raise DataError(f"{called}: line {line}: {record.reason}")
     if record.keys() == {"path"}:  # a line as it is
         name = str(record["path"])
         row = _ROW.fullmatch(name)
@@ -118,7 +118,7 @@ def _choice(line: int, record: Record | ItemError) -> Choice:
         _text(record.get("retrieved_identity")),
     )
     if not (found.id or found.path):
-        raise DataError(f"standard input: line {line}: expected a retrieved image, a path or an id")
+        raise DataError(f"{called}: line {line}: expected a retrieved image, a path or an id")
     return found
 
 

@@ -14,6 +14,7 @@ from xmir_cli.gallery.protocol import Columns, Gallery, ItemKey, identity_in
 from xmir_cli.gallery.vectors import Vectors, unit_rows
 from xmir_cli.retrieval.region import Region
 from xmir_cli.store.arrays import read_array
+from xmir_cli.store.concepts import StoredConcept
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.names import escape_typed, restore_name
 from xmir_cli.wire.records import Record
@@ -34,6 +35,13 @@ class Question:
     refinement: "Refinement | None" = None  # by which `vector` was moved
     contribution: "Contribution | None" = None  # of a region; `vector` is its direction
     words: "Asked | None" = None  # that ask, alone or with the image; the name is empty if alone
+    pulls: "Sequence[Pull]" = ()  # concepts by which `vector` was moved, too
+
+    @property
+    def image(self) -> Vectors:
+        """The unit vector [D] before anything moved it, whose similarities records tell."""
+        moved = self.contribution or self.refinement
+        return self.vector if moved is None else moved.image
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,19 @@ class Refinement:
     like: Sequence[Question]
     unlike: Sequence[Question]
     image: Vectors
+
+
+@dataclass(frozen=True, eq=False)
+class Pull:
+    """A concept to move a query towards, or away from, and how far."""
+
+    concept: StoredConcept
+    weight: float
+
+    @property
+    def told(self) -> str:
+        """As it was asked for."""
+        return f"{self.concept.path}:{self.weight:g}"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from xmir_cli import console
 from xmir_cli.errors import DataError
 from xmir_cli.store.arrays import read_array
 from xmir_cli.store.checkpoint import METADATA, read_tensors_header
+from xmir_cli.store.concepts import is_concept
 from xmir_cli.store.describe_columns import describe_columns, pick_columns
 from xmir_cli.store.describe_numbers import describe_numbers
 from xmir_cli.store.describe_outputs import (
@@ -48,7 +49,9 @@ def describe_stored(path: Path) -> Record | None:
         begun = any(next(path.glob(pattern), None) for pattern in _PARTS)
         return _parts(path) if begun else describe_differences(path) or describe_maps(path)
     if path.suffix == ".json" and path.with_suffix(".npy").is_file():
-        raise DataError(f"{path}: belongs to the map {path.with_suffix('.npy').name} beside it")
+        array = path.with_suffix(".npy")
+        what = "concept" if is_concept(array) else "map"
+        raise DataError(f"{path}: belongs to the {what} {array.name} beside it")
     with open_regular(path) as file:
         start = file.read(9)
     kinds: list[tuple[bool, Callable[[Path], Record]]] = [
@@ -145,7 +148,7 @@ def _array(path: Path) -> Record:
     beside = path.with_suffix(".json")
     if beside.is_file():
         record |= {
-            "kind": "saliency",
+            "kind": "concept" if is_concept(path) else "saliency",
             "made_by": _object(beside, read_regular(beside, DESCRIPTION_LIMIT)),
         }
     return record

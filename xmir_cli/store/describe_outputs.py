@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from xmir_cli.store.arrays import read_array
+from xmir_cli.store.concept_names import shuffled_path
 from xmir_cli.store.regular import open_regular
 from xmir_cli.wire.records import Record
 
@@ -59,7 +60,8 @@ def describe_differences(folder: Path) -> Record | None:
 
 def describe_maps(folder: Path) -> Record | None:
     """How many maps with a description beside them a folder has; None for one without."""
-    count = sum(path.with_suffix(".json").is_file() for path in folder.glob("*.npy"))
+    arrays = (path for path in folder.glob("*.npy") if path.with_suffix(".json").is_file())
+    count = sum(not shuffled_path(path).is_file() for path in arrays)  # those are concepts
     return {"kind": "maps", "rows": count} if count else None
 
 

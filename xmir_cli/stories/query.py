@@ -16,6 +16,7 @@ from xmir_cli.model.named import trust
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.retrieval.answers import answer
 from xmir_cli.retrieval.chosen import STDIN, ask_choices, find_chosen, read_choices
+from xmir_cli.retrieval.concepts import open_pulls, open_shares, pull
 from xmir_cli.retrieval.conditions import (
     check_columns,
     leave_out,
@@ -60,6 +61,8 @@ def run(query: Query) -> Records:
     ask = _Network(gallery, query)
     likes, unlikes = ask.examples()
     conditions = leave_out(gallery, conditions, [*likes, *unlikes])
+    pulls = open_pulls(query.pulls, gallery)
+    shares = open_shares(query.concepts or (), gallery)
     known = len(keys) + (len(gallery) if query.everything else 0)
     skips, done = Skips(), 0
     handed = list(ask_vectors(gallery, query.vectors or [], skips.add))
@@ -76,9 +79,9 @@ def run(query: Query) -> Records:
     values: list[object] = []  # whether the queries have one in the column of `exclude_same`
     with console.progress("querying", len(items) + known + len(alone)) as bar:
         for block in ask.with_words(chain.from_iterable(sources), together):
-            asked = [refine(each, likes, unlikes) for each in block]
+            asked = [pull(refine(each, likes, unlikes), pulls) for each in block]
             found = gallery.search(asked, query.top, conditions, query.center)
-            yield from answer(gallery, asked, found)
+            yield from answer(gallery, asked, found, shares)
             done += len(asked)
             values += [_has(each, query.exclude_same) for each in asked]
             bar.advance(len(asked))

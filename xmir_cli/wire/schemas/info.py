@@ -31,8 +31,8 @@ class InfoRecord:
     path: str | None = key(PATH, "the file as it was named")
     kind: str | None = key(
         TEXT,
-        "embeddings, index, checkpoint, network, training state, tensors, saliency, array, "
-        "manifest, records, ids, page, maps, differences or image",
+        "embeddings, index, checkpoint, network, training state, tensors, saliency, concept, "
+        "array, manifest, records, ids, page, maps, differences or image",
     )
     bytes: int | None = key(WHOLE, "size of the file", when="not a folder")
     rows: int | None = key(
@@ -135,7 +135,9 @@ class InfoRecord:
     tied: float | None = key(
         NUMBER, "share of its numbers that equal another one", when="array, saliency"
     )
-    made_by: dict[str, object] | None = key(OBJECT, "what made the map", when="saliency")
+    made_by: dict[str, object] | None = key(
+        OBJECT, "what made the map or concept", when="saliency, concept"
+    )
     checksum: str | None = key(
         one_of("all", "description", "no checksum"),
         "what was compared: every byte, what the file says of itself, or nothing",

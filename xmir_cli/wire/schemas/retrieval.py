@@ -76,15 +76,52 @@ class RetrievalRecord:
     similarity: float | None = key(NUMBER, "cosine of the two embeddings, in [-1, 1]")
     relevance: float | None = key(
         NUMBER,
-        "what the hits are ordered by: the similarity to where the examples moved the query, or "
-        "what the region adds to the similarity",
-        when="--like, --unlike or --region",
+        "what the hits are ordered by: the similarity to where examples or concepts moved the "
+        "query, or what the region, moved by concepts, adds to the similarity",
+        when="--like, --unlike, --toward or --region",
     )
     like: list[str] | None = key(
         TEXTS, "what the query was moved towards", when="--like or --unlike", shows=Shows.DETAIL
     )
     unlike: list[str] | None = key(
         TEXTS, "what the query was moved away from", when="--like or --unlike", shows=Shows.DETAIL
+    )
+    toward: list[str] | None = key(
+        TEXTS,
+        "the concepts that the query was moved towards, each with its weight: FILE.npy:W",
+        when="--toward",
+        shows=Shows.DETAIL,
+    )
+    toward_sha256: list[str] | None = key(
+        TEXTS, "SHA-256 of their files", when="--toward", shows=Shows.MADE
+    )
+    concept_query: dict[str, object] | None = key(
+        OBJECT,
+        "f_q . v, how far along a concept the query lies, by the concept's name",
+        when="--concept",
+        shows=Shows.DETAIL,
+    )
+    concept_retrieved: dict[str, object] | None = key(
+        OBJECT, "f_r . v, the same of the retrieved image", when="--concept", shows=Shows.DETAIL
+    )
+    concept_part: dict[str, object] | None = key(
+        OBJECT,
+        "what the concept holds of the similarity: the product of the two",
+        when="--concept",
+        shows=Shows.DETAIL,
+    )
+    concept_rest: dict[str, object] | None = key(
+        OBJECT, "the similarity less that", when="--concept", shows=Shows.DETAIL
+    )
+    concept_share: dict[str, object] | None = key(
+        OBJECT,
+        "that part divided by the similarity; null unless that is positive",
+        when="--concept",
+    )
+    concept_p: dict[str, object] | None = key(
+        OBJECT,
+        "how often directions of shuffled examples hold as much of the similarity, in size",
+        when="--concept",
     )
     region: list[float] | None = key(
         BOX,
