@@ -821,10 +821,42 @@ def test_validation_counts_as_val_and_is_said(train, data, name: str):
     assert result.records()[0]["map"] == expected is not None
 
 
-def test_a_set_of_labels_trains_as_a_class_of_its_own_and_this_is_said(train, data):
-    rows = [[row[0], row[1].replace("standing", "a|b"), *row[2:]] for row in rows_of(data)]
+@pytest.mark.parametrize("loss", ["triplet", "supcon", "multi-similarity", "proxy-anchor"])
+def test_images_with_several_labels_count_for_each(train, data, loss):
+    rows = [[row[0], row[1].replace("standing", "b|a"), *row[2:]] for row in rows_of(data)]
+    rows[0][1] = "lying|a"
     write_table(data, rows)
-    assert "8 images have several labels; here each set of them is a class" in train().stderr
+    result = train("--loss", loss, "--sampler", "all")
+    assert result.code == 0
+    assert (
+        "note: 9 images have several labels: a pair is positive if it shares one" in result.stderr
+    )
+    assert "training on 16 images of 3 classes: a 9, b 8, lying 8\n" in result.stderr
+    assert "each on 3 classes with at least 4 images" in result.stderr
+    assert result.records()[-1]["rows"] == 16
+    assert result.records()[0]["map"] is not None
+
+
+def test_an_image_of_a_rare_label_stays_for_its_other_label(train, data):
+    rows = rows_of(data)
+    places = [place for place, row in enumerate(rows) if row[2] == "train"]
+    rows[places[0]][1], rows[places[1]][1] = "rare|lying", "rare"
+    write_table(data, rows)
+    result = train()
+    few = "class rare has 2 images, a batch takes 4 of each"
+    assert result.code == 3
+    assert f"warning: {few}: those of no other are left out" in result.stderr
+    assert f"skipped {rows[places[1]][0]}: rare-class" in result.stderr
+    assert result.stderr.count(": rare-class") == 1
+    assert result.records()[-1]["rows"] == 15
+
+
+def test_a_label_that_every_image_has_is_refused(train, data):
+    write_table(data, [[row[0], f"{row[1]}|x-ray", *row[2:]] for row in rows_of(data)])
+    result = train()
+    assert result.code == 5
+    assert "every two images share a label" in result.stderr
+    assert "Every image has x-ray: leave it out." in result.stderr
 
 
 def test_validation_pictures_that_are_all_alike_are_warned_of(train, data):

@@ -41,8 +41,10 @@ class Train:
     Batch-all triplet loss on batches of every class with 16 images each, Adam; the last epoch is
     kept. What a run will do is said before its first step: images, epochs and steps, what is frozen
     and what is kept. Each epoch prints a record with the loss and, on the validation rows,
-    leave-one-out mAP, P@1 and P@5. The state after each epoch lies beside the output until the end,
-    and a run that is asked to end (Ctrl-C, SIGTERM) finishes its batch and keeps that, too:
+    leave-one-out mAP, P@1 and P@5. A pair of images with several labels (A|B) is positive when it
+    shares one, and such an image counts for each of its labels in a batch.
+    The state after each epoch lies beside the output until the end, and a run that is asked to end
+    (Ctrl-C, SIGTERM) finishes its batch and keeps that, too:
     --resume continues to the same bytes as a run that never stopped. Under torchrun
     (--nproc-per-node N -m xmir_cli train ...) the ranks share every batch, whose loss is that of
     one process; the first one prints and writes, and any number of them may continue. On the CPU
@@ -102,7 +104,7 @@ class Train:
         typer.Option(
             "--per-class",
             min=2,
-            help=f"Images of each class in a batch. [default: {DEFAULT.per_class}]",
+            help=f"Images of each class in a batch, at least. [default: {DEFAULT.per_class}]",
         ),
     ] = None
     classes_per_batch: Annotated[

@@ -12,6 +12,7 @@ from xmir_cli.causes import Cause
 from xmir_cli.commands.train import Train
 from xmir_cli.console import Ending, Records, Skips, show
 from xmir_cli.errors import DataError, ExistsError, ItemError, ModelError
+from xmir_cli.labels import parse_labels
 from xmir_cli.launch import find_launch
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.weights import hash_weights
@@ -52,6 +53,7 @@ from xmir_cli.training.recipe import Settings
 from xmir_cli.training.sampler import check_classes
 from xmir_cli.training.session import describe_run, keep_lasting, keep_readable, train_epochs
 from xmir_cli.training.state import restore, take
+from xmir_cli.training.targets import Targets
 from xmir_cli.training.validation import can_rank
 from xmir_cli.wire.records import Record
 
@@ -160,24 +162,26 @@ def _say_splits(division: Division, asked: Train) -> None:
     for verb, name, found in zip(("training", "validating"), wanted, division.splits, strict=True):
         if division.validated_on is not None and found and found != [name]:
             console.note(f"{verb} on the split {' and '.join(found)}")
-    combined = sum("|" in row.label for row in division.training)
+    combined = sum(len(parse_labels(row.label)) > 1 for row in division.training)
     if combined:
-        console.warning(
-            f"{combined} images have several labels; here each set of them is a class of its own"
-        )
+        console.note(f"{combined} images have several labels: a pair is positive if it shares one")
 
 
 def _without_rare(division: Division, settings: Settings, skips: Skips) -> Division:
-    """Without the classes of which no batch can be filled; they are named."""
+    """Without the images of which no class can fill its part of a batch; these are named."""
     labels = [row.label for row in division.training]
     rare = check_classes(labels, settings.per_class, settings.classes_per_batch)
+    left = leave_classes_out(division, rare)
+    gone = [row for row in chain(*division.sides) if parse_labels(row.label) <= rare.keys()]
     for name, size in rare.items():
         few = f"class {show(name)} has {size} images, a batch takes {settings.per_class} of each"
-        console.warning(f"{few}: left out")
-        for row in chain(*division.sides):
-            if row.label == name:
-                skips.add(row.name, ItemError(Cause.RARE_CLASS, few))
-    return leave_classes_out(division, rare)
+        of_it = [row for row in gone if min(parse_labels(row.label)) == name]
+        kept = any(name in parse_labels(row.label) for row in left.training)
+        if of_it:
+            console.warning(f"{few}: {'those of no other are ' if kept else ''}left out")
+        for row in of_it:
+            skips.add(row.name, ItemError(Cause.RARE_CLASS, few))
+    return left
 
 
 def _trainer(asked: Train, settings: Settings, ranks: Ranks) -> Trainer:
@@ -195,7 +199,7 @@ def _begun(trainer: Trainer, division: Division, asked: Train, best: Best) -> Ru
     tensors, begun = trainer.ranks.first(kept or ({}, None))
     if begun is None or not tensors:
         return begun
-    trainer.prepare(len({row.label for row in division.training}))
+    trainer.prepare(Targets([row.label for row in division.training]).count)
     restore(trainer.parts, trainer.optimizer, tensors, str(state_path(asked.output)))
     best.read_state(tensors)
     part = f" and {len(begun.begun)} batches" if begun.begun else ""

@@ -5,17 +5,19 @@ Zheng et al., Visual similarity attention, IJCAI 2022; distances are taken per t
 here is differentiable: the loss reaches the weights through the maps and through the masked images.
 """
 
+import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import DataError, ModelError
 from xmir_cli.model.embedder import unit
 from xmir_cli.model.head import OpaqueHead
 from xmir_cli.model.network import Network
 from xmir_cli.training.losses.distances import distances
+from xmir_cli.training.losses.sharing import sharing
 
 TRIPLETS = 8  # of a batch at most: three masked images each pass through the network again
 SHARPNESS, THRESHOLD = 10.0, 0.5  # of the mask, a sigmoid of the map scaled to [0, 1]
@@ -32,17 +34,30 @@ def check_maps(network: Network) -> None:
 
 
 def draw_triplets(labels: Tensor, rng: Generator) -> Tensor:
-    """Positions [T, 3] of anchor, positive and negative in a batch of labels [B]; anchors differ.
+    """Positions [T, 3] of anchor, positive and negative in a batch.
 
-    At most `TRIPLETS`, and no more than their images would fill the batch. Every label has to
-    occur twice and there have to be two of them, as in the sampler's batches.
+    At most `TRIPLETS`, and no more than their images would fill the batch. Anchors differ, unless
+    several labels leave too few images that have both: a positive and a negative.
+    Raises DataError where no image has.
+
+    Args:
+        labels: Of the batch, as `sharing` takes them.
+        rng: What draws.
     """
+    same = sharing(labels)
+    able = same.fill_diagonal_(False).any(dim=1) & (same.sum(dim=1) < len(labels) - 1)
+    drawn = [place for place in rng.permutation(len(labels)).tolist() if able[place]]
+    if not drawn:
+        raise DataError(
+            "the attention loss has no triplet in a batch: all of its images share a label",
+            "Leave `attention_loss` out, or the label that nearly every image has.",
+        )
     triplets = []
-    for anchor in rng.permutation(len(labels))[: triplet_count(len(labels))].tolist():
-        same = labels == labels[anchor]
-        negative = rng.choice(torch.nonzero(~same)[:, 0])
-        same[anchor] = False
-        triplets.append([anchor, int(rng.choice(torch.nonzero(same)[:, 0])), int(negative)])
+    for anchor in np.resize(drawn, triplet_count(len(labels))).tolist():
+        negative = ~same[anchor]
+        negative[anchor] = False
+        other = rng.choice(torch.nonzero(negative)[:, 0])
+        triplets.append([anchor, int(rng.choice(torch.nonzero(same[anchor])[:, 0])), int(other)])
     return torch.tensor(triplets)
 
 

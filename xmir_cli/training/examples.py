@@ -18,7 +18,7 @@ class Example:
 
     name: str
     path: str
-    label: str
+    label: str  # or several, as `join_labels` joins them
     patient: str | None = None
     split: str | None = None
     mark: str = ""  # a hash of the picture's content, once it was read
@@ -106,9 +106,10 @@ def role_of(split: str) -> str:
 
 
 def leave_classes_out(division: Division, classes: Collection[str]) -> Division:
-    """The same without the rows of some classes."""
+    """The same without the rows that are of no other class than these."""
     training, validation = (
-        [row for row in rows if row.label not in classes] for rows in division.sides
+        [row for row in rows if not parse_labels(row.label) <= set(classes)]
+        for rows in division.sides
     )
     return Division(training, validation, division.validated_on)
 

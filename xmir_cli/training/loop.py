@@ -20,8 +20,9 @@ from xmir_cli.training.objective import PROXY_RATE, Objective
 from xmir_cli.training.plan import Plan, plan_run
 from xmir_cli.training.ranks import ALONE, Ranks
 from xmir_cli.training.recipe import Settings
-from xmir_cli.training.sampler import SAMPLERS, by_class, count_visits
+from xmir_cli.training.sampler import SAMPLERS, count_visits, least_images
 from xmir_cli.training.schedule import step_share
+from xmir_cli.training.targets import Targets
 from xmir_cli.workarounds.torch.processor import has_bfloat16
 
 BatchNumbers = tuple[float, float, float]  # loss, violating fraction, attention loss of a batch
@@ -105,8 +106,8 @@ class Trainer:
     def check_parts(self, examples: Sequence[Example]) -> None:
         """Raise DataError unless every rank has a part of a batch and of its triplets."""
         ranks, settings = self.ranks.size, self.settings
-        classes = settings.classes_per_batch or len({example.label for example in examples})
-        batch = settings.per_class * classes
+        labels = [example.label for example in examples]
+        batch = least_images(labels, settings.per_class, settings.classes_per_batch)
         if batch < ranks:
             raise DataError(
                 f"a batch has {batch} images, fewer than {ranks} ranks",
@@ -137,8 +138,8 @@ class Trainer:
         plan, batches = self.plan(labels), self.batches(number, labels)
         left = batches[len(begun) :]
         self.check_parts(examples)
-        classes = {name: place for place, name in enumerate(by_class(labels))}
-        self.prepare(len(classes))
+        known = Targets(labels)
+        self.prepare(known.count)
         self.number, self.steps = number, list(begun)
         train_except(self.network, self.frozen.values())
         own = [self.ranks.own(batch) for batch in count_visits(batches)[len(begun) :]]
@@ -150,7 +151,7 @@ class Trainer:
             for place, (batch, images) in enumerate(zip(left, views, strict=True), len(begun)):
                 rng = np.random.default_rng((*seed, place, 1))
                 torch.manual_seed(int(rng.integers(2**62)) + self.ranks.rank)  # for dropout
-                targets = torch.tensor([classes[labels[image]] for image in batch])
+                targets = known.of(batch)
                 triplets = draw_triplets(targets, rng) if settings.attention_loss else None
                 where = f"epoch {number}, batch {place + 1}"
                 self._set_step_size(plan.share_done(number, (place + 0.5) / len(batches)))
@@ -164,7 +165,7 @@ class Trainer:
         return self._outcome(sum(map(len, left)) / (time.monotonic() - start))
 
     def batches(self, number: int, labels: Sequence[str]) -> list[list[int]]:
-        """The batches of an epoch: positions in `labels`, the class of every image."""
+        """The batches of an epoch: positions in `labels`, the labels of every image."""
         settings = self.settings
         seed = settings.seed, number
         draw = SAMPLERS[settings.sampler]

@@ -6,7 +6,13 @@ from functools import lru_cache
 from itertools import count, islice
 
 from xmir_cli.training.recipe import Settings
-from xmir_cli.training.sampler import by_class, epoch_batches, whole_rounds
+from xmir_cli.training.sampler import (
+    SAMPLERS,
+    by_class,
+    drawn_classes,
+    epoch_batches,
+    whole_rounds,
+)
 
 
 @dataclass(frozen=True)
@@ -52,14 +58,15 @@ def plan_run(settings: Settings, labels: tuple[str, ...]) -> Plan:
 
 def _epoch_lengths(settings: Settings, labels: Sequence[str]) -> Iterator[int]:
     """The steps of one whole epoch after another, without end."""
-    sizes = [len(members) for members in by_class(labels).values()]
+    sizes = [len(members) for members in drawn_classes(labels, settings.per_class).values()]
     classes = settings.classes_per_batch or len(sizes)
+    apart = sum(sizes) == len(labels)  # one label each: no class takes images from another
     for number in count(1):
         if settings.sampler == "all":
             yield -(-whole_rounds(sizes, settings.per_class) * len(sizes) // classes)
-        elif classes == len(sizes):
+        elif classes == len(sizes) and apart:
             yield min(sizes) // settings.per_class
-        else:  # it depends on which classes are drawn
+        else:  # it depends on which classes, or images, are drawn
             seed = settings.seed, number
             yield len(epoch_batches(labels, settings.per_class, classes, seed))
 
@@ -71,18 +78,19 @@ def tell_plan(
 
     Args:
         plan: Its steps.
-        labels: The class of every image to train on.
+        labels: The class of every image to train on, or its classes as `A|B`.
         frozen: The parts of the network that stay as they are.
         show: Makes a name fit for a terminal.
     """
     settings = plan.settings
     sizes = {name: len(members) for name, members in by_class(labels).items()}
-    classes = settings.classes_per_batch or len(sizes)
+    several = sum(sizes.values()) > len(labels)
+    classes = settings.classes_per_batch or len(drawn_classes(labels, settings.per_class))
     yield f"training on {len(labels)} images of {len(sizes)} classes: {_tell_sizes(sizes, show)}"
+    each = f"{classes} classes {'with at least' if several else 'x'} {settings.per_class} images"
     yield (
         f"{_count(plan.epochs, 'epoch')} of {_tell_lengths(plan)}, {_count(plan.steps, 'step')} "
-        f"in all, each on {classes} classes x {settings.per_class} images; "
-        f"{_tell_end(plan, labels, show)}"
+        f"in all, each on {each}; {_tell_end(plan, labels, show)}"
     )
     kept = _tell_kept(settings)
     yield f"frozen: {_tell_frozen(settings, frozen)}; kept: the weights of {kept}"
@@ -105,14 +113,21 @@ def _tell_lengths(plan: Plan) -> str:
 
 def _tell_end(plan: Plan, labels: Sequence[str], show: Callable[[str], str]) -> str:
     """When an epoch ends, and how many images it has used by then."""
-    sizes = {name: len(members) for name, members in by_class(labels).items()}
-    classes = plan.settings.classes_per_batch or len(sizes)
-    used = next(_epoch_lengths(plan.settings, labels)) * plan.settings.per_class * classes
-    if plan.settings.sampler == "all":
+    settings = plan.settings
+    sizes = {name: len(rows) for name, rows in drawn_classes(labels, settings.per_class).items()}
+    classes = settings.classes_per_batch or len(sizes)
+    alone = sum(sizes.values()) == len(labels)
+    used = next(_epoch_lengths(settings, labels)) * settings.per_class * classes
+    if not alone:
+        draw = SAMPLERS[settings.sampler]
+        drawn = draw(labels, settings.per_class, settings.classes_per_batch, (settings.seed, 1))
+        used = sum(map(len, drawn))
+    if settings.sampler == "all":
         return f"an epoch uses each of the {len(labels)} images, some again: {used} views"
     smallest = show(min(sizes, key=lambda name: sizes[name]))
-    end = f"{smallest} runs out" if classes == len(sizes) else "too few classes are left"
-    about = "" if classes == len(sizes) else "about "
+    every = classes == len(sizes)
+    end = f"{smallest if alone else 'a class'} runs out" if every else "too few classes are left"
+    about = "" if every and alone else "about "
     return f"an epoch ends when {end}: it uses {about}{used} of the {len(labels)} images"
 
 

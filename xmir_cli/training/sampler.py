@@ -1,12 +1,14 @@
 """Which images stand in which batch: P classes with K images each."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from xmir_cli.errors import DataError
+from xmir_cli.labels import LabelSets, parse_labels
 from xmir_cli.training.recipe import Sampler
+from xmir_cli.training.rotation import Rotation
 
 
 def epoch_batches(
@@ -15,21 +17,35 @@ def epoch_batches(
     """An epoch's batches: positions in `labels`, `per_class` of each of `classes` classes.
 
     No image comes twice; the epoch ends when fewer than `classes` classes have `per_class` left
-    (None: all classes are in every batch, so it ends when any class has run out).
+    (None: all classes are in every batch, so it ends when any class has run out). An image with
+    several labels counts for each of them, so that batches with such are smaller.
 
     Args:
-        labels: The class of every image.
-        per_class: K, images of a class in a batch.
+        labels: The label of every image, or its labels as `A|B`.
+        per_class: K, images of a class in a batch, at least.
         classes: P, classes in a batch, drawn anew each time from those with images left.
         seed: The run's seed and the epoch; the same give the same batches.
     """
     rng = np.random.default_rng(seed)
-    left = {name: rng.permutation(members).tolist() for name, members in by_class(labels).items()}
-    wanted = classes or len(left)
+    members = drawn_classes(labels, per_class)
+    left = {name: rng.permutation(rows).tolist() for name, rows in members.items()}
+    sets = [parse_labels(text) for text in labels]
+    free = {name: len(rows) for name, rows in members.items()}  # those that did not come
+    wanted, came = classes or len(left), set[int]()
     batches = []
-    while len(ready := [name for name, rest in left.items() if len(rest) >= per_class]) >= wanted:
-        chosen = [ready[place] for place in sorted(rng.permutation(len(ready))[:wanted])]
-        batches.append([left[name].pop() for name in chosen for _ in range(per_class)])
+    while len(ready := [name for name in left if free[name] >= per_class]) >= wanted:
+        batch: list[int] = []
+        for name in (ready[place] for place in sorted(rng.permutation(len(ready))[:wanted])):
+            there = sum(name in sets[row] for row in batch)
+            while there < per_class:
+                row = left[name].pop()
+                if row not in came:
+                    there += 1
+                    batch.append(row)
+                    came.add(row)
+                    for each in sets[row] & free.keys():
+                        free[each] -= 1
+        batches.append(batch)
     return batches
 
 
@@ -43,35 +59,23 @@ def whole_batches(
     at least `per_class`. With fewer classes a batch those come next that have come least.
     """
     rng = np.random.default_rng(seed)
-    members = by_class(labels)
-    groups = {name: _draw_groups(rows, per_class, rng) for name, rows in members.items()}
+    members = drawn_classes(labels, per_class)
+    turns = {name: Rotation(rows, rng) for name, rows in members.items()}
     needed = dict.fromkeys(members, whole_rounds(list(map(len, members.values())), per_class))
     names, wanted, batches = list(members), classes or len(members), []
     while max(needed.values()) > 0:
         order = [names[place] for place in rng.permutation(len(names))]
-        chosen = sorted(sorted(order, key=lambda name: -needed[name])[:wanted])
-        for name in chosen:
+        batch: list[int] = []
+        for name in sorted(sorted(order, key=lambda name: -needed[name])[:wanted]):
             needed[name] -= 1
-        batches.append([row for name in chosen for row in next(groups[name])])
+            batch += turns[name].top_up(batch, per_class)
+        batches.append(batch)
     return batches
 
 
 def whole_rounds(sizes: Sequence[int], per_class: int) -> int:
     """How often each class comes in an epoch of `whole_batches`."""
     return -(-max(sizes) // per_class)
-
-
-def _draw_groups(rows: Sequence[int], count: int, rng: np.random.Generator) -> Iterator[list[int]]:
-    """Groups of `count` different rows without end, each row again only when all have come."""
-    left: list[int] = []
-    while True:
-        group, left = left[:count], left[count:]
-        if len(group) < count:
-            order = rng.permutation(rows).tolist()
-            more = [row for row in order if row not in group][: count - len(group)]
-            left = [row for row in order if row not in more]
-            group += more
-        yield group
 
 
 def count_visits(batches: Sequence[Sequence[int]]) -> list[list[tuple[int, int]]]:
@@ -87,7 +91,8 @@ def count_visits(batches: Sequence[Sequence[int]]) -> list[list[tuple[int, int]]
 def check_classes(labels: Sequence[str], per_class: int, classes: int | None) -> dict[str, int]:
     """The classes with fewer than `per_class` images, and how many they have.
 
-    Raises DataError unless batches of `classes` x `per_class` can be drawn from the others.
+    Raises DataError unless batches of `classes` x `per_class` can be drawn from the others, in
+    which some images share no label.
     """
     sizes = {name: len(rows) for name, rows in by_class(labels).items()}
     if len(sizes) < 2:
@@ -107,14 +112,34 @@ def check_classes(labels: Sequence[str], per_class: int, classes: int | None) ->
         raise DataError(
             f"{left} classes are there, fewer than the {classes} of `classes_per_batch`"
         )
+    if LabelSets(labels).sharing.min() == len(labels):
+        common = [name for name, size in sizes.items() if size == len(labels)]
+        raise DataError(
+            "every two images share a label: there is nothing to tell apart",
+            f"Every image has {common[0]}: leave it out." if common else "",
+        )
     return rare
 
 
+def least_images(labels: Sequence[str], per_class: int, classes: int | None) -> int:
+    """How many images a batch has at least: with several labels each they may be of one class."""
+    members = by_class(labels)
+    alone = sum(map(len, members.values())) == len(labels)
+    return per_class * (classes or len(members)) if alone else per_class
+
+
+def drawn_classes(labels: Sequence[str], per_class: int) -> dict[str, list[int]]:
+    """The positions of each class that has as many images as a batch takes of it."""
+    return {name: rows for name, rows in by_class(labels).items() if len(rows) >= per_class}
+
+
 def by_class(labels: Sequence[str]) -> dict[str, list[int]]:
-    """The positions of each class, classes in alphabetical order."""
-    members: dict[str, list[int]] = {name: [] for name in sorted(set(labels))}
-    for position, name in enumerate(labels):
-        members[name].append(position)
+    """The positions of each class, classes in alphabetical order; `A|B` stands in two of them."""
+    sets = [parse_labels(text) for text in labels]
+    members: dict[str, list[int]] = {name: [] for name in sorted(set().union(*sets))}
+    for position, names in enumerate(sets):
+        for name in names:
+            members[name].append(position)
     return members
 
 

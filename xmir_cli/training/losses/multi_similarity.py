@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import unit
+from xmir_cli.training.losses.sharing import sharing
 from xmir_cli.training.losses.sums import log_one_plus
 
 ALPHA, BETA, THRESHOLD = 2.0, 50.0, 0.5  # 0.5 as in pytorch-metric-learning; the paper: lambda
@@ -13,7 +14,8 @@ EPSILON = 0.1
 def multi_similarity_loss(raw: Tensor, labels: Tensor) -> Tensor:
     """Multi-similarity loss on unit embeddings, over the pairs that are hard enough.
 
-    With S the cosine and e = 0.1, a pair counts for its anchor i (mining, equations 8 and 9) when
+    A pair is positive when its images share a label, else negative. With S the cosine and e = 0.1
+    it counts for its anchor i (mining, equations 8 and 9) when
 
         negative:  S_ij > min over i's positives of S_ik - e
         positive:  S_ij < max over i's negatives of S_ik + e
@@ -25,14 +27,14 @@ def multi_similarity_loss(raw: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         raw: Embeddings [B, D] of any length.
-        labels: Their classes [B], whole numbers.
+        labels: Of each, as `sharing` takes them.
 
     Source: Wang et al., Multi-similarity loss with general pair weighting for deep metric
     learning, CVPR 2019, equation 10.
     """
     vectors = unit(raw)
     similarity = vectors @ vectors.t()  # [B, B]
-    same = labels[:, None] == labels[None, :]
+    same = sharing(labels)
     positive, negative = same.clone().fill_diagonal_(False), ~same
     known = similarity.detach()
     least = known.masked_fill(~positive, torch.inf).amin(dim=1, keepdim=True)  # [B, 1]

@@ -1,4 +1,4 @@
-"""The proxy-anchor loss: a vector for each class is trained beside the network."""
+"""The proxy-anchor loss: a vector for each label is trained beside the network."""
 
 import math
 
@@ -6,28 +6,29 @@ import torch
 from torch import Tensor
 
 from xmir_cli.model.embedder import unit
+from xmir_cli.training.losses.sharing import flags_of
 from xmir_cli.training.losses.sums import log_one_plus
 
 MARGIN, ALPHA = 0.1, 32.0
 
 
 def proxy_anchor_loss(raw: Tensor, labels: Tensor, proxies: Tensor) -> Tensor:
-    """Proxy-anchor loss: each class's proxy pulls its images and pushes those of the others.
+    """Proxy-anchor loss: each label's proxy pulls its images and pushes the others.
 
     With s the cosine, P all proxies, P+ those with an image in the batch, delta = 0.1, alpha = 32:
 
-        L = 1/|P+| sum_{p in P+} log(1 + sum_{x of p's class} exp(-alpha (s(x, p) - delta)))
+        L = 1/|P+| sum_{p in P+} log(1 + sum_{x of p's label} exp(-alpha (s(x, p) - delta)))
           + 1/|P|  sum_{p in P}  log(1 + sum_{x of others}    exp( alpha (s(x, p) + delta)))
 
     Args:
         raw: Embeddings [B, D] of any length.
-        labels: Their classes [B], from 0 to C - 1.
-        proxies: A vector [C, D] for each class, of any length.
+        labels: Of each, as `sharing` takes them; numbers are from 0 to C - 1.
+        proxies: A vector [C, D] for each label, of any length.
 
     Source: Kim et al., Proxy anchor loss for deep metric learning, CVPR 2020, equation 4.
     """
     similarity = unit(proxies) @ unit(raw).t()  # [C, B]
-    own = torch.arange(len(proxies), device=raw.device)[:, None] == labels[None, :]
+    own = flags_of(labels, len(proxies))  # [C, B]
     pull = log_one_plus(-ALPHA * (similarity - MARGIN), own)  # [C], 0 without an image
     push = log_one_plus(ALPHA * (similarity + MARGIN), ~own)
     return pull.sum() / own.any(dim=1).sum().clamp(min=1) + push.mean()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from xmir_cli.model.embedder import unit
 from xmir_cli.training.losses.distances import distances
+from xmir_cli.training.losses.sharing import sharing
 from xmir_cli.training.recipe import MARGIN
 
 
@@ -21,15 +22,15 @@ class Loss:
 def triplet_loss(raw: Tensor, labels: Tensor, margin: float = MARGIN) -> Loss:
     """Batch-all triplet loss on unit embeddings, the mean over the violating triplets.
 
-    With d the Euclidean distance and every triplet of an anchor a, a positive p != a of its label
-    and a negative n of another label:
+    With d the Euclidean distance and every triplet of an anchor a, a positive p != a that
+    shares a label with it, and a negative n that shares none:
 
         l(a, p, n) = max(0, d(a, p) - d(a, n) + margin)
         L = sum l / #{l > 0},  0 when no triplet violates
 
     Args:
         raw: Embeddings [B, D] of any length.
-        labels: Their classes [B], whole numbers.
+        labels: Of each, as `sharing` takes them.
         margin: How much farther than the positive the negative must lie.
 
     As training succeeds L stays near the margin while the violating fraction goes to 0.
@@ -38,7 +39,7 @@ def triplet_loss(raw: Tensor, labels: Tensor, margin: float = MARGIN) -> Loss:
     TripletMarginLoss and torchvision's similarity reference.
     """
     distance = distances(unit(raw))  # [B, B]
-    same = labels[:, None] == labels[None, :]
+    same = sharing(labels)
     anchor, positive = torch.nonzero(same.clone().fill_diagonal_(False), as_tuple=True)  # [M] pairs
     # index_select, whose gradient is several times as fast as that of indexing
     near = distance.flatten().index_select(0, anchor * len(labels) + positive)  # [M]
