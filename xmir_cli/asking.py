@@ -21,6 +21,16 @@ Toward = Annotated[
         "1; a W below 0 moves away from it; may be repeated.",
     ),
 ]
+PerLabel = Annotated[
+    int | None,
+    typer.Option(
+        "--per-label",
+        metavar="N",
+        min=1,
+        help="Ask with N of the IMAGES of each label, of the indexed items where there are none: "
+        "drawn by --seed and their ids.",
+    ),
+]
 Concepts = Annotated[
     list[str] | None,
     typer.Option(

@@ -610,3 +610,25 @@ def test_conditions_and_ids_are_checked_before_an_example_is_embedded(xmir, flag
     result = xmir("query", "-i", "e.xmir", "--like", "missing.png", *flags)
     assert result.code == 2
     assert result.stderr.startswith(f"xmir: error: {said}")
+
+
+@pytest.mark.usefixtures("index")
+def test_some_queries_of_each_label(xmir):
+    result = xmir("query", "--per-label", "2", "--top", "1")
+    assert result.code == 0
+    assert result.stderr == "xmir: note: fewer than 2 images of some labels: well 1\n"
+    assert [record["query_label"] for record in result.records()] == ["ill", "ill", "well"]
+    assert len(_found(result)) == len(set(_found(result)))
+    again = xmir("query", "--per-label", "2", "--top", "1", "--seed", "0")
+    assert again.stdout == result.stdout
+    drawn = {
+        tuple(_found(xmir("query", "--per-label", "1", "--seed", n, "-k", 1))) for n in range(9)
+    }
+    assert drawn == {("a", "c"), ("b", "c"), ("d", "c")}
+
+
+@pytest.mark.usefixtures("index")
+def test_per_label_and_all_are_refused_together(xmir):
+    result = xmir("query", "--per-label", "2", "--all")
+    assert result.code == 2
+    assert "--per-label asks with some items, --all with every one" in result.stderr

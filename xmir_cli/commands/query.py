@@ -75,6 +75,8 @@ class Query:
     everything: Annotated[
         bool, typer.Option("--all", help="Ask with every indexed item in turn.")
     ] = False
+    per_label: asking.PerLabel = None
+    seed: options.Seed = 0
     texts: Annotated[
         list[str] | None,
         typer.Option(
@@ -191,7 +193,9 @@ class Query:
         )
         self._refuse_words()
         _ = self.pulls
-        others = self.ids or self.vectors or self.everything or self.like or self.asks_in_words
+        if self.per_label is not None and self.everything:
+            raise UsageError("--per-label asks with some items, --all with every one")
+        others = self.of_index or self.vectors or self.like or self.asks_in_words
         if not (self.images or others):
             raise UsageError(
                 "nothing to ask with", "Name images, --text, --id, --vector, --all or --like."
@@ -228,6 +232,11 @@ class Query:
             )
 
     @property
+    def of_index(self) -> bool:
+        """Whether indexed items ask."""
+        return bool(self.ids or self.everything or (self.per_label and not self.images))
+
+    @property
     def asks_in_words(self) -> bool:
         """Whether words ask, alone or with others."""
         return bool(self.texts or self.text_file)
@@ -235,7 +244,7 @@ class Query:
     @property
     def word_weight(self) -> float | None:
         """How much words count that ask together with something else; None where they do not."""
-        others = self.images or self.ids or self.vectors or self.everything
+        others = self.images or self.of_index or self.vectors
         if not (others and self.asks_in_words):
             return None
         return 0.5 if self.text_weight is None else self.text_weight

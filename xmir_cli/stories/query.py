@@ -15,6 +15,7 @@ from xmir_cli.gallery.protocol import Gallery, ItemKey
 from xmir_cli.model.named import trust
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.retrieval.answers import answer
+from xmir_cli.retrieval.by_label import images_by_label, items_by_label
 from xmir_cli.retrieval.chosen import STDIN, ask_choices, find_chosen, read_choices
 from xmir_cli.retrieval.concepts import open_pulls, open_shares, pull
 from xmir_cli.retrieval.conditions import (
@@ -56,7 +57,7 @@ def run(query: Query) -> Records:
         trust(model)
     gallery = open_gallery(make_absolute(query.gallery), model)
     check_columns(gallery, conditions)
-    items = list_items(query.images, query.null, None, query.columns) if query.images else []
+    items = _items(query)
     keys = _keys(gallery, query)
     ask = _Network(gallery, query)
     likes, unlikes = ask.examples()
@@ -94,13 +95,24 @@ def run(query: Query) -> Records:
     return _doubt(ending, gallery, query.exclude_same, values)
 
 
+def _items(query: Query) -> list[Item]:
+    """The images that ask."""
+    if not query.images:
+        return []
+    items = list_items(query.images, query.null, None, query.columns)
+    return items if query.per_label is None else images_by_label(items, query.per_label, query.seed)
+
+
 def _keys(gallery: Gallery, query: Query) -> list[ItemKey]:
     """The items that ask."""
     before, chosen, after = _parts(query.ids)
     keys = find_ids(gallery, before)
     if chosen:
         keys += find_chosen(gallery, read_choices(query.null))
-    return keys + find_ids(gallery, after)
+    keys += find_ids(gallery, after)
+    if query.per_label is not None and not query.images:
+        keys += items_by_label(gallery, query.per_label, query.seed)
+    return keys
 
 
 def _parts(names: Sequence[str] | None) -> tuple[Sequence[str], bool, Sequence[str]]:
