@@ -31,6 +31,8 @@ PREPARED = (
     EXAMPLES["xmir train"][0][1].replace("run1", "run2") + " --seed 1",
     EXAMPLES["xmir embed"][0][1],
     EXAMPLES["xmir index"][0][1],
+    EXAMPLES["xmir embed"][0][1].replace("run1", "run2").replace("cxr", "retrained"),
+    "xmir retrieval-metric cxr.parquet > means.jsonl",
     "xmir query q/*.png --top 3 > hits.jsonl",
     "xmir query q/*.png --top 3 | xmir saliency --method activation -o earlier > maps.jsonl",
     "xmir causal-metric maps.jsonl > yesterday.jsonl",

@@ -140,7 +140,7 @@ def evaluate(
     relevance = Relevance(queries, gallery, own)
     parts: list[_Part] = []
     with threads() as spread:
-        for start, similarities in _blocks(queries.vectors, gallery.vectors, spread):
+        for start, similarities in similarity_blocks(queries.vectors, gallery.vectors, spread):
             height = max(1, _BLOCK // similarities.shape[1])
             rows = range(0, len(similarities), height)
             blocks = [slice(row, min(row + height, len(similarities))) for row in rows]
@@ -217,10 +217,13 @@ def _join(parts: Sequence[_Counts | None], measures: Measures, labels: Sequence[
     )
 
 
-def _blocks(
+def similarity_blocks(
     queries: NDArray[np.float32], gallery: NDArray[np.float32], spread: Map
 ) -> Iterator[tuple[int, Floats]]:
-    """Where a block of queries starts, with its similarities [B, N] until the next."""
+    """Where a block of queries starts, with its similarities [B, N] until the next.
+
+    Whoever gets them may write into them.
+    """
     height = min(max(_LEAST, _PRODUCTS // max(1, len(gallery))), _MOST)
     held = np.empty((height, len(gallery)))
     parts = [slice(first, first + _ROWS) for first in range(0, len(gallery), _ROWS)]

@@ -35,14 +35,26 @@ def short_names(entries: Iterable[PageEntry]) -> dict[str, str]:
 
 
 def hit_lines(hit: Hit, names: Mapping[str, str]) -> list[str]:
-    """Rank, similarity and verdict; the label; the name; what the maps contrast it with."""
+    """Rank, similarity and verdict; the label; the name; what the maps contrast it with.
+
+    Of two models that are compared each has its own rank and similarity.
+    """
     view = hit.entries[0].view
-    rank = "" if view.rank is None else f"{view.rank}"
-    similarity = "" if view.similarity is None else f"{view.similarity:.3f}"
     verdict = "" if view.match is None else "correct" if view.match else "wrong"
-    first = "  ·  ".join(each for each in (rank, similarity, verdict) if each)
+    sides = {entry.side: entry for entry in hit.entries if entry.side}
+    if sides:
+        first = [f"{side} {_standing(entry, ', ') or '-'}" for side, entry in sides.items()]
+    else:
+        first = [_standing(hit.entries[0])]
+    told = "  ·  ".join(each for each in (*first, verdict) if each)
     beside = dict.fromkeys(line for entry in hit.entries for line in _others(entry, names))
-    return [first, escape(view.retrieved_label or ""), names[hit.entries[0].retrieved], *beside]
+    return [told, escape(view.retrieved_label or ""), names[hit.entries[0].retrieved], *beside]
+
+
+def _standing(entry: PageEntry, between: str = "  ·  ") -> str:
+    rank, similarity = entry.view.rank, entry.view.similarity
+    told = ("" if rank is None else f"{rank}", "" if similarity is None else f"{similarity:.3f}")
+    return between.join(each for each in told if each)
 
 
 def query_lines(entry: PageEntry, side: int, names: Mapping[str, str]) -> list[str]:

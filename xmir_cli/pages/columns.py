@@ -71,6 +71,7 @@ def _name(column: MapColumn, columns: Sequence[MapColumn]) -> str:
         for name in sorted({name for each in others for name in each})
         if any(each.get(name) != own.get(name) for each in others)
     ]
+    told += [kind.side] if kind.side else []
     told += ["contrast"] if kind.contrasted else []
     name = ", ".join(told)
     name += " for a point" if kind.pointed else ""

@@ -29,6 +29,7 @@ class MapKind(NamedTuple):
     contrasted: bool
     pointed: bool  # whether it was asked for a point of the other image
     settings: str  # JSON of JSON by name, without these two; all hashes of images are one
+    side: str = ""  # of which of two models that are compared; empty for others
 
     @property
     def set(self) -> dict[str, str]:
@@ -94,7 +95,8 @@ class PageEntry:
     @property
     def hit(self) -> tuple[str, object]:
         """What records of several methods for one retrieved image share."""
-        return self.view.retrieved_identity or self.retrieved, self.view.rank
+        image = self.view.retrieved_identity or self.retrieved
+        return image, None if self.side else self.view.rank  # which the two models differ in
 
     @property
     def row(self) -> tuple[object, ...]:
@@ -133,7 +135,13 @@ class PageEntry:
         }
         told = json.dumps(settings, sort_keys=True)
         contrasted, pointed = self.view.contrast is not None, self.point is not None
-        return MapKind(self.view.method, self.explains_query, contrasted, pointed, told)
+        return MapKind(self.view.method, self.explains_query, contrasted, pointed, told, self.side)
+
+    @property
+    def side(self) -> str:
+        """Of which of two models that are compared the record is; empty for others."""
+        side = self.view.record.get("side")
+        return side if side in {"old", "new"} else ""
 
     @property
     def point(self) -> tuple[float, float] | None:

@@ -1,0 +1,429 @@
+"""Two models over the same images: rankings, numbers, gates, and what pipes on."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from xmir_cli.metrics.overlap import rank_biased_overlap
+from xmir_cli.store.embeddings import Embeddings, write_embeddings
+from xmir_cli.wire.model import ModelSpec
+
+OLD = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
+NEW = ModelSpec("tiny", "random:1", weights_sha256="cd" * 32)
+
+
+def write(name, angles, labels, model=OLD, order=None, patients=None, hashes=None):
+    """Embeddings at angles; image i has the hash of i, whatever its row, its path and its id."""
+    order = list(range(len(angles))) if order is None else order
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)[order]
+    hashes = hashes or [f"hash-{number:04}" for number in range(len(angles))]
+    items = pa.table(
+        {
+            "id": [f"{name}-{number:04}" for number in order],
+            "path": [f"/{name}/{number}.png" for number in order],
+            "sha256": [hashes[number] for number in order],
+            "width": pa.array([64] * len(order), pa.int32()),
+            "height": pa.array([48] * len(order), pa.int32()),
+            "label": pa.array([labels[number] for number in order], pa.string()),
+            "patient": pa.array([(patients or labels)[number] for number in order], pa.string())
+            if patients
+            else pa.array([None] * len(order), pa.string()),
+            "split": pa.array(["test" if number % 2 else "train" for number in order]),
+        }
+    )
+    write_embeddings(Path(name), Embeddings(items, vectors, model))
+    return name
+
+
+def cases(name):
+    suite = ElementTree.parse(name).getroot()[0]  # noqa: S314 # our own
+    return [(case.get("name"), [told.tag for told in case]) for case in suite]
+
+
+@pytest.fixture
+def worse():
+    """Three labels apart from each other, and a model that puts one image of a beside those of c.
+
+    Another order of rows, other paths and other ids: images are known by their hashes alone.
+    """
+    labels = list("aaaabbbbcccc")
+    angles = np.repeat([0.0, 1.0, 2.0], 4) + np.tile([0, 0.01, 0.03, 0.06], 3)
+    moved = angles.copy()
+    moved[0] = 2.02
+    order = np.random.default_rng(0).permutation(12).tolist()
+    write("old.parquet", angles, labels)
+    write("new.parquet", moved, labels, NEW, order)
+    return angles, moved, labels
+
+
+def naive(angles, labels, query, depth=100):
+    """Who is nearest to the query by a full sort, and its average precision."""
+    similar = np.cos(np.asarray(angles) - angles[query])
+    order = [each for each in np.argsort(-similar, kind="stable").tolist() if each != query]
+    right = np.array([labels[each] == labels[query] for each in order], dtype=float)
+    precision = (np.cumsum(right) / np.arange(1, len(order) + 1))[right > 0].mean()
+    return order[:depth], precision
+
+
+def test_the_same_model_twice_changes_nothing(xmir):
+    """Ties, too: four images are equally similar, in another order of rows."""
+    angles, labels = [0, 0, 0, 0, 0.5, 0.5], list("aabbab")
+    hashes = ["same", "same", "x", "y", "z", "v"]  # two copies
+    write("old.parquet", angles, labels, hashes=hashes)
+    write("new.parquet", angles, labels, order=[5, 3, 0, 1, 4, 2], hashes=hashes)
+    for new in ("old.parquet", "new.parquet"):
+        done = xmir("compare", "old.parquet", new, "--summary", "--k", "1,3")
+        assert done.code == 0
+        (record,) = done.records()
+        assert [record[name] for name in ("overlap_at_1", "overlap_at_3", "rbo")] == [1, 1, 1]
+        assert [record[name] for name in ("came", "went")] == [0, 0]
+        assert (record["right_to_wrong"], record["wrong_to_right"]) == (0, 0)
+        for part in (record, record["macro"], *record["labels"].values()):
+            found = [part[name] for name in part if name.endswith(("_difference", "_low", "_high"))]
+            assert {each for each in found if each not in {0, 1}} == set()
+        assert record["map_difference"] == record["map_difference_high"] == 0
+        rows = xmir("compare", "old.parquet", new, "--per-query").records()
+        assert {row["rbo"] for row in rows} == {1}
+
+
+def test_numbers_are_those_of_full_sorts(xmir, worse):
+    angles, moved, labels = worse
+    rows = xmir("compare", "old.parquet", "new.parquet", "--per-query", "--k", "1,3").records()
+    assert len(rows) == 12
+    for row in rows:
+        query = int(row["query_identity"].removeprefix("hash-"))
+        old, before = naive(angles, labels, query)
+        new, after = naive(moved, labels, query)
+        assert row["query"] == f"/new.parquet/{query}.png"
+        assert row["overlap_at_3"] == len(set(old[:3]) & set(new[:3])) / 3
+        assert row["rbo"] == pytest.approx(rank_biased_overlap(np.array(old), np.array(new)))
+        assert (row["came"], row["went"]) == (len(set(new[:3]) - set(old[:3])),) * 2
+        assert row["map_old"] == pytest.approx(before)
+        assert row["map_new"] == pytest.approx(after)
+        assert row["map_difference"] == pytest.approx(after - before)
+    assert rows[0]["query_identity"] == "hash-0000"  # what was moved lost most
+    assert rows[0]["first_hit"] == "right to wrong"
+    losses = [row["map_difference"] for row in rows]
+    assert losses == sorted(losses)
+
+
+def test_sums_are_those_of_retrieval_metric_with_intervals_of_the_difference(xmir, worse):
+    angles, moved, labels = worse
+    (record,) = xmir("compare", "old.parquet", "new.parquet", "--summary").records()
+    for side in ("old", "new"):
+        (alone,) = xmir("retrieval-metric", f"{side}.parquet").records()
+        for name in ("map", "mrr", "ndcg", "p_at_5", "recall_at_1", "map_at_r", "r_precision"):
+            assert record[f"{name}_{side}"] == pytest.approx(alone[name])
+            assert record["macro"][f"{name}_{side}"] == pytest.approx(alone["macro"][name])
+            for label in "abc":
+                found = record["labels"][label][f"{name}_{side}"]
+                assert found == pytest.approx(alone["labels"][label][name])
+    lost = [naive(moved, labels, row)[1] - naive(angles, labels, row)[1] for row in range(12)]
+    drawn = np.random.default_rng(0).integers(12, size=(5000, 12))
+    low, high = np.quantile(np.array(lost)[drawn].mean(axis=1), (0.025, 0.975))
+    assert record["map_difference"] == pytest.approx(np.mean(lost))
+    assert record["map_difference_low"] == pytest.approx(low, abs=0.01)
+    assert record["map_difference_high"] == pytest.approx(high, abs=0.01)
+    assert record["right_to_wrong"] == 3  # it is the first hit of two images of c now
+    assert record["intervals"] == {
+        "of": "queries",
+        "units": 12,
+        "resamples": 2000,
+        "level": 0.95,
+        "seed": 0,
+    }
+    assert record["model_old"]["weights"] == "random:0"
+
+
+def test_patients_are_what_is_drawn_and_their_own_images_are_left_out(xmir):
+    labels, patients = list("aabbaabb"), list("ppqqrrss")
+    angles = [0, 0.1, 1, 1.1, 0.3, 0.4, 1.3, 1.4]
+    write("old.parquet", angles, labels, patients=patients)
+    write("new.parquet", [0, 0.1, 1, 1.1, 1.2, 0.4, 0.2, 1.4], labels, NEW, patients=patients)
+    asked = ("compare", "old.parquet", "new.parquet", "--summary")
+    (record,) = xmir(*asked).records()
+    assert (record["intervals"]["of"], record["intervals"]["units"]) == ("patients", 4)
+    (other,) = xmir(*asked, "--exclude-same", "patient").records()
+    for side in ("old", "new"):
+        (alone,) = xmir(
+            "retrieval-metric", f"{side}.parquet", "--exclude-same", "patient"
+        ).records()
+        assert other[f"map_{side}"] == pytest.approx(alone["map"])
+        whole = alone["including_same_patient"]["map"]
+        assert other["including_same_patient"][f"map_{side}"] == pytest.approx(whole)
+        assert record[f"map_{side}"] == pytest.approx(whole)
+        excluded = record["excluding_same_patient"][f"map_{side}"]
+        assert excluded == pytest.approx(alone["map"])
+    assert other["overlap_at_1"] != record["overlap_at_1"]
+
+
+def test_images_that_only_one_has_are_missing_not_failed(xmir, worse):
+    angles, moved, labels = worse
+    write(
+        "fewer.parquet", moved[2:], labels[2:], NEW, hashes=[f"hash-{n:04}" for n in range(2, 12)]
+    )
+    done = xmir("compare", "old.parquet", "fewer.parquet", "--summary", "--junit", "j.xml")
+    assert done.code == 0
+    (record,) = done.records()
+    assert [record[name] for name in ("compared", "only_old", "only_new", "failed")] == [
+        10,
+        2,
+        0,
+        0,
+    ]
+    assert "note: in OLD only, missing in the other: 2 of the images" in done.stderr
+    assert cases("j.xml") == [("images of old", ["skipped"])]
+    gated = xmir("compare", "old.parquet", "fewer.parquet", "--max", "only_old=0")
+    assert "gate --max only_old=0: found 2" in gated.stderr
+    write("other.parquet", angles, labels, hashes=[f"other-{number}" for number in range(12)])
+    none = xmir("compare", "old.parquet", "other.parquet")
+    assert (none.code, none.stderr.splitlines()[0]) == (
+        5,
+        "xmir: error: the two have no image in common",
+    )
+
+
+def test_gates_and_a_baseline_fail_with_code_4(xmir, worse):
+    angles, _, labels = worse
+    write("twin.parquet", angles, labels, NEW)
+    good = xmir("compare", "old.parquet", "twin.parquet", "--summary", "--min", "map_difference=0")
+    assert good.code == 0
+    Path("good.jsonl").write_text(good.stdout)
+    asked = ("compare", "old.parquet", "new.parquet", "--worst", "1")
+    flags = ("--min", "map_difference=-0.01", "--max", "right_to_wrong=3")
+    bad = xmir(*asked, *flags, "--baseline", "good.jsonl", "--junit", "j.xml")
+    assert (bad.code, len(bad.records())) == (4, 6)
+    assert "gate --min map_difference=-0.01: found -0." in bad.stderr
+    assert "worse than before: " in bad.stderr
+    assert cases("j.xml") == [
+        ("--min map_difference=-0.01", ["failure"]),
+        ("--max right_to_wrong=3", []),
+        ("baseline", ["failure"]),
+    ]
+    assert xmir(*asked, "--baseline", "good.jsonl", "--tolerance", "2").code == 0
+    missing = xmir(*asked, "--min", "f1=0")
+    assert "gate --min f1=0: no such number" in missing.stderr
+
+
+@pytest.mark.usefixtures("worse")
+def test_queries_of_one_split_ask_all(xmir):
+    flags = ("--protocol", "query-gallery", "--where", "split=test")
+    (record,) = xmir("compare", "old.parquet", "new.parquet", "--summary", *flags).records()
+    (alone,) = xmir("retrieval-metric", "new.parquet", *flags).records()
+    assert record["compared"] == alone["queries"] == 6
+    assert record["map_new"] == pytest.approx(alone["map"])
+    few = xmir("compare", "old.parquet", "new.parquet", "--summary", "--sample", "5").records()
+    assert few[0]["compared"] == 5
+    wrong = xmir("compare", "old.parquet", "new.parquet", "--protocol", "query-gallery")
+    assert wrong.code == 2
+
+
+def test_archives_without_labels_have_rankings_alone(xmir, worse):
+    angles, moved, _ = worse
+    write("old.parquet", angles, [None] * 12)
+    write("new.parquet", moved, [None] * 12, NEW)
+    done = xmir("compare", "old.parquet", "new.parquet", "--summary")
+    (record,) = done.records()
+    assert record["right_to_wrong"] is None
+    assert "map_old" not in record
+    assert 0 < record["rbo"] < 1
+    assert "no image has a label: only the rankings are compared" in done.stderr
+
+
+def hits(query, names, label="a", right="", identity=True):
+    """Records of a query; its identity is its name."""
+    return [
+        {
+            "schema": "xmir.retrieval/1",
+            "query": f"/{query}.png",
+            "query_identity": query,
+            "retrieved": f"/{name}.png",
+            **({"retrieved_identity": name} if identity else {}),
+            "rank": rank,
+            "similarity": 1 - rank / 10,
+            "query_label": label,
+            "retrieved_label": "a" if name in right else "b",
+            "match": name in right,
+            "model": OLD.to_json(),
+        }
+        for rank, name in enumerate(names, start=1)
+    ]
+
+
+def dump(name, records):
+    Path(name).write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    return name
+
+
+def test_files_of_hits_are_compared_as_far_as_they_tell(xmir):
+    """q: xyz to yxw; r: the same; s is missing in the new one, t in the old, one line fails."""
+    old = [
+        *hits("q", "xyz", right="x"),
+        *hits("r", "xy", right="x"),
+        *hits("s", "xy"),
+    ]
+    new = [*hits("r", "xy", right="x"), *hits("q", "yxw", right="x"), *hits("t", "x")]
+    dump("old.jsonl", old)
+    dump("new.jsonl", [*new, *hits("u", "x", identity=False)])
+    done = xmir("compare", "old.jsonl", "new.jsonl", "--per-query", "--junit", "j.xml")
+    assert done.code == 3
+    first, second = done.records()
+    assert (first["query_identity"], first["first_hit"]) == ("q", "right to wrong")
+    assert (first["came"], first["went"]) == (1, 1)  # K is 1: the lists are short
+    assert first["rbo"] == pytest.approx(0.09 + (0.081 + 0.729) * 2 / 3)
+    assert (first["p_at_1_old"], first["p_at_1_new"]) == (1, 0)
+    assert (first["mrr_old"], first["mrr_new"], first["mrr_difference"]) == (1, 0.5, -0.5)
+    assert second["rbo"] == 1
+    assert cases("j.xml") == [
+        ("/s.png", ["skipped"]),
+        ("/t.png", ["skipped"]),
+        ("new: line 7", ["error"]),
+    ]
+    assert "note: in OLD only, missing in the other: 1 of the queries" in done.stderr
+    (record,) = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--k", "3").records()
+    assert record["overlap_at_3"] == pytest.approx((2 / 3 + 1) / 2)
+    assert [record[name] for name in ("compared", "only_old", "only_new", "failed")] == [2, 1, 1, 1]
+
+
+def test_hits_that_one_model_alone_has_are_asked_of_both(xmir):
+    dump("old.jsonl", hits("q", "xyz", right="x"))
+    new = [{**each, "model": NEW.to_json()} for each in hits("q", "ywx", right="x")]
+    done = xmir("compare", "old.jsonl", dump("new.jsonl", new), "--k", "2", "--hits", "4")
+    told = [
+        (each["side"], each["retrieved_identity"], each["rank"], each["change"])
+        for each in done.records()
+    ]
+    assert told == [
+        ("old", "x", 1, "went"),
+        ("old", "y", 2, "stayed"),
+        ("old", "w", None, "came"),
+        ("new", "x", 3, "went"),
+        ("new", "y", 1, "stayed"),
+        ("new", "w", 2, "came"),
+    ]
+    models = {each["side"]: each["model"]["weights"] for each in done.records()}
+    assert models == {"old": "random:0", "new": "random:1"}
+    assert "similarity" not in done.records()[2]
+    stdin = Path("new.jsonl").read_text()
+    assert xmir("compare", "old.jsonl", "-", "--k", "2", "--hits", "4", stdin=stdin) == done
+
+
+def scored(pair, method, insertion, deletion, patient=None, **more):
+    query, retrieved = pair
+    return {
+        "schema": "xmir.causal/1",
+        "query": f"/{query}.png",
+        "query_identity": query,
+        **({"query_patient": patient} if patient else {}),
+        "retrieved": f"/{retrieved}.png",
+        "retrieved_identity": retrieved,
+        "method": method,
+        "explains": "retrieved",
+        "saliency": f"{query}{retrieved}.npy",
+        "insertion": insertion,
+        "deletion": deletion,
+        "causal": {"order": "morf", "blur": "paper"},
+        "model": OLD.to_json(),
+        **more,
+    }
+
+
+def test_scored_maps_have_mean_differences_with_intervals_by_patient(xmir):
+    pairs = ["ax", "ay", "bx", "cx"]
+    old = [scored(pair, "activation", 0.6, 0.3, pair[0]) for pair in pairs]
+    changes = [-0.2, -0.2, 0.1, 0.0]
+    new = [
+        scored(pair, "activation", 0.6 + change, 0.3 - change, pair[0])
+        for pair, change in zip(pairs, changes, strict=True)
+    ]
+    gone = scored("dx", "activation", 0.5, 0.5, "d")
+    broken = scored("ex", "activation", None, 0.5, "e")
+    dump("old.jsonl", [*old, gone, scored("ex", "activation", 0.4, 0.5, "e")])
+    dump("new.jsonl", [*new, broken])
+    done = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--junit", "j.xml")
+    (record,) = done.records()
+    assert (record["method"], record["compared"], record["queries"]) == ("activation", 5, 4)
+    assert record["insertion_difference"] == pytest.approx(np.mean(changes))
+    assert record["deletion_difference"] == pytest.approx(-np.mean([*changes, 0]))
+    # patients: a lost 0.2 twice, b gained 0.1, c stayed
+    drawn = np.random.default_rng(1).integers(3, size=(4000, 3))
+    sums, sizes = np.array([-0.4, 0.1, 0.0]), np.array([2, 1, 1])
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    assert record["insertion_difference_low"] == pytest.approx(low, abs=0.02)
+    assert record["insertion_difference_high"] == pytest.approx(high, abs=0.02)
+    assert record["intervals"]["of"] == "patients"
+    assert [record[name] for name in ("only_old", "only_new", "failed")] == [1, 0, 1]
+    assert [tags for _, tags in cases("j.xml")] == [["skipped"], ["error"]]
+    worst = xmir("compare", "old.jsonl", "new.jsonl", "--worst", "2").records()
+    assert [(each["side"], each["query"], each["insertion"]) for each in worst] == [
+        ("old", "/a.png", 0.6),
+        ("new", "/a.png", pytest.approx(0.4)),
+    ] * 2
+    gate = xmir("compare", "old.jsonl", "new.jsonl", "--min", "insertion_difference=0")
+    assert gate.code == 4
+    assert "error: activation: gate --min insertion_difference=0: found -0.075" in gate.stderr
+    other = [{**each, "causal": {"order": "morf", "blur": "rise"}} for each in new]
+    refused = xmir("compare", "old.jsonl", dump("other.jsonl", other))
+    assert "scored with blur rise, and paper in the old file" in refused.stderr
+
+
+@pytest.mark.usefixtures("worse")
+def test_sources_of_two_kinds_are_refused(xmir):
+    dump("old.jsonl", hits("q", "xyz"))
+    done = xmir("compare", "old.jsonl", "new.parquet")
+    assert "one of the two holds records, and the other one vectors" in done.stderr
+    dump("maps.jsonl", [scored("ax", "activation", 0.6, 0.3)])
+    done = xmir("compare", "old.jsonl", "maps.jsonl")
+    assert "old.jsonl holds xmir.retrieval/1, and maps.jsonl xmir.causal/1" in done.stderr
+    Path("empty.jsonl").touch()
+    done = xmir("compare", "empty.jsonl", "empty.jsonl")
+    assert done.code == 5
+
+
+def test_why_is_the_next_stage_of_the_pipe(xmir, tiny_arch):
+    """Both models' maps of the worst queries, side by side, from archives and from maps."""
+    Path("images").mkdir()
+    for number in range(6):
+        grey = np.random.default_rng(number).integers(0, 255, (5, 6), dtype=np.uint8)
+        picture = Image.fromarray(grey).resize((48, 40), Image.Resampling.BICUBIC)
+        picture.save(f"images/{number}.png")
+    for side, weights in (("old", "random:0"), ("new", "random:1")):
+        flags = ("--arch", tiny_arch, "--weights", weights, "-o", f"{side}.parquet")
+        assert xmir("embed", "images", *flags).code == 0
+    pairs = xmir("compare", "old.parquet", "new.parquet", "--worst", "2", "--hits", "2", "--k", "2")
+    assert len(pairs.records()) == 8
+    maps = xmir("saliency", "-", "--method", "activation", stdin=pairs.stdout)
+    assert (maps.code, len({each["saliency"] for each in maps.records()})) == (0, 8)
+    for each in maps.records():
+        assert each["similarity_check"] == pytest.approx(each["similarity"], abs=1e-4)
+    drawn = xmir("montage", "-", "-o", "side.png", stdin=maps.stdout)
+    assert drawn.code == 0
+    with Image.open("side.png") as page:  # two hits: the image beside two maps each
+        wide = page.width
+    alone = "".join(line for line in maps.stdout.splitlines(True) if '"side": "old"' in line)
+    assert xmir("montage", "-", "-o", "alone.png", stdin=alone).code == 0
+    with Image.open("alone.png") as page:
+        assert wide > page.width
+    halves = [
+        dump(
+            f"{side}.jsonl",
+            [
+                {**each, "schema": "xmir.saliency/1"}
+                for each in maps.records()
+                if each["side"] == side
+            ],
+        )
+        for side in ("old", "new")
+    ]
+    (found,) = xmir("compare", *halves, "--summary").records()
+    assert (found["compared"], found["agreements"]) == (4, 4)
+    assert -1 <= found["spearman_low"] <= found["spearman"] <= found["spearman_high"] <= 1
+    worst = xmir("compare", *halves, "--worst", "1")
+    assert [each["side"] for each in worst.records()] == ["old", "new"]
+    assert xmir("montage", "-", "-o", "again.png", stdin=worst.stdout).code == 0

@@ -1,0 +1,111 @@
+"""What changed in maps: mean differences by method, and the pairs that changed most."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from xmir_cli.errors import ItemError
+from xmir_cli.metrics.summary import estimate_all
+from xmir_cli.scoring.compare.changes import SIDES, SideName
+from xmir_cli.scoring.compare.maps import SCORED, TwoMaps
+from xmir_cli.scoring.compare.numbers import DIFFERENCE, tell_intervals, with_interval
+from xmir_cli.scoring.compare.record_files import RecordFile
+from xmir_cli.scoring.names import AGREEMENTS
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.compare import CompareRecord
+
+_WHOLE = 1.0  # the rank correlation of a map with itself
+
+
+def sum_up_maps(pairs: Sequence[TwoMaps], seed: int) -> Iterator[Record]:
+    """A record a method, and part of its maps: means, differences, and how far the maps agree."""
+    methods: dict[tuple[str, str], list[TwoMaps]] = {}
+    for pair in pairs:
+        methods.setdefault((pair.new.method, pair.new.part), []).append(pair)
+    for (method, part), found in methods.items():
+        units = [each.new.unit for each in found]
+        patients = any(isinstance(unit, tuple) and unit[0] == "patient" for unit in units)
+        yield {
+            "method": method,
+            **({"variant": part} if part else {}),
+            "compared": len(found),
+            "queries": len({each.new.query for each in found}),
+            **_differences(found, seed),
+            **_agreements(found, seed),
+            "intervals": tell_intervals(units, patients, seed),
+        }
+
+
+def _differences(found: Sequence[TwoMaps], seed: int) -> Record:
+    """The means of the pairs that have a number twice, and of its differences."""
+    record: Record = {}
+    for name in dict.fromkeys(name for each in found for name in each.differences):
+        kept = [each for each in found if name in each.differences]
+        columns = {
+            f"{name}_old": [each.old.numbers[name] for each in kept],
+            f"{name}_new": [each.new.numbers[name] for each in kept],
+            f"{name}{DIFFERENCE}": [each.differences[name] for each in kept],
+        }
+        estimates = estimate_all(columns, [each.new.unit for each in kept], seed)
+        record |= {each: estimates[each].mean for each in columns}
+        record |= with_interval(f"{name}{DIFFERENCE}", estimates[f"{name}{DIFFERENCE}"])
+    return record
+
+
+def _agreements(found: Sequence[TwoMaps], seed: int) -> Record:
+    """How far the maps of a pair agree, of those pairs where both can be read."""
+    known = [each for each in found if each.agreement is not None]
+    record: Record = {"agreements": len(known)}
+    for name in AGREEMENTS:
+        kept = [each for each in known if not math.isnan(vars(each.agreement)[name])]
+        if kept:
+            values = {name: [vars(each.agreement)[name] for each in kept]}
+            units = [each.new.unit for each in kept]
+            record |= with_interval(name, estimate_all(values, units, seed)[name])
+    return record
+
+
+def worst_maps(pairs: Sequence[TwoMaps], schema: str) -> list[TwoMaps]:
+    """Those first whose numbers lost most, of maps without numbers those that agree least."""
+    evaluation = SCORED.get(schema)
+
+    def badness(pair: TwoMaps) -> tuple[float, float]:
+        agreed = math.nan if pair.agreement is None else pair.agreement.spearman
+        lost = 0.0
+        if evaluation is not None:
+            lower, differences = evaluation.lower, pair.differences
+            lost = sum(
+                -differences[name] if name in lower else differences[name]
+                for name in evaluation.measures
+                if name in differences
+            )
+        return lost, _WHOLE if math.isnan(agreed) else agreed
+
+    return sorted(pairs, key=badness)
+
+
+def map_records(pairs: Sequence[TwoMaps], files: Mapping[SideName, RecordFile]) -> Iterator[Record]:
+    """The records of both models of these pairs, as they came, read again."""
+    kept: dict[tuple[SideName, int], Record] = {}
+    for side in SIDES:
+        wanted = {(each.old if side == "old" else each.new).line for each in pairs}
+        for number, line in files[side].lines():
+            if number in wanted and not isinstance(line, ItemError):
+                kept[side, number] = line
+    for pair in pairs:
+        for side in SIDES:
+            record = kept[side, (pair.old if side == "old" else pair.new).line]
+            yield {
+                **record,
+                "schema": CompareRecord.NAME,
+                "side": side,
+                "agreement": _tell_agreement(pair),
+                "differences": pair.differences,
+            }
+
+
+def _tell_agreement(pair: TwoMaps) -> Record | None:
+    if pair.agreement is None:
+        return None
+    return {
+        name: None if math.isnan(value) else value for name, value in vars(pair.agreement).items()
+    }

@@ -1,0 +1,169 @@
+"""Two files of saliency records, scored or not: the same pairs under two models."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xmir_cli.causes import Cause
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.metrics.sanity import Agreement, agreement
+from xmir_cli.scoring.causal import CAUSAL
+from xmir_cli.scoring.compare.changes import SIDES, SideName
+from xmir_cli.scoring.compare.record_files import RecordFile
+from xmir_cli.scoring.evaluation import MapEvaluation, whose
+from xmir_cli.scoring.localization import LOCALIZATION
+from xmir_cli.scoring.map_baseline import Keys, MapKey
+from xmir_cli.store.maps import read_map_file
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import read_view
+from xmir_cli.wire.schemas.saliency import SaliencyRecord
+
+SCORED: Mapping[str, MapEvaluation] = {each.schema.NAME: each for each in (CAUSAL, LOCALIZATION)}
+
+
+@dataclass(frozen=True)
+class ScoredMap:
+    """What is held of a record: what it is about, its numbers, and how they were made."""
+
+    line: int  # of its file
+    name: str  # for people
+    method: str
+    part: str
+    unit: Hashable  # the query's patient, or the query: what is independent of others
+    query: str  # which that is
+    numbers: Mapping[str, float]
+    made: Mapping[str, object]
+    saliency: str | None
+
+
+@dataclass(frozen=True)
+class TwoMaps:
+    """The maps of one pair by one method under both models."""
+
+    old: ScoredMap
+    new: ScoredMap
+    agreement: Agreement | None  # None where a file is not there, or the sizes differ
+
+    @property
+    def differences(self) -> dict[str, float]:
+        """New less old, of the numbers that both have."""
+        return {
+            name: value - self.old.numbers[name]
+            for name, value in self.new.numbers.items()
+            if name in self.old.numbers
+        }
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether one of them lacks a number that the other has."""
+        return self.old.numbers.keys() != self.new.numbers.keys()
+
+
+@dataclass
+class MapFiles:
+    """What is in both files, in one of them alone, and what cannot be read."""
+
+    pairs: Sequence[TwoMaps]
+    only: Mapping[SideName, Sequence[str]]  # the names of those that the other file has not
+    failed: Mapping[SideName, Sequence[tuple[int, ItemError]]]
+
+
+def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFiles:
+    """The pairs of two files of one schema; raises DataError where there is none.
+
+    Pairs are matched by the identities of the query and the retrieved image, the method and the
+    side that is explained, wherever their files lie.
+    """
+    evaluation = SCORED.get(schema)
+    found: dict[SideName, dict[MapKey, ScoredMap]] = {}
+    failed: dict[SideName, list[tuple[int, ItemError]]] = {"old": [], "new": []}
+    for side in SIDES:
+        keys, found[side] = Keys(), {}
+        for number, line in files[side].lines():
+            try:
+                if isinstance(line, ItemError):
+                    raise line
+                key, scored = _read(number, line, evaluation, schema, keys)
+            except ItemError as error:
+                failed[side].append((number, error.bare))
+                continue
+            found[side][key] = scored
+    old, new = found["old"], found["new"]
+    shared = [key for key in new if key in old]
+    if not shared:
+        raise DataError(
+            "the two have no map in common",
+            "Maps are matched by the SHA-256 of their images, wherever these lie, and the method.",
+        )
+    pairs = [TwoMaps(old[key], new[key], _compare(old[key], new[key])) for key in shared]
+    _refuse_other_scoring(pairs, evaluation)
+    only = {
+        "old": [each.name for key, each in old.items() if key not in new],
+        "new": [each.name for key, each in new.items() if key not in old],
+    }
+    return MapFiles(pairs, {"old": only["old"], "new": only["new"]}, failed)
+
+
+def _read(
+    number: int, record: Record, evaluation: MapEvaluation | None, schema: str, keys: Keys
+) -> tuple[MapKey, ScoredMap]:
+    if record.get("schema") != schema:
+        raise ItemError(Cause.BAD_RECORD, f"schema: expected {schema}, as in the lines before")
+    view = read_view(SaliencyRecord if evaluation is None else evaluation.schema, record)
+    query = view.query_identity if view.query else ""
+    if query is None or view.retrieved_identity is None:
+        raise ItemError(
+            Cause.BAD_RECORD,
+            "query_identity, retrieved_identity: expected the hashes of the images, found nothing",
+        )
+    part = "" if evaluation is None else str(record.get(evaluation.part) or "")
+    key = keys.of(view, (query, view.retrieved_identity), part)
+    words = "" if view.words is None else view.words.said
+    patient = whose(record, "query")
+    told = ", ".join(each for each in (view.method, view.explains, part) if each)
+    return key, ScoredMap(
+        number,
+        f"{view.query or view.query_text} -> {view.retrieved} ({told})",
+        view.method,
+        part,
+        ("patient", patient) if patient else ("query", query, words),
+        f"{query} {words}",
+        _numbers(record, evaluation),
+        {} if evaluation is None else evaluation.compared_by(record),
+        view.saliency,
+    )
+
+
+def _numbers(record: Record, evaluation: MapEvaluation | None) -> dict[str, float]:
+    if evaluation is not None:
+        return evaluation.numbers(record)
+    value = record.get("similarity_check", record.get("similarity"))
+    return {"similarity": float(value)} if isinstance(value, int | float) else {}
+
+
+def _compare(old: ScoredMap, new: ScoredMap) -> Agreement | None:
+    """How much two maps agree; None where that cannot be said."""
+    maps = []
+    for each in (old, new):
+        if each.saliency is None:
+            return None
+        try:
+            maps.append(np.asarray(read_map_file(Path(each.saliency)), dtype=np.float64))
+        except (DataError, ItemError, OSError):
+            return None
+    first, second = maps
+    return agreement(first, second) if first.shape == second.shape else None
+
+
+def _refuse_other_scoring(pairs: Sequence[TwoMaps], evaluation: MapEvaluation | None) -> None:
+    """Raise DataError where the numbers of two runs are not of one kind."""
+    for pair in pairs if evaluation is not None else ():
+        for name, value in pair.new.made.items():
+            if pair.old.made.get(name) != value:
+                raise DataError(
+                    f"line {pair.new.line}: scored with {name} {value}, and "
+                    f"{pair.old.made.get(name)} in the old file",
+                    "Compare maps that were scored in the same way.",
+                )

@@ -1,0 +1,94 @@
+"""The numbers of a comparison over all queries, with paired bootstrap intervals by patient."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from xmir_cli.metrics.intervals import Interval, intervals
+from xmir_cli.metrics.retrieval import Scores
+from xmir_cli.metrics.summary import RESAMPLES, Estimate, estimate_all
+from xmir_cli.scoring.compare.changes import SideName
+from xmir_cli.wire.records import Record
+
+_TURNS = ("right to wrong", "wrong to right")
+DIFFERENCE = "_difference"
+
+
+def sum_up_changes(changes: Sequence[Record], units: Sequence[Hashable], seed: int) -> Record:
+    """Means of the numbers that say how much of the rankings stayed, with their intervals."""
+    names = [name for name in changes[0] if name.startswith("overlap_at_")]
+    columns = {}
+    kept = [row for row, each in enumerate(changes) if each["rbo"] is not None]
+    for name in [*names, "rbo", "came", "went"]:
+        columns[name] = [_float(changes[row][name]) for row in kept]
+    found = estimate_all(columns, [units[row] for row in kept], seed)
+    record: Record = {}
+    for name, each in found.items():
+        record |= with_interval(name, each)
+    known = [each["first_hit"] for each in changes if each["first_hit"] is not None]
+    turns = {turn.replace(" ", "_"): known.count(turn) for turn in _TURNS}
+    return {**record, **(turns if known else dict.fromkeys(turns))}
+
+
+def with_interval(name: str, found: Estimate) -> Record:
+    """A mean with the ends of its interval."""
+    return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def sum_up_differences(
+    scores: Mapping[SideName, Scores], units: Sequence[Hashable], seed: int, whole: bool = True
+) -> Record:
+    """Means under both models and of the differences, in the form of `retrieval-metric`.
+
+    Both models answer the same queries, so a resample draws the same of both. `whole` says whether
+    there is a query of every label: else means over labels are null.
+    """
+    old, new = scores["old"], scores["new"]
+    apart = replace(new, values=new.values - old.values)
+    ends = intervals(apart, units, seed)
+    before, after, between = (each.by_label() for each in (old, new, apart))
+    counts = new.count_by_label()
+    macro = _tell(old.macro(), new.macro(), apart.macro(), ends.macro)
+    return {
+        "queries": int(new.scored.sum()),
+        "dropped": new.dropped,
+        **_tell(old.micro(), new.micro(), apart.micro(), ends.micro),
+        "macro": macro if whole else dict.fromkeys(macro),
+        "labels": {
+            label: {
+                "queries": counts[label],
+                **_tell(before[label], after[label], between[label], ends.by_label[label]),
+            }
+            for label in between
+        },
+    }
+
+
+def tell_intervals(units: Sequence[Hashable], patients: bool, seed: int) -> Record:
+    """Of what the intervals are: the patients, or the queries where nobody knows these."""
+    of = "patients" if patients else "queries"
+    return {"of": of, "units": len(set(units)), "resamples": RESAMPLES, "level": 0.95, "seed": seed}
+
+
+def _tell(
+    old: Mapping[str, float],
+    new: Mapping[str, float],
+    apart: Mapping[str, float],
+    ends: Mapping[str, Interval],
+) -> Record:
+    found: Record = {}
+    for name, difference in apart.items():
+        low, high = ends[name]
+        found |= {
+            f"{name}_old": old[name],
+            f"{name}_new": new[name],
+            f"{name}{DIFFERENCE}": difference,
+            f"{name}{DIFFERENCE}_low": low,
+            f"{name}{DIFFERENCE}_high": high,
+        }
+    return found
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else float(np.nan)

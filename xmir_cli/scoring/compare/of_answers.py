@@ -1,0 +1,103 @@
+"""Two files of hits compared."""
+
+from collections.abc import Iterator
+
+from xmir_cli.console import Skips
+from xmir_cli.render.junit import JunitCase
+from xmir_cli.scoring.compare.changes import (
+    SIDES,
+    RankedQueries,
+    SideName,
+    TwoRankings,
+    list_changes,
+    worst_first,
+)
+from xmir_cli.scoring.compare.numbers import sum_up_changes, sum_up_differences, tell_intervals
+from xmir_cli.scoring.compare.pairs import QueryPairs
+from xmir_cli.scoring.compare.ranked_answers import TwoAnswers, read_answers, score_answers
+from xmir_cli.scoring.compare.record_files import RecordFile
+from xmir_cli.scoring.compare.terms import ComparisonResult, ComparisonTerms
+from xmir_cli.wire.records import Record
+
+_OF_HIT = ("rank", "similarity", "relevance", "share", "centered", "center", "region", "store")
+_OF_MODEL = ("model", "index")
+
+
+def compare_answers(
+    old: RecordFile, new: RecordFile, terms: ComparisonTerms, skips: Skips
+) -> ComparisonResult:
+    """The answers to the queries that both files have."""
+    answers = read_answers({"old": old, "new": new})
+    for side in SIDES:
+        for number, error in answers.failed[side]:
+            skips.add(f"{answers.files[side].source}: line {number}", error)
+    cutoffs = terms.cutoffs_of(answers.longest)
+    records: dict[tuple[int, int, SideName], Record] = {}
+
+    def tell(query: TwoRankings, item: int, side: SideName) -> Record:
+        return _tell(records, query, item, side)
+
+    ranked = RankedQueries(answers.queries(), cutoffs, tell, answers.match)
+    scores = score_answers(answers, cutoffs)
+    changes = list_changes(ranked, scores)
+    order = worst_first(changes, () if scores is None else scores["old"].names[::-1])
+    units = [each.unit for each in ranked.queries]
+    patients = any(isinstance(unit, str) for unit in units)
+    summary: Record = {
+        "compared": len(changes),
+        "only_old": answers.count_only("old"),
+        "only_new": answers.count_only("new"),
+        "failed": skips.total,
+        **sum_up_changes(changes, units, terms.seed),
+        **({} if scores is None else sum_up_differences(scores, units, terms.seed)),
+        "intervals": tell_intervals(units, patients, terms.seed),
+    }
+    shown = [ranked.queries[row] for row in order[: terms.worst]]
+
+    def show() -> Iterator[Record]:
+        records.update(answers.read_records(shown))
+        models = {side: _model(records, side) for side in SIDES}
+        yield from QueryPairs(ranked, changes, models, terms.hits).records(shown)
+
+    return ComparisonResult(
+        "queries", [summary], show, [changes[row] for row in order], _cases(answers)
+    )
+
+
+def _tell(
+    records: dict[tuple[int, int, SideName], Record], query: TwoRankings, item: int, side: SideName
+) -> Record:
+    """The record of a hit; where only the other model has it, without what that says of it."""
+    own = records.get((query.number, item, side))
+    if own is not None:
+        return own
+    other = records[query.number, item, "new" if side == "old" else "old"]
+    return {name: value for name, value in other.items() if name not in {*_OF_HIT, *_OF_MODEL}}
+
+
+def _model(records: dict[tuple[int, int, SideName], Record], side: SideName) -> Record:
+    """What the records of a side say of the network and of the index."""
+    one = next(each for (_, _, known), each in records.items() if known == side)
+    return {name: one[name] for name in _OF_MODEL if name in one}
+
+
+def _cases(answers: TwoAnswers) -> list[JunitCase]:
+    """What one file has alone is missing in the other; what cannot be read failed."""
+    cases = []
+    for side, other in (("old", "new"), ("new", "old")):
+        own = answers.hits["old" if side == "old" else "new"]
+        alone = [each for key, each in own.items() if key not in set(answers.asked)]
+        cases += [
+            JunitCase(
+                "compare",
+                str(each.told.get("query") or each.told.get("query_text")),
+                missing=f"not in the {other} file",
+            )
+            for each in alone
+        ]
+    for side in SIDES:
+        cases += [
+            JunitCase("compare", f"{side}: line {number}", error=error.reason)
+            for number, error in answers.failed[side]
+        ]
+    return cases

@@ -1,0 +1,60 @@
+"""Two files of saliency records compared, scored or not."""
+
+from xmir_cli.console import Skips
+from xmir_cli.render.junit import JunitCase
+from xmir_cli.scoring.compare.changes import SIDES, SideName
+from xmir_cli.scoring.compare.map_numbers import map_records, sum_up_maps, worst_maps
+from xmir_cli.scoring.compare.maps import MapFiles, read_map_files
+from xmir_cli.scoring.compare.record_files import RecordFile
+from xmir_cli.scoring.compare.terms import ComparisonResult, ComparisonTerms
+
+
+def compare_maps(
+    old: RecordFile, new: RecordFile, terms: ComparisonTerms, skips: Skips
+) -> ComparisonResult:
+    """The maps of the pairs that both files have."""
+    schema = new.find_schema()
+    files: dict[SideName, RecordFile] = {"old": old, "new": new}
+    found = read_map_files(files, schema)
+    for side in SIDES:
+        for number, error in found.failed[side]:
+            skips.add(f"{files[side].source}: line {number}", error)
+    halves = [each for each in found.pairs if each.is_failed]
+    counts = {
+        "only_old": len(found.only["old"]),
+        "only_new": len(found.only["new"]),
+        "failed": skips.total + len(halves),
+    }
+    summaries = [{**each, **counts} for each in sum_up_maps(found.pairs, terms.seed)]
+    worst = worst_maps(found.pairs, schema)[: terms.worst]
+    return ComparisonResult(
+        "maps",
+        summaries,
+        lambda: map_records(worst, files),
+        (),
+        _cases(found),
+        [f"{len(halves)} maps have a number under one model only: left out of its mean"]
+        if halves
+        else [],
+    )
+
+
+def _cases(found: MapFiles) -> list[JunitCase]:
+    """What one file has alone is missing in the other; what has no number failed."""
+    return [
+        *(
+            JunitCase("compare", name, missing=f"not in the {other} file")
+            for side, other in zip(SIDES, SIDES[::-1], strict=True)
+            for name in found.only[side]
+        ),
+        *(
+            JunitCase("compare", f"{side}: line {number}", error=error.reason)
+            for side in SIDES
+            for number, error in found.failed[side]
+        ),
+        *(
+            JunitCase("compare", each.new.name, error="a number is there under one model only")
+            for each in found.pairs
+            if each.is_failed
+        ),
+    ]

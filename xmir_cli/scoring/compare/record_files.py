@@ -1,0 +1,45 @@
+"""Files of records that are read more than once, so that few of them need be held."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.store.jsonl import open_lines, read_records
+from xmir_cli.store.kinds import find_kind
+from xmir_cli.wire.records import Record
+
+NumberedLine = tuple[int, Record | ItemError]
+
+
+def holds_records(source: str) -> bool:
+    """Whether a source is a file of records, a pipe or standard input, not vectors."""
+    if source == "-":
+        return True
+    path = Path(source)
+    return find_kind(path) == "records" if path.is_file() else path.exists() and not path.is_dir()
+
+
+class RecordFile:
+    """The numbered lines of a file; of a pipe, which can be read once, they are held."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._held: list[NumberedLine] | None = None
+        if source == "-" or not Path(source).is_file():
+            with open_lines(source) as stream:
+                self._held = list(read_records(stream))
+
+    def lines(self) -> Iterator[NumberedLine]:
+        """All of them, in order."""
+        if self._held is not None:
+            yield from self._held
+            return
+        with open_lines(self.source) as stream:
+            yield from read_records(stream)
+
+    def find_schema(self) -> str:
+        """The schema of the first record; raises DataError where there is none."""
+        for _, line in self.lines():
+            if not isinstance(line, ItemError):
+                return str(line.get("schema"))
+        raise DataError(f"{self.source}: no records to compare")

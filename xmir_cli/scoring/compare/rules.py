@@ -1,0 +1,90 @@
+"""A comparison as checks; imports nothing heavy."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from xmir_cli.metrics.retrieval_rows import flat
+from xmir_cli.scoring.tested import CheckRules
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.compare_summary import CompareSummaryRecord
+
+CUTOFFS = (1, 5, 10)  # the Ks where none are named
+COLUMNS = ("over", "number", "value", "old", "new", "difference", "low", "high")
+
+_COMPARED = re.compile(
+    r"overlap_at_[0-9]+|rbo|spearman|((macro|(in|ex)cluding_same_\w+)\.)?\w+_difference(\.\w+)?"
+)
+_LOWER = re.compile("deletion(_gain)?_difference.*")
+_SAID = ("rbo", "right_to_wrong", "wrong_to_right", "spearman")
+_MOST = 7  # numbers in a line
+_ENDS = ("_low", "_high", "_old", "_new")
+
+
+def _goodness(record: Record) -> dict[str, float]:
+    """What two comparisons with one old model are compared by: more is better."""
+    return {
+        name: -value if _LOWER.fullmatch(name) and "_gain" not in name else value
+        for name, value in flat(record).items()
+        if _COMPARED.fullmatch(name) and not name.endswith(_ENDS)
+    }
+
+
+RULES = CheckRules(
+    command="compare",
+    schema=CompareSummaryRecord,
+    keys=("protocol", "exclude_same"),
+    settings=("protocol", "exclude_same"),
+    goodness=_goodness,
+    subject="method",
+    what="comparisons",
+    numbers=flat,
+)
+
+
+def rows(record: Record) -> Iterator[Record]:
+    """The summary as the rows of a table: a number each, with its interval."""
+    method = record.get("method")
+    yield from _rows(record, str(method or ""))
+    for key, part in record.items():
+        if not isinstance(part, Mapping):
+            continue
+        if key == "macro":
+            yield from _rows(part, "macro")
+        elif key == "labels":
+            for label, found in part.items():
+                yield from _rows(found, str(label))
+        elif key.startswith(("excluding_same_", "including_same_")):
+            yield from _rows(part, key.replace("_same_", " same "))
+
+
+def _rows(part: Mapping[str, object], over: str) -> Iterator[Record]:
+    for name, value in part.items():
+        number = name.removesuffix("_difference")
+        ends = {end: part.get(f"{name}_{end}") for end in ("low", "high")}
+        if number != name:
+            sides = {side: part.get(f"{number}_{side}") for side in ("old", "new")}
+            yield {"over": over or "micro", "number": number, **sides, "difference": value, **ends}
+        elif f"{name}_low" in part or name in {"right_to_wrong", "wrong_to_right"}:
+            yield {"over": over, "number": name, "value": value, **ends}
+
+
+def say(summary: Record) -> str:
+    """The numbers over all in a line."""
+    told = [str(summary["method"])] if summary.get("method") else []
+    for name, value in summary.items():
+        low, high = (summary.get(f"{name}_{end}") for end in ("low", "high"))
+        number = name.removesuffix("_difference")
+        if number != name:
+            old, new = (_digits(summary[f"{number}_{side}"]) for side in ("old", "new"))
+            told.append(f"{number} {old} -> {new} ({_digits(value)}{_ends(low, high)})")
+        elif (name.startswith("overlap_at_") and f"{name}_low" in summary) or name in _SAID:
+            told.append(f"{name} {_digits(value)}{_ends(low, high)}")
+    return ", ".join(told[:_MOST])
+
+
+def _digits(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else "-"
+
+
+def _ends(low: object, high: object) -> str:
+    return "" if low is None else f" [{_digits(low)}, {_digits(high)}]"

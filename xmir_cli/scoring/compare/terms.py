@@ -1,0 +1,43 @@
+"""What a comparison is asked for, and what comes of it; imports nothing heavy."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from xmir_cli.errors import SettingError
+from xmir_cli.render.junit import JunitCase
+from xmir_cli.scoring.compare.rules import CUTOFFS
+from xmir_cli.wire.records import Record
+
+
+@dataclass(frozen=True)
+class ComparisonTerms:
+    """What is compared, and how much of it is shown."""
+
+    cutoffs: tuple[int, ...] | None  # the Ks in order; None for the default
+    protocol: str = "loo"
+    where: tuple[str, ...] = ()
+    exclude_same: str | None = None
+    sample: int | None = None
+    worst: int = 10  # queries, or maps, that are shown
+    hits: int = 3  # of each query
+    seed: int = 0
+
+    def cutoffs_of(self, size: int) -> tuple[int, ...]:
+        """The Ks where `size` images can be found, at least one of them."""
+        if self.cutoffs is None:
+            return tuple(cutoff for cutoff in CUTOFFS if cutoff <= size) or CUTOFFS[:1]
+        if self.cutoffs[-1] > size:
+            raise SettingError("k", f"{self.cutoffs[-1]} is more than the {size} there are to find")
+        return self.cutoffs
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """What comes of a comparison."""
+
+    what: str  # that is compared: queries or maps
+    summaries: Sequence[Record]  # one; of maps one a method
+    shown: Callable[[], Iterator[Record]]  # the worst first, under both models
+    changes: Sequence[Record] = ()  # of each query, the worst first
+    cases: Sequence[JunitCase] = field(default=())  # what is missing, or failed, in one of the two
+    notes: Sequence[str] = ()

@@ -1,0 +1,41 @@
+"""`xmir.compare-query/1`: what changed in the ranking of one query."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import NUMBER, PATH, TEXT, WHOLE, Shows, key
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CompareQueryRecord:
+    """One query under two models, those first that lost most."""
+
+    NAME: ClassVar = "xmir.compare-query/1"
+    WRITTEN_BY: ClassVar = "compare --per-query"
+
+    record: Record
+    query: str | None = key(PATH, "the query; none where words ask alone")
+    query_text: str | None = key(TEXT, "the words that ask", when="there are any")
+    query_id: str | None = key(TEXT, "its id", when="archives are compared")
+    query_identity: str | None = key(
+        TEXT, "SHA-256 of its file, #frame=N behind it for another picture", shows=Shows.MADE
+    )
+    query_label: str | None = key(TEXT, "its label")
+    query_patient: str | None = key(TEXT, "its patient", when="it is known", shows=Shows.NOTHING)
+    rbo: float | None = key(
+        NUMBER, "rank-biased overlap, p = 0.9, extrapolated: 1 for equal rankings, 0 for disjoint"
+    )
+    came: int | None = key(WHOLE, "images among the first K, the largest K of --k, only now")
+    went: int | None = key(WHOLE, "images among the first K only before")
+    first_hit: str | None = key(
+        TEXT,
+        "right, wrong, right to wrong, or wrong to right; null where a label is not known",
+    )
+
+    OTHERS: ClassVar = {
+        "overlap_at_K": "share of common images among the first K of both rankings",
+        "NUMBER_old": "a number of retrieval-metric under the old model; null where it has none",
+        "NUMBER_new": "the same under the new one",
+        "NUMBER_difference": "new less old",
+    }
