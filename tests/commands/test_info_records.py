@@ -8,7 +8,7 @@ LINES = """\
 {"schema": "xmir.retrieval/1", "query_label": "sick", "similarity": 0.5, "rank": 1, "ok": true}
 {"schema": "xmir.retrieval/1", "query_label": null, "similarity": 0.25, "rank": 2}
 no{t
-{"schema": "xmir.retrieval/1", "query_label": "sick", "similarity": 0.75, "more": {"a": [1]}}
+{"schema": "xmir.retrieval/1", "query_label": "old|sick", "similarity": 0.75, "more": {"a": [1]}}
 {"damaged
 """
 
@@ -27,7 +27,7 @@ def test_records_tell_schemas_keys_labels_and_ranges(xmir):
         "unusable": 1,
         "schemas": {"xmir.retrieval/1": 3, "-": 1},
         "columns": ["query_label", "similarity", "rank", "ok", "path", "more"],
-        "labels": {"query_label": {"sick": 2, "-": 1}},
+        "labels": {"query_label": {"sick": 2, "old": 1, "-": 1}},
         "ranges": {
             "similarity": {"minimum": 0.25, "maximum": 0.75, "mean": 0.5},
             "rank": {"minimum": 1, "maximum": 2, "mean": 1.5},

@@ -39,8 +39,9 @@ def values_of(name: str) -> list:
 def test_a_table_in_pieces_is_told_as_a_loop_tells_it(size: int):
     wanted = TABLE.select(pick_columns(TABLE.schema))
     found = describe_columns(wanted[start : start + size] for start in range(0, ROWS, size))
-    label = Counter(values_of("label")) + Counter({"-": ROWS - len(values_of("label"))})
-    assert found["label"] == label
+    label = Counter(part for text in values_of("label") for part in text.split("|"))
+    assert found["label"] == label + Counter({"-": ROWS - len(values_of("label"))})
+    assert found["several_labels"] == values_of("label").count("b|c")
     assert found["patients"] == len(set(values_of("patient")))
     sure = {"yes": values_of("sure").count(True), "no": values_of("sure").count(False)}
     sure["-"] = ROWS - sum(sure.values())
@@ -52,6 +53,15 @@ def test_a_table_in_pieces_is_told_as_a_loop_tells_it(size: int):
         assert told == {**expected, "mean": pytest.approx(sum(finite) / len(finite))}
     missing = {name: ROWS - len(values_of(name)) for name in wanted.column_names}
     assert found["missing_values"] == {name: count for name, count in missing.items() if count}
+
+
+def test_labels_count_in_whatever_order_they_stand():
+    table = pa.table({"label": ["a|b", "b | a", "|", "a", None]})
+    assert describe_columns([table]) == {
+        "label": {"a": 3, "b": 2, "-": 2},
+        "several_labels": 2,
+        "missing_values": {"label": 1},
+    }
 
 
 def test_texts_of_too_many_values_are_no_labels():

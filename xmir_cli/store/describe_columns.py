@@ -6,11 +6,12 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xmir_cli.labels import LABEL, parse_labels
 from xmir_cli.store.cells import is_flat, to_plain
 from xmir_cli.store.counts import show_counts
 from xmir_cli.wire.records import Record
 
-_ALWAYS = ("label", "split")  # their values are counted however many there are
+_ALWAYS = (LABEL, "split")  # their values are counted however many there are
 _PATIENT = "patient"
 _OWN = frozenset({"id", "path", "sha256"})  # each image has another one
 _MOST = 1000  # different values of other columns that are counted
@@ -25,7 +26,8 @@ def describe_columns(pieces: Iterable[pa.Table]) -> Record:
     """What is in the columns that `pick_columns` names, of tables that follow each other.
 
     Returns:
-        `label` and `split`: rows by value, `-` for none. `patients`: how many there are. `labels`:
+        `label` and `split`: rows by value, `-` for none; a row of several labels counts for each,
+        and `several_labels` says how many such there are. `patients`: how many there are. `labels`:
         rows by value of each other column of texts or truths whose values recur. `ranges`: minimum,
         maximum and mean of each column of numbers, the first and the last of dates.
         `missing_values`: rows without a value by column. Only what there is.
@@ -37,6 +39,8 @@ def describe_columns(pieces: Iterable[pa.Table]) -> Record:
     record: Record = {
         name: show_counts(tallies[name].with_missing) for name in _ALWAYS if name in tallies
     }
+    if LABEL in tallies and tallies[LABEL].several:
+        record["several_labels"] = tallies[LABEL].several
     if _PATIENT in tallies and tallies[_PATIENT].count:
         record["patients"] = tallies[_PATIENT].distinct
     others = [tally for name, tally in tallies.items() if name not in {*_ALWAYS, _PATIENT}]
@@ -54,6 +58,7 @@ class _Tally:
     def __init__(self, name: str) -> None:
         self.name = name
         self.count = self.missing = 0  # rows with a value, and without
+        self.several = 0  # rows with more than one label
         self.range: Record = {}
         self._measured = 0  # finite numbers
         self._values: Counter[str] | None = Counter()  # None once there are too many
@@ -97,9 +102,18 @@ class _Tally:
             return
         if self.name in _ALWAYS or len(counted) <= _MOST:
             for each in counted.to_pylist():
-                self._values[_text(each["values"])] += each["counts"]
+                for text in self._parts(_text(each["values"]), each["counts"]):
+                    self._values[text] += each["counts"]
         if self.name not in _ALWAYS and max(len(counted), len(self._values)) > _MOST:
             self._values = None
+
+    def _parts(self, text: str, count: int) -> Iterable[str]:
+        """What so many rows with this text count for."""
+        if self.name != LABEL:
+            return [text]
+        labels = parse_labels(text)
+        self.several += count if len(labels) > 1 else 0
+        return sorted(labels) or ["-"]
 
     def _date(self, dates: pa.ChunkedArray) -> None:
         if not len(dates):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.labels import LABEL, parse_labels
 from xmir_cli.store.counts import show_counts
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.records import Record
@@ -51,8 +52,10 @@ class _Tally:
             self.columns[name] = None
             if name in _LABELS:
                 said = _SAID[value] if isinstance(value, bool) else value
-                said = "-" if said in (None, "") else str(said)
-                self.labels.setdefault(name, Counter())[said] += 1
+                texts = ["-"] if said in (None, "") else [str(said)]
+                if name.endswith(LABEL):
+                    texts = sorted(parse_labels(said)) or ["-"]
+                self.labels.setdefault(name, Counter()).update(texts)
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 self._number(name, value)
 

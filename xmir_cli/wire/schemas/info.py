@@ -47,7 +47,10 @@ class InfoRecord:
     columns: list[str] | None = key(
         TEXTS, "of the items, or keys of the records", when="embeddings, index, manifest, records"
     )
-    label: dict[str, int] | None = key(OBJECT, "rows by label", when="embeddings, index, manifest")
+    label: dict[str, int] | None = key(
+        OBJECT, "rows by label; of several (A|B) each counts", when="embeddings, index, manifest"
+    )
+    several_labels: int | None = key(WHOLE, "rows with more than one label", when="there are any")
     split: dict[str, int] | None = key(OBJECT, "rows by split", when="embeddings, index, manifest")
     patients: int | None = key(
         WHOLE, "how many different ones", when="embeddings, index or manifest with patients"
