@@ -12,8 +12,6 @@ from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
 from xmir_cli.scoring.causal import CAUSAL
 from xmir_cli.scoring.names import BLURRED, name_variant
-from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.outputs import refuse_input
 from xmir_cli.values import check_values, refuse_null
 
 
@@ -46,8 +44,8 @@ class CausalMetric:
     map far below its own blurred self was scored for its scatter, not for its places, and only maps
     near theirs can be compared.
 
-    `--summary` gives means with bootstrap
-    intervals over patients of the queries, or over queries; records that are scored already, as
+    `--summary` gives means with bootstrap intervals over patients of the queries, or over queries,
+    `--per-query` the means of each query; records that are scored already, as
     asked, are not scored again for it. Otherwise numbers of an earlier scoring are left behind.
     Gates hold for the mean of every method: `--min insertion=0.8`,
     `--min insertion_gain.random=0.02`.
@@ -112,6 +110,7 @@ class CausalMetric:
         ),
     ] = None
     summary: gate_options.Summary = False
+    per_query: gate_options.PerQuery = False
     minimum: gate_options.Gates = None
     maximum: gate_options.Limits = None
     baseline: gate_options.Baseline = None
@@ -128,9 +127,7 @@ class CausalMetric:
     def __post_init__(self) -> None:
         check_values(self)
         refuse_null(self.null, self.form)
-        if self.junit is not None:
-            refuse_input(self.junit, [self.records, self.baseline, self.model], "junit")
-            refuse_existing(self.junit, self.force)
+        gate_options.check_gated(self, [self.records, self.baseline, self.model])
         CAUSAL.parse_gates(self.minimum, self.maximum, self.controls)
         refuse_records(self.records, "causal-metric")
 
@@ -151,6 +148,9 @@ class CausalMetric:
         gains = [
             f"{measure}_gain.{control}" for control in self.controls for measure in CAUSAL.measures
         ]
+        if self.per_query:
+            columns = ["query", "method", "n", *CAUSAL.measures, *gains]
+            return Shown(columns, "query", name_variant)
         if not self.summary:
             columns = ["query", "retrieved", "method", *CAUSAL.measures, *gains, "tied_fraction"]
             return Shown(columns, "saliency", group="query")

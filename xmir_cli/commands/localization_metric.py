@@ -13,8 +13,6 @@ from xmir_cli.inputs import refuse_records, refuse_truth
 from xmir_cli.printer import Shown
 from xmir_cli.scoring.localization import LOCALIZATION, MEASURES
 from xmir_cli.scoring.names import name_variant
-from xmir_cli.store.atomic import refuse_existing
-from xmir_cli.store.outputs import refuse_input
 from xmir_cli.values import check_values, refuse_null
 
 
@@ -36,8 +34,8 @@ class LocalizationMetric:
     A map without a positive value, a mask that is empty or full, and an image of which no mask is
     known are skipped by name. Several masks of one image are one, unless --by tells them apart:
     then each gives a record. `--summary` gives means with bootstrap intervals over the patients of
-    the images, or over images. Gates hold for the mean of every method:
-    `--min energy_gain.center=0`.
+    the images, or over images, `--per-query` the means of each query. Gates hold for the mean of
+    every method: `--min energy_gain.center=0`.
     """
 
     records: options.Records = "-"
@@ -90,6 +88,7 @@ class LocalizationMetric:
         ),
     ] = None
     summary: gate_options.Summary = False
+    per_query: gate_options.PerQuery = False
     minimum: gate_options.Gates = None
     maximum: gate_options.Limits = None
     baseline: gate_options.Baseline = None
@@ -106,10 +105,8 @@ class LocalizationMetric:
         if self.masks is None and self.boxes is None:
             raise UsageError("where is the truth?", "Name it with --masks or --boxes.")
         refuse_truth(self.masks, self.boxes)
-        if self.junit is not None:
-            inputs = [self.records, self.baseline, self.masks, self.boxes]
-            refuse_input(self.junit, inputs, "junit")
-            refuse_existing(self.junit, self.force)
+        inputs = [self.records, self.baseline, self.masks, self.boxes]
+        gate_options.check_gated(self, inputs)
         _ = self.gates
         refuse_records(self.records, "localization-metric")
 
@@ -128,6 +125,9 @@ class LocalizationMetric:
         """What is printed of a record."""
         part = ["mask_name"] if self.by else []
         gains = [f"energy_gain.{control}" for control in self.controls]
+        if self.per_query:
+            columns = ["query", "method", *part, "n", *MEASURES, *gains]
+            return Shown(columns, "query", name_variant)
         if not self.summary:
             columns = ["query", "retrieved", "method", *part, *MEASURES, "mask_area", *gains]
             return Shown(columns, "saliency", group="query")

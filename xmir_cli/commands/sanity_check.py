@@ -14,7 +14,6 @@ from xmir_cli.inputs import refuse_records
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods, refuse_inexact
 from xmir_cli.scoring.names import AGREEMENTS, CHANGES, THRESHOLDS, parse_tests
-from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import check_figure, refuse_input
 from xmir_cli.values import check_values, refuse_null
 
@@ -47,8 +46,9 @@ class SanityCheck:
     map, is up to the threshold.
 
     What does not pass is told with what it means and what to try. `--gate` makes verdicts gates
-    (exit 4), `--max spearman=0.3` a number of every verdict. Reads all records first; a few dozen
-    pairs are enough.
+    (exit 4), `--max spearman=0.3` a number of every verdict. `--summary` leaves out the stages of
+    `model` that have none, `--per-query` tells how far the maps of each query agree. Reads all
+    records first; a few dozen pairs are enough.
 
     Maps of a random network scored on the trained one, the other check of Adebayo et al., are
     'xmir causal-metric --control random-model'.
@@ -131,6 +131,8 @@ class SanityCheck:
     gate: Annotated[bool, typer.Option("--gate", help="Exit 4 unless every verdict is `pass`.")] = (
         False
     )
+    summary: gate_options.Summary = False
+    per_query: gate_options.PerQuery = False
     minimum: gate_options.Gates = None
     maximum: gate_options.Limits = None
     baseline: gate_options.Baseline = None
@@ -176,9 +178,7 @@ class SanityCheck:
         if self.plot is not None:
             refuse_input(self.plot, read, "plot")
             check_figure(self.plot, self.force)
-        if self.junit is not None:
-            refuse_input(self.junit, read, "junit")
-            refuse_existing(self.junit, self.force)
+        gate_options.check_gated(self, read)
 
     @property
     def gates(self) -> list[Gate]:
@@ -211,6 +211,9 @@ class SanityCheck:
         changes = CHANGES if "noise" in self.tests else ()
         numbers = ["n", *AGREEMENTS, *changes, "verdict", "meaning"]
         below = "plot" if self.plot else ""
+        if self.per_query:
+            named = ["query", "test"]
+            numbers = ["n", *AGREEMENTS]
         return Shown(["method", *named, *stages, *numbers], "method", below=below)
 
 

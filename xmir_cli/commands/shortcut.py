@@ -14,8 +14,7 @@ from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.scoring.names import parse_listed
 from xmir_cli.scoring.shortcut.names import NUMBERS, TESTS, parse_shape, refuse_telling_fill
-from xmir_cli.scoring.shortcut.rows import COLUMNS, rows
-from xmir_cli.store.atomic import refuse_existing
+from xmir_cli.scoring.shortcut.rows import COLUMNS, QUERY_COLUMNS, rows
 from xmir_cli.store.outputs import check_figure, refuse_input
 from xmir_cli.values import check_values
 
@@ -53,7 +52,7 @@ class Shortcut:
     the label.
 
     Needs a manifest with a 'label' column. `--gate` makes verdicts gates (exit 4), `--max
-    changed=0.2` a number.
+    changed=0.2` a number. `--per-query` prints what each test finds of each image.
     """
 
     images: options.Images
@@ -126,6 +125,8 @@ class Shortcut:
     gate: Annotated[bool, typer.Option("--gate", help="Exit 4 when a test raises an alarm.")] = (
         False
     )
+    summary: gate_options.Summary = False
+    per_query: gate_options.PerQuery = False
     minimum: gate_options.Gates = None
     maximum: gate_options.Limits = None
     baseline: gate_options.Baseline = None
@@ -151,9 +152,7 @@ class Shortcut:
                 parse_shape(part, setting)
         self._refuse_draws()
         _ = self.gates
-        if self.junit is not None:
-            refuse_input(self.junit, [self.model, self.baseline], "junit")
-            refuse_existing(self.junit, self.force)
+        gate_options.check_gated(self, [self.model, self.baseline])
         if self.plot is not None:
             refuse_input(self.plot, [self.model, self.baseline], "plot")
             check_figure(self.plot, self.force)
@@ -202,4 +201,6 @@ class Shortcut:
     @property
     def shown(self) -> Shown:
         """What is printed of a record."""
+        if self.per_query:
+            return Shown(QUERY_COLUMNS, "query")
         return Shown(COLUMNS, rows=rows, below="plot" if self.plot else "")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from xmir_cli import console
 from xmir_cli.console import Ending
@@ -14,6 +15,7 @@ from xmir_cli.scoring.map_baseline import Keys, MapKey
 from xmir_cli.scoring.tally import TIED, Tally
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 
@@ -84,10 +86,21 @@ class Verdict:
         unmet = self._judge_gates()
         if self.baseline is not None:
             unmet += self.baseline.judge("maps", self.tolerance)
+        self._list_missing()
         if junit_file is not None:
             with atomic_file(junit_file) as file:
                 file.write(junit(f"xmir {self.tally.evaluation.command}", self.cases).encode())
         return ending.judged(unmet)
+
+    def _list_missing(self) -> None:
+        """A case for each map that only the earlier run has: it did not fail, it is not there."""
+        if self.baseline is None or not self.listed:
+            return
+        for key, record in self.baseline.records.items():
+            if key in self.baseline.left and isinstance(key, tuple):
+                view = read_view(self.tally.evaluation.schema, record)
+                name = _name(view, cast("MapKey", key))
+                self.cases.append(JunitCase(view.method, name, missing="not met in this run"))
 
     def _warn_of_ties(self) -> tuple[str, ...]:
         if not self.tally.tied:

@@ -14,6 +14,7 @@ from xmir_cli.scoring.altered import name_others
 from xmir_cli.scoring.causal import CAUSAL
 from xmir_cli.scoring.earlier import find_scored
 from xmir_cli.scoring.map_baseline import read_baseline
+from xmir_cli.scoring.map_output import MapOutput
 from xmir_cli.scoring.names import OTHER_PAIR
 from xmir_cli.scoring.outputs import outcome
 from xmir_cli.scoring.pairs import PairScorer
@@ -49,6 +50,7 @@ def run(asked: CausalMetric) -> Records:
     instead = resolve_model(ModelChoice(model=asked.model)) if asked.model else None
     scorer = PairScorer(protocol, asked.controls, load, instead)
     tally, earlier = Tally(CAUSAL, asked.seed), read_baseline(asked.baseline, CAUSAL)
+    output = MapOutput(tally, asked.summary, asked.per_query)
     listed = asked.junit is not None
     verdict = Verdict(Skips(), tally, asked.gates, earlier, asked.tolerance, listed)
     with open_lines(asked.records) as stream, console.progress("scoring", stream.count) as bar:
@@ -60,10 +62,8 @@ def run(asked: CausalMetric) -> Records:
             for task, identities, record in _outcomes(asked, scorer, tasks):
                 verdict.take(task.name, task.view, identities, record)
                 bar.advance()
-                if not asked.summary and not isinstance(record, ItemError):
-                    yield record
-    if asked.summary:
-        yield from tally.rows()
+                yield from output.take(record)
+    yield from output.rest()
     return verdict.finish(asked.junit)
 
 

@@ -18,6 +18,7 @@ from xmir_cli.scoring.localizer import (
 )
 from xmir_cli.scoring.located import located_record, save_located
 from xmir_cli.scoring.map_baseline import read_baseline
+from xmir_cli.scoring.map_output import MapOutput
 from xmir_cli.scoring.tally import Tally
 from xmir_cli.scoring.tasks import attempt
 from xmir_cli.scoring.verdict import Verdict
@@ -39,6 +40,7 @@ def run(asked: LocalizationMetric) -> Records:
     rules = PlacingRules(asked.hit_tolerance, asked.threshold, asked.by, asked.seed)
     localizer = Localizer(truth, rules, asked.controls)
     tally, earlier = Tally(LOCALIZATION, asked.seed), read_baseline(asked.baseline, LOCALIZATION)
+    output = MapOutput(tally, asked.summary, asked.per_query)
     listed = asked.junit is not None
     verdict = Verdict(Skips(), tally, asked.gates, earlier, asked.tolerance, listed)
     with open_lines(asked.records) as stream, console.progress("scoring", stream.count) as bar:
@@ -54,12 +56,10 @@ def run(asked: LocalizationMetric) -> Records:
             for part, record in _records(asked, localizer, task, identities):
                 told = f"{where}, {part}" if part else where
                 verdict.take(told, task.view, identities, record, part)
-                if not asked.summary and not isinstance(record, ItemError):
-                    yield record
+                yield from output.take(record)
     if not tally.total and set(verdict.skips.codes) == {Cause.NO_MASK}:
         raise DataError(truth.say_nothing())
-    if asked.summary:
-        yield from tally.rows()
+    yield from output.rest()
     return verdict.finish(asked.junit)
 
 

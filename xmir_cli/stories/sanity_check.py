@@ -27,7 +27,7 @@ from xmir_cli.scoring.sanity.other_query import replace_queries
 from xmir_cli.scoring.sanity.pairs import Inputs, load_inputs
 from xmir_cli.scoring.sanity.verdict import RULES, advise
 from xmir_cli.scoring.sanity.weights import randomize_weights
-from xmir_cli.scoring.tested import Checks, read_baseline
+from xmir_cli.scoring.tested import Checks, has_verdict, read_baseline
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input
@@ -59,11 +59,13 @@ def run(asked: SanityCheck) -> Records:
         before = refusals.try_all(methods, lambda _, each: mapper.map(each, inputs.pairs))
         kept = {name: methods[name] for name in before}
         bar.advance()
-        check = Check(kept, before, mapper, inputs, asked.thresholds, bar.advance)
+        check = Check(kept, before, mapper, inputs, asked.thresholds, bar.advance, asked.per_query)
         for _, test in tests:
             for record in test(check):
-                found.append(record)
-                yield _with_plot(record, asked.plot)
+                of_query = "query" in record
+                found += [] if of_query else [record]
+                if of_query == asked.per_query and (has_verdict(record) or not asked.summary):
+                    yield _with_plot(record, asked.plot)
     if asked.plot is not None:
         _draw(found, asked, asked.plot)
     refusals.count(skips)

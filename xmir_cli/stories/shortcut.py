@@ -1,8 +1,9 @@
 """Check whether retrieval goes by a shortcut: by what is left when parts of images are hidden."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from xmir_cli import console
 from xmir_cli.arrays import Booleans
@@ -40,6 +41,12 @@ from xmir_cli.scoring.shortcut.images import (
     measure_shares,
 )
 from xmir_cli.scoring.shortcut.names import parse_shape
+from xmir_cli.scoring.shortcut.queries import (
+    Values,
+    query_records,
+    retrieval_by_query,
+    saliency_by_query,
+)
 from xmir_cli.scoring.shortcut.verdict import RULES, explain, judge
 from xmir_cli.scoring.tested import Checks, read_baseline
 from xmir_cli.store.atomic import atomic_file
@@ -73,11 +80,13 @@ def run(asked: Shortcut) -> Records:
         "labels": _count(images.items),
     }
     made = {"draws": asked.draws, "seed": asked.seed, "model": embedder.spec.to_json()}
-    found = [_try(asked, name, reader, images, parts) for name in asked.tests]
-    judged = judge([{**each, **about} for each in found], asked.level, asked.effect)
+    tried = [_try(asked, name, reader, images, parts) for name in asked.tests]
+    judged = judge([{**each, **about} for each, _ in tried], asked.level, asked.effect)
     plot = {"plot": str(asked.plot)} if asked.plot else {}
-    for record in judged:
-        yield {"schema": ShortcutRecord.NAME, **record, **made, **plot}
+    for record, (_, values) in zip(judged, tried, strict=True):
+        listed = query_records(images, record, values()) if asked.per_query else [record]
+        for each in listed:
+            yield {"schema": ShortcutRecord.NAME, **each, **made, **plot}
     if asked.plot is not None:
         drawing = draw_shortcut(judged, {"object": parts.object, "suspect": parts.suspect})
         with atomic_file(asked.plot) as file:
@@ -145,19 +154,21 @@ def _refuse_alike(images: HiddenImages) -> None:
 
 def _try(
     asked: Shortcut, name: str, reader: ImageReader, images: HiddenImages, parts: HiddenParts
-) -> Record:
-    """What a test finds."""
+) -> tuple[Record, Callable[[], Values]]:
+    """What a test finds, and what of each image."""
     whole, suspect = images.under(0), parts.suspect
     draws = Draws(asked.draws, asked.seed)
     hides = {"fill": asked.fill}
     if name == "object":
         told = {"test": name, "part": parts.object_name, "area": float(parts.object.mean())}
-        return {**told, **hides, **without_object(whole, images.under(1), draws)}
+        found = {**told, **hides, **without_object(whole, images.under(1), draws)}
+        return found, lambda: retrieval_by_query(whole, images.under(1))
     told = {"test": name, "part": parts.suspect_name, "area": float(suspect.mean())}
     if name == "suspect":
         others = [images.under(3 + number) for number in range(len(parts.elsewhere))]
         found = without_suspect(whole, images.under(2), others, draws)
-        return {**told, **hides, **found}
+        by_query = partial(retrieval_by_query, whole, images.under(2))
+        return {**told, **hides, **found}, by_query
     ((method_name, method),) = load_methods(_METHOD, {}).items()
     hits = first_hits(whole)
     donors = draw_donors(whole.groups, asked.seed)
@@ -166,7 +177,8 @@ def _try(
     with console.progress("explaining", len(images.items)) as bar:
         shares = measure_shares(reader, images, pairs, where, bar.advance)
     how = {"method": method_name, "settings": vars(method)}
-    return {**told, **how, **in_suspect(whole, shares, hits, draws)}
+    by_query = partial(saliency_by_query, whole, shares, hits)
+    return {**told, **how, **in_suspect(whole, shares, hits, draws)}, by_query
 
 
 def _count(items: Sequence[Item]) -> Record:

@@ -1,7 +1,7 @@
 """What a check is asked to do, and the parts that the records of all tests have."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ class Check:
     inputs: Inputs
     thresholds: Mapping[str, float]  # by test
     advance: Callable[[], None]  # says that a part is done
+    per_query: bool = False  # whether each query has records of its own
 
     def record(self, name: str, test: str, found: Record, judged: bool = True) -> Record:
         """What a test found of a method, with its verdict where it is `judged`."""
@@ -35,6 +36,32 @@ class Check:
         threshold = self.thresholds[test]
         verdict = judge(test, found, threshold) if judged else not_judged(threshold)
         return {**head, **found, **verdict, "model": self.mapper.embedder.spec.to_json()}
+
+    def by_query(
+        self, record: Record, found: Sequence[Agreement], places: Sequence[int] | None = None
+    ) -> Iterator[Record]:
+        """The record of a test, and behind it one of each query, without a verdict, if wanted.
+
+        `found` has the agreements of the pairs at `places` (None: of all), once or several times.
+        """
+        yield record
+        if not self.per_query:
+            return
+        pairs = list(self.inputs.pairs)
+        places = range(len(pairs)) if places is None else places
+        queries: dict[str, list[Agreement]] = {}
+        for number, each in enumerate(found):
+            queries.setdefault(pairs[places[number % len(places)]][0], []).append(each)
+        shared = {name: each for name, each in record.items() if not name.startswith("change")}
+        for query, own in queries.items():
+            yield {
+                **shared,
+                "query": query,
+                "query_identity": self.inputs.images[query].identity,
+                "query_label": self.inputs.about[query].label,
+                **summarize(own),
+                **not_judged(self.thresholds[str(record["test"])]),
+            }
 
 
 def summarize(agreements: Sequence[Agreement]) -> Record:

@@ -41,7 +41,7 @@ def add_noise(check: Check, size: float, seeds: Sequence[int], draws: int) -> It
                 of_pair.append(change(*maps))
         check.advance()
     for name in check.methods:
-        found: Record = {
+        numbers: Record = {
             "noise": size,
             "draws": draws,
             **summarize(agreements[name]),
@@ -49,7 +49,7 @@ def add_noise(check: Check, size: float, seeds: Sequence[int], draws: int) -> It
             **average("change_max", [max(of_pair) for of_pair in changes[name]]),
             "seeds": len(seeds),
         }
-        yield check.record(name, "noise", found)
+        yield from check.by_query(check.record(name, "noise", numbers), agreements[name])
 
 
 def disturb(embedder: Embedder, image: Input, size: float, number: str) -> Tensor:

@@ -34,7 +34,8 @@ def compare_networks(check: Check, other: Embedder, jobs: int | None) -> Iterato
             sides = [Side(*each) for each in zip(maps, crops, sizes, strict=True)]
             found.append(agreement(*overlap(*sides)))
         against = {"against": other.spec.to_json()}
-        yield check.record(name, test, {**against, **summarize(found)})
+        record = check.record(name, test, {**against, **summarize(found)})
+        yield from check.by_query(record, found)
         check.advance()
 
 

@@ -44,7 +44,8 @@ def replace_queries(check: Check, seeds: Sequence[int], skips: Skips) -> Iterato
         before = [check.before[name][place] for place in kept] * len(seeds)
         found = list(map(agreement, before, check.mapper.map(method, drawn)))
         told = {"other_query": LABEL if labelled else IMAGE}
-        yield check.record(name, "query", {**told, **summarize(found), "seeds": len(seeds)})
+        record = check.record(name, "query", {**told, **summarize(found), "seeds": len(seeds)})
+        yield from check.by_query(record, found, kept)
         check.advance()
 
 

@@ -30,13 +30,15 @@ def randomize_weights(check: Check, mode: str, donors: Sequence[Network]) -> Ite
             check.advance()
         for name in check.methods:
             same = [agreement(each, each) for each in check.before[name]]
+            agreements = found[name] or same
             numbers = {
                 "mode": mode,
                 "stage": stage.name,
                 "position": position,
                 "randomized": [block.name for block in stage.blocks],
-                **summarize(found[name] or same),
+                **summarize(agreements),
                 "seeds": len(donors),
                 "initialization": "constructor",
             }
-            yield check.record(name, "model", numbers, judged=stage.name == "all")
+            record = check.record(name, "model", numbers, judged=stage.name == "all")
+            yield from check.by_query(record, agreements)

@@ -63,6 +63,7 @@ class HiddenImages:
 
     items: Sequence[Item]
     groups: Sequence[str | None]
+    identities: Sequence[str]
     vectors: np.ndarray  # [1 + V, N, D] float32, as they are first
 
     def under(self, number: int) -> LabelledVectors:
@@ -86,20 +87,23 @@ def embed_hidden(
     masks = [torch.from_numpy(each) for each in hidings]
     kept: list[Item] = []
     groups: list[str | None] = []
+    identities: list[str] = []
     found: list[list[Tensor]] = [[] for _ in range(1 + len(masks))]
     for batch in reader.batches(items):
         inputs = torch.stack([reading.input for _, reading in batch])
         found[0].append(embedder.embed(inputs, len(items)))
-        for vectors, mask in zip(found[1:], masks, strict=True):
+        for parts, mask in zip(found[1:], masks, strict=True):
             left = hide(inputs, mask, fill, embedder.recipe)
-            vectors.append(embedder.embed(left, len(items)))
+            parts.append(embedder.embed(left, len(items)))
         kept += [item for item, _ in batch]
         groups += [reader.group_of(item, reading) for item, reading in batch]
+        identities += [reading.identity for _, reading in batch]
         for _ in batch:
             advance()
     if not kept:
         raise DataError(f"none of {len(items)} images could be read")
-    return HiddenImages(kept, groups, torch.stack([torch.cat(each) for each in found]).numpy())
+    vectors = torch.stack([torch.cat(each) for each in found]).numpy()
+    return HiddenImages(kept, groups, identities, vectors)
 
 
 def hide(images: Tensor, hidden: Tensor, fill: str, recipe: Preprocessing) -> Tensor:

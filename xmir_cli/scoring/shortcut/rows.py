@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from xmir_cli.wire.records import Record
 
 COLUMNS = ("test", "part", "number", "found", "beside", "of", "effect", "p_holm", "verdict")
+QUERY_COLUMNS = (  # of the records of images
+    *("query", "query_label", "test", "map_whole", "map", "p_at_1_whole", "p_at_1", "changed"),
+    *("share", "share_exchanged", "match"),
+)
 _HEAD = ("test", "part", "effect", "p_holm", "verdict")
 _NUMBERS = {  # of a test: what is compared with what
     "object": ("map", "map_chance", "permuted labels"),

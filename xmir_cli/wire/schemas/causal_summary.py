@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import NUMBER, OBJECT, SETTINGS, TEXT, WHOLE, key
+from xmir_cli.wire.schema import NUMBER, OBJECT, PATH, SETTINGS, TEXT, WHOLE, Shows, key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -18,6 +18,12 @@ class CausalSummaryRecord:
     WRITTEN_BY: ClassVar = "causal-metric --summary"
 
     record: Record
+    query: str | None = key(PATH, "the query whose maps these are", when="--per-query")
+    query_text: str | None = key(TEXT, "its words", when="--per-query and there are any")
+    query_identity: str | None = key(
+        TEXT, "SHA-256 of its file", when="--per-query", shows=Shows.MADE
+    )
+    query_label: str | None = key(TEXT, "its label", when="--per-query")
     method: str = key(TEXT, "the saliency method", default="")
     variant: str | None = key(
         TEXT, "the settings in which it differs from others of this method", when="there are others"

@@ -64,6 +64,11 @@ class SanityRecord:
     draws: int | None = key(
         WHOLE, "how often, for each seed", when="test noise", shows=Shows.DETAIL
     )
+    query: str | None = key(PATH, "the query whose maps these are", when="--per-query")
+    query_identity: str | None = key(
+        TEXT, "SHA-256 of its file", when="--per-query", shows=Shows.MADE
+    )
+    query_label: str | None = key(TEXT, "its label", when="--per-query")
     n: int | None = key(WHOLE, "maps compared")
     spearman: float | None = key(NUMBER, "mean rank correlation with the maps as they were")
     spearman_abs: float | None = key(NUMBER, "the same of absolute values")

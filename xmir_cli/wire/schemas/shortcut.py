@@ -6,6 +6,7 @@ from typing import ClassVar
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import (
+    FLAG,
     MODEL,
     NUMBER,
     OBJECT,
@@ -34,6 +35,11 @@ class ShortcutRecord:
         one_of("object", "suspect", "saliency"),
         "without the object, without the suspect, or where the similarity lies",
     )
+    query: str | None = key(PATH, "the image that asks", when="--per-query")
+    query_identity: str | None = key(
+        TEXT, "SHA-256 of its file", when="--per-query", shows=Shows.MADE
+    )
+    query_label: str | None = key(TEXT, "its label", when="--per-query")
     part: str | None = key(
         TEXT, "what is hidden, or in which part saliency is summed; the same for all images"
     )
@@ -84,6 +90,9 @@ class ShortcutRecord:
     )
     method: str | None = key(TEXT, "the saliency method", when=_SALIENCY, shows=Shows.MADE)
     settings: dict[str, object] | None = key(SETTINGS, "its settings", when=_SALIENCY)
+    match: bool | None = key(
+        FLAG, "whether the first hit is right", when="--per-query, test saliency"
+    )
     share: float | None = key(
         NUMBER,
         "the mean share of a query's positive saliency in the part; its map says where it "
