@@ -1,10 +1,13 @@
 """Every pooling and every affine step is the sum of its cells."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from xmir_cli.model.head import AveragePool, GeMPool, Head, MaxPool
+from xmir_cli.model.whitening import Whiten
+from xmir_cli.store.whitening import Whitener
 
 
 def neck(size: int) -> nn.BatchNorm1d:
@@ -16,6 +19,11 @@ def neck(size: int) -> nn.BatchNorm1d:
     return norm.eval()
 
 
+def white(before: int, after: int) -> Whiten:
+    rng = np.random.default_rng(before)
+    return Whiten(Whitener(rng.normal(size=before) / 9, rng.normal(size=(after, before)))).double()
+
+
 @pytest.mark.parametrize("pool", [AveragePool(), MaxPool(), GeMPool(2.5)])
 @pytest.mark.parametrize(
     "after",
@@ -24,6 +32,8 @@ def neck(size: int) -> nn.BatchNorm1d:
         (nn.Linear(6, 4).double(),),
         (nn.Linear(6, 4).double(), neck(4)),
         (nn.LayerNorm(6).double(), nn.Linear(6, 4).double()),
+        (white(6, 3),),
+        (nn.Linear(6, 4).double(), white(4, 2)),
     ],
 )
 def test_cells_sum_to_the_embedding_to_the_last_digits(pool, after):
@@ -54,6 +64,22 @@ def test_without_bias_the_constants_are_missing():
     features = torch.rand(1, 3, 2, 2, dtype=torch.float64)
     missing = head(features) - head.cells(features, bias=False).sum(dim=1)
     assert torch.allclose(missing, linear.bias)
+
+
+@pytest.mark.parametrize("step", [nn.LayerNorm(2).double(), white(2, 3)])
+def test_without_bias_what_a_norm_divides_by_stays_that_of_the_whole(step):
+    linear = nn.Linear(3, 2).double()
+    nn.init.constant_(linear.bias, 0.7)
+    head, features = Head(AveragePool(), (linear, step)), torch.rand(1, 3, 2, 2).double()
+    raw = linear(features.mean(dim=(2, 3)))
+    scale = raw.norm() if isinstance(step, Whiten) else (raw.var(unbiased=False) + 1e-5).sqrt()
+    part = raw - linear.bias
+    expected = (
+        part / scale @ step.matrix.T
+        if isinstance(step, Whiten)
+        else (part - part.mean()) / scale * step.weight
+    )
+    assert torch.allclose(head.cells(features, bias=False).sum(dim=1), expected)
 
 
 def test_a_sum_over_the_cells_has_affine_steps_alone():

@@ -48,6 +48,8 @@ def _network(spec: ModelSpec) -> Record:
         "weights_sha256": spec.weights_sha256,
         "head": spec.head,
         "preprocessing": spec.to_json()["preprocessing"],
+        **({} if spec.pool == "native" else {"pool": spec.pool}),
+        **({} if spec.whitening is None else {"whitening": spec.whitening.sha256}),
     }
 
 

@@ -104,6 +104,7 @@ class Build:
     graph: GraphSettings = GraphSettings()
     spread: Spread = Spread()
     store: Store = "float32"
+    whiten: int | None = None  # numbers of a vector once they are whitened; None: as they are
     threads: int = 1  # that build a graph here; what one builds is always the same
     force: bool = False  # whether it may replace another one
 

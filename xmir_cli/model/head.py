@@ -11,6 +11,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from xmir_cli.model.whitening import Whiten
+
 
 @runtime_checkable
 class Pool(Protocol):
@@ -86,15 +88,16 @@ class Head(nn.Module):
         Without `bias` the additive constants are left out and the sum differs by them.
         """
         pool: Pool = self.pool  # type: ignore[assignment] # an nn.Module that is a Pool
-        cells = pool.cells(features)
+        cells, vector = pool.cells(features), self.pool(features)
         for step in self.after:
-            cells = _spread(step, cells, bias)
+            cells = _spread(step, cells, vector, bias)
+            vector = step(vector)
         return cells
 
     def pull_back(self, direction: Tensor) -> Tensor | None:
         """The gradient [C] of direction [D] . e with respect to average-pooled features.
 
-        None where it depends on the features: behind another pooling, or with a LayerNorm.
+        None where it depends on the features: behind another pooling, or with a norm.
         """
         if not isinstance(self.pool, AveragePool):
             return None
@@ -110,18 +113,18 @@ class Head(nn.Module):
     @property
     def is_sum(self) -> bool:
         """Whether the raw embedding is a sum over the cells, as far as the steps are known."""
-        known = nn.Linear | nn.BatchNorm1d | nn.LayerNorm
+        known = nn.Linear | nn.BatchNorm1d | nn.LayerNorm | Whiten
         return isinstance(self.pool, Pool) and all(isinstance(step, known) for step in self.after)
 
     @property
     def has_norm(self) -> bool:
         """Whether a step is affine for one input only."""
-        return any(isinstance(step, nn.LayerNorm) for step in self.after)
+        return any(isinstance(step, nn.LayerNorm | Whiten) for step in self.after)
 
     def affine(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """The steps after the pooling as one: weight [C, D] and bias [D] for `pooled` [C].
 
-        None of them may be a LayerNorm.
+        None of them may be a norm, see `has_norm`.
         """
         probes = torch.cat([torch.zeros_like(pooled)[None], torch.eye(len(pooled)).to(pooled)])
         for step in self.after:
@@ -140,9 +143,15 @@ def _scale(step: nn.BatchNorm1d) -> Tensor:
     return scale
 
 
-def _spread(step: nn.Module, cells: Tensor, bias: bool) -> Tensor:
-    """One affine step on every cell's share [B, n, D], its constant spread evenly when `bias`."""
+def _spread(step: nn.Module, cells: Tensor, vector: Tensor, bias: bool) -> Tensor:
+    """One affine step on every cell's share [B, n, D], its constant spread evenly when `bias`.
+
+    The step is given `vector` [B, D], of which the cells are shares.
+    """
     count = cells.shape[1]
+    if isinstance(step, Whiten):
+        white, shift = step.spread(cells, vector)
+        return white + shift / count if bias else white
     if isinstance(step, nn.Linear):
         scaled = cells @ step.weight.T
         constant: Tensor | None = step.bias
@@ -154,8 +163,7 @@ def _spread(step: nn.Module, cells: Tensor, bias: bool) -> Tensor:
     else:
         assert isinstance(step, nn.LayerNorm)
         # given the pooled vector, LayerNorm is affine: its mean is linear, its deviation one number
-        total = cells.sum(dim=1, keepdim=True)
-        deviation = (total.var(dim=-1, unbiased=False, keepdim=True) + step.eps).sqrt()
+        deviation = (vector.var(dim=-1, unbiased=False)[:, None, None] + step.eps).sqrt()
         scaled = (cells - cells.mean(dim=-1, keepdim=True)) / deviation * step.weight
         constant = step.bias
     return scaled if constant is None or not bias else scaled + constant / count

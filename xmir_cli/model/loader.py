@@ -13,6 +13,8 @@ from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.recipes import say
 from xmir_cli.model.resolve import DEFAULT_ARCHITECTURE, resolve_model
 from xmir_cli.model.weights import fill, fill_with, hash_weights, read_recorded_spec
+from xmir_cli.model.whitening import Whiten
+from xmir_cli.store.whitening import read_whitener
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.workarounds.glibc import keep_freed_memory
 
@@ -22,6 +24,7 @@ __all__ = [
     "load_network",
     "pick_device",
     "resolve_model",
+    "whiten",
 ]
 
 
@@ -76,7 +79,14 @@ def load_embedder(
             f"{spec.weights_sha256[:12]})",
             "Embed and index again with these weights, or pass the recorded ones.",
         )
+    whiten(network, spec)
     return Embedder(network, replace(spec, weights_sha256=found), place, precision, batch)
+
+
+def whiten(network: Network, spec: ModelSpec) -> None:
+    """Put the whitening that a spec names, if it names one, behind the network's head."""
+    if spec.whitening is not None:
+        network.whiten(Whiten(read_whitener(spec.whitening)))
 
 
 def _place_of(spec: ModelSpec) -> str:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from xmir_cli.errors import ModelError
 from xmir_cli.model.head import AveragePool, Head, OpaqueHead
+from xmir_cli.model.whitening import Whiten
 from xmir_cli.wire.model import Preprocessing
 
 Adapt = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
@@ -61,6 +62,17 @@ class Network(nn.Module):
         embedding: Tensor = self.head(self.features(images))
         return embedding
 
+    def whiten(self, step: Whiten) -> None:
+        """Put the whitening of an index behind the head; raises ModelError for one that is not."""
+        before, after = step.dims
+        if before != self.dim:
+            raise ModelError(f"a whitening of {before} numbers, and the network makes {self.dim}")
+        if isinstance(self.head, Head):
+            self.head.after.append(step)
+        else:
+            self.head = _Whitened(self.head, step)
+        self.dim = after
+
 
 class _WithLinear(OpaqueHead):
     def __init__(self, inner: OpaqueHead, linear: nn.Linear) -> None:
@@ -69,6 +81,16 @@ class _WithLinear(OpaqueHead):
 
     def forward(self, features: Tensor) -> Tensor:
         embedding: Tensor = self.linear(self.inner(features))
+        return embedding
+
+
+class _Whitened(OpaqueHead):
+    def __init__(self, inner: OpaqueHead, step: Whiten) -> None:
+        super().__init__()
+        self.inner, self.step = inner, step
+
+    def forward(self, features: Tensor) -> Tensor:
+        embedding: Tensor = self.step(self.inner(features))
         return embedding
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from xmir_cli.errors import SettingError
 from xmir_cli.model.embedder import Embedder
-from xmir_cli.model.loader import load_network
+from xmir_cli.model.loader import load_network, whiten
 from xmir_cli.model.network import Network
 from xmir_cli.wire.model import ModelSpec
 
@@ -75,7 +75,9 @@ def load_fresh(spec: ModelSpec, seed: int) -> Network:
     if spec.weights == f"random:{seed}":
         message = "the network has these weights already"
         raise SettingError("seeds", message, "Name another seed.", value=str(seed))
-    return load_network(replace(spec, weights=f"random:{seed}", weights_sha256=""))
+    network = load_network(replace(spec, weights=f"random:{seed}", weights_sha256=""))
+    whiten(network, spec)
+    return network
 
 
 def randomize(trained: Embedder, donor: Network, stage: Stage) -> Embedder:

@@ -105,6 +105,7 @@ def _refuse_elsewhere(spec: ModelSpec) -> None:
         "a linear head": spec.head is not None,
         f"the pooling {spec.pool}": spec.pool != "native",
         f"the weights {spec.weights}": spec.weights != OWN_WEIGHTS,
+        "the whitening of its index": spec.whitening is not None,
     }
     for what, differs in other.items():
         if differs:

@@ -18,6 +18,7 @@ from xmir_cli.retrieval.conditions import allowed_by, say_nothing
 from xmir_cli.store.embeddings import Embeddings, open_embeddings, read_embeddings
 from xmir_cli.store.kept_vectors import gather_vectors
 from xmir_cli.store.where import Condition
+from xmir_cli.store.whitening import read_whitener
 
 _ROWS = 8192  # chosen from at a time
 
@@ -44,6 +45,20 @@ def read_collection(
         (everything,) = gallery.iterate(len(gallery))
         return Embeddings(everything.columns, everything.vectors, gallery.model)
     return keep_usable(read(source), leave_out)
+
+
+def meet_whitening(queries: Embeddings, gallery: Embeddings) -> Embeddings:
+    """The queries as a whitened index makes them, where they are of its network and not whitened.
+
+    Others stay as they are.
+    """
+    whitening = gallery.model.whitening
+    if whitening is None or not replace(gallery.model, whitening=None).same_embedding(
+        queries.model
+    ):
+        return queries
+    vectors = read_whitener(whitening).whiten(queries.vectors)
+    return replace(queries, vectors=vectors, model=gallery.model)
 
 
 def select_rows(images: Embeddings, where: Sequence[Condition]) -> Embeddings:

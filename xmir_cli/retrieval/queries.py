@@ -17,6 +17,7 @@ from xmir_cli.store.arrays import read_array
 from xmir_cli.store.concepts import StoredConcept
 from xmir_cli.store.kinds import called, find_kind, next_step
 from xmir_cli.store.names import escape_typed, restore_name
+from xmir_cli.store.whitening import read_whitener
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.words import Words
 
@@ -132,21 +133,27 @@ def ask_vectors(
 ) -> Iterator[list[Question]]:
     """The embeddings in .npy files [D] or [N, D] as queries; `skip` is told of unusable rows.
 
+    They are the network's own: what the gallery makes of them before it compares is done here.
+
     Raises DataError when a file holds anything but embeddings of the index's size.
     """
+    whitening = gallery.model.whitening
+    whitener = None if whitening is None or not files else read_whitener(whitening)
+    dim = gallery.dim if whitener is None else len(whitener.mean)
     for file in files:
         kind = find_kind(Path(file))
         if kind not in {"", "array"}:
             step = next_step("vectors", kind, file)
             raise DataError(f"{file}: no matrix (.npy), but {called(kind)}", step)
         array = np.atleast_2d(read_array(Path(file)))
-        if array.ndim != 2 or array.shape[1] != gallery.dim:
+        if array.ndim != 2 or array.shape[1] != dim:
             found = f"found an array of {' x '.join(map(str, array.shape))}"
-            raise DataError(f"{file}: expected embeddings of {gallery.dim} numbers, {found}")
+            raise DataError(f"{file}: expected embeddings of {dim} numbers, {found}")
         vectors, usable = unit_rows(_in_reach(array))
         for row in np.flatnonzero(~usable).tolist():
             skip(file, ItemError(Cause.BAD_VECTOR, f"row {row} is zero, NaN or infinite"))
-        questions = [Question(file, vector, {}) for vector in vectors[usable]]
+        asked = vectors[usable] if whitener is None else whitener.whiten(vectors[usable])
+        questions = [Question(file, vector, {}) for vector in asked]
         yield from (questions[i : i + _BLOCK] for i in range(0, len(questions), _BLOCK))
 
 

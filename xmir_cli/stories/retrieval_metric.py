@@ -22,6 +22,7 @@ from xmir_cli.retrieval.collection import (
     count_copies,
     find_positions,
     list_columns,
+    meet_whitening,
     read_collection,
     read_texts,
     sample_rows,
@@ -35,6 +36,7 @@ from xmir_cli.scoring.retrieval_queries import LostRows, list_queries
 from xmir_cli.scoring.tested import Checks, read_baseline
 from xmir_cli.store.embeddings import Embeddings, read_embeddings
 from xmir_cli.store.where import Condition, parse_where
+from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.schemas.retrieval_metric import RetrievalMetricRecord
 
 __all__ = ["RetrievalMetric", "run"]
@@ -52,6 +54,7 @@ def run(asked: RetrievalMetric) -> Records:
     everything = read_collection(asked.source, skips.add, partial(_read, asked.choice))
     chosen = select_rows(everything, where)
     searched = _searched(asked, everything, chosen, skips)
+    chosen = meet_whitening(chosen, searched)
     _refuse_other_model(chosen, searched)
     queries, items = with_label(chosen), with_label(searched)
     unlabelled = len(chosen.items) - len(queries.items)
@@ -185,7 +188,17 @@ def _refuse_other_model(queries: Embeddings, gallery: Embeddings) -> None:
             "queries and gallery were embedded by different models: "
             f"{first.architecture} {first.weights_sha256[:12]} and "
             f"{second.architecture} {second.weights_sha256[:12]}"
+            f"{_whose_whitening(first, second)}"
         )
+
+
+def _whose_whitening(queries: ModelSpec, gallery: ModelSpec) -> str:
+    whitened = {
+        "the queries": queries.whitening is not None,
+        "the gallery": gallery.whitening is not None,
+    }
+    named = [name for name, is_so in whitened.items() if is_so]
+    return f"; whitened: {' and '.join(named)}" if named else ""
 
 
 def _cutoffs(asked: tuple[int, ...] | None, size: int) -> tuple[int, ...]:

@@ -59,6 +59,14 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Whitening:
+    """What an index makes of a network's unit embeddings before any are compared."""
+
+    file: str  # the mean and the rows of the matrix, NumPy [d + 1, D]; it lies in the index
+    sha256: str  # of that file
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """All that it takes to build the same network again; rides in every artefact and record."""
 
@@ -69,6 +77,7 @@ class ModelSpec:
     weights_sha256: str = ""  # over the loaded tensors: names, shapes, values
     pool: str = "native"  # native | cls | mean | cls+mean: what of the tokens is the embedding
     words_sha256: str = ""  # over the text tower beside the network, where the folder has one
+    whitening: Whitening | None = None  # that of an index, behind the network
 
     def to_json(self) -> Record:
         """The spec as plain data, as JSON has it, for metadata, manifests and records."""
@@ -82,6 +91,8 @@ class ModelSpec:
             del told["pool"]
         if not self.words_sha256:
             del told["words_sha256"]
+        if self.whitening is None:
+            del told["whitening"]
         return told
 
     @staticmethod
@@ -114,18 +125,29 @@ class ModelSpec:
                 weights_sha256=read_sha256(data["weights_sha256"]),
                 pool=read_word(data.get("pool", "native"), POOLS),
                 words_sha256=read_sha256(data.get("words_sha256", "")),
+                whitening=_read_whitening(data.get("whitening")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{where}: model: not the description of a model ({error})") from None
 
     def same_embedding(self, other: "ModelSpec") -> bool:
         """Whether both give the same vectors: tensors, pooling, head, preprocessing; wherever."""
-        return (self.weights_sha256, self.head, self.preprocessing, self.pool) == (
-            other.weights_sha256,
-            other.head,
-            other.preprocessing,
-            other.pool,
-        )
+        return self._makes == other._makes
+
+    @property
+    def _makes(self) -> tuple[object, ...]:
+        """All that decides about the vectors."""
+        white = None if self.whitening is None else self.whitening.sha256
+        return self.weights_sha256, self.head, self.preprocessing, self.pool, white
+
+
+def _read_whitening(data: object) -> Whitening | None:
+    """As `to_json` writes it; raises KeyError, TypeError or ValueError for what is none."""
+    if data is None:
+        return None
+    if not isinstance(data, Mapping):
+        raise TypeError("whitening: expected an object")
+    return Whitening(read_name("whitening", data["file"]), read_sha256(data["sha256"]))
 
 
 def check_window(window: str) -> str:

@@ -13,6 +13,7 @@ from xmir_cli.gallery.folder.manifest import (
     ITEMS,
     NAME,
     VECTORS,
+    WHITENING,
     Manifest,
     describe,
     pack_mean,
@@ -21,6 +22,7 @@ from xmir_cli.gallery.folder.rows import as_rows
 from xmir_cli.gallery.folder.verified import clock_of_writing, remember
 from xmir_cli.gallery.protocol import Build, GraphSettings, SearchKind, Store
 from xmir_cli.gallery.vectors import Vectors, mean_vector
+from xmir_cli.gallery.whitening import WhitenedRows, fit_whitening
 from xmir_cli.store.arrays import write_blocks, write_through
 from xmir_cli.store.atomic import atomic_folder
 from xmir_cli.store.embedding_source import EmbeddingSource
@@ -46,7 +48,13 @@ def write_gallery(source: EmbeddingSource, path: Path, build: Build) -> Manifest
     chosen: SearchKind = build.kind or "exact"
     settings, store = build.graph, build.store
     threads = build.threads if chosen == "hnsw" and source.rows >= _ALONE else 1
+    fitted = None if build.whiten is None else fit_whitening(source, build.whiten)
+    if fitted is not None:
+        source = WhitenedRows(source, fitted.whitener)
     with atomic_folder(path) as folder:
+        if fitted is not None:
+            whitening = fitted.whitener.packed()
+            write_blocks(folder / WHITENING, whitening.shape, whitening.dtype, [whitening])
         mean = _write_rows(source, folder, store)
         if maps := source.features:
             write_blocks(folder / FEATURES_FILE, (source.rows, *maps.shape), KIND, maps.blocks())
@@ -63,6 +71,7 @@ def write_gallery(source: EmbeddingSource, path: Path, build: Build) -> Manifest
             mean=pack_mean(mean),
             store=store,
             threads=threads,
+            whitening=None if fitted is None else fitted.told,
         )
         (folder / NAME).write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
     remember(path, manifest, hashed)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,7 @@ from xmir_cli.gallery.folder.manifest import (
     AGAIN,
     FEATURES_FILE,
     GRAPH,
+    WHITENING,
     Manifest,
     unpack_mean,
 )
@@ -42,7 +43,7 @@ from xmir_cli.gallery.protocol import (
 from xmir_cli.gallery.vectors import Vectors, mean_vector
 from xmir_cli.store.features import KIND
 from xmir_cli.store.kept_vectors import gather_vectors
-from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.model import ModelSpec, Whitening
 
 # numbers in all vectors, 64 MB, below which a graph is left alone: around there, exact search takes
 # as long for 300 queries as reading the graph and asking it, for one a tenth to a third of that
@@ -83,10 +84,14 @@ class FolderGallery:
         files = sorted(self.manifest.files.items())
         return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
-    @property
+    @cached_property
     def model(self) -> ModelSpec:
-        """What the images were embedded by."""
-        return self.manifest.model
+        """What the images were embedded by, and the whitening that lies here, if there is one."""
+        model = self.manifest.model
+        if self.manifest.whitening is None:
+            return model
+        place = str(Path(self.name).absolute() / WHITENING)
+        return replace(model, whitening=Whitening(place, self.manifest.files[WHITENING][1]))
 
     @property
     def dim(self) -> int:

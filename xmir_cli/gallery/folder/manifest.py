@@ -26,7 +26,8 @@ INDEX_SCHEMA = "xmir.index/1"
 NAME = "manifest.json"
 VECTORS, ITEMS, GRAPH = "vectors.npy", "items.parquet", "graph.hnsw"
 FEATURES_FILE = "features.npy"  # of its files, where the embeddings came with feature maps
-_FILES = {VECTORS, ITEMS, GRAPH, FEATURES_FILE}
+WHITENING = "whitening.npy"  # where the vectors are whitened
+_FILES = {VECTORS, ITEMS, GRAPH, FEATURES_FILE, WHITENING}
 _MANY = 2**31 - 1  # rows, numbers or candidates
 AGAIN = "Build it again with 'xmir index'."
 
@@ -45,6 +46,7 @@ class Manifest:
     mean: str | None = None  # of the vectors, as `pack_mean` writes it; earlier indexes have none
     store: Store = "float32"  # as which the numbers of the vectors are kept
     threads: int = 1  # that built the graph
+    whitening: Record | None = None  # what is to be said of it, where the vectors are whitened
 
     def to_json(self) -> Record:
         """The manifest as plain data; `checksum` is over all the rest."""
@@ -67,6 +69,8 @@ class Manifest:
             data["threads"] = self.threads
         if self.mean is not None:
             data["mean"] = self.mean
+        if self.whitening is not None:
+            data["whitening"] = dict(self.whitening)
         return {**data, "checksum": _checksum(data)}
 
 
@@ -141,7 +145,10 @@ def _parse(data: Mapping[str, object], where: str) -> Manifest:
         raise ValueError
     if recall is not None and not 0 <= cast("float", recall) <= 1:
         raise ValueError
-    if not isinstance(mean, str | None):
+    whitening = data.get("whitening")
+    if not isinstance(mean, str | None) or not isinstance(whitening, dict | None):
+        raise ValueError
+    if (whitening is None) == (WHITENING in files):
         raise ValueError
     return Manifest(
         kind=cast("SearchKind", data["kind"]),
@@ -157,6 +164,7 @@ def _parse(data: Mapping[str, object], where: str) -> Manifest:
         mean=mean,
         store=cast("Store", store),
         threads=_whole(data.get("threads", 1), 1, _MANY),
+        whitening=whitening,
     )
 
 

@@ -93,6 +93,12 @@ class ServerEngine:
                 "a server keeps float32; a folder NAME.xmir may keep less",
                 value=build.store,
             )
+        if build.whiten is not None:
+            raise SettingError(
+                "whiten",
+                "a server has no place for a whitening; a folder NAME.xmir has",
+                value=str(build.whiten),
+            )
         place = self.find(name)
         place.refuse(build)
         if source is None:

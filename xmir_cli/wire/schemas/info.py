@@ -101,6 +101,12 @@ class InfoRecord:
     )
     files: dict[str, object] | None = key(OBJECT, "bytes and SHA-256 of each file", when="index")
     settings: dict[str, object] | None = key(OBJECT, "how the graph was built", when="index")
+    whitening: dict[str, object] | None = key(
+        OBJECT,
+        "`dim`, numbers of a vector before; `rows`, images it was fitted on; `variance`, the share "
+        "that is kept; `shrinkage`",
+        when="index --whiten",
+    )
     threads: int | None = key(
         WHOLE, "that built the graph; one always builds the same", when="index with a graph"
     )
