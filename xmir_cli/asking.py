@@ -28,7 +28,7 @@ PerLabel = Annotated[
         metavar="N",
         min=1,
         help="Ask with N of the IMAGES of each label, of the indexed items where there are none: "
-        "drawn by --seed and their ids.",
+        "drawn by --seed and their ids; one with several labels (A|B) counts for each.",
     ),
 ]
 Concepts = Annotated[

@@ -25,6 +25,7 @@ from xmir_cli.gallery.engines import (
 from xmir_cli.gallery.protocol import Build, Conditions, GraphSettings, identity_in
 from xmir_cli.gallery.vectors import center_rows, mean_vector, products, unit_rows
 from xmir_cli.labels import parse_labels, share_label
+from xmir_cli.retrieval.by_label import draw_by_label, items_by_label
 from xmir_cli.store.embeddings import Embeddings
 from xmir_cli.store.features import Spool
 from xmir_cli.store.where import Condition
@@ -561,6 +562,15 @@ def test_all_items_once_and_in_their_order(gallery, rows, embeddings, size):
         assert chunk.columns.column_names == ["sité", "id"]
         ids = [columns["id"] for columns in gallery.columns_of(chunk.keys)]
         assert chunk.columns["id"].to_pylist() == ids
+
+
+def test_queries_by_label_are_the_same_of_every_engine(gallery, rows):
+    for seed in (0, 1):
+        places = draw_by_label(((row["id"], row["label"]) for row in rows), 3, seed)
+        drawn = gallery.columns_of(items_by_label(gallery, 3, seed))
+        assert [columns["id"] for columns in drawn] == [rows[place]["id"] for place in places]
+        for label in ("ill", "well"):
+            assert sum(label in parse_labels(columns["label"]) for columns in drawn) >= 3
 
 
 @pytest.mark.parametrize("size", [7, ROWS])

@@ -209,7 +209,10 @@ def test_the_plan_counts_the_batches_of_several_labels(classes, sampler):
     plan = plan_run(settings, labels)
     assert plan.lengths == tuple(lengths)
     first, second, _ = tell_plan(plan, labels, [], str)
-    assert first.startswith(f"training on 120 images of {len(by_class(labels))} classes: ")
+    count, drawn = len(by_class(labels)), len(drawn_classes(labels, 6))
+    rare = f", {count - drawn} of them too rare to fill a batch"
+    assert count > drawn
+    assert first.startswith(f"training on 120 images of {count} classes{rare}: ")
     each = classes or len(drawn_classes(labels, 6))
     assert f"each on {each} classes with at least 6 images; an epoch " in second
     batches = SAMPLERS[sampler](labels, 6, classes, (3, 1))

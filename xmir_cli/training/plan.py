@@ -85,8 +85,11 @@ def tell_plan(
     settings = plan.settings
     sizes = {name: len(members) for name, members in by_class(labels).items()}
     several = sum(sizes.values()) > len(labels)
-    classes = settings.classes_per_batch or len(drawn_classes(labels, settings.per_class))
-    yield f"training on {len(labels)} images of {len(sizes)} classes: {_tell_sizes(sizes, show)}"
+    drawn = len(drawn_classes(labels, settings.per_class))
+    classes = settings.classes_per_batch or drawn
+    rare = f", {len(sizes) - drawn} of them too rare to fill a batch" if drawn < len(sizes) else ""
+    told = _tell_sizes(sizes, show)
+    yield f"training on {len(labels)} images of {len(sizes)} classes{rare}: {told}"
     each = f"{classes} classes {'with at least' if several else 'x'} {settings.per_class} images"
     yield (
         f"{_count(plan.epochs, 'epoch')} of {_tell_lengths(plan)}, {_count(plan.steps, 'step')} "

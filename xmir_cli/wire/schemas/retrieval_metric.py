@@ -67,7 +67,12 @@ class RetrievalMetricRecord:
     macro: dict[str, float | None] | None = key(
         OBJECT, "means of the labels' means", shows=Shows.ROWS
     )
-    labels: dict[str, object] | None = key(OBJECT, "the same numbers by label", shows=Shows.ROWS)
+    labels: dict[str, object] | None = key(
+        OBJECT,
+        "the same numbers by label: means over the queries that have it, whichever labels they "
+        "share with what they find",
+        shows=Shows.ROWS,
+    )
     near_duplicates: dict[str, object] | None = key(
         OBJECT,
         "how many queries have an item that is nearly the same, or the same image",
