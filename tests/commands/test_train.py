@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from xmir_cli import console, main
+from xmir_cli.commands.train import Train
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.store.checkpoint import read_tensors, read_tensors_header
@@ -81,6 +82,7 @@ def train(xmir, tiny_arch, data):
         return xmir(
             *("train", source, "--arch", tiny_arch, "--weights", "random:0", "--per-class", 4),
             *("--learning-rate", "5e-3", "-o", output, "--device", "cpu"),
+            *("--sampler", "smallest", "--schedule", "constant", "--no-shift"),
             *([] if epochs is None else ["--epochs", epochs]),
             *arguments,
         )  # fmt: skip
@@ -340,6 +342,44 @@ def test_other_losses_and_samplers_are_recorded_and_resume_alike(train, data, mo
     assert train(*flags, "--resume", epochs=3).records()[-1] == whole[-1]
     assert output.read_bytes() == expected
     assert re.search("trained with other .*loss", train("--resume", epochs=3).stderr)
+
+
+def test_by_default_steps_fall_to_nothing_and_all_images_are_used(xmir, tiny_arch, data):
+    flags = ("--arch", tiny_arch, "--per-class", 4, "--steps", 3, "--device", "cpu")
+    begun = xmir("train", data, *flags, "--weights", "random:0", "-o", "begun.safetensors")
+    assert "an epoch uses each of the 16 images" in begun.stderr
+    assert "frozen: nothing; kept: the weights of the last epoch" in begun.stderr
+    more = xmir("train", data, *flags, "--weights", "begun.safetensors", "-o", "more.safetensors")
+    assert "frozen: features.0, features.1; kept: " in more.stderr  # of four blocks
+    output = data.parent / "more.safetensors"
+    asked = json.loads(read_tensors_header(output)["__metadata__"]["xmir.training"])["asked"]
+    assert asked["freeze_layers"] == 2
+    told = {name: asked.get(name) for name in ("sampler", "schedule", "learning_rate", "loss")}
+    assert told == {"sampler": "all", "schedule": "cosine", "learning_rate": 3e-4, "loss": None}
+    start = ("--weights", "begun.safetensors", "--freeze-layers", 0)
+    whole = xmir("train", data, *flags, *start, "-f", "-o", "more.safetensors")
+    assert "frozen: nothing" in whole.stderr
+    assert asked["augmentation"] == {"random_resized_crop": False, "flip": True, "shift": True}
+
+
+@pytest.mark.parametrize(
+    ("asked", "shift"),
+    [
+        ({}, True),
+        ({"shift": False}, False),
+        ({"random_resized_crop": True}, False),
+        ({"preset": "paper"}, False),
+        ({"preset": "paper", "shift": True}, True),
+    ],
+)
+def test_squares_are_shifted_unless_they_are_cropped_otherwise(asked, shift):
+    described = Train(images=["a.csv"], output=Path("b.safetensors"), **asked)
+    assert described.recipe.augmentation.shift == shift
+
+
+def test_a_square_is_shifted_or_a_random_crop(train):
+    result = train("--shift", "--random-resized-crop")
+    assert (result.code, "--shift: not together with --random-res" in result.stderr) == (2, True)
 
 
 def test_every_image_is_used_where_that_is_asked_for(train, data):

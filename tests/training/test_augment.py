@@ -7,7 +7,12 @@ import pytest
 from PIL import Image
 
 from xmir_cli.images.picture import Picture
-from xmir_cli.pictures.view import resize_picture, view_picture
+from xmir_cli.pictures.view import (
+    resize_picture,
+    square_picture,
+    three_channels,
+    view_picture,
+)
 from xmir_cli.training import augment as augmenting
 from xmir_cli.training.augment import augment, draw_crop
 from xmir_cli.training.recipe import Augmentation
@@ -110,3 +115,36 @@ def test_boxes_have_the_spread_of_torchvisions():
     ours = np.stack([ours[:, 1], ours[:, 0], ours[:, 3] - ours[:, 1], ours[:, 2] - ours[:, 0]], 1)
     assert np.allclose(ours.mean(axis=0), theirs.mean(axis=0), atol=4)
     assert np.allclose(ours.std(axis=0), theirs.std(axis=0), atol=4)
+
+
+@pytest.mark.parametrize("view", ["crop", "pad"])
+def test_shifted_squares_lie_anywhere_in_the_picture(embedder, view):
+    recipe = replace(embedder.recipe, input_size=32, resize=36, view=view)
+    resized = resize_picture(picture(50, 36), recipe)
+    whole = resized.pixels if view == "crop" else square_picture(resized)
+    seen = three_channels(whole)
+    corners = set()
+    for seed in range(300):
+        settings = Augmentation(flip=False, shift=True)
+        shown = augment(resized, recipe, settings, np.random.default_rng(seed)).pixels
+        places = [
+            (left, top)
+            for left in range(whole.width - 31)
+            for top in range(whole.height - 31)
+            if np.array_equal(seen[top : top + 32, left : left + 32], shown)
+        ]
+        assert places
+        corners.update(places)
+    lefts, tops = ({corner[side] for corner in corners} for side in (0, 1))
+    assert lefts == set(range(whole.width - 31))
+    assert tops == set(range(whole.height - 31))
+
+
+def test_a_square_larger_than_the_picture_is_not_shifted(embedder):
+    recipe = replace(embedder.recipe, input_size=32, resize=20)
+    resized = resize_picture(picture(50, 36), recipe)
+    settings = Augmentation(flip=False, shift=True)
+    assert np.array_equal(
+        augment(resized, recipe, settings, np.random.default_rng(0)).pixels,
+        view_picture(picture(50, 36), recipe).pixels,
+    )

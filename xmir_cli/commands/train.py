@@ -20,6 +20,8 @@ from xmir_cli.store.turns import is_held
 from xmir_cli.store.unfinished import state_path
 from xmir_cli.training.recipe import (
     DEFAULT,
+    LEAST_EPOCHS,
+    LEAST_STEPS,
     RECIPES,
     Augmentation,
     Keep,
@@ -38,13 +40,14 @@ from xmir_cli.wire.schemas.epoch import EpochRecord
 class Train:
     """Train an embedding network by deep metric learning.
 
-    Batch-all triplet loss on batches of every class with 16 images each, Adam; the last epoch is
-    kept. What a run will do is said before its first step: images, epochs and steps, what is frozen
-    and what is kept. Each epoch prints a record with the loss and, on the validation rows,
-    leave-one-out mAP, P@1 and P@5. A pair of images with several labels (A|B) is positive when it
-    shares one, and such an image counts for each of its labels in a batch.
-    The state after each epoch lies beside the output until the end, and a run that is asked to end
-    (Ctrl-C, SIGTERM) finishes its batch and keeps that, too:
+    Batch-all triplet loss on batches of every class with 16 images each, all images in each epoch;
+    Adam with steps that grow, then fall to 0; the last epoch is kept. Of weights that have learned
+    already the first half of the blocks stays as it is. What a run will do is said before its
+    first step: images, epochs and steps, what is frozen and what is kept. Each epoch prints a
+    record with the loss and, on the validation rows, leave-one-out mAP, P@1 and P@5. A pair of
+    images with several labels (A|B) is positive when it shares one, and such an image counts for
+    each of its labels in a batch. The state after each epoch lies beside the output until the end,
+    and a run that is asked to end (Ctrl-C, SIGTERM) finishes its batch and keeps that, too:
     --resume continues to the same bytes as a run that never stopped. Under torchrun
     (--nproc-per-node N -m xmir_cli train ...) the ranks share every batch, whose loss is that of
     one process; the first one prints and writes, and any number of them may continue. On the CPU
@@ -87,7 +90,7 @@ class Train:
             min=1,
             help="How many. An epoch ends when the smallest class has no full batch left (of the "
             "larger ones other images come the next time), or as --sampler says. "
-            f"[default: {DEFAULT.epochs}]",
+            f"[default: as many as give {LEAST_STEPS} steps, at least {LEAST_EPOCHS}]",
         ),
     ] = None
     steps: Annotated[
@@ -180,6 +183,14 @@ class Train:
     random_resized_crop: Annotated[
         bool, typer.Option("--random-resized-crop", help="Crop at random, not the centre.")
     ] = False
+    shift: Annotated[
+        bool | None,
+        typer.Option(
+            "--shift/--no-shift",
+            help="Cut the square that the network sees from any place of the resized picture, not "
+            "its middle. [default: so, but with --random-resized-crop or --preset paper]",
+        ),
+    ] = None
     no_flip: Annotated[
         bool, typer.Option("--no-flip", help="Never mirror (mirrored hearts lie on the right).")
     ] = False
@@ -196,7 +207,7 @@ class Train:
             "from the image to the feature map, as the network's code names it: of densenet121 "
             "conv0, norm0, denseblock1, transition1 and so on, of a transformer each layer. What "
             "is frozen is said by name before the first step; a number that is too large lists "
-            f"all blocks. [default: {DEFAULT.freeze_layers}]",
+            "all blocks. [default: half of them; of weights random:SEED none]",
         ),
     ] = None
     keep: Annotated[
@@ -259,6 +270,8 @@ class Train:
         if self.epochs is not None and self.steps is not None:
             raise SettingError("steps", "not together with `epochs`: either ends the run")
         class_count(self.classes_per_batch or "all")
+        if self.shift and self.random_resized_crop:
+            raise SettingError("shift", "not together with `random_resized_crop`")
         if self.margin is not None and self.recipe.loss != "triplet":
             raise SettingError("margin", "only with `loss` triplet")
         if self.patience is not None and self.recipe.keep != "best":
@@ -297,11 +310,17 @@ class Train:
         return replace(
             RECIPES[self.preset],
             attention_loss=self.attention_loss,
-            augmentation=Augmentation(self.random_resized_crop, not self.no_flip),
+            augmentation=Augmentation(self.random_resized_crop, not self.no_flip, self._shifts),
             freeze_batchnorm=self.freeze_batchnorm,
             seed=self.seed,
             **given,
         )
+
+    @property
+    def _shifts(self) -> bool:
+        if self.shift is None:
+            return RECIPES[self.preset].augmentation.shift and not self.random_resized_crop
+        return self.shift
 
     @property
     def choice(self) -> ModelChoice:

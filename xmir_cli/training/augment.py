@@ -6,6 +6,7 @@ import numpy as np
 from numpy.random import Generator
 
 from xmir_cli.images.picture import Picture
+from xmir_cli.pictures.crop import crop_corner
 from xmir_cli.pictures.view import (
     SAMPLING,
     View,
@@ -29,14 +30,32 @@ def augment(
     """A random view of a picture that `resize_picture` made; all randomness comes from `rng`."""
     size = recipe.input_size
     view = view_picture(resized, recipe)
+    whole = square_picture(resized) if recipe.view == "pad" else resized.pixels
+    if augmentation.shift:
+        left, top = draw_corner(recipe, *whole.size, rng)
+        view = View(three_channels(whole.crop((left, top, left + size, top + size))), view.crop)
     if augmentation.random_resized_crop:
-        whole = square_picture(resized) if recipe.view == "pad" else resized.pixels
         crop = whole.crop(draw_crop(*whole.size, rng))
         enlarged = crop.resize((size, size), SAMPLING[recipe.interpolation])
         view = View(three_channels(enlarged), view.crop)
     if augmentation.flip and rng.random() < 0.5:
         view = View(np.ascontiguousarray(view.pixels[:, ::-1]), view.crop)
     return view
+
+
+def draw_corner(recipe: Preprocessing, width: int, height: int, rng: Generator) -> tuple[int, int]:
+    """Left and top of the input's square anywhere in a picture; in the middle where it is larger.
+
+    As in torchvision's RandomCrop after Resize.
+    """
+    spare = [length - recipe.input_size for length in (width, height)]
+    drawn = [int(rng.integers(0, max(0, each), endpoint=True)) for each in spare]
+    middle = crop_corner(recipe, width, height)
+    left, top = (
+        place if most >= 0 else centre
+        for place, most, centre in zip(drawn, spare, middle, strict=True)
+    )
+    return left, top
 
 
 def draw_crop(width: int, height: int, rng: Generator) -> _Box:

@@ -15,7 +15,7 @@ from xmir_cli.training.attention import check_maps, draw_triplets, triplet_count
 from xmir_cli.training.examples import Example
 from xmir_cli.training.feed import Feed
 from xmir_cli.training.forward import ForwardPass, share_gradients
-from xmir_cli.training.freeze import frozen_parts, train_except
+from xmir_cli.training.freeze import frozen_parts, settle_freezing, train_except
 from xmir_cli.training.objective import PROXY_RATE, Objective
 from xmir_cli.training.plan import Plan, plan_run
 from xmir_cli.training.ranks import ALONE, Ranks
@@ -48,17 +48,18 @@ class Trainer:
     """
 
     def __init__(self, feed: Feed, settings: Settings, ranks: Ranks = ALONE) -> None:
-        self.feed, self.settings, self.ranks = feed, settings, ranks
-        self.embedder = feed.embedder
+        self.feed, self.ranks, self.embedder = feed, ranks, feed.embedder
         self.network, self.device = self.embedder.network, self.embedder.device
         if self.embedder.precision == "bf16" and not has_bf16(self.device):
             raise ModelError(
                 f"`precision` bf16: this device ({self.device}) has no fast bfloat16",
                 "Leave it out, or use a CUDA device or a processor with AVX-512 BF16 or AMX.",
             )
+        learned = not self.embedder.spec.weights.startswith("random:")
+        settings = self.settings = settle_freezing(settings, self.network, learned)
         if settings.attention_loss:
             check_maps(self.network)
-        self.frozen = frozen_parts(self.network, settings.freeze_batchnorm, settings.freeze_layers)
+        self.frozen = frozen_parts(self.network, settings)
         train_except(self.network, self.frozen.values())
         groups = self._groups()
         forward = ForwardPass(self.network, ranks, self.embedder.precision == "bf16")

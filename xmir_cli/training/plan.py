@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, islice
 
-from xmir_cli.training.recipe import Settings
+from xmir_cli.training.recipe import LEAST_EPOCHS, LEAST_STEPS, Settings
 from xmir_cli.training.sampler import (
     SAMPLERS,
     by_class,
@@ -39,7 +39,7 @@ class Plan:
     def share_done(self, number: int, part: float) -> float:
         """The share of the run, 0 to 1, that lies before a part (0 to 1) of epoch `number`."""
         if self.settings.steps is None:
-            return (number - 1 + part) / self.settings.epochs
+            return (number - 1 + part) / self.epochs
         return (self.until(number - 1) + part * self.lengths[number - 1]) / self.settings.steps
 
 
@@ -47,8 +47,13 @@ class Plan:
 def plan_run(settings: Settings, labels: tuple[str, ...]) -> Plan:
     """The plan of a run on images with these classes, of which batches can be drawn."""
     lengths = _epoch_lengths(settings, labels)
-    if settings.steps is None:
+    if settings.steps is None and settings.epochs is not None:
         return Plan(settings, tuple(islice(lengths, settings.epochs)))
+    if settings.steps is None:
+        found: list[int] = []
+        while len(found) < LEAST_EPOCHS or sum(found) < LEAST_STEPS:
+            found.append(next(lengths))
+        return Plan(settings, tuple(found))
     left, cut = settings.steps, []
     while left > 0:
         cut.append(min(left, next(lengths)))
@@ -93,7 +98,7 @@ def tell_plan(
     each = f"{classes} classes {'with at least' if several else 'x'} {settings.per_class} images"
     yield (
         f"{_count(plan.epochs, 'epoch')} of {_tell_lengths(plan)}, {_count(plan.steps, 'step')} "
-        f"in all, each on {each}; {_tell_end(plan, labels, show)}"
+        f"in all{_tell_choice(settings)}, each on {each}; {_tell_end(plan, labels, show)}"
     )
     kept = _tell_kept(settings)
     yield f"frozen: {_tell_frozen(settings, frozen)}; kept: the weights of {kept}"
@@ -104,6 +109,13 @@ def _tell_sizes(sizes: dict[str, int], show: Callable[[str], str]) -> str:
         return ", ".join(f"{show(name)} {size}" for name, size in sizes.items())
     least, most = (choose(sizes, key=lambda name: sizes[name]) for choose in (min, max))
     return f"from {show(least)} {sizes[least]} to {show(most)} {sizes[most]}"
+
+
+def _tell_choice(settings: Settings) -> str:
+    """Why there are so many steps, where nobody has said how many."""
+    if settings.steps is not None or settings.epochs is not None:
+        return ""
+    return f" (from {LEAST_STEPS} steps and {LEAST_EPOCHS} epochs on)"
 
 
 def _tell_lengths(plan: Plan) -> str:
@@ -143,7 +155,8 @@ def _tell_kept(settings: Settings) -> str:
 
 def _tell_frozen(settings: Settings, names: Sequence[str]) -> str:
     """The frozen blocks by name; batch norms, which are many, as one."""
-    blocks, norms = names[: settings.freeze_layers], names[settings.freeze_layers :]
+    layers = settings.freeze_layers or 0
+    blocks, norms = names[:layers], names[layers:]
     told = [_tell_some(blocks)] if blocks else []
     if norms:
         told.append(f"every {'other ' if blocks else ''}batch norm ({len(norms)})")

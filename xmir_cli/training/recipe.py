@@ -18,6 +18,7 @@ Keep = Literal["last", "best"]
 Sampler = Literal["smallest", "all"]
 LossName = Literal["triplet", "supcon", "multi-similarity", "proxy-anchor"]
 MARGIN = 0.2  # of the triplet loss
+LEAST_STEPS, LEAST_EPOCHS = 80, 5  # of a run whose length nobody has said
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,14 @@ class Augmentation:
 
     random_resized_crop: bool = False  # else the centre crop of the evaluation
     flip: bool = True  # left and right, one time in two; mirrors hearts
+    shift: bool = False  # the evaluation's square lies anywhere in the resized picture
 
 
 @dataclass(frozen=True)
 class Settings:
     """What decides the result of a training run, beside its data and its first weights."""
 
-    epochs: int = 20
+    epochs: int | None = 20  # None: as many as `LEAST_STEPS` and `LEAST_EPOCHS` ask for
     steps: int | None = None  # the run ends after so many, in whichever epoch; None: `epochs` tell
     per_class: int = 16
     classes_per_batch: int | None = None  # None: all
@@ -45,13 +47,20 @@ class Settings:
     schedule: Schedule = "constant"
     augmentation: Augmentation = field(default_factory=Augmentation)
     freeze_batchnorm: bool = False
-    freeze_layers: int = 0
+    freeze_layers: int | None = 0  # None: as `settle_freezing` says
     keep: Keep = "last"  # the epoch whose weights are kept; best: by the validation
     patience: int | None = None  # epochs without a better one, after which the run ends
     seed: int = 0
 
 
-DEFAULT = Settings()
+DEFAULT = Settings(
+    epochs=None,
+    sampler="all",
+    learning_rate=3e-4,
+    schedule="cosine",
+    augmentation=Augmentation(shift=True),
+    freeze_layers=None,
+)
 PAPER = Settings(
     epochs=20,
     steps=None,

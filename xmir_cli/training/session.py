@@ -95,6 +95,8 @@ def describe_run(trainer: Trainer, division: Division) -> Record:
     for name, value in BEFORE.items():
         if settings[name] == value:
             del settings[name]
+    if not settings["augmentation"]["shift"]:  # as it was before it existed
+        del settings["augmentation"]["shift"]
     record: Record = {
         **settings,
         "precision": embedder.precision,
