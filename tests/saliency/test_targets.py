@@ -55,6 +55,6 @@ def test_a_map_depends_on_nothing_but_the_targets_embedding(name, embedder, make
 )
 def test_activation_of_pairs_needs_an_image(settings, embedder, make_inputs):
     (explained,) = make_samples(embedder, make_inputs(1))
-    with pytest.raises(SettingError, match="of two images, and words asked") as error:
+    with pytest.raises(SettingError, match="of two images, and words or a concept asked") as error:
         load_method("activation", settings)(embedder, make_target(explained.embedding), explained)
     assert error.value.name in settings

@@ -83,6 +83,15 @@ class Saliency:
             "have none, as the last has no next one, are skipped.",
         ),
     ] = None
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="FILE.npy",
+            help="Map where an image shows this concept of 'xmir concept fit', whatever the other "
+            "image of the pair; image paths need no other model than its own.",
+        ),
+    ] = None
     center: options.Center = False
     index: Annotated[
         str | None,
@@ -147,6 +156,7 @@ class Saliency:
             refuse_inexact(methods)
         self._refuse_pair()
         self._refuse_contrast()
+        self._refuse_target()
         if self.query is None:
             refuse_records(self.records, "saliency")
 
@@ -188,6 +198,20 @@ class Saliency:
             raise UsageError(
                 "--contrast: a --point of one image is nowhere in another", "Leave one out."
             )
+
+    def _refuse_target(self) -> None:
+        if self.target in {"dot", "cosine", "distance"} and not Path(self.target).exists():
+            raise UsageError(f"--target {self.target}: it is --gradient-of now")  # of gradcam
+        beside = {
+            "--center": self.center,
+            "--contrast": self.contrast,
+            "--negative": self.negatives,
+            "--point": "point" in self.settings,
+            "--matches": "matches" in self.settings,
+        }
+        found = next((flag for flag, value in beside.items() if value), None)
+        if self.target is not None and found is not None:
+            raise UsageError(f"{found}: with --target a concept is no image", "Leave one out.")
 
     @property
     def all_settings(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from xmir_cli.explain.cases import Case
 from xmir_cli.explain.galleries import origin_of
 from xmir_cli.explain.requests import Request
 from xmir_cli.labels import parse_labels, share_label
+from xmir_cli.store.concepts import StoredConcept
 
 NEXT, LABEL = "next", "label"
 AUTO = "auto"
@@ -21,6 +22,7 @@ class Comparisons:
     negatives: tuple[str, ...] = ()  # paths, or auto
     contrast: str | None = None  # next, label or a path
     center: bool = False  # whether the mean of its index is taken off both images
+    target: StoredConcept | None = None  # a concept that maps are of in the query's place
 
     def list_named_negatives(self) -> list[str]:
         """The negatives that are the same for all."""

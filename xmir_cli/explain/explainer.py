@@ -9,6 +9,7 @@ from xmir_cli.errors import ItemError, SettingError, need_usable
 from xmir_cli.explain.asked import case_of_words
 from xmir_cli.explain.cases import Case, Cases, Lender
 from xmir_cli.explain.comparisons import Comparisons
+from xmir_cli.explain.concept_target import refuse_other_model, tell_of_order
 from xmir_cli.explain.fit import warn_of_unfit
 from xmir_cli.explain.galleries import begin_run, mean_in, origin_of
 from xmir_cli.explain.maps import LoadedPair, Output, make_map, names_of
@@ -48,6 +49,7 @@ class Explainer:
         self.refusals = Refusals()
         self._warned = False  # of methods that are unfit for a network
         self._told = False  # which frame a point is in
+        self._ordered = False  # that something else than the similarity ordered the hits
         self._load = load
         self._loaded: tuple[ModelSpec, Cases] | None = None
 
@@ -58,6 +60,10 @@ class Explainer:
         """
         self._refuse_maps_of_words(group)
         cases = self._cases(group[0].spec)
+        if self.comparisons.target is not None:
+            refuse_other_model(self.comparisons.target, cases.embedder.spec)
+        else:
+            self._ordered = self._ordered or tell_of_order(group)
         against = self.comparisons.find_contrasts(group)
         named = [path for path in against if isinstance(path, str)]
         paths = [path for request in group for path, _ in request.images]
@@ -205,6 +211,7 @@ class Explainer:
             None if other is None else _case(found, other, "contrast "),
             origin_of(request) if lent else None,
             words=request.words,
+            concept=self.comparisons.target,
         )
 
     def _records(

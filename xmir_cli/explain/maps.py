@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from xmir_cli.explain.cases import Case
+from xmir_cli.explain.concept_target import sample_of, told_of
 from xmir_cli.explain.galleries import Origin
 from xmir_cli.explain.provenance import hash_origin, made_of, read_provenance, write_provenance
 from xmir_cli.explain.rounding import warn_of_rounding
@@ -20,6 +21,7 @@ from xmir_cli.saliency.sample import Explanation, Match, Method, Sample
 from xmir_cli.saliency.shown import explain_shown
 from xmir_cli.store.arrays import read_array, write_small_array
 from xmir_cli.store.atomic import atomic_file
+from xmir_cli.store.concepts import StoredConcept
 from xmir_cli.store.hashes import safe_name
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.words import Words
@@ -37,6 +39,7 @@ class LoadedPair:
     explains: str = "retrieved"  # query | retrieved
     mean: GalleryMean | None = None  # of a gallery, taken off both images
     words: Words | None = None  # that ask, alone or together with the query
+    concept: StoredConcept | None = None  # that the map is of, in the place of the other image
 
     @property
     def stored(self) -> list[str]:
@@ -56,6 +59,8 @@ class LoadedPair:
         retrieved = replace(self.retrieved.sample, gallery=gallery)
         negatives = tuple(case.sample for case in self.negatives)
         query = replace(self.query.sample, gallery=gallery, negatives=negatives)
+        if self.concept is not None:
+            return sample_of(self.concept), query if self.explains == "query" else retrieved
         if self.query is self.retrieved:
             return query, query
         return (retrieved, query) if self.explains == "query" else (query, retrieved)
@@ -135,6 +140,7 @@ def make_map(
         "image_size": list(pair.explained.crop.image_size),
         "evaluations": known["evaluations"],
         "details": known["details"],
+        **({} if pair.concept is None else told_of(pair.concept, pair.explained.sample)),
     }
 
 
@@ -146,6 +152,8 @@ def _settings(name: str, method: Method, pair: LoadedPair) -> Record:
         settings["contrast"] = pair.contrast.identity
     if pair.origin and catalogue()[name].need_gallery:
         settings["gallery"] = pair.origin.digest
+    if pair.concept:
+        settings["concept"] = f"{pair.concept.name}:{pair.concept.sha256}"
     if pair.mean:
         settings["center"] = pair.mean.sha256
     return settings

@@ -69,12 +69,16 @@ class ImagePath:
 
 
 def read_requests(
-    lines: Iterable[tuple[int, Record | ItemError]], given: ModelSpec | None, skips: Skips
+    lines: Iterable[tuple[int, Record | ItemError]],
+    given: ModelSpec | None,
+    skips: Skips,
+    bare: ModelSpec | None = None,
 ) -> Iterator[Request]:
     """The requests of numbered lines in order; lines that are none go to `skips`.
 
     `given` is the network that is named: it serves bare paths, and says where a record's network
-    lies now. Raises SettingError for a bare path when there is none.
+    lies now. `bare` serves bare paths where none is named. Raises SettingError for a bare path when
+    there is none.
     """
     for line, record in lines:
         name = f"line {line}"
@@ -82,7 +86,7 @@ def read_requests(
             skips.add(name, record)
             continue
         try:
-            yield from _requests(name, record, given)
+            yield from _requests(name, record, given, bare)
         except ItemError as error:
             skips.add(name, error)
 
@@ -109,9 +113,11 @@ def _group_key(request: Request) -> tuple[ModelSpec, object, object]:
     return request.spec, None if alone else request.asked, request.record.get("index")
 
 
-def _requests(name: str, record: Record, given: ModelSpec | None) -> Iterator[Request]:
+def _requests(
+    name: str, record: Record, given: ModelSpec | None, bare: ModelSpec | None
+) -> Iterator[Request]:
     if "path" in record and "retrieved" not in record:
-        yield from _self_requests(name, record, given)
+        yield from _self_requests(name, record, given or bare)
         return
     mean = find_center(record)
     kept = {"path": record["path"]} if "path" in record else {}

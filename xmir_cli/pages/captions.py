@@ -6,6 +6,7 @@ from xmir_cli.console import escape
 from xmir_cli.pages.columns import Hit
 from xmir_cli.pages.entries import PageEntry
 from xmir_cli.render.words import fits
+from xmir_cli.store.concept_names import concept_name
 from xmir_cli.wire.words import Words
 
 _LONGEST = 1000  # characters of a text under a picture
@@ -79,6 +80,8 @@ def _others(entry: PageEntry, names: Mapping[str, str]) -> Sequence[str]:
     """Which image is compared with the pair, and what the colours say of it."""
     negatives = [f"told apart from {names[path]}" for path in entry.view.negatives or () if path]
     other = entry.view.contrast
+    if entry.view.target:
+        return [f"the map is of the concept {escape(concept_name(entry.view.target))}"]
     if not other:
         return negatives
     if entry.explains_query:

@@ -83,6 +83,9 @@ def _setting(name: str, value: str | None) -> str:
     """A setting in words; `value` is JSON, None where it has none."""
     if name == "center":  # its value is a hash
         return "not centered" if value in {None, "null", '""'} else "centered"
+    if name == "concept":  # what the concept is called, and a hash
+        called = escape(str(value or "").strip('"').rpartition(":")[0])
+        return f"of {called}" if called else "of the query"
     said = {"true": "on", "false": "off", "null": "none", '""': "none", None: "none"}
     return (
         f"{escape(name).replace('_', '-')} {said.get(value) or escape(str(value).strip(chr(34)))}"

@@ -157,7 +157,7 @@ def need_image(target: Sample, why: str, setting: str = "method") -> None:
     """Raise SettingError of the `setting` where the target is words, with an image or without."""
     if not target.features.numel():
         alone = "Use `method` occlusion or rise, which take an embedding alone."
-        hint = alone if setting == "method" else "Leave it out: words have no places."
+        hint = alone if setting == "method" else "Leave it out: words and concepts have no places."
         raise SettingError(setting, why, hint)
 
 

@@ -51,6 +51,7 @@ class Keys:
         """
         query, retrieved = identities
         asked = query if view.words is None else f"{query} {view.words.said}"
+        asked = f"{view.target_sha256} {asked}" if view.target_sha256 else asked
         known = (asked, retrieved, view.method, view.explains, part)
         self._seen[known] += 1
         return *known, self._seen[known]

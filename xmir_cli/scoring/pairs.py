@@ -11,6 +11,7 @@ from torch import Tensor
 from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError
+from xmir_cli.explain.concept_target import recorded_direction
 from xmir_cli.explain.galleries import begin_run, mean_in
 from xmir_cli.metrics.causal import CausalCurves
 from xmir_cli.metrics.order import tied_fraction
@@ -133,7 +134,9 @@ class PairScorer:
         return _Images(target, embedding, explained, similarity, mean)
 
     def _target(self, embedder: Embedder, pair: TargetPair) -> Tensor:
-        """The unit embedding [D] of what stays fixed: an image, words, or both together."""
+        """The unit embedding [D] of what stays fixed: an image, words, both, or a concept."""
+        if pair.concept is not None:
+            return recorded_direction(*pair.concept, embedder.spec)
         if pair.words is None:
             return self._embed(embedder, pair.target)
         words = replace(pair.words, sha256="") if self.instead else pair.words
@@ -159,7 +162,8 @@ class PairScorer:
         _check(task, embedder, images)
         crop = self._read(embedder, task.pair.explained).crop
         saliency = keep_shown(read_map(task.saliency, embedder.size), crop, math.nan)
-        target = images.target if task.pair.words is None else make_target(images.embedding)
+        bare = task.pair.words is not None or task.pair.concept is not None
+        target = make_target(images.embedding) if bare else images.target
         own = self._controls.make_own(task, target, images.explained)
         identity = self._read(embedder, task.pair.explained).identity
         altered = alter(self._controls.names, task, saliency, identity, self.protocol.seed)
@@ -221,7 +225,9 @@ def _check(task: Task, embedder: Embedder, images: _Images) -> None:
     """Refuse a record whose images are no longer as similar as it says."""
     comparable = embedder.precision == "fp32" and embedder.spec.same_embedding(task.pair.spec)
     if comparable:
-        check_similarity(task.view.similarity, images.similarity)
+        view = task.view
+        known = view.similarity if task.pair.concept is None else view.target_similarity
+        check_similarity(known, images.similarity)
 
 
 def _scored(

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
 from xmir_cli.causes import Cause
@@ -32,6 +32,7 @@ class TargetPair:
         None  # of a centred map: the index whose mean is taken off, and the SHA-256 of that
     )
     words: Words | None = None  # that ask, alone or together with the target
+    concept: tuple[str, str] | None = None  # that the map is of: its file and the SHA-256 of that
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,20 @@ def _task(name: str, record: Record) -> Task:
     spec = need_model(view.model)
     words = view.words
     if words is not None:
-        return Task(name, view, _of_words(words, view, spec))
-    images = (view.query, view.retrieved)
-    target, explained = images[::-1] if view.explains == "query" else images
-    return Task(name, view, TargetPair(target, explained, spec, _center(view)))
+        pair = _of_words(words, view, spec)
+    else:
+        images = (view.query, view.retrieved)
+        target, explained = images[::-1] if view.explains == "query" else images
+        pair = TargetPair(target, explained, spec, _center(view))
+    return Task(name, view, replace(pair, concept=_concept(view)))
+
+
+def _concept(view: SaliencyRecord) -> tuple[str, str] | None:
+    if view.target is None:
+        return None
+    if view.target_sha256 is None:
+        raise ItemError(Cause.BAD_RECORD, "target_sha256: expected that of the target")
+    return view.target, view.target_sha256
 
 
 def _center(view: SaliencyRecord) -> tuple[str, str] | None:

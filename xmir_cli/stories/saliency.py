@@ -21,6 +21,7 @@ from xmir_cli.pictures.frames import expand_setting, need_one
 from xmir_cli.render.overlay import Display
 from xmir_cli.saliency import load_methods
 from xmir_cli.store.atomic import settle
+from xmir_cli.store.concepts import read_concept
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.model import ModelSpec
 
@@ -36,6 +37,7 @@ def run(asked: Saliency) -> Records:
     """
     skips, done = Skips(), 0
     explainer = _explainer(asked)
+    target = explainer.comparisons.target
     limit = asked.batch if asked.contrast is None else RANKING
     sides = 2 if asked.on == "both" else 1
     maps = sides * len(explainer.methods)  # of a request
@@ -43,7 +45,8 @@ def run(asked: Saliency) -> Records:
     def total() -> int | None:
         return None if (count := given.count()) is None else count * maps
 
-    with _given(asked, skips) as given, console.progress("explaining", total) as bar:
+    bare = None if target is None else target.model
+    with _given(asked, skips, bare) as given, console.progress("explaining", total) as bar:
         requests = given.requests
         asked.output.mkdir(parents=True, exist_ok=True)
         for group in group_requests(requests, limit):
@@ -82,7 +85,8 @@ def _explainer(asked: Saliency) -> Explainer:
 def _comparisons(asked: Saliency) -> Comparisons:
     negatives = expand_setting("negatives", asked.negatives or [])
     contrast = None if asked.contrast is None else need_one("contrast", asked.contrast)
-    return Comparisons(tuple(negatives), contrast, asked.center)
+    target = None if asked.target is None else read_concept(asked.target)
+    return Comparisons(tuple(negatives), contrast, asked.center, target)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class _Given:
 
 
 @contextmanager
-def _given(asked: Saliency, skips: Skips) -> Iterator[_Given]:
+def _given(asked: Saliency, skips: Skips, bare: ModelSpec | None) -> Iterator[_Given]:
     given = resolve_model(asked.choice) if asked.choice.is_named else None
     if asked.query is not None:
         assert given is not None  # else the description would not stand
@@ -103,7 +107,7 @@ def _given(asked: Saliency, skips: Skips) -> Iterator[_Given]:
         yield _Given(pairs, lambda: len(images))
         return
     with open_lines(asked.records) as stream:
-        requests = read_requests(read_records(stream), given, skips)
+        requests = read_requests(read_records(stream), given, skips, bare)
         yield _Given(_at_index(requests, asked.index), stream.count)
 
 

@@ -12,6 +12,7 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
         "clip": "clip_windows",
     },
     "integrated-gradients": {"baseline": "path_baseline", "steps": "path_steps"},
+    "gradcam": {"target": "gradient_of"},
     "attention": {"form": "tuple", "preset": "variant"},
 }
 _PROTOCOL: Mapping[str, str] = {"preset": "blur"}  # of causal-metric

@@ -102,7 +102,11 @@ class Method:
             ("bias", self.bias == "drop"),
         ):
             if of_pairs:
-                need_image(target, "asks for the places of two images, and words asked", setting)
+                need_image(
+                    target,
+                    "asks for the places of two images, and words or a concept asked",
+                    setting,
+                )
         form = form_of(embedder, explained, self._where, self.bias == "spread")
         pulled = self._pull(embedder, target, explained)
         total = float(pulled.places.double().sum())

@@ -31,7 +31,7 @@ _TINY = 1e-12  # the norm below which an embedding counts as zero
 class Method:
     """M = ReLU(sum_c alpha_c A_c), alpha_c = mean over the cells of dt/dA_c."""
 
-    target: Annotated[
+    gradient_of: Annotated[
         Literal["dot", "cosine", "distance"],
         "t: the product of the raw embeddings, or their cosine or minus their distance, which "
         "have no map for an image with itself",
@@ -46,14 +46,14 @@ class Method:
     misleads_on_tokens = True
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
-        direction = embedding_gradient(self.target, target, explained)
+        direction = embedding_gradient(self.gradient_of, target, explained)
         gradient = embedder.gradient(explained.features, direction)
         if self.pooled:
             gradient = gradient.mean(dim=(1, 2), keepdim=True)  # [C, 1, 1]
         grid = (gradient * explained.features).sum(dim=0)
         _refuse_flat(grid, explained.features)
         details = {"gradient_norm": float(direction.norm())}
-        if self.target == "distance" and not direction.any():
+        if self.gradient_of == "distance" and not direction.any():
             details["undefined"] = 1.0
         return Explanation(
             upsample(grid.clamp(min=0) if self.relu else grid, embedder.size), 0, details

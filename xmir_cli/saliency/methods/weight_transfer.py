@@ -49,7 +49,10 @@ class Method:
         target: Sample,
         explained: Sample,
     ) -> Explanation:
-        need_image(target, "weight-transfer does not look at the query: it says nothing of words")
+        need_image(
+            target,
+            "weight-transfer does not look at the query: it says nothing of words or concepts",
+        )
         if explained.gallery is None:
             raise SettingError(
                 "method",

@@ -61,6 +61,16 @@ class SaliencyRecord(RetrievalRecord):
     negatives: list[str] | None = key(
         PATHS, "images that the pair is told apart from", when="--negative", shows=Shows.DETAIL
     )
+    target: str | None = key(
+        PATH,
+        "the concept whose map it is, whatever the pair",
+        when="--target",
+        shows=Shows.DETAIL,
+    )
+    target_sha256: str | None = key(TEXT, "SHA-256 of its file", when="--target", shows=Shows.MADE)
+    target_similarity: float | None = key(
+        NUMBER, "f . v, how far along the concept the explained image lies", when="--target"
+    )
     contrast: str | None = key(
         PATH, "the image whose map is subtracted", when="--contrast", shows=Shows.DETAIL
     )
