@@ -10,6 +10,7 @@ from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.printer import Shown
 from xmir_cli.store.concept_names import concept_name
 
+REMARK = "remark"  # of a record: words about an answer that is not to be trusted
 _MOST = 1e6  # a weight beyond which nothing is left of the query
 
 Toward = Annotated[
@@ -40,6 +41,59 @@ Concepts = Annotated[
     ),
 ]
 
+Vote = Annotated[
+    str | None,
+    typer.Option(
+        "--vote",
+        metavar="COLUMN",
+        help="Tell the probability of each value there, such as label, by calibrated votes of the "
+        "nearest, and a set that holds the right one in --coverage of all queries.",
+    ),
+]
+Novelty = Annotated[
+    bool,
+    typer.Option(
+        "--novelty",
+        help="Tell which share of the index's own images is nearer to the nearest of other "
+        "patients than the query is; from 0.99 on words say that it is unlike them.",
+    ),
+]
+Neighbors = Annotated[
+    int,
+    typer.Option(
+        "--neighbors",
+        metavar="N",
+        min=1,
+        max=1000,
+        help="How many nearest --vote and --novelty take.",
+    ),
+]
+Coverage = Annotated[
+    float,
+    typer.Option(
+        "--coverage", metavar="C", min=0.01, max=0.999, help="Of the sets of --vote, by patients."
+    ),
+]
+MinSimilarity = Annotated[
+    float | None,
+    typer.Option(
+        "--min-similarity",
+        metavar="S",
+        min=-1,
+        max=1,
+        help="Leave out hits of a smaller similarity; where none is left a record says so.",
+    ),
+]
+
+
+def refuse_evidence(vote: str | None, novelty: bool) -> None:
+    """Raise SettingError for what is asked of the nearest images of words."""
+    if vote or novelty:
+        raise SettingError(
+            "vote" if vote else "novelty",
+            "words lie elsewhere than images, so that their nearest say nothing of them",
+        )
+
 
 def parse_toward(given: Sequence[str] | None) -> list[tuple[str, float]]:
     """The files and weights of FILE.npy:W; raises SettingError for what is none."""
@@ -65,12 +119,28 @@ def refuse_readers(given: Mapping[str, Sequence[str] | None]) -> None:
         raise UsageError(f"{readers[1]} -: standard input {taken} already")
 
 
-def columns_of(region: bool, moved: bool, center: bool, concepts: Sequence[str] | None) -> Shown:
-    """What is printed of a record."""
-    names = [concept_name(file) for file in concepts or ()]
-    told = [f"{key}.{name}" for name in names for key in ("concept_share", "concept_p")]
+def order_columns(region: bool, moved: bool, center: bool) -> list[str]:
+    """The columns of a table that tell why hits stand where they do."""
     order = ["relevance"] if moved or region else []
     share, left = ["share"] if region else [], ["centered"] if center else []
-    found = ["meta.id", "retrieved_label", "match", "query"]
-    columns = ["rank", *order, "similarity", *left, *share, *told, *found]
-    return Shown(columns, "retrieved", group="query", pictures=True)
+    return ["rank", *order, "similarity", *left, *share]
+
+
+def concept_columns(files: Sequence[str] | None) -> list[str]:
+    """Those that tell of concepts."""
+    names = [concept_name(file) for file in files or ()]
+    return [f"{key}.{name}" for name in names for key in ("concept_share", "concept_p")]
+
+
+def evidence_columns(vote: str | None, novelty: bool, least: float | None) -> list[str]:
+    """Those that tell how far an answer can be trusted."""
+    told = [*(["vote_set"] if vote else []), *(["novelty"] if novelty else [])]
+    return [*told, REMARK] if novelty or least is not None else told
+
+
+def shown(numbers: Sequence[str], told: Sequence[str]) -> Shown:
+    """What is printed of a record."""
+    below = REMARK if REMARK in told else ""
+    beside = [name for name in told if name != REMARK]
+    columns = [*numbers, "meta.id", "retrieved_label", "match", "query", *beside]
+    return Shown(columns, "retrieved", group="query", below=below, pictures=True)

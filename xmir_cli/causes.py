@@ -54,6 +54,7 @@ class Cause(StrEnum):
     # records
     BAD_RECORD = "bad-record", "the line is no record, or a key has a value that it cannot have"
     TOO_LONG = "too-long", "a line of more than a million characters"
+    NO_ANSWER = "no-answer", "the query found nothing near enough, so that there is no pair"
     CHANGED = "changed", "an image, a map or a similarity is another than recorded"
     NO_MAP = "no-map", "the record names no saliency map"
     BAD_MAP = "bad-map", "the saliency map cannot be read"

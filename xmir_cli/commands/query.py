@@ -31,6 +31,10 @@ class Query:
     of its similarity a concept holds: (f_q . v) (f_r . v), which and the rest add up to it, and p,
     how often directions of shuffled examples hold as much.
 
+    With --vote, --novelty and --min-similarity records say how far the answer can be trusted, by
+    the --neighbors nearest items, never of the query's own patient: 'man xmir-methods' says how. A
+    query that nothing is near has one record without a retrieved image, and words.
+
     With --text words ask, through the text tower of the model's folder: alone, or together with an
     image as w * text + (1 - w) * image, w being --text-weight. Words are never run and never a
     path.
@@ -155,6 +159,11 @@ class Query:
     ] = None
     toward: asking.Toward = None
     concepts: asking.Concepts = None
+    vote: asking.Vote = None
+    novelty: asking.Novelty = False
+    neighbors: asking.Neighbors = 10
+    coverage: asking.Coverage = 0.9
+    min_similarity: asking.MinSimilarity = None
     center: Annotated[
         bool,
         typer.Option(
@@ -213,6 +222,8 @@ class Query:
         refuse_stdin([*(self.images or ()), self.text_file or "", *others], "query")
 
     def _refuse_words(self) -> None:
+        if self.asks_in_words:
+            asking.refuse_evidence(self.vote, self.novelty)
         for name, check, given in (
             ("texts", lambda texts: list(map(check_text, texts)), self.texts),
             ("templates", check_templates, self.templates),
@@ -263,4 +274,6 @@ class Query:
     def shown(self) -> Shown:
         """What is printed of a record."""
         moved = bool(self.like or self.unlike or self.toward)
-        return asking.columns_of(self.region is not None, moved, self.center, self.concepts)
+        told = asking.evidence_columns(self.vote, self.novelty, self.min_similarity)
+        ordered = asking.order_columns(self.region is not None, moved, self.center)
+        return asking.shown([*ordered, *asking.concept_columns(self.concepts)], told)

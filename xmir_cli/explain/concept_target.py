@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -43,7 +42,6 @@ def told_of(concept: StoredConcept, explained: Sample) -> Record:
     return {"target": absolute, "target_sha256": concept.sha256, "target_similarity": along}
 
 
-@lru_cache(8)
 def _read(path: str, sha256: str) -> StoredConcept:
     """The concept that a record names; raises ItemError for another one."""
     try:

@@ -1,6 +1,7 @@
 """Hits as records of the wire."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import cast
@@ -10,6 +11,7 @@ from xmir_cli.gallery.protocol import Columns, Gallery, Hits, identity_in
 from xmir_cli.gallery.vectors import Vectors, center_rows, products
 from xmir_cli.labels import share_label
 from xmir_cli.retrieval.concepts import ConceptShares, direction_of
+from xmir_cli.retrieval.evidence import Evidence
 from xmir_cli.retrieval.queries import Contribution, Pull, Question, Refinement
 from xmir_cli.store.cells import to_json
 from xmir_cli.store.names import restore_name
@@ -27,7 +29,7 @@ def answer(
     gallery: Gallery,
     asked: Sequence[Question],
     found: Sequence[Hits],
-    shares: ConceptShares | None = None,
+    beside: "Beside | None" = None,
 ) -> Iterator[Record]:
     """One record for each hit, best first, of one query after the other.
 
@@ -36,9 +38,42 @@ def answer(
     `relevance` that it contributes to the similarity, which is the `share` of it. Where the
     gallery's mean is taken off, both are of `centered`, the similarity of what is left.
     """
+    beside = beside or Beside()
     rows = iter(gallery.columns_of([key for hits in found for key in hits.keys]))
-    for query, hits in zip(asked, found, strict=True):
-        yield from _answer(gallery, query, hits, list(islice(rows, len(hits.keys))), shares)
+    told = beside.told(asked)
+    for query, hits, more in zip(asked, found, told, strict=True):
+        known = list(islice(rows, len(hits.keys)))
+        records = _answer(gallery, query, hits, known, beside.shares)
+        yield from beside.near(records, _about(gallery, query), more)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What records tell beside the hits: what concepts hold, evidence, that nothing is near."""
+
+    shares: ConceptShares | None = None
+    evidence: Evidence | None = None
+    least: float | None = None  # similarity of a hit
+
+    def told(self, asked: Sequence[Question]) -> list[Record]:
+        """What the records of each query tell of the answer."""
+        return [{} for _ in asked] if self.evidence is None else self.evidence.of(asked)
+
+    def near(self, records: list[Record], about: Record, told: Record) -> list[Record]:
+        """The hits that are near enough, with what is told; or one record that none is."""
+        similarities = [cast("float", each["similarity"]) for each in records]
+        least = self.least
+        if least is None:
+            return [{**each, **told} for each in records]
+        kept = [each for each, found in zip(records, similarities, strict=True) if found >= least]
+        if kept:
+            return [{**each, "rank": rank, **told} for rank, each in enumerate(kept, start=1)]
+        nearest = max(similarities, default=None)
+        found = "there is none" if nearest is None else f"the nearest is at {nearest:.4f}"
+        remark = f"no image is as similar as {least:g}; {found}"
+        remark += f"; {told['remark']}" if "remark" in told else ""
+        near: Record = {} if nearest is None else {"nearest": nearest}
+        return [{**about, "answer": "none", **near, **told, "remark": remark}]
 
 
 def _answer(
@@ -79,6 +114,16 @@ def _answer(
             zip(rows, identities, _numbers(gallery, query, hits, shares), strict=True), start=1
         )
     ]
+
+
+def _about(gallery: Gallery, query: Question) -> Record:
+    """What is told of a query without any hit."""
+    asked: Record = {"query": query.name} if query.name else {}
+    asked |= query.words.told if query.words else {}
+    asked |= {"query_identity": query.identity} if query.name else {}
+    label: Record = {"query_label": query.columns.get("label")}
+    model: Record = {"index": gallery.name, "model": _to_json(gallery.model)}
+    return {"schema": RetrievalRecord.NAME, **asked, **label, **_own(query), **model}
 
 
 def _own(query: Question) -> Record:

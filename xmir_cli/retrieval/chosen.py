@@ -14,10 +14,11 @@ from xmir_cli.store.jsonl import open_lines, read_names, read_records
 from xmir_cli.store.names import escape_typed
 from xmir_cli.wire.checks import check_identity
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import NO_ANSWER
 
 STDIN = "-"  # stands for them among names
 # a row of TSV: rank, numbers (of which a share may be none), id, label, match and query
-_ROW = re.compile(r"\d+(?:\t(?:-?\d+\.\d{4})?)+\t([^\t]+)\t[^\t]*\t(?:yes|no|)\t[^\t]*")
+_ROW = re.compile(r"\d+(?:\t(?:-?\d+\.\d{4})?)+\t([^\t]+)\t[^\t]*\t(?:yes|no|)(?:\t[^\t]*)+")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,11 @@ def read_choices(null_separated: bool, source: str = STDIN) -> list[Choice]:
         choices = [_choice(called, n, {"path": name}) for n, name in enumerate(read_names(), 1)]
     else:
         with open_lines(source) as lines:
-            choices = [_choice(called, line, record) for line, record in read_records(lines)]
+            choices = [
+                _choice(called, line, record)
+                for line, record in read_records(lines)
+                if isinstance(record, ItemError) or record.get("answer") != NO_ANSWER
+            ]
     if not choices:
         raise DataError(
             f"nothing was chosen: {called} is empty",

@@ -11,10 +11,10 @@ from xmir_cli.commands.query import Query
 from xmir_cli.console import Ending, Records, Skips
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.engines import make_absolute, open_gallery
-from xmir_cli.gallery.protocol import Gallery, ItemKey
+from xmir_cli.gallery.protocol import Conditions, Gallery, ItemKey
 from xmir_cli.model.named import trust
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
-from xmir_cli.retrieval.answers import answer
+from xmir_cli.retrieval.answers import Beside, answer
 from xmir_cli.retrieval.by_label import images_by_label, items_by_label
 from xmir_cli.retrieval.chosen import STDIN, ask_choices, find_chosen, read_choices
 from xmir_cli.retrieval.concepts import open_pulls, open_shares, pull
@@ -25,6 +25,7 @@ from xmir_cli.retrieval.conditions import (
     make_conditions,
     warn_of_nobody,
 )
+from xmir_cli.retrieval.evidence import Evidence, EvidenceRules
 from xmir_cli.retrieval.queries import (
     Asked,
     ImageOptions,
@@ -63,7 +64,7 @@ def run(query: Query) -> Records:
     likes, unlikes = ask.examples()
     conditions = leave_out(gallery, conditions, [*likes, *unlikes])
     pulls = open_pulls(query.pulls, gallery)
-    shares = open_shares(query.concepts or (), gallery)
+    beside = _beside(query, gallery, conditions)
     known = len(keys) + (len(gallery) if query.everything else 0)
     skips, done = Skips(), 0
     handed = list(ask_vectors(gallery, query.vectors or [], skips.add))
@@ -82,7 +83,7 @@ def run(query: Query) -> Records:
         for block in ask.with_words(chain.from_iterable(sources), together):
             asked = [pull(refine(each, likes, unlikes), pulls) for each in block]
             found = gallery.search(asked, query.top, conditions, query.center)
-            yield from answer(gallery, asked, found, shares)
+            yield from answer(gallery, asked, found, beside)
             done += len(asked)
             values += [_has(each, query.exclude_same) for each in asked]
             bar.advance(len(asked))
@@ -113,6 +114,15 @@ def _keys(gallery: Gallery, query: Query) -> list[ItemKey]:
     if query.per_label is not None and not query.images:
         keys += items_by_label(gallery, query.per_label, query.seed)
     return keys
+
+
+def _beside(query: Query, gallery: Gallery, conditions: Conditions) -> Beside:
+    """What records tell beside the hits."""
+    shares = open_shares(query.concepts or (), gallery)
+    if query.vote is None and not query.novelty:
+        return Beside(shares, None, query.min_similarity)
+    rules = EvidenceRules(query.vote, query.novelty, query.neighbors, query.coverage, query.seed)
+    return Beside(shares, Evidence(gallery, conditions, rules), query.min_similarity)
 
 
 def _parts(names: Sequence[str] | None) -> tuple[Sequence[str], bool, Sequence[str]]:

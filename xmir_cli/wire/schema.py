@@ -16,6 +16,7 @@ from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import LARGEST, Record
 
 _KEY = "key"
+_ANSWER, NO_ANSWER = "answer", "none"  # of a record without what its schema needs
 CURVES = ("share of pixels", "similarity")  # the axes of most curves
 
 
@@ -118,6 +119,8 @@ def read_view(schema: type[AnyView], record: Record) -> AnyView:
         value = record.get(each.name)
         if value is None and (not own.needed or record.get(own.unless) is not None):
             continue
+        if value is None and record.get(_ANSWER) == NO_ANSWER:
+            raise ItemError(Cause.NO_ANSWER, str(record.get("remark", "no retrieved image"))[:300])
         if not own.kind.accepts(value):
             found = name_kind(value, own.kind)
             raise ItemError(

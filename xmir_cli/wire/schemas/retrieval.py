@@ -11,9 +11,11 @@ from xmir_cli.wire.schema import (
     BOX,
     FLAG,
     MODEL,
+    NO_ANSWER,
     NUMBER,
     OBJECT,
     PATH,
+    SETTINGS,
     TEXT,
     TEXTS,
     WHOLE,
@@ -140,6 +142,42 @@ class RetrievalRecord:
     )
     center: str | None = key(
         TEXT, "SHA-256 of that mean", when="--region with --center", shows=Shows.MADE
+    )
+    answer: str | None = key(
+        one_of(NO_ANSWER),
+        "that nothing is near enough: the record has no retrieved image, and `remark` says why",
+        when="--min-similarity leaves nothing",
+    )
+    nearest: float | None = key(
+        NUMBER, "the largest similarity there is then", when="--min-similarity leaves nothing"
+    )
+    vote: dict[str, object] | None = key(
+        OBJECT,
+        "the probability of each label, or value of another column, the 20 largest; several labels "
+        "of one image have each their own",
+        when="--vote",
+        shows=Shows.DETAIL,
+    )
+    vote_set: list[str] | None = key(
+        TEXTS,
+        "the labels of which one is the query's with the probability `coverage`, the likeliest "
+        "first; none: it is unlike all",
+        when="--vote",
+    )
+    vote_by: dict[str, object] | None = key(
+        SETTINGS,
+        "how votes were weighed, and on how many images, one a patient, that was fitted and held "
+        "out; `calibration_error` is that of those held out",
+        when="--vote",
+    )
+    novelty: float | None = key(
+        NUMBER,
+        "the share of the index's own images that are nearer to their nearest of other patients "
+        "than the query is to its own, on average",
+        when="--novelty",
+    )
+    remark: str | None = key(
+        TEXT, "words about an answer that is not to be trusted", when="there is reason"
     )
     query_label: str | None = key(TEXT, "the query's label; null where it is not known")
     query_patient: str | None = key(
