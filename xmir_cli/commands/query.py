@@ -8,11 +8,10 @@ import typer
 
 from xmir_cli import asking, options
 from xmir_cli.completion import complete_ids
-from xmir_cli.errors import SettingError, UsageError
+from xmir_cli.errors import UsageError
 from xmir_cli.inputs import find_index, refuse_stdin
 from xmir_cli.printer import Shown
 from xmir_cli.values import check_values
-from xmir_cli.wire.words import check_templates, check_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +200,6 @@ class Query:
             }
         )
         self._refuse_words()
-        _ = self.pulls
         if self.per_label is not None and self.everything:
             raise UsageError("--per-label asks with some items, --all with every one")
         others = self.of_index or self.vectors or self.like or self.asks_in_words
@@ -217,21 +215,14 @@ class Query:
             raise UsageError(
                 "--center: only with --region", "'xmir saliency --center' explains whole images."
             )
-        _ = self.gallery
+        _ = self.pulls, self.gallery
         others = [*(self.ids or ()), *(self.like or ()), *(self.unlike or ())]
         refuse_stdin([*(self.images or ()), self.text_file or "", *others], "query")
 
     def _refuse_words(self) -> None:
         if self.asks_in_words:
             asking.refuse_evidence(self.vote, self.novelty)
-        for name, check, given in (
-            ("texts", lambda texts: list(map(check_text, texts)), self.texts),
-            ("templates", check_templates, self.templates),
-        ):
-            try:
-                check(given or [])
-            except ValueError as error:
-                raise SettingError(name, str(error)) from None
+        asking.check_words(self.texts, self.templates)
         if self.templates and not self.asks_in_words:
             raise UsageError("--template: around which words?", "Name them with --text.")
         if self.word_weight is None and self.text_weight is not None:
