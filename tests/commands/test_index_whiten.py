@@ -158,6 +158,20 @@ def test_maps_of_the_plain_and_of_the_whitened_network_have_names_of_their_own(x
     assert len(files) == 2
 
 
+@pytest.mark.parametrize(
+    "asked", [("causal-metric", "--summary"), ("cluster", "--clusters", "1", "--summary")]
+)
+def test_maps_of_the_plain_and_of_the_whitened_network_are_told_apart(xmir, make_index, asked):
+    make_index("pooled.py:average", 6)
+    maps = ""
+    for index in ("plain.xmir", "white.xmir"):
+        lines = xmir("query", "-i", index, "z.png", "--top", "4").stdout
+        maps += xmir("saliency", "--method", "activation", "--no-overlay", stdin=lines).stdout
+    found = xmir(*asked, stdin=maps).records()
+    assert len({record["variant"] for record in found}) == 2
+    assert all("network" in record["variant"] for record in found)
+
+
 def test_retrieval_metric_takes_the_index_and_plain_queries(xmir, make_index):
     make_index("pooled.py:average", 6)
     table = read_embeddings("e.parquet").items

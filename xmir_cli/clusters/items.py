@@ -76,7 +76,7 @@ def item_of_map(record: Record) -> tuple[ClusterItem, Floats]:
 def _item_of(view: SaliencyRecord) -> ClusterItem:
     settings = renew_settings(view.method, view.settings or {})
     told = {name: each for name, each in settings.items() if name not in {"point", "contrast"}}
-    network = view.model.weights_sha256 if view.model else ""
+    network = view.model.named if view.model else ""
     kind = ClusterKind(view.method, view.explains, json.dumps(told, sort_keys=True), network)
     meta = view.meta or {}
     if view.explains == "query" and view.query != view.retrieved:

@@ -151,7 +151,10 @@ class Tally:
 
 def _network_of(record: Record) -> str:
     model = record.get("model")
-    return str(model.get("weights_sha256") or "") if isinstance(model, Mapping) else ""
+    if not isinstance(model, Mapping):
+        return ""
+    white = model.get("whitening")  # fitted on embeddings of the weights, so that it names both
+    return str((white or {}).get("sha256") or model.get("weights_sha256") or "")
 
 
 def _told(row: _Method) -> dict[str, object]:

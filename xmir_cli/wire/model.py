@@ -135,6 +135,11 @@ class ModelSpec:
         return self._makes == other._makes
 
     @property
+    def named(self) -> str:
+        """A hash that tells networks apart: of the weights, or of a whitening, fitted on theirs."""
+        return self.weights_sha256 if self.whitening is None else self.whitening.sha256
+
+    @property
     def _makes(self) -> tuple[object, ...]:
         """All that decides about the vectors."""
         white = None if self.whitening is None else self.whitening.sha256
