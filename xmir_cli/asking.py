@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from xmir_cli.completion import complete_columns
 from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.printer import Shown
 from xmir_cli.store.concept_names import concept_name
@@ -49,6 +50,7 @@ Vote = Annotated[
         metavar="COLUMN",
         help="Tell the probability of each value there, such as label, by calibrated votes of the "
         "nearest, and a set that holds the right one in --coverage of all queries.",
+        autocompletion=complete_columns,
     ),
 ]
 Novelty = Annotated[
