@@ -23,6 +23,7 @@ from xmir_cli.store.checkpoint import read_tensors
 PASSING = {"seconds", "images_per_second", "path", "sha256"}
 STATE = "out.safetensors.state.safetensors"
 GO_ON = "continue with --resume"
+PLAIN = ("--sampler", "smallest", "--schedule", "constant")  # two steps an epoch
 
 
 @dataclass
@@ -71,7 +72,7 @@ def start(folder, warm, tiny_arch, tmp_path) -> Callable[..., Started]:
                 [
                     *(warm / "bin" / "xmir", "train", folder / tables[rank % len(tables)]),
                     *("--arch", tiny_arch, "--weights", "random:0", "--head", "8"),
-                    *("--per-class", "5", "--epochs", "2", "--device", "cpu"),
+                    *("--per-class", "5", "--epochs", "2", "--device", "cpu", *PLAIN),
                     *("-o", "out.safetensors", *map(str, arguments)),
                 ],
                 env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
@@ -120,7 +121,7 @@ def assert_near(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--freeze-batchnorm"],
+        ["--freeze-batchnorm", "--sampler", "all", "--schedule", "cosine", "--shift"],
         ["--freeze-batchnorm", "--random-resized-crop", "--attention-loss", "0.3"],
         ["--freeze-layers", "4"],
         [
@@ -135,7 +136,7 @@ def assert_near(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
             "1",
         ],
     ],
-    ids=["plain", "attention", "head alone", "proxies"],
+    ids=["default", "attention", "head alone", "proxies"],
 )
 def test_ranks_train_to_the_weights_and_records_of_one_process(start, tmp_path, flags):
     [(code, output, errors)] = start(1, *flags).end()
@@ -283,6 +284,7 @@ def test_torchrun_starts_the_ranks(start, folder, tiny_arch, tmp_path):
             *(*launcher, "--nproc-per-node", "2", "-m", "xmir_cli", "train", folder / "labels.csv"),
             *("--arch", tiny_arch, "--weights", "random:0", "--head", "8", "--freeze-batchnorm"),
             *("--per-class", "5", "--epochs", "2", "--device", "cpu", "-o", "out.safetensors"),
+            *PLAIN,
         ],
         cwd=tmp_path, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
