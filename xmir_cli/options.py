@@ -75,6 +75,15 @@ TruthColumns = Annotated[
         "path=image_id; repeat for more.",
     ),
 ]
+Exclude = Annotated[
+    Path | None,
+    typer.Option(
+        "--exclude",
+        metavar="FILE",
+        help="Leave out the images that this file names: records of 'xmir audit', whose queries "
+        "are known by their content wherever they lie, or ids and paths, one a line.",
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(

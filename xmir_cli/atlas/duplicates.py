@@ -27,12 +27,12 @@ def duplicate_groups(
     """
     chiefs = np.arange(len(vectors))
     for first, second in _same(enumerate(each or None for each in identities)):
-        _join(chiefs, first, second)
+        join(chiefs, first, second)
     for first, second in _same(_hashes(vectors)):
-        _join(chiefs, first, second)
+        join(chiefs, first, second)
     for first, place in zip(*np.nonzero(near.similarities >= 1 - ROUNDING), strict=True):
-        _join(chiefs, int(first), int(near.rows[first, place]))
-    chiefs = np.array([_chief(chiefs, row) for row in range(len(chiefs))])
+        join(chiefs, int(first), int(near.rows[first, place]))
+    chiefs = np.array([chief_of(chiefs, row) for row in range(len(chiefs))])
     sizes = np.bincount(chiefs, minlength=len(chiefs))
     numbers = np.cumsum(sizes > 1) * (sizes > 1)  # a chief is the first of its group
     return np.asarray(numbers[chiefs], dtype=np.int64)
@@ -53,12 +53,14 @@ def _same(values: Iterable[tuple[int, object]]) -> Iterable[tuple[int, int]]:
             yield first, row
 
 
-def _join(chiefs: Integers, first: int, second: int) -> None:
-    one, other = sorted((_chief(chiefs, first), _chief(chiefs, second)))
+def join(chiefs: Integers, first: int, second: int) -> None:
+    """Let two images, and whoever is in a group with them, be one group; `chiefs` [N] changes."""
+    one, other = sorted((chief_of(chiefs, first), chief_of(chiefs, second)))
     chiefs[other] = one
 
 
-def _chief(chiefs: Integers, row: int) -> int:
+def chief_of(chiefs: Integers, row: int) -> int:
+    """The first image of the group that an image is in."""
     while chiefs[row] != row:
         chiefs[row] = chiefs[chiefs[row]]
         row = int(chiefs[row])

@@ -6,6 +6,7 @@ candidates, whose similarities are computed; how often it misses one is measured
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -26,8 +27,13 @@ class Neighbourhoods:
     """The k nearest images of each image [N]."""
 
     near: NearRows  # [N, k]
-    to_others: Floats  # mean similarity [N] to the k nearest of other patients; NaN: there is none
+    others: NearRows  # [N, k], those of other patients; the same object where no patient is known
     recall: float | None  # of a graph; None: nothing is missed
+
+    @cached_property
+    def to_others(self) -> Floats:
+        """The mean similarity [N] to the k nearest of other patients; NaN: there is none."""
+        return self.others.means
 
     @property
     def most(self) -> int:
@@ -50,14 +56,18 @@ def find_neighbours(
     count = len(vectors)
     nearest = Nearest(vectors, groups, min(k, max(1, count - 1)))
     graph = None if count <= EXACT else _Graph(project(vectors, axes).astype(np.float32), nearest)
-    kept = NearRows(np.full((count, nearest.k), -1), np.full((count, nearest.k), np.nan))
-    means = np.full(count, np.nan)
+    kept = _nobody(count, nearest.k)
+    others = kept if (groups < 0).all() else _nobody(count, nearest.k)
     for asked in row_parts(np.arange(count), AT_ONCE if graph is None else _BATCH):
         found = nearest.of(asked) if graph is None else graph.of(asked)
         kept.put(asked, found.near)
-        means[asked] = found.others.means
+        others.put(asked, found.others)
         advance(len(asked))
-    return Neighbourhoods(kept, means, None if graph is None else _recall(nearest, kept))
+    return Neighbourhoods(kept, others, None if graph is None else _recall(nearest, kept))
+
+
+def _nobody(count: int, k: int) -> NearRows:
+    return NearRows(np.full((count, k), -1), np.full((count, k), np.nan))
 
 
 class _Graph:

@@ -1,16 +1,18 @@
 """The images of an atlas: what is known of them, and their vectors in a file that is mapped."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from xmir_cli.arrays import Integers
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gallery.engines import is_index, open_gallery
 from xmir_cli.gallery.usable import usable_rows
 from xmir_cli.gallery.vectors import Vectors, unit_rows
+from xmir_cli.pictures.identity import identity_of
 from xmir_cli.retrieval.collection import sample_rows
 from xmir_cli.retrieval.conditions import allowed_by, check_column, say_nothing
 from xmir_cli.store.embeddings import open_embeddings
@@ -36,12 +38,13 @@ class AtlasPoints:
 
 @dataclass(frozen=True)
 class AskedPoints:
-    """Which of the images are drawn, and what has to be known of them."""
+    """Which of the images are looked at, and what has to be known of them."""
 
-    columns: Sequence[str]  # beside those that an atlas always needs
+    columns: Mapping[str, Sequence[str]]  # that are asked for, by the setting that names them
     where: Sequence[Condition]
     sample: int | None  # at most so many
     seed: int
+    welcome: Sequence[str] = ()  # columns that need not be there
 
 
 def read_points(
@@ -57,16 +60,32 @@ def read_points(
     """
     blocks, model = _open(source, leave_out, folder)
     names = next(blocks(None))[0].column_names
-    for setting, columns in (
-        ("color", wanted.columns),
-        ("where", [each.column for each in wanted.where]),
-    ):
+    asked = {**wanted.columns, "where": [each.column for each in wanted.where]}
+    for setting, columns in asked.items():
         for column in columns:
             check_column(names, column, setting)
-    known = {*_ALWAYS, *wanted.columns, *(each.column for each in wanted.where)}
+    known = {*_ALWAYS, *wanted.welcome, *(each for columns in asked.values() for each in columns)}
     items, vectors = _keep(blocks([each for each in names if each in known]), wanted.where, folder)
     found = AtlasPoints(items, vectors, model, len(items))
     return found if wanted.sample is None else _draw(found, wanted.sample, wanted.seed)
+
+
+def number_values(column: pa.ChunkedArray) -> Integers:
+    """Equal values of a column as equal numbers [N]; nothing, and the empty text, as -1."""
+    found = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    numbers = np.array(found.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
+    empty = [place for place, text in enumerate(found.dictionary.to_pylist()) if not text]
+    numbers[np.isin(numbers, empty)] = -1
+    return numbers
+
+
+def list_identities(items: pa.Table) -> list[str | None]:
+    """Which image each row is [N], None where nobody knows."""
+    paths, hashes = (items[name].to_pylist() for name in ("path", "sha256"))
+    return [
+        identity_of(sha256, path) if sha256 else None
+        for path, sha256 in zip(paths, hashes, strict=True)
+    ]
 
 
 def row_blocks(count: int) -> Iterator[slice]:

@@ -57,6 +57,7 @@ class Embed:
     null: options.NullSeparated = False
     where: options.Where = None
     columns: options.Columns = None
+    exclude: options.Exclude = None
     model: options.Model = None
     architecture: options.Architecture = None
     weights: options.Weights = None
@@ -222,6 +223,7 @@ class Embed:
             *self.images,
             self.model,
             self.weights,
+            self.exclude,
             *network_files(self.architecture or self.model),
         ]
         refuse_input(self.skips, [*files, self.file], "left_out")

@@ -70,6 +70,7 @@ class Index:
             "qdrant://HOST:6334/NAME.",
         ),
     ]
+    exclude: options.Exclude = None
     kind: Annotated[
         Literal["auto", "exact", "hnsw"],
         typer.Option(

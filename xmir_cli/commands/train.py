@@ -230,6 +230,7 @@ class Train:
     ] = None
     where: options.Where = None
     columns: options.Columns = None
+    exclude: options.Exclude = None
     null: options.NullSeparatedBoth = False
     input_size: options.InputSize = None
     resize: options.Resize = None
@@ -263,7 +264,7 @@ class Train:
     def __post_init__(self) -> None:
         check_values(self)
         find_launch()  # half of what torchrun tells is an error
-        read = [*self.images, self.weights, *network_files(self.architecture)]
+        read = [*self.images, self.weights, self.exclude, *network_files(self.architecture)]
         for path in (self.output, state_path(self.output)):
             refuse_input(path, read)
         check_output(self.output, self.resume or self.force)
@@ -280,7 +281,7 @@ class Train:
             self._check_plot(self.plot, read)
         refuse_stdin(self.images, "train")
 
-    def _check_plot(self, plot: Path, read: Sequence[str | None]) -> None:
+    def _check_plot(self, plot: Path, read: Sequence[str | Path | None]) -> None:
         refuse_input(plot, read, "plot")
         if os.path.realpath(plot) in map(os.path.realpath, (self.output, state_path(self.output))):
             raise SettingError("plot", "is written by `output`, too", value=str(plot))

@@ -12,9 +12,12 @@ from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gallery.texts import hash_texts
 from xmir_cli.gallery.vectors import unit_rows
+from xmir_cli.pictures.exclusion import Exclusion, NamedImage
+from xmir_cli.pictures.identity import identity_of
 from xmir_cli.store.embedding_source import EmbeddingSource, even_blocks
 from xmir_cli.store.embedding_table import Embeddings, RowBlock
 from xmir_cli.store.features import FeatureMaps
+from xmir_cli.store.names import restore_name
 from xmir_cli.wire.model import ModelSpec
 
 _ROWS = 8192  # looked at together
@@ -86,6 +89,31 @@ def usable_rows(source: EmbeddingSource, leave_out: Callable[[str, ItemError], N
     if count < len(usable):
         _leave_out(source, usable, leave_out)
     return UsableRows(source, usable, count)
+
+
+def exclude_rows(rows: UsableRows, exclusion: Exclusion) -> UsableRows:
+    """The rows but those that are to be left out; says how many those are.
+
+    Raises DataError where none is left.
+    """
+    left = exclusion.choose(_find_named(rows, exclusion), rows.rows)
+    usable = rows.usable.copy()
+    usable[list(left)] = False
+    return UsableRows(rows.source, usable, int(usable.sum()))
+
+
+def _find_named(rows: UsableRows, exclusion: Exclusion) -> Iterator[NamedImage]:
+    """The usable rows that may have to be left out."""
+    start = 0
+    for items, vectors in rows.source.blocks(_ROWS, ["id", "path", "sha256"]):
+        for row, (name, place, sha256) in enumerate(
+            zip(*(items[each].to_pylist() for each in ("id", "path", "sha256")), strict=True), start
+        ):
+            path = restore_name(place)
+            identity = identity_of(sha256, path) if sha256 else None
+            if rows.usable[row] and exclusion.may_have(name, path, identity):
+                yield NamedImage(row, name, path, identity)
+        start += len(vectors)
 
 
 def keep_usable(embeddings: Embeddings, leave_out: Callable[[str, ItemError], None]) -> Embeddings:

@@ -85,19 +85,26 @@ def fit_votes(
 def calibration_error(probabilities: Floats, own: Booleans) -> float:
     """How far the probability of the likeliest label is from how often it is right.
 
-    The images are put in tenths by that probability; the mean over all of the distance, in each
-    tenth, of the mean probability to the share that is right.
-
     Args:
         probabilities: Of each label [n, L], n at least 1.
         own: Which labels each image has [n, L].
+
+    Returns:
+        See `mean_miscalibration`.
     """
-    first = probabilities.argmax(axis=1)
-    rows = np.arange(len(first))
-    told, right = probabilities[rows, first], own[rows, first].astype(np.float64)
-    parts = np.array_split(np.argsort(told, kind="stable"), min(_BINS, len(rows)))
+    first, rows = probabilities.argmax(axis=1), np.arange(len(probabilities))
+    return mean_miscalibration(probabilities[rows, first], own[rows, first])
+
+
+def mean_miscalibration(told: Floats, right: Booleans) -> float:
+    """How far probabilities [n] are from how often they are right [n], n at least 1.
+
+    They are put in tenths by their size; the mean over all of the distance, in each tenth, of the
+    mean probability to the share that is right.
+    """
+    parts = np.array_split(np.argsort(told, kind="stable"), min(_BINS, len(told)))
     distances = [abs(told[part].mean() - right[part].mean()) * len(part) for part in parts]
-    return float(sum(distances) / len(rows))
+    return float(sum(distances) / len(told))
 
 
 def _weights(ballots: Ballots, temperature: float) -> Floats:

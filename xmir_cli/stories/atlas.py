@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow as pa
 
 from xmir_cli import console
-from xmir_cli.arrays import Integers
 from xmir_cli.atlas.axes import Axes, principal_axes
 from xmir_cli.atlas.classes import MOST, count_labels, find_classes
 from xmir_cli.atlas.coloring import Coloring, color_by
@@ -14,7 +13,13 @@ from xmir_cli.atlas.figure import draw_figure
 from xmir_cli.atlas.neighbours import find_neighbours
 from xmir_cli.atlas.outliers import are_outliers, unlikeness
 from xmir_cli.atlas.page.build import FILES, PageLimits, build_page
-from xmir_cli.atlas.points import AskedPoints, AtlasPoints, read_points
+from xmir_cli.atlas.points import (
+    AskedPoints,
+    AtlasPoints,
+    list_identities,
+    number_values,
+    read_points,
+)
 from xmir_cli.atlas.projections import AXES, Placement, place, refuse_method, refuse_size
 from xmir_cli.atlas.scene import METHODS, Scene
 from xmir_cli.atlas.thumbnails import Thumbnails
@@ -22,7 +27,7 @@ from xmir_cli.commands.atlas import Atlas
 from xmir_cli.console import Records, Skips
 from xmir_cli.labels import LABEL
 from xmir_cli.pages.html import load_template, told_size
-from xmir_cli.pictures.identity import file_of, identity_of
+from xmir_cli.pictures.identity import file_of
 from xmir_cli.screen.pages import shown
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.names import restore_name
@@ -42,7 +47,9 @@ def run(asked: Atlas) -> Records:
     if asked.file_of("html"):
         load_template(FILES)  # before the work
     skips = Skips()
-    wanted = AskedPoints(asked.color or (), parse_where(asked.where), asked.sample, asked.seed)
+    wanted = AskedPoints(
+        {"color": asked.color or ()}, parse_where(asked.where), asked.sample, asked.seed
+    )
     points = read_points(asked.source, wanted, skips.add, asked.files[0].absolute().parent)
     refuse_size(asked.method, len(points.items))
     paths = [restore_name(path) for path in points.items["path"].to_pylist()]
@@ -71,7 +78,7 @@ def _look(asked: Atlas, points: AtlasPoints, axes: Axes, plane: Placement) -> Sc
     items = points.items
     patients = np.full(len(items), -1)
     if _PATIENT in items.column_names:
-        patients = _numbers(items[_PATIENT])
+        patients = number_values(items[_PATIENT])
     with console.progress("looking around", len(items)) as bar:
         around = find_neighbours(
             points.vectors,
@@ -97,7 +104,7 @@ def _look(asked: Atlas, points: AtlasPoints, axes: Axes, plane: Placement) -> Sc
         around=around,
         unlike=unlike,
         outliers=are_outliers(unlike, asked.outliers),
-        groups=duplicate_groups(_identities(items), points.vectors, around.near),
+        groups=duplicate_groups(list_identities(items), points.vectors, around.near),
     )
 
 
@@ -107,23 +114,6 @@ def _colorings(asked: Atlas, items: pa.Table) -> list[Coloring]:
     if LABEL in items.column_names and any(items[LABEL].to_pylist()):
         named.setdefault(LABEL)
     return [color_by(column, items[column]) for column in named]
-
-
-def _numbers(column: pa.ChunkedArray) -> Integers:
-    """Equal values as equal numbers; nothing, and the empty text, as -1."""
-    found = column.cast(pa.string()).combine_chunks().dictionary_encode()
-    numbers = np.array(found.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
-    empty = [place for place, text in enumerate(found.dictionary.to_pylist()) if not text]
-    numbers[np.isin(numbers, empty)] = -1
-    return numbers
-
-
-def _identities(items: pa.Table) -> list[str | None]:
-    paths, hashes = (items[name].to_pylist() for name in ("path", "sha256"))
-    return [
-        identity_of(sha256, path) if sha256 else None
-        for path, sha256 in zip(paths, hashes, strict=True)
-    ]
 
 
 def _draw(asked: Atlas, scene: Scene, thumbnails: Thumbnails) -> None:

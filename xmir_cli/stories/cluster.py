@@ -65,7 +65,7 @@ def _read(asked: Cluster, skips: Skips) -> tuple[Sequence[ClusterItem], Floats]:
     """What is put into groups, and the vectors [N, D] by which it is compared."""
     if not _has_embeddings(asked.source):
         return _read_maps(asked, skips)
-    wanted = AskedPoints((), (), asked.sample, asked.seed)
+    wanted = AskedPoints({}, (), asked.sample, asked.seed)
     points = read_points(asked.source, wanted, skips.add, Path(tempfile.gettempdir()))
     _refuse_size(asked, len(points.items))
     items = list(items_of_rows(points.items, points.model))

@@ -26,6 +26,7 @@ from xmir_cli.launch import leave_ranks
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.text_sources import hash_words
+from xmir_cli.pictures.exclusion import exclude_items
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.store.embedding_table import Header
 from xmir_cli.store.embedding_writers import write_arrow, write_as
@@ -64,9 +65,8 @@ def _taking_up(asked: Embed) -> Embed:
 
 def _run(asked: Embed) -> Records:
     file = asked.file
-    items, twice = _without_duplicates(
-        list_items(asked.images, asked.null, asked.where, asked.columns)
-    )
+    listed = list_items(asked.images, asked.null, asked.where, asked.columns)
+    items, twice = _without_duplicates(exclude_items(listed, asked.exclude, asked.jobs))
     if file is not None:
         refuse_input(file, (item.file for item in items))
         _refuse_ending(file, asked.file_format)

@@ -7,7 +7,8 @@ from xmir_cli.commands.index import Index
 from xmir_cli.console import Records, Skips
 from xmir_cli.gallery.address import is_url
 from xmir_cli.gallery.engines import build_index, refuse_build
-from xmir_cli.gallery.usable import usable_rows
+from xmir_cli.gallery.usable import exclude_rows, usable_rows
+from xmir_cli.pictures.exclusion import read_exclusion
 from xmir_cli.store.embeddings import EmbeddingSource, open_embeddings
 from xmir_cli.store.outputs import receipt
 
@@ -19,7 +20,10 @@ def run(asked: Index) -> Records:
     skips, build = Skips(), asked.build
     opened = _open(asked)
     refuse_build(asked.output, build, opened)
-    made = build_index(asked.output, usable_rows(opened, skips.add), build)
+    rows = usable_rows(opened, skips.add)
+    if asked.exclude is not None:
+        rows = exclude_rows(rows, read_exclusion(asked.exclude))
+    made = build_index(asked.output, rows, build)
     if made.recall_at_10 is not None:
         console.note(f"recall at 10 of the graph against exact search: {made.recall_at_10:.4f}")
     told = receipt("index", asked.output, (made.rows, made.dim), skips.total, made.sha256)

@@ -17,6 +17,7 @@ from xmir_cli.launch import find_launch
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.weights import hash_weights
 from xmir_cli.pages.history import redraw_history, write_history
+from xmir_cli.pictures.exclusion import exclude_items
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.items import list_items
 from xmir_cli.pictures.view import resize_picture
@@ -117,7 +118,8 @@ def _tell_made(trainer: Trainer, division: Division, done: Run) -> Record:
 
 def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
     """The rows to train and to validate on; nobody has opened a picture yet."""
-    items = list_items(asked.images, asked.null, asked.where, asked.columns)
+    listed = list_items(asked.images, asked.null, asked.where, asked.columns)
+    items = exclude_items(listed, asked.exclude, asked.jobs)
     refuse_input(asked.output, [item.file for item in items])
     refuse_input(state_path(asked.output), [item.file for item in items])
     refuse_input(asked.plot, [item.file for item in items], "plot")

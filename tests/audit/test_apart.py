@@ -1,0 +1,42 @@
+"""Outliers and hubs, by hand."""
+
+import numpy as np
+import pytest
+
+from xmir_cli.audit.apart import find_hubs, find_outliers
+
+
+def test_an_outlier_is_beyond_three_interquartile_ranges():
+    distances = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.99, 1.2, np.nan])
+    found = find_outliers(1 - distances, 3)
+    low, high = np.percentile(distances[:-1], [25, 75])
+    assert found.fence == pytest.approx(high + 3 * (high - low))
+    assert found.rows.tolist() == []
+    near = find_outliers(1 - np.array([*np.linspace(0.1, 0.2, 20), 0.6, 0.9]), 3)
+    assert near.rows.tolist() == [21, 20]
+    assert near.percentiles[21] == pytest.approx(100 * 21.5 / 22)
+
+
+def test_nothing_is_an_outlier_where_all_are_equally_far_or_nobody_has_a_neighbour():
+    assert find_outliers(np.full(9, 0.5), 3).rows.tolist() == []
+    alone = find_outliers(np.full(3, np.nan), 3)
+    assert (alone.fence, alone.rows.tolist()) == (None, [])
+
+
+def test_hubs_are_in_more_than_five_times_as_many_answers_as_the_mean():
+    nearest = np.zeros((20, 2), dtype=np.int64)
+    nearest[:, 1] = np.arange(20)
+    nearest[0] = [1, -1]
+    found = find_hubs(nearest, 5)
+    assert found.counts.tolist() == [19, 2, *[1] * 18]
+    assert found.rows.tolist() == [0]
+    assert found.unreached.tolist() == []
+    values = found.counts - found.counts.mean()
+    assert found.skewness == pytest.approx((values**3).mean() / (values**2).mean() ** 1.5)
+
+
+def test_where_all_are_in_equally_many_answers_nothing_is_a_hub():
+    found = find_hubs(np.array([[1], [2], [0]]), 5)
+    assert (found.rows.tolist(), found.unreached.tolist(), found.skewness) == ([], [], 0)
+    nobody = find_hubs(np.full((3, 1), -1), 5)
+    assert (nobody.rows.tolist(), nobody.unreached.tolist()) == ([], [0, 1, 2])

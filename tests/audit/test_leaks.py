@@ -1,0 +1,43 @@
+"""What leaks between splits, and which side stays."""
+
+import numpy as np
+import pytest
+
+from xmir_cli.audit.leaks import Leak, find_leaks, kept_first
+
+NOBODY = np.full(4, -1)
+ALONE = np.zeros(4, dtype=np.int64)
+
+
+@pytest.mark.parametrize(
+    ("splits", "leaves"),
+    [
+        (["train", "test", "train", "train"], [0, 2, 3]),
+        (["test", "train", "val", "Testing"], [1, 2, 3]),
+        (["train", "val", None, "train"], [0, 3]),
+        (["train", "fold", "train", None], [0, 2]),
+        (["0", "1", "0", "2"], [1, 3]),
+        (["train"] * 4, []),
+        ([None] * 4, []),
+    ],
+)
+def test_the_training_side_of_one_patient_leaves(splits, leaves):
+    found = find_leaks(ALONE, np.zeros(4, dtype=np.int64), splits)
+    assert [leak.row for leak in found] == leaves
+    assert all(splits[leak.row] != splits[leak.other] for leak in found)
+    assert not any(leak.is_copy for leak in found)
+
+
+def test_copies_leak_whoever_their_patients_are():
+    groups = np.array([1, 0, 1, 0])
+    found = find_leaks(groups, np.array([0, 1, 2, 2]), ["train", "train", "test", "test"])
+    assert found == [Leak(0, 2, is_copy=True)]
+
+
+def test_images_of_nobody_are_of_no_patient():
+    assert find_leaks(ALONE, NOBODY, ["train", "test", "train", "test"]) == []
+
+
+def test_of_copies_the_test_side_stays_then_the_first():
+    assert kept_first([0, 1, 2, 3], ["train", "val", "test", "test"]) == [2, 3, 1, 0]
+    assert kept_first([3, 0, 2], ["train"] * 4) == [0, 2, 3]

@@ -1,0 +1,410 @@
+"""xmir audit through the front door, on an archive with planted faults."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from tests.atlas.test_axes import unit_vectors
+from xmir_cli.store.embeddings import Embeddings, write_embeddings
+from xmir_cli.store.hashes import sha256_file
+from xmir_cli.wire.model import ModelSpec
+
+MODEL = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
+COUNT = 40
+KINDS = ["duplicate", "leak", "label", "outlier", "hub"]
+
+
+def draw(row):
+    """A smooth grey picture of its own."""
+    rng = np.random.default_rng(row)
+    small = Image.fromarray(rng.integers(0, 255, (6, 6), dtype=np.uint8))
+    return small.resize((80, 64), Image.Resampling.BICUBIC)
+
+
+class Archive:
+    """Pictures with embeddings, of which a test changes what it wants before it writes them."""
+
+    def __init__(self, count=COUNT, dim=8):
+        Path("images").mkdir(exist_ok=True)
+        self.vectors = list(unit_vectors(count, dim))
+        self.rows = [
+            {"label": "ab"[row % 2], "patient": f"p{row}", "split": "train"} for row in range(count)
+        ]
+        self.paths = [f"images/{row}.png" for row in range(count)]
+        for row, path in enumerate(self.paths):
+            draw(row).save(path)
+
+    def add(self, path, like, lacks=0.001, **columns):
+        """Another image at `path`, whose similarity to an earlier one lacks so much to 1."""
+        own = self.vectors[like].astype(np.float64)
+        other = np.random.default_rng(len(self.paths)).normal(size=len(own))
+        other -= own * (other @ own)
+        other *= np.sqrt(1 - (1 - lacks) ** 2) / np.linalg.norm(other)
+        self.vectors.append(((1 - lacks) * own + other).astype(np.float32))
+        self.rows.append({**self.rows[like], "patient": f"p{len(self.paths)}", **columns})
+        self.paths.append(path)
+
+    def write(self, name="e.parquet"):
+        texts = {
+            column: pa.array([row[column] for row in self.rows], pa.string())
+            for column in ("label", "patient", "split")
+        }
+        table = {
+            "id": [Path(path).stem for path in self.paths],
+            "path": [str(Path(path).absolute()) for path in self.paths],
+            "sha256": [sha256_file(path.partition("#")[0]) for path in self.paths],
+            "width": pa.array([80] * len(self.paths), pa.int32()),
+            "height": pa.array([64] * len(self.paths), pa.int32()),
+            **texts,
+        }
+        write_embeddings(Path(name), Embeddings(pa.table(table), np.stack(self.vectors), MODEL))
+
+
+@pytest.fixture
+def archive():
+    return Archive()
+
+
+def told(result, finding):
+    """The names of the images of findings of a kind: what it is about, and what is beside it."""
+    return [
+        (Path(each["query"]).stem, Path(each["retrieved"]).stem)
+        for each in result.records()
+        if each["finding"] == finding
+    ]
+
+
+def summed(xmir, *arguments):
+    result = xmir("audit", "e.parquet", "--summary", *arguments)
+    (record,) = result.records()
+    return record
+
+
+def test_nothing_is_found_where_nothing_is_wrong(xmir, archive):
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "duplicates,leaks,outliers")
+    assert (result.code, result.stdout) == (0, "")
+    assert result.stderr == "xmir: note: 40 images: duplicates 0, leaks 0, outliers 0\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "save", "why"),
+    [
+        ("same", lambda path: shutil.copy("images/3.png", path), "equal bytes"),
+        ("pixels", lambda path: draw(3).convert("RGB").save(path), "equal pixels"),
+        ("jpeg", lambda path: draw(3).save(path.replace("png", "jpg"), quality=50), "near copy"),
+        ("small", lambda path: draw(3).resize((48, 38)).save(path), "near copy"),
+        ("light", lambda path: draw(3).point(lambda x: x * 0.8 + 9).save(path), "near copy"),
+        (
+            "mirror",
+            lambda path: draw(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path),
+            "near copy, mirrored",
+        ),
+        (
+            "flip",
+            lambda path: draw(3).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(path),
+            "near copy, upside down",
+        ),
+        (
+            "turn",
+            lambda path: draw(3).transpose(Image.Transpose.ROTATE_180).save(path),
+            "near copy, turned by 180 degrees",
+        ),
+    ],
+)
+def test_a_copy_is_found_however_it_was_made(name, save, why, xmir, archive):
+    path = f"images/{name}.{'jpg' if name == 'jpeg' else 'png'}"
+    save(f"images/{name}.png")
+    exact = why.startswith("equal")
+    archive.add(path, 3, lacks=1e-9 if exact else 0.002)
+    archive.write()
+    (record,) = xmir("audit", "e.parquet", "--test", "duplicates").records()
+    assert (record["finding"], record["why"]) == ("duplicate", why)
+    assert (Path(record["query"]).stem, Path(record["retrieved"]).stem) == (name, "3")
+    assert record["leave_out"] is True
+    assert record["similarity"] == pytest.approx(1 if exact else 0.998, abs=1e-6)
+    assert (record["hash_bits"] is None) == (why == "equal bytes")
+    assert record["query_meta"] == {"id": name, "patient": "p40", "split": "train"}
+    assert record["meta"] == {"id": "3", "patient": "p3", "split": "train"}
+
+
+def test_a_copy_that_the_network_sees_otherwise_and_a_look_alike_are_none(xmir, archive):
+    draw(3).save("images/far.png", compress_level=1)
+    archive.add("images/far.png", 3, lacks=0.6)  # looks alike, and is embedded elsewhere
+    archive.add("images/5.png", 5, lacks=0.002)
+    archive.paths[-1] = "images/other.png"  # is embedded alike, and does not look so
+    draw(99).save("images/other.png")
+    archive.write()
+    assert xmir("audit", "e.parquet", "--test", "duplicates").stdout == ""
+
+
+def test_frames_of_one_file_are_no_near_copies_of_each_other(xmir, archive):
+    frames = [draw(70), draw(70).point(lambda x: x * 0.9)]
+    frames[0].save("images/cine.tif", save_all=True, append_images=frames[1:])
+    archive.add("images/cine.tif#frame=1", 7, lacks=0.5)
+    archive.add("images/cine.tif#frame=2", len(archive.paths) - 1, lacks=0.002)
+    archive.write()
+    assert xmir("audit", "e.parquet", "--test", "duplicates").stdout == ""
+
+
+def test_a_leak_leaves_the_training_side_and_copies_stay_in_the_test_set(xmir, archive):
+    for row, (patient, split) in {1: ("x", "train"), 2: ("x", "test"), 6: ("x", "train")}.items():
+        archive.rows[row].update(patient=patient, split=split)
+    shutil.copy("images/8.png", "images/again.png")
+    archive.add("images/again.png", 8, lacks=1e-9, split="test")
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "duplicates,leaks")
+    assert told(result, "leak") == [("1", "2"), ("6", "2"), ("8", "again")]
+    assert told(result, "duplicate") == [("8", "again")]
+    assert [each["why"] for each in result.records() if each["finding"] == "leak"] == [
+        "one patient in train and test",
+        "one patient in train and test",
+        "copies in train and test",
+    ]
+    record = summed(xmir)
+    assert (record["leaks"], record["leaked_patients"]) == (3, 1)
+    assert record["splits"] == {"test": 2, "train": 39}
+
+
+def test_splits_and_patients_may_have_other_names(xmir, archive):
+    for row in archive.rows:
+        row["label"], row["split"] = row["split"], "ab"[len(row["patient"]) % 2]
+    archive.rows[4].update(label="test", patient="p3")
+    archive.write()
+    assert xmir("audit", "e.parquet", "--test", "leaks").stdout == ""
+    failed = xmir("audit", "e.parquet", "--split", "label")
+    assert "--split: the labels are what is in doubt" in failed.stderr
+    failed = xmir("audit", "e.parquet", "--split", "spilt")
+    assert (failed.code, "no column 'spilt'" in failed.stderr) == (2, True)
+    result = xmir("audit", "e.parquet", "--test", "leaks", "--exclude-same", "split")
+    assert result.stdout == ""
+
+
+def clustered(flipped=()):
+    """Two kinds of images that lie apart, with labels; of some it is the other one."""
+    archive = Archive(0, 8)
+    rng = np.random.default_rng(4)
+    middles = np.eye(8)[:2]
+    for row in range(60):
+        vector = middles[row % 2] + 0.15 * rng.normal(size=8)
+        archive.vectors.append((vector / np.linalg.norm(vector)).astype(np.float32))
+        label = "ab"[(row + (row in flipped)) % 2]
+        archive.rows.append({"label": label, "patient": f"p{row}", "split": "train"})
+        archive.paths.append(f"images/{row}.png")
+        draw(row).save(archive.paths[-1])
+    return archive
+
+
+def test_flipped_labels_are_in_doubt_and_no_others(xmir):
+    clustered(flipped=(7, 20)).write()
+    result = xmir("audit", "e.parquet", "--test", "labels")
+    assert sorted(query for query, _ in told(result, "label")) == ["20", "7"]
+    for each in result.records():
+        assert each["likely_label"] == each["retrieved_label"] != each["query_label"]
+        assert each["why"] == f"neighbours are {each['likely_label']}"
+        assert each["probability"] >= 0.9 > each["own_probability"]
+        assert each["leave_out"] is False
+    record = summed(xmir)
+    assert record["suspect_labels"] == 2
+    assert 0 < record["suspect_labels_expected"] < 6
+    assert record["calibration_error"] < 0.1
+    assert summed(xmir, "--probability", "1")["suspect_labels"] == 0
+
+
+def test_patients_do_not_vote_for_themselves_nor_copies(xmir):
+    archive = clustered(flipped=(7,))
+    for row in (7, 9, 11, 13, 15):  # all of one patient, who would doubt it
+        archive.rows[row]["patient"] = "one"
+    draw(7).save("images/copy.jpg", quality=60)
+    archive.add("images/copy.jpg", 7, lacks=0.001)  # a copy with the same wrong label
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "labels", "--neighbors", "3")
+    (doubted, beside), (copy, _) = told(result, "label")
+    assert {doubted, copy} == {"7", "copy"}
+    assert beside not in {"copy", "7", "9", "11", "13", "15"}
+
+
+def test_copies_of_different_labels_are_both_in_doubt_and_neither_stays(xmir, archive):
+    shutil.copy("images/2.png", "images/again.png")
+    archive.add("images/again.png", 2, lacks=1e-9, label="b")
+    archive.write()
+    result = xmir("audit", "e.parquet", "--exclude-to", "out.jsonl", "--test", "duplicates,labels")
+    conflicts = [each for each in result.records() if each["finding"] == "label"]
+    assert [(each["why"], each["leave_out"]) for each in conflicts][:2] == [
+        ("a copy is b", True),
+        ("a copy is a", True),
+    ]
+    left = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    assert sorted(Path(each["query"]).stem for each in left) == ["2", "again"]
+    assert "out.jsonl: 2 images to leave out" in result.stderr
+
+
+def test_foreign_images_are_outliers(xmir):
+    archive = clustered()
+    for row, axis in ((0, 5), (1, 6)):
+        draw(200 + row).save(f"images/foreign{row}.png")
+        archive.add(f"images/foreign{row}.png", 0, label="a")
+        archive.vectors[-1] = np.eye(8, dtype=np.float32)[axis]
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "outliers")
+    assert sorted(query for query, _ in told(result, "outlier")) == ["foreign0", "foreign1"]
+    fence = summed(xmir)["fence"]
+    for each in result.records():
+        assert each["distance"] > fence
+        assert each["percentile"] > 96
+
+
+def test_hubs_and_what_nobody_finds(xmir):
+    archive = Archive(0, 60)
+    for row in range(40):  # all lie around the first, at right angles to each other
+        vector = np.eye(60)[0] * 0.8 + np.eye(60)[row] * (0.6 if row else 0)
+        archive.vectors.append((vector / np.linalg.norm(vector)).astype(np.float32))
+        archive.rows.append({"label": "a", "patient": f"p{row}", "split": "train"})
+        archive.paths.append(f"images/{row}.png")
+        draw(row).save(archive.paths[-1])
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "hubs,unreached", "--neighbors", "1")
+    first = result.records()[0]
+    assert (first["finding"], first["why"]) == ("hub", "in 39 of 40 answers")
+    assert len(told(result, "unreached")) == 38
+    record = summed(xmir, "--neighbors", "1")
+    assert (record["hubs"], record["unreached"]) == (1, 38)
+    assert record["skewness"] > 5
+
+
+def test_without_its_images_equal_files_and_embeddings_are_found(xmir, archive):
+    shutil.copy("images/3.png", "images/same.png")
+    draw(4).save("images/jpeg.jpg")
+    draw(5).save("images/again.jpg")
+    archive.add("images/same.png", 3, lacks=1e-9)
+    archive.add("images/jpeg.jpg", 4, lacks=0.001)
+    archive.add("images/again.jpg", 5, lacks=1e-12)
+    archive.write()
+    looked = xmir("audit", "e.parquet", "--test", "duplicates")
+    assert told(looked, "duplicate") == [("same", "3"), ("jpeg", "4"), ("again", "5")]
+    asked = xmir("audit", "e.parquet", "--test", "duplicates", "--no-images")
+    shutil.rmtree("images")
+    gone = xmir("audit", "e.parquet", "--test", "duplicates")
+    for result in (asked, gone):
+        assert told(result, "duplicate") == [("same", "3"), ("again", "5")]
+        assert [each["why"] for each in result.records()] == ["equal bytes", "equal embeddings"]
+    assert gone.code == 0
+    assert "43 of 43 images cannot be looked at (43 missing)" in gone.stderr
+    assert "told by equal files and equal embeddings alone" in gone.stderr
+    record = summed(xmir)
+    assert (record["looked_at"], record["unreadable"]) == (0, {"missing": 43})
+    assert "cannot be looked at" not in asked.stderr
+
+
+def test_an_image_that_changed_since_is_not_looked_at(xmir, archive):
+    archive.write()
+    draw(80).save("images/1.png")
+    assert summed(xmir)["unreadable"] == {"changed": 1}
+
+
+def test_the_list_leaves_images_out_of_every_index_made_after(xmir, archive):
+    shutil.copy("images/3.png", "images/same.png")
+    archive.add("images/same.png", 3, lacks=1e-9)
+    archive.write()
+    assert xmir("audit", "e.parquet", "--exclude-to", "out.jsonl").code == 0
+    result = xmir("index", "e.parquet", "--exclude", "out.jsonl", "-o", "e.xmir")
+    assert result.records()[0]["rows"] == 40
+    assert "note: out.jsonl: 1 of 41 images are left out" in result.stderr
+    assert summed(xmir)["duplicates"] == 1
+    of_index = xmir("audit", "e.xmir", "--test", "duplicates,hubs", "--summary").records()[0]
+    assert (of_index["images"], of_index["duplicates"]) == (40, 0)
+    failed = xmir("audit", "e.parquet", "--exclude-to", "out.jsonl")
+    assert (failed.code, "exists" in failed.stderr) == (7, True)
+
+
+def test_the_network_never_sees_what_is_left_out(xmir, tiny_arch):
+    Archive()
+    network = ["--arch", tiny_arch, "--weights", "random:0"]
+    shutil.copy("images/3.png", "images/same.png")
+    result = xmir("embed", "images", *network, "-o", "all.parquet")
+    assert result.records()[0]["rows"] == 41
+    xmir("audit", "all.parquet", "--exclude-to", "out.jsonl")
+    Path("images").rename("moved")
+    result = xmir("embed", "moved", *network, "--exclude", "out.jsonl", "-o", "clean.parquet")
+    assert (result.code, result.records()[0]["rows"]) == (0, 40)
+    assert "note: out.jsonl: 1 of 41 images are left out" in result.stderr
+    labels = "".join(f"moved/{row}.png,{'ab'[row % 2]}\n" for row in range(40))
+    Path("t.csv").write_text(f"path,label\n{labels}moved/same.png,a\n")
+    trained = [*network, "--epochs", "1", "--per-class", "4", "--device", "cpu"]
+    result = xmir("train", "t.csv", *trained, "--exclude", "out.jsonl", "-o", "run.safetensors")
+    assert (result.code, result.records()[-1]["rows"]) == (0, 40)
+    assert "note: out.jsonl: 1 of 41 images are left out" in result.stderr
+
+
+def test_gates_a_baseline_and_junit(xmir, archive):
+    archive.rows[1].update(patient="p0", split="test")
+    archive.write()
+    passed = xmir("audit", "e.parquet", "--summary", "--max", "leaks=1", "--max", "duplicates=0")
+    assert passed.code == 0
+    Path("before.jsonl").write_text(passed.stdout)
+    failed = xmir("audit", "e.parquet", "--max", "leaks=0", "--junit", "j.xml")
+    assert failed.code == 4
+    assert "error: gate --max leaks=0: found 1" in failed.stderr
+    assert 'failures="1"' in Path("j.xml").read_text()
+    archive.rows[2].update(patient="p0", split="train")
+    archive.write()
+    worse = xmir("audit", "e.parquet", "--baseline", "before.jsonl")
+    assert worse.code == 4
+    assert "worse than before: leaks 1.0000 -> 2.0000" in worse.stderr
+    assert xmir("audit", "e.parquet", "--baseline", "before.jsonl", "--tolerance", "1").code == 0
+    other = xmir("audit", "e.parquet", "--baseline", "before.jsonl", "--neighbors", "3")
+    assert "scored with neighbors 10, this run has 3" in other.stderr
+    unknown = xmir("audit", "e.parquet", "--test", "hubs", "--max", "leaks=0")
+    assert (unknown.code, "no such number" in unknown.stderr) == (2, True)
+
+
+def test_a_gate_on_leaks_fails_where_there_are_no_splits(xmir, archive):
+    archive.write()
+    result = xmir("audit", "e.parquet", "--max", "leaks=0", "--where", "split=train")
+    assert result.code == 0
+    for row in archive.rows:
+        row["split"] = None
+    archive.write("none.parquet")
+    result = xmir("audit", "none.parquet", "--max", "leaks=0", "--summary")
+    assert result.code == 4
+    assert result.records()[0]["leaks"] is None
+    assert "no leaks are looked for" in result.stderr
+
+
+def test_few_images_and_one_patient_end_well(xmir, archive):
+    for row in archive.rows:
+        row["patient"] = "one"
+    archive.write()
+    record = summed(xmir)
+    assert (record["similarity_limit"], record["fence"], record["suspect_labels"]) == (
+        None,
+    ) * 2 + (0,)
+    one = Archive(1)
+    one.write()
+    record = summed(xmir)
+    assert (record["images"], record["duplicates"], record["hubs"]) == (1, 0, 0)
+
+
+def test_a_montage_shows_a_finding_and_says_why(xmir, archive):
+    draw(3).save("images/jpeg.jpg", quality=40)
+    archive.add("images/jpeg.jpg", 3, lacks=0.002)
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "duplicates")
+    drawn = xmir("montage", "-o", "m.png", stdin=result.stdout)
+    assert (drawn.code, drawn.stderr) == (0, "xmir: note: m.png: 1 query\n")
+
+
+def test_a_table_for_eyes_and_a_summary_of_counts(xmir, archive):
+    archive.write()
+    table = xmir("audit", "e.parquet", "--summary", "--format", "table").stdout
+    assert [line.split()[0] for line in table.splitlines()][:3] == [
+        "what",
+        "duplicates",
+        "duplicate",
+    ]
+    assert xmir("audit", "e.parquet", "--format", "table").code == 0

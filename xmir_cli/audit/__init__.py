@@ -1,0 +1,1 @@
+"""What is wrong with an archive: copies, leaks, labels in doubt, images that lie apart, hubs."""

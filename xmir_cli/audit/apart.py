@@ -1,0 +1,64 @@
+"""Images that lie apart from all others, and images that are in very many answers or in none.
+
+Sources: the outer fence, three interquartile ranges above the third quartile, of Tukey,
+Exploratory Data Analysis, 1977; k-occurrence and its skewness as of Radovanovic et al., JMLR 2010;
+a hub has more than five times the mean occurrence as of Flexer et al., ISMIR 2012.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xmir_cli.arrays import Floats, Integers
+from xmir_cli.atlas.outliers import unlikeness
+
+
+@dataclass(frozen=True, eq=False)
+class Outliers:
+    """Images whose mean distance to their nearest of other patients is beyond the fence."""
+
+    distances: Floats  # of each image [N], 1 - similarity; NaN without a neighbour
+    percentiles: Floats  # of these among the archive's own [N]
+    fence: float | None  # None: no image has a neighbour of another patient
+    rows: Integers  # those beyond it, the furthest first
+
+
+def find_outliers(to_others: Floats, ranges: float) -> Outliers:
+    """What lies apart, by the mean similarity of each image [N] to its nearest of other patients.
+
+    The fence lies `ranges` interquartile ranges above the third quartile of the distances.
+    """
+    distances = 1 - to_others
+    known = distances[np.isfinite(distances)]
+    percentiles = unlikeness(to_others)
+    if not len(known):
+        return Outliers(distances, percentiles, None, np.empty(0, dtype=np.int64))
+    low, high = np.percentile(known, [25, 75])
+    fence = float(high + ranges * (high - low))
+    beyond = np.flatnonzero(np.nan_to_num(distances, nan=-1.0) > fence)
+    return Outliers(distances, percentiles, fence, beyond[np.argsort(-distances[beyond])])
+
+
+@dataclass(frozen=True, eq=False)
+class Hubs:
+    """How often each image is among the nearest of others."""
+
+    counts: Integers  # [N]
+    mean: float
+    skewness: float  # 0 where all are in equally many answers
+    rows: Integers  # hubs, the most frequent first
+    unreached: Integers  # images in no answer
+
+
+def find_hubs(nearest: Integers, times: float) -> Hubs:
+    """Images in more than `times` as many answers as the mean, and those in none.
+
+    `nearest` [N, k] are the images nearest to each, -1 where there are fewer. In an archive of
+    k + 1 images or fewer every image is in every answer.
+    """
+    counts = np.bincount(nearest[nearest >= 0], minlength=len(nearest))
+    mean, spread = float(counts.mean()), float(counts.std())
+    skewness = float(((counts - mean) ** 3).mean() / spread**3) if spread > 0 else 0.0
+    hubs = np.flatnonzero(counts > times * mean) if mean else np.empty(0, dtype=np.int64)
+    hubs = hubs[np.argsort(-counts[hubs], kind="stable")]
+    return Hubs(counts, mean, skewness, hubs, np.flatnonzero(counts == 0))

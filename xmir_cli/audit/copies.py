@@ -1,0 +1,208 @@
+"""Images that are there more than once: equal files, equal pixels, and near copies.
+
+A near copy has a hash of what the network sees within 6 of 64 bits, as it is, mirrored or upside
+down, and a similarity above that of 99.9 % of the pairs of different patients. Frames of one file
+are no near copies of each other. Only neighbours are compared, so that no pass over all pairs is
+needed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from xmir_cli.arrays import Floats, Integers
+from xmir_cli.atlas.duplicates import ROUNDING, chief_of, join
+from xmir_cli.audit.archive import Archive
+from xmir_cli.audit.hashes import TURNS, compare_frequencies
+from xmir_cli.audit.looked import Looked
+from xmir_cli.retrieval.collection import sample_rows
+
+NEAR_BITS = 6
+PERCENTILE = 99.9  # of the similarities of different patients
+_LOWER = 99.0  # above which images are looked at; copies themselves may have raised the other one
+_AT_ONCE = 1 << 16  # pairs whose hashes are in memory
+_SAMPLE = 1500  # images whose pairs say what is usual
+_EQUAL = 1e-4  # what the similarity of two images with equal pixels lacks to 1 at most
+_STRENGTH = ("equal bytes", "equal pixels", "near copy", "equal embeddings")  # the strongest first
+
+
+class MaybeCopies(NamedTuple):
+    """Pairs of images [P], the first in the order of the archive before the second."""
+
+    first: Integers
+    second: Integers
+    similarities: Floats
+
+    @property
+    def rows(self) -> Integers:
+        """The images that are in a pair, in order."""
+        return np.unique(np.concatenate([self.first, self.second]))
+
+    @property
+    def nearly_one(self) -> set[int]:
+        """The images whose pixels may be equal to those of another."""
+        equal = self.similarities >= 1 - _EQUAL
+        return {*self.first[equal].tolist(), *self.second[equal].tolist()}
+
+    def pair(self, place: int) -> tuple[int, int]:
+        """One of the pairs."""
+        return int(self.first[place]), int(self.second[place])
+
+    def similarity(self, place: int) -> float:
+        """How similar the two are."""
+        return float(self.similarities[place])
+
+
+@dataclass(frozen=True)
+class Link:
+    """Two images that are one."""
+
+    first: int
+    second: int
+    how: str  # one of _STRENGTH
+    similarity: float
+    bits: int | None = None  # in which their hashes differ
+    turn: str = ""  # how the one is turned against the other
+
+    @property
+    def why(self) -> str:
+        """In words."""
+        return f"{self.how}, {self.turn}" if self.turn else self.how
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """What was found."""
+
+    links: list[Link]
+    groups: Integers  # of each image [N], from 1; 0: it is alone
+    limit: float | None  # the similarity above which near copies are; None: nothing to compare with
+
+    @cached_property
+    def _by_row(self) -> dict[int, list[Link]]:
+        found: dict[int, list[Link]] = {}
+        for link in self.links:
+            for row in (link.first, link.second):
+                found.setdefault(row, []).append(link)
+        return found
+
+    def strongest(self, row: int, chief: int) -> Link:
+        """The strongest link of an image that is in a group; one to `chief` if equally strong."""
+        return min(
+            self._by_row[row],
+            key=lambda each: (
+                _STRENGTH.index(each.how),
+                chief not in (each.first, each.second),
+                -each.similarity,
+            ),
+        )
+
+
+def list_candidates(archive: Archive) -> MaybeCopies:
+    """Pairs of neighbours that may be copies of each other, each once."""
+    bar = -1.0
+    if len(archive) > _SAMPLE:  # of fewer, copies may be many of all pairs
+        usual = _usual(archive, set())
+        bar = min(float(np.percentile(usual, _LOWER)), 1 - _EQUAL) if len(usual) else bar
+    keys, similarities = [], []
+    for near in {id(each): each for each in (archive.around.near, archive.around.others)}.values():
+        rows, places = np.nonzero((near.rows >= 0) & (near.similarities >= bar))
+        others = near.rows[rows, places]
+        keys.append(np.minimum(rows, others) * len(archive) + np.maximum(rows, others))
+        similarities.append(near.similarities[rows, places])
+    pairs, chosen = np.unique(np.concatenate(keys), return_index=True)
+    return MaybeCopies(
+        pairs // len(archive), pairs % len(archive), np.concatenate(similarities)[chosen]
+    )
+
+
+def find_copies(archive: Archive, candidates: MaybeCopies, looked: Looked) -> Copies:
+    """What is there more than once, as far as it was looked at."""
+    alike = [*_equal_embeddings(candidates, looked), *_look_alike(archive, candidates, looked)]
+    limit = _limit(archive, {(each.first, each.second) for each in alike})
+    links = [*_equal_files(archive), *(each for each in alike if _holds(each, limit))]
+    return Copies(links, _group(links, len(archive)), limit)
+
+
+def _equal_files(archive: Archive) -> Iterator[Link]:
+    """Each image whose file is that of an earlier one, with that."""
+    firsts: dict[str, int] = {}
+    for row, identity in enumerate(archive.identities):
+        first = row if identity is None else firsts.setdefault(identity, row)
+        if first != row:
+            yield Link(first, row, "equal bytes", archive.similarity(first, row))
+
+
+def _equal_embeddings(candidates: MaybeCopies, looked: Looked) -> Iterator[Link]:
+    """Pairs that cannot be looked at, whose vectors are one but for rounding."""
+    known = looked.known
+    unseen = ~(known[candidates.first] & known[candidates.second])
+    for place in np.flatnonzero(unseen & (candidates.similarities >= 1 - ROUNDING)).tolist():
+        yield Link(*candidates.pair(place), "equal embeddings", candidates.similarity(place))
+
+
+def _look_alike(archive: Archive, candidates: MaybeCopies, looked: Looked) -> Iterator[Link]:
+    known = looked.known
+    seen = np.flatnonzero(known[candidates.first] & known[candidates.second])
+    for start in range(0, len(seen), _AT_ONCE):
+        part = seen[start : start + _AT_ONCE]
+        first, second = candidates.first[part], candidates.second[part]
+        apart, turns = compare_frequencies(looked.frequencies[first], looked.frequencies[second])
+        for at in np.flatnonzero(apart <= NEAR_BITS).tolist():
+            one, other = candidates.pair(int(part[at]))
+            similarity = candidates.similarity(int(part[at]))
+            if one in looked.pixels and looked.pixels[one] == looked.pixels.get(other):
+                yield Link(one, other, "equal pixels", similarity, 0)
+            elif not _are_frames(archive, one, other):
+                turn = list(TURNS)[turns[at]]
+                yield Link(one, other, "near copy", similarity, int(apart[at]), turn)
+
+
+def _are_frames(archive: Archive, first: int, second: int) -> bool:
+    """Whether two images are different pictures of one file."""
+    one, other = ((archive.identities[row] or "").partition("#")[0] for row in (first, second))
+    return bool(one) and one == other and archive.identities[first] != archive.identities[second]
+
+
+def _holds(link: Link, limit: float | None) -> bool:
+    return link.how != "near copy" or (limit is not None and link.similarity > limit)
+
+
+def _limit(archive: Archive, known: set[tuple[int, int]]) -> float | None:
+    """The similarity above which few pairs of different patients are that look like no copies."""
+    usual = _usual(archive, known)
+    return float(np.percentile(usual, PERCENTILE)) if len(usual) else None
+
+
+def _usual(archive: Archive, known: set[tuple[int, int]]) -> Floats:
+    """The similarities of pairs of different patients of a sample, but for those that are known."""
+    rows = sample_rows(len(archive), _SAMPLE, 0)
+    vectors = archive.vectors[rows]
+    counts = np.triu(archive.are_of_different_patients(rows), 1)
+    places = {int(row): place for place, row in enumerate(rows)}
+    for first, second in known:
+        if first in places and second in places:
+            counts[places[first], places[second]] = False
+    hashes: dict[str, list[int]] = {}
+    for place, row in enumerate(rows.tolist()):
+        if identity := archive.identities[row]:
+            hashes.setdefault(identity, []).append(place)
+    for same in hashes.values():
+        for pair in combinations(same, 2):
+            counts[pair] = False
+    return np.asarray((vectors @ vectors.T)[counts], dtype=np.float64)
+
+
+def _group(links: list[Link], count: int) -> Integers:
+    """The number of each image's group, from 1 in the order of their first images."""
+    chiefs = np.arange(count)
+    for each in links:
+        join(chiefs, each.first, each.second)
+    chiefs = np.array([chief_of(chiefs, row) for row in range(count)], dtype=np.int64)
+    sizes = np.bincount(chiefs, minlength=count)
+    numbers = np.cumsum(sizes > 1) * (sizes > 1)
+    return np.asarray(numbers[chiefs], dtype=np.int64)

@@ -1,0 +1,111 @@
+"""Labels in doubt: neighbours of other patients hold another one, or a copy does.
+
+The probability of a label is that of `metrics.votes`: votes of the nearest, calibrated on the
+archive itself. Such a doubt is no proof: were every label drawn by these probabilities, as many
+labels would be in doubt as `Doubts.expected` says.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xmir_cli.arrays import Floats, Integers
+from xmir_cli.audit.archive import Archive
+from xmir_cli.metrics.votes import Ballots, VoteRule, fit_votes, mean_miscalibration, vote
+
+_ROWS = 4096  # images whose probabilities are in memory
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """An image whose neighbours hold another label than it has."""
+
+    row: int
+    other: int  # its nearest image with that label, of another patient
+    label: str  # what they hold
+    probability: float  # of it
+    own: float  # the probability of the likeliest label that it has
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """What was found, and how far it can be trusted."""
+
+    found: list[Doubt]  # the surest first
+    expected: float  # how many there would be if labels were drawn by their probabilities
+    rule: VoteRule | None  # None: no label, or no neighbour of another patient
+    calibration_error: float | None
+
+
+NO_DOUBTS = Doubts([], 0.0, None, None)
+
+
+def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts:
+    """The labels that are in doubt: another one has at least the probability `bound`.
+
+    Copies of an image (`groups` [N], see `Copies`) have no vote on its label.
+    """
+    labels, kinds = archive.labels, archive.kinds
+    asked = np.flatnonzero(kinds >= 0)
+    if len(asked) == 0 or len(labels.names) < 2:
+        return NO_DOUBTS
+    ballots = archive.ballots(groups)
+    frequencies = np.bincount(kinds[asked], minlength=len(labels.holds)) @ labels.holds / len(asked)
+    rule = fit_votes(ballots, kinds, labels.holds, frequencies)
+    if rule is None:
+        return NO_DOUBTS
+    found, expected = [], 0.0
+    told, right = np.empty(len(asked)), np.empty(len(asked), dtype=bool)
+    for start in range(0, len(asked), _ROWS):
+        rows = asked[start : start + _ROWS]
+        part = Ballots(ballots.similarities[rows], ballots.kinds[rows])
+        probabilities = vote(part, labels.holds, frequencies, rule)
+        own = labels.holds[kinds[rows]]
+        first, each = probabilities.argmax(axis=1), np.arange(len(rows))
+        told[start : start + len(rows)] = probabilities[each, first]
+        right[start : start + len(rows)] = own[each, first]
+        expected += float((1 - probabilities)[probabilities >= bound].sum())
+        found += _doubtful(archive, rows, probabilities, part, bound)
+    found.sort(key=lambda each: -each.probability)
+    return Doubts(found, expected, rule, mean_miscalibration(told, right))
+
+
+def _doubtful(
+    archive: Archive, rows: Integers, probabilities: Floats, ballots: Ballots, bound: float
+) -> list[Doubt]:
+    labels = archive.labels
+    own = labels.holds[archive.kinds[rows]]  # [n, L]
+    others = np.where(own, -1.0, probabilities)
+    likeliest = others.argmax(axis=1)
+    found = []
+    for at in np.flatnonzero(others.max(axis=1) >= bound).tolist():
+        label = int(likeliest[at])
+        votes = ballots.kinds[at] >= 0
+        holders = np.flatnonzero(votes & labels.holds[ballots.kinds[at], label])
+        nearest = holders[np.argmax(ballots.similarities[at][holders])]
+        row = int(rows[at])
+        other = int(archive.around.others.rows[row, nearest])
+        probability = float(others[at, label])
+        best = float(np.where(own[at], probabilities[at], 0.0).max())
+        found.append(Doubt(row, other, labels.names[label], probability, best))
+    return found
+
+
+def list_conflicts(groups: Integers, texts: Sequence[frozenset[str]]) -> list[tuple[int, int]]:
+    """Images with a copy that holds other labels, each with the first such copy.
+
+    Args:
+        groups: Which images are copies of each other [N], from 1; 0: an image is alone.
+        texts: The labels of each [N]; an image without any contradicts nobody.
+    """
+    members: dict[int, list[int]] = {}
+    for row in np.flatnonzero(groups).tolist():
+        if texts[row]:
+            members.setdefault(int(groups[row]), []).append(row)
+    found = []
+    for rows in members.values():
+        for row in rows:
+            different = [other for other in rows if texts[other] != texts[row]]
+            found += [(row, different[0])] if different else []
+    return sorted(found)

@@ -1,0 +1,57 @@
+"""What is in several splits: copies of an image, and images of one patient.
+
+Of images that are on several sides, those of one split stay: of the test set where it is among
+them, else of the validation set, else of any other; what is in the training set goes first.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from xmir_cli.arrays import Integers
+from xmir_cli.training.examples import TEST, TRAIN, VAL, role_of
+
+
+@dataclass(frozen=True)
+class Leak:
+    """An image that another split has, too, in a copy or in another image of its patient."""
+
+    row: int
+    other: int  # an image of the split that stays
+    is_copy: bool
+
+
+def stays_before(split: str | None) -> int:
+    """The place of a split among those of which one stays; the least one does."""
+    ranks = {TEST: 0, VAL: 1, TRAIN: 3}
+    return 2 if split is None else ranks.get(role_of(split), 2)
+
+
+def kept_first(rows: Sequence[int], splits: Sequence[str | None]) -> list[int]:
+    """The rows of some images in the order in which they stay: by split, then as they come."""
+    return sorted(rows, key=lambda row: (stays_before(splits[row]), row))
+
+
+def find_leaks(groups: Integers, patients: Integers, splits: Sequence[str | None]) -> list[Leak]:
+    """The images that would have to leave their split for no other to know them.
+
+    Args:
+        groups: Which images are copies of each other [N], from 1; 0: an image is alone.
+        patients: The patient of each [N]; -1: nobody knows.
+        splits: The split of each [N]; images without one leak nothing.
+    """
+    found = {leak.row: leak for leak in _across(patients, -1, splits, is_copy=False)}
+    found |= {leak.row: leak for leak in _across(groups, 0, splits, is_copy=True)}
+    return [found[row] for row in sorted(found)]
+
+
+def _across(
+    numbers: Integers, none: int, splits: Sequence[str | None], is_copy: bool
+) -> Iterator[Leak]:
+    """The images of each number that are not of the split in which it stays."""
+    members: dict[int, list[int]] = {}
+    for row, number in enumerate(numbers.tolist()):
+        if number != none and splits[row] is not None:
+            members.setdefault(number, []).append(row)
+    for rows in members.values():
+        stays = kept_first(rows, splits)[0]
+        yield from (Leak(row, stays, is_copy) for row in rows if splits[row] != splits[stays])

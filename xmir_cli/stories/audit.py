@@ -1,0 +1,154 @@
+"""Look for what is wrong with an archive: copies, leaks, wrong labels, outliers and hubs."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from xmir_cli import console
+from xmir_cli.atlas.axes import principal_axes
+from xmir_cli.atlas.neighbours import find_neighbours
+from xmir_cli.atlas.points import AskedPoints, number_values, read_points
+from xmir_cli.atlas.projections import AXES
+from xmir_cli.audit.archive import Archive
+from xmir_cli.audit.audited import Audited, AuditRules
+from xmir_cli.audit.copies import MaybeCopies, find_copies, list_candidates
+from xmir_cli.audit.judging import RULES
+from xmir_cli.audit.looked import Looked, look_at, nothing_looked_at
+from xmir_cli.audit.records import FindingRecords
+from xmir_cli.commands.audit import Audit
+from xmir_cli.console import Records, Skips
+from xmir_cli.errors import SettingError
+from xmir_cli.gallery.engines import is_index
+from xmir_cli.labels import LABEL
+from xmir_cli.scoring.tested import Checks, read_baseline
+from xmir_cli.store.jsonl import write_records
+from xmir_cli.store.where import parse_where
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.audit_summary import AuditSummaryRecord
+
+__all__ = ["Audit", "run"]
+
+_PATIENT, _SPLIT = "patient", "split"
+_COMPARED = 10  # neighbours that may be copies of an image, however few are asked for
+_COPY_TESTS = {"duplicates", "leaks", "labels"}
+
+
+def run(asked: Audit) -> Records:
+    """One `xmir.audit/1` record a finding, test by test; summed up, one `xmir.audit-summary/1`."""
+    if LABEL in (asked.exclude_same, asked.split):
+        setting = "split" if asked.split == LABEL else "exclude_same"
+        raise SettingError(setting, "the labels are what is in doubt")
+    skips, earlier = Skips(), read_baseline(asked.baseline, RULES)
+    archive = _read(asked, skips)
+    split = _find_splits(asked, archive)
+    if (archive.patients < 0).all():
+        console.note("no patient is known: each image counts as of another patient")
+    rules = AuditRules(asked.tests, split, asked.probability, asked.fence)
+    candidates = list_candidates(archive)
+    looked = _look(asked, archive, candidates)
+    audited = Audited(archive, rules, find_copies(archive, candidates, looked), looked)
+    columns = {"id": "id", _PATIENT: asked.exclude_same or _PATIENT}
+    columns |= {_SPLIT: split} if split else {}
+    records = FindingRecords(archive, columns, asked.source if is_index(asked.source) else None)
+    if asked.exclude_to is not None:
+        write_records(asked.exclude_to, records.of(audited.to_leave_out))
+    summary = _sum_up(asked, audited)
+    if asked.summary:
+        yield summary
+    else:
+        yield from records.of(audited.findings)
+    ending = skips.finish(len(archive), "audited")
+    ending = replace(ending, notes=(*ending.notes, *_notes(asked, audited)))
+    checks = Checks(RULES, [summary])
+    checks.ask(asked.gates)
+    checks.compare(earlier, asked.tolerance)
+    checks.write(asked.junit)
+    return ending.judged(checks.unmet)
+
+
+def _find_splits(asked: Audit, archive: Archive) -> str | None:
+    """The column of splits, where an image has one."""
+    column = asked.split or _SPLIT
+    if any(archive.texts(column)):
+        return column
+    if "leaks" in asked.tests:
+        console.note("no image has a split: no leaks are looked for; `split` names their column")
+    return None
+
+
+def _read(asked: Audit, skips: Skips) -> Archive:
+    """The images with their neighbours."""
+    named = {"split": asked.split, "exclude_same": asked.exclude_same}
+    wanted = AskedPoints(
+        {setting: [column] for setting, column in named.items() if column},
+        parse_where(asked.where),
+        None,
+        0,
+        welcome=(_SPLIT,),
+    )
+    points = read_points(asked.source, wanted, skips.add, Path(tempfile.gettempdir()))
+    column = asked.exclude_same or _PATIENT
+    patients = np.full(len(points.items), -1)
+    if column in points.items.column_names:
+        patients = number_values(points.items[column])
+    axes = principal_axes(points.vectors, AXES)
+    wide = max(asked.neighbors, _COMPARED)
+    with console.progress("comparing", len(points.items)) as bar:
+        around = find_neighbours(points.vectors, patients, wide, axes, bar.advance)
+    return Archive(points.items, points.vectors, points.model, patients, around, asked.neighbors)
+
+
+def _look(asked: Audit, archive: Archive, candidates: MaybeCopies) -> Looked:
+    if asked.no_images or not _COPY_TESTS & set(asked.tests):
+        return nothing_looked_at(len(archive))
+    rows: Sequence[int] = candidates.rows.tolist()
+    with console.progress("looking", len(rows)) as bar:
+        looked = look_at(archive, rows, candidates.nearly_one, asked.jobs, bar.advance)
+    if looked.bad:
+        console.warning(looked.complaint(archive.paths))
+    return looked
+
+
+def _sum_up(asked: Audit, audited: Audited) -> Record:
+    recall = audited.archive.around.recall
+    column = asked.exclude_same or _PATIENT
+    return {
+        "schema": AuditSummaryRecord.NAME,
+        "embeddings": asked.source,
+        "tests": list(asked.tests),
+        **audited.counts(),
+        "neighbours": {
+            "number": asked.neighbors,
+            "other": column if (audited.archive.patients >= 0).any() else None,
+            "search": "exact" if recall is None else "graph",
+            **({} if recall is None else {"recall": recall}),
+        },
+        "neighbors": asked.neighbors,
+        "exclude_same": column,
+        "split": audited.rules.split,
+        "probability": asked.probability,
+        "fence_ranges": asked.fence,
+        "model": audited.archive.model.to_json(),
+    }
+
+
+def _notes(asked: Audit, audited: Audited) -> list[str]:
+    counts = audited.counts()
+    told = [
+        f"{name} {counts[test_count]}"
+        for test, test_count, name in (
+            ("duplicates", "duplicates", "duplicates"),
+            ("leaks", "leaks", "leaks"),
+            ("labels", "suspect_labels", "labels in doubt"),
+            ("outliers", "outliers", "outliers"),
+            ("hubs", "hubs", "hubs"),
+        )
+        if test in asked.tests and counts.get(test_count) is not None
+    ]
+    notes = [f"{len(audited.archive)} images: {', '.join(told)}"] if told else []
+    if asked.exclude_to is not None:
+        notes.append(f"{asked.exclude_to}: {counts['left_out']} images to leave out")
+    return notes

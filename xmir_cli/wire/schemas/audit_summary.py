@@ -1,0 +1,103 @@
+"""`xmir.audit-summary/1`: what an audit counts."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xmir_cli.wire.model import ModelSpec
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import (
+    MODEL,
+    NUMBER,
+    OBJECT,
+    PATH,
+    SETTINGS,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    Shows,
+    key,
+)
+
+_COPIES, _LEAKS, _LABELS = "duplicates are tested", "leaks are tested", "labels are tested"
+_OUTLIERS, _HUBS = "outliers are tested", "hubs are tested"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AuditSummaryRecord:
+    """Counts of an archive's faults, beside what they would be by chance and how they are told."""
+
+    NAME: ClassVar = "xmir.audit-summary/1"
+    WRITTEN_BY: ClassVar = "audit --summary"
+
+    record: Record
+    embeddings: str | None = key(PATH, "what was audited", shows=Shows.MADE)
+    tests: list[str] | None = key(TEXTS, "what was looked for", shows=Shows.MADE)
+    images: int | None = key(WHOLE, "how many there are")
+    patients: int | None = key(WHOLE, "of how many patients; images of nobody do not count")
+    duplicates: int | None = key(
+        WHOLE,
+        "images that are a copy of one that stays; null where the images were not looked at",
+        when=_COPIES,
+    )
+    duplicate_groups: int | None = key(WHOLE, "of how many different images", when=_COPIES)
+    near_copies: int | None = key(WHOLE, "duplicates whose files and pixels differ", when=_COPIES)
+    similarity_limit: float | None = key(
+        NUMBER,
+        "what a near copy must be more similar than: 99.9 % of the pairs of different patients",
+        when=_COPIES,
+    )
+    looked_at: int | None = key(WHOLE, "images whose hash is known", when=_COPIES)
+    unreadable: dict[str, int] | None = key(
+        OBJECT, "images that could not be looked at, by cause", when="there are any"
+    )
+    leaks: int | None = key(
+        WHOLE, "images that another split knows, of those that would have to go", when=_LEAKS
+    )
+    leaked_patients: int | None = key(WHOLE, "patients in several splits", when=_LEAKS)
+    splits: dict[str, int] | None = key(OBJECT, "images of each split", when=_LEAKS)
+    suspect_labels: int | None = key(
+        WHOLE,
+        "images whose neighbours hold another label at least as probably as asked",
+        when=_LABELS,
+    )
+    suspect_labels_expected: float | None = key(
+        NUMBER, "how many there would be were labels drawn by these probabilities", when=_LABELS
+    )
+    label_conflicts: int | None = key(
+        WHOLE, "images with a copy that holds other labels", when=_LABELS
+    )
+    calibration_error: float | None = key(
+        NUMBER,
+        "how far the probability of the likeliest label is from how often it is right, in tenths",
+        when=_LABELS,
+    )
+    votes: dict[str, object] | None = key(
+        SETTINGS, "the temperature and the doubt of the votes, by likelihood", when=_LABELS
+    )
+    outliers: int | None = key(WHOLE, "images beyond the fence", when=_OUTLIERS)
+    fence: float | None = key(
+        NUMBER, "the mean distance to neighbours of other patients that they exceed", when=_OUTLIERS
+    )
+    hubs: int | None = key(WHOLE, "images in very many answers", when=_HUBS)
+    unreached: int | None = key(WHOLE, "images in none", when=_HUBS)
+    skewness: float | None = key(
+        NUMBER, "of how often images are in answers; about 0 where none is a hub", when=_HUBS
+    )
+    left_out: int | None = key(WHOLE, "images that --exclude-to lists")
+    neighbours: dict[str, object] | None = key(
+        SETTINGS,
+        "how many of each image, by which column they are of other patients, and how they are "
+        "found: exact, or a graph with its recall",
+    )
+    neighbors: int | None = key(WHOLE, "how many were asked for", shows=Shows.MADE)
+    exclude_same: str | None = key(
+        TEXT, "the column whose images are of one patient", shows=Shows.MADE
+    )
+    split: str | None = key(TEXT, "the column of splits; null without", shows=Shows.MADE)
+    probability: float | None = key(
+        NUMBER, "from which probability of another label on a label is in doubt", shows=Shows.MADE
+    )
+    fence_ranges: float | None = key(
+        NUMBER, "how many interquartile ranges an outlier lies beyond", shows=Shows.MADE
+    )
+    model: ModelSpec | None = key(MODEL, "the network that embedded the images")
