@@ -97,7 +97,7 @@ def _foreign(rows: list[Row], planted: Planted, out: Path) -> list[Row]:
     """Skin pictures under a label of the archive."""
     folder = out / "skin"
     draw = [sys.executable, TRUST / "skin.py", folder, "--count", f"{FOREIGN}", "--size", "224"]
-    subprocess.run(draw, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(draw, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 # own words
     pictures = sorted((folder / "images").iterdir())[:FOREIGN]
     planted.foreign = {f"skin/{path.name}" for path in pictures}
     like = {"label": rows[0]["label"], "patient": "", "split": "train"}
@@ -112,12 +112,10 @@ def audit(rows: list[Row], out: Path, embed: list[str], options: list[str]) -> l
         table.writerows(rows)
     xmir = [sys.executable, "-m", "xmir_cli"]
     made = out / "embeddings.parquet"
-    subprocess.run(
-        [*xmir, "embed", out / "labels.csv", *embed, "--resume", "-o", made],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    found = subprocess.run([*xmir, "audit", made, *options], check=True, stdout=subprocess.PIPE)
+    make = [*xmir, "embed", out / "labels.csv", *embed, "--resume", "-o", made]
+    subprocess.run(make, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 # own words
+    ask = [*xmir, "audit", made, *options]
+    found = subprocess.run(ask, check=True, stdout=subprocess.PIPE)  # noqa: S603 # own words
     return [json.loads(line) for line in found.stdout.splitlines()]
 
 

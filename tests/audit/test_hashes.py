@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xmir_cli.audit.hashes import TURNS, compare_frequencies, frequencies_of
+from xmir_cli.audit import hashes
+from xmir_cli.audit.hashes import TURNS, compare_frequencies, frequencies_of, list_alike
 
 
 def blobs(seed, side=64):
@@ -56,3 +57,21 @@ def test_other_images_differ_in_many_bits_and_lighter_or_coarser_ones_in_few():
     coarser = frequencies_of(np.rint(blobs(2) / 16) * 16)[None]
     assert compare_frequencies(own, lighter)[0] <= 1
     assert compare_frequencies(own, coarser)[0] <= 4
+
+
+def test_all_pairs_that_look_alike_are_those_of_loops(monkeypatch):
+    monkeypatch.setattr(hashes, "_AT_ONCE", 7)
+    views = [blobs(seed) for seed in range(20)]
+    views += [views[3][:, ::-1], views[8] * 0.9, views[3][::-1, ::-1], views[12]]
+    frequencies = np.stack([frequencies_of(view) for view in views]).astype(np.float32)
+    frequencies[12] = np.nan  # was not looked at
+    found = set()
+    for first, second in list_alike(frequencies, 2):
+        found |= set(zip(first.tolist(), second.tolist(), strict=True))
+    expected = set()
+    for first in range(len(views)):
+        for second in range(first + 1, len(views)):
+            bits, _ = compare_frequencies(frequencies[[first]], frequencies[[second]])
+            if bits[0] <= 2 and 12 not in (first, second):
+                expected.add((first, second))
+    assert found == expected == {(3, 20), (8, 21), (3, 22), (20, 22)}

@@ -10,6 +10,9 @@ import pytest
 from PIL import Image
 
 from tests.atlas.test_axes import unit_vectors
+from xmir_cli.pages.captions import hit_lines, short_names
+from xmir_cli.pages.columns import Hit
+from xmir_cli.pages.entries import entry_of
 from xmir_cli.store.embeddings import Embeddings, write_embeddings
 from xmir_cli.store.hashes import sha256_file
 from xmir_cli.wire.model import ModelSpec
@@ -135,12 +138,23 @@ def test_a_copy_is_found_however_it_was_made(name, save, why, xmir, archive):
 
 def test_a_copy_that_the_network_sees_otherwise_and_a_look_alike_are_none(xmir, archive):
     draw(3).save("images/far.png", compress_level=1)
-    archive.add("images/far.png", 3, lacks=0.6)  # looks alike, and is embedded elsewhere
+    archive.add("images/far.png", 3, lacks=1.3)  # looks alike, and is embedded elsewhere
     archive.add("images/5.png", 5, lacks=0.002)
     archive.paths[-1] = "images/other.png"  # is embedded alike, and does not look so
     draw(99).save("images/other.png")
     archive.write()
     assert xmir("audit", "e.parquet", "--test", "duplicates").stdout == ""
+
+
+def test_a_copy_that_looks_the_same_is_found_though_it_is_no_neighbour(xmir, archive):
+    draw(3).resize((56, 45)).save("images/small.png")
+    archive.add("images/small.png", 3, lacks=0.7)
+    archive.write()
+    (record,) = xmir("audit", "e.parquet", "--test", "duplicates", "--neighbors", "1").records()
+    assert (record["why"], Path(record["retrieved"]).stem) == ("near copy", "3")
+    assert record["hash_bits"] <= 2
+    assert record["similarity"] == pytest.approx(0.3, abs=1e-6)
+    assert record["similarity"] < summed(xmir)["similarity_limit"]
 
 
 def test_frames_of_one_file_are_no_near_copies_of_each_other(xmir, archive):
@@ -397,6 +411,9 @@ def test_a_montage_shows_a_finding_and_says_why(xmir, archive):
     result = xmir("audit", "e.parquet", "--test", "duplicates")
     drawn = xmir("montage", "-o", "m.png", stdin=result.stdout)
     assert (drawn.code, drawn.stderr) == (0, "xmir: note: m.png: 1 query\n")
+    entry = entry_of(result.records()[0])
+    lines = hit_lines(Hit([entry]), short_names([entry]))
+    assert lines == ["0.998  ·  correct", "b", "3", "duplicate: near copy"]
 
 
 def test_a_table_for_eyes_and_a_summary_of_counts(xmir, archive):

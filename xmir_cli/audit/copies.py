@@ -1,9 +1,10 @@
 """Images that are there more than once: equal files, equal pixels, and near copies.
 
 A near copy has a hash of what the network sees within 6 of 64 bits, as it is, mirrored or upside
-down, and a similarity above that of 99.9 % of the pairs of different patients. Frames of one file
-are no near copies of each other. Only neighbours are compared, so that no pass over all pairs is
-needed.
+down, and a similarity above that of 99.9 % of the pairs of different patients; or a hash within 2
+bits, and a similarity above that of half of these pairs, for a network may take a rescaled copy for
+another image. Frames of one file are no near copies of each other. Of more than 20,000 images only
+neighbours are compared, so that no pass over all pairs is needed.
 """
 
 from collections.abc import Iterator
@@ -16,13 +17,14 @@ import numpy as np
 
 from xmir_cli.arrays import Floats, Integers
 from xmir_cli.atlas.duplicates import ROUNDING, chief_of, join
+from xmir_cli.atlas.neighbours import EXACT
 from xmir_cli.audit.archive import Archive
-from xmir_cli.audit.hashes import TURNS, compare_frequencies
+from xmir_cli.audit.hashes import TURNS, compare_frequencies, list_alike
 from xmir_cli.audit.looked import Looked
 from xmir_cli.retrieval.collection import sample_rows
 
-NEAR_BITS = 6
-PERCENTILE = 99.9  # of the similarities of different patients
+NEAR_BITS, SAME_BITS = 6, 2
+PERCENTILES = (99.9, 50.0)  # of the similarities of different patients, for the one and the other
 _LOWER = 99.0  # above which images are looked at; copies themselves may have raised the other one
 _AT_ONCE = 1 << 16  # pairs whose hashes are in memory
 _SAMPLE = 1500  # images whose pairs say what is usual
@@ -122,10 +124,32 @@ def list_candidates(archive: Archive) -> MaybeCopies:
 
 def find_copies(archive: Archive, candidates: MaybeCopies, looked: Looked) -> Copies:
     """What is there more than once, as far as it was looked at."""
+    if len(archive) <= EXACT:
+        candidates = _with_alike(archive, candidates, looked)
     alike = [*_equal_embeddings(candidates, looked), *_look_alike(archive, candidates, looked)]
-    limit = _limit(archive, {(each.first, each.second) for each in alike})
-    links = [*_equal_files(archive), *(each for each in alike if _holds(each, limit))]
-    return Copies(links, _group(links, len(archive)), limit)
+    limits = _limits(archive, {(each.first, each.second) for each in alike})
+    links = [*_equal_files(archive), *(each for each in alike if _holds(each, limits))]
+    return Copies(links, _group(links, len(archive)), limits[0] if limits else None)
+
+
+def _with_alike(archive: Archive, candidates: MaybeCopies, looked: Looked) -> MaybeCopies:
+    """With all pairs that look the same, wherever the network puts them."""
+    found = [
+        first * len(archive) + second for first, second in list_alike(looked.frequencies, SAME_BITS)
+    ]
+    known = candidates.first * len(archive) + candidates.second
+    new = np.setdiff1d(np.concatenate([known[:0], *found]), known)
+    if not len(new):
+        return candidates
+    first, second = new // len(archive), new % len(archive)
+    similarities = [
+        archive.similarity(*pair) for pair in zip(first.tolist(), second.tolist(), strict=True)
+    ]
+    return MaybeCopies(
+        np.concatenate([candidates.first, first]),
+        np.concatenate([candidates.second, second]),
+        np.concatenate([candidates.similarities, similarities]),
+    )
 
 
 def _equal_files(archive: Archive) -> Iterator[Link]:
@@ -168,14 +192,21 @@ def _are_frames(archive: Archive, first: int, second: int) -> bool:
     return bool(one) and one == other and archive.identities[first] != archive.identities[second]
 
 
-def _holds(link: Link, limit: float | None) -> bool:
-    return link.how != "near copy" or (limit is not None and link.similarity > limit)
+def _holds(link: Link, limits: tuple[float, float] | None) -> bool:
+    if link.how != "near copy" or link.bits is None:
+        return True
+    if limits is None:
+        return False
+    return link.similarity > limits[0] or (link.bits <= SAME_BITS and link.similarity > limits[1])
 
 
-def _limit(archive: Archive, known: set[tuple[int, int]]) -> float | None:
-    """The similarity above which few pairs of different patients are that look like no copies."""
+def _limits(archive: Archive, known: set[tuple[int, int]]) -> tuple[float, float] | None:
+    """What few, and half, of the pairs of different patients exceed that look like no copies."""
     usual = _usual(archive, known)
-    return float(np.percentile(usual, PERCENTILE)) if len(usual) else None
+    if not len(usual):
+        return None
+    few, half = np.percentile(usual, PERCENTILES).tolist()
+    return few, half
 
 
 def _usual(archive: Archive, known: set[tuple[int, int]]) -> Floats:

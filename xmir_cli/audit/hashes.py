@@ -4,12 +4,15 @@ Source: Zauner, Implementation and Benchmarking of Perceptual Image Hash Functio
 hash: 32 x 32 greys, the 8 x 8 lowest frequencies beside the constant ones, against their median).
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from xmir_cli.arrays import Booleans, Floats, Integers
 
+_AT_ONCE = 2048  # images that are compared with all at a time
 _SIDE, _LOWEST = 32, 8  # of the greys, and of the frequencies
 _GREY = np.array([0.299, 0.587, 0.114])  # of ITU-R BT.601
 _SIGNS = (-1.0) ** np.arange(1, _LOWEST + 1)  # of frequencies, where an axis runs the other way
@@ -45,6 +48,26 @@ def compare_frequencies(first: Greys, second: Greys) -> tuple[Integers, Integers
     own = _bits(first)
     apart = np.stack([(own != _bits(second * signs)).sum(axis=1) for signs in TURNS.values()])
     return apart.min(axis=0), apart.argmin(axis=0)
+
+
+def list_alike(frequencies: Greys, most: int) -> Iterator[tuple[Integers, Integers]]:
+    """Pairs of images whose hashes differ in at most `most` bits in any of the TURNS.
+
+    All N images are compared with all, those without frequencies (NaN) left out; the first of a
+    pair comes before the second. A pair may come more than once.
+    """
+    known = np.flatnonzero(np.isfinite(frequencies[:, 0, 0]))
+    signed = [
+        np.where(_bits(frequencies[known] * signs), 1, -1).astype(np.float32)
+        for signs in TURNS.values()
+    ]  # [n, 64]; of two, the product is 64 less twice the bits in which they differ
+    bound = signed[0].shape[1] - 2 * most
+    for start in range(0, len(known), _AT_ONCE):
+        own = signed[0][start : start + _AT_ONCE]
+        for turned in signed:
+            one, other = np.nonzero(own @ turned.T >= bound)
+            before = one + start < other
+            yield known[one[before] + start], known[other[before]]
 
 
 def _bits(frequencies: Greys | Floats) -> Booleans:

@@ -36,12 +36,19 @@ def short_names(entries: Iterable[PageEntry]) -> dict[str, str]:
 
 
 def hit_lines(hit: Hit, names: Mapping[str, str]) -> list[str]:
+<<<<<<< HEAD
     """Rank, similarity and verdict; the label; the name; what the maps contrast it with.
 
     Of two models that are compared each has its own rank and similarity.
+=======
+    """Rank, similarity and verdict; the label; the name; why it is there, and beside what.
+
+    Findings of 'xmir audit' say why; maps may be contrasted with another image.
+>>>>>>> 9e6149c (audit finds rescaled copies that a network takes for other images)
     """
     view = hit.entries[0].view
     verdict = "" if view.match is None else "correct" if view.match else "wrong"
+<<<<<<< HEAD
     sides = {entry.side: entry for entry in hit.entries if entry.side}
     if sides:
         first = [f"{side} {_standing(entry, ', ') or '-'}" for side, entry in sides.items()]
@@ -56,6 +63,13 @@ def _standing(entry: PageEntry, between: str = "  ·  ") -> str:
     rank, similarity = entry.view.rank, entry.view.similarity
     told = ("" if rank is None else f"{rank}", "" if similarity is None else f"{similarity:.3f}")
     return between.join(each for each in told if each)
+=======
+    first = "  ·  ".join(each for each in (rank, similarity, verdict) if each)
+    beside = dict.fromkeys(
+        line for entry in hit.entries for line in (*_finding(entry), *_others(entry, names))
+    )
+    return [first, escape(view.retrieved_label or ""), names[hit.entries[0].retrieved], *beside]
+>>>>>>> 9e6149c (audit finds rescaled copies that a network takes for other images)
 
 
 def query_lines(entry: PageEntry, side: int, names: Mapping[str, str]) -> list[str]:
@@ -74,6 +88,12 @@ def _told(words: Words) -> str:
     text = escape(words.text)
     more = len(text) - _LONGEST
     return f"{text[:_LONGEST]} … and {more} characters more" if more > 0 else text
+
+
+def _finding(entry: PageEntry) -> Sequence[str]:
+    """What an audit found of the query."""
+    told = [entry.view.record.get(name) for name in ("finding", "why")]
+    return [escape(": ".join(map(str, told)))] if all(told) else []
 
 
 def _others(entry: PageEntry, names: Mapping[str, str]) -> Sequence[str]:

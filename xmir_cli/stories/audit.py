@@ -9,7 +9,7 @@ import numpy as np
 
 from xmir_cli import console
 from xmir_cli.atlas.axes import principal_axes
-from xmir_cli.atlas.neighbours import find_neighbours
+from xmir_cli.atlas.neighbours import EXACT, find_neighbours
 from xmir_cli.atlas.points import AskedPoints, number_values, read_points
 from xmir_cli.atlas.projections import AXES
 from xmir_cli.audit.archive import Archive
@@ -104,7 +104,9 @@ def _read(asked: Audit, skips: Skips) -> Archive:
 def _look(asked: Audit, archive: Archive, candidates: MaybeCopies) -> Looked:
     if asked.no_images or not _COPY_TESTS & set(asked.tests):
         return nothing_looked_at(len(archive))
-    rows: Sequence[int] = candidates.rows.tolist()
+    rows: Sequence[int] = range(len(archive))
+    if len(archive) > EXACT:
+        rows = candidates.rows.tolist()
     with console.progress("looking", len(rows)) as bar:
         looked = look_at(archive, rows, candidates.nearly_one, asked.jobs, bar.advance)
     if looked.bad:
