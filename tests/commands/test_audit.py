@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.atlas.test_axes import unit_vectors
+from xmir_cli.audit import copies
 from xmir_cli.pages.captions import hit_lines, short_names
 from xmir_cli.pages.columns import Hit
 from xmir_cli.pages.entries import entry_of
@@ -148,13 +149,24 @@ def test_a_copy_that_the_network_sees_otherwise_and_a_look_alike_are_none(xmir, 
 
 def test_a_copy_that_looks_the_same_is_found_though_it_is_no_neighbour(xmir, archive):
     draw(3).resize((56, 45)).save("images/small.png")
-    archive.add("images/small.png", 3, lacks=0.7)
+    archive.add("images/small.png", 3, lacks=0.4)
     archive.write()
     (record,) = xmir("audit", "e.parquet", "--test", "duplicates", "--neighbors", "1").records()
     assert (record["why"], Path(record["retrieved"]).stem) == ("near copy", "3")
     assert record["hash_bits"] <= 2
-    assert record["similarity"] == pytest.approx(0.3, abs=1e-6)
+    assert record["similarity"] == pytest.approx(0.6, abs=1e-6)
     assert record["similarity"] < summed(xmir)["similarity_limit"]
+
+
+@pytest.mark.parametrize(("patient", "found"), [("p3", 0), ("other", 1), (None, 1)])
+def test_images_of_one_patient_that_only_look_alike_are_none(
+    patient, found, xmir, archive, monkeypatch
+):
+    monkeypatch.setattr(copies, "SAME_BITS", -1)
+    draw(3).save("images/later.jpg", quality=50)
+    archive.add("images/later.jpg", 3, lacks=0.002, patient=patient)
+    archive.write()
+    assert len(xmir("audit", "e.parquet", "--test", "duplicates").records()) == found
 
 
 def test_frames_of_one_file_are_no_near_copies_of_each_other(xmir, archive):

@@ -3,8 +3,9 @@
 A near copy has a hash of what the network sees within 6 of 64 bits, as it is, mirrored or upside
 down, and a similarity above that of 99.9 % of the pairs of different patients; or a hash within 2
 bits, and a similarity above that of half of these pairs, for a network may take a rescaled copy for
-another image. Frames of one file are no near copies of each other. Of more than 20,000 images only
-neighbours are compared, so that no pass over all pairs is needed.
+another image. Images of one patient are near copies within 2 bits alone, for those of two days look
+alike; frames of one file never are. Of more than 20,000 images only neighbours are compared, so
+that no pass over all pairs is needed.
 """
 
 from collections.abc import Iterator
@@ -128,7 +129,7 @@ def find_copies(archive: Archive, candidates: MaybeCopies, looked: Looked) -> Co
         candidates = _with_alike(archive, candidates, looked)
     alike = [*_equal_embeddings(candidates, looked), *_look_alike(archive, candidates, looked)]
     limits = _limits(archive, {(each.first, each.second) for each in alike})
-    links = [*_equal_files(archive), *(each for each in alike if _holds(each, limits))]
+    links = [*_equal_files(archive), *(each for each in alike if _holds(archive, each, limits))]
     return Copies(links, _group(links, len(archive)), limits[0] if limits else None)
 
 
@@ -192,12 +193,17 @@ def _are_frames(archive: Archive, first: int, second: int) -> bool:
     return bool(one) and one == other and archive.identities[first] != archive.identities[second]
 
 
-def _holds(link: Link, limits: tuple[float, float] | None) -> bool:
+def _holds(archive: Archive, link: Link, limits: tuple[float, float] | None) -> bool:
     if link.how != "near copy" or link.bits is None:
         return True
     if limits is None:
         return False
-    return link.similarity > limits[0] or (link.bits <= SAME_BITS and link.similarity > limits[1])
+    own, other = archive.patients[[link.first, link.second]].tolist()
+    are_kin = own == other and own >= 0
+    few, half = limits
+    return (link.similarity > half and link.bits <= SAME_BITS) or (
+        link.similarity > few and not are_kin
+    )
 
 
 def _limits(archive: Archive, known: set[tuple[int, int]]) -> tuple[float, float] | None:

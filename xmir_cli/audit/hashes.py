@@ -71,5 +71,5 @@ def list_alike(frequencies: Greys, most: int) -> Iterator[tuple[Integers, Intege
 
 
 def _bits(frequencies: Greys | Floats) -> Booleans:
-    flat = frequencies.reshape(len(frequencies), -1)
+    flat = frequencies.reshape(len(frequencies), _LOWEST**2)
     return np.asarray(flat > np.median(flat, axis=1, keepdims=True))

@@ -1,6 +1,6 @@
 """Plant faults in an archive, audit it, and say how many are found and how many findings are right.
 
-    python examples/audit/proof.py TABLE OUT --seed 0 -- --arch timm:tf_efficientnet_lite0
+    python examples/audit.py TABLE OUT --seed 0 -- --arch timm:tf_efficientnet_lite0
 
 What stands behind `--` goes to `xmir embed`. TABLE needs path, label, patient and split. Planted
 are, of images drawn at random: equal files, re-encoded ones (JPEG of quality 60), rescaled ones
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-TRUST = Path(__file__).resolve().parent.parent / "trust"
+TRUST = Path(__file__).resolve().parent / "trust"
 COPIES, PATIENTS, FOREIGN, FLIPPED = 12, 8, 6, 0.05
 TURNED = {
     "equal file": None,
