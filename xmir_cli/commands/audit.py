@@ -32,10 +32,9 @@ class Audit:
     upside down: a hash of what the network sees (DCT, 64 bits) differs in at most 6 bits, and the
     similarity is above that of 99.9 % of the pairs of different patients; or in at most 2 bits, and
     above half of them. Of one patient it is 2 bits alone, for images of two days look alike, and
-    frames of one file are none. Images are read for it, and of more than 20,000 neighbours alone compared;
-    without images, or with --no-images, equal files and embeddings are found.
-    Of copies the first one stays, but one of the test set before others, and of the training set
-    last.
+    frames of one file are none. Images are read for it, and of more than 20,000 neighbours alone
+    compared; without images, or with --no-images, equal files and embeddings are found. Of copies
+    the first one stays, but one of the test set before others, and of the training set last.
 
     `leaks`: copies, or images of one patient, in several splits: what would have to leave its
     split, the training set first.

@@ -36,26 +36,22 @@ def short_names(entries: Iterable[PageEntry]) -> dict[str, str]:
 
 
 def hit_lines(hit: Hit, names: Mapping[str, str]) -> list[str]:
-<<<<<<< HEAD
-    """Rank, similarity and verdict; the label; the name; what the maps contrast it with.
-
-    Of two models that are compared each has its own rank and similarity.
-=======
     """Rank, similarity and verdict; the label; the name; why it is there, and beside what.
 
-    Findings of 'xmir audit' say why; maps may be contrasted with another image.
->>>>>>> 9e6149c (audit finds rescaled copies that a network takes for other images)
+    Of two models that are compared each has its own rank and similarity. Findings of 'xmir audit'
+    say why; maps may be contrasted with another image.
     """
     view = hit.entries[0].view
     verdict = "" if view.match is None else "correct" if view.match else "wrong"
-<<<<<<< HEAD
     sides = {entry.side: entry for entry in hit.entries if entry.side}
     if sides:
         first = [f"{side} {_standing(entry, ', ') or '-'}" for side, entry in sides.items()]
     else:
         first = [_standing(hit.entries[0])]
     told = "  ·  ".join(each for each in (*first, verdict) if each)
-    beside = dict.fromkeys(line for entry in hit.entries for line in _others(entry, names))
+    beside = dict.fromkeys(
+        line for entry in hit.entries for line in (*_finding(entry), *_others(entry, names))
+    )
     return [told, escape(view.retrieved_label or ""), names[hit.entries[0].retrieved], *beside]
 
 
@@ -63,13 +59,6 @@ def _standing(entry: PageEntry, between: str = "  ·  ") -> str:
     rank, similarity = entry.view.rank, entry.view.similarity
     told = ("" if rank is None else f"{rank}", "" if similarity is None else f"{similarity:.3f}")
     return between.join(each for each in told if each)
-=======
-    first = "  ·  ".join(each for each in (rank, similarity, verdict) if each)
-    beside = dict.fromkeys(
-        line for entry in hit.entries for line in (*_finding(entry), *_others(entry, names))
-    )
-    return [first, escape(view.retrieved_label or ""), names[hit.entries[0].retrieved], *beside]
->>>>>>> 9e6149c (audit finds rescaled copies that a network takes for other images)
 
 
 def query_lines(entry: PageEntry, side: int, names: Mapping[str, str]) -> list[str]:
