@@ -98,8 +98,13 @@ def test_rows_that_are_chosen_from_a_large_index_stay_in_a_file(xmir, monkeypatc
     monkeypatch.setattr("xmir_cli.store.kept_vectors._HELD", 0)
     monkeypatch.setattr("xmir_cli.retrieval.collection._ROWS", 2)
     blocks = []
-    inner = retrieval._blocks
-    monkeypatch.setattr(retrieval, "_blocks", lambda *given: blocks.append(given) or inner(*given))
+    inner = retrieval.similarity_blocks
+
+    def watch(*given):
+        blocks.append(given)
+        return inner(*given)
+
+    monkeypatch.setattr(retrieval, "similarity_blocks", watch)
     assert xmir("retrieval-metric", "e.xmir", "--where", "id!=image-1").records() == usual
     assert [isinstance(each, np.memmap) for each in blocks[0][:2]] == [True, True]
 
