@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +29,10 @@ from xmir_cli.store.outputs import (
 )
 from xmir_cli.values import check_values
 
+_OF_IMAGES = (
+    *("columns", "input_size", "resize", "view", "pool", "mean", "std", "window", "features"),
+    *("fast_decode", "engine", "precision", "resume"),
+)
 _CLUSTER = re.compile(r"ray://(\[[^\s/\]]+\]|[^\s/:\[\]]+):\d{1,5}", re.ASCII)
 
 
@@ -51,6 +55,11 @@ class Embed:
     device, or one for every 4 processors. All nodes have xmir, and the images at the same places;
     the code and weights that are named go along. A worker or node that is lost costs time alone,
     and --resume goes on where a killed run has stopped. Start clusters with RAY_worker_niceness=0.
+
+    EMBEDDINGS.parquet with --model HEAD, a head that 'xmir train EMBEDDINGS.parquet' made, gives
+    the head's embeddings of the vectors that are stored: no image is read, and 1,000,000 vectors
+    take a minute. The vectors have to be those of the model that the head was trained on. With any
+    other model such a table is a list of images, which are embedded anew.
     """
 
     images: options.Images
@@ -160,6 +169,26 @@ class Embed:
             need_folder(self.skips)
             refuse_existing(self.skips, self.force or self.resume)
         refuse_stdin(self.images, "embed")
+        if self.stored is not None:
+            self._refuse_of_images()
+
+    @cached_property
+    def stored(self) -> str | None:
+        """The embeddings that a head is to be applied to; None where images are to be read."""
+        from xmir_cli.store.vectors_there import find_vectors, holds_head  # noqa: PLC0415 # pyarrow
+
+        if self.model is None or not holds_head(Path(self.model)):
+            return None
+        return find_vectors(self.images)
+
+    def _refuse_of_images(self) -> None:
+        """Raise SettingError for what decides how images are read and embedded."""
+        plain = {field.name: field.default for field in fields(self)}
+        for name in _OF_IMAGES:
+            if getattr(self, name) != plain[name]:
+                raise SettingError(name, "not with stored vectors, of which no image is read")
+        if self.piece is not None:
+            raise UsageError("stored vectors are turned by one process, in seconds")
 
     def _refuse_pipe(self) -> None:
         if self.resume or self.file_format == "npy":

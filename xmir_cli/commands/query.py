@@ -163,6 +163,7 @@ class Query:
     neighbors: asking.Neighbors = 10
     coverage: asking.Coverage = 0.9
     min_similarity: asking.MinSimilarity = None
+    rerank: asking.Rerank = None
     center: Annotated[
         bool,
         typer.Option(
@@ -200,6 +201,7 @@ class Query:
             }
         )
         self._refuse_words()
+        asking.refuse_rerank(self.rerank, self.top, self.region is not None)
         if self.per_label is not None and self.everything:
             raise UsageError("--per-label asks with some items, --all with every one")
         others = self.of_index or self.vectors or self.like or self.asks_in_words
@@ -266,5 +268,6 @@ class Query:
         """What is printed of a record."""
         moved = bool(self.like or self.unlike or self.toward)
         told = asking.evidence_columns(self.vote, self.novelty, self.min_similarity)
-        ordered = asking.order_columns(self.region is not None, moved, self.center)
+        part, anew = self.region is not None, self.rerank is not None
+        ordered = asking.order_columns(part, moved, self.center, anew)
         return asking.shown([*ordered, *asking.concept_columns(self.concepts)], told)

@@ -67,6 +67,7 @@ class Hits:
 
     keys: Sequence[ItemKey]
     similarities: Floats
+    distances: Floats | None = None  # by which they were put in another order, the least first
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.prefixes import COUNTER, is_grey
 from xmir_cli.model.torch_files import read_torch
 from xmir_cli.store.checkpoint import read_tensors, read_tensors_header
+from xmir_cli.store.vectors_there import ADAPTER
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.strict import parse_json
 
@@ -117,12 +118,12 @@ def _own_tensors(network: Network, found: Mapping[str, Tensor], path: str) -> Ma
     """Those of one of xmir's checkpoints, which has all of its network's and no others."""
     wanted = network.state_dict().keys()
     missing = [name for name in wanted if name not in found and not name.endswith(COUNTER)]
-    others = [name for name in found if name not in wanted]
+    others = [name for name in found if name not in wanted and name != ADAPTER]
     for names, what in ((missing, "of the network are missing"), (others, "have no place in it")):
         if names:
             shown = ", ".join(names[:3])
             raise ModelError(f"{path}: {len(names)} of {len(wanted)} tensors {what} ({shown} ...)")
-    return found
+    return {name: tensor for name, tensor in found.items() if name in wanted}
 
 
 def _assign(network: Network, tensors: Mapping[str, Tensor], source: str) -> list[str]:

@@ -151,6 +151,17 @@ def _numbers(
 
 def _ordered(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
     """The similarities, and what the hits are ordered by where that is something else."""
+    numbers = _compared(gallery, query, hits)
+    if hits.distances is None:
+        return numbers
+    distances = hits.distances.tolist()
+    return [
+        {**each, "rerank_distance": told} for each, told in zip(numbers, distances, strict=True)
+    ]
+
+
+def _compared(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
+    """The similarities, and the relevance where that is something else."""
     if query.contribution is not None:
         return _of_region(gallery, query.contribution, hits, query.pulls)
     if query.refinement is not None:

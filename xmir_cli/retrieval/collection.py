@@ -63,10 +63,15 @@ def meet_whitening(queries: Embeddings, gallery: Embeddings) -> Embeddings:
 
 def select_rows(images: Embeddings, where: Sequence[Condition]) -> Embeddings:
     """The rows for which all conditions hold; raises DataError when there is none."""
-    allowed = allowed_by(images.items, where)
+    return _only(images, select_numbers(images.items, where))
+
+
+def select_numbers(items: pa.Table, where: Sequence[Condition]) -> Booleans:
+    """For which rows [N] all conditions hold; raises DataError when there is none."""
+    allowed = allowed_by(items, where)
     if not allowed.any():
-        raise DataError(say_nothing(images.items, where))
-    return _only(images, allowed)
+        raise DataError(say_nothing(items, where))
+    return allowed
 
 
 def with_label(images: Embeddings) -> Embeddings:

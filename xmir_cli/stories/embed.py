@@ -2,17 +2,19 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import torch
 
 from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
+from xmir_cli.embedding.adapting import adapt
 from xmir_cli.embedding.known import KnownRow
 from xmir_cli.embedding.own_shard import OwnShard, find_lone_task, local_rank
 from xmir_cli.embedding.parts import EmbeddedRow, Parts
@@ -23,17 +25,20 @@ from xmir_cli.embedding.slots import BATCHES, embed_slots, slot_size
 from xmir_cli.errors import DataError, ItemError, Status
 from xmir_cli.images.dicom_tags import key_mark
 from xmir_cli.launch import leave_ranks
+from xmir_cli.model.adapter import read_adapter
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.text_sources import hash_words
 from xmir_cli.pictures.exclusion import exclude_items
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
+from xmir_cli.retrieval.conditions import allowed_by
 from xmir_cli.store.embedding_table import Header
 from xmir_cli.store.embedding_writers import write_arrow, write_as
 from xmir_cli.store.jsonl import write_records
 from xmir_cli.store.outputs import receipt, refuse_ending, refuse_input
 from xmir_cli.store.turns import hold
 from xmir_cli.store.unfinished import parts_folder
+from xmir_cli.store.where import parse_where
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 
@@ -64,6 +69,8 @@ def _taking_up(asked: Embed) -> Embed:
 
 
 def _run(asked: Embed) -> Records:
+    if asked.stored is not None:
+        return (yield from _adapt(asked, asked.stored))
     file = asked.file
     listed = list_items(asked.images, asked.null, asked.where, asked.columns)
     items, twice = _without_duplicates(exclude_items(listed, asked.exclude, asked.jobs))
@@ -76,6 +83,27 @@ def _run(asked: Embed) -> Records:
     embedder = _load(asked)
     with nullcontext() if asked.engine == "local" else cluster(asked.engine):
         return (yield from _embed_listed(asked, embedder, items, twice))
+
+
+def _adapt(asked: Embed, source: str) -> Records:
+    """Apply a head to the vectors that are stored."""
+    adapter, file, skips = read_adapter(str(asked.model)), asked.file, Skips()
+    where = parse_where(asked.where)
+    made = adapt(source, adapter, lambda items: allowed_by(items, where), skips.add)
+    rows, dim = made.header.rows or 0, made.header.dim or 0
+    if not rows:
+        raise DataError(f"{source}: no row is as `where` says")
+    console.note(f"no image is read: the head {asked.model} is applied to {rows} stored vectors")
+    if file is None:
+        _to_pipe(made.header, made.tables)
+    else:
+        _refuse_ending(file, asked.file_format)
+        write_as(asked.file_format, file, made.header, made.tables)
+        kind = "vectors" if asked.file_format == "npy" else "embeddings"
+        yield receipt(kind, file, (rows, dim), skips.total)
+    if asked.skips is not None:
+        write_records(asked.skips, skips.listed)
+    return skips.finish(rows, "embedded")
 
 
 def _embed_listed(
@@ -129,7 +157,7 @@ def _write(asked: Embed, embedder: Embedder, parts: Parts, skips: Skips) -> Iter
             hint_for_images(asked.images),
         )
     if asked.file is None:
-        _write_to_pipe(parts)
+        _to_pipe(parts.header, parts.tables())
     else:
         write_as(asked.file_format, asked.file, parts.header, parts.tables())
         parts.remove()
@@ -234,9 +262,9 @@ def _slots(
     return ray_slots(work, parts.find, order)
 
 
-def _write_to_pipe(parts: Parts) -> None:
+def _to_pipe(header: Header, tables: Iterable[pa.Table]) -> None:
     try:
-        write_arrow(sys.stdout.buffer, parts.header, parts.tables())
+        write_arrow(sys.stdout.buffer, header, tables)
     except BrokenPipeError:
         raise
     except OSError as error:

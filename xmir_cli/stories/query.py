@@ -37,6 +37,7 @@ from xmir_cli.retrieval.queries import (
 )
 from xmir_cli.retrieval.refine import find_examples, refine
 from xmir_cli.retrieval.region import parse_region
+from xmir_cli.retrieval.rerank import rerank
 from xmir_cli.store.text_lines import read_text_lines
 from xmir_cli.store.where import parse_where
 from xmir_cli.wire.words import Words, put_into
@@ -82,7 +83,9 @@ def run(query: Query) -> Records:
     with console.progress("querying", len(items) + known + len(alone)) as bar:
         for block in ask.with_words(chain.from_iterable(sources), together):
             asked = [pull(refine(each, likes, unlikes), pulls) for each in block]
-            found = gallery.search(asked, query.top, conditions, query.center)
+            found = gallery.search(asked, query.rerank or query.top, conditions, query.center)
+            if query.rerank is not None:
+                found = list(rerank(gallery, found, query.top))
             yield from answer(gallery, asked, found, beside)
             done += len(asked)
             values += [_has(each, query.exclude_same) for each in asked]

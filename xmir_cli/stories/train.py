@@ -11,6 +11,7 @@ from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.commands.train import Train
 from xmir_cli.console import Ending, Records, Skips, show
+from xmir_cli.embedding.stored import StoredVectors, only, read_stored
 from xmir_cli.errors import DataError, ExistsError, ItemError, ModelError
 from xmir_cli.labels import parse_labels
 from xmir_cli.launch import find_launch
@@ -21,6 +22,8 @@ from xmir_cli.pictures.exclusion import exclude_items
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.items import list_items
 from xmir_cli.pictures.view import resize_picture
+from xmir_cli.retrieval.collection import select_numbers
+from xmir_cli.store.manifest import parse_names
 from xmir_cli.store.outputs import receipt, refuse_ending, refuse_input
 from xmir_cli.store.runs import (
     CHECKPOINT,
@@ -34,6 +37,8 @@ from xmir_cli.store.runs import (
 )
 from xmir_cli.store.turns import hold
 from xmir_cli.store.unfinished import state_path
+from xmir_cli.store.vectors_there import ADAPTER
+from xmir_cli.store.where import parse_where
 from xmir_cli.training.best import Best
 from xmir_cli.training.examples import (
     TEST,
@@ -45,6 +50,7 @@ from xmir_cli.training.examples import (
     role_of,
 )
 from xmir_cli.training.feed import Feed
+from xmir_cli.training.head_recipe import HEAD_DIM
 from xmir_cli.training.loop import Trainer
 from xmir_cli.training.meeting import meeting, rank_device
 from xmir_cli.training.pictures import Pictures
@@ -56,6 +62,7 @@ from xmir_cli.training.session import describe_run, keep_lasting, keep_readable,
 from xmir_cli.training.state import restore, take
 from xmir_cli.training.targets import Targets
 from xmir_cli.training.validation import can_rank
+from xmir_cli.training.vectors import VectorFeed, first_weights
 from xmir_cli.wire.records import Record
 
 __all__ = ["Train", "run"]
@@ -84,8 +91,10 @@ def _follow(records: Records) -> Ending:
 
 def _run(asked: Train, ranks: Ranks) -> Records:
     settings, skips = asked.recipe, Skips()
-    division = _divide(asked, settings, skips)
-    trainer = _trainer(asked, settings, ranks)
+    stored = _read_stored(asked)
+    division = _divide(asked, settings, skips, stored)
+    feed = _feed_images(asked) if stored is None else _feed_vectors(asked, stored, division)
+    trainer = Trainer(feed, settings, ranks)
     trainer.check_parts(division.training)
     _check_alike(Run(describe_run(trainer, division)), ranks)
     division = keep_readable(division, trainer.feed, skips.add, console.progress, ranks)
@@ -95,6 +104,8 @@ def _run(asked: Train, ranks: Ranks) -> Records:
     begun = _begun(trainer, division, asked, best)
     if begun is not None:
         labels = [row.label for row in division.training]
+        if stored is not None:
+            console.note(stored.told(trainer.embedder.dim))
         for line in tell_plan(trainer.plan(labels), labels, list(trainer.frozen), show):
             console.note(line)
         yield from _fit(trainer, division, asked, begun, best)
@@ -116,18 +127,38 @@ def _tell_made(trainer: Trainer, division: Division, done: Run) -> Record:
     return {"kept_epoch": done.kept, "steps": steps, **frozen}
 
 
-def _divide(asked: Train, settings: Settings, skips: Skips) -> Division:
-    """The rows to train and to validate on; nobody has opened a picture yet."""
+def _read_stored(asked: Train) -> StoredVectors | None:
+    """The vectors to train a head on; None where images are given."""
+    if asked.stored is None:
+        return None
+    stored = read_stored(asked.stored, asked.base, asked.device)
+    if where := parse_where(asked.where):
+        return only(stored, select_numbers(stored.items, where))
+    return stored
+
+
+def _list(
+    asked: Train, stored: StoredVectors | None
+) -> list[tuple[str, str, dict[str, str | None]]]:
+    """Every row: its name, where it is, and its label, patient and split."""
+    if stored is not None:
+        return stored.rows(parse_names(asked.columns))
     listed = list_items(asked.images, asked.null, asked.where, asked.columns)
     items = exclude_items(listed, asked.exclude, asked.jobs)
-    refuse_input(asked.output, [item.file for item in items])
-    refuse_input(state_path(asked.output), [item.file for item in items])
+    for setting, file in (("output", asked.output), ("output", state_path(asked.output))):
+        refuse_input(file, [item.file for item in items], setting)
     refuse_input(asked.plot, [item.file for item in items], "plot")
-    refuse_ending(asked.output, "safetensors", [".safetensors", ".pt", ".pth", ".ckpt"])
     known = [{name: item.text(name) for name in ("label", "patient", "split")} for item in items]
-    rows = keep_labelled(
-        [(item.id, item.path, told) for item, told in zip(items, known, strict=True)], skips.add
-    )
+    return [(item.id, item.path, told) for item, told in zip(items, known, strict=True)]
+
+
+def _divide(
+    asked: Train, settings: Settings, skips: Skips, stored: StoredVectors | None
+) -> Division:
+    """The rows to train and to validate on; nobody has opened a picture yet."""
+    listed = _list(asked, stored)
+    refuse_ending(asked.output, "safetensors", [".safetensors", ".pt", ".pth", ".ckpt"])
+    rows = keep_labelled(listed, skips.add)
     division = divide(rows, asked.split, asked.validate)
     division = _without_rare(division, settings, skips)
     _say_splits(division, asked)
@@ -186,12 +217,19 @@ def _without_rare(division: Division, settings: Settings, skips: Skips) -> Divis
     return left
 
 
-def _trainer(asked: Train, settings: Settings, ranks: Ranks) -> Trainer:
+def _feed_images(asked: Train) -> Feed:
     spec = resolve_model(asked.choice)
     embedder = load_embedder(spec, asked.device, asked.precision)
     recipe = spec.preprocessing
     pictures = Pictures(lambda path: resize_picture(read_picture(path, recipe.window), recipe))
-    return Trainer(Feed(embedder, pictures, asked.jobs), settings, ranks)
+    return Feed(embedder, pictures, asked.jobs)
+
+
+def _feed_vectors(asked: Train, stored: StoredVectors, division: Division) -> VectorFeed:
+    """The vectors, and a head whose first weights follow from those to train on."""
+    dim = asked.head or min(HEAD_DIM, stored.base.dim)
+    first = first_weights(stored.vectors[[int(row.path) for row in division.training]], dim)
+    return VectorFeed(stored.base, stored.vectors, first)
 
 
 def _begun(trainer: Trainer, division: Division, asked: Train, best: Best) -> Run | None:
@@ -296,8 +334,10 @@ def _finish(trainer: Trainer, output: Path, run: Run, best: Best) -> None:
         patience = trainer.settings.patience
         end = f" after {patience} without a better one" if run.gave_up else ""
         console.note(f"kept: epoch {run.kept} of the {len(run.epochs)} that were trained{end}")
-    spec = replace(trainer.embedder.spec, weights=OWN, weights_sha256=hash_weights(trainer.network))
-    write_checkpoint(output, trainer.network.state_dict(), spec, run)
+    whole = trainer.feed.whole()
+    spec = replace(whole.spec, weights=OWN, weights_sha256=hash_weights(whole.network))
+    head = {} if whole.head is None else {ADAPTER: whole.head}
+    write_checkpoint(output, {**whole.network.state_dict(), **head}, spec, run)
     state_path(output).unlink(missing_ok=True)
 
 

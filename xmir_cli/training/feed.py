@@ -14,8 +14,8 @@ from xmir_cli.training.augment import augment
 from xmir_cli.training.examples import Example
 from xmir_cli.training.pictures import Pictures
 from xmir_cli.training.recipe import Augmentation
-
-Visit = tuple[int, int]  # a position among the examples, and how often it came before in an epoch
+from xmir_cli.training.views import TrainedNetwork, Visit
+from xmir_cli.wire.records import Record
 
 
 class Feed:
@@ -24,6 +24,19 @@ class Feed:
     def __init__(self, embedder: Embedder, pictures: Pictures, jobs: int | None) -> None:
         self.embedder, self.pictures, self.jobs = embedder, pictures, jobs
         self.recipe = embedder.recipe
+
+    @property
+    def told(self) -> Record:
+        """Nothing beside the network."""
+        return {}
+
+    def mark(self, path: str) -> str:
+        """A hash of what the network may see of a picture; raises ItemError for none."""
+        return self.pictures.fingerprint(path)
+
+    def whole(self) -> TrainedNetwork:
+        """The network."""
+        return TrainedNetwork(self.embedder.network, self.embedder.spec)
 
     def load_augmented(
         self,

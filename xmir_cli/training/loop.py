@@ -13,7 +13,6 @@ from xmir_cli.errors import DataError, ModelError, SettingError
 from xmir_cli.signals import ending_waits
 from xmir_cli.training.attention import check_maps, draw_triplets, triplet_count
 from xmir_cli.training.examples import Example
-from xmir_cli.training.feed import Feed
 from xmir_cli.training.forward import ForwardPass, share_gradients
 from xmir_cli.training.freeze import frozen_parts, settle_freezing, train_except
 from xmir_cli.training.objective import PROXY_RATE, Objective
@@ -23,6 +22,7 @@ from xmir_cli.training.recipe import Settings
 from xmir_cli.training.sampler import SAMPLERS, count_visits, least_images
 from xmir_cli.training.schedule import step_share
 from xmir_cli.training.targets import Targets
+from xmir_cli.training.views import Views
 from xmir_cli.workarounds.torch.processor import has_bfloat16
 
 BatchNumbers = tuple[float, float, float]  # loss, violating fraction, attention loss of a batch
@@ -47,7 +47,7 @@ class Trainer:
     waits for the step to end, but a second one does not.
     """
 
-    def __init__(self, feed: Feed, settings: Settings, ranks: Ranks = ALONE) -> None:
+    def __init__(self, feed: Views, settings: Settings, ranks: Ranks = ALONE) -> None:
         self.feed, self.ranks, self.embedder = feed, ranks, feed.embedder
         self.network, self.device = self.embedder.network, self.embedder.device
         if self.embedder.precision == "bf16" and not has_bf16(self.device):

@@ -13,7 +13,6 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.batches import decode_all
 from xmir_cli.progress import clock
 from xmir_cli.training.examples import Division, Example, find_contradictions
-from xmir_cli.training.feed import Feed
 from xmir_cli.training.loop import BatchNumbers, Outcome, Trainer
 from xmir_cli.training.plan import Plan
 from xmir_cli.training.ranks import ALONE, Ranks
@@ -21,6 +20,7 @@ from xmir_cli.training.recipe import BEFORE
 from xmir_cli.training.sampler import by_class
 from xmir_cli.training.schedule import step_share
 from xmir_cli.training.validation import validate
+from xmir_cli.training.views import Views
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.epoch import EpochRecord
 
@@ -48,7 +48,7 @@ LeaveOut = Callable[[str, ItemError], None]  # name and cause
 
 def keep_readable(
     division: Division,
-    feed: Feed,
+    feed: Views,
     leave_out: LeaveOut,
     bar: ShowProgress,
     ranks: Ranks = ALONE,
@@ -72,11 +72,11 @@ def keep_readable(
 
 
 def _marked(
-    examples: Sequence[Example], feed: Feed, leave_out: LeaveOut, bar: ShowProgress, ranks: Ranks
+    examples: Sequence[Example], feed: Views, leave_out: LeaveOut, bar: ShowProgress, ranks: Ranks
 ) -> Iterator[Example]:
     own = [row.path for row in ranks.own(examples)]
     with bar("reading", len(examples), "images") as progress:
-        marks = ranks.merge(decode_all(own, feed.pictures.fingerprint, feed.jobs))
+        marks = ranks.merge(decode_all(own, feed.mark, feed.jobs))
         for example, mark in zip(examples, marks, strict=True):
             if isinstance(mark, ItemError):
                 leave_out(example.name, mark)
@@ -101,6 +101,7 @@ def describe_run(trainer: Trainer, division: Division) -> Record:
         **settings,
         "precision": embedder.precision,
         "start": embedder.spec.to_json(),
+        **trainer.feed.told,
         "classes": {name: len(places) for name, places in labels.items()},
         "images": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
     }

@@ -12,8 +12,8 @@ from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
 from xmir_cli.metrics.retrieval import leave_one_out, warn_of_ties
 from xmir_cli.training.examples import Example
-from xmir_cli.training.feed import Feed
 from xmir_cli.training.ranks import ALONE, Ranks
+from xmir_cli.training.views import Views
 
 VALIDATION_NUMBERS = ("map", "p_at_1", "p_at_5")
 BY_PATIENT = "map_excluding_same_patient"
@@ -21,7 +21,7 @@ _MEASURES = Measures((1, 5))
 
 
 def validate(
-    feed: Feed,
+    feed: Views,
     examples: Sequence[Example],
     advance: Callable[[int], None] = lambda _: None,
     ranks: Ranks = ALONE,
@@ -67,7 +67,7 @@ def can_rank(examples: Sequence[Example]) -> bool:
 
 
 def _embed(
-    feed: Feed, examples: Sequence[Example], advance: Callable[[int], None], ranks: Ranks
+    feed: Views, examples: Sequence[Example], advance: Callable[[int], None], ranks: Ranks
 ) -> Tensor:
     """Unit embeddings [N, D] of all examples, in their order."""
     size = ranks.first(feed.embedder.batch)  # a rank may have halved its own

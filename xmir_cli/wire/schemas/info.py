@@ -85,6 +85,11 @@ class InfoRecord:
         when="embeddings with a key",
         shows=Shows.NOTHING,
     )
+    adapted: str | None = key(
+        TEXT,
+        "from whose stored vectors a head made these",
+        when="embeddings by embed EMBEDDINGS --model HEAD",
+    )
     features: list[int] | None = key(
         NUMBERS, "channels, rows and columns of a feature map", when="embeddings or index with maps"
     )

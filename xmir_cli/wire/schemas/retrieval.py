@@ -82,6 +82,12 @@ class RetrievalRecord:
         "query, or what the region, moved by concepts, adds to the similarity",
         when="--like, --unlike, --toward or --region",
     )
+    rerank_distance: float | None = key(
+        NUMBER,
+        "what the hits are ordered by, the least first, in [0, 1]: 0.7 times the Jaccard distance "
+        "of the k-reciprocal neighbours and 0.3 times that of the embeddings, scaled",
+        when="--rerank",
+    )
     like: list[str] | None = key(
         TEXTS, "what the query was moved towards", when="--like or --unlike", shows=Shows.DETAIL
     )
