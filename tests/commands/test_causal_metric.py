@@ -725,6 +725,17 @@ def test_a_baseline_that_is_none_is_refused(xmir, make_record):
     )
 
 
+def test_a_baseline_of_means_is_refused_with_what_to_do(xmir, earlier):
+    stdin = earlier(insertion=0.5)
+    Path("means.jsonl").write_text(xmir("causal-metric", "--summary", stdin=stdin).stdout)
+    result = xmir("causal-metric", "--baseline", "means.jsonl", stdin=stdin)
+    assert result.code == 5
+    assert result.stderr.splitlines() == [
+        "xmir: error: means.jsonl: line 1: means say nothing of single maps, which are compared",
+        "xmir: hint: Make the baseline without --summary or --per-query.",
+    ]
+
+
 def test_junit_has_a_case_for_every_map_and_gate(xmir, earlier):
     stdin = earlier(insertion=0.5)
     first, second = (json.loads(line) for line in stdin.splitlines())

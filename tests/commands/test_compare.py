@@ -365,6 +365,10 @@ def test_scored_maps_have_mean_differences_with_intervals_by_patient(xmir):
         ("old", "/a.png", 0.6),
         ("new", "/a.png", pytest.approx(0.4)),
     ] * 2
+    rows = xmir("compare", "old.jsonl", "new.jsonl", "--per-query").records()
+    assert [(row["query"], row["compared"]) for row in rows][:1] == [("/a.png", 2)]
+    assert rows[0]["insertion_difference"] == pytest.approx(-0.2)
+    assert {row["query"] for row in rows} == {"/a.png", "/b.png", "/c.png", "/e.png"}
     gate = xmir("compare", "old.jsonl", "new.jsonl", "--min", "insertion_difference=0")
     assert gate.code == 4
     assert "error: activation: gate --min insertion_difference=0: found -0.075" in gate.stderr

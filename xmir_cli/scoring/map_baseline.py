@@ -27,6 +27,11 @@ def read_baseline(source: str | None, evaluation: MapEvaluation) -> Baseline | N
     with open_lines(source) as stream:
         for number, line in read_records(stream):
             where, wanted = f"{source}: line {number}", evaluation.schema.NAME
+            if not isinstance(line, ItemError) and line.get("schema") == evaluation.summary.NAME:
+                raise DataError(
+                    f"{where}: means say nothing of single maps, which are compared",
+                    "Make the baseline without `summary` or `per_query`.",
+                )
             if isinstance(line, ItemError) or line.get("schema") != wanted:
                 raise DataError(f"{where}: expected a record of {evaluation.command}")
             view = _read_view(line, evaluation, where)

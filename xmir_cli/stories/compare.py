@@ -50,8 +50,6 @@ def _records(asked: Compare, found: ComparisonResult, summaries: list[Record]) -
     if asked.summary:
         yield from summaries
     elif asked.per_query:
-        if not found.changes:
-            raise DataError("maps have no rankings")
         yield from ({"schema": CompareQueryRecord.NAME, **each} for each in found.changes)
     else:
         yield from found.shown()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 
 from xmir_cli.errors import ItemError
 from xmir_cli.metrics.summary import estimate_all
@@ -33,6 +34,41 @@ def sum_up_maps(pairs: Sequence[TwoMaps], seed: int) -> Iterator[Record]:
             **_agreements(found, seed),
             "intervals": tell_intervals(units, patients, seed),
         }
+
+
+def list_map_changes(pairs: Sequence[TwoMaps]) -> list[Record]:
+    """The means of each query's maps by method, in the order of `pairs`."""
+    found: dict[tuple[str, str, str], list[TwoMaps]] = {}
+    for pair in pairs:
+        found.setdefault((pair.new.query, pair.new.method, pair.new.part), []).append(pair)
+    return [
+        {
+            **own[0].new.told,
+            "method": ", ".join(filter(None, [own[0].new.method, own[0].new.part])),
+            "compared": len(own),
+            **_means(own),
+        }
+        for own in found.values()
+    ]
+
+
+def _means(found: Sequence[TwoMaps]) -> Record:
+    """Without intervals: the numbers of pairs that have them twice, and how far maps agree."""
+    kept = {
+        name: [each for each in found if name in each.differences]
+        for each in found
+        for name in each.differences
+    }
+    record: Record = {}
+    for name, own in kept.items():
+        record[f"{name}_old"] = fmean(each.old.numbers[name] for each in own)
+        record[f"{name}_new"] = fmean(each.new.numbers[name] for each in own)
+        record[f"{name}{DIFFERENCE}"] = fmean(each.differences[name] for each in own)
+    for name in AGREEMENTS:
+        values = [vars(each.agreement)[name] for each in found if each.agreement is not None]
+        known = [value for value in values if not math.isnan(value)]
+        record |= {name: fmean(known)} if known else {}
+    return record
 
 
 def _differences(found: Sequence[TwoMaps], seed: int) -> Record:

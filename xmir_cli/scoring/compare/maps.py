@@ -22,6 +22,8 @@ from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 SCORED: Mapping[str, MapEvaluation] = {each.schema.NAME: each for each in (CAUSAL, LOCALIZATION)}
 
+_TOLD = ("query", "query_text", "query_identity", "query_label", "query_patient")
+
 
 @dataclass(frozen=True)
 class ScoredMap:
@@ -33,6 +35,7 @@ class ScoredMap:
     part: str
     unit: Hashable  # the query's patient, or the query: what is independent of others
     query: str  # which that is
+    told: Record  # what records tell of it
     numbers: Mapping[str, float]
     made: Mapping[str, object]
     saliency: str | None
@@ -130,6 +133,7 @@ def _read(
         part,
         ("patient", patient) if patient else ("query", query, words),
         f"{query} {words}",
+        {name: record[name] for name in _TOLD if record.get(name) is not None},
         _numbers(record, evaluation),
         {} if evaluation is None else evaluation.compared_by(record),
         view.saliency,

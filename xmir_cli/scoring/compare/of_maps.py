@@ -3,7 +3,12 @@
 from xmir_cli.console import Skips
 from xmir_cli.render.junit import JunitCase
 from xmir_cli.scoring.compare.changes import SIDES, SideName
-from xmir_cli.scoring.compare.map_numbers import map_records, sum_up_maps, worst_maps
+from xmir_cli.scoring.compare.map_numbers import (
+    list_map_changes,
+    map_records,
+    sum_up_maps,
+    worst_maps,
+)
 from xmir_cli.scoring.compare.maps import MapFiles, read_map_files
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.scoring.compare.terms import ComparisonResult, ComparisonTerms
@@ -26,12 +31,13 @@ def compare_maps(
         "failed": skips.total + len(halves),
     }
     summaries = [{**each, **counts} for each in sum_up_maps(found.pairs, terms.seed)]
-    worst = worst_maps(found.pairs, schema)[: terms.worst]
+    ordered = worst_maps(found.pairs, schema)
+    worst = ordered[: terms.worst]
     return ComparisonResult(
         "maps",
         summaries,
         lambda: map_records(worst, files),
-        (),
+        list_map_changes(ordered),
         _cases(found),
         [f"{len(halves)} maps have a number under one model only: left out of its mean"]
         if halves

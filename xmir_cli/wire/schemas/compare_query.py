@@ -23,6 +23,8 @@ class CompareQueryRecord:
     )
     query_label: str | None = key(TEXT, "its label")
     query_patient: str | None = key(TEXT, "its patient", when="it is known", shows=Shows.NOTHING)
+    method: str | None = key(TEXT, "the saliency method", when="maps are compared")
+    compared: int | None = key(WHOLE, "its maps that both have", when="maps are compared")
     rbo: float | None = key(
         NUMBER, "rank-biased overlap, p = 0.9, extrapolated: 1 for equal rankings, 0 for disjoint"
     )
@@ -35,7 +37,11 @@ class CompareQueryRecord:
 
     OTHERS: ClassVar = {
         "overlap_at_K": "share of common images among the first K of both rankings",
-        "NUMBER_old": "a number of retrieval-metric under the old model; null where it has none",
+        "NUMBER_old": "a number of retrieval-metric, or of scored maps, under the old model; null "
+        "where it has none",
         "NUMBER_new": "the same under the new one",
         "NUMBER_difference": "new less old",
+        "spearman": "mean rank correlation of the two maps of a pair, as in sanity-check",
+        "spearman_abs": "the same of absolute values",
+        "ssim": "mean structural similarity of the two maps",
     }
