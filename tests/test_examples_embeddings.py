@@ -22,7 +22,8 @@ def test_it_makes_a_table_of_all_variants(tiny_arch, monkeypatch, capsys):
     module = importlib.util.module_from_spec(described)
     monkeypatch.setitem(sys.modules, "embeddings_example", module)
     described.loader.exec_module(module)
-    for name, value in (("FOLDS", 2), ("SEEDS", 1), ("DIMS", (3, 4000))):
+    small = {"FOLDS": 2, "SEEDS": 1, "DIMS": (3, 4000), "PER_CLASS": 4, "STEPS": 3}
+    for name, value in small.items():
         monkeypatch.setattr(module, name, value)
     flags = ["--arch", tiny_arch, "--weights", "random:0"]
     monkeypatch.setattr(sys, "argv", ["embeddings.py", "out", "labels.csv", *flags])
@@ -33,6 +34,7 @@ def test_it_makes_a_table_of_all_variants(tiny_arch, monkeypatch, capsys):
         "as it is",
         "GeM, p = 3",
         "`index --whiten 3`",
+        "`train EMBEDDINGS`",
         "mean with the mirror image, query",
         "mean with the mirror image, both",
         "`--resize 41`, both" if "41" in lines[-1] else names[-1],
