@@ -12,7 +12,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CI = ROOT / "examples" / "ci"
 BASH = shutil.which("bash") or "bash"
-GOOD = "# learns\n--weights random:0 --head 8 --per-class 4\n--epochs 4 --learning-rate 1e-2\n"
+GOOD = """# learns
+--weights random:0 --head 8 --per-class 4
+--preset paper --epochs 4 --learning-rate 1e-2
+"""
 WORSE = "--weights random:3 --head 2 --per-class 4 --epochs 1 --learning-rate 1e-7\n"
 
 

@@ -91,14 +91,15 @@ def test_a_schema_says_its_name_and_nobody_else_does(name: str):
     assert said == [f"{stem}.py"]
 
 
-def test_there_are_eighteen_schemas():
+def test_these_are_the_schemas():
     assert set(all_schemas()) == {
         f"xmir.{name}/1"
         for name in (
-            "artifact", "atlas", "causal", "causal-summary", "cluster", "cluster-summary",
+            "artifact", "atlas", "audit", "audit-summary", "causal", "causal-summary", "cluster",
+            "cluster-summary", "compare", "compare-query", "compare-summary", "concept",
             "description", "difference", "doctor", "epoch", "info", "localization",
-            "localization-summary", "retrieval", "retrieval-metric", "saliency", "sanity",
-            "shortcut",
+            "localization-summary", "retrieval", "retrieval-metric", "retrieval-query", "saliency",
+            "sanity", "shortcut",
         )
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Check: look for copies, leaks, wrong labels, outliers and hubs."""
+"""Check: look for copies, leaks, wrong labels and outliers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ _COLUMNS = ("finding", "why", "query", "retrieved", "similarity", "query_label",
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """Look for copies, leaks, wrong labels, outliers and hubs.
+    """Look for copies, leaks, wrong labels and outliers.
 
     A record a finding: the query is the image that it is about, the retrieved one says why, so that
     'xmir montage' and 'xmir saliency' show the two side by side.

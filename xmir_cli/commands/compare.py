@@ -1,4 +1,4 @@
-"""Check: compare two models over the same images: what changed, and is it worse?"""
+"""Check: compare two models over the same images: what changed?"""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -17,7 +17,7 @@ from xmir_cli.values import check_values, refuse_null
 
 @dataclass(frozen=True, kw_only=True)
 class Compare:
-    """Compare two models over the same images: what changed, and is it worse?
+    """Compare two models over the same images: what changed?
 
     Takes two embeddings or indexes of the same images, two files of records of 'xmir query', or two
     of saliency, causal-metric or localization-metric. Images are matched by the SHA-256 of their

@@ -21,9 +21,10 @@ from xmir_cli.store.maps import SUM, hash_description
 from xmir_cli.store.regular import DESCRIPTION_LIMIT, read_regular
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.concept import ConceptRecord
 from xmir_cli.wire.strict import parse_json
 
-SCHEMA = "xmir.concept/1"
+SCHEMA = ConceptRecord.NAME
 _MODEL, _DIRECTION, _SHUFFLED = "model", "sha256", "shuffled_sha256"
 _ROUNDING = 1e-4  # how far from 1 the length of a direction may be
 _MAKE = "'xmir concept fit' makes one."

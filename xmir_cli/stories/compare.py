@@ -1,4 +1,4 @@
-"""Compare two models over the same images: what changed, and is it worse?"""
+"""Compare two models over the same images: what changed?"""
 
 from collections.abc import Iterator
 from dataclasses import replace
