@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--weights", required=True)
     parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--held-out", type=int, help="only so many folds a seed")
     parser.add_argument("--final", action="store_true", help="train on train, measure on test")
     parser.add_argument("--peers-python", default=sys.executable, help="one that has the peers")
@@ -83,7 +84,7 @@ def runs(asked: argparse.Namespace, recipes: list[str]) -> Iterator[tuple[str, s
     for row in rows:
         row["path"] = str((asked.table.parent / row["path"]).resolve())
     for fold in [0] if asked.final else range(asked.held_out or asked.folds):
-        for seed in range(asked.seeds):
+        for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
             name = f"final-{seed}" if asked.final else f"{asked.folds}-{seed}-{fold}"
             table = asked.out / f"{name}.csv"
             write(table, whole(rows) if asked.final else divided(rows, asked.folds, seed, fold))
