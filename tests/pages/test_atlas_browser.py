@@ -102,7 +102,11 @@ def status(browser):
 
 
 def rows(browser):
-    return [each.text for each in browser.find_elements("css selector", "#chosen tbody button")]
+    """The ids in the table, all as they are at one moment, when what has changed is drawn."""
+    drawn(browser)
+    return browser.execute_script(
+        "return [...document.querySelectorAll('#chosen tbody button')].map(each => each.innerText)"
+    )
 
 
 def colored(browser):
