@@ -193,6 +193,6 @@ def test_a_method_that_words_refuse_leaves_the_others_their_maps(xmir, index):
     assert result.code == 3
     assert [each["method"] for each in result.records()] == ["activation"] * 2
     warned, counted = result.stderr.splitlines()[-2:]
-    reason = "bilrp pairs the regions of two images, and words have none"
+    reason = "bilrp pairs the regions of two images; words and concepts have none"
     assert warned == f"xmir: warning: bilrp is left out: {reason}"
     assert counted == "xmir: note: 1 described, 2 skipped (2 refused)"

@@ -52,9 +52,7 @@ class Method:
                 raise SettingError(name, f"expected 0 or more, found {value}")
 
     def __call__(self, embedder: Embedder, target: Sample, explained: Sample) -> Explanation:
-        need_image(
-            target, "bilrp pairs the regions of two images, and words have none, nor have concepts"
-        )
+        need_image(target, "bilrp pairs the regions of two images; words and concepts have none")
         (other, beside), (own, left) = (self._trace(embedder, each) for each in (target, explained))
         other = target.center(other)
         shares = own @ other.sum(dim=0)
