@@ -280,7 +280,7 @@ def test_what_words_have_not_is_refused_with_the_reason(way, xmir, index):
         assert result.code == 0
         return
     assert result.code == 2
-    expected = {"--on": "words have no map", "--method": "words have none"}[flags[0]]
+    expected = {"--on": "words have no map", "--method": "words and concepts have none"}[flags[0]]
     assert expected in result.stderr
     assert len(result.stderr.splitlines()) == 2
 
