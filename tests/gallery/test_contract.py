@@ -221,6 +221,8 @@ def test_an_opened_gallery_says_what_it_is(gallery, name, embeddings):
     for column in ("label", "split"):
         values = [parse_labels(value) or ["-"] for value in embeddings.items[column].to_pylist()]
         assert told[column] == Counter(chain.from_iterable(values))
+    labels = embeddings.items["label"].to_pylist()
+    assert told["several_labels"] == sum(len(parse_labels(label)) > 1 for label in labels) > 0
 
 
 def test_weights_may_lie_elsewhere(name):

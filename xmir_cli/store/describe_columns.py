@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xmir_cli.labels import LABEL, parse_labels
+from xmir_cli.labels import LABEL
 from xmir_cli.store.cells import is_flat, to_plain
-from xmir_cli.store.counts import show_counts
+from xmir_cli.store.counts import show_counts, split_labels
 from xmir_cli.wire.records import Record
 
 _ALWAYS = (LABEL, "split")  # their values are counted however many there are
@@ -101,19 +101,15 @@ class _Tally:
         if self._values is None:
             return
         if self.name in _ALWAYS or len(counted) <= _MOST:
+            counts: Counter[str] = Counter()
             for each in counted.to_pylist():
-                for text in self._parts(_text(each["values"]), each["counts"]):
-                    self._values[text] += each["counts"]
+                counts[_text(each["values"])] += each["counts"]
+            if self.name == LABEL:
+                counts, several = split_labels(counts)
+                self.several += several
+            self._values.update(counts)
         if self.name not in _ALWAYS and max(len(counted), len(self._values)) > _MOST:
             self._values = None
-
-    def _parts(self, text: str, count: int) -> Iterable[str]:
-        """What so many rows with this text count for."""
-        if self.name != LABEL:
-            return [text]
-        labels = parse_labels(text)
-        self.several += count if len(labels) > 1 else 0
-        return sorted(labels) or ["-"]
 
     def _date(self, dates: pa.ChunkedArray) -> None:
         if not len(dates):

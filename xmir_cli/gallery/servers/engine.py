@@ -20,8 +20,9 @@ from xmir_cli.gallery.servers.digest import ROWS, Digest
 from xmir_cli.gallery.servers.gallery import ServerGallery
 from xmir_cli.gallery.servers.recall import measure_recall
 from xmir_cli.gallery.vectors import Vectors, mean_vector
+from xmir_cli.labels import LABEL
 from xmir_cli.model.folders import move
-from xmir_cli.store.counts import show_counts
+from xmir_cli.store.counts import show_counts, split_labels
 from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.embedding_table import RowBlock
 from xmir_cli.wire.model import ModelSpec
@@ -133,15 +134,20 @@ class ServerEngine:
 def _count_values(gallery: ServerGallery) -> Record:
     """Rows by label and by split, `-` for none, where the values are few enough to ask for each."""
     found: Record = {}
-    for name in ("label", "split"):
+    for name in (LABEL, "split"):
         column = gallery.about.by_name.get(name)
         values = [] if column is None else gallery.collection.distinct(column.stored)
         if column is None or not 0 < len(values) <= _ASKED:
             continue
         told = {str(value): Clause(column.stored, (value,)) for value in values if value}
         counts = Counter({each: gallery.collection.count([told[each]]) for each in told})
-        nothing = len(gallery) - counts.total()
-        found[name] = show_counts(counts + Counter({"-": nothing}))
+        counts = counts + Counter({"-": len(gallery) - counts.total()})
+        several = 0
+        if name == LABEL:
+            counts, several = split_labels(counts)
+        found[name] = show_counts(counts)
+        if several:
+            found["several_labels"] = several
     return found
 
 
