@@ -437,3 +437,16 @@ def test_a_table_for_eyes_and_a_summary_of_counts(xmir, archive):
         "duplicate",
     ]
     assert xmir("audit", "e.parquet", "--format", "table").code == 0
+
+
+def test_a_label_that_is_only_common_puts_none_in_doubt(xmir, archive):
+    for row in archive.rows:
+        row["label"] = "a"
+    archive.rows[0]["label"] = "b"
+    for number in range(12):  # all that is near the only b is without a label
+        path = f"images/near-{number}.png"
+        draw(100 + number).save(path)
+        archive.add(path, 0, label=None)
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "labels", "--no-images")
+    assert (result.code, told(result, "label")) == (0, [])

@@ -83,6 +83,8 @@ def _doubtful(
         label = int(likeliest[at])
         votes = ballots.kinds[at] >= 0
         holders = np.flatnonzero(votes & labels.holds[ballots.kinds[at], label])
+        if not len(holders):
+            continue  # the label is only common, and no neighbour doubts the own one
         nearest = holders[np.argmax(ballots.similarities[at][holders])]
         row = int(rows[at])
         other = int(archive.around.others.rows[row, nearest])
