@@ -1,6 +1,7 @@
 """`xmir train EMBEDDINGS` and `xmir embed EMBEDDINGS --model HEAD` through the front door."""
 
 import csv
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from xmir_cli import main
+from xmir_cli.commands.embed import OF_IMAGES, Embed
 from xmir_cli.store.checkpoint import read_tensors
 from xmir_cli.store.embeddings import read_embeddings
 from xmir_cli.store.hashes import sha256_file
@@ -245,3 +247,23 @@ def test_with_any_other_model_a_table_lists_images(xmir, table, tiny_arch):
     made = xmir("embed", table, *arch, "-o", table.parent / "again.parquet")
     assert made.code == 0, made.stderr
     assert "no image is read" not in made.stderr
+
+
+def test_no_list_of_images_to_leave_out_is_passed_over(xmir, train, table):
+    assert train().code == 0
+    head, left = table.parent / "head.safetensors", table.parent / "left.txt"
+    left.write_text("some-id\n")
+    asked = ("embed", table, "--model", head, "--exclude", left, "-o", table.parent / "v.parquet")
+    refused = xmir(*asked)
+    assert refused.code == 2
+    assert "--exclude: not with stored vectors" in refused.stderr
+
+
+def test_every_flag_of_embed_is_known_to_matter_or_not_to_stored_vectors():
+    known = {
+        *("images", "null", "where", "model", "output", "file_format", "left_out", "force"),
+        *("architecture", "weights", "head"),  # refused beside a model, or of no use without one
+        *("batch", "device", "jobs"),  # how fast, not what
+        "shard",  # refused by itself
+    }
+    assert {field.name for field in fields(Embed)} - known == set(OF_IMAGES)
