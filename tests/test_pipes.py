@@ -172,6 +172,30 @@ def test_ctrl_c_and_its_like_end_quietly_as_killed_by_the_signal(gallery):
         assert (process.returncode, out, err) == (-number, "", "")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_whose_libraries_are_being_loaded(gallery, number: int):
+    loading = (
+        "import importlib, os, signal, sys\n"
+        "load = importlib.import_module\n"
+        "def native(name, package=None):\n"  # what C++ does when a handler raises below it
+        "    if name.startswith('xmir_cli.stories'):\n"
+        "        try:\n"
+        f"            os.kill(os.getpid(), {number})\n"
+        "        except KeyboardInterrupt:\n"
+        "            os.abort()\n"
+        "    return load(name, package)\n"
+        "importlib.import_module = native\n"
+        "for each in (1, 2, 15):\n"
+        "    signal.signal(each, signal.SIG_DFL)\n"
+        "from xmir_cli.main import run\n"
+        "run(['saliency'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", loading], cwd=gallery, capture_output=True, text=True, input=""
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-number, "", "")
+
+
 def test_no_color_is_respected_and_pipes_carry_no_escapes(gallery):
     done = shell("xmir query --id 0.png --format table; xmir query --bad", gallery)
     assert "\x1b" not in done.stdout + done.stderr

@@ -21,6 +21,7 @@ from xmir_cli.flags import Command, flags_of, spell_flag
 from xmir_cli.inputs import refuse_lost_folder
 from xmir_cli.pictures.scales import begin_run
 from xmir_cli.printer import Printer, Shown
+from xmir_cli.signals import ending_at_once
 from xmir_cli.wire.old_settings import RENAMED
 from xmir_cli.wire.records import Record
 
@@ -61,7 +62,8 @@ def build_function(name: str) -> Command:
         begin_run("--window")
         screens = _open_screens(description)
         with progress(f"xmir {name}", None):
-            story = importlib.import_module(f"xmir_cli.stories.{stem}")  # heavy: no sooner
+            with ending_at_once():  # a library's C++ that is being loaded aborts at an exception
+                story = importlib.import_module(f"xmir_cli.stories.{stem}")  # heavy: no sooner
             return print_records(story.run(description), description, *screens)
 
     signature = inspect.signature(describe)
