@@ -107,6 +107,7 @@ class Ending:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()  # gates that are not met, a line each
+    afterwards: Callable[[], None] | None = None  # what is done once all is said
 
     def judged(self, failures: Sequence[str]) -> "Ending":
         """The same, or with exit code 4 where a gate was not met."""
@@ -122,6 +123,8 @@ class Ending:
             note(line)
         for line in self.failures:
             error(line)
+        if self.afterwards is not None:
+            self.afterwards()
         return self.status
 
 

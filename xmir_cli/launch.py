@@ -16,10 +16,8 @@ Environment = Mapping[str, str]
 _HINT = "Start the ranks with torchrun, or unset RANK and WORLD_SIZE to run one process."
 _PATIENCE = timedelta(minutes=10)  # for the store, which is there as long as the agent
 _AGENT = timedelta(seconds=10)  # for its answer; it is there before its ranks are
-_DONE = "xmir/embed/done"  # how many ranks have done
-_LEAVING = "xmir/embed/leaving"  # how many go now
+_LEAVING = "xmir/embed/leaving"  # how many ranks have said all
 _PAUSE = 0.05  # seconds between two looks at them
-_LAST_WORDS = 1.0  # seconds in which the others print theirs
 _PATIENT = 10.0  # seconds for another one's words that were begun
 
 
@@ -97,7 +95,7 @@ def say_once(text: str, say: Callable[[], None]) -> None:
 
 
 def leave_ranks(early: bool, environment: Environment = os.environ) -> None:
-    """Tell the other ranks of torchrun that this one has done; one that leaves early waits for all.
+    """Tell the other ranks of torchrun that this one has said all; an early one waits for theirs.
 
     That is one whose exit code is not 0, such as 3 for skips: torchrun would end the others for it.
     """
@@ -106,12 +104,9 @@ def leave_ranks(early: bool, environment: Environment = os.environ) -> None:
         return
     with suppress(RuntimeError, ValueError):  # the store is gone: nobody to wait for
         store = open_store(_PATIENCE)
-        for counted in (_DONE, _LEAVING):  # early ones go together, or the first ends the others
-            store.add(counted, 1)
-            while early and store.add(counted, 0) < size:
-                time.sleep(_PAUSE)
-            if early and counted == _DONE:
-                time.sleep(_LAST_WORDS)
+        store.add(_LEAVING, 1)
+        while early and store.add(_LEAVING, 0) < size:
+            time.sleep(_PAUSE)
 
 
 def open_store(timeout: timedelta) -> RankStore:

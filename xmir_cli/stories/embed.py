@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -54,9 +55,10 @@ def run(asked: Embed) -> Records:
         asked.folder.mkdir(exist_ok=True)
     with hold(asked.file):
         ending = yield from _run(_taking_up(asked))
-    if asked.piece is not None:
-        leave_ranks(early=ending.status != Status.DONE)
-    return ending
+    if asked.piece is None:
+        return ending
+    early = ending.status != Status.DONE
+    return replace(ending, afterwards=partial(leave_ranks, early))
 
 
 def _taking_up(asked: Embed) -> Embed:
