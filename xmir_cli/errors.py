@@ -52,6 +52,8 @@ class XmirError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(hint)  # of a traceback, which a notebook shows
 
 
 class UsageError(XmirError):

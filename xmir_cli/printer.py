@@ -43,8 +43,15 @@ class Printer:
     A table is drawn at the end, the others line by line.
     """
 
-    def __init__(self, form: str | None, shown: Shown, null: bool = False) -> None:
-        """With `null` the form `paths` ends each with a NUL byte."""
+    def __init__(
+        self,
+        form: str | None,
+        shown: Shown,
+        null: bool = False,
+        width: Callable[[], int | None] = find_width,
+    ) -> None:
+        """With `null` the form `paths` ends each with a NUL byte; `width` is of a table's lines."""
+        self.width = width
         self.end = "\0" if null and form == "paths" else "\n"
         self.form = form or (shown.eyes if is_terminal() else "jsonl")
         self.shown = shown
@@ -80,7 +87,7 @@ class Printer:
             if self.shown.path_key in record:
                 self._line(safe(str(record[self.shown.path_key])))
         elif self.form == "list":
-            self._line("\n".join([*list_lines(record, find_width()), ""]))
+            self._line("\n".join([*list_lines(record, self.width()), ""]))
         elif self.shown.schema and record.get("schema") != self.shown.schema:
             note(f"wrote {record.get('path', '')}")
         else:
@@ -108,7 +115,7 @@ class Printer:
         elif self.places:
             self._line(line(self.places, cells))
         else:
-            self._stack(self.columns, [cells], find_width())
+            self._stack(self.columns, [cells], self.width())
 
     def _head(self) -> None:
         """The names of the columns, once."""
@@ -119,7 +126,7 @@ class Printer:
             self._line(self._separated(self.columns))
         elif self.shown.grows:
             widest = [[_GROWING] * len(self.columns)]
-            self.places = lay_out(self.columns, widest, find_width())
+            self.places = lay_out(self.columns, widest, self.width())
             for text in head(self.places) if self.places else ():
                 self._line(bold(text))
 
@@ -141,7 +148,7 @@ class Printer:
     def _draw(self) -> None:
         """The table, the rows of one query under its name."""
         rows = [[escape(cell) for cell in row] for row in self.rows]
-        width, names = find_width(), self._headers()
+        width, names = self.width(), self._headers()
         groups: list[tuple[str, list[list[str]]]] = [("", rows)]
         if self.shown.group in self.columns:
             found = _group(rows, self.columns.index(self.shown.group))
