@@ -1,6 +1,7 @@
 """`xmir train EMBEDDINGS` and `xmir embed EMBEDDINGS --model HEAD` through the front door."""
 
 import csv
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -249,19 +250,36 @@ def test_with_any_other_model_a_table_lists_images(xmir, table, tiny_arch):
     assert "no image is read" not in made.stderr
 
 
-def test_no_list_of_images_to_leave_out_is_passed_over(xmir, train, table):
-    assert train().code == 0
-    head, left = table.parent / "head.safetensors", table.parent / "left.txt"
-    left.write_text("some-id\n")
-    asked = ("embed", table, "--model", head, "--exclude", left, "-o", table.parent / "v.parquet")
-    refused = xmir(*asked)
-    assert refused.code == 2
-    assert "--exclude: not with stored vectors" in refused.stderr
+def test_a_list_leaves_stored_vectors_out_as_it_does_images(xmir, train, table):
+    """By content, for the first line, and by id, for the second; no image is there any more."""
+    items = read_embeddings(table).items
+    hashes, ids = items["sha256"].to_pylist(), items["id"].to_pylist()
+    left = table.parent / "left.jsonl"
+    told = {"finding": "leak", "query": "/x/0.png", "retrieved": "/x/y.png"}
+    lines = [{**told, "query_identity": hashes[0]}, {"id": ids[27]}]
+    left.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    for picture in table.parent.glob("*.png"):
+        picture.unlink()
+    made = train("--exclude", left)
+    assert (made.code, made.records()[-1]["rows"]) == (0, 15), made.stderr
+    assert f"note: {left}: 2 of 28 images are left out" in made.stderr
+    head, out = table.parent / "head.safetensors", table.parent / "v.parquet"
+    made = xmir("embed", table, "--model", head, "--exclude", left, "-o", out)
+    assert made.code == 0, made.stderr
+    assert f"note: {left}: 2 of 28 images are left out" in made.stderr
+    assert read_embeddings(out).items["id"].to_pylist() == ids[1:27]
+    chosen = ("--where", "split=val", "--force", "-o", out)
+    assert xmir("embed", table, "--model", head, "--exclude", left, *chosen).code == 0
+    assert read_embeddings(out).items["id"].to_pylist() == ids[16:27]
+    left.write_text("".join(f"{each}\n" for each in ids))
+    refused = xmir("embed", table, "--model", head, "--exclude", left, "--force", "-o", out)
+    assert (refused.code, "says to leave out all 28 images" in refused.stderr) == (5, True)
 
 
 def test_every_flag_of_embed_is_known_to_matter_or_not_to_stored_vectors():
     known = {
         *("images", "null", "where", "model", "output", "file_format", "left_out", "force"),
+        "exclude",  # matches the rows of the table
         *("architecture", "weights", "head"),  # refused beside a model, or of no use without one
         *("batch", "device", "jobs"),  # how fast, not what
         "shard",  # refused by itself

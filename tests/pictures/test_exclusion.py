@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from xmir_cli.errors import DataError
-from xmir_cli.pictures.exclusion import exclude_items, read_exclusion
+from xmir_cli.pictures.exclusion import leaving_out, read_exclusion
 from xmir_cli.pictures.items import list_items
 from xmir_cli.store.hashes import sha256_file
 
@@ -28,10 +28,10 @@ def write(*lines):
     return Path("list.jsonl")
 
 
-def kept(source, *arguments):
+def kept(source, *arguments, where=None):
     return [
         Path(item.path).name
-        for item in exclude_items(list_items(arguments, False, None), source, 1)
+        for item in list_items(arguments, False, where, None, leaving_out(source, 1))
     ]
 
 
@@ -103,6 +103,32 @@ def test_a_frame_is_left_out_and_the_others_of_its_file_stay():
     assert kept(source, "g.tif#frame=*") == ["g.tif#frame=1", "g.tif#frame=3"]
 
 
+def test_a_copy_leaves_the_training_set_where_only_that_is_asked_for():
+    shutil.copy("one/1.png", "one/9.png")
+    Path("t.csv").write_text(
+        "path,id,split\none/1.png,a,train\none/2.png,c,train\none/9.png,b,test\n"
+    )
+    told = {"retrieved_identity": sha256_file("one/1.png"), "meta": {"id": "b"}}
+    source = write(finding(1, **told, query_meta={"id": "a"}))
+    assert kept(source, "t.csv", where=["split=train"]) == ["2.png"]
+    assert kept(source, "t.csv", where=["split=test"]) == ["9.png"]
+    Path("t.csv").write_text("path,id\none/1.png,a\none/2.png,c\n")
+    assert kept(source, "t.csv") == ["2.png"]
+
+
+def test_equal_files_of_one_name_are_told_apart_by_their_folders():
+    for name in ("train", "test"):
+        Path(f"old/{name}").mkdir(parents=True)
+        shutil.copy("one/1.png", f"old/{name}/1.png")
+    told = {"retrieved": "/old/test/1.png", "retrieved_identity": sha256_file("one/1.png")}
+    source = write(finding(1, query="/old/train/1.png", finding="duplicate") | told)
+    Path("old").rename("new")
+    assert kept(source, "new/train/1.png", "new/test/1.png", "one/2.png") == ["1.png", "2.png"]
+    listed = list_items(["new"], False, None, None, leaving_out(source, 1))
+    assert [item.id for item in listed] == ["new/test/1.png"]
+    assert kept(source, "new/train/1.png", "one/2.png") == ["2.png"]
+
+
 @pytest.mark.parametrize("stays", ["b", "a"])
 def test_of_equal_files_one_stays_and_it_is_the_one_that_is_told(stays):
     shutil.copy("one/1.png", "one/9.png")
@@ -111,7 +137,9 @@ def test_of_equal_files_one_stays_and_it_is_the_one_that_is_told(stays):
     source = write(finding(1, **{**told, "finding": "duplicate", "retrieved": "/x/none.png"}))
     name = {"a": "1.png", "b": "9.png"}[stays]
     assert kept(source, "t.csv") == sorted([name, "2.png"], reverse=name == "9.png")
-    assert kept(source, "one/1.png", "one/2.png") == ["1.png", "2.png"]  # the only one stays
+    shutil.copy("one/1.png", "one/8.png")
+    assert kept(source, "one/8.png", "one/2.png") == ["8.png", "2.png"]  # the only one stays
+    assert kept(source, "one/1.png", "one/2.png") == ["2.png"]  # but for the one that is to leave
     by_name = finding(1, **{**told, "meta": {}, "retrieved": f"/x/{name}"})
     assert name in kept(write(by_name), "t.csv")
     everywhere = finding(1, **told | {"finding": "label"})  # nobody knows which is right

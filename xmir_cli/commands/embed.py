@@ -31,7 +31,7 @@ from xmir_cli.values import check_values
 
 OF_IMAGES = (
     *("columns", "input_size", "resize", "view", "pool", "mean", "std", "window", "features"),
-    *("fast_decode", "engine", "precision", "resume", "exclude"),
+    *("fast_decode", "engine", "precision", "resume"),
 )
 _CLUSTER = re.compile(r"ray://(\[[^\s/\]]+\]|[^\s/:\[\]]+):\d{1,5}", re.ASCII)
 

@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from xmir_cli.errors import ItemError, ModelError
-from xmir_cli.gallery.usable import usable_rows
+from xmir_cli.gallery.usable import exclude_rows, usable_rows
 from xmir_cli.model.adapter import Adapter
+from xmir_cli.pictures.exclusion import Exclusion
 from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.embedding_table import Header, column_of_vectors
 from xmir_cli.store.embedding_writers import GROUP_ROWS
@@ -31,15 +32,19 @@ def adapt(
     adapter: Adapter,
     allow: Callable[[pa.Table], np.ndarray],
     leave_out: Callable[[str, ItemError], None],
+    exclusion: Exclusion | None = None,
 ) -> Adapted:
     """The head's embeddings of the rows [N] that `allow` allows; a block at a time is in memory.
 
-    `leave_out` is told of vectors without a direction. Raises ModelError for vectors of another
-    model than the head was trained on, DataError for two rows of one id or where no row is left.
+    Those that `exclusion` names are not among them. `leave_out` is told of vectors without a
+    direction. Raises ModelError for vectors of another model than the head was trained on,
+    DataError for two rows of one id or where no row is left.
     """
     found = open_embeddings(source)
     _refuse_other(source, found.model, adapter)
     usable = usable_rows(found, leave_out)
+    if exclusion is not None:
+        usable = exclude_rows(usable, exclusion)
     rows = sum(int(allow(block.items).sum()) for block in usable.blocks(GROUP_ROWS))
     made = {**found.made, APPLIED: f"vectors of {adapter.base.weights_sha256[:12]}"}
     header = Header(rows, len(adapter.weight), adapter.spec, made)

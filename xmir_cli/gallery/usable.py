@@ -21,6 +21,7 @@ from xmir_cli.store.names import restore_name
 from xmir_cli.wire.model import ModelSpec
 
 _ROWS = 8192  # looked at together
+_NAMED = ("id", "path", "sha256")  # columns that say which image a row is of
 
 
 @dataclass(frozen=True)
@@ -102,18 +103,31 @@ def exclude_rows(rows: UsableRows, exclusion: Exclusion) -> UsableRows:
     return UsableRows(rows.source, usable, int(usable.sum()))
 
 
+def keep_named(items: pa.Table, exclusion: Exclusion) -> Booleans:
+    """Which rows [N] of a table of images stay; as `exclude_rows` otherwise."""
+    kept = np.ones(len(items), dtype=np.bool_)
+    kept[list(exclusion.choose(_named(items, 0, exclusion), len(items)))] = False
+    return kept
+
+
 def _find_named(rows: UsableRows, exclusion: Exclusion) -> Iterator[NamedImage]:
     """The usable rows that may have to be left out."""
     start = 0
-    for items, vectors in rows.source.blocks(_ROWS, ["id", "path", "sha256"]):
-        for row, (name, place, sha256) in enumerate(
-            zip(*(items[each].to_pylist() for each in ("id", "path", "sha256")), strict=True), start
-        ):
-            path = restore_name(place)
-            identity = identity_of(sha256, path) if sha256 else None
-            if rows.usable[row] and exclusion.may_have(name, path, identity):
-                yield NamedImage(row, name, path, identity)
+    for items, vectors in rows.source.blocks(_ROWS, list(_NAMED)):
+        for image in _named(items, start, exclusion):
+            if rows.usable[image.place]:
+                yield image
         start += len(vectors)
+
+
+def _named(items: pa.Table, start: int, exclusion: Exclusion) -> Iterator[NamedImage]:
+    """The images of a table, counted from `start`, that may have to be left out."""
+    columns = (items[each].to_pylist() for each in _NAMED)
+    for row, (name, place, sha256) in enumerate(zip(*columns, strict=True), start):
+        path = restore_name(place)
+        identity = identity_of(sha256, path) if sha256 else None
+        if exclusion.may_have(name, path, identity):
+            yield NamedImage(row, name, path, identity)
 
 
 def keep_usable(embeddings: Embeddings, leave_out: Callable[[str, ItemError], None]) -> Embeddings:

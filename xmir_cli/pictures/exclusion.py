@@ -3,13 +3,16 @@
 The file holds records of 'xmir audit', whose queries are meant, or ids and paths, one a line or
 under `id` and `path` of a record. An image of which the SHA-256 is told is found wherever it lies,
 and only there where it is the same. Of equal files that such records tell apart one stays: that of
-the id of the image that is to stay, else of its file's name, else the first.
+the id of the image that is to stay, else the one whose path ends most like its path, and not like
+those of the images that are to leave, else the first.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,15 +34,47 @@ class NamedImage(NamedTuple):
     identity: str | None
 
 
+class Told(NamedTuple):
+    """What a record tells of an image by which it is known among equal files."""
+
+    id: str
+    path: str
+
+
+@dataclass
+class EqualFiles:
+    """Images of one content of which one stays."""
+
+    stays: Told
+    leave: list[Told] = field(default_factory=list)
+
+    def leaving(self, images: Sequence[NamedImage]) -> set[int]:
+        """The places of those of some such images that are left out.
+
+        None of them stays where the best of them is told to leave, for the one that stays is
+        elsewhere then.
+        """
+        best = max(images, key=self._rank)
+        stays = self._rank(best) >= (False, True, 0)
+        return {image.place for image in images if image is not best or not stays}
+
+    def _rank(self, image: NamedImage) -> tuple[bool, bool, int]:
+        goes = image.id in {each.id for each in self.leave}
+        return image.id == self.stays.id, not goes, self._likeness(image)
+
+    def _likeness(self, image: NamedImage) -> int:
+        """How many more of its path's last parts are those of the one that stays."""
+        others = (_common_end(image.path, each.path) for each in self.leave)
+        return _common_end(image.path, self.stays.path) - max(others, default=0)
+
+
 @dataclass
 class Exclusion:
     """What is to be left out."""
 
     source: str  # the file that says so
     identities: set[str] = field(default_factory=set)
-    staying: dict[str, tuple[str, str]] = field(
-        default_factory=dict
-    )  # of images that another file is equal to: the id and the path of that, which stays
+    equal: dict[str, EqualFiles] = field(default_factory=dict)  # by identity, where one stays
     names: dict[str, str] = field(default_factory=dict)  # ids and paths, as they are written
     sizes: set[int] | None = field(default_factory=set)  # bytes; None: not known of each file
 
@@ -49,7 +84,7 @@ class Exclusion:
 
     def knows(self, identity: str | None) -> bool:
         """Whether it is one of those whose content is told."""
-        return identity in self.identities or identity in self.staying
+        return identity in self.identities or identity in self.equal
 
     def choose(self, images: Iterable[NamedImage], of: int) -> set[int]:
         """The places of those of some images that are left out; says how many of all they are."""
@@ -60,27 +95,17 @@ class Exclusion:
             named = {self.names[each] for each in (image.id, image.path) if each in self.names}
             if named or image.identity in self.identities:
                 left.add(image.place)
-            elif image.identity in self.staying:
+            elif image.identity in self.equal:
                 equal.setdefault(str(image.identity), []).append(image)
             met |= named | ({image.identity} if image.identity else set())
         for identity, same in equal.items():
-            stays = self._staying_of(identity, same)
-            left |= {image.place for image in same if image is not stays}
-        missing = len({*self.identities, *self.staying, *self.names.values()} - met)
+            left |= self.equal[identity].leaving(same)
+        missing = len({*self.identities, *self.equal, *self.names.values()} - met)
         others = f"; {missing} that it names are not among them" if missing else ""
         console.note(f"{self.source}: {len(left)} of {of} images are left out{others}")
         if len(left) == of:
             raise DataError(f"{self.source}: says to leave out all {of} images")
         return left
-
-    def _staying_of(self, identity: str, same: Sequence[NamedImage]) -> NamedImage:
-        name, path = self.staying[identity]
-        ranks = (
-            lambda image: image.id == name,
-            lambda image: image.path == path,
-            lambda image: Path(image.path).name == Path(path).name,
-        )
-        return next((image for is_it in ranks for image in same if is_it(image)), same[0])
 
 
 def read_exclusion(source: Path) -> Exclusion:
@@ -97,15 +122,17 @@ def read_exclusion(source: Path) -> Exclusion:
     return found
 
 
-def exclude_items(items: Sequence[Item], source: Path | None, jobs: int | None) -> list[Item]:
-    """The items but those that the file says to leave out; says how many those are.
+def leaving_out(source: Path | None, jobs: int | None) -> Callable[[list[Item]], list[Item]]:
+    """What makes of items those that the file does not say to leave out, and says how many it does.
 
-    Only files that are as large as one of those that are named are read for it. Raises DataError
-    where none is left.
+    It wants all items that there are, so that of equal files the right one stays. Only files that
+    are as large as one of those that are named are read for it. Raises DataError where none is
+    left.
     """
-    if source is None:
-        return list(items)
-    exclusion = read_exclusion(source)
+    return list if source is None else partial(_exclude, read_exclusion(source), jobs)
+
+
+def _exclude(exclusion: Exclusion, jobs: int | None, items: list[Item]) -> list[Item]:
     left = exclusion.choose(_find_named(items, exclusion, jobs), len(items))
     return [item for place, item in enumerate(items) if place not in left]
 
@@ -128,7 +155,7 @@ def _find_named(
 def _may_be(item: Item, exclusion: Exclusion) -> bool:
     if exclusion.may_have(item.id, item.path, None):
         return True
-    if not (exclusion.identities or exclusion.staying):
+    if not (exclusion.identities or exclusion.equal):
         return False
     if exclusion.sizes is None:
         return True
@@ -145,9 +172,9 @@ def _take_identity(found: Exclusion, record: Record) -> bool:
         return False
     is_copy = is_pair and record.get("finding") in {"duplicate", "leak"}
     if is_copy and record.get("retrieved_identity") == identity:
-        meta = record.get("meta")
-        name = _text(meta.get("id")) if isinstance(meta, Mapping) else ""
-        found.staying[identity] = (name, _text(record.get("retrieved")))
+        stays = Told(_id_in(record.get("meta")), _text(record.get("retrieved")))
+        leaves = Told(_id_in(record.get("query_meta")), _text(record.get("query")))
+        found.equal.setdefault(identity, EqualFiles(stays)).leave.append(leaves)
     else:
         found.identities.add(identity)
     size = record.get("query_bytes")
@@ -169,6 +196,16 @@ def _take_name(found: Exclusion, record: Record) -> bool:
         if "/" in name:
             found.names[os.path.abspath(name)] = name  # noqa: PTH100 # Path.resolve would follow links
     return bool(name)
+
+
+def _id_in(meta: object) -> str:
+    return _text(meta.get("id")) if isinstance(meta, Mapping) else ""
+
+
+def _common_end(first: str, second: str) -> int:
+    """How many of the last parts of two paths are the same."""
+    pairs = zip(reversed(Path(first).parts), reversed(Path(second).parts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ Behind each may stand which pictures of the files are meant: `#frame=2`, `#frame
 
 import glob
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,12 +52,13 @@ def list_items(
     null_separated: bool,
     where: Sequence[str] | None,
     columns: Sequence[str] | None = None,
+    leave_out: Callable[[list[Item]], list[Item]] = list,
 ) -> list[Item]:
     """Every image that the arguments name, in their order; folders and globs sorted.
 
     A manifest's relative paths start at its folder; `columns` says which of its columns xmir knows
-    by another name. Files are not opened but for `#frame=*`, to count their pictures; ids are not
-    compared.
+    by another name. What `leave_out` makes of all of them is chosen from. Files are not opened but
+    for `#frame=*`, to count their pictures; ids are not compared.
     Raises SettingError for a condition or a name that fits no column, DataError when nothing is
     left.
     """
@@ -69,7 +70,7 @@ def list_items(
     lister.tell()
     if not items:
         raise DataError(_nothing(arguments), hint_for_images(arguments))
-    chosen = select_items(items, wanted)
+    chosen = select_items(leave_out(items), wanted)
     say_alike_labels(item.text("label") for item in chosen)
     return chosen
 

@@ -30,7 +30,7 @@ from xmir_cli.model.adapter import read_adapter
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.text_sources import hash_words
-from xmir_cli.pictures.exclusion import exclude_items
+from xmir_cli.pictures.exclusion import leaving_out, read_exclusion
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.retrieval.conditions import allowed_by
 from xmir_cli.store.embedding_table import Header
@@ -74,8 +74,9 @@ def _run(asked: Embed) -> Records:
     if asked.stored is not None:
         return (yield from _adapt(asked, asked.stored))
     file = asked.file
-    listed = list_items(asked.images, asked.null, asked.where, asked.columns)
-    items, twice = _without_duplicates(exclude_items(listed, asked.exclude, asked.jobs))
+    leave_out = leaving_out(asked.exclude, asked.jobs)
+    listed = list_items(asked.images, asked.null, asked.where, asked.columns, leave_out)
+    items, twice = _without_duplicates(listed)
     if file is not None:
         refuse_input(file, (item.file for item in items))
         _refuse_ending(file, asked.file_format)
@@ -91,7 +92,8 @@ def _adapt(asked: Embed, source: str) -> Records:
     """Apply a head to the vectors that are stored."""
     adapter, file, skips = read_adapter(str(asked.model)), asked.file, Skips()
     where = parse_where(asked.where)
-    made = adapt(source, adapter, lambda items: allowed_by(items, where), skips.add)
+    exclusion = None if asked.exclude is None else read_exclusion(asked.exclude)
+    made = adapt(source, adapter, lambda items: allowed_by(items, where), skips.add, exclusion)
     rows, dim = made.header.rows or 0, made.header.dim or 0
     if not rows:
         raise DataError(f"{source}: no row is as `where` says")

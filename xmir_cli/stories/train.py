@@ -13,12 +13,13 @@ from xmir_cli.commands.train import Train
 from xmir_cli.console import Ending, Records, Skips, show
 from xmir_cli.embedding.stored import StoredVectors, only, read_stored
 from xmir_cli.errors import DataError, ExistsError, ItemError, ModelError
+from xmir_cli.gallery.usable import keep_named
 from xmir_cli.labels import parse_labels
 from xmir_cli.launch import find_launch
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.model.weights import hash_weights
 from xmir_cli.pages.history import redraw_history, write_history
-from xmir_cli.pictures.exclusion import exclude_items
+from xmir_cli.pictures.exclusion import leaving_out, read_exclusion
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.items import list_items
 from xmir_cli.pictures.view import resize_picture
@@ -132,6 +133,8 @@ def _read_stored(asked: Train) -> StoredVectors | None:
     if asked.stored is None:
         return None
     stored = read_stored(asked.stored, asked.base, asked.device)
+    if asked.exclude is not None:
+        stored = only(stored, keep_named(stored.items, read_exclusion(asked.exclude)))
     if where := parse_where(asked.where):
         return only(stored, select_numbers(stored.items, where))
     return stored
@@ -143,8 +146,8 @@ def _list(
     """Every row: its name, where it is, and its label, patient and split."""
     if stored is not None:
         return stored.rows(parse_names(asked.columns))
-    listed = list_items(asked.images, asked.null, asked.where, asked.columns)
-    items = exclude_items(listed, asked.exclude, asked.jobs)
+    leave_out = leaving_out(asked.exclude, asked.jobs)
+    items = list_items(asked.images, asked.null, asked.where, asked.columns, leave_out)
     for setting, file in (("output", asked.output), ("output", state_path(asked.output))):
         refuse_input(file, [item.file for item in items], setting)
     refuse_input(asked.plot, [item.file for item in items], "plot")
