@@ -29,6 +29,13 @@ def test_without_a_form_a_pipe_gets_json_lines():
     assert printed(None, Shown(("a",)), {"a": 1, "b": [2]}) == '{"a": 1, "b": [2]}\n'
 
 
+@pytest.mark.parametrize("form", ["table", "tsv", "csv"])
+def test_a_list_in_a_cell_is_its_values(form):
+    told = printed(form, Shown(("a", "b")), {"a": ["ill", "well"], "b": [0.5]}).splitlines()[1]
+    cells = {"table": "ill, well  0.5000", "tsv": "ill, well\t0.5000", "csv": '"ill, well",0.5000'}
+    assert told == cells[form]
+
+
 def test_a_growing_table_has_its_cells_right_aligned_under_their_names(capsys):
     assert printed("table", EPOCHS, *RUN) == (
         "  epoch     loss  violating_fraction\n"

@@ -49,7 +49,8 @@ Vote = Annotated[
         "--vote",
         metavar="COLUMN",
         help="Tell the probability of each value there, such as label, by calibrated votes of the "
-        "nearest, and a set that holds the right one in --coverage of all queries.",
+        "nearest, and a set that holds the right one, or all of several, in --coverage of all "
+        "queries.",
         autocompletion=complete_columns,
     ),
 ]

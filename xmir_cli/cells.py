@@ -17,9 +17,13 @@ def cell_of(record: Mapping[str, object], column: str) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return str(value)
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def harmless(cell: str) -> str:

@@ -65,7 +65,10 @@ class LabelSets:
     @cached_property
     def holds(self) -> Booleans:
         """Which kind of images has which of the labels `names` [C, L]."""
-        return np.array([[name in each for name in self.names] for each in self._sets], dtype=bool)
+        found = np.zeros((len(self._sets), len(self._members)), dtype=bool)
+        for column, name in enumerate(self.names):
+            found[self._members[name], column] = True
+        return found
 
     def grade(self, labels: frozenset[str]) -> Floats:
         """The Jaccard index of each image's labels and these [N]; above 0: they share one."""

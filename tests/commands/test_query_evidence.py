@@ -78,19 +78,14 @@ def test_votes_are_those_of_other_patients_under_the_rule_that_is_told(xmir, ind
         weights = np.exp((similarities - similarities.max()) / told["temperature"])
         weights /= weights.sum()
         share = sum(w for w, each in zip(weights, near, strict=True) if labels[each] == "ill")
-        firsts = evidence_frequencies(index)
+        found = {}  # the frequencies
         for name, agreed in (("ill", share), ("well", 1 - share)):
-            mixed = (1 - told["doubt"]) * agreed + told["doubt"] * firsts[name]
-            assert record["vote"][name] == pytest.approx(mixed, abs=1e-6)
+            found[name] = (record["vote"][name] - (1 - told["doubt"]) * agreed) / told["doubt"]
+        assert found["ill"] * told["fitted_to"] == pytest.approx(round(found["ill"] * 20), abs=1e-4)
+        assert sum(found.values()) == pytest.approx(1)
         assert sum(record["vote"].values()) == pytest.approx(1)
         assert set(record["vote_set"]) <= {"ill", "well"}
         assert told["fitted_to"] + told["held_out"] == PATIENTS
-
-
-def evidence_frequencies(made):
-    """The share of patients with each label: one image of each is drawn, and all are alike."""
-    of = dict(zip(made[2], made[1], strict=True))
-    return {name: list(of.values()).count(name) / len(of) for name in ("ill", "well")}
 
 
 def test_novelty_is_a_percentile_of_distances_that_leave_the_patient_out(xmir, index):
@@ -212,3 +207,56 @@ def test_sets_hold_the_label_of_new_patients_as_often_as_is_asked(xmir, seed):
         held.setdefault(patients[row], []).append(labels[row] in record["vote_set"])
     coverage = np.mean([np.mean(each) for each in held.values()])
     assert 0.8 - 0.12 < coverage < 0.8 + 0.12  # of 160 patients, and a bound by 80: 3 errors
+
+
+def test_labels_that_no_sampled_image_has_are_voted_for(xmir, monkeypatch):
+    """Twelve images of rare labels beside many others: a sample has none of them."""
+    vectors, labels, patients = _made(60, 3)
+    random = np.random.default_rng(9)
+    rare = -np.eye(DIM)[[0] * 12] + 0.05 * random.normal(size=(12, DIM))
+    vectors = np.concatenate([vectors, rare / np.linalg.norm(rare, axis=1, keepdims=True)])
+    labels += ["rare"] * 6 + ["rare|odd"] * 6
+    patients += [f"r{each}" for each in range(12)]
+    _index(xmir, vectors.astype(np.float32), labels, patients)
+    monkeypatch.setattr(evidence, "SAMPLE", 8)
+    monkeypatch.setattr(evidence, "_DRAWN", 1)
+    np.save("rare.npy", -np.eye(DIM)[0])
+    flags = ["--top", 1, "--vote", "label", "--seed", 0]
+    (record,) = xmir("query", "--vector", "rare.npy", *flags).records()
+    told = record["vote_by"]
+    assert (told["fitted_to"], told["held_out"]) == (4, 4)
+    assert record["vote"]["rare"] == pytest.approx(1 - told["doubt"])
+    assert 0.05 < record["vote"]["odd"] <= record["vote"]["rare"]
+    assert list(record["vote"])[:2] == ["rare", "odd"]
+    assert "rare" not in xmir("query", "--id", "i0", *flags).records()[0]["vote"]
+
+
+def test_examples_that_are_left_out_of_the_hits_still_vote(xmir, index):
+    first, second, *_ = (f"i{row}" for row in _near(index, 3))
+    flags = ["--id", "i3", "--top", 1, "--vote", "label", "--novelty"]
+    (plain,) = xmir("query", *flags).records()
+    for more in (["--unlike", first], ["--like", first, "--unlike", second]):
+        (moved,) = xmir("query", *flags, *more).records()
+        for key in ("vote", "vote_set", "vote_by", "novelty"):
+            assert moved[key] == plain[key]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_sets_hold_all_of_several_labels_as_often_as_is_asked(xmir, seed):
+    vectors, labels, patients = _made(320, seed, spread=0.9)
+    odd = np.random.default_rng(seed).random(len(labels)) < 0.3
+    labels = [f"{each}|odd" if more else each for each, more in zip(labels, odd, strict=True)]
+    labels = [None if each % 11 == 0 else text for each, text in enumerate(labels)]
+    known = np.array([int(name[1:]) < 160 for name in patients])
+    rows = np.flatnonzero(known)
+    _index(xmir, vectors[rows], [labels[r] for r in rows], [patients[r] for r in rows])
+    new = [row for row in np.flatnonzero(~known).tolist() if labels[row]]
+    np.save("new.npy", vectors[new])
+    flags = ["--vector", "new.npy", "--top", 1, "--vote", "label", "--coverage", 0.8]
+    records = xmir("query", *flags).records()
+    held = {}
+    for row, record in zip(new, records, strict=True):
+        inside = set(labels[row].split("|")) <= set(record["vote_set"])
+        held.setdefault(patients[row], []).append(inside)
+        assert set(record["vote"]) == {"ill", "well", "odd"}
+    assert 0.8 - 0.12 < np.mean([np.mean(each) for each in held.values()]) < 0.8 + 0.12

@@ -62,10 +62,10 @@ def run(query: Query) -> Records:
     items = _items(query)
     keys = _keys(gallery, query)
     ask = _Network(gallery, query)
+    beside = _beside(query, gallery, conditions)  # examples are left out of the hits alone
     likes, unlikes = ask.examples()
     conditions = leave_out(gallery, conditions, [*likes, *unlikes])
     pulls = open_pulls(query.pulls, gallery)
-    beside = _beside(query, gallery, conditions)
     known = len(keys) + (len(gallery) if query.everything else 0)
     skips, done = Skips(), 0
     handed = list(ask_vectors(gallery, query.vectors or [], skips.add))

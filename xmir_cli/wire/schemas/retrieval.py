@@ -166,8 +166,8 @@ class RetrievalRecord:
     )
     vote_set: list[str] | None = key(
         TEXTS,
-        "the labels of which one is the query's with the probability `coverage`, the likeliest "
-        "first; none: it is unlike all",
+        "labels among which those of the query all are with the probability `coverage`, the "
+        "likeliest first; none: it is unlike all",
         when="--vote",
     )
     vote_by: dict[str, object] | None = key(
