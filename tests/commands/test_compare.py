@@ -313,6 +313,67 @@ def test_hits_that_one_model_alone_has_are_asked_of_both(xmir):
     assert xmir("compare", "old.jsonl", "-", "--k", "2", "--hits", "4", stdin=stdin) == done
 
 
+def nothing(query, label="a"):
+    """The record of a query that nothing is near."""
+    (record,) = hits(query, "x", label)
+    kept = {name: value for name, value in record.items() if name.startswith(("query", "model"))}
+    return [{**kept, "schema": "xmir.retrieval/1", "answer": "none", "remark": "none is near"}]
+
+
+def test_a_query_that_nothing_is_near_is_answered_and_no_failure(xmir):
+    """q finds x and then nothing, r the other way round, s nothing twice."""
+    dump("old.jsonl", [*hits("q", "x", right="x"), *nothing("r"), *nothing("s")])
+    new = [*nothing("q"), *hits("r", "yx", right="x"), *nothing("s")]
+    dump("new.jsonl", [{**each, "model": NEW.to_json()} for each in new])
+    done = xmir("compare", "old.jsonl", "new.jsonl", "--summary")
+    assert done.code == 0
+    (record,) = done.records()
+    assert [record[name] for name in ("compared", "only_old", "only_new", "failed")] == [3, 0, 0, 0]
+    assert (record["rbo"], record["overlap_at_1"]) == (pytest.approx(0, abs=1e-12), 0)
+    assert (record["mrr_old"], record["mrr_new"]) == (pytest.approx(1 / 3), pytest.approx(1 / 6))
+    rows = xmir("compare", "old.jsonl", "new.jsonl", "--per-query").records()
+    told = {row["query_identity"]: (row["came"], row["went"], row["rbo"]) for row in rows}
+    assert (told["q"][:2], told["r"][:2], told["s"]) == ((0, 1), (1, 0), (0, 0, None))
+    shown = xmir("compare", "old.jsonl", "new.jsonl").records()
+    models = {(each["side"], each["model"]["weights"]) for each in shown}
+    assert models == {("old", "random:0"), ("new", "random:1")}
+    dump("none.jsonl", nothing("q"))
+    alone = xmir("compare", "old.jsonl", "none.jsonl").records()
+    assert [(each["side"], each["retrieved_identity"]) for each in alone] == [
+        ("old", "x"),
+        ("new", "x"),
+    ]
+
+
+def test_what_one_models_record_tells_of_a_hit_is_not_told_of_the_other(xmir):
+    more = {"novelty": 0.5, "vote": {"a": 1.0}, "remark": "far", "rerank_distance": 0.25}
+    dump("old.jsonl", [{**each, **more} for each in hits("q", "xy")])
+    dump("new.jsonl", hits("q", "z"))
+    for each in xmir("compare", "old.jsonl", "new.jsonl").records():
+        own = each["side"] == "old" and each["retrieved_identity"] != "z"
+        assert (more.keys() <= each.keys()) == own
+        assert own or not more.keys() & each.keys()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--where", "split=test"), "--where: records hold the answers that were given"),
+        (("--protocol", "query-gallery", "--where", "a=b"), "--protocol: records hold the"),
+        (("--exclude-same", "patient"), "--exclude-same: records hold the answers"),
+        (("--sample", "3"), "--sample: records hold the answers that were given"),
+        (("--k", "3"), "--k: maps have no ranking"),
+    ],
+)
+def test_what_records_cannot_be_asked_is_refused(xmir, flags, said):
+    dump("hits.jsonl", hits("q", "xyz"))
+    dump("maps.jsonl", [scored("ax", "activation", 0.6, 0.3)])
+    for name in ("maps.jsonl", *(["hits.jsonl"] if flags[0] != "--k" else [])):
+        done = xmir("compare", name, name, *flags)
+        assert done.code == 2
+        assert done.stderr.startswith(f"xmir: error: {said}")
+
+
 def scored(pair, method, insertion, deletion, patient=None, **more):
     query, retrieved = pair
     return {
@@ -375,6 +436,90 @@ def test_scored_maps_have_mean_differences_with_intervals_by_patient(xmir):
     other = [{**each, "causal": {"order": "morf", "blur": "rise"}} for each in new]
     refused = xmir("compare", "old.jsonl", dump("other.jsonl", other))
     assert "scored with blur rise, and paper in the old file" in refused.stderr
+
+
+def located(pair, energy, patient=None, mask="opacity"):
+    """A record of localization-metric; `patient` is of the retrieved image, which is explained."""
+    record = scored(pair, "activation", 0.6, 0.3, "one")
+    kept = {name: value for name, value in record.items() if name not in CAUSAL}
+    return {
+        **kept,
+        "schema": "xmir.localization/1",
+        "mask_name": mask,
+        "energy": energy,
+        "energy_chance": 0.1,
+        "localization": {"hit_tolerance": 15, "threshold": 0.5},
+        **({"meta": {"patient": patient}} if patient else {}),
+    }
+
+
+CAUSAL = {"insertion", "deletion", "causal"}
+
+
+def test_located_maps_have_intervals_by_whose_the_explained_image_is(xmir):
+    """One query of one patient; x and y are of p and lose, z of q stays. A reader's masks apart."""
+    whose = {"x": "p", "y": "p", "z": "q"}
+    old = [located(f"q{name}", 0.5, patient) for name, patient in whose.items()]
+    new = [located(f"q{name}", 0.5 - 0.2 * (name != "z"), whose[name]) for name in "zyx"]
+    dump("old.jsonl", [*old, located("qx", 0.4, "p", "reader 2")])
+    dump("new.jsonl", [*new, located("qx", 0.6, "p", "reader 2")])
+    first, second = xmir("compare", "old.jsonl", "new.jsonl", "--summary").records()
+    assert (first["variant"], first["compared"]) == ("opacity", 3)
+    assert first["energy_difference"] == pytest.approx(-0.4 / 3)
+    assert (first["energy_difference_low"], first["energy_difference_high"]) == (
+        pytest.approx(-0.2),  # p twice
+        pytest.approx(0),
+    )
+    assert first["intervals"] | {"seed": 0} == {
+        "of": "patients",
+        "units": 2,
+        "resamples": 2000,
+        "level": 0.95,
+        "seed": 0,
+    }
+    assert (second["variant"], second["energy_difference"]) == ("reader 2", pytest.approx(0.2))
+    rows = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--format", "tsv").stdout
+    assert "energy_chance" in rows
+    worst = xmir("compare", "old.jsonl", "new.jsonl", "--worst", "1").records()
+    assert [(each["side"], each["energy"]) for each in worst] == [("old", 0.5), ("new", 0.3)]
+    unknown = [located(f"q{name}", 0.5) for name in "xyz"]
+    dump("unknown.jsonl", unknown)
+    (found,) = xmir("compare", "unknown.jsonl", "unknown.jsonl", "--summary").records()
+    assert (found["intervals"]["of"], found["intervals"]["units"]) == ("images", 3)
+
+
+def test_maps_that_lost_most_are_first_whichever_pixels_went_first(xmir):
+    """With the least relevant first, less insertion is better and more deletion."""
+    lerf = {"causal": {"order": "lerf", "blur": "paper"}}
+    dump("old.jsonl", [scored(pair, "activation", 0.5, 0.5, **lerf) for pair in ("ax", "bx")])
+    new = [
+        scored("ax", "activation", 0.7, 0.3, **lerf),
+        scored("bx", "activation", 0.3, 0.7, **lerf),
+    ]
+    worst = xmir("compare", "old.jsonl", dump("new.jsonl", new), "--worst", "1").records()
+    assert {each["query"] for each in worst} == {"/a.png"}
+
+
+@pytest.mark.usefixtures("worse")
+def test_a_table_of_the_summary_shows_what_matters_and_says_where_the_rest_is(xmir):
+    """Twelve images of three labels: 60 numbers more, all of them in TSV and in the record."""
+    asked = ("compare", "old.parquet", "new.parquet", "--summary", "--format")
+    table, tsv = xmir(*asked, "table"), xmir(*asked, "tsv")
+    lines = [line.split() for line in table.stdout.splitlines()[1:]]
+    shown = [line[:2] for line in lines if line[0] in {"micro", "macro", "a", "b", "c"}]
+    assert shown == [
+        ["micro", "map"],
+        ["micro", "p_at_1"],
+        ["micro", "p_at_5"],
+        ["micro", "p_at_10"],
+        ["micro", "mrr"],
+        *([over, name] for over in ("macro", "a", "b", "c") for name in ("map", "p_at_1")),
+    ]
+    more = len(tsv.stdout.splitlines()) - len(table.stdout.splitlines())
+    assert more > 40
+    assert f"note: {more} numbers more are told by --format tsv" in table.stderr
+    assert "numbers more" not in tsv.stderr
+    assert "numbers more" not in xmir("compare", "old.parquet", "new.parquet", "--summary").stderr
 
 
 @pytest.mark.usefixtures("worse")

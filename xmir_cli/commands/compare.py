@@ -10,7 +10,7 @@ from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.gates import Gate, parse_gates
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.printer import Shown
-from xmir_cli.scoring.compare.rules import COLUMNS, CUTOFFS, rows
+from xmir_cli.scoring.compare.rules import COLUMNS, CUTOFFS, main_rows, rows
 from xmir_cli.scoring.compare.terms import ComparisonTerms
 from xmir_cli.values import check_values, refuse_null
 
@@ -37,8 +37,9 @@ class Compare:
     Prints the worst queries first: the hits that tell most of what changed, each once under the old
     and once under the new model, as 'xmir saliency' takes them and 'xmir montage' draws them side
     by side. Of maps, the records of both, for 'xmir montage'. `--summary` prints the numbers over
-    all, `--per-query` those of every query, the worst first. Worst is what lost most average
-    precision (of hits, precision among the first of --k), then what agrees least.
+    all, in a table the main ones; `--per-query` those of every query, the worst first. Worst is
+    what lost most average precision (of hits, precision among the first of --k), then what agrees
+    least.
 
     Gates know every number of --summary: `--min map_difference=-0.01`, `--min overlap_at_10=0.8`,
     `--max right_to_wrong=5`, `--min map_difference_high=0` (not surely worse), `--max only_old=0`.
@@ -154,7 +155,7 @@ class Compare:
     def shown(self) -> Shown:
         """What is printed of a record."""
         if self.summary:
-            return Shown(COLUMNS, "new", rows=rows)
+            return Shown(COLUMNS, "new", rows=rows if self.form in {"tsv", "csv"} else main_rows)
         if self.per_query:
             overlaps = [f"overlap_at_{each}" for each in (self.cutoffs or CUTOFFS)[-1:]]
             return Shown(

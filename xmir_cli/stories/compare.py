@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from xmir_cli import console
 from xmir_cli.commands.compare import Compare
 from xmir_cli.console import Records, Skips
 from xmir_cli.errors import DataError
@@ -10,9 +11,10 @@ from xmir_cli.scoring.compare.of_answers import compare_answers
 from xmir_cli.scoring.compare.of_archives import compare_archives
 from xmir_cli.scoring.compare.of_maps import compare_maps
 from xmir_cli.scoring.compare.record_files import RecordFile, holds_records
-from xmir_cli.scoring.compare.rules import RULES, say
+from xmir_cli.scoring.compare.rules import RULES, main_rows, rows, say
 from xmir_cli.scoring.compare.terms import ComparisonResult
 from xmir_cli.scoring.tested import Checks, read_baseline
+from xmir_cli.terminal import is_terminal
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.causal import CausalRecord
 from xmir_cli.wire.schemas.compare_query import CompareQueryRecord
@@ -39,7 +41,7 @@ def run(asked: Compare) -> Records:
     checks.cases += found.cases
     checks.write(asked.junit)
     ending = skips.finish(sum(int(str(each["compared"])) for each in summaries), "compared")
-    told = () if asked.summary else tuple(say(each) for each in summaries)
+    told = _more(asked, summaries) if asked.summary else [say(each) for each in summaries]
     ending = replace(
         ending, notes=(*ending.notes, *_missing(found, summaries[0]), *found.notes, *told)
     )
@@ -69,6 +71,8 @@ def _compare(asked: Compare, skips: Skips) -> ComparisonResult:
     schemas = [each.find_schema() for each in (old, new)]
     if schemas[0] != schemas[1]:
         raise DataError(f"{asked.old} holds {schemas[0]}, and {asked.new} {schemas[1]}")
+    if schemas[0] in {RetrievalRecord.NAME, *_MAPS}:
+        asked.terms.refuse_of_records(maps=schemas[0] in _MAPS)
     if schemas[0] == RetrievalRecord.NAME:
         return compare_answers(old, new, asked.terms, skips)
     if schemas[0] in _MAPS:
@@ -77,6 +81,14 @@ def _compare(asked: Compare, skips: Skips) -> ComparisonResult:
         f"{schemas[0]}: such records cannot be compared",
         "Records of query, saliency, causal-metric and localization-metric can.",
     )
+
+
+def _more(asked: Compare, summaries: list[Record]) -> list[str]:
+    """That a table does not show all, where it is one."""
+    if asked.form != "table" and not (asked.form is None and is_terminal()):
+        return []
+    count = sum(len([*rows(each)]) - len([*main_rows(each)]) for each in summaries)
+    return [console.in_words(f"{count} numbers more are told by `form` tsv")] if count else []
 
 
 def _missing(found: ComparisonResult, summary: Record) -> list[str]:

@@ -8,7 +8,13 @@ from xmir_cli.errors import ItemError
 from xmir_cli.metrics.summary import estimate_all
 from xmir_cli.scoring.compare.changes import SIDES, SideName
 from xmir_cli.scoring.compare.maps import SCORED, TwoMaps
-from xmir_cli.scoring.compare.numbers import DIFFERENCE, tell_intervals, with_interval
+from xmir_cli.scoring.compare.numbers import (
+    DIFFERENCE,
+    PATIENTS,
+    QUERIES,
+    tell_intervals,
+    with_interval,
+)
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.scoring.names import AGREEMENTS
 from xmir_cli.wire.records import Record
@@ -17,8 +23,10 @@ from xmir_cli.wire.schemas.compare import CompareRecord
 _WHOLE = 1.0  # the rank correlation of a map with itself
 
 
-def sum_up_maps(pairs: Sequence[TwoMaps], seed: int) -> Iterator[Record]:
+def sum_up_maps(pairs: Sequence[TwoMaps], schema: str, seed: int) -> Iterator[Record]:
     """A record a method, and part of its maps: means, differences, and how far the maps agree."""
+    evaluation = SCORED.get(schema)
+    of = QUERIES if evaluation is None else evaluation.unit
     methods: dict[tuple[str, str], list[TwoMaps]] = {}
     for pair in pairs:
         methods.setdefault((pair.new.method, pair.new.part), []).append(pair)
@@ -32,7 +40,7 @@ def sum_up_maps(pairs: Sequence[TwoMaps], seed: int) -> Iterator[Record]:
             "queries": len({each.new.query for each in found}),
             **_differences(found, seed),
             **_agreements(found, seed),
-            "intervals": tell_intervals(units, patients, seed),
+            "intervals": tell_intervals(units, PATIENTS if patients else of, seed),
         }
 
 
@@ -100,20 +108,14 @@ def _agreements(found: Sequence[TwoMaps], seed: int) -> Record:
     return record
 
 
-def worst_maps(pairs: Sequence[TwoMaps], schema: str) -> list[TwoMaps]:
+def worst_maps(pairs: Sequence[TwoMaps]) -> list[TwoMaps]:
     """Those first whose numbers lost most, of maps without numbers those that agree least."""
-    evaluation = SCORED.get(schema)
 
     def badness(pair: TwoMaps) -> tuple[float, float]:
         agreed = math.nan if pair.agreement is None else pair.agreement.spearman
-        lost = 0.0
-        if evaluation is not None:
-            lower, differences = evaluation.lower, pair.differences
-            lost = sum(
-                -differences[name] if name in lower else differences[name]
-                for name in evaluation.measures
-                if name in differences
-            )
+        before = pair.old.goodness
+        changes = [value - before[name] for name, value in pair.new.goodness.items()]
+        lost = sum(change for change in changes if not math.isnan(change))
         return lost, _WHOLE if math.isnan(agreed) else agreed
 
     return sorted(pairs, key=badness)

@@ -33,10 +33,11 @@ class ScoredMap:
     name: str  # for people
     method: str
     part: str
-    unit: Hashable  # the query's patient, or the query: what is independent of others
+    unit: Hashable  # whose the query is, of truth whose the image; or itself: what is independent
     query: str  # which that is
     told: Record  # what records tell of it
     numbers: Mapping[str, float]
+    goodness: Mapping[str, float]  # of those by which the worst are told: more is better
     made: Mapping[str, object]
     saliency: str | None
 
@@ -124,17 +125,20 @@ def _read(
     part = "" if evaluation is None else str(record.get(evaluation.part) or "")
     key = keys.of(view, (query, view.retrieved_identity), part)
     words = "" if view.words is None else view.words.said
-    patient = whose(record, "query")
+    image, patient = (
+        (query, whose(record, "query")) if evaluation is None else evaluation.unit_of(record)
+    )
     told = ", ".join(each for each in (view.method, view.explains, part) if each)
     return key, ScoredMap(
         number,
         f"{view.query or view.query_text} -> {view.retrieved} ({told})",
         view.method,
         part,
-        ("patient", patient) if patient else ("query", query, words),
+        ("patient", patient) if patient else ("image", image, words),
         f"{query} {words}",
         {name: record[name] for name in _TOLD if record.get(name) is not None},
         _numbers(record, evaluation),
+        {} if evaluation is None else evaluation.goodness(record),
         {} if evaluation is None else evaluation.compared_by(record),
         view.saliency,
     )

@@ -13,6 +13,7 @@ from xmir_cli.wire.records import Record
 
 _TURNS = ("right to wrong", "wrong to right")
 DIFFERENCE = "_difference"
+PATIENTS, QUERIES = "patients", "queries"  # what intervals are of
 
 
 def sum_up_changes(changes: Sequence[Record], units: Sequence[Hashable], seed: int) -> Record:
@@ -65,9 +66,8 @@ def sum_up_differences(
     }
 
 
-def tell_intervals(units: Sequence[Hashable], patients: bool, seed: int) -> Record:
-    """Of what the intervals are: the patients, or the queries where nobody knows these."""
-    of = "patients" if patients else "queries"
+def tell_intervals(units: Sequence[Hashable], of: str, seed: int) -> Record:
+    """Of what the intervals are: patients, or queries or images where nobody knows these."""
     return {"of": of, "units": len(set(units)), "resamples": RESAMPLES, "level": 0.95, "seed": seed}
 
 

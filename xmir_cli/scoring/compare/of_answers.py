@@ -12,15 +12,25 @@ from xmir_cli.scoring.compare.changes import (
     list_changes,
     worst_first,
 )
-from xmir_cli.scoring.compare.numbers import sum_up_changes, sum_up_differences, tell_intervals
+from xmir_cli.scoring.compare.numbers import (
+    PATIENTS,
+    QUERIES,
+    sum_up_changes,
+    sum_up_differences,
+    tell_intervals,
+)
 from xmir_cli.scoring.compare.pairs import QueryPairs
 from xmir_cli.scoring.compare.ranked_answers import TwoAnswers, read_answers, score_answers
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.scoring.compare.terms import ComparisonResult, ComparisonTerms
 from xmir_cli.wire.records import Record
 
-_OF_HIT = ("rank", "similarity", "relevance", "share", "centered", "center", "region", "store")
-_OF_MODEL = ("model", "index")
+# what a record says of the two images and of what is asked, whatever the model
+_OF_BOTH = {
+    *("query", "query_identity", "query_label", "query_patient", "query_meta"),
+    *("query_text", "query_templates", "text_weight"),
+    *("retrieved", "retrieved_identity", "retrieved_label", "match", "meta"),
+}
 
 
 def compare_answers(
@@ -42,7 +52,7 @@ def compare_answers(
     changes = list_changes(ranked, scores)
     order = worst_first(changes, () if scores is None else scores["old"].names[::-1])
     units = [each.unit for each in ranked.queries]
-    patients = any(isinstance(unit, str) for unit in units)
+    of = PATIENTS if any(isinstance(unit, str) for unit in units) else QUERIES
     summary: Record = {
         "compared": len(changes),
         "only_old": answers.count_only("old"),
@@ -50,14 +60,13 @@ def compare_answers(
         "failed": skips.total,
         **sum_up_changes(changes, units, terms.seed),
         **({} if scores is None else sum_up_differences(scores, units, terms.seed)),
-        "intervals": tell_intervals(units, patients, terms.seed),
+        "intervals": tell_intervals(units, of, terms.seed),
     }
     shown = [ranked.queries[row] for row in order[: terms.worst]]
 
     def show() -> Iterator[Record]:
         records.update(answers.read_records(shown))
-        models = {side: _model(records, side) for side in SIDES}
-        yield from QueryPairs(ranked, changes, models, terms.hits).records(shown)
+        yield from QueryPairs(ranked, changes, answers.models, terms.hits).records(shown)
 
     return ComparisonResult(
         "queries", [summary], show, [changes[row] for row in order], _cases(answers)
@@ -72,13 +81,7 @@ def _tell(
     if own is not None:
         return own
     other = records[query.number, item, "new" if side == "old" else "old"]
-    return {name: value for name, value in other.items() if name not in {*_OF_HIT, *_OF_MODEL}}
-
-
-def _model(records: dict[tuple[int, int, SideName], Record], side: SideName) -> Record:
-    """What the records of a side say of the network and of the index."""
-    one = next(each for (_, _, known), each in records.items() if known == side)
-    return {name: one[name] for name in _OF_MODEL if name in one}
+    return {name: value for name, value in other.items() if name in _OF_BOTH}
 
 
 def _cases(answers: TwoAnswers) -> list[JunitCase]:

@@ -14,7 +14,13 @@ from xmir_cli.retrieval.collection import read_collection, sample_rows
 from xmir_cli.retrieval.conditions import allowed_by, check_column, say_nothing
 from xmir_cli.scoring.compare.archives import TwoArchives, match_archives
 from xmir_cli.scoring.compare.changes import SIDES, SideName, list_changes, worst_first
-from xmir_cli.scoring.compare.numbers import sum_up_changes, sum_up_differences, tell_intervals
+from xmir_cli.scoring.compare.numbers import (
+    PATIENTS,
+    QUERIES,
+    sum_up_changes,
+    sum_up_differences,
+    tell_intervals,
+)
 from xmir_cli.scoring.compare.pairs import QueryPairs
 from xmir_cli.scoring.compare.ranked_archives import (
     ArchiveRules,
@@ -41,7 +47,7 @@ def compare_archives(old: str, new: str, terms: ComparisonTerms, skips: Skips) -
     changes = list_changes(ranked, scores)
     order = worst_first(changes, () if scores is None else scores["old"].names)
     units = [each.unit for each in ranked.queries]
-    patients = any(isinstance(unit, str) for unit in units)
+    of = PATIENTS if any(isinstance(unit, str) for unit in units) else QUERIES
     models = {"old": both.old.model.to_json(), "new": both.new.model.to_json()}
     summary: Record = {
         "protocol": terms.protocol,
@@ -52,7 +58,7 @@ def compare_archives(old: str, new: str, terms: ComparisonTerms, skips: Skips) -
         "failed": skips.total,
         **sum_up_changes(changes, units, terms.seed),
         **({} if found is None else _differences(found, rules, units, terms)),
-        "intervals": tell_intervals(units, patients, terms.seed),
+        "intervals": tell_intervals(units, of, terms.seed),
         "model_old": models["old"],
         "model_new": models["new"],
     }

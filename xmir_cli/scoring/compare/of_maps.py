@@ -30,8 +30,8 @@ def compare_maps(
         "only_new": len(found.only["new"]),
         "failed": skips.total + len(halves),
     }
-    summaries = [{**each, **counts} for each in sum_up_maps(found.pairs, terms.seed)]
-    ordered = worst_maps(found.pairs, schema)
+    summaries = [{**each, **counts} for each in sum_up_maps(found.pairs, schema, terms.seed)]
+    ordered = worst_maps(found.pairs)
     worst = ordered[: terms.worst]
     return ComparisonResult(
         "maps",

@@ -17,11 +17,12 @@ from xmir_cli.metrics.retrieval import Scores
 from xmir_cli.scoring.compare.changes import SIDES, SideName, TwoRankings
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import read_view
+from xmir_cli.wire.schema import NO_ANSWER, read_view
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 
 _Asked = tuple[str, str]  # the query's identity and its words
 _UNKNOWN = -1  # of a match: a label is missing
+_OF_MODEL = ("model", "index")
 _TOLD = ("query", "query_text", "query_identity", "query_label", "query_patient")
 
 
@@ -58,6 +59,7 @@ class TwoAnswers:
     images: Sequence[str]  # the identity of each item
     hits: "Mapping[SideName, Mapping[_Asked, _Hits]]"
     failed: Mapping[SideName, Sequence[tuple[int, ItemError]]]
+    models: Mapping[SideName, Record]  # what the records of each say of the network and the index
 
     def count_only(self, side: SideName) -> int:
         """How many queries one of the files has alone."""
@@ -104,7 +106,7 @@ class TwoAnswers:
                     asked, identity, _ = _read(line)
                 except ItemError:
                     continue
-                if asked in wanted:
+                if identity and asked in wanted:
                     found.setdefault((wanted[asked], numbers[identity], side), line)
         return found
 
@@ -114,6 +116,7 @@ def read_answers(files: Mapping[SideName, RecordFile]) -> TwoAnswers:
     images: dict[str, int] = {}
     hits: dict[SideName, dict[_Asked, _Hits]] = {"old": {}, "new": {}}
     failed: dict[SideName, list[tuple[int, ItemError]]] = {"old": [], "new": []}
+    models: dict[SideName, Record] = {"old": {}, "new": {}}
     for side in SIDES:
         for number, line in files[side].lines():
             try:
@@ -124,6 +127,10 @@ def read_answers(files: Mapping[SideName, RecordFile]) -> TwoAnswers:
                 failed[side].append((number, error.bare))
                 continue
             own = hits[side].setdefault(asked, _Hits(_tell(line), view.query_patient))
+            if not models[side]:
+                models[side] = {name: line[name] for name in _OF_MODEL if name in line}
+            if not identity:  # nothing was near enough
+                continue
             own.items.append(images.setdefault(identity, len(images)))
             own.ranks.append(view.rank or len(own.ranks) + 1)
             own.matches.append(_UNKNOWN if view.match is None else int(view.match))
@@ -133,14 +140,14 @@ def read_answers(files: Mapping[SideName, RecordFile]) -> TwoAnswers:
             "the two have no query in common",
             "Queries are matched by the SHA-256 of their files, wherever these lie, and by words.",
         )
-    return TwoAnswers(files, shared, list(images), hits, failed)
+    return TwoAnswers(files, shared, list(images), hits, failed, models)
 
 
 def score_answers(answers: TwoAnswers, cutoffs: Sequence[int]) -> dict[SideName, Scores] | None:
     """What hits alone can tell: p_at_K, recall_at_K and mrr; None where no label is known.
 
-    Of a ranking that ends before K the rest counts as misses. The rest of the numbers would need
-    the whole archive: how many relevant images there are.
+    Of a ranking that ends before K the rest counts as misses, also where nothing was found. Other
+    numbers would need the whole archive: how many relevant images there are.
     """
     names = (
         *(f"p_at_{cutoff}" for cutoff in cutoffs),
@@ -165,7 +172,7 @@ def score_answers(answers: TwoAnswers, cutoffs: Sequence[int]) -> dict[SideName,
 
 def _score(hits: _Hits, cutoffs: Sequence[int]) -> Floats:
     right = hits.right()
-    if not len(right) or (right == _UNKNOWN).any():
+    if (right == _UNKNOWN).any():
         return np.full(2 * len(cutoffs) + 1, np.nan)
     first = np.flatnonzero(right)
     reciprocal = 1 / (first[0] + 1) if len(first) else 0.0
@@ -175,16 +182,19 @@ def _score(hits: _Hits, cutoffs: Sequence[int]) -> Floats:
 
 
 def _read(record: Record) -> tuple[_Asked, str, RetrievalRecord]:
-    """Who asks, what is found; raises ItemError where that is not told."""
-    view = read_view(RetrievalRecord, record)
+    """Who asks, what is found, "" for nothing; raises ItemError where that is not told."""
+    nothing = record.get("answer") == NO_ANSWER
+    # of an answer of none the rest is read as of any other
+    view = read_view(RetrievalRecord, {**record, "retrieved": ""} if nothing else record)
     words = view.words
     query = view.query_identity or ""
-    if (view.query and not query) or view.retrieved_identity is None:
+    found = "" if nothing else view.retrieved_identity
+    if (view.query and not query) or found is None:
         raise ItemError(
             Cause.BAD_RECORD,
             "query_identity, retrieved_identity: expected the hashes of the images, found nothing",
         )
-    return (query, "" if words is None else words.said), view.retrieved_identity, view
+    return (query, "" if words is None else words.said), found, view
 
 
 def _tell(record: Record) -> Record:

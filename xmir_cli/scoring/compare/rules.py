@@ -17,6 +17,9 @@ _COMPARED = re.compile(
 _LOWER = re.compile("deletion(_gain)?_difference.*")
 _SAID = ("rbo", "right_to_wrong", "wrong_to_right", "spearman")
 _MOST = 7  # numbers in a line
+_MICRO = "micro"
+_MAIN = re.compile(r"map|p_at_[0-9]+|mrr")
+_FEW = 2  # of these, of each label and the like
 _ENDS = ("_low", "_high", "_old", "_new")
 
 
@@ -41,6 +44,28 @@ RULES = CheckRules(
 )
 
 
+def main_rows(record: Record) -> Iterator[Record]:
+    """Those rows that a table for eyes has: what matters first.
+
+    Over all queries the mean average precision, P@K and the mean reciprocal rank; over labels, of
+    each label, and with other neighbours average precision and P@K at the first K, where there are
+    such numbers. The rest say nearly the same. Of maps it is all.
+    """
+    firsts: dict[str, list[str]] = {}
+    for row in rows(record):
+        over, number = str(row["over"]), str(row["number"])
+        if "difference" not in row or record.get("method"):
+            yield row
+        elif over == _MICRO:
+            if _MAIN.fullmatch(number):
+                yield row
+        elif _MAIN.fullmatch(number):
+            seen = firsts.setdefault(over, [])
+            seen.append(number)
+            if len(seen) <= _FEW:
+                yield row
+
+
 def rows(record: Record) -> Iterator[Record]:
     """The summary as the rows of a table: a number each, with its interval."""
     method = record.get("method")
@@ -63,7 +88,7 @@ def _rows(part: Mapping[str, object], over: str) -> Iterator[Record]:
         ends = {end: part.get(f"{name}_{end}") for end in ("low", "high")}
         if number != name:
             sides = {side: part.get(f"{number}_{side}") for side in ("old", "new")}
-            yield {"over": over or "micro", "number": number, **sides, "difference": value, **ends}
+            yield {"over": over or _MICRO, "number": number, **sides, "difference": value, **ends}
         elif f"{name}_low" in part or name in {"right_to_wrong", "wrong_to_right"}:
             yield {"over": over, "number": name, "value": value, **ends}
 

@@ -22,6 +22,23 @@ class ComparisonTerms:
     hits: int = 3  # of each query
     seed: int = 0
 
+    def refuse_of_records(self, maps: bool) -> None:
+        """Raise SettingError for what records cannot be asked; of maps there are no rankings."""
+        asked = {
+            "protocol": self.protocol != ComparisonTerms.protocol,
+            "where": bool(self.where),
+            "exclude_same": self.exclude_same is not None,
+            "sample": self.sample is not None,
+        }
+        if name := next((name for name, value in asked.items() if value), None):
+            raise SettingError(
+                name,
+                "records hold the answers that were given",
+                "Ask for other ones with xmir query, or compare embeddings or indexes.",
+            )
+        if maps and self.cutoffs is not None:
+            raise SettingError("k", "maps have no ranking")
+
     def cutoffs_of(self, size: int) -> tuple[int, ...]:
         """The Ks where `size` images can be found, at least one of them."""
         if self.cutoffs is None:

@@ -61,7 +61,7 @@ class CompareSummaryRecord:
     )
     labels: dict[str, object] | None = key(OBJECT, "the same numbers by label", shows=Shows.ROWS)
     intervals: dict[str, object] | None = key(
-        SETTINGS, "of what they are, patients or queries, and of how many resamples"
+        SETTINGS, "of what they are, patients, queries or images, and of how many resamples"
     )
     model_old: ModelSpec | None = key(MODEL, "the old network")
     model_new: ModelSpec | None = key(MODEL, "the new network")
