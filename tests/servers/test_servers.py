@@ -96,6 +96,10 @@ def same(xmir, routes, *call, stdin=None):
         ("a.png", "--region", "0,0,16,16"),
         ("a.png", "--region", "0,0,16,16", "--center"),
         ("--id", "nothing like it"),
+        ("--all", "--vote", "label", "--novelty", "-k", "2"),
+        ("a.png", "--vote", "label", "--neighbors", "3", "--where", "patient=True"),
+        ("--id", "a.png", "--like", "b.png", "--novelty", "--min-similarity", "0.99999"),
+        ("--per-label", "2", "--vote", "patient", "--coverage", "0.5"),
     ],
     ids=" ".join,
 )
@@ -110,6 +114,29 @@ def test_queries_print_the_records_of_a_folder(xmir, routes, asked):
     assert other.code == one.code
     records = [[{**each, "index": 0} for each in found.records()] for found in (one, other)]
     assert records[0] == records[1]
+
+
+def test_concepts_are_fitted_to_the_items_and_ask_as_those_of_a_folder(xmir, routes):
+    told, asked = [], []
+    for number, place in enumerate(routes):
+        both = ["--positive", "label=ill", "--negative", "label=well", "--permutations", "19"]
+        fitted = xmir("concept", "fit", *both, "-i", place, "-o", f"c{number}.npy")
+        assert fitted.code == 0, fitted.stderr
+        told.append({**fitted.records()[0], "path": 0})
+        flags = ["--toward", "c0.npy:-1", "--concept", "c0.npy", "-k", "3"]
+        asked.append(xmir("query", "--all", *flags, "-i", place))
+        assert asked[-1].code == 0, asked[-1].stderr
+    assert told[0] == told[1]
+    one, other = ([{**each, "index": 0} for each in found.records()] for found in asked)
+    assert len(one) == 3 * len(NAMES)
+    assert one == other
+    maps = [
+        xmir("saliency", "--target", "c0.npy", "-o", f"m{number}", stdin=found.stdout)
+        for number, found in enumerate(asked)
+    ]
+    assert [found.code for found in maps] == [0, 0]
+    for one, other in zip(*(found.records() for found in maps), strict=True):
+        np.testing.assert_array_equal(np.load(one["saliency"]), np.load(other["saliency"]))
 
 
 def test_records_that_name_a_url_are_explained_and_shown(xmir, routes):
