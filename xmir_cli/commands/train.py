@@ -239,6 +239,15 @@ class Train:
             help="With --keep best: end after N epochs without a better one. [default: never]",
         ),
     ] = None
+    center: Annotated[
+        bool | None,
+        typer.Option(
+            "--center/--no-center",
+            help="Take the mean embedding of the training images off every embedding, once the "
+            "last step is done: it is in all of them and tells none from another. "
+            "[default: so, but with --preset paper]",
+        ),
+    ] = None
     where: options.Where = None
     columns: options.Columns = None
     exclude: options.Exclude = None
@@ -338,6 +347,7 @@ class Train:
             "freeze_layers": self.freeze_layers,
             "keep": self.keep,
             "patience": self.patience,
+            "center": self.center,
         }
         given = {name: value for name, value in asked.items() if value is not None}
         if self.classes_per_batch is not None:

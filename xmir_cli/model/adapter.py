@@ -54,23 +54,35 @@ def read_adapter(path: str) -> Adapter:
 def join(base: Network, spec: ModelSpec, weight: Tensor) -> Network:
     """A network with `weight` [d, D] behind its raw embeddings [D]; `spec` is that of `base`.
 
-    A linear head that it has already becomes one with the new one.
+    A linear head that it has already becomes one with the new one; its centre becomes that of what
+    the new one makes.
     """
-    dim = len(weight)
-    joined = load_network(replace(spec, weights="random:0", head=dim, weights_sha256=""))
+    joined = load_network(
+        replace(spec, weights="random:0", head=len(weight), weights_sha256="", centered=False)
+    )
+    constant = torch.zeros(len(weight), dtype=torch.float64)
     with torch.no_grad():
-        state, last = dict(base.state_dict()), _last_linear(joined)
-        wide, constant = weight.double(), torch.zeros(dim, dtype=torch.float64)
+        last, wide = _last_linear(joined), weight.double()
+        mean = None if base.mean is None else wide @ base.mean.cpu().double()
         if spec.head is not None:
             own = _last_linear(base)
             constant = wide @ own.bias.double()
             wide = wide @ own.weight.double()
-        for name, value in joined.state_dict().items():
-            if name in state and state[name].shape == value.shape:
-                value.copy_(state[name])
+        for place, given in zip(_parts(joined), _parts(base), strict=True):
+            state = given.state_dict()
+            for name, value in place.state_dict().items():
+                if name in state and state[name].shape == value.shape:
+                    value.copy_(state[name])
         last.weight.copy_(wide)
         last.bias.copy_(constant)
+        if mean is not None:
+            joined.center(mean.float())
     return joined.eval()
+
+
+def _parts(network: Network) -> tuple[nn.Module, nn.Module]:
+    """What the architecture itself has made."""
+    return network.features, network.own_head
 
 
 def _last_linear(network: Network) -> nn.Linear:

@@ -91,7 +91,9 @@ def _described(choice: ModelChoice) -> ModelSpec:
     built = build_architecture(name, choice.input_size, pool)
     for line in built.notes:
         console.note(line)
-    return ModelSpec(name, place, choice.head, built.preprocessing, pool=pool)
+    recorded = read_recorded_spec(place) if Path(place).is_file() else None
+    centered = recorded is not None and recorded.centered
+    return ModelSpec(name, place, choice.head, built.preprocessing, pool=pool, centered=centered)
 
 
 def _place(weights: str, folder: bool) -> str:
