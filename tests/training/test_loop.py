@@ -15,7 +15,7 @@ from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.view import resize_picture
 from xmir_cli.training import state
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.freeze import list_freezable
+from xmir_cli.training.freeze import list_freezable, settle_freezing
 from xmir_cli.training.loop import Outcome, Trainer, has_bf16
 from xmir_cli.training.losses.triplet import triplet_loss
 from xmir_cli.training.pictures import Pictures
@@ -157,6 +157,15 @@ def test_more_frozen_layers_than_there_are_is_refused(feed):
     assert str(caught.value) == "freeze_layers: the network has 4 blocks, found 5"
     names = "features.0, features.1, features.3, features.4"
     assert caught.value.hint == f"They are, in their order: {names}."
+
+
+def test_half_of_the_blocks_is_frozen_of_weights_that_have_learned(embedder):
+    choose = replace(SETTINGS, freeze_layers=None)
+    assert settle_freezing(choose, embedder.network, learned=True).freeze_layers == 2  # of 4
+    assert settle_freezing(choose, embedder.network, learned=False).freeze_layers == 0
+    asked = replace(SETTINGS, freeze_layers=3)
+    assert settle_freezing(asked, embedder.network, learned=True) == asked
+    assert Trainer(new_feed(embedder), choose).settings.freeze_layers == 0  # random:0
 
 
 def test_a_wholly_frozen_network_is_refused(embedder):

@@ -1,6 +1,7 @@
 """Parts of a network that training leaves as they are."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from torch import nn
 
@@ -8,6 +9,7 @@ from xmir_cli.errors import SettingError
 from xmir_cli.model.network import Network
 from xmir_cli.training.recipe import Settings
 
+FIRST = 2  # half of the blocks
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
@@ -28,6 +30,18 @@ def _is_container(module: nn.Module) -> bool:
     return plain or (len(inner) == 1 and type(inner[0]) is nn.ModuleList)
 
 
+def settle_freezing(settings: Settings, network: Network, learned: bool) -> Settings:
+    """The settings with how many blocks are frozen where nobody has said it.
+
+    Of weights that have learned from other images the first half; of random ones none, for those
+    would never learn.
+    """
+    if settings.freeze_layers is not None:
+        return settings
+    blocks = sum(1 for _ in list_freezable(network.features))
+    return replace(settings, freeze_layers=blocks // FIRST if learned else 0)
+
+
 def frozen_parts(network: Network, settings: Settings) -> dict[str, nn.Module]:
     """By name the first blocks of the features and the batch norms that settings freeze.
 
@@ -35,7 +49,7 @@ def frozen_parts(network: Network, settings: Settings) -> dict[str, nn.Module]:
     """
     names = {module: name for name, module in network.named_modules()}
     found = list(list_freezable(network.features))
-    layers = settings.freeze_layers
+    layers = settings.freeze_layers or 0
     if layers > len(found):
         raise SettingError(
             "freeze_layers",

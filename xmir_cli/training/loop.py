@@ -14,7 +14,7 @@ from xmir_cli.signals import ending_waits
 from xmir_cli.training.attention import check_maps, draw_triplets, triplet_count
 from xmir_cli.training.examples import Example
 from xmir_cli.training.forward import ForwardPass, share_gradients
-from xmir_cli.training.freeze import frozen_parts, train_except
+from xmir_cli.training.freeze import frozen_parts, settle_freezing, train_except
 from xmir_cli.training.objective import PROXY_RATE, Objective
 from xmir_cli.training.plan import Plan, plan_run
 from xmir_cli.training.ranks import ALONE, Ranks
@@ -55,7 +55,8 @@ class Trainer:
                 f"`precision` bf16: this device ({self.device}) has no fast bfloat16",
                 "Leave it out, or use a CUDA device or a processor with AVX-512 BF16 or AMX.",
             )
-        self.settings = settings
+        learned = not self.embedder.spec.weights.startswith("random:")
+        settings = self.settings = settle_freezing(settings, self.network, learned)
         if settings.attention_loss:
             check_maps(self.network)
         self.frozen = frozen_parts(self.network, settings)

@@ -100,7 +100,7 @@ def tell_plan(
         f"{_count(plan.epochs, 'epoch')} of {_tell_lengths(plan)}, {_count(plan.steps, 'step')} "
         f"in all{_tell_choice(settings)}, each on {each}; {_tell_end(plan, labels, show)}"
     )
-    kept = f"{_tell_kept(settings)}{', centred' if settings.center else ''}"
+    kept = _tell_kept(settings)
     yield f"frozen: {_tell_frozen(settings, frozen)}; kept: the weights of {kept}"
 
 
@@ -155,7 +155,7 @@ def _tell_kept(settings: Settings) -> str:
 
 def _tell_frozen(settings: Settings, names: Sequence[str]) -> str:
     """The frozen blocks by name; batch norms, which are many, as one."""
-    layers = settings.freeze_layers
+    layers = settings.freeze_layers or 0
     blocks, norms = names[:layers], names[layers:]
     told = [_tell_some(blocks)] if blocks else []
     if norms:

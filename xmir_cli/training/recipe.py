@@ -47,7 +47,7 @@ class Settings:
     schedule: Schedule = "constant"
     augmentation: Augmentation = field(default_factory=Augmentation)
     freeze_batchnorm: bool = False
-    freeze_layers: int = 0
+    freeze_layers: int | None = 0  # None: as `settle_freezing` says
     keep: Keep = "last"  # the epoch whose weights are kept; best: by the validation
     patience: int | None = None  # epochs without a better one, after which the run ends
     center: bool = False  # the mean of the training images is taken off every embedding at last
@@ -60,6 +60,7 @@ DEFAULT = Settings(
     learning_rate=3e-4,
     schedule="cosine",
     augmentation=Augmentation(shift=True),
+    freeze_layers=None,
     center=True,
 )
 PAPER = Settings(
