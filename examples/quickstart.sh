@@ -20,7 +20,7 @@ run python "$here/phantoms.py" data --count "${COUNT:-420}" --size 128 --seed 0
 # they are drawn: with four seeds (--weights random:N --seed N) 92 to 97 % of activation's peaks then lie within 5 pixels
 # of an opacity (chance 10 %; AUROC .91 to .95), with kernels of 3 and 5 in their place 36 to 94 % (AUROC .86 to .96)
 run xmir train data/labels.csv --arch "$here/small_network.py:network" --weights random:0 --head 64 --per-class 8 \
-    --epochs "${EPOCHS:-20}" --learning-rate 1e-3 --schedule cosine --plot run.png --force -o run.safetensors
+    --preset paper --epochs "${EPOCHS:-20}" --learning-rate 1e-3 --schedule cosine --plot run.png --force -o run.safetensors
 run xmir embed data/labels.csv --where split=train --model run.safetensors --force -o train.parquet
 run xmir embed data/labels.csv --where split=test --model run.safetensors --force -o test.parquet
 run xmir index train.parquet --force -o cases.xmir

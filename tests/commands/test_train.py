@@ -348,12 +348,12 @@ def test_by_default_steps_fall_to_nothing_and_all_images_are_used(xmir, tiny_arc
     flags = ("--arch", tiny_arch, "--per-class", 4, "--steps", 3, "--device", "cpu")
     begun = xmir("train", data, *flags, "--weights", "random:0", "-o", "begun.safetensors")
     assert "an epoch uses each of the 16 images" in begun.stderr
-    assert "frozen: nothing; kept: the weights of the last epoch" in begun.stderr
+    assert "frozen: nothing; kept: the weights of the last epoch, centred" in begun.stderr
     more = xmir("train", data, *flags, "--weights", "begun.safetensors", "-o", "more.safetensors")
     assert "frozen: features.0, features.1; kept: " in more.stderr  # of four blocks
     output = data.parent / "more.safetensors"
     asked = json.loads(read_tensors_header(output)["__metadata__"]["xmir.training"])["asked"]
-    assert asked["freeze_layers"] == 2
+    assert (asked["freeze_layers"], asked["center"]) == (2, True)
     told = {name: asked.get(name) for name in ("sampler", "schedule", "learning_rate", "loss")}
     assert told == {"sampler": "all", "schedule": "cosine", "learning_rate": 3e-4, "loss": None}
     start = ("--weights", "begun.safetensors", "--freeze-layers", 0)

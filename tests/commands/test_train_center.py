@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from xmir_cli import console, main
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.pictures.files import read_picture
@@ -24,10 +25,11 @@ def train(xmir, tiny_arch, tmp_path):
     rng = np.random.default_rng(0)
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["path", "label"])
+        rows.writerow(["path", "label", "split"])
         for number in range(16):
             Image.fromarray(rng.integers(0, 256, (40, 40), dtype=np.uint8)).save(f"{number}.png")
-            rows.writerow([f"{number}.png", "ab"[number % 2]])
+            rows.writerow([f"{number}.png", "ab"[number % 2], "train"])
+        rows.writerows([[f"{number}.png", "ab"[number % 2], "val"] for number in range(4)])
 
     def run(*arguments, output="out.safetensors", weights="random:0", arch=tiny_arch):
         done = xmir(
@@ -63,6 +65,27 @@ def test_of_many_images_the_mean_is_that_of_some_from_all_over(train, monkeypatc
     plain = raw(train("--no-center", output="plain.safetensors"))
     made = raw(train())
     torch.testing.assert_close(made, plain - plain[::4].mean(dim=0), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_what_is_interrupted_while_it_is_centred_goes_on_to_the_same_bytes(
+    train, monkeypatch, keep
+):
+    flags = ("--epochs", 3, "--keep", keep)
+    expected = train(*flags).read_bytes()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    notes: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("xmir_cli.stories.train.find_mean", stop)
+        patch.setattr(console, "note", notes.append)
+        with pytest.raises(main._InterruptedError):
+            train(*flags, output="cut.safetensors")
+    state = "cut.safetensors.state.safetensors"
+    assert notes[-1] == f"interrupted; what is done is kept in {state}: continue with --resume"
+    assert train(*flags, "--resume", output="cut.safetensors").read_bytes() == expected
 
 
 def test_training_may_go_on_from_a_centred_network(train):

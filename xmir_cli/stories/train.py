@@ -313,12 +313,12 @@ def _fit(
                 yield record
             if patience is not None and ranks.first(run.gave_up):
                 break
+        if ranks.leads:
+            _finish(trainer, division, asked.output, run, best)
     except KeyboardInterrupt:
         if ranks.leads:
             _keep_begun(trainer, asked, run, best)
         raise
-    if ranks.leads:
-        _finish(trainer, division, asked.output, run, best)
 
 
 def _keep_epoch(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
