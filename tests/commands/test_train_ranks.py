@@ -17,7 +17,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from tests.commands.test_train import beside_plan, write_pictures
+from tests.commands.test_train import beside_plan, rows_of, write_pictures, write_table
 from xmir_cli.store.checkpoint import read_tensors
 
 PASSING = {"seconds", "images_per_second", "path", "sha256"}
@@ -150,6 +150,24 @@ def test_ranks_train_to_the_weights_and_records_of_one_process(start, tmp_path, 
         assert_alike(numbers(first[1]), numbers(output))
         assert_near(take_weights(tmp_path), expected)
         assert others == [(0, "", "")] * (size - 1)
+
+
+@pytest.mark.parametrize("loss", ["triplet", "proxy-anchor"])
+def test_ranks_train_images_with_several_labels_as_one_process_does(start, folder, tmp_path, loss):
+    rows = rows_of(folder / "labels.csv")
+    for place, row in enumerate(rows):
+        row[1] += "|odd" if place % 3 == 0 else ""
+    write_table(folder / "several.csv", rows)
+    flags = ["--freeze-batchnorm", "--loss", loss, "--sampler", "all"]
+    flags += ["--attention-loss", "0.3", "--per-class", "6"] if loss == "triplet" else []
+    [(code, output, errors)] = start(1, *flags, tables=["several.csv"]).end()
+    assert (code, errors.count("images have several labels")) == (0, 1)
+    expected = take_weights(tmp_path)
+    first, second = start(2, *flags, tables=["several.csv"]).end()
+    assert (first[0], beside_plan(first[2])) == (0, beside_plan(errors))
+    assert_alike(numbers(first[1]), numbers(output))
+    assert_near(take_weights(tmp_path), expected)
+    assert second == (0, "", "")
 
 
 def test_only_the_first_prints_a_head_and_skips_and_draws(start, folder, tmp_path):

@@ -101,6 +101,26 @@ def test_p_of_examples_that_do_not_differ_is_even():
     assert low <= 12  # 6 are expected; more than 12 in 0.5 % of all such tests
 
 
+@pytest.mark.parametrize("who", ["examples", "others"])
+def test_p_of_what_a_concept_holds_is_even_where_the_kinds_mean_nothing(who):
+    """Even where the two images were examples themselves: it is the kinds that are shuffled."""
+    found = []
+    for seed in range(400):
+        vectors, kinds = _examples(8, dim=6, seed=seed)
+        vectors = _unit(vectors + np.array([2.0, 1, 0, 0, 0, 0]))  # what all images share
+        one, other = (
+            vectors[[0, 9]] if who == "examples" else _examples(1, dim=6, seed=500 + seed)[0]
+        )
+        rows = np.concatenate([kinds[None], shuffle_kinds(kinds, range(16), 19, seed)])
+        along = unit_directions(difference_of_means(vectors, rows))
+        parts = (along @ one) * (along @ other)
+        found.append(count_chance(parts[:1], parts[1:, None])[0])
+    assert set(np.round(np.array(found) * 20, 9)) == set(range(1, 21))
+    for level in (0.05, 0.2, 0.5, 0.8):
+        error = 3 * np.sqrt(level * (1 - level) / 400)
+        assert abs(np.mean(np.array(found) <= level + 1e-9) - level) < error
+
+
 def test_held_out_examples_are_told_apart_only_where_there_is_something():
     nothing = [_auroc(shift=0.0, seed=seed) for seed in range(20)]
     assert 0.4 < np.mean(nothing) < 0.6

@@ -1,7 +1,9 @@
 """Votes of the nearest: what they are fitted to, and what is held out."""
 
 import numpy as np
+import pytest
 
+from xmir_cli.errors import SettingError
 from xmir_cli.retrieval.voting import NearestItems, Voting
 
 
@@ -30,3 +32,26 @@ def test_votes_are_the_same_one_by_one_and_together():
         assert {"a", "b", "c"} <= set(alone["vote"]) <= {"a", "b", "c", "d"}
         for name, chance in alone["vote"].items():
             assert abs(told["vote"][name] - chance) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        (["a", "a", None], "the images of the index have no two values of label"),
+        (
+            ["a|b", None, ""],
+            "no two patients of the index have a label, so that none can be held out",
+        ),
+    ],
+)
+def test_what_is_too_little_to_judge_by_is_said(own, reason):
+    near = NearestItems(np.full((3, 2), 0.5), [["a", "b"]] * 3)
+    with pytest.raises(SettingError) as caught:
+        Voting(own, near, "label", 0.9, 0)
+    assert caught.value.message == reason
+
+
+def test_where_no_neighbour_has_a_value_there_is_nothing_to_fit():
+    near = NearestItems(np.full((4, 2), 0.5), [[None, ""]] * 4)
+    with pytest.raises(SettingError, match="no image of the index has a neighbour with a label"):
+        Voting(["a", "b", "a", "b"], near, "label", 0.9, 0)

@@ -167,7 +167,7 @@ class RetrievalRecord:
     vote_set: list[str] | None = key(
         TEXTS,
         "labels among which those of the query all are with the probability `coverage`, the "
-        "likeliest first; none: it is unlike all",
+        "likeliest first; it may be empty, where no label is likely enough",
         when="--vote",
     )
     vote_by: dict[str, object] | None = key(
