@@ -82,7 +82,7 @@ def train(xmir, tiny_arch, data):
         return xmir(
             *("train", source, "--arch", tiny_arch, "--weights", "random:0", "--per-class", 4),
             *("--learning-rate", "5e-3", "-o", output, "--device", "cpu"),
-            *("--sampler", "smallest", "--schedule", "constant", "--no-shift", "--no-center"),
+            *("--sampler", "smallest", "--schedule", "constant", "--no-shift"),
             *([] if epochs is None else ["--epochs", epochs]),
             *arguments,
         )  # fmt: skip
@@ -348,12 +348,12 @@ def test_by_default_steps_fall_to_nothing_and_all_images_are_used(xmir, tiny_arc
     flags = ("--arch", tiny_arch, "--per-class", 4, "--steps", 3, "--device", "cpu")
     begun = xmir("train", data, *flags, "--weights", "random:0", "-o", "begun.safetensors")
     assert "an epoch uses each of the 16 images" in begun.stderr
-    assert "frozen: nothing; kept: the weights of the last epoch, centred" in begun.stderr
+    assert "frozen: nothing; kept: the weights of the last epoch" in begun.stderr
     more = xmir("train", data, *flags, "--weights", "begun.safetensors", "-o", "more.safetensors")
     assert "frozen: features.0, features.1; kept: " in more.stderr  # of four blocks
     output = data.parent / "more.safetensors"
     asked = json.loads(read_tensors_header(output)["__metadata__"]["xmir.training"])["asked"]
-    assert (asked["freeze_layers"], asked["center"]) == (2, True)
+    assert asked["freeze_layers"] == 2
     told = {name: asked.get(name) for name in ("sampler", "schedule", "learning_rate", "loss")}
     assert told == {"sampler": "all", "schedule": "cosine", "learning_rate": 3e-4, "loss": None}
     start = ("--weights", "begun.safetensors", "--freeze-layers", 0)
@@ -392,7 +392,7 @@ def test_every_image_is_used_where_that_is_asked_for(train, data):
     assert said in train("--sampler", "all", "-f").stderr
 
 
-def test_the_papers_recipe_is_what_it_was(train, data):
+def test_the_papers_recipe_is_todays_default(train, data):
     train()
     output = data.parent / "out.safetensors"
     before = output.read_bytes()

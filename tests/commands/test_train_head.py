@@ -180,6 +180,22 @@ def test_a_head_joins_the_head_that_there_is(xmir, train, table, tiny_arch):
     assert first.vectors == pytest.approx(second.vectors, abs=2e-6)
 
 
+@pytest.mark.parametrize("size", [(), ("--head", 7)])
+def test_a_head_is_put_behind_a_head_that_has_weights(xmir, train, table, tiny_arch, size):
+    folder, networks = table.parent, Path(tiny_arch.partition(":")[0]).parent
+    arch = ("--arch", f"{networks / 'tokens.py'}:class_token", *SIZES, *size)
+    short = ("--per-class", 4, "--steps", 2, "-o", folder / "b.safetensors")
+    assert xmir("train", folder / "labels.csv", *arch, "--weights", "random:0", *short).code == 0
+    base = ("--model", folder / "b.safetensors")  # whose norm is no longer as it was made
+    assert xmir("embed", folder / "labels.csv", *base, "-o", folder / "h.parquet").code == 0
+    assert train("--head", 5, source=folder / "h.parquet").code == 0
+    head = ("--model", folder / "head.safetensors")
+    for source, name in (("h.parquet", "v"), ("labels.csv", "i")):
+        assert xmir("embed", folder / source, *head, "-o", folder / f"{name}.parquet").code == 0
+    first, second = (read_embeddings(str(folder / f"{name}.parquet")) for name in "vi")
+    assert first.vectors == pytest.approx(second.vectors, abs=1e-5)
+
+
 def _write(table: Path, name: str, change) -> Path:
     """The same table with other columns, under its own metadata."""
     whole = pq.read_table(table)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from xmir_cli.model.head import AveragePool, Center, GeMPool, Head, MaxPool
+from xmir_cli.model.head import AveragePool, GeMPool, Head, MaxPool
 from xmir_cli.model.whitening import Whiten
 from xmir_cli.store.whitening import Whitener
 
@@ -24,12 +24,6 @@ def white(before: int, after: int) -> Whiten:
     return Whiten(Whitener(rng.normal(size=before) / 9, rng.normal(size=(after, before)))).double()
 
 
-def center(size: int) -> Center:
-    step = Center(size).double()
-    step.mean.uniform_(-1, 1)
-    return step
-
-
 @pytest.mark.parametrize("pool", [AveragePool(), MaxPool(), GeMPool(2.5)])
 @pytest.mark.parametrize(
     "after",
@@ -38,8 +32,6 @@ def center(size: int) -> Center:
         (nn.Linear(6, 4).double(),),
         (nn.Linear(6, 4).double(), neck(4)),
         (nn.LayerNorm(6).double(), nn.Linear(6, 4).double()),
-        (center(6),),
-        (nn.Linear(6, 4).double(), center(4), white(4, 2)),
         (white(6, 3),),
         (nn.Linear(6, 4).double(), white(4, 2)),
     ],
@@ -91,20 +83,14 @@ def test_without_bias_what_a_norm_divides_by_stays_that_of_the_whole(step):
 
 
 def test_a_sum_over_the_cells_has_affine_steps_alone():
-    steps = (nn.Linear(2, 2), Center(2), nn.BatchNorm1d(2), nn.LayerNorm(2))
+    steps = (nn.Linear(2, 2), nn.BatchNorm1d(2), nn.LayerNorm(2))
     assert all(Head(pool, steps).is_sum for pool in (AveragePool(), MaxPool(), GeMPool()))
     assert not Head(AveragePool(), (nn.ReLU(),)).is_sum
     assert not Head(nn.AdaptiveAvgPool2d(1)).is_sum
 
 
 @pytest.mark.parametrize(
-    "after",
-    [
-        (),
-        (nn.Linear(6, 4).double(),),
-        (nn.Linear(6, 4).double(), center(4)),
-        (neck(6), nn.Linear(6, 4).double(), neck(4)),
-    ],
+    "after", [(), (nn.Linear(6, 4).double(),), (neck(6), nn.Linear(6, 4).double(), neck(4))]
 )
 def test_a_direction_pulled_back_is_autograds_gradient(after):
     head = Head(AveragePool(), after).eval()

@@ -43,17 +43,17 @@ class Train:
     """Train an embedding network by deep metric learning.
 
     Batch-all triplet loss on batches of every class with 16 images each, all images in each epoch;
-    Adam with steps that grow, then fall to 0; the last epoch is kept, and the mean embedding of the
-    images is taken off every embedding. Of weights that have learned already the first half of the
-    blocks stays as it is. What a run will do is said before its first step: images, epochs and
-    steps, what is frozen and what is kept. Each epoch prints a record with the loss and, on the
-    validation rows, leave-one-out mAP, P@1 and P@5. A pair of images with several labels (A|B) is
-    positive when it shares one, and such an image counts for each of its labels in a batch. The
-    state after each epoch lies beside the output until the end, and a run that is asked to end
-    (Ctrl-C, SIGTERM) finishes its batch and keeps that, too: --resume continues to the same bytes
-    as a run that never stopped. Under torchrun (--nproc-per-node N -m xmir_cli train ...) the ranks
-    share every batch, whose loss is that of one process; the first one prints and writes, and any
-    number of them may continue. On the CPU that needs --freeze-batchnorm.
+    Adam with steps that grow, then fall to 0; the last epoch is kept. Of weights that have learned
+    already the first half of the blocks stays as it is. What a run will do is said before its
+    first step: images, epochs and steps, what is frozen and what is kept. Each epoch prints a
+    record with the loss and, on the validation rows, leave-one-out mAP, P@1 and P@5. A pair of
+    images with several labels (A|B) is positive when it shares one, and such an image counts for
+    each of its labels in a batch. The state after each epoch lies beside the output until the end,
+    and a run that is asked to end (Ctrl-C, SIGTERM) finishes its batch and keeps that, too:
+    --resume continues to the same bytes as a run that never stopped. Under torchrun
+    (--nproc-per-node N -m xmir_cli train ...) the ranks share every batch, whose loss is that of
+    one process; the first one prints and writes, and any number of them may continue. On the CPU
+    that needs --freeze-batchnorm.
 
     EMBEDDINGS.parquet in the place of images, or the folder of their shards, trains a linear head
     on the vectors that are stored there: no image is read, and some thousands take seconds. Labels,
@@ -239,15 +239,6 @@ class Train:
             help="With --keep best: end after N epochs without a better one. [default: never]",
         ),
     ] = None
-    center: Annotated[
-        bool | None,
-        typer.Option(
-            "--center/--no-center",
-            help="Take the mean embedding of the training images off every embedding, once the "
-            "last step is done: it is in all of them and tells none from another. "
-            "[default: so, but with --preset paper]",
-        ),
-    ] = None
     where: options.Where = None
     columns: options.Columns = None
     exclude: options.Exclude = None
@@ -347,7 +338,6 @@ class Train:
             "freeze_layers": self.freeze_layers,
             "keep": self.keep,
             "patience": self.patience,
-            "center": self.center,
         }
         given = {name: value for name, value in asked.items() if value is not None}
         if self.classes_per_batch is not None:

@@ -49,7 +49,6 @@ def _network(spec: ModelSpec) -> Record:
         "head": spec.head,
         "preprocessing": spec.to_json()["preprocessing"],
         **({} if spec.pool == "native" else {"pool": spec.pool}),
-        **({"centered": True} if spec.centered else {}),
         **({} if spec.whitening is None else {"whitening": spec.whitening.sha256}),
     }
 

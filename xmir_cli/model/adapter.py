@@ -54,16 +54,13 @@ def read_adapter(path: str) -> Adapter:
 def join(base: Network, spec: ModelSpec, weight: Tensor) -> Network:
     """A network with `weight` [d, D] behind its raw embeddings [D]; `spec` is that of `base`.
 
-    A linear head that it has already becomes one with the new one; its centre becomes that of what
-    the new one makes.
+    A linear head that it has already becomes one with the new one.
     """
-    joined = load_network(
-        replace(spec, weights="random:0", head=len(weight), weights_sha256="", centered=False)
-    )
-    constant = torch.zeros(len(weight), dtype=torch.float64)
+    dim = len(weight)
+    joined = load_network(replace(spec, weights="random:0", head=dim, weights_sha256=""))
     with torch.no_grad():
-        last, wide = _last_linear(joined), weight.double()
-        mean = None if base.mean is None else wide @ base.mean.cpu().double()
+        last = _last_linear(joined)
+        wide, constant = weight.double(), torch.zeros(dim, dtype=torch.float64)
         if spec.head is not None:
             own = _last_linear(base)
             constant = wide @ own.bias.double()
@@ -75,8 +72,6 @@ def join(base: Network, spec: ModelSpec, weight: Tensor) -> Network:
                     value.copy_(state[name])
         last.weight.copy_(wide)
         last.bias.copy_(constant)
-        if mean is not None:
-            joined.center(mean.float())
     return joined.eval()
 
 

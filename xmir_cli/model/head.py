@@ -65,21 +65,8 @@ class GeMPool(nn.Module):
         return flat.pow(self.p) / (flat.shape[1] * pooled.pow(self.p - 1))
 
 
-class Center(nn.Module):
-    """e - m of raw embeddings e [B, D]: the mean of a network's training images is taken off."""
-
-    mean: Tensor
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(dim))
-
-    def forward(self, raw: Tensor) -> Tensor:
-        return raw - self.mean
-
-
 class Head(nn.Module):
-    """A pooling, then affine steps: linear layer, centre, BatchNorm in eval mode, LayerNorm."""
+    """A pooling, then affine steps: linear layer, BatchNorm neck (in eval mode) or LayerNorm."""
 
     def __init__(self, pool: nn.Module, after: Sequence[nn.Module] = ()) -> None:
         super().__init__()
@@ -119,14 +106,14 @@ class Head(nn.Module):
                 direction = direction @ step.weight.detach()
             elif isinstance(step, nn.BatchNorm1d):
                 direction = direction * _scale(step).detach()
-            elif not isinstance(step, Center):  # whose gradient is the direction itself
+            else:
                 return None
         return direction
 
     @property
     def is_sum(self) -> bool:
         """Whether the raw embedding is a sum over the cells, as far as the steps are known."""
-        known = nn.Linear | Center | nn.BatchNorm1d | nn.LayerNorm | Whiten
+        known = nn.Linear | nn.BatchNorm1d | nn.LayerNorm | Whiten
         return isinstance(self.pool, Pool) and all(isinstance(step, known) for step in self.after)
 
     @property
@@ -168,8 +155,6 @@ def _spread(step: nn.Module, cells: Tensor, vector: Tensor, bias: bool) -> Tenso
     if isinstance(step, nn.Linear):
         scaled = cells @ step.weight.T
         constant: Tensor | None = step.bias
-    elif isinstance(step, Center):
-        scaled, constant = cells, -step.mean
     elif isinstance(step, nn.BatchNorm1d):
         assert step.running_mean is not None
         scale = _scale(step)

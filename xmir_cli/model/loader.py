@@ -100,7 +100,7 @@ def load_network(spec: ModelSpec) -> Network:
         torch.manual_seed(seed or 0)  # also the head's, where a checkpoint brings none
         size = spec.preprocessing.input_size
         architecture = build_architecture(spec.architecture, size, spec.pool)
-        network = Network(architecture, spec.head, spec.centered)
+        network = Network(architecture, spec.head)
     other_size = spec.preprocessing.input_size != architecture.preprocessing.input_size
     if other_size or is_own(spec.architecture):
         _try(network, spec, "input_size" if other_size else "architecture")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from xmir_cli.errors import ModelError
-from xmir_cli.model.head import AveragePool, Center, Head, OpaqueHead
+from xmir_cli.model.head import AveragePool, Head, OpaqueHead
 from xmir_cli.model.whitening import Whiten
 from xmir_cli.wire.model import Preprocessing
 
@@ -43,14 +43,9 @@ class Architecture:
 
 
 class Network(nn.Module):
-    """features, then head: images [B, 3, H, W] to raw embeddings [B, D].
+    """features, then head: images [B, 3, H, W] to raw embeddings [B, D]."""
 
-    With `centered` the head ends by what `center` sets.
-    """
-
-    def __init__(
-        self, architecture: Architecture, head_size: int | None, centered: bool = False
-    ) -> None:
+    def __init__(self, architecture: Architecture, head_size: int | None) -> None:
         super().__init__()
         self.features, self.made_as = architecture.features, architecture.made_as
         linear = [] if head_size is None else [nn.Linear(architecture.channels, head_size)]
@@ -62,47 +57,26 @@ class Network(nn.Module):
         else:
             self.head = _WithLinear(architecture.head, linear[0])
         self.dim = architecture.channels if head_size is None else head_size
-        if centered:
-            self._follow(Center(self.dim))
 
     def forward(self, images: Tensor) -> Tensor:
         embedding: Tensor = self.head(self.features(images))
         return embedding
+
+    @property
+    def own_head(self) -> nn.Module:
+        """The head without the linear layer that may be wrapped around it."""
+        return self.head.inner if isinstance(self.head, _WithLinear) else self.head
 
     def whiten(self, step: Whiten) -> None:
         """Put the whitening of an index behind the head; raises ModelError for one that is not."""
         before, after = step.dims
         if before != self.dim:
             raise ModelError(f"a whitening of {before} numbers, and the network makes {self.dim}")
-        self._follow(step)
-        self.dim = after
-
-    def center(self, mean: Tensor) -> None:
-        """Take `mean` [D] off what the head makes, beside what is taken off already."""
-        if self.mean is None:
-            self._follow(Center(self.dim).to(mean))
-        assert self.mean is not None
-        self.mean.add_(mean)
-
-    @property
-    def mean(self) -> Tensor | None:
-        """What is taken off all that the head makes [D]; None where nothing is."""
-        return next((each.mean for each in self.head.modules() if isinstance(each, Center)), None)
-
-    @property
-    def own_head(self) -> nn.Module:
-        """The head without the layers that were wrapped around it."""
-        head: nn.Module = self.head
-        while isinstance(head, _WithLinear | _Followed):
-            head = head.inner
-        return head
-
-    def _follow(self, step: nn.Module) -> None:
-        """Put one more step behind the head."""
         if isinstance(self.head, Head):
             self.head.after.append(step)
         else:
-            self.head = _Followed(self.head, step)
+            self.head = _Whitened(self.head, step)
+        self.dim = after
 
 
 class _WithLinear(OpaqueHead):
@@ -115,8 +89,8 @@ class _WithLinear(OpaqueHead):
         return embedding
 
 
-class _Followed(OpaqueHead):
-    def __init__(self, inner: OpaqueHead, step: nn.Module) -> None:
+class _Whitened(OpaqueHead):
+    def __init__(self, inner: OpaqueHead, step: Whiten) -> None:
         super().__init__()
         self.inner, self.step = inner, step
 

@@ -91,9 +91,7 @@ def _described(choice: ModelChoice) -> ModelSpec:
     built = build_architecture(name, choice.input_size, pool)
     for line in built.notes:
         console.note(line)
-    recorded = read_recorded_spec(place) if Path(place).is_file() else None
-    centered = recorded is not None and recorded.centered
-    return ModelSpec(name, place, choice.head, built.preprocessing, pool=pool, centered=centered)
+    return ModelSpec(name, place, choice.head, built.preprocessing, pool=pool)
 
 
 def _place(weights: str, folder: bool) -> str:

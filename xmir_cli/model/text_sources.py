@@ -103,7 +103,6 @@ def _refuse_elsewhere(spec: ModelSpec) -> None:
     """Raise ModelError where images are not embedded as the text tower was trained with."""
     other = {
         "a linear head": spec.head is not None,
-        "a centre": spec.centered,
         f"the pooling {spec.pool}": spec.pool != "native",
         f"the weights {spec.weights}": spec.weights != OWN_WEIGHTS,
         "the whitening of its index": spec.whitening is not None,

@@ -41,7 +41,6 @@ from xmir_cli.store.unfinished import state_path
 from xmir_cli.store.vectors_there import ADAPTER
 from xmir_cli.store.where import parse_where
 from xmir_cli.training.best import Best
-from xmir_cli.training.center import find_mean
 from xmir_cli.training.examples import (
     TEST,
     TRAIN,
@@ -313,12 +312,12 @@ def _fit(
                 yield record
             if patience is not None and ranks.first(run.gave_up):
                 break
-        if ranks.leads:
-            _finish(trainer, division, asked.output, run, best)
     except KeyboardInterrupt:
         if ranks.leads:
             _keep_begun(trainer, asked, run, best)
         raise
+    if ranks.leads:
+        _finish(trainer, asked.output, run, best)
 
 
 def _keep_epoch(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
@@ -331,7 +330,7 @@ def _keep_epoch(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
         console.note("the network drops parts at random: other ranks give other numbers")
 
 
-def _finish(trainer: Trainer, division: Division, output: Path, run: Run, best: Best) -> None:
+def _finish(trainer: Trainer, output: Path, run: Run, best: Best) -> None:
     """Write the checkpoint in the place of the state."""
     if run.keeps_best:
         best.put_back(trainer.network)
@@ -339,12 +338,7 @@ def _finish(trainer: Trainer, division: Division, output: Path, run: Run, best: 
         end = f" after {patience} without a better one" if run.gave_up else ""
         console.note(f"kept: epoch {run.kept} of the {len(run.epochs)} that were trained{end}")
     whole = trainer.feed.whole()
-    centered = whole.spec.centered
-    if trainer.settings.center:
-        whole.network.center(find_mean(trainer.feed, division.training, console.progress))
-        centered = True
-    sha256 = hash_weights(whole.network)
-    spec = replace(whole.spec, weights=OWN, weights_sha256=sha256, centered=centered)
+    spec = replace(whole.spec, weights=OWN, weights_sha256=hash_weights(whole.network))
     head = {} if whole.head is None else {ADAPTER: whole.head}
     write_checkpoint(output, {**whole.network.state_dict(), **head}, spec, run)
     state_path(output).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ HEAD = Settings(
 
 # settings of a training run that are about images, or about networks that they pass
 OF_IMAGES = (
-    *("preset", "attention_loss", "random_resized_crop", "no_flip", "shift", "center"),
+    *("preset", "attention_loss", "random_resized_crop", "no_flip", "shift"),
     *(
         "freeze_batchnorm",
         "freeze_layers",

@@ -100,7 +100,7 @@ def tell_plan(
         f"{_count(plan.epochs, 'epoch')} of {_tell_lengths(plan)}, {_count(plan.steps, 'step')} "
         f"in all{_tell_choice(settings)}, each on {each}; {_tell_end(plan, labels, show)}"
     )
-    kept = f"{_tell_kept(settings)}{', centred' if settings.center else ''}"
+    kept = _tell_kept(settings)
     yield f"frozen: {_tell_frozen(settings, frozen)}; kept: the weights of {kept}"
 
 

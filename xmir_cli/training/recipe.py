@@ -50,7 +50,6 @@ class Settings:
     freeze_layers: int | None = 0  # None: as `settle_freezing` says
     keep: Keep = "last"  # the epoch whose weights are kept; best: by the validation
     patience: int | None = None  # epochs without a better one, after which the run ends
-    center: bool = False  # the mean of the training images is taken off every embedding at last
     seed: int = 0
 
 
@@ -61,7 +60,6 @@ DEFAULT = Settings(
     schedule="cosine",
     augmentation=Augmentation(shift=True),
     freeze_layers=None,
-    center=True,
 )
 PAPER = Settings(
     epochs=20,
@@ -80,7 +78,6 @@ PAPER = Settings(
     freeze_layers=0,
     keep="last",
     patience=None,
-    center=False,
 )
 RECIPES: Mapping[RecipeName | None, Settings] = {None: DEFAULT, "paper": PAPER}
 
@@ -94,7 +91,6 @@ BEFORE: Mapping[str, object] = {
     "schedule": "constant",
     "keep": "last",
     "patience": None,
-    "center": False,
 }
 
 

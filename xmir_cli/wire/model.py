@@ -78,7 +78,6 @@ class ModelSpec:
     pool: str = "native"  # native | cls | mean | cls+mean: what of the tokens is the embedding
     words_sha256: str = ""  # over the text tower beside the network, where the folder has one
     whitening: Whitening | None = None  # that of an index, behind the network
-    centered: bool = False  # the mean of the training images is taken off; it is of the weights
 
     def to_json(self) -> Record:
         """The spec as plain data, as JSON has it, for metadata, manifests and records."""
@@ -94,8 +93,6 @@ class ModelSpec:
             del told["words_sha256"]
         if self.whitening is None:
             del told["whitening"]
-        if not self.centered:
-            del told["centered"]
         return told
 
     @staticmethod
@@ -129,7 +126,6 @@ class ModelSpec:
                 pool=read_word(data.get("pool", "native"), POOLS),
                 words_sha256=read_sha256(data.get("words_sha256", "")),
                 whitening=_read_whitening(data.get("whitening")),
-                centered=_read_truth("centered", data.get("centered", False)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{where}: model: not the description of a model ({error})") from None
@@ -148,12 +144,6 @@ class ModelSpec:
         """All that decides about the vectors."""
         white = None if self.whitening is None else self.whitening.sha256
         return self.weights_sha256, self.head, self.preprocessing, self.pool, white
-
-
-def _read_truth(name: str, data: object) -> bool:
-    if not isinstance(data, bool):
-        raise TypeError(f"{name}: expected true or false")
-    return data
 
 
 def _read_whitening(data: object) -> Whitening | None:
