@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests that need transformers and open_clip, UMAP, Ray, PostgreSQL or Qdrant, with the extras that
+# Runs the tests that need transformers and open_clip, UMAP, Jupyter, Ray, PostgreSQL or Qdrant, with the extras that
 # users install for them, each in an environment of its own on top of the one that is there: torch is
 # not installed again.
 #   tests/run-extras.sh                          all of tests/extras
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 extras='[dev]'
 source examples/environment.sh
 
-name=extras groups='hf clip timm atlas' server='' tests=(tests/extras)
+name=extras groups='hf clip timm atlas notebook' server='' tests=(tests/extras)
 case "${1:-}" in
     ray) tests=(tests/ray) ;;
     oracles) tests=(tests/oracles) ;;

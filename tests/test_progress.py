@@ -1,5 +1,6 @@
 """Progress on the terminal: soon, with an end in sight, and in nobody's way."""
 
+import io
 import itertools
 import os
 import pty
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from xmir_cli import progress, steps
+from xmir_cli import console, notebook, progress, steps
 from xmir_cli.progress import Progress
 from xmir_cli.store.ahead import Ahead
 
@@ -291,3 +292,36 @@ console.error("e", "h")
     assert "\r" not in shown.replace("\r\n", "\n")
     assert "xmir: warning: w" in shown
     assert "\x1b" in seen(python(script))[0]
+
+
+class Cell(io.StringIO):
+    """Standard error of a notebook's cell, as Jupyter has it."""
+
+
+Cell.__module__ = "ipykernel.iostream"
+
+
+def test_below_a_cell_of_a_notebook_a_line_is_written_anew_and_cleared(monkeypatch):
+    monkeypatch.setattr(notebook, "_SECONDS", 0.02)
+    monkeypatch.setattr(sys, "stderr", Cell())
+    with progress.shown("embedding", 4) as bar:
+        for _ in range(4):
+            bar.advance()
+            time.sleep(0.05)
+        console.note("a word between")
+        time.sleep(0.05)
+    written = sys.stderr.getvalue()
+    assert re.search(r"\rembedding  \[#+\.+\]  [123]/4", written)
+    lines = [re.sub(r"^.*\r", "", line).rstrip() for line in written.split("\n")]
+    assert lines == ["xmir: note: a word between", ""]  # nothing of it is left
+    assert re.search(r"\r +\rxmir: note", written)
+    assert "\033" not in written
+    assert not [each for each in threading.enumerate() if each.name == "xmir-cell"]
+
+
+def test_where_standard_error_is_a_file_nothing_is_drawn(monkeypatch):
+    monkeypatch.setattr(notebook, "_SECONDS", 0.01)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress.shown("embedding", 4):
+        time.sleep(0.05)
+    assert sys.stderr.getvalue() == ""

@@ -48,10 +48,10 @@ class Printer:
         form: str | None,
         shown: Shown,
         null: bool = False,
-        width: Callable[[], int | None] = find_width,
+        width: Callable[[], int | None] | None = None,
     ) -> None:
-        """With `null` the form `paths` ends each with a NUL byte; `width` is of a table's lines."""
-        self.width = width
+        """With `null` the form `paths` ends each with a NUL byte; `width` gives a table's cells."""
+        self.width = width or find_width
         self.end = "\0" if null and form == "paths" else "\n"
         self.form = form or (shown.eyes if is_terminal() else "jsonl")
         self.shown = shown

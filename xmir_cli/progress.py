@@ -5,6 +5,7 @@ begin itself, whether or not anything is done by then.
 Of the stages of a pipe that write to one terminal, one draws at a time: the first that has reason
 to, until it is done, or until another wants to that knows how much it has to do, as it does not.
 While a program such as less or fzf reads the terminal's keys one by one, the screen is that one's.
+Below a cell of a notebook it is drawn by `notebook.CellLine`.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from xmir_cli import steps
+from xmir_cli.notebook import CellLine, is_notebook
 
 QUIET_SECONDS = 1.0  # work shorter than this shows nothing
 _PAUSE = 0.25  # seconds between two looks
@@ -147,17 +149,22 @@ class _Line:
 
 
 _stack: list[Progress] = []  # the last is drawn
+_cells: list[CellLine] = []  # on which it is in a notebook
 
 
 @contextmanager
 def shown(what: str, total: Total, unit: str = "") -> Iterator[Progress]:
-    """Progress of what is done meanwhile, drawn where stderr is a terminal that clears lines."""
+    """Progress of what is done meanwhile, drawn where stderr is a terminal that clears lines.
+
+    Or where it stands below a cell of a notebook.
+    """
     progress = Progress(what, total, unit)
-    if not is_watched() or is_dumb():
+    in_cell = is_notebook()
+    if not in_cell and (not is_watched() or is_dumb()):
         yield progress
         return
     _stack.append(progress)
-    line = _Line() if len(_stack) == 1 else None
+    line = _open_line(in_cell) if len(_stack) == 1 else None
     try:
         with steps.listening(progress.step):
             yield progress
@@ -165,6 +172,19 @@ def shown(what: str, total: Total, unit: str = "") -> Iterator[Progress]:
         _stack.remove(progress)
         if line is not None:
             line.close()
+            _cells.clear()
+
+
+def _open_line(in_cell: bool) -> "_Line | CellLine":
+    if not in_cell:
+        return _Line()
+    _cells.append(CellLine(_describe, _terminal))
+    return _cells[-1]
+
+
+def _describe(width: int) -> str | None:
+    stack = list(_stack)
+    return stack[-1].describe(width) if stack else None
 
 
 def is_watched() -> bool:
@@ -184,6 +204,8 @@ def line_free() -> Iterator[None]:
         drawn = is_watched() and not is_dumb() and (_stack or _is_drawn_elsewhere())
         if drawn and not _is_taken():
             _write(_CLEAR)
+        for each in _cells:
+            each.clear()
         yield
 
 

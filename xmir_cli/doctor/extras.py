@@ -17,6 +17,7 @@ EXTRAS = {  # as pyproject.toml has them
     "atlas": ("scikit-learn>=1.6", "umap-learn>=0.5.9"),
     "cluster": ("scikit-learn>=1.6",),
     "concept": ("scikit-learn>=1.6",),
+    "notebook": ("ipykernel>=6.29", "nbclient>=0.10"),
     "dicom": (
         "pydicom>=3.0.2",
         "pylibjpeg>=2.1",
