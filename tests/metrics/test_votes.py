@@ -92,6 +92,16 @@ def test_of_labels_that_go_by_similarity_the_probabilities_are_calibrated():
     assert calibration_error(sure, holds[truth]) > 0.15
 
 
+def test_neighbours_that_say_nothing_of_a_label_are_not_believed():
+    rng = np.random.default_rng(2)
+    truth, kinds = rng.integers(0, 2, 4000), rng.integers(0, 2, (4000, 3))
+    holds, frequencies = np.eye(2, dtype=bool), np.array([0.5, 0.5])
+    ballots = Ballots(rng.uniform(0, 1, (4000, 3)), kinds)
+    rule = fit_votes(ballots, truth, holds, frequencies)
+    assert rule.doubt > 0.9
+    assert calibration_error(vote(ballots, holds, frequencies, rule), holds[truth]) < 0.03
+
+
 def test_the_calibration_error_is_the_mean_distance_of_tenths():
     told = np.array([[0.9, 0.1]] * 10 + [[0.4, 0.6]] * 10)
     own = np.array([[True, False]] * 7 + [[False, True]] * 9 + [[True, False]] * 4)

@@ -16,7 +16,7 @@ import numpy as np
 from xmir_cli.arrays import Booleans, Floats, Integers
 
 TEMPERATURES = 10.0 ** np.arange(-3, 1.05, 0.1)  # in units of similarity; 10: all weigh the same
-DOUBTS = 10.0 ** np.arange(-3, -0.25, 0.1)
+DOUBTS = np.append(10.0 ** np.arange(-3, -0.25, 0.1), [0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999])
 _FITTED = 20_000  # images by which a rule is chosen, evenly out of more
 _BINS = 10  # of probabilities, with as many images each
 _CELLS = 1 << 22  # probabilities in memory at a time
