@@ -4,9 +4,11 @@
 
 What stands behind `--` goes to `xmir embed`. TABLE needs path, label, patient and split. Planted
 are, of images drawn at random: equal files, re-encoded ones (JPEG of quality 60), rescaled ones
-(60 %) and mirrored ones, which get no patient and another name; another label (5 % of the images);
-one image of 8 patients in the test set whose others train; and 6 synthetic skin pictures. Prints a
-line of JSON a kind.
+(60 %) and mirrored ones, which get no patient and another name, every other one on the other side
+of training and test; another label (5 % of the images); one image of 8 patients in the test set
+whose others train; and 6 pictures of another kind, synthetic skin, or with `--foreign phantoms`
+radiographs. With `--head` a linear head is trained on the vectors, flipped labels and copies among
+them, and its embeddings are audited, too. Prints a line of JSON a kind.
 """
 
 import argparse
@@ -22,7 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-TRUST = Path(__file__).resolve().parent / "trust"
+HERE = Path(__file__).resolve().parent
+DRAWERS = {"skin": HERE / "trust" / "skin.py", "phantoms": HERE / "phantoms.py"}
 COPIES, PATIENTS, FOREIGN, FLIPPED = 12, 8, 6, 0.05
 TURNED = {
     "equal file": None,
@@ -38,6 +41,7 @@ class Planted:
     """What was planted, by the ids of the images."""
 
     copies: dict[str, dict[str, str]] = field(default_factory=dict)  # kind: copy: what it is of
+    crossing: dict[str, str] = field(default_factory=dict)  # those on the other side of a split
     labels: set[str] = field(default_factory=set)
     leaks: set[str] = field(default_factory=set)  # patients
     foreign: set[str] = field(default_factory=set)
@@ -52,7 +56,9 @@ def read(table: Path) -> list[Row]:
     return [{**row, "path": str((table.parent / row["path"]).resolve())} for row in found]
 
 
-def plant(rows: list[Row], out: Path, rng: np.random.Generator) -> tuple[list[Row], Planted]:
+def plant(
+    rows: list[Row], out: Path, rng: np.random.Generator, drawer: str = "skin"
+) -> tuple[list[Row], Planted]:
     """The rows with faults among them, and which those are."""
     planted, own = Planted(), list(rng.permutation(len(rows)))
     _move_patients(rows, planted, rng)
@@ -61,10 +67,14 @@ def plant(rows: list[Row], out: Path, rng: np.random.Generator) -> tuple[list[Ro
         planted.labels.add(row["id"])
     new = []
     for kind, turn in TURNED.items():
-        for row in (rows[own.pop()] for _ in range(COPIES)):
-            new.append(_copy(row, kind, turn, out))
-            planted.copies.setdefault(kind, {})[new[-1]["id"]] = row["id"]
-    new += _foreign(rows, planted, out)
+        for number, row in enumerate(rows[own.pop()] for _ in range(COPIES)):
+            copy = _copy(row, kind, turn, out)
+            planted.copies.setdefault(kind, {})[copy["id"]] = row["id"]
+            if number % 2:
+                copy["split"] = "test" if row["split"] == "train" else "train"
+                planted.crossing[copy["id"]] = row["id"]
+            new.append(copy)
+    new += _foreign(rows, planted, out, drawer)
     return rows + new, planted
 
 
@@ -93,30 +103,40 @@ def _copy(row: Row, kind: str, turn: Callable[[Image.Image], Image.Image] | None
     return {**row, "id": name, "path": str(path), "patient": ""}
 
 
-def _foreign(rows: list[Row], planted: Planted, out: Path) -> list[Row]:
-    """Skin pictures under a label of the archive."""
-    folder = out / "skin"
-    draw = [sys.executable, TRUST / "skin.py", folder, "--count", f"{FOREIGN}", "--size", "224"]
+def _foreign(rows: list[Row], planted: Planted, out: Path, drawer: str) -> list[Row]:
+    """Pictures of another kind under a label of the archive."""
+    folder = out / drawer
+    draw = [sys.executable, DRAWERS[drawer], folder, "--count", f"{FOREIGN}", "--size", "224"]
     subprocess.run(draw, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 # own words
     pictures = sorted((folder / "images").iterdir())[:FOREIGN]
-    planted.foreign = {f"skin/{path.name}" for path in pictures}
+    planted.foreign = {f"{drawer}/{path.name}" for path in pictures}
     like = {"label": rows[0]["label"], "patient": "", "split": "train"}
-    return [{"id": f"skin/{path.name}", "path": str(path), **like} for path in pictures]
+    return [{"id": f"{drawer}/{path.name}", "path": str(path), **like} for path in pictures]
 
 
-def audit(rows: list[Row], out: Path, embed: list[str], options: list[str]) -> list[dict]:
-    """The findings of `xmir audit` on the rows."""
+def embed(rows: list[Row], out: Path, options: list[str]) -> Path:
+    """The embeddings of the rows."""
     with (out / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, rows[0].keys())
         table.writeheader()
         table.writerows(rows)
-    xmir = [sys.executable, "-m", "xmir_cli"]
     made = out / "embeddings.parquet"
-    make = [*xmir, "embed", out / "labels.csv", *embed, "--resume", "-o", made]
-    subprocess.run(make, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 # own words
-    ask = [*xmir, "audit", made, *options]
-    found = subprocess.run(ask, check=True, stdout=subprocess.PIPE)  # noqa: S603 # own words
-    return [json.loads(line) for line in found.stdout.splitlines()]
+    xmir("embed", out / "labels.csv", *options, "--resume", "-o", made)
+    return made
+
+
+def apply_head(made: Path, out: Path) -> Path:
+    """The embeddings of a head that is trained on the vectors of the training set."""
+    head, turned = out / "head.safetensors", out / "head.parquet"
+    xmir("train", made, "--force", "-o", head)
+    xmir("embed", made, "--model", head, "--force", "-o", turned)
+    return turned
+
+
+def xmir(*arguments: object) -> bytes:
+    """What a command prints."""
+    command = [sys.executable, "-m", "xmir_cli", *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout  # noqa: S603 # own words
 
 
 def score(findings: Iterable[dict], planted: Planted, rows: list[Row]) -> list[dict]:
@@ -124,9 +144,8 @@ def score(findings: Iterable[dict], planted: Planted, rows: list[Row]) -> list[d
     by: dict[str, list[tuple[str, str]]] = {}
     for each in findings:
         other = each["meta"].get("id", "")
-        by.setdefault(each["finding"], []).append(
-            ((each.get("query_meta") or {}).get("id", other), other)
-        )
+        kind = "crossing" if each["why"].startswith("copies in") else each["finding"]
+        by.setdefault(kind, []).append(((each.get("query_meta") or {}).get("id", other), other))
     pairs = {frozenset(pair) for pair in by.get("duplicate", [])}
     every = {copy: of for kind in planted.copies.values() for copy, of in kind.items()}
     told = [
@@ -135,10 +154,13 @@ def score(findings: Iterable[dict], planted: Planted, rows: list[Row]) -> list[d
     ]
     right = sum(frozenset(pair) in pairs for pair in every.items())
     told.append(_line("duplicates", len(every), right, len(pairs), right))
+    crossing = {frozenset(pair) for pair in by.get("crossing", [])}
+    right = sum(frozenset(pair) in crossing for pair in planted.crossing.items())
+    told.append(_line("copies in two splits", len(planted.crossing), right, len(crossing), right))
     patients = {row["id"]: row["patient"] for row in rows}
     leaks = {patients[row] for row, _ in by.get("leak", [])}
     found = len(leaks & planted.leaks)
-    told.append(_line("leaks", len(planted.leaks), found, len(leaks), found))
+    told.append(_line("patients in two splits", len(planted.leaks), found, len(leaks), found))
     for name, finding, truth in (
         ("labels", "label", planted.labels),
         ("foreign", "outlier", planted.foreign),
@@ -168,13 +190,19 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--audit", default="", help="more options of xmir audit, in one text")
-    own, _, embed = " ".join(sys.argv[1:]).partition(" -- ")
+    parser.add_argument("--foreign", choices=list(DRAWERS), default="skin")
+    parser.add_argument("--head", action="store_true", help="audit a trained head, too")
+    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
     asked = parser.parse_args(own.split())
-    asked.out.mkdir(parents=True, exist_ok=True)
-    rows, planted = plant(read(asked.table), asked.out.resolve(), np.random.default_rng(asked.seed))
-    findings = audit(rows, asked.out.resolve(), embed.split(), asked.audit.split())
-    for line in score(findings, planted, rows):
-        print(json.dumps({"seed": asked.seed, **line}))
+    out, rng = asked.out.resolve(), np.random.default_rng(asked.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    rows, planted = plant(read(asked.table), out, rng, asked.foreign)
+    audited = [embed(rows, out, options.split())]
+    audited += [apply_head(audited[0], out)] if asked.head else []
+    for made in audited:
+        found = xmir("audit", made, *asked.audit.split()).splitlines()
+        for line in score(map(json.loads, found), planted, rows):
+            print(json.dumps({"vectors": made.stem, "seed": asked.seed, **line}))
 
 
 if __name__ == "__main__":

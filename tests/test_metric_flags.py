@@ -47,6 +47,12 @@ ROWS = [
         *("map_difference", 1),
         saved=("--summary",),
     ),
+    Row(
+        "audit",
+        ("e.parquet", "--neighbors", "2"),
+        *("suspect_labels", -1),
+        saved=("--summary",),
+    ),
 ]
 
 

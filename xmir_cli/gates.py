@@ -17,6 +17,11 @@ class Gate:
     flag: str  # --min | --max
 
     @property
+    def text(self) -> str:
+        """As it was asked for."""
+        return f"{self.flag} {self.name}={self.bound:g}"
+
+    @property
     def setting(self) -> str:
         """The setting of a description that it came by."""
         return "minimum" if self.flag == "--min" else "maximum"
@@ -25,10 +30,10 @@ class Gate:
         """What is wrong, in one line; a number that is missing or NaN fails."""
         value = numbers.get(self.name)
         if value is None:
-            told = f"gate {self.flag} {self.name}={self.bound:g}: no such number"
+            told = f"gate {self.text}: no such number"
             return f"{told}; {_say_known(self.name, numbers)}"
         met = value >= self.bound if self.flag == "--min" else value <= self.bound
-        return None if met else f"gate {self.flag} {self.name}={self.bound:g}: found {value:.6g}"
+        return None if met else f"gate {self.text}: found {value:.6g}"
 
 
 def parse_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) -> list[Gate]:

@@ -407,13 +407,12 @@ def test_few_images_and_one_patient_end_well(xmir, archive):
         row["patient"] = "one"
     archive.write()
     record = summed(xmir)
-    assert (record["similarity_limit"], record["fence"], record["suspect_labels"]) == (
-        None,
-    ) * 2 + (0,)
+    names = ("similarity_limit", "fence", "suspect_labels", "outliers", "hubs")
+    assert [record[name] for name in names] == [None] * 5
     one = Archive(1)
     one.write()
     record = summed(xmir)
-    assert (record["images"], record["duplicates"], record["hubs"]) == (1, 0, 0)
+    assert (record["images"], record["duplicates"], record["hubs"]) == (1, 0, None)
 
 
 def test_a_montage_shows_a_finding_and_says_why(xmir, archive):
@@ -450,3 +449,160 @@ def test_a_label_that_is_only_common_puts_none_in_doubt(xmir, archive):
     archive.write()
     result = xmir("audit", "e.parquet", "--test", "labels", "--no-images")
     assert (result.code, told(result, "label")) == (0, [])
+
+
+def test_a_copy_is_shown_beside_the_one_that_stays_however_they_are_linked(xmir, archive):
+    """Three equal files of which the last one is in the test set, and a near copy of another."""
+    for name, split in (("second", "train"), ("third", "test")):
+        shutil.copy("images/3.png", f"images/{name}.png")
+        archive.add(f"images/{name}.png", 3, lacks=1e-9, split=split)
+    draw(3).save("images/jpeg.jpg", quality=50)
+    archive.add("images/jpeg.jpg", 3, lacks=0.002)
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "duplicates", "--exclude-to", "out.jsonl")
+    assert told(result, "duplicate") == [("3", "third"), ("second", "third"), ("jpeg", "third")]
+    assert [each["why"] for each in result.records()] == ["equal bytes", "equal bytes", "near copy"]
+    xmir("index", "e.parquet", "--exclude", "out.jsonl", "-o", "e.xmir")
+    hits = xmir("query", "--id", "third", "--top", "1", "-i", "e.xmir").records()
+    assert hits[0]["retrieved_identity"] == sha256_file("images/3.png")
+    assert summed(xmir)["duplicates"] == 3
+
+
+def test_of_two_images_one_may_be_a_copy(xmir):
+    """Nothing says what the similarity of two patients is, and they look the same."""
+    few = Archive(1)
+    draw(0).save("images/copy.jpg", quality=60)
+    few.add("images/copy.jpg", 0, lacks=0.01)
+    few.write()
+    assert told(xmir("audit", "e.parquet", "--test", "duplicates"), "duplicate") == [("copy", "0")]
+
+
+@pytest.mark.parametrize(
+    ("column", "tests", "nulls", "note"),
+    [
+        (
+            "label",
+            "labels",
+            ["suspect_labels", "label_conflicts", "suspect_labels_expected", "calibration_error"],
+            "no image has a labelled neighbour of another patient: labels cannot be tested",
+        ),
+        (
+            "patient",
+            "outliers",
+            ["outliers", "fence"],
+            "no image has a neighbour of another patient: outliers cannot be tested",
+        ),
+        (
+            "patient",
+            "hubs,unreached",
+            ["hubs", "unreached", "skewness"],
+            "no image has a neighbour of another patient: hubs cannot be tested",
+        ),
+    ],
+)
+def test_what_could_not_be_counted_is_null_and_no_gate_takes_it_for_none(
+    column, tests, nulls, note, xmir, archive
+):
+    archive.write("known.parquet")
+    known = xmir("audit", "known.parquet", "--test", tests, "--summary", "--no-images")
+    Path("before.jsonl").write_text(known.stdout)
+    for row in archive.rows:
+        row[column] = None if column == "label" else "one"
+    archive.write()
+    asked = ("audit", "e.parquet", "--test", tests, "--no-images")
+    result = xmir(*asked, "--summary", "--max", f"{nulls[0]}=0", "--junit", "j.xml")
+    assert result.code == 4
+    (record,) = result.records()
+    assert [record[each] for each in nulls] == [None] * len(nulls)
+    assert note in result.stderr
+    wanted = f"gate --max {nulls[0]}=0: {nulls[0]} is null, for there was nothing to score"
+    assert f"xmir: error: {wanted}" in result.stderr
+    assert 'failures="0" errors="1"' in Path("j.xml").read_text()
+    worse = xmir(*asked, "--baseline", "before.jsonl", "--tolerance", "100")
+    assert (worse.code, f"{nulls[0]} " in worse.stderr, "-> nan" in worse.stderr) == (4, True, True)
+
+
+def test_near_copies_are_unknown_where_nothing_was_looked_at(xmir, archive):
+    archive.write()
+    assert summed(xmir, "--no-images")["near_copies"] is None
+    result = xmir("audit", "e.parquet", "--no-images", "--max", "near_copies=0")
+    assert (result.code, "near_copies is null" in result.stderr) == (4, True)
+
+
+def test_per_query_has_the_numbers_of_every_image_by_which_it_is_a_finding(xmir):
+    archive = clustered(flipped=(7,))
+    shutil.copy("images/9.png", "images/again.png")
+    archive.add("images/again.png", 9, lacks=1e-9, split="test")
+    archive.write()
+    found = xmir("audit", "e.parquet").records()
+    record = summed(xmir)
+    result = xmir("audit", "e.parquet", "--per-query")
+    each = {Path(one["query"]).stem: one for one in result.records()}
+    assert (len(each), {one["schema"] for one in each.values()}) == (61, {"xmir.audit-query/1"})
+    pairs = {(Path(one["query"]).stem, one["finding"]) for one in found}
+    assert pairs == {(name, what) for name, one in each.items() for what in one["findings"]}
+    assert each["9"]["findings"] == ["duplicate", "leak"]
+    assert (each["9"]["group"], each["again"]["group"], "group" in each["8"]) == (1, 1, False)
+    (doubted,) = (one for one in found if one["finding"] == "label")
+    names = ("likely_label", "probability", "own_probability")
+    assert [each["7"][name] for name in names] == [doubted[name] for name in names]
+    doubts = [one for one in each.values() if one["probability"] >= 0.9]
+    assert len(doubts) == record["suspect_labels"]
+    assert sum(one["distance"] > record["fence"] for one in each.values()) == record["outliers"]
+    assert sum(one["occurrences"] == 0 for one in each.values()) == record["unreached"]
+    assert sum(one["occurrences"] for one in each.values()) == 61 * 10
+    assert each["again"]["query_identity"] == sha256_file("images/9.png")
+    few = xmir("audit", "e.parquet", "--per-query", "--test", "hubs").records()[0]
+    assert not few.keys() & {"probability", "distance", "group"}
+    table = xmir("audit", "e.parquet", "--per-query", "--format", "table").stdout
+    assert table.split()[:2] == ["findings", "query"]
+    assert sum(line.startswith("duplicate, leak  ") for line in table.splitlines()) == 1
+
+
+def test_two_files_are_not_written_to_one_place(xmir, archive):
+    archive.write()
+    result = xmir("audit", "e.parquet", "--exclude-to", "x.jsonl", "--junit", "./x.jsonl")
+    assert (result.code, Path("x.jsonl").exists()) == (2, False)
+    assert "--junit ./x.jsonl: is written by --exclude-to, too" in result.stderr
+
+
+def test_an_archive_of_which_nothing_is_known_but_its_images_is_audited(xmir, archive):
+    """No labels, no patients, no splits; and only one image."""
+    for row in archive.rows:
+        row.update(label=None, patient=None, split=None)
+    shutil.copy("images/3.png", "images/same.png")
+    archive.add("images/same.png", 3, lacks=1e-9, patient=None)
+    archive.write()
+    result = xmir("audit", "e.parquet", "--max", "duplicates=0")
+    assert (result.code, told(result, "duplicate")) == (4, [("same", "3")])
+    assert "no patient is known: each image counts as of another patient" in result.stderr
+    assert "labels in doubt" not in result.stderr
+    alone = Archive(1)
+    alone.write()
+    result = xmir("audit", "e.parquet")
+    assert (result.code, result.stdout) == (0, "")
+    assert "note: 1 image: duplicates 0, leaks 0\n" in result.stderr
+    (record,) = xmir("audit", "e.parquet", "--per-query").records()
+    assert (record["distance"], record["occurrences"]) == (None, 0)
+
+
+def test_several_labels_of_an_image_are_each_one_of_its_own(xmir):
+    archive = clustered(flipped=(7,))
+    for row in archive.rows:
+        row["label"] = {"a": "x|a", "b": "b | x"}[row["label"]]
+    archive.rows[9]["label"] = "a|b|x"
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "labels", "--per-query")
+    each = {Path(one["query"]).stem: one for one in result.records()}
+    assert (each["7"]["findings"], each["7"]["likely_label"]) == (["label"], "b")
+    assert sum(bool(one["findings"]) for one in each.values()) == 1
+    assert (each["9"]["likely_label"], each["9"]["probability"]) == (None, None)
+
+
+def test_findings_are_no_baseline_and_it_says_what_is(xmir, archive):
+    shutil.copy("images/3.png", "images/same.png")
+    archive.add("images/same.png", 3, lacks=1e-9)
+    archive.write()
+    Path("found.jsonl").write_text(xmir("audit", "e.parquet").stdout)
+    result = xmir("audit", "e.parquet", "--baseline", "found.jsonl")
+    assert "found.jsonl: line 1: expected a record of audit --summary" in result.stderr

@@ -95,11 +95,11 @@ def test_these_are_the_schemas():
     assert set(all_schemas()) == {
         f"xmir.{name}/1"
         for name in (
-            "artifact", "atlas", "audit", "audit-summary", "causal", "causal-summary", "cluster",
-            "cluster-summary", "compare", "compare-query", "compare-summary", "concept",
-            "description", "difference", "doctor", "epoch", "info", "localization",
-            "localization-summary", "retrieval", "retrieval-metric", "retrieval-query", "saliency",
-            "sanity", "shortcut",
+            "artifact", "atlas", "audit", "audit-query", "audit-summary", "causal",
+            "causal-summary", "cluster", "cluster-summary", "compare", "compare-query",
+            "compare-summary", "concept", "description", "difference", "doctor", "epoch",
+            "info", "localization", "localization-summary", "retrieval", "retrieval-metric",
+            "retrieval-query", "saliency", "sanity", "shortcut",
         )
     }  # fmt: skip
 

@@ -55,8 +55,8 @@ class Audited:
         return find_leaks(self.copies.groups, self.archive.patients, self.splits)
 
     @cached_property
-    def doubts(self) -> Doubts:
-        """Labels that neighbours doubt."""
+    def doubts(self) -> Doubts | None:
+        """Labels that neighbours doubt; None where nobody can."""
         return find_doubts(self.archive, self.copies.groups, self.rules.probability)
 
     @cached_property
@@ -83,7 +83,7 @@ class Audited:
     def _of(self, test: str) -> Iterator[Finding]:
         archive = self.archive
         if test == "duplicates":
-            return findings.duplicates(self.copies, self.splits or [None] * len(archive))
+            return findings.duplicates(archive, self.copies, self.splits or [None] * len(archive))
         if test == "leaks":
             return findings.leaks(self.leaks, self.splits) if self.rules.split else iter(())
         if test == "labels":
@@ -117,11 +117,15 @@ class Audited:
         if test == "labels":
             return self._count_labels()
         if test == "outliers":
-            return {"outliers": len(self.outliers.rows), "fence": self.outliers.fence}
+            fence = self.outliers.fence
+            return {"outliers": None if fence is None else len(self.outliers.rows), "fence": fence}
+        hubs = self.hubs
+        if not hubs.mean:
+            return {"hubs": None, "unreached": None, "skewness": None}
         return {
-            "hubs": len(self.hubs.rows),
-            "unreached": len(self.hubs.unreached),
-            "skewness": self.hubs.skewness,
+            "hubs": len(hubs.rows),
+            "unreached": len(hubs.unreached),
+            "skewness": hubs.skewness,
         }
 
     def _count_copies(self) -> Record:
@@ -130,12 +134,14 @@ class Audited:
             [each for each in self.findings if each.finding == "duplicate"],
         )
         unreadable = {"unreadable": self.looked.causes} if self.looked.bad else {}
+        looked_at = int(self.looked.known.sum())
+        near = sum(each.why.startswith("near") for each in found)
         return {
             "duplicates": len(found),
             "duplicate_groups": int(groups.max(initial=0)),
-            "near_copies": sum(each.why.startswith("near") for each in found),
+            "near_copies": near if looked_at else None,
             "similarity_limit": self.copies.limit,
-            "looked_at": int(self.looked.known.sum()),
+            "looked_at": looked_at,
             **unreadable,
         }
 
@@ -153,11 +159,11 @@ class Audited:
 
     def _count_labels(self) -> Record:
         doubts = self.doubts
-        votes = doubts.rule._asdict() if doubts.rule else {}
+        has_labels = bool((self.archive.kinds >= 0).any())
         return {
-            "suspect_labels": len(doubts.found),
-            "suspect_labels_expected": doubts.expected,
-            "label_conflicts": len(self.conflicts),
-            "calibration_error": doubts.calibration_error,
-            **({"votes": votes} if votes else {}),
+            "suspect_labels": len(doubts.found) if doubts else None,
+            "suspect_labels_expected": doubts.expected if doubts else None,
+            "label_conflicts": len(self.conflicts) if has_labels else None,
+            "calibration_error": doubts.calibration_error if doubts else None,
+            **({"votes": doubts.rule._asdict()} if doubts else {}),
         }

@@ -4,7 +4,8 @@ A near copy has a hash of what the network sees within 6 of 64 bits, as it is, m
 down, and a similarity above that of 99.9 % of the pairs of different patients; or a hash within 2
 bits, and a similarity above that of half of these pairs, for a network may take a rescaled copy for
 another image. Images of one patient are near copies within 2 bits alone, for those of two days look
-alike; frames of one file never are. Of more than 20,000 images only neighbours are compared, so
+alike; frames of one file never are. Where no two other images are of different patients the 2 bits
+are all that is asked. Of more than 20,000 images only neighbours are compared, so
 that no pass over all pairs is needed.
 """
 
@@ -30,7 +31,8 @@ _LOWER = 99.0  # above which images are looked at; copies themselves may have ra
 _AT_ONCE = 1 << 16  # pairs whose hashes are in memory
 _SAMPLE = 1500  # images whose pairs say what is usual
 _EQUAL = 1e-4  # what the similarity of two images with equal pixels lacks to 1 at most
-_STRENGTH = ("equal bytes", "equal pixels", "near copy", "equal embeddings")  # the strongest first
+EQUAL_BYTES = "equal bytes"
+_STRENGTH = (EQUAL_BYTES, "equal pixels", "near copy", "equal embeddings")  # the strongest first
 
 
 class MaybeCopies(NamedTuple):
@@ -93,16 +95,18 @@ class Copies:
                 found.setdefault(row, []).append(link)
         return found
 
-    def strongest(self, row: int, chief: int) -> Link:
-        """The strongest link of an image that is in a group; one to `chief` if equally strong."""
-        return min(
-            self._by_row[row],
-            key=lambda each: (
-                _STRENGTH.index(each.how),
-                chief not in (each.first, each.second),
-                -each.similarity,
-            ),
-        )
+    def link_to(self, row: int, stays: int) -> Link | None:
+        """The strongest link of an image to the one of its group that stays; None: by others."""
+        links = (each for each in self._by_row[row] if stays in (each.first, each.second))
+        return min(links, key=_rank, default=None)
+
+    def strongest(self, row: int) -> Link:
+        """The strongest link of an image that is in a group."""
+        return min(self._by_row[row], key=_rank)
+
+
+def _rank(link: Link) -> tuple[int, float]:
+    return _STRENGTH.index(link.how), -link.similarity
 
 
 def list_candidates(archive: Archive) -> MaybeCopies:
@@ -159,7 +163,7 @@ def _equal_files(archive: Archive) -> Iterator[Link]:
     for row, identity in enumerate(archive.identities):
         first = row if identity is None else firsts.setdefault(identity, row)
         if first != row:
-            yield Link(first, row, "equal bytes", archive.similarity(first, row))
+            yield Link(first, row, EQUAL_BYTES, archive.similarity(first, row))
 
 
 def _equal_embeddings(candidates: MaybeCopies, looked: Looked) -> Iterator[Link]:
@@ -196,8 +200,8 @@ def _are_frames(archive: Archive, first: int, second: int) -> bool:
 def _holds(archive: Archive, link: Link, limits: tuple[float, float] | None) -> bool:
     if link.how != "near copy" or link.bits is None:
         return True
-    if limits is None:
-        return False
+    if limits is None:  # nothing says what is usual
+        return link.bits <= SAME_BITS
     own, other = archive.patients[[link.first, link.second]].tolist()
     are_kin = own == other and own >= 0
     few, half = limits

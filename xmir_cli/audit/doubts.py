@@ -28,33 +28,42 @@ class Doubt:
     own: float  # the probability of the likeliest label that it has
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """What the neighbours of each image [N] say of its label; NaN and None where none votes."""
+
+    likeliest: list[str | None]  # of the labels that it does not have
+    probabilities: Floats  # of that one [N]
+    own: Floats  # of the likeliest label that it has [N]
+
+
+@dataclass(frozen=True, eq=False)
 class Doubts:
     """What was found, and how far it can be trusted."""
 
+    votes: Votes
     found: list[Doubt]  # the surest first
     expected: float  # how many there would be if labels were drawn by their probabilities
-    rule: VoteRule | None  # None: no label, or no neighbour of another patient
-    calibration_error: float | None
+    rule: VoteRule
+    calibration_error: float
 
 
-NO_DOUBTS = Doubts([], 0.0, None, None)
-
-
-def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts:
+def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts | None:
     """The labels that are in doubt: another one has at least the probability `bound`.
 
-    Copies of an image (`groups` [N], see `Copies`) have no vote on its label.
+    Copies of an image (`groups` [N], see `Copies`) have no vote on its label. None where no image
+    has a label and a neighbour of another patient that has one.
     """
     labels, kinds = archive.labels, archive.kinds
     asked = np.flatnonzero(kinds >= 0)
-    if len(asked) == 0 or len(labels.names) < 2:
-        return NO_DOUBTS
     ballots = archive.ballots(groups)
-    frequencies = np.bincount(kinds[asked], minlength=len(labels.holds)) @ labels.holds / len(asked)
-    rule = fit_votes(ballots, kinds, labels.holds, frequencies)
+    counts = np.bincount(kinds[asked], minlength=len(labels.holds)) @ labels.holds
+    frequencies = counts / max(1, len(asked))
+    rule = fit_votes(ballots, kinds, labels.holds, frequencies) if len(asked) else None
     if rule is None:
-        return NO_DOUBTS
+        return None
+    nobody = np.full(len(archive), np.nan)
+    votes = Votes([None] * len(archive), nobody, nobody.copy())
     found, expected = [], 0.0
     told, right = np.empty(len(asked)), np.empty(len(asked), dtype=bool)
     for start in range(0, len(asked), _ROWS):
@@ -66,31 +75,44 @@ def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts:
         told[start : start + len(rows)] = probabilities[each, first]
         right[start : start + len(rows)] = own[each, first]
         expected += float((1 - probabilities)[probabilities >= bound].sum())
-        found += _doubtful(archive, rows, probabilities, part, bound)
+        _take(votes, archive, rows, probabilities, part)
+        found += _doubtful(archive, votes, rows, part, bound)
     found.sort(key=lambda each: -each.probability)
-    return Doubts(found, expected, rule, mean_miscalibration(told, right))
+    return Doubts(votes, found, expected, rule, mean_miscalibration(told, right))
 
 
-def _doubtful(
-    archive: Archive, rows: Integers, probabilities: Floats, ballots: Ballots, bound: float
-) -> list[Doubt]:
+def _take(
+    votes: Votes, archive: Archive, rows: Integers, probabilities: Floats, ballots: Ballots
+) -> None:
+    """Take up the probabilities [n, L] of the labels of some images, if a neighbour votes."""
     labels = archive.labels
     own = labels.holds[archive.kinds[rows]]  # [n, L]
     others = np.where(own, -1.0, probabilities)
     likeliest = others.argmax(axis=1)
+    for at in np.flatnonzero((ballots.kinds >= 0).any(axis=1)).tolist():
+        row, label = int(rows[at]), int(likeliest[at])
+        votes.own[row] = np.where(own[at], probabilities[at], 0.0).max()
+        if not own[at].all():
+            votes.likeliest[row] = labels.names[label]
+            votes.probabilities[row] = others[at, label]
+
+
+def _doubtful(
+    archive: Archive, votes: Votes, rows: Integers, ballots: Ballots, bound: float
+) -> list[Doubt]:
+    labels = archive.labels
     found = []
-    for at in np.flatnonzero(others.max(axis=1) >= bound).tolist():
-        label = int(likeliest[at])
-        votes = ballots.kinds[at] >= 0
-        holders = np.flatnonzero(votes & labels.holds[ballots.kinds[at], label])
+    for at in np.flatnonzero(np.nan_to_num(votes.probabilities[rows], nan=-1.0) >= bound).tolist():
+        row = int(rows[at])
+        name = str(votes.likeliest[row])
+        label = labels.names.index(name)
+        holders = np.flatnonzero((ballots.kinds[at] >= 0) & labels.holds[ballots.kinds[at], label])
         if not len(holders):
             continue  # the label is only common, and no neighbour doubts the own one
         nearest = holders[np.argmax(ballots.similarities[at][holders])]
-        row = int(rows[at])
         other = int(archive.around.others.rows[row, nearest])
-        probability = float(others[at, label])
-        best = float(np.where(own[at], probabilities[at], 0.0).max())
-        found.append(Doubt(row, other, labels.names[label], probability, best))
+        probability, own = float(votes.probabilities[row]), float(votes.own[row])
+        found.append(Doubt(row, other, name, probability, own))
     return found
 
 

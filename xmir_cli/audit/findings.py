@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from xmir_cli.audit.apart import Hubs, Outliers
 from xmir_cli.audit.archive import Archive
-from xmir_cli.audit.copies import Copies
+from xmir_cli.audit.copies import EQUAL_BYTES, Copies
 from xmir_cli.audit.doubts import Doubts
 from xmir_cli.audit.leaks import Leak, kept_first
 from xmir_cli.console import show
@@ -24,8 +24,8 @@ class Finding:
     leaves: bool = False  # whether an archive without faults leaves the image out
 
 
-def duplicates(copies: Copies, splits: Sequence[str | None]) -> Iterator[Finding]:
-    """Every copy but the one that stays, in the order of the archive."""
+def duplicates(archive: Archive, copies: Copies, splits: Sequence[str | None]) -> Iterator[Finding]:
+    """Every copy but the one that stays, with that one, in the order of the archive."""
     groups: dict[int, list[int]] = {}
     for row, group in enumerate(copies.groups.tolist()):
         if group:
@@ -33,10 +33,20 @@ def duplicates(copies: Copies, splits: Sequence[str | None]) -> Iterator[Finding
     stays = {group: kept_first(rows, splits)[0] for group, rows in groups.items()}
     for row, group in enumerate(copies.groups.tolist()):
         if group and row != stays[group]:
-            link = copies.strongest(row, stays[group])
-            other = link.second if link.first == row else link.first
-            numbers: Record = {"hash_bits": link.bits, "group": group}
-            yield Finding("duplicate", row, other, link.why, numbers, leaves=True)
+            why, bits = _say_copy(archive, copies, row, stays[group])
+            numbers: Record = {"hash_bits": bits, "group": group}
+            yield Finding("duplicate", row, stays[group], why, numbers, leaves=True)
+
+
+def _say_copy(archive: Archive, copies: Copies, row: int, stays: int) -> tuple[str, int | None]:
+    """Why an image is a copy of the one that stays, and in how many bits the two differ."""
+    own = archive.identities[row]
+    if own is not None and own == archive.identities[stays]:
+        return EQUAL_BYTES, None
+    link = copies.link_to(row, stays)
+    if link is not None:
+        return link.why, link.bits
+    return f"{copies.strongest(row).why} of a copy", None
 
 
 def leaks(found: Sequence[Leak], splits: Sequence[str | None]) -> Iterator[Finding]:
@@ -48,13 +58,13 @@ def leaks(found: Sequence[Leak], splits: Sequence[str | None]) -> Iterator[Findi
 
 
 def labels(
-    archive: Archive, doubts: Doubts, conflicts: Sequence[tuple[int, int]]
+    archive: Archive, doubts: Doubts | None, conflicts: Sequence[tuple[int, int]]
 ) -> Iterator[Finding]:
     """Labels that copies contradict, then those that neighbours doubt."""
     texts = archive.label_texts
     for row, other in conflicts:
         yield Finding("label", row, other, f"a copy is {_told(texts[other])}", leaves=True)
-    for doubt in doubts.found:
+    for doubt in doubts.found if doubts else ():
         numbers = {
             "likely_label": doubt.label,
             "probability": doubt.probability,

@@ -12,6 +12,7 @@ from xmir_cli.labels import share_label
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.audit import AuditRecord
+from xmir_cli.wire.schemas.audit_query import AuditQueryRecord
 
 _ID = "id"
 
@@ -27,6 +28,23 @@ class FindingRecords:
     def of(self, findings: Iterable[Finding]) -> Iterator[Record]:
         """One record a finding."""
         return map(self._record, findings)
+
+    def of_images(self, numbers: Iterable[Record]) -> Iterator[Record]:
+        """One record an image, with the numbers of each in their order."""
+        archive = self.archive
+        for row, own in enumerate(numbers):
+            meta = self._meta(row)
+            yield {
+                "schema": AuditQueryRecord.NAME,
+                "query": archive.paths[row],
+                "query_id": meta.get("id"),
+                "query_identity": archive.identities[row],
+                "query_label": archive.label_texts[row],
+                **({"query_patient": meta["patient"]} if "patient" in meta else {}),
+                **({"split": meta["split"]} if "split" in meta else {}),
+                **own,
+                "model": self._model,
+            }
 
     def _record(self, finding: Finding) -> Record:
         archive, row = self.archive, finding.row

@@ -27,3 +27,9 @@ def rows(record: Mapping[str, object]) -> Iterator[Record]:
             told: Record = {"what": what.replace("_", " "), "found": record[what]}
             told |= {"of": record.get(of)} if of else {}
             yield told | ({"measured by": measure, "is": record.get(key)} if measure else {})
+
+
+def image_rows(record: Mapping[str, object]) -> Iterator[Record]:
+    """The row of one image, its findings as words."""
+    findings = record.get("findings")
+    yield {**record, "findings": ", ".join(findings) if isinstance(findings, list) else findings}

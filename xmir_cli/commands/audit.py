@@ -1,6 +1,7 @@
 """Check: look for copies, leaks, wrong labels and outliers."""
 
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,8 @@ import typer
 from xmir_cli import gate_options, options
 from xmir_cli.audit.names import ALL_TESTS, NUMBERS, TESTS
 from xmir_cli.audit.rows import COLUMNS as SUMMED
-from xmir_cli.audit.rows import rows
+from xmir_cli.audit.rows import image_rows, rows
+from xmir_cli.errors import SettingError
 from xmir_cli.gates import Gate, parse_gates, refuse_unknown
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.printer import Shown
@@ -19,6 +21,10 @@ from xmir_cli.store.outputs import need_folder, refuse_ending, refuse_input
 from xmir_cli.values import check_values, refuse_null
 
 _COLUMNS = ("finding", "why", "query", "retrieved", "similarity", "query_label", "retrieved_label")
+_OF_IMAGES = (
+    *("findings", "query", "query_label", "likely_label", "probability"),
+    *("distance", "occurrences"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +60,8 @@ class Audit:
     and 'xmir index' leave those out by --exclude, wherever the files lie then. A label in doubt or
     an outlier is for eyes: choose records with jq, --exclude takes these, too.
 
-    Every count of the summary is a gate: --max leaks=0.
+    Every count of the summary is a gate: --max leaks=0. One that could not be made is null, and
+    such a gate is not met. --per-query tells the numbers of every image, whatever is found.
     """
 
     source: Annotated[
@@ -118,6 +125,7 @@ class Audit:
         ),
     ] = None
     summary: gate_options.Summary = False
+    per_query: gate_options.PerQuery = False
     minimum: gate_options.Gates = None
     maximum: gate_options.Limits = None
     baseline: gate_options.Baseline = None
@@ -135,17 +143,16 @@ class Audit:
         gate_options.check_gated(self, [self.source, self.baseline])
         if self.exclude_to is not None:
             refuse_input(self.exclude_to, [self.source, self.baseline], "exclude_to")
+            if self.junit is not None and realpath(self.junit) == realpath(self.exclude_to):
+                raise SettingError(
+                    "junit", "is written by `exclude_to`, too", value=str(self.junit)
+                )
             refuse_existing(self.exclude_to, self.force)
             need_folder(self.exclude_to)
             refuse_ending(
                 self.exclude_to, "JSON lines", [".jsonl", ".ndjson"], setting="exclude_to"
             )
         refuse_embeddings(self.source)
-
-    @property
-    def per_query(self) -> bool:
-        """Whether the numbers of each query are printed: findings are."""
-        return False
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -165,4 +172,6 @@ class Audit:
         """What is printed of a record."""
         if self.summary:
             return Shown(SUMMED, path_key="embeddings", rows=rows)
+        if self.per_query:
+            return Shown(_OF_IMAGES, "query", rows=image_rows)
         return Shown(_COLUMNS, "query")

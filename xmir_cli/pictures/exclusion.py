@@ -34,7 +34,7 @@ class NamedImage(NamedTuple):
     identity: str | None
 
 
-class Told(NamedTuple):
+class Naming(NamedTuple):
     """What a record tells of an image by which it is known among equal files."""
 
     id: str
@@ -45,8 +45,8 @@ class Told(NamedTuple):
 class EqualFiles:
     """Images of one content of which one stays."""
 
-    stays: Told
-    leave: list[Told] = field(default_factory=list)
+    stays: Naming
+    leave: list[Naming] = field(default_factory=list)
 
     def leaving(self, images: Sequence[NamedImage]) -> set[int]:
         """The places of those of some such images that are left out.
@@ -172,8 +172,8 @@ def _take_identity(found: Exclusion, record: Record) -> bool:
         return False
     is_copy = is_pair and record.get("finding") in {"duplicate", "leak"}
     if is_copy and record.get("retrieved_identity") == identity:
-        stays = Told(_id_in(record.get("meta")), _text(record.get("retrieved")))
-        leaves = Told(_id_in(record.get("query_meta")), _text(record.get("query")))
+        stays = Naming(_id_in(record.get("meta")), _text(record.get("retrieved")))
+        leaves = Naming(_id_in(record.get("query_meta")), _text(record.get("query")))
         found.equal.setdefault(identity, EqualFiles(stays)).leave.append(leaves)
     else:
         found.identities.add(identity)

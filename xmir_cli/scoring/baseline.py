@@ -120,7 +120,8 @@ class Baseline:
             loss = old[measure] - good if old[measure] != good else 0.0
             size = math.inf if math.isnan(loss) else loss
             losses.append(_Loss(measure, _at(before, measure), _at(now, measure), size))
-        return losses
+        gone = [measure for measure in old if measure in now and now[measure] is None]
+        return losses + [_Loss(measure, before[measure], None, math.inf) for measure in gone]
 
 
 @dataclass(frozen=True)

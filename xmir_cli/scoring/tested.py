@@ -85,7 +85,8 @@ def read_baseline(source: str | None, *kinds: CheckRules) -> Baseline | None:
         for number, line in read_records(stream):
             schema = "" if isinstance(line, ItemError) else str(line.get("schema"))
             if isinstance(line, ItemError) or schema not in known:
-                raise DataError(f"{source}: line {number}: expected a record of {kinds[0].command}")
+                written = kinds[0].schema.WRITTEN_BY
+                raise DataError(f"{source}: line {number}: expected a record of {written}")
             known = {schema: known[schema]}
             found.append(line)
     rules = next(iter(known.values()))
@@ -111,14 +112,19 @@ class Checks:
     def ask(self, gates: Sequence[Gate]) -> None:
         """A check for each gate and record that has the gate's number.
 
-        Where a run has one record, a number that it does not have fails.
+        Where a run has one record, a number that it does not have fails. One that is null could not
+        be had, which is an error.
         """
         for record in filter(self.rules.is_check, self.found):
             numbers = self.rules.numbers(record)
             for gate in gates:
-                if gate.name in {*record, *numbers} or not self.rules.test:
+                if gate.name not in numbers and gate.name in record:
+                    error = f"gate {gate.text}: {gate.name} is null, for there was nothing to score"
+                    self._list(record, gate.text, error=error)
+                    self.unmet.append(_join(self.rules.name_of(record), error))
+                elif gate.name in numbers or not self.rules.test:
                     failure = "".join(check([gate], numbers))
-                    told = self._add(record, f"{gate.flag} {gate.name}={gate.bound:g}", failure)
+                    told = self._add(record, gate.text, failure)
                     self.unmet += [told] if failure else []
 
     def compare(

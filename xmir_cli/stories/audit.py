@@ -15,6 +15,7 @@ from xmir_cli.atlas.projections import AXES
 from xmir_cli.audit.archive import Archive
 from xmir_cli.audit.audited import Audited, AuditRules
 from xmir_cli.audit.copies import MaybeCopies, find_copies, list_candidates
+from xmir_cli.audit.images import image_numbers
 from xmir_cli.audit.judging import RULES
 from xmir_cli.audit.looked import Looked, look_at, nothing_looked_at
 from xmir_cli.audit.records import FindingRecords
@@ -37,7 +38,10 @@ _COPY_TESTS = {"duplicates", "leaks", "labels"}
 
 
 def run(asked: Audit) -> Records:
-    """One `xmir.audit/1` record a finding, test by test; summed up, one `xmir.audit-summary/1`."""
+    """One `xmir.audit/1` record a finding, test by test; summed up, one `xmir.audit-summary/1`.
+
+    Per query, one `xmir.audit-query/1` an image.
+    """
     if LABEL in (asked.exclude_same, asked.split):
         setting = "split" if asked.split == LABEL else "exclude_same"
         raise SettingError(setting, "the labels are what is in doubt")
@@ -58,6 +62,8 @@ def run(asked: Audit) -> Records:
     summary = _sum_up(asked, audited)
     if asked.summary:
         yield summary
+    elif asked.per_query:
+        yield from records.of_images(image_numbers(audited))
     else:
         yield from records.of(audited.findings)
     ending = skips.finish(len(archive), "audited")
@@ -150,7 +156,14 @@ def _notes(asked: Audit, audited: Audited) -> list[str]:
         )
         if test in asked.tests and counts.get(test_count) is not None
     ]
-    notes = [f"{len(audited.archive)} images: {', '.join(told)}"] if told else []
+    count = len(audited.archive)
+    images = f"{count} image{'' if count == 1 else 's'}"
+    notes = [f"{images}: {', '.join(told)}"] if told else []
+    lacking = {"labels": "suspect_labels", "outliers": "outliers", "hubs": "hubs"}
+    for test, name in lacking.items():
+        if test in asked.tests and counts[name] is None:
+            whose = "a labelled neighbour" if test == "labels" else "a neighbour"
+            notes.append(f"no image has {whose} of another patient: {test} cannot be tested")
     if asked.exclude_to is not None:
         notes.append(f"{asked.exclude_to}: {counts['left_out']} images to leave out")
     return notes

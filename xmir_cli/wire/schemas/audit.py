@@ -11,7 +11,7 @@ from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 class AuditRecord(RetrievalRecord):
     """A finding as a pair: the query is the image that it is about, the retrieved one says why.
 
-    Of a duplicate and a leak that is the one that stays, of a label the nearest image of another
+    Of a duplicate and a leak that is one that stays, of a label the nearest image of another
     patient that holds the likely one, or a copy of another label, of all others the nearest of
     another patient; where there is none, the image itself.
     """
@@ -29,7 +29,7 @@ class AuditRecord(RetrievalRecord):
     hash_bits: int | None = key(
         WHOLE,
         "in how many of 64 bits the hashes of the two differ, as they lie or turned",
-        when="copies that were looked at",
+        when="copies that were looked at, and are compared with each other",
     )
     group: int | None = key(
         WHOLE, "which images are copies of each other, from 1", when="a duplicate"

@@ -36,11 +36,16 @@ class AuditSummaryRecord:
     patients: int | None = key(WHOLE, "of how many patients; images of nobody do not count")
     duplicates: int | None = key(
         WHOLE,
-        "images that are a copy of one that stays; null where the images were not looked at",
+        "images that are a copy of one that stays; where none was looked at, those of equal files "
+        "and embeddings alone",
         when=_COPIES,
     )
     duplicate_groups: int | None = key(WHOLE, "of how many different images", when=_COPIES)
-    near_copies: int | None = key(WHOLE, "duplicates whose files and pixels differ", when=_COPIES)
+    near_copies: int | None = key(
+        WHOLE,
+        "duplicates whose files and pixels differ; null where no image was looked at",
+        when=_COPIES,
+    )
     similarity_limit: float | None = key(
         NUMBER,
         "what a near copy must be more similar than: 99.9 % of the pairs of different patients",
@@ -51,13 +56,16 @@ class AuditSummaryRecord:
         OBJECT, "images that could not be looked at, by cause", when="there are any"
     )
     leaks: int | None = key(
-        WHOLE, "images that another split knows, of those that would have to go", when=_LEAKS
+        WHOLE,
+        "images that another split knows, of those that would have to go; null without splits",
+        when=_LEAKS,
     )
     leaked_patients: int | None = key(WHOLE, "patients in several splits", when=_LEAKS)
     splits: dict[str, int] | None = key(OBJECT, "images of each split", when=_LEAKS)
     suspect_labels: int | None = key(
         WHOLE,
-        "images whose neighbours hold another label at least as probably as asked",
+        "images whose neighbours hold another label at least as probably as asked; null where no "
+        "image has a label and a neighbour of another patient with one",
         when=_LABELS,
     )
     suspect_labels_expected: float | None = key(
@@ -74,11 +82,19 @@ class AuditSummaryRecord:
     votes: dict[str, object] | None = key(
         SETTINGS, "the temperature and the doubt of the votes, by likelihood", when=_LABELS
     )
-    outliers: int | None = key(WHOLE, "images beyond the fence", when=_OUTLIERS)
+    outliers: int | None = key(
+        WHOLE,
+        "images beyond the fence; null where none has a neighbour of another patient",
+        when=_OUTLIERS,
+    )
     fence: float | None = key(
         NUMBER, "the mean distance to neighbours of other patients that they exceed", when=_OUTLIERS
     )
-    hubs: int | None = key(WHOLE, "images in very many answers", when=_HUBS)
+    hubs: int | None = key(
+        WHOLE,
+        "images in very many answers; null where none has a neighbour of another patient",
+        when=_HUBS,
+    )
     unreached: int | None = key(WHOLE, "images in none", when=_HUBS)
     skewness: float | None = key(
         NUMBER, "of how often images are in answers; about 0 where none is a hub", when=_HUBS
