@@ -448,6 +448,7 @@ def located(pair, energy, patient=None, mask="opacity"):
         "mask_name": mask,
         "energy": energy,
         "energy_chance": 0.1,
+        "energy_gain": {"chance": energy - 0.1},
         "localization": {"hit_tolerance": 15, "threshold": 0.5},
         **({"meta": {"patient": patient}} if patient else {}),
     }
@@ -478,8 +479,13 @@ def test_located_maps_have_intervals_by_whose_the_explained_image_is(xmir):
         "seed": 0,
     }
     assert (second["variant"], second["energy_difference"]) == ("reader 2", pytest.approx(0.2))
-    rows = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--format", "tsv").stdout
-    assert "energy_chance" in rows
+    asked = ("compare", "old.jsonl", "new.jsonl")
+    assert "energy_chance" in xmir(*asked, "--summary", "--format", "tsv").stdout
+    table = xmir(*asked, "--summary", "--format", "table").stdout
+    names = [line.split()[1] for line in table.splitlines()[1:]]
+    assert names == ["energy", "energy_gain.chance"] * 2
+    (said, _) = [line for line in xmir(*asked).stderr.splitlines() if "note: activation" in line]
+    assert said == "xmir: note: activation, energy 0.5 -> 0.3667 (-0.1333 [-0.2, 0])"
     worst = xmir("compare", "old.jsonl", "new.jsonl", "--worst", "1").records()
     assert [(each["side"], each["energy"]) for each in worst] == [("old", 0.5), ("new", 0.3)]
     unknown = [located(f"q{name}", 0.5) for name in "xyz"]

@@ -78,6 +78,11 @@ class CompareSummaryRecord:
         "NUMBER_difference": "new less old",
         "NUMBER_difference_low": "the lower end of its 95 % interval",
         "NUMBER_difference_high": "the upper end",
+        "NUMBER.CONTROL_old": "the same of a control or by chance, such as energy_gain.center_old",
+        "NUMBER.CONTROL_new": "the same under the new one",
+        "NUMBER.CONTROL_difference": "new less old",
+        "NUMBER.CONTROL_difference_low": "the lower end of its 95 % interval",
+        "NUMBER.CONTROL_difference_high": "the upper end",
         "excluding_same_COLUMN": "the same numbers without neighbours of the same value",
         "including_same_COLUMN": "the same numbers with them",
     }
