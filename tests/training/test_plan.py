@@ -69,6 +69,15 @@ def test_a_run_is_told_in_three_lines():
     )
 
 
+@pytest.mark.parametrize(
+    ("sampler", "told"), [("smallest", "ends when a runs out"), ("all", "uses each of the 127")]
+)
+def test_a_run_of_less_than_an_epoch_tells_of_a_whole_one(sampler, told):
+    plan = plan_run(Settings(steps=1, per_class=16, sampler=sampler), LABELS)
+    _, second, _ = tell_plan(plan, LABELS, [], str)
+    assert f"1 step in all, each on 3 classes x 16 images; a whole epoch {told}" in second
+
+
 def test_frozen_batch_norms_are_told_as_one():
     plan = plan_run(Settings(freeze_batchnorm=True), LABELS)
     *_, last = tell_plan(plan, LABELS, [f"norm{number}" for number in range(49)], str)

@@ -132,18 +132,20 @@ def _tell_end(plan: Plan, labels: Sequence[str], show: Callable[[str], str]) -> 
     sizes = {name: len(rows) for name, rows in drawn_classes(labels, settings.per_class).items()}
     classes = settings.classes_per_batch or len(sizes)
     alone = sum(sizes.values()) == len(labels)
-    used = next(_epoch_lengths(settings, labels)) * settings.per_class * classes
+    whole = next(_epoch_lengths(settings, labels))
+    epoch = "a whole epoch" if plan.lengths[0] < whole else "an epoch"
+    used = whole * settings.per_class * classes
     if not alone:
         draw = SAMPLERS[settings.sampler]
         drawn = draw(labels, settings.per_class, settings.classes_per_batch, (settings.seed, 1))
         used = sum(map(len, drawn))
     if settings.sampler == "all":
-        return f"an epoch uses each of the {len(labels)} images, some again: {used} views"
+        return f"{epoch} uses each of the {len(labels)} images, some again: {used} views"
     smallest = show(min(sizes, key=lambda name: sizes[name]))
     every = classes == len(sizes)
     end = f"{smallest if alone else 'a class'} runs out" if every else "too few classes are left"
     about = "" if every and alone else "about "
-    return f"an epoch ends when {end}: it uses {about}{used} of the {len(labels)} images"
+    return f"{epoch} ends when {end}: it uses {about}{used} of the {len(labels)} images"
 
 
 def _tell_kept(settings: Settings) -> str:
