@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.atlas.test_axes import unit_vectors
+from tests.images.conftest import make_dicom
 from xmir_cli.audit import copies
 from xmir_cli.pages.captions import hit_lines, short_names
 from xmir_cli.pages.columns import Hit
@@ -167,6 +168,19 @@ def test_images_of_one_patient_that_only_look_alike_are_none(
     archive.add("images/later.jpg", 3, lacks=0.002, patient=patient)
     archive.write()
     assert len(xmir("audit", "e.parquet", "--test", "duplicates").records()) == found
+
+
+def test_a_dicom_file_that_was_exported_anew_has_equal_pixels(xmir, archive):
+    pytest.importorskip("pydicom")
+    values = np.asarray(draw(70), dtype=np.uint16) * 16
+    for name, patient in (("first", "A"), ("anew", "B")):
+        Path(f"images/{name}.dcm").write_bytes(make_dicom(values, PatientID=patient))
+    archive.add("images/first.dcm", 7, lacks=0.5)
+    archive.add("images/anew.dcm", len(archive.paths) - 1, lacks=1e-9)
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "duplicates")
+    assert told(result, "duplicate") == [("anew", "first")]
+    assert [each["why"] for each in result.records()] == ["equal pixels"]
 
 
 def test_frames_of_one_file_are_no_near_copies_of_each_other(xmir, archive):

@@ -30,9 +30,10 @@ class Doubt:
 
 @dataclass(frozen=True, eq=False)
 class Votes:
-    """What the neighbours of each image [N] say of its label; NaN and None where none votes."""
+    """What the neighbours of each image [N] say of its label; NaN and -1 where none votes."""
 
-    likeliest: list[str | None]  # of the labels that it does not have
+    names: list[str]  # of the labels [L]
+    likeliest: Integers  # which of the labels that it does not have [N]
     probabilities: Floats  # of that one [N]
     own: Floats  # of the likeliest label that it has [N]
 
@@ -63,7 +64,7 @@ def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts | No
     if rule is None:
         return None
     nobody = np.full(len(archive), np.nan)
-    votes = Votes([None] * len(archive), nobody, nobody.copy())
+    votes = Votes(labels.names, np.full(len(archive), -1), nobody, nobody.copy())
     found, expected = [], 0.0
     told, right = np.empty(len(asked)), np.empty(len(asked), dtype=bool)
     for start in range(0, len(asked), _ROWS):
@@ -85,34 +86,29 @@ def _take(
     votes: Votes, archive: Archive, rows: Integers, probabilities: Floats, ballots: Ballots
 ) -> None:
     """Take up the probabilities [n, L] of the labels of some images, if a neighbour votes."""
-    labels = archive.labels
-    own = labels.holds[archive.kinds[rows]]  # [n, L]
+    own = archive.labels.holds[archive.kinds[rows]]  # [n, L]
     others = np.where(own, -1.0, probabilities)
-    likeliest = others.argmax(axis=1)
-    for at in np.flatnonzero((ballots.kinds >= 0).any(axis=1)).tolist():
-        row, label = int(rows[at]), int(likeliest[at])
-        votes.own[row] = np.where(own[at], probabilities[at], 0.0).max()
-        if not own[at].all():
-            votes.likeliest[row] = labels.names[label]
-            votes.probabilities[row] = others[at, label]
+    votes_at = (ballots.kinds >= 0).any(axis=1)
+    lacks = votes_at & ~own.all(axis=1)
+    votes.own[rows[votes_at]] = np.where(own, probabilities, 0.0).max(axis=1)[votes_at]
+    votes.probabilities[rows[lacks]] = others.max(axis=1)[lacks]
+    votes.likeliest[rows[lacks]] = others.argmax(axis=1)[lacks]
 
 
 def _doubtful(
     archive: Archive, votes: Votes, rows: Integers, ballots: Ballots, bound: float
 ) -> list[Doubt]:
-    labels = archive.labels
-    found = []
+    labels, found = archive.labels, []
     for at in np.flatnonzero(np.nan_to_num(votes.probabilities[rows], nan=-1.0) >= bound).tolist():
         row = int(rows[at])
-        name = str(votes.likeliest[row])
-        label = labels.names.index(name)
+        label = int(votes.likeliest[row])
         holders = np.flatnonzero((ballots.kinds[at] >= 0) & labels.holds[ballots.kinds[at], label])
         if not len(holders):
             continue  # the label is only common, and no neighbour doubts the own one
         nearest = holders[np.argmax(ballots.similarities[at][holders])]
         other = int(archive.around.others.rows[row, nearest])
         probability, own = float(votes.probabilities[row]), float(votes.own[row])
-        found.append(Doubt(row, other, name, probability, own))
+        found.append(Doubt(row, other, votes.names[label], probability, own))
     return found
 
 

@@ -27,7 +27,8 @@ def _measure(audited: Audited, row: int) -> Record:
         told["group"] = int(audited.copies.groups[row])
     if "labels" in tests and audited.doubts is not None:
         votes = audited.doubts.votes
-        told["likely_label"] = votes.likeliest[row]
+        likeliest = int(votes.likeliest[row])
+        told["likely_label"] = votes.names[likeliest] if likeliest >= 0 else None
         told["probability"] = _at(votes.probabilities, row)
         told["own_probability"] = _at(votes.own, row)
     if "outliers" in tests:
