@@ -441,6 +441,18 @@ def test_a_montage_shows_a_finding_and_says_why(xmir, archive):
     assert lines == ["0.998  ·  correct", "b", "3", "duplicate: near copy"]
 
 
+def test_a_report_shows_findings_and_takes_them_for_no_answers(xmir, archive):
+    draw(3).save("images/jpeg.jpg", quality=40)
+    archive.add("images/jpeg.jpg", 3, lacks=0.002)
+    archive.write()
+    result = xmir("audit", "e.parquet", "--test", "duplicates")
+    made = xmir("report", "-o", "r.html", stdin=result.stdout)
+    assert made.code == 0, made.stderr
+    page = Path("r.html").read_text()
+    assert "near copy" in page
+    assert "Same label" not in page
+
+
 def test_a_table_for_eyes_and_a_summary_of_counts(xmir, archive):
     archive.write()
     table = xmir("audit", "e.parquet", "--summary", "--format", "table").stdout

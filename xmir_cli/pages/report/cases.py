@@ -166,9 +166,16 @@ def _crop(entry: PageEntry, size: tuple[int, int]) -> list[float] | None:
 
 
 def precision(queries: Sequence[Record], places: Sequence[int]) -> Mapping[int, float]:
-    """The share of the first k hits with the query's label, mean over the queries; by k."""
+    """The share of the first k hits with the query's label, mean over the queries; by k.
+
+    What has no rank is no answer, such as a finding of `xmir audit`, and does not count.
+    """
     rows = [
-        [hit["verdict"] == _VERDICTS[True] for hit in hits if hit["verdict"]]
+        [
+            hit["verdict"] == _VERDICTS[True]
+            for hit in hits
+            if hit["verdict"] and hit["rank"] is not None
+        ]
         for query in queries
         if (hits := cast("list[Record]", query["hits"]))
     ]
