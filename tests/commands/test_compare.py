@@ -1,6 +1,7 @@
 """Two models over the same images: rankings, numbers, gates, and what pipes on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 from xmir_cli.metrics.overlap import rank_biased_overlap
-from xmir_cli.store.embeddings import Embeddings, write_embeddings
+from xmir_cli.scoring.compare.archives import match_archives
+from xmir_cli.store.embeddings import Embeddings, read_embeddings, write_embeddings
 from xmir_cli.wire.model import ModelSpec
 
 OLD = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
@@ -186,6 +188,22 @@ def test_images_that_only_one_has_are_missing_not_failed(xmir, worse):
         5,
         "xmir: error: the two have no image in common",
     )
+
+
+def test_an_item_without_a_hash_is_left_out_and_not_missing(worse):
+    """An index may hold one."""
+    angles, _, labels = worse
+    whole = read_embeddings(write("whole.parquet", angles, labels))
+    place = whole.items.column_names.index("sha256")
+    hashes = [None, *whole.items["sha256"].to_pylist()[1:]]
+    items = whole.items.set_column(place, "sha256", pa.array(hashes, pa.string()))
+    left: list[str] = []
+    both = match_archives(
+        replace(whole, items=items), whole, lambda name, error: left.append(f"{name}: {error}")
+    )
+    assert (len(both.identities), both.only_old, both.only_new) == (11, 0, 1)
+    (told,) = left
+    assert told.startswith("whole.parquet-0000: bad-record: sha256: expected the hash of the image")
 
 
 def test_gates_and_a_baseline_fail_with_code_4(xmir, worse):

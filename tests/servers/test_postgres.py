@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,7 @@ from xmir_cli.gallery.postgres.loading import Loading
 from xmir_cli.gallery.postgres.session import Session
 from xmir_cli.gallery.protocol import Build, Conditions, GraphSettings, Spread
 from xmir_cli.gallery.servers import retries
+from xmir_cli.store.embeddings import write_embeddings
 from xmir_cli.store.where import Condition
 
 
@@ -335,3 +337,18 @@ def test_a_large_gallery_is_asked_by_its_graph(server, monkeypatch):
     for hits in gallery.search(queries, 30, rare):
         assert sorted(hits.keys) == list(range(0, 3000, 100))
     assert scans() == before  # where a filter is selective all are compared
+
+
+def test_two_models_are_compared_on_the_server_and_in_files(server, xmir):
+    """The same model twice, in either place; and each hit knows the index that has it."""
+    url = server.url("compared")
+    build_index(url, make(), Build("exact"))
+    write_embeddings(Path("same.parquet"), make())
+    for pair in ((url, "same.parquet"), ("same.parquet", url), (url, url)):
+        done = xmir("compare", *pair, "--summary")
+        assert done.code == 3, done.stderr  # an item has no hash, by which images are matched
+        (record,) = done.records()
+        assert [record[name] for name in ("compared", "only_old", "only_new")] == [59, 0, 0]
+        assert (record["rbo"], record["overlap_at_5"], record["came"]) == (1, 1, 0)
+    first = xmir("compare", url, "same.parquet", "--worst", "1").records()
+    assert {each["side"]: each.get("index") for each in first} == {"old": url, "new": None}

@@ -1,16 +1,18 @@
 """The same images under two models: rows are matched by what the images are, never by path."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from xmir_cli.errors import DataError
+from xmir_cli.causes import Cause
+from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gallery.vectors import Vectors
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.retrieval.collection import take_rows
 from xmir_cli.store.embeddings import Embeddings
 
+_LeaveOut = Callable[[str, ItemError], None]  # name and cause
 _Image = tuple[str, int]  # its identity, and which of its copies by id
 
 
@@ -31,12 +33,13 @@ class TwoArchives:
         return self.old.vectors, self.new.vectors
 
 
-def match_archives(old: Embeddings, new: Embeddings) -> TwoArchives:
+def match_archives(old: Embeddings, new: Embeddings, leave_out: _LeaveOut) -> TwoArchives:
     """What both have; raises DataError where that is nothing.
 
-    Copies of an image are told apart by the order of their ids.
+    Copies of an image are told apart by the order of their ids. Rows whose image has no hash are
+    left out: nobody knows whether the other has them.
     """
-    before, after = _list_images(old), _list_images(new)
+    before, after = (_list_images(each, leave_out) for each in (old, new))
     shared = sorted(before.keys() & after.keys())
     if not shared:
         raise DataError(
@@ -48,8 +51,8 @@ def match_archives(old: Embeddings, new: Embeddings) -> TwoArchives:
     return TwoArchives(
         *kept,
         [identity for identity, _ in shared],
-        len(old.items) - len(shared),
-        len(new.items) - len(shared),
+        len(before) - len(shared),
+        len(after) - len(shared),
         _count_relabelled(*kept),
     )
 
@@ -62,10 +65,14 @@ def texts_of(images: Embeddings, column: str) -> list[str | None]:
     return [None if value in {None, ""} else str(value) for value in found]
 
 
-def _list_images(images: Embeddings) -> dict[_Image, int]:
+def _list_images(images: Embeddings, leave_out: _LeaveOut) -> dict[_Image, int]:
     """The row of every image whose file's hash is known."""
     hashes, paths, ids = (texts_of(images, name) for name in ("sha256", "path", "id"))
     known = [row for row, sha256 in enumerate(hashes) if sha256]
+    for row, sha256 in enumerate(hashes):
+        if not sha256:
+            reason = "sha256: expected the hash of the image's file, found nothing"
+            leave_out(ids[row] or f"row {row + 1}", ItemError(Cause.BAD_RECORD, reason))
     found: dict[_Image, int] = {}
     counts: dict[str, int] = {}
     for row in sorted(known, key=lambda row: ids[row] or ""):

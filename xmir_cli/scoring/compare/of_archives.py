@@ -37,7 +37,8 @@ _PATIENT = "patient"
 
 def compare_archives(old: str, new: str, terms: ComparisonTerms, skips: Skips) -> ComparisonResult:
     """The rankings of the images that both have, each asking for the others."""
-    both = match_archives(read_collection(old, skips.add), read_collection(new, skips.add))
+    before, after = (read_collection(each, skips.add) for each in (old, new))
+    both = match_archives(before, after, skips.add)
     rules = _rules(both, terms)
     asking = int(rules.queries.sum())
     with console.progress("ranking", 4 * asking) as bar:
