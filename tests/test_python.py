@@ -20,7 +20,7 @@ from xmir_cli.commands.query import Query
 from xmir_cli.commands.saliency import Saliency
 from xmir_cli.errors import DataError, Status, UsageError, XmirError
 from xmir_cli.main import COMMANDS
-from xmir_cli.python import load_map, run
+from xmir_cli.python import list_fields, load_map, run
 
 ROOT = Path(xmir_cli.__file__).parents[1]
 needs_mypy = pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="needs mypy")
@@ -121,6 +121,17 @@ def test_every_description_is_known_by_its_story(name):
         "".join(part.title() for part in name.split("-"))
     ]
     assert described.__module__ == f"xmir_cli.commands.{stem}"  # by which `run` finds the story
+
+
+def test_the_fields_of_a_description_are_told_in_their_own_names():
+    told = list_fields(Query)
+    assert "top = 5\n    How many for each query." in told
+    assert "query itself: the same image" in told.split("\nno_self = False\n")[1].split("\n")[0]
+    assert "ids = None\n    Ask with an indexed item; may be repeated; - is as for `like`." in told
+    assert "--" not in told
+    assert list_fields(Compare).startswith("old\n    Embeddings, an index, or records")
+    assert "settings = {}" in list_fields(Saliency)
+    assert "output = saliency" in list_fields(Saliency)
 
 
 CALLS = """\

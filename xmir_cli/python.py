@@ -14,18 +14,23 @@ Records that are to be had one by one, as they are made, come from the command's
 
 import contextlib
 import importlib
+import inspect
 import io
 import os
+import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+from typer.models import ParameterInfo
 
 from xmir_cli.arrays import Floats
 from xmir_cli.console import Ending, Records, progress
 from xmir_cli.edge import Description
 from xmir_cli.errors import DataError
+from xmir_cli.flags import flag_of
 from xmir_cli.pictures.scales import begin_run
 from xmir_cli.printer import Printer
 from xmir_cli.store.jsonl import write_records
@@ -33,6 +38,7 @@ from xmir_cli.store.maps import read_map_file
 from xmir_cli.terminal import find_width
 from xmir_cli.wire.records import Record
 
+_FLAG = re.compile(r"--[a-z][a-z-]*[a-z]")
 _WIDTH = 100  # cells of a table where nothing says how many there are
 
 
@@ -101,6 +107,29 @@ def _take(records: Records, found: list[Record]) -> Ending:
             found.append(next(records))
         except StopIteration as end:
             return cast("Ending", end.value)
+
+
+def list_fields(kind: type[Description]) -> str:
+    """The fields of a description, such as `Query`: each with its default and what it says.
+
+    Where the help of the command line names flags, the names of fields stand.
+    """
+    parameters = inspect.signature(kind).parameters.values()
+    names = {flag_of(each): each.name for each in parameters}
+    parts = []
+    for each in parameters:
+        notes = getattr(each.annotation, "__metadata__", ())
+        told = " ".join(note.help or "" for note in notes if isinstance(note, ParameterInfo))
+        told = _FLAG.sub(lambda flag: f"`{names[flag[0]]}`" if flag[0] in names else flag[0], told)
+        default = "" if each.default is each.empty else f" = {_spell(each.default)}"
+        parts.append(f"{each.name}{default}\n{textwrap.indent(textwrap.fill(told, 92), '    ')}")
+    return "\n".join(part.rstrip() for part in parts)
+
+
+def _spell(default: object) -> str:
+    """A default as it is read; that of a factory is an empty mapping."""
+    text = str(default) if isinstance(default, Path) else repr(default)
+    return "{}" if text == "<factory>" else text
 
 
 def load_map(record: Record) -> Floats:
