@@ -21,6 +21,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PART = "corners:20%"
 TRAIN = [
+    "--preset",
+    "paper",
     "--weights",
     "random:0",
     "--head",

@@ -69,7 +69,7 @@ indexed() {
 trained() {
     mkdir -p "$1/closing"
     [ -e "$1/model.safetensors" ] || to "$1/closing/training.jsonl" xmir train "$2" "${@:3}" --seed "$seed" \
-        --schedule cosine --no-flip --resume --format jsonl -o "$1/model.safetensors"
+        --preset paper --schedule cosine --no-flip --resume --format jsonl -o "$1/model.safetensors"
 }
 
 sets=()

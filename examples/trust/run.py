@@ -69,8 +69,8 @@ def _train(job: Job, epochs: int, per_class: int) -> None:
             say(f"training {job.network}, seed {job.seed}, {count} epochs")
             asked = train.Train(
                 images=[str(job.table)], architecture=job.architecture, weights=weights,
-                seed=job.seed, epochs=count, per_class=per_class, learning_rate=step,
-                no_flip=True, output=model, resume=True,
+                preset="paper", seed=job.seed, epochs=count, per_class=per_class,
+                learning_rate=step, no_flip=True, output=model, resume=True,
             )  # fmt: skip
             write(job.folder / f"{name}.jsonl", train.run(asked))
         weights = str(model)

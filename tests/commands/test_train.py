@@ -23,6 +23,7 @@ from xmir_cli.store.hashes import sha256_file
 from xmir_cli.store.turns import hold
 from xmir_cli.store.unfinished import state_path
 from xmir_cli.training import feed
+from xmir_cli.training.loop import Trainer
 
 SVG = "{http://www.w3.org/2000/svg}"
 KEYS = [
@@ -97,8 +98,6 @@ def texts(svg: Path) -> list[str]:
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
     """Ctrl-C in the middle of `epoch`."""
-    from xmir_cli.training.loop import Trainer
-
     whole = Trainer.epoch
 
     def cut(self, number, examples, advance, begun):
@@ -344,6 +343,27 @@ def test_other_losses_and_samplers_are_recorded_and_resume_alike(train, data, mo
     assert re.search("trained with other .*loss", train("--resume", epochs=3).stderr)
 
 
+def test_a_network_that_embeds_nothing_is_not_written(train, data, monkeypatch):
+    write_table(data, [row for row in rows_of(data) if row[2] == "train"])  # no validation
+    whole = Trainer.epoch
+
+    def diverge(self, *arguments):
+        outcome = whole(self, *arguments)
+        with torch.no_grad():
+            next(self.network.parameters()).fill_(torch.inf)
+        return outcome
+
+    monkeypatch.setattr(Trainer, "epoch", diverge)
+    result = train(epochs=1)
+    assert (result.code, Path("out.safetensors").exists()) == (6, False)
+    assert "its embedding is NaN or infinite\nxmir: hint: Lower --learning-rate" in result.stderr
+
+
+def test_no_step_is_larger_than_a_number_can_be(train):
+    result = train("--learning-rate", "1e38")
+    assert (result.code, "--learning-rate" in result.stderr) == (2, True)
+
+
 def test_by_default_steps_fall_to_nothing_and_all_images_are_used(xmir, tiny_arch, data):
     flags = ("--arch", tiny_arch, "--per-class", 4, "--steps", 3, "--device", "cpu")
     begun = xmir("train", data, *flags, "--weights", "random:0", "-o", "begun.safetensors")
@@ -392,7 +412,7 @@ def test_every_image_is_used_where_that_is_asked_for(train, data):
     assert said in train("--sampler", "all", "-f").stderr
 
 
-def test_the_papers_recipe_is_todays_default(train, data):
+def test_the_papers_recipe_is_what_it_was(train, data):
     train()
     output = data.parent / "out.safetensors"
     before = output.read_bytes()

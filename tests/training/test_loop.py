@@ -9,13 +9,14 @@ import torch
 
 from xmir_cli.errors import DataError, ModelError, SettingError
 from xmir_cli.model.loader import load_embedder
+from xmir_cli.model.network import Architecture, Network
 from xmir_cli.model.weights import hash_weights
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.reading import read_image
 from xmir_cli.pictures.view import resize_picture
 from xmir_cli.training import state
 from xmir_cli.training.feed import Feed
-from xmir_cli.training.freeze import list_freezable, settle_freezing
+from xmir_cli.training.freeze import frozen_parts, list_freezable, settle_freezing, train_except
 from xmir_cli.training.loop import Outcome, Trainer, has_bf16
 from xmir_cli.training.losses.triplet import triplet_loss
 from xmir_cli.training.pictures import Pictures
@@ -135,6 +136,18 @@ def test_frozen_parts_keep_weights_and_statistics(feed, examples):
     assert {"features.3.weight", "features.4.running_mean", "head.after.0.weight"} <= changed
 
 
+def test_class_tokens_and_positions_are_frozen_with_the_first_block():
+    features = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Conv2d(4, 4, 1))
+    features.register_parameter("positions", torch.nn.Parameter(torch.zeros(4)))
+    network = Network(Architecture(features, 4), None)
+    blocks, norms = frozen_parts(network, replace(SETTINGS, freeze_layers=1))
+    assert (list(blocks), norms) == (["features.positions", "features.0"], {})
+    assert frozen_parts(network, SETTINGS) == ({}, {})
+    train_except(network, blocks.values())
+    learning = [name for name, weight in network.named_parameters() if weight.requires_grad]
+    assert learning == ["features.1.weight", "features.1.bias"]
+
+
 def test_frozen_batch_norms_keep_weights_and_statistics(feed, examples):
     trainer = Trainer(feed, replace(SETTINGS, freeze_batchnorm=True))
     before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
@@ -225,7 +238,7 @@ def test_validation_of_a_network_that_tells_nothing_apart_says_so(feed, examples
 def test_validation_with_embeddings_that_are_no_numbers_is_refused(feed, examples):
     for parameter in feed.embedder.network.head.parameters():
         parameter.data.fill_(float("nan"))
-    with pytest.raises(ModelError, match=r"^0\.png: its embedding is NaN or infinite$"):
+    with pytest.raises(ModelError, match=r"^0\.png: its embedding is NaN or infinite"):
         validate(feed, examples)
 
 

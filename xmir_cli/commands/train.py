@@ -37,6 +37,8 @@ from xmir_cli.training.schedule import Schedule
 from xmir_cli.values import check_values
 from xmir_cli.wire.schemas.epoch import EpochRecord
 
+_LARGEST_STEP = 1000.0  # of Adam; far beyond, float32 cannot say it
+
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
@@ -159,7 +161,10 @@ class Train:
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            "--learning-rate", min=0, help=f"Adam's step size. [default: {DEFAULT.learning_rate}]"
+            "--learning-rate",
+            min=0,
+            max=_LARGEST_STEP,
+            help=f"Adam's step size. [default: {DEFAULT.learning_rate}]",
         ),
     ] = None
     head_learning_rate: Annotated[
@@ -167,6 +172,7 @@ class Train:
         typer.Option(
             "--head-learning-rate",
             min=0,
+            max=_LARGEST_STEP,
             help="That of the weights after the feature map, such as those of --head. "
             "[default: --learning-rate]",
         ),

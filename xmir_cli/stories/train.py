@@ -62,7 +62,7 @@ from xmir_cli.training.sampler import check_classes
 from xmir_cli.training.session import describe_run, keep_lasting, keep_readable, train_epochs
 from xmir_cli.training.state import restore, take
 from xmir_cli.training.targets import Targets
-from xmir_cli.training.validation import can_rank
+from xmir_cli.training.validation import can_rank, check_embeds
 from xmir_cli.training.vectors import VectorFeed, first_weights
 from xmir_cli.wire.records import Record
 
@@ -107,7 +107,8 @@ def _run(asked: Train, ranks: Ranks) -> Records:
         labels = [row.label for row in division.training]
         if stored is not None:
             console.note(stored.told(trainer.embedder.dim))
-        for line in tell_plan(trainer.plan(labels), labels, list(trainer.frozen), show):
+        blocks, norms = list(trainer.frozen_blocks), len(trainer.frozen_norms)
+        for line in tell_plan(trainer.plan(labels), labels, blocks, show, norms):
             console.note(line)
         yield from _fit(trainer, division, asked, begun, best)
     if not ranks.leads:
@@ -317,7 +318,7 @@ def _fit(
             _keep_begun(trainer, asked, run, best)
         raise
     if ranks.leads:
-        _finish(trainer, asked.output, run, best)
+        _finish(trainer, division, asked.output, run, best)
 
 
 def _keep_epoch(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
@@ -330,13 +331,14 @@ def _keep_epoch(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
         console.note("the network drops parts at random: other ranks give other numbers")
 
 
-def _finish(trainer: Trainer, output: Path, run: Run, best: Best) -> None:
+def _finish(trainer: Trainer, division: Division, output: Path, run: Run, best: Best) -> None:
     """Write the checkpoint in the place of the state."""
     if run.keeps_best:
         best.put_back(trainer.network)
         patience = trainer.settings.patience
         end = f" after {patience} without a better one" if run.gave_up else ""
         console.note(f"kept: epoch {run.kept} of the {len(run.epochs)} that were trained{end}")
+    check_embeds(trainer.feed, division.training)
     whole = trainer.feed.whole()
     spec = replace(whole.spec, weights=OWN, weights_sha256=hash_weights(whole.network))
     head = {} if whole.head is None else {ADAPTER: whole.head}

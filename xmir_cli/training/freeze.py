@@ -9,6 +9,7 @@ from xmir_cli.errors import SettingError
 from xmir_cli.model.network import Network
 from xmir_cli.training.recipe import Settings
 
+Frozen = dict[str, nn.Module | nn.Parameter]  # what stays as it is, by name
 FIRST = 2  # half of the blocks
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -42,8 +43,11 @@ def settle_freezing(settings: Settings, network: Network, learned: bool) -> Sett
     return replace(settings, freeze_layers=blocks // FIRST if learned else 0)
 
 
-def frozen_parts(network: Network, settings: Settings) -> dict[str, nn.Module]:
-    """By name the first blocks of the features and the batch norms that settings freeze.
+def frozen_parts(network: Network, settings: Settings) -> tuple[Frozen, Frozen]:
+    """The first blocks of the features, and the batch norms, that settings freeze.
+
+    With the first block weights that are no block's are frozen, too: class tokens and positions,
+    which join the image before it.
 
     Raises SettingError when that many blocks are not there.
     """
@@ -56,15 +60,22 @@ def frozen_parts(network: Network, settings: Settings) -> dict[str, nn.Module]:
             f"the network has {len(found)} blocks, found {layers}",
             f"They are, in their order: {', '.join(names[part] for part in found)}.",
         )
-    norms = [part for part in network.modules() if isinstance(part, NORMS)]
-    return {
-        names[part]: part
-        for part in (*found[:layers], *(norms if settings.freeze_batchnorm else []))
+    within = {id(weight) for part in found for weight in part.parameters()}
+    loose = {
+        f"features.{name}": weight
+        for name, weight in network.features.named_parameters()
+        if layers and id(weight) not in within
     }
+    blocks: Frozen = {**loose, **{names[part]: part for part in found[:layers]}}
+    norms = [part for part in network.modules() if isinstance(part, NORMS)]
+    others = norms if settings.freeze_batchnorm else []
+    return blocks, {names[part]: part for part in others if names[part] not in blocks}
 
 
-def train_except(network: Network, frozen: Iterable[nn.Module]) -> None:
+def train_except(network: Network, frozen: Iterable[nn.Module | nn.Parameter]) -> None:
     """Put the network in training mode, its frozen parts in evaluation mode without gradients."""
     network.train()
     for part in frozen:
-        part.eval().requires_grad_(False)
+        part.requires_grad_(False)
+        if isinstance(part, nn.Module):
+            part.eval()

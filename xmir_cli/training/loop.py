@@ -59,7 +59,8 @@ class Trainer:
         settings = self.settings = settle_freezing(settings, self.network, learned)
         if settings.attention_loss:
             check_maps(self.network)
-        self.frozen = frozen_parts(self.network, settings)
+        self.frozen_blocks, self.frozen_norms = frozen_parts(self.network, settings)
+        self.frozen = {**self.frozen_blocks, **self.frozen_norms}
         train_except(self.network, self.frozen.values())
         groups = self._groups()
         forward = ForwardPass(self.network, ranks, self.embedder.precision == "bf16")

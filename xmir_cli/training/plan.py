@@ -77,15 +77,20 @@ def _epoch_lengths(settings: Settings, labels: Sequence[str]) -> Iterator[int]:
 
 
 def tell_plan(
-    plan: Plan, labels: Sequence[str], frozen: Sequence[str], show: Callable[[str], str]
+    plan: Plan,
+    labels: Sequence[str],
+    frozen: Sequence[str],
+    show: Callable[[str], str],
+    norms: int = 0,
 ) -> Iterator[str]:
     """What a run will do, a line at a time, for whoever is about to wait for it.
 
     Args:
         plan: Its steps.
         labels: The class of every image to train on, or its classes as `A|B`.
-        frozen: The parts of the network that stay as they are.
+        frozen: The parts of the network that stay as they are, but for batch norms.
         show: Makes a name fit for a terminal.
+        norms: How many batch norms stay as they are.
     """
     settings = plan.settings
     sizes = {name: len(members) for name, members in by_class(labels).items()}
@@ -101,7 +106,7 @@ def tell_plan(
         f"in all{_tell_choice(settings)}, each on {each}; {_tell_end(plan, labels, show)}"
     )
     kept = _tell_kept(settings)
-    yield f"frozen: {_tell_frozen(settings, frozen)}; kept: the weights of {kept}"
+    yield f"frozen: {_tell_frozen(frozen, norms)}; kept: the weights of {kept}"
 
 
 def _tell_sizes(sizes: dict[str, int], show: Callable[[str], str]) -> str:
@@ -155,13 +160,11 @@ def _tell_kept(settings: Settings) -> str:
     return f"the epoch with the best validation mAP, the query's own patient left out{end}"
 
 
-def _tell_frozen(settings: Settings, names: Sequence[str]) -> str:
+def _tell_frozen(blocks: Sequence[str], norms: int) -> str:
     """The frozen blocks by name; batch norms, which are many, as one."""
-    layers = settings.freeze_layers or 0
-    blocks, norms = names[:layers], names[layers:]
     told = [_tell_some(blocks)] if blocks else []
     if norms:
-        told.append(f"every {'other ' if blocks else ''}batch norm ({len(norms)})")
+        told.append(f"every {'other ' if blocks else ''}batch norm ({norms})")
     return ", ".join(told) or "nothing"
 
 

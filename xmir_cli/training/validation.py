@@ -41,11 +41,7 @@ def validate(
     vectors = _embed(feed, examples, advance, ranks)
     if not ranks.leads:
         return {}
-    for example, vector in zip(examples, vectors, strict=True):
-        if not vector.isfinite().all():
-            raise ModelError(
-                f"{example.name}: its embedding is NaN or infinite", "Lower `learning_rate`."
-            )
+    _refuse_broken(examples, vectors)
     labels = [example.label for example in examples]
     patients = [example.patient if by_patient else None for example in examples]
     found = leave_one_out(LabelledVectors(vectors.numpy(), labels, patients), _MEASURES)
@@ -54,6 +50,20 @@ def validate(
     apart = {BY_PATIENT: others.micro().get("map") if others else None} if by_patient else {}
     tied = {} if warn_of_ties(scores) is None else {"tied_pairs": scores.tied}
     return {**{name: means.get(name) for name in VALIDATION_NUMBERS}, **apart, **tied}
+
+
+def check_embeds(feed: Views, examples: Sequence[Example]) -> None:
+    """Raise ModelError for a network that has no embedding of the first of the examples."""
+    feed.embedder.network.eval()
+    _refuse_broken(examples[:1], _embed(feed, examples[:1], lambda _: None, ALONE))
+
+
+def _refuse_broken(examples: Sequence[Example], vectors: Tensor) -> None:
+    for example, vector in zip(examples, vectors, strict=True):
+        if not vector.isfinite().all():
+            raise ModelError(
+                f"{example.name}: its embedding is NaN or infinite", "Lower `learning_rate`."
+            )
 
 
 def can_rank(examples: Sequence[Example]) -> bool:
