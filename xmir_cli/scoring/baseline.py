@@ -113,14 +113,15 @@ class Baseline:
                 )
 
     def _losses(self, before: Record, now: Record) -> "list[_Loss]":
-        old, losses = self.comparison.goodness(before), []
-        for measure, good in self.comparison.goodness(now).items():
+        old, new = map(self.comparison.goodness, (before, now))
+        losses = []
+        for measure, good in new.items():
             if measure not in old:
                 continue
             loss = old[measure] - good if old[measure] != good else 0.0
             size = math.inf if math.isnan(loss) else loss
             losses.append(_Loss(measure, _at(before, measure), _at(now, measure), size))
-        gone = [measure for measure in old if measure in now and now[measure] is None]
+        gone = [name for name in old if name not in new and now.get(name, 0) is None]
         return losses + [_Loss(measure, before[measure], None, math.inf) for measure in gone]
 
 
