@@ -327,12 +327,8 @@ def test_several_labels_are_relevant_when_one_is_shared(xmir):
     _write("e.parquet", [0, 0.1, 0.25, 0.5], ["a|b", "b | c", "d", "d|a"])
     (record,) = xmir("retrieval-metric", "e.parquet", "--k", "1").records()
     assert record["p_at_1"] == 0.75  # but of d alone, whose nearest is b | c
-    assert {name: part["queries"] for name, part in record["labels"].items()} == {
-        "a": 2,
-        "b": 2,
-        "c": 1,
-        "d": 2,
-    }
+    told = {name: part["queries"] for name, part in record["labels"].items()}
+    assert told == {"a": 2, "b": 2, "d": 2}  # no other image has c
     assert record["labels"]["d"]["p_at_1"] == 0.5
 
 

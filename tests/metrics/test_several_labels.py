@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, ndcg_score
 
+from xmir_cli.metrics.intervals import intervals
 from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
-from xmir_cli.metrics.retrieval import leave_one_out
+from xmir_cli.metrics.retrieval import evaluate, leave_one_out
 
 CUTOFFS = (1, 2, 3)
 MEASURES = Measures(CUTOFFS)
@@ -110,3 +111,66 @@ def test_precision_and_gain_of_sets_equal_scikit_learns():
         assert named["map"] == pytest.approx(average_precision_score(grades > 0, own), abs=1e-12)
         assert named["ndcg"] == pytest.approx(ndcg_score([grades], [own]), abs=1e-12)
         assert named["ndcg_at_3"] == pytest.approx(ndcg_score([grades], [own], k=3), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("asking", [slice(None), slice(1, None)])
+def test_numbers_of_a_label_are_those_of_queries_that_have_no_other_one(seed, asking):
+    generator = np.random.default_rng(seed)
+    vectors = np.eye(4, dtype=np.float32)[generator.integers(0, 4, 8)]
+    gallery = LabelledVectors(vectors, LABELS, PATIENTS)
+    queries = LabelledVectors(vectors[asking], LABELS[asking], PATIENTS[asking])
+    own = np.arange(8)[asking]
+    found = evaluate(queries, gallery, own, Measures(CUTOFFS, by_label=True))
+    for scores, by_patient in ((found.scores, False), (found.other_groups, True)):
+        assert (
+            scores.micro() == evaluate(queries, gallery, own, MEASURES).chosen(by_patient).micro()
+        )
+        means = {}
+        for label in "abcd":
+            rows = []
+            for q in own.tolist():
+                if label in LABELS[q].split("|"):
+                    others = [
+                        g for g in range(8)
+                        if g != q
+                        and not (by_patient and PATIENTS[q] and PATIENTS[g] == PATIENTS[q])
+                    ]  # fmt: skip
+                    similarities = [float(vectors[q] @ vectors[g]) for g in others]
+                    grades = [jaccard(label, LABELS[g]) for g in others]
+                    rows.append(over_all_orders(similarities, grades))
+            scored = [row for row in rows if not math.isnan(row[0])]
+            assert scores.count_by_label()[label] == len(scored)
+            means[label] = np.mean(scored, axis=0)
+            assert list(scores.by_label()[label].values()) == pytest.approx(means[label])
+        assert list(scores.macro().values()) == pytest.approx(np.mean([*means.values()], axis=0))
+
+
+def test_a_label_at_random_beside_common_ones_has_the_numbers_of_chance():
+    generator = np.random.default_rng(0)
+    kinds = generator.integers(0, 2, 400)
+    vectors = np.eye(2, dtype=np.float32)[kinds]
+    odd = generator.random(400) < 0.2
+    labels = ["ab"[kind] + ("|odd" if more else "") for kind, more in zip(kinds, odd, strict=True)]
+    images = LabelledVectors(vectors, labels, [None] * 400)
+    found = leave_one_out(images, Measures(CUTOFFS, by_label=True)).scores.by_label()
+    assert found["a"]["map"] == found["b"]["map"] == 1
+    assert found["odd"]["p_at_1"] == pytest.approx(0.2, abs=0.02)
+
+
+def test_differences_and_their_intervals_are_of_each_label_alone():
+    generator = np.random.default_rng(4)
+    sides = [
+        LabelledVectors(np.eye(4, dtype=np.float32)[generator.integers(0, 4, 8)], LABELS, PATIENTS)
+        for _ in range(2)
+    ]
+    old, new = (leave_one_out(each, Measures(CUTOFFS, by_label=True)).scores for each in sides)
+    apart = new.minus(old)
+    for label, means in apart.by_label().items():
+        for name, value in means.items():
+            expected = new.by_label()[label][name] - old.by_label()[label][name]
+            assert value == pytest.approx(expected, abs=1e-12)
+    ends = intervals(new, range(8), 0).by_label
+    for label, means in new.by_label().items():
+        low, high = ends[label]["map"]
+        assert low is None or low <= means["map"] <= high

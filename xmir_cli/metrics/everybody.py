@@ -33,14 +33,14 @@ class Everybody:
             for label in self._sets.names
             if label not in asked
             and any(
-                self.scores_all or self._finds(int(row), barred)
+                self.scores_all or self._finds(int(row), label, barred)
                 for row in np.flatnonzero(self._sets.grade(frozenset([label])))
             )
         ]
 
-    def _finds(self, row: int, barred: int) -> bool:
-        """Whether there is anything relevant to a query that counts."""
-        kinds, _ = self._relevance.kinds(slice(row, row + 1))
+    def _finds(self, row: int, label: str, barred: int) -> bool:
+        """Whether there is anything else with a query's label that counts."""
+        kinds, _ = self._relevance.kinds(slice(row, row + 1), [label])
         return bool(((kinds > (ITSELF | KIN)) & (kinds & barred == 0)).any())
 
     @cached_property

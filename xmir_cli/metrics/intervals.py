@@ -34,11 +34,12 @@ def intervals(scores: Scores, groups: Sequence[Hashable], seed: int) -> Interval
     """
     scored = np.flatnonzero(scores.scored)
     values, members = scores.values[scored], number_groups([groups[row] for row in scored.tolist()])
-    labels = {label: rows[scored] for label, rows in scores.labelled.items()}
-    labels = {label: rows for label, rows in labels.items() if rows.any()}
+    labels = {label: found for label, found in scores.labelled.items() if len(found[0])}
     count = int(members.max(initial=-1)) + 1
-    parts = [np.ones(len(values), dtype=bool), *labels.values()]
-    tables = np.stack([_tally(values[rows], members[rows], count) for rows in parts])
+    parts = [(values, members)]
+    for rows, each_values in labels.values():
+        parts.append((each_values, members[np.searchsorted(scored, rows)]))
+    tables = np.stack([_tally(*part, count) for part in parts])
     drawn = resample(count, seed) if count > 1 else ()
     means = [_means(weights, tables) for weights in drawn]  # [1 + L, b, M]
     found = np.concatenate(means, axis=1) if means else None

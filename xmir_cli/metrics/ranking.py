@@ -36,10 +36,14 @@ Mode = Literal["standard", "x-mir"]
 
 @dataclass(frozen=True)
 class Measures:
-    """What to compute: the Ks of p_at_K, recall_at_K and ndcg_at_K, and whose `map`."""
+    """What to compute: the Ks of p_at_K, recall_at_K and ndcg_at_K, and whose `map`.
+
+    With `by_label` queries with several labels are also asked by each of these alone.
+    """
 
     cutoffs: Sequence[int]
     mode: Mode = "standard"  # x-mir: the released evaluator's, see `released_precision`
+    by_label: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

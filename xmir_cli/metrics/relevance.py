@@ -41,9 +41,12 @@ class Relevance:
         )
         self.has_groups = any(value is not None for value in queries.groups)
 
-    def kinds(self, block: slice) -> tuple[np.ndarray, Floats]:
-        """The kinds of all items for some queries [B, N], and the grades they stand for."""
-        asked = [self._of(parse_labels(text)) for text in self._asking[block]]
+    def kinds(self, block: slice, labels: Sequence[str] | None = None) -> tuple[np.ndarray, Floats]:
+        """The kinds of all items for some queries [B, N], and the grades they stand for.
+
+        With `labels` [B] as if the queries had these.
+        """
+        asked = [self._of(parse_labels(text)) for text in labels or self._asking[block]]
         widest = max((kinds for _, kinds in asked), key=lambda kinds: kinds.itemsize)
         found = np.empty((len(asked), len(self._searched)), dtype=widest.dtype)
         grades = np.zeros((len(asked), 1 + max(len(each) for each, _ in asked)))

@@ -7,14 +7,14 @@ and what becomes of ties: ranking.py.
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xmir_cli.arrays import Booleans, Floats, Integers
-from xmir_cli.labels import LabelSets
+from xmir_cli.labels import LabelSets, parse_labels
 from xmir_cli.metrics.ranking import Measures, score
 from xmir_cli.metrics.relevance import LabelledVectors, Relevance
 from xmir_cli.metrics.ties import ITSELF, KIN, TieGroups, rank
@@ -29,8 +29,23 @@ _BLOCK = 1 << 18  # similarities ranked at a time; what is made of them fits a c
 
 
 @dataclass(frozen=True)
+class LabelScores:
+    """The numbers of queries with several labels, each asked by one of its labels alone.
+
+    P pairs of a query, by its row among all, and one of its labels; `values` [P, len(names)].
+    """
+
+    rows: Integers
+    labels: Sequence[str]
+    values: Floats
+
+
+@dataclass(frozen=True)
 class Scores:
     """The numbers of every query, [Q, len(names)]; NaN in the rows of queries that have none.
+
+    Numbers of a label are over the queries that have it. Of a query with several labels they are
+    those of `alone`, where nothing but this label counts as shared; without `alone` any does.
 
     `pairs` [Q, 2] counts each query's pairs of a relevant item and another, and those of them that
     are equally similar to it: their order would decide, if the numbers were not means over orders.
@@ -40,6 +55,7 @@ class Scores:
     values: Floats
     labels: Sequence[str]
     pairs: Integers
+    alone: LabelScores | None = None
 
     @property
     def scored(self) -> Booleans:
@@ -59,22 +75,37 @@ class Scores:
 
     def micro(self) -> dict[str, float]:
         """Means over queries; empty when every query was dropped."""
-        return self._mean(np.ones(len(self.labels), dtype=bool))
+        return self._mean(self.values[self.scored])
 
     def by_label(self) -> dict[str, dict[str, float]]:
         """Means over the queries that have each label, sorted, without fully dropped labels."""
-        means = {label: self._mean(chosen) for label, chosen in self.labelled.items()}
+        means = {label: self._mean(values) for label, (_, values) in self.labelled.items()}
         return {label: mean for label, mean in means.items() if mean}
 
     def count_by_label(self) -> dict[str, int]:
         """How many queries the means of each label are over."""
-        return {label: int((rows & self.scored).sum()) for label, rows in self.labelled.items()}
+        return {label: len(rows) for label, (rows, _) in self.labelled.items()}
 
-    @property
-    def labelled(self) -> dict[str, Booleans]:
-        """Which queries have each label, sorted."""
-        sets = LabelSets(self.labels)
-        return {label: sets.grade(frozenset([label])) > 0 for label in sets.names}
+    @cached_property
+    def labelled(self) -> dict[str, tuple[Integers, Floats]]:
+        """Which queries have numbers for each label, sorted, and these [q, len(names)]."""
+        sets, found = LabelSets(self.labels), {}
+        for label in sets.names:
+            rows = np.flatnonzero(sets.grade(frozenset([label])))
+            values = self.values[rows]
+            if self.alone is not None:
+                of_it = np.array([each == label for each in self.alone.labels], dtype=bool)
+                values[np.searchsorted(rows, self.alone.rows[of_it])] = self.alone.values[of_it]
+            scored = ~np.isnan(values[:, 0])
+            found[label] = rows[scored], values[scored]
+        return found
+
+    def minus(self, other: "Scores") -> "Scores":
+        """The differences from the numbers of the same queries under another model."""
+        alone = self.alone
+        if alone is not None and other.alone is not None:
+            alone = replace(alone, values=alone.values - other.alone.values)
+        return replace(self, values=self.values - other.values, alone=alone)
 
     def macro(self) -> dict[str, float]:
         """Means of the labels' means."""
@@ -83,8 +114,7 @@ class Scores:
             name: float(np.mean([mean[name] for mean in means])) for name in self.names if means
         }
 
-    def _mean(self, chosen: Booleans) -> dict[str, float]:
-        rows = self.values[chosen & self.scored]
+    def _mean(self, rows: Floats) -> dict[str, float]:
         if not len(rows):
             return {}
         sums = map(math.fsum, rows.T.tolist())  # exact, so that the order of queries is no matter
@@ -137,6 +167,32 @@ def evaluate(
         measures: A ranking shorter than one of its Ks counts as followed by misses.
         advance: Told how many more queries are done.
     """
+    found = _evaluate(queries, gallery, own, measures, advance)
+    parts = [sorted(parse_labels(text)) for text in queries.labels] if measures.by_label else []
+    pairs = [(row, label) for row, each in enumerate(parts) if len(each) > 1 for label in each]
+    if not pairs:
+        return found
+    rows, labels = np.array([row for row, _ in pairs]), [label for _, label in pairs]
+    groups = [queries.groups[row] for row in rows.tolist()]
+    asking = LabelledVectors(queries.vectors[rows], labels, groups)
+    each = _evaluate(asking, gallery, own[rows], measures, lambda _: None)
+
+    def join(scores: Scores, alone: Scores) -> Scores:
+        return replace(scores, alone=LabelScores(rows, labels, alone.values))
+
+    others = found.other_groups
+    if others is not None:  # without a group among these all neighbours are other ones
+        others = join(others, each.other_groups or each.scores)
+    return replace(found, scores=join(found.scores, each.scores), other_groups=others)
+
+
+def _evaluate(
+    queries: LabelledVectors,
+    gallery: LabelledVectors,
+    own: Integers,
+    measures: Measures,
+    advance: Callable[[int], None],
+) -> Evaluation:
     relevance = Relevance(queries, gallery, own)
     parts: list[_Part] = []
     with threads() as spread:

@@ -63,7 +63,7 @@ def run(asked: RetrievalMetric) -> Records:
     group = asked.exclude_same or _PATIENT
     sample, queries, own = _sample(asked, queries, items, group)
     cutoffs = _cutoffs(asked.cutoffs, len(items.items) - asked.is_loo)
-    measures = Measures(cutoffs, asked.map_mode)
+    measures = Measures(cutoffs, asked.map_mode, by_label=True)
     asking, asked_about = _labelled(queries, group), _labelled(items, group)
     with console.progress("ranking", len(queries.items)) as bar:
         found = evaluate(asking, asked_about, own, measures, bar.advance)

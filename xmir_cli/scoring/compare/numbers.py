@@ -1,7 +1,6 @@
 """The numbers of a comparison over all queries, with paired bootstrap intervals by patient."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -46,7 +45,7 @@ def sum_up_differences(
     there is a query of every label: else means over labels are null.
     """
     old, new = scores["old"], scores["new"]
-    apart = replace(new, values=new.values - old.values)
+    apart = new.minus(old)
     ends = intervals(apart, units, seed)
     before, after, between = (each.by_label() for each in (old, new, apart))
     counts = new.count_by_label()

@@ -43,7 +43,8 @@ def compare_archives(old: str, new: str, terms: ComparisonTerms, skips: Skips) -
     asking = int(rules.queries.sum())
     with console.progress("ranking", 4 * asking) as bar:
         ranked = rank_archives(both, rules, bar.advance)
-        found = score_archives(both, rules, Measures(rules.cutoffs), bar.advance)
+        measures = Measures(rules.cutoffs, by_label=True)
+        found = score_archives(both, rules, measures, bar.advance)
     scores = None if found is None else found.spread(asking, rules.excluded)
     changes = list_changes(ranked, scores)
     order = worst_first(changes, () if scores is None else scores["old"].names)

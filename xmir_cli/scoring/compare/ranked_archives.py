@@ -61,7 +61,7 @@ class LabelledQueries:
             chosen = scores.chosen(excluded)
             values = np.full((count, len(chosen.names)), np.nan)
             values[self.rows] = chosen.values
-            found["old" if side == "old" else "new"] = replace(chosen, values=values)
+            found["old" if side == "old" else "new"] = replace(chosen, values=values, alone=None)
         return found
 
 

@@ -59,7 +59,12 @@ class CompareSummaryRecord:
     macro: dict[str, float | None] | None = key(
         OBJECT, "means of the labels' means", shows=Shows.ROWS
     )
-    labels: dict[str, object] | None = key(OBJECT, "the same numbers by label", shows=Shows.ROWS)
+    labels: dict[str, object] | None = key(
+        OBJECT,
+        "the same numbers by label: over the queries that have it, as if they had no other one; of "
+        "record files whichever label they share with a hit",
+        shows=Shows.ROWS,
+    )
     intervals: dict[str, object] | None = key(
         SETTINGS, "of what they are, patients, queries or images, and of how many resamples"
     )

@@ -69,8 +69,8 @@ class RetrievalMetricRecord:
     )
     labels: dict[str, object] | None = key(
         OBJECT,
-        "the same numbers by label: means over the queries that have it, whichever labels they "
-        "share with what they find; a rare one beside common ones looks as good as they do",
+        "the same numbers by label: means over the queries that have it, each as if it had no "
+        "other label",
         shows=Shows.ROWS,
     )
     near_duplicates: dict[str, object] | None = key(
