@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xmir_cli.metrics.intervals import intervals
-from xmir_cli.metrics.retrieval import Scores
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.metrics.summary import RESAMPLES
 
 PAIRS = np.zeros((999, 2), dtype=np.int64)

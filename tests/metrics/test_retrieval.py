@@ -5,7 +5,8 @@ from sklearn.metrics import average_precision_score, ndcg_score
 from xmir_cli.metrics import retrieval
 from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
-from xmir_cli.metrics.retrieval import Scores, evaluate, leave_one_out, warn_of_ties
+from xmir_cli.metrics.retrieval import evaluate, leave_one_out, warn_of_ties
+from xmir_cli.metrics.scores import Scores
 
 MEASURES = Measures((1, 3))
 NO_PAIRS = np.zeros((9, 2), dtype=np.int64)

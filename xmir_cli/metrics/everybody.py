@@ -8,7 +8,7 @@ import numpy as np
 from xmir_cli.arrays import Integers
 from xmir_cli.labels import LabelSets
 from xmir_cli.metrics.relevance import LabelledVectors, Relevance
-from xmir_cli.metrics.retrieval import Scores
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.metrics.ties import ITSELF, KIN
 
 

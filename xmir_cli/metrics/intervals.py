@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xmir_cli.arrays import Floats
-from xmir_cli.metrics.retrieval import Scores
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.metrics.summary import BOUNDS, number_groups, resample
 
 _LEAST = 100  # resamples that an interval is made of

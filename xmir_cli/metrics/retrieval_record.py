@@ -7,7 +7,8 @@ from xmir_cli.arrays import Integers
 from xmir_cli.errors import DataError
 from xmir_cli.metrics.everybody import Everybody
 from xmir_cli.metrics.intervals import Interval, intervals
-from xmir_cli.metrics.retrieval import NEAR_DUPLICATE, Evaluation, Scores
+from xmir_cli.metrics.retrieval import NEAR_DUPLICATE, Evaluation
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.metrics.summary import RESAMPLES
 from xmir_cli.wire.records import Record
 

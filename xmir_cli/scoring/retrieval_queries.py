@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from xmir_cli.console import Skips
 from xmir_cli.errors import ItemError
-from xmir_cli.metrics.retrieval import Scores
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.scoring.baseline import Baseline
 from xmir_cli.scoring.retrieval import QUERIES

@@ -15,8 +15,9 @@ from xmir_cli.labels import LABEL, LabelSets
 from xmir_cli.metrics.everybody import Everybody
 from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
-from xmir_cli.metrics.retrieval import Scores, evaluate, warn_of_ties
+from xmir_cli.metrics.retrieval import evaluate, warn_of_ties
 from xmir_cli.metrics.retrieval_record import QuerySample, list_numbers, near_duplicates
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.retrieval.collection import (
     count_copies,

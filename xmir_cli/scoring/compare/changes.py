@@ -10,7 +10,7 @@ import numpy as np
 
 from xmir_cli.arrays import Integers
 from xmir_cli.metrics.overlap import overlap_at, rank_biased_overlap
-from xmir_cli.metrics.retrieval import Scores
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.wire.records import Record
 
 SideName = Literal["old", "new"]

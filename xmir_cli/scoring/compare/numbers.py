@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from xmir_cli.metrics.intervals import Interval, intervals
-from xmir_cli.metrics.retrieval import Scores
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.metrics.summary import RESAMPLES, Estimate, estimate_all
 from xmir_cli.scoring.compare.changes import SideName
 from xmir_cli.wire.records import Record

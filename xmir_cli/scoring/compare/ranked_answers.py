@@ -13,7 +13,7 @@ import numpy as np
 from xmir_cli.arrays import Floats, Integers
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.metrics.retrieval import Scores
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.scoring.compare.changes import SIDES, SideName, TwoRankings
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.wire.records import Record

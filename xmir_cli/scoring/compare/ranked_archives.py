@@ -11,7 +11,8 @@ from xmir_cli.metrics.everybody import Everybody
 from xmir_cli.metrics.nearest import Places, nearest
 from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
-from xmir_cli.metrics.retrieval import Evaluation, Scores, evaluate
+from xmir_cli.metrics.retrieval import Evaluation, evaluate
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.scoring.compare.archives import TwoArchives, texts_of
 from xmir_cli.scoring.compare.changes import RankedQueries, SideName, TwoRankings
 from xmir_cli.store.cells import to_json

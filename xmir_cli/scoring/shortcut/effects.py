@@ -13,7 +13,8 @@ from xmir_cli.arrays import Booleans, Floats, Integers
 from xmir_cli.labels import LabelSets, share_label
 from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
-from xmir_cli.metrics.retrieval import Scores, leave_one_out, rounding
+from xmir_cli.metrics.retrieval import leave_one_out, rounding
+from xmir_cli.metrics.scores import Scores
 from xmir_cli.metrics.shortcut import Draws, find_allowed, flip_p, label_chance, number_units
 from xmir_cli.wire.records import Record
 
