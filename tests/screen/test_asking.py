@@ -148,7 +148,7 @@ def test_a_terminal_whose_keys_another_program_reads_is_not_asked():
 
 
 def test_the_background_asks_nothing_and_is_not_stopped():
-    script = f"set -m; {sys.executable} -c '{ASK}' & sleep 0.1; wait %1; echo code $?"
+    script = f"set -m; {sys.executable} -c '{ASK}' & own=$!; sleep 0.1; wait $own; echo code $?"
     terminal = fakes.Terminal(["bash", "-c", script], fakes.KITTY)
     assert terminal.leave() == 0
     assert b"code 0" in terminal.seen
