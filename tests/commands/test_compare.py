@@ -600,3 +600,30 @@ def test_why_is_the_next_stage_of_the_pipe(xmir, tiny_arch):
     worst = xmir("compare", *halves, "--worst", "1")
     assert [each["side"] for each in worst.records()] == ["old", "new"]
     assert xmir("montage", "-", "-o", "again.png", stdin=worst.stdout).code == 0
+
+
+def test_what_new_does_not_say_of_an_image_is_as_old_says(xmir):
+    angles, labels = [0.0, 0.1, 0.3, 0.6, 1.0, 1.5], list("aabbab")
+    patients = list("ppqqrr")
+    write("old.parquet", angles, labels, patients=patients)
+    write("new.parquet", angles[::-1], labels, NEW, patients=patients)
+    write("bare.parquet", angles[::-1], [None] * 6, NEW)
+    flags = ("--exclude-same", "patient", "--summary", "--format", "jsonl")
+    whole, bare = (
+        xmir("compare", "old.parquet", name, *flags) for name in ("new.parquet", "bare.parquet")
+    )
+    (expected,), (found,) = whole.records(), bare.records()
+    assert {**found, "new": ""} == {**expected, "new": ""}
+    assert found["intervals"]["of"] == "patients"
+
+
+def test_rankings_of_nothing_have_null_numbers(xmir):
+    write("old.parquet", [0.0, 0.1, 0.3], list("aab"), patients=list("ppp"))
+    write("new.parquet", [0.3, 0.1, 0.0], list("aab"), NEW, patients=list("ppp"))
+    flags = ("--exclude-same", "patient", "--summary")
+    result = xmir("compare", "old.parquet", "new.parquet", *flags, "--format", "jsonl")
+    (record,) = result.records()
+    told = {name: record[name] for name in ("overlap_at_1", "rbo", "came", "rbo_low")}
+    assert (result.code, told) == (0, dict.fromkeys(told))
+    result = xmir("compare", "old.parquet", "new.parquet", *flags[:2])
+    assert "nan" not in result.stdout + result.stderr

@@ -32,6 +32,11 @@ class TwoArchives:
         """Those of both."""
         return self.old.vectors, self.new.vectors
 
+    def texts(self, column: str) -> list[str | None]:
+        """What NEW says of each image in a column, or else OLD."""
+        both = (texts_of(self.new, column), texts_of(self.old, column))
+        return [new if new is not None else old for new, old in zip(*both, strict=True)]
+
 
 def match_archives(old: Embeddings, new: Embeddings, leave_out: _LeaveOut) -> TwoArchives:
     """What both have; raises DataError where that is nothing.

@@ -22,10 +22,11 @@ def sum_up_changes(changes: Sequence[Record], units: Sequence[Hashable], seed: i
     kept = [row for row, each in enumerate(changes) if each["rbo"] is not None]
     for name in [*names, "rbo", "came", "went"]:
         columns[name] = [_float(changes[row][name]) for row in kept]
-    found = estimate_all(columns, [units[row] for row in kept], seed)
+    found = estimate_all(columns, [units[row] for row in kept], seed) if kept else {}
     record: Record = {}
-    for name, each in found.items():
-        record |= with_interval(name, each)
+    for name in columns:  # no query was answered by either: there is no mean
+        nothing = {name: None, f"{name}_low": None, f"{name}_high": None}
+        record |= with_interval(name, found[name]) if kept else nothing
     known = [each["first_hit"] for each in changes if each["first_hit"] is not None]
     turns = {turn.replace(" ", "_"): known.count(turn) for turn in _TURNS}
     return {**record, **(turns if known else dict.fromkeys(turns))}

@@ -13,7 +13,7 @@ from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
 from xmir_cli.metrics.retrieval import Evaluation, evaluate
 from xmir_cli.metrics.scores import Scores
-from xmir_cli.scoring.compare.archives import TwoArchives, texts_of
+from xmir_cli.scoring.compare.archives import TwoArchives
 from xmir_cli.scoring.compare.changes import RankedQueries, SideName, TwoRankings
 from xmir_cli.store.cells import to_json
 from xmir_cli.store.embeddings import Embeddings
@@ -70,7 +70,7 @@ def rank_archives(
     both: TwoArchives, rules: ArchiveRules, advance: Callable[[int], None]
 ) -> RankedQueries:
     """The nearest images of each query under both models."""
-    labels, units = texts_of(both.new, "label"), texts_of(both.new, "patient")
+    labels, units = both.texts("label"), both.texts("patient")
     asking, searched = np.flatnonzero(rules.queries), np.flatnonzero(rules.searched)
     lists = []
     for images in (both.old, both.new):
@@ -82,8 +82,12 @@ def rank_archives(
             advance,
         )
         lists.append([searched[each] for each in found])
+
+    def tell_query(row: int) -> Record:
+        return _tell_query(both, row, labels[row], units[row])
+
     queries = [
-        TwoRankings(row, _tell_query(both, row), old, new, units[row] or row)
+        TwoRankings(row, tell_query(row), old, new, units[row] or row)
         for row, old, new in zip(asking.tolist(), *lists, strict=True)
     ]
 
@@ -91,7 +95,7 @@ def rank_archives(
         return share_label(labels[query.number], labels[item])
 
     def tell(query: TwoRankings, item: int, side: SideName) -> Record:
-        told = _tell_hit(both, query.number, item, side)
+        told = _tell_hit(both, query.number, item, side, labels[item])
         return {**told, "match": match(query, item, side)}
 
     return RankedQueries(queries, rules.cutoffs, tell, match)
@@ -104,7 +108,7 @@ def score_archives(
 
     Of the images that have none nobody knows what they are relevant to: they are left out.
     """
-    labels = texts_of(both.new, "label")
+    labels = both.texts("label")
     known = np.array([bool(parse_labels(label or "")) for label in labels])
     kept = replace(rules, queries=rules.queries & known, searched=rules.searched & known)
     if not kept.queries.any():
@@ -129,25 +133,24 @@ def _own(rules: ArchiveRules) -> Integers:
 def _labelled(
     both: TwoArchives, images: Embeddings, rows: Integers, rules: ArchiveRules
 ) -> LabelledVectors:
-    labels, groups = texts_of(both.new, "label"), texts_of(both.new, rules.group)
+    labels, groups = both.texts("label"), both.texts(rules.group)
     return LabelledVectors(
         images.vectors[rows], [labels[row] or "" for row in rows], [groups[row] for row in rows]
     )
 
 
-def _tell_query(both: TwoArchives, row: int) -> Record:
+def _tell_query(both: TwoArchives, row: int, label: str | None, patient: str | None) -> Record:
     found = both.new.items.slice(row, 1).to_pylist()[0]
-    patient, label = found.get("patient"), found.get("label")
     return {
         "query": restore_name(str(found["path"])),
         "query_id": str(found["id"]),
         "query_identity": both.identities[row],
         "query_label": label,
-        **({"query_patient": str(patient)} if patient else {}),
+        **({"query_patient": patient} if patient else {}),
     }
 
 
-def _tell_hit(both: TwoArchives, asks: int, row: int, side: SideName) -> Record:
+def _tell_hit(both: TwoArchives, asks: int, row: int, side: SideName, label: str | None) -> Record:
     images = both.old if side == "old" else both.new
     found, query = (images.items.slice(each, 1).to_pylist()[0] for each in (row, asks))
     wide = [images.vectors[each].astype(np.float64) for each in (asks, row)]
@@ -156,6 +159,6 @@ def _tell_hit(both: TwoArchives, asks: int, row: int, side: SideName) -> Record:
         "retrieved": restore_name(str(found["path"])),
         "retrieved_identity": both.identities[row],
         "similarity": float(np.clip(wide[0] @ wide[1], -1, 1)),
-        "retrieved_label": both.new.items["label"][row].as_py(),
+        "retrieved_label": label,
         "meta": {name: to_json(found[name]) for name in found if name not in _OWN},
     }
