@@ -60,8 +60,9 @@ class Audit:
     and 'xmir index' leave those out by --exclude, wherever the files lie then. A label in doubt or
     an outlier is for eyes: choose records with jq, --exclude takes these, too.
 
-    Every count of the summary is a gate: --max leaks=0. One that could not be made is null, and
-    such a gate is not met. --per-query tells the numbers of every image, whatever is found.
+    Every count of findings in the summary is a gate: --max leaks=0. One that could not be made is
+    null, and such a gate is not met. --per-query tells the numbers of every image, whatever is
+    found.
     """
 
     source: Annotated[
