@@ -1,5 +1,7 @@
 """The nearest images of each, against loops over all pairs."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from tests.atlas.test_axes import unit_vectors
 from xmir_cli.atlas import neighbours
 from xmir_cli.atlas.axes import principal_axes
 from xmir_cli.atlas.neighbours import find_neighbours
+from xmir_cli.progress import Progress
 
 
 def naive(vectors, groups, k):
@@ -23,11 +26,7 @@ def naive(vectors, groups, k):
 
 
 def looked(vectors, groups, k):
-    done = []
-    axes = principal_axes(vectors, 64)
-    found = find_neighbours(vectors, np.array(groups), k, axes, done.append)
-    assert sum(done) == len(vectors)
-    return found
+    return find_neighbours(vectors, np.array(groups), k, principal_axes(vectors, 64), "looking")
 
 
 @pytest.mark.parametrize("k", [1, 4, 100])
@@ -73,3 +72,20 @@ def test_rounding_makes_no_neighbours_more_similar_than_they_can_be():
         assert found.near.similarities.max() <= 1
         assert found.to_others.max() <= 1
         assert found.most == 4
+
+
+@pytest.mark.parametrize("way", ["exact", "graph"])
+def test_both_passes_tell_how_far_they_are(way, monkeypatch):
+    monkeypatch.setattr(neighbours, "EXACT", 1000 if way == "exact" else 10)
+    monkeypatch.setattr(neighbours, "_BATCH", 7)
+    bars = []
+
+    @contextmanager
+    def progress(what, total):
+        bars.append(Progress(what, total))
+        yield bars[-1]
+
+    monkeypatch.setattr(neighbours.console, "progress", progress)
+    looked(unit_vectors(60, 6), [-1] * 60, 4)
+    done = [(bar.what, bar.done) for bar in bars]
+    assert done == [("building the graph", 60)] * (way == "graph") + [("looking", 60)]

@@ -4,12 +4,13 @@ Up to `EXACT` images every similarity is computed. Of more, a graph over their p
 candidates, whose similarities are computed; how often it misses one is measured on a sample.
 """
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from xmir_cli import console
 from xmir_cli.arrays import Floats, Integers
 from xmir_cli.atlas.axes import Axes, project
 from xmir_cli.atlas.nearest import AT_ONCE, Nearest, NearestFound, NearRows, row_parts
@@ -42,7 +43,7 @@ class Neighbourhoods:
 
 
 def find_neighbours(
-    vectors: Vectors, groups: Integers, k: int, axes: Axes, advance: Callable[[int], None]
+    vectors: Vectors, groups: Integers, k: int, axes: Axes, what: str
 ) -> Neighbourhoods:
     """The k nearest images of each.
 
@@ -51,18 +52,19 @@ def find_neighbours(
         groups: The patient of each image [N], as a number; -1 where nobody knows.
         k: How many, at least 1; fewer where there are not so many others.
         axes: The principal axes of the vectors.
-        advance: Is told of so many images more that are done.
+        what: What it is done for, as its progress says.
     """
     count = len(vectors)
     nearest = Nearest(vectors, groups, min(k, max(1, count - 1)))
     graph = None if count <= EXACT else _Graph(project(vectors, axes).astype(np.float32), nearest)
     kept = _nobody(count, nearest.k)
     others = kept if (groups < 0).all() else _nobody(count, nearest.k)
-    for asked in row_parts(np.arange(count), AT_ONCE if graph is None else _BATCH):
-        found = nearest.of(asked) if graph is None else graph.of(asked)
-        kept.put(asked, found.near)
-        others.put(asked, found.others)
-        advance(len(asked))
+    with console.progress(what, count) as bar:
+        for asked in row_parts(np.arange(count), AT_ONCE if graph is None else _BATCH):
+            found = nearest.of(asked) if graph is None else graph.of(asked)
+            kept.put(asked, found.near)
+            others.put(asked, found.others)
+            bar.advance(len(asked))
     return Neighbourhoods(kept, others, None if graph is None else _recall(nearest, kept))
 
 
@@ -79,7 +81,10 @@ class _Graph:
         self.points, self.nearest = points, nearest
         self.index = hnswlib.Index("l2", points.shape[1])
         self.index.init_index(len(points), M=16, ef_construction=100, random_seed=0)
-        self.index.add_items(points, num_threads=1)
+        with console.progress("building the graph", len(points)) as bar:
+            for part in np.array_split(points, math.ceil(len(points) / _BATCH)):
+                self.index.add_items(part, num_threads=1)
+                bar.advance(len(part))
 
     def of(self, asked: Integers) -> NearestFound:
         """The nearest of some; whoever's candidates are of too few other patients has more."""

@@ -79,14 +79,7 @@ def _look(asked: Atlas, points: AtlasPoints, axes: Axes, plane: Placement) -> Sc
     patients = np.full(len(items), -1)
     if _PATIENT in items.column_names:
         patients = number_values(items[_PATIENT])
-    with console.progress("looking around", len(items)) as bar:
-        around = find_neighbours(
-            points.vectors,
-            patients,
-            asked.neighbors,
-            axes,
-            bar.advance,
-        )
+    around = find_neighbours(points.vectors, patients, asked.neighbors, axes, "looking around")
     unlike = unlikeness(around.to_others)
     labels = items[LABEL].cast(pa.string()).to_pylist() if LABEL in items.column_names else []
     if len(count_labels(labels)) > MOST:

@@ -102,8 +102,7 @@ def _read(asked: Audit, skips: Skips) -> Archive:
         patients = number_values(points.items[column])
     axes = principal_axes(points.vectors, AXES)
     wide = max(asked.neighbors, _COMPARED)
-    with console.progress("comparing", len(points.items)) as bar:
-        around = find_neighbours(points.vectors, patients, wide, axes, bar.advance)
+    around = find_neighbours(points.vectors, patients, wide, axes, "comparing")
     return Archive(points.items, points.vectors, points.model, patients, around, asked.neighbors)
 
 
