@@ -363,6 +363,33 @@ def test_a_query_that_nothing_is_near_is_answered_and_no_failure(xmir):
     ]
 
 
+def test_a_right_answer_that_becomes_none_has_become_wrong(xmir):
+    """Five queries: what was found first, and what is found now, "" for nothing."""
+    turns = {"a": ("x", ""), "b": ("", "x"), "c": ("y", ""), "d": ("x", "y"), "e": ("", "")}
+    for side, name in enumerate(("old.jsonl", "new.jsonl")):
+        found = {query: firsts[side] for query, firsts in turns.items()}
+        answers = [
+            hits(query, first, right="x") or nothing(query) for query, first in found.items()
+        ]
+        dump(name, [record for each in answers for record in each])
+    rows = xmir("compare", "old.jsonl", "new.jsonl", "--per-query").records()
+    assert {row["query_identity"]: row["first_hit"] for row in rows} == {
+        "a": "right to none",
+        "b": "none to right",
+        "c": "wrong to none",
+        "d": "right to wrong",
+        "e": None,
+    }
+    done = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--max", "right_to_wrong=1")
+    (record,) = done.records()
+    assert (record["right_to_wrong"], record["wrong_to_right"]) == (2, 1)
+    assert (done.code, "gate --max right_to_wrong=1: found 2" in done.stderr) == (4, True)
+    shown = xmir("compare", "old.jsonl", "new.jsonl").records()
+    assert {each["first_hit"] for each in shown if each["query_identity"] == "a"} == {
+        "right to none"
+    }
+
+
 def test_what_one_models_record_tells_of_a_hit_is_not_told_of_the_other(xmir):
     more = {"novelty": 0.5, "vote": {"a": 1.0}, "remark": "far", "rerank_distance": 0.25}
     dump("old.jsonl", [{**each, **more} for each in hits("q", "xy")])

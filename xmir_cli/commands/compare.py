@@ -26,8 +26,9 @@ class Compare:
     Of every query: how many of the first K are the same under both, `overlap_at_K`; `rbo`, the
     rank-biased overlap of the two rankings (Webber et al. 2010, p = 0.9, the extrapolated form: a
     list that ends is taken to go on agreeing as it did so far); how many images came and went among
-    the first K, the largest K of --k; whether its first hit turned from right to wrong. The same
-    model twice has 1, 1 and 0. Equally similar images stand in the order of their hashes.
+    the first K, the largest K of --k; whether its first hit turned from right to wrong, or to
+    none. The same model twice has 1, 1 and 0. Equally similar images stand in the order of their
+    hashes.
 
     Over all: every number of retrieval-metric under both models, with the difference and its 95 %
     interval, a paired bootstrap by patient (by query where nobody knows them); hits alone, of which

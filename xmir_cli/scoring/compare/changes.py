@@ -73,15 +73,21 @@ def _change(
 
 
 def _first_hit(each: TwoRankings, ranked: RankedQueries) -> str | None:
-    """`right to wrong` and the like; None where a label is not known."""
+    """`right to wrong` and the like, `right to none` where nothing is found any more.
+
+    None where a label is not known, or nothing is found under both.
+    """
+    words = {True: "right", False: "wrong"}
     told = []
     for side in SIDES:
         items = each.of(side)
         match = ranked.match(each, int(items[0]), side) if len(items) else None
-        if match is None:
+        if match is None and len(items):
             return None
-        told.append("right" if match else "wrong")
-    return told[0] if told[0] == told[1] else f"{told[0]} to {told[1]}"
+        told.append("none" if match is None else words[match])
+    if told[0] == told[1]:
+        return None if told[0] == "none" else told[0]
+    return f"{told[0]} to {told[1]}"
 
 
 def _numbers(scores: Mapping[SideName, Scores], row: int) -> Record:

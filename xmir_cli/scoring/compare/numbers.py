@@ -10,7 +10,10 @@ from xmir_cli.metrics.summary import RESAMPLES, Estimate, estimate_all
 from xmir_cli.scoring.compare.changes import SideName
 from xmir_cli.wire.records import Record
 
-_TURNS = ("right to wrong", "wrong to right")
+_TURNS = {  # nothing found is no right answer
+    "right_to_wrong": {"right to wrong", "right to none"},
+    "wrong_to_right": {"wrong to right", "none to right"},
+}
 DIFFERENCE = "_difference"
 PATIENTS, QUERIES = "patients", "queries"  # what intervals are of
 
@@ -28,7 +31,7 @@ def sum_up_changes(changes: Sequence[Record], units: Sequence[Hashable], seed: i
         nothing = {name: None, f"{name}_low": None, f"{name}_high": None}
         record |= with_interval(name, found[name]) if kept else nothing
     known = [each["first_hit"] for each in changes if each["first_hit"] is not None]
-    turns = {turn.replace(" ", "_"): known.count(turn) for turn in _TURNS}
+    turns = {name: sum(each in told for each in known) for name, told in _TURNS.items()}
     return {**record, **(turns if known else dict.fromkeys(turns))}
 
 

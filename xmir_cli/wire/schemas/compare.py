@@ -39,7 +39,8 @@ class CompareRecord(SaliencyRecord):
     )
     first_hit: str | None = key(
         TEXT,
-        "right, wrong, right to wrong, or wrong to right; null where a label is not known",
+        "right or wrong, or how it turned: right to wrong, right to none where nothing is found; "
+        "null where a label is not known, or nothing is found under both",
         when="hits are compared",
     )
     agreement: dict[str, float | None] | None = key(

@@ -32,7 +32,8 @@ class CompareQueryRecord:
     went: int | None = key(WHOLE, "images among the first K only before")
     first_hit: str | None = key(
         TEXT,
-        "right, wrong, right to wrong, or wrong to right; null where a label is not known",
+        "right or wrong, or how it turned: right to wrong, right to none where nothing is found; "
+        "null where a label is not known, or nothing is found under both",
     )
 
     OTHERS: ClassVar = {

@@ -51,7 +51,8 @@ class CompareSummaryRecord:
         NUMBER, "mean number of images among the first K only before", when="rankings are compared"
     )
     right_to_wrong: int | None = key(
-        WHOLE, "queries whose first hit had a label of theirs and has none now"
+        WHOLE,
+        "queries whose first hit had a label of theirs, and has none now or is not there any more",
     )
     wrong_to_right: int | None = key(WHOLE, "the other way round")
     queries: int | None = key(WHOLE, "queries that the numbers of retrieval-metric are over")
