@@ -1,20 +1,35 @@
 #!/usr/bin/env bash
-# Trains two models on synthetic radiographs, one with the flags in each of two files, and gates the second against the
-# first: see gate.sh for exit codes.
-#   run.sh OUT [OLD.txt [NEW.txt]]     default: examples/ci/train.txt twice; worse.txt is a change that must not pass
-# COUNT=240 ARCH=FILE.py:FUNCTION in the environment: how many pictures, and of which network.
+# Trains the model of the base and that of this checkout, each by the train.sh of its own checkout, and gates the
+# second against the first: see gate.sh for exit codes.
+#   run.sh OUT [BASE [FLAGS...]]     BASE: a folder with the base's checkout, for which this one is taken, too;
+#                                    FLAGS: of 'xmir train', for the new model alone
+# A base that has no train.sh yet has nothing to gate against: the new model is trained, that is said, exit code 0.
+# COUNT=240 in the environment: how many pictures are drawn.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-out=${1:-ci-out} old=${2:-$here/train.txt} new=${3:-$here/train.txt}
-source "$here/../environment.sh"
-export XMIR_NETWORKS=${XMIR_NETWORKS:-$here/..} # networks that are code, which checkpoints may name from here
-mkdir -p "$out"
-[ -e "$out/data/labels.csv" ] || python "$here/../phantoms.py" "$out/data" --count "${COUNT:-240}" --size 128 --seed 0
-for side in old new; do
-    flags=()
-    while read -r line; do
-        case $line in '#'* | '') ;; *) flags+=($line) ;; esac
-    done < "${!side}"
-    xmir train "$out/data/labels.csv" --arch "${ARCH:-$here/../small_network.py:network}" "${flags[@]}" --force -o "$out/$side.safetensors" > "$out/$side-epochs.jsonl"
-done
-bash "$here/gate.sh" "$out/old.safetensors" "$out/new.safetensors" "$out/data/labels.csv" "$out/found"
+ci=examples/ci # YOURS: where this folder lies in a checkout
+new=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+new=${new%"/$ci"}
+source "$new/examples/environment.sh" # YOURS: leave it out where xmir is on the PATH
+base=$(cd "${2:-$new}" 2> /dev/null && pwd) || { echo "run.sh: BASE: expected the folder of a checkout, found $2" >&2; exit 2; }
+mkdir -p "${1:-ci-out}"
+out=$(cd "${1:-ci-out}" && pwd)
+# networks that are code, which checkpoints may name; both sides have their own
+export XMIR_NETWORKS="$base:$new${XMIR_NETWORKS:+:$XMIR_NETWORKS}"
+
+# YOURS: a table with path, label, patient and split, the same for both sides; here one is drawn
+table=$out/data/labels.csv
+python "$new/examples/phantoms.py" "$out/data" --count "${COUNT:-240}" --size 128 --seed 0
+
+train() { # CHECKOUT NAME [FLAGS...]
+    local code=0
+    bash "$1/$ci/train.sh" "$table" "$out/$2.safetensors" "${@:3}" > "$out/$2-epochs.jsonl" || code=$?
+    [ "$code" = 0 ] || { echo "run.sh: the $2 model was not trained: $1/$ci/train.sh ended with $code" >&2; exit 1; }
+}
+train "$new" new "${@:3}"
+if [ ! -e "$base/$ci/train.sh" ]; then
+    # GitHub shows a notice on the page of the run
+    echo "${GITHUB_ACTIONS:+::notice::}the base has no $ci/train.sh: there is no model to gate against" >&2
+    exit 0
+fi
+train "$base" old
+bash "$new/$ci/gate.sh" "$out/old.safetensors" "$out/new.safetensors" "$table" "$out/found"
