@@ -302,14 +302,48 @@ def test_the_best_epoch_needs_something_to_choose_by(train, data):
         0,
         1,
     )
-    for left in (
-        [row for row in rows if row[2] == "train"],
-        [[*row[:3], row[1]] for row in rows],  # a class is one patient's
+    for left, reason, hint in (
+        (
+            [row for row in rows if row[2] == "train"],
+            "there is no split to validate on, by which --keep best chooses",
+            "Give some rows the split val or name a split with --validate, or keep the last epoch.",
+        ),
+        (
+            [[*row[:2], "", row[3]] for row in rows],
+            "there is no split to validate on, by which --keep best chooses",
+            "Give some rows the split val or name a split with --validate, or keep the last epoch.",
+        ),
+        (
+            [[*row[:3], row[1]] for row in rows],  # a class is one patient's
+            "no validation image has a match of another patient, by which --keep best chooses",
+            "Name a split with --validate, or keep the last epoch.",
+        ),
     ):
         write_table(data, left)
         result = train(*BEST, "--force")
         assert result.code == 5
-        assert "no validation image has a match of another patient" in result.stderr
+        assert f"xmir: error: {reason}\nxmir: hint: {hint}\n" in result.stderr
+
+
+def test_a_head_of_another_size_than_the_checkpoints_says_what_to_do(xmir, data, tiny_arch):
+    flags = ("--arch", tiny_arch, "--per-class", 4, "--epochs", 1)
+    begin = ("train", data, *flags, "--weights")
+    for name, head in (("headed", ("--head", 8)), ("plain", ())):
+        assert xmir(*begin, "random:0", *head, "-o", f"{name}.safetensors").code == 0
+    headed, plain = (str(Path(f"{name}.safetensors").resolve()) for name in ("headed", "plain"))
+    more = "a head of another size can be trained on its embeddings."
+    for weights, head, told, hint in (
+        (headed, ("--head", 4), f"expected 8, as {headed} has it, found 4", "Pass --head 8"),
+        (headed, (), f"expected 8, as {headed} has it, found none", "Pass --head 8"),
+        (plain, ("--head", 4), f"expected none, as {plain} has it, found 4", "Leave --head out"),
+    ):
+        result = xmir(*begin, weights, *head, "-o", "more.safetensors")
+        assert result.code == 2
+        assert result.stderr == f"xmir: error: --head: {told}\nxmir: hint: {hint}; {more}\n"
+    assert xmir("embed", data, "--model", headed, "-o", "x.parquet").code == 0
+    table = ("train", "x.parquet", "--per-class", 4, "--steps", 1, "--head", 4)
+    assert xmir(*table, "-o", "more.safetensors").code == 0  # what the hint says
+    assert xmir(*begin, headed, "--head", 8, "-o", "again.safetensors").code == 0
 
 
 @pytest.mark.parametrize(

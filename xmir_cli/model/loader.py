@@ -137,10 +137,25 @@ def _fill(network: Network, architecture: Architecture, spec: ModelSpec) -> None
     elif spec.weights in {OWN_WEIGHTS, "imagenet"}:
         raise ModelError(f"{name}: has no weights called {spec.weights}")
     else:
+        _refuse_other_head(spec)
         place, lines = spec.weights, fill(network, architecture, spec.weights)
         lines += _tell_assumed(architecture, spec)
     for line in lines:
         console.note(f"{place}: {console.in_words(line)}")
+
+
+def _refuse_other_head(spec: ModelSpec) -> None:
+    """Raise SettingError where one of xmir's checkpoints has a head of another size."""
+    recorded = read_recorded_spec(spec.weights)
+    if recorded is None or recorded.head == spec.head:
+        return
+    own, asked = recorded.head or "none", spec.head or "none"
+    raise SettingError(
+        "head",
+        f"expected {own}, as {spec.weights} has it, found {asked}",
+        f"{f'Pass `head` {own}' if recorded.head else 'Leave `head` out'}; "
+        "a head of another size can be trained on its embeddings.",
+    )
 
 
 def _tell_assumed(architecture: Architecture, spec: ModelSpec) -> list[str]:

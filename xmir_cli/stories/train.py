@@ -186,7 +186,14 @@ def _divide(
 
 def _check_choice(division: Division, settings: Settings) -> None:
     """Raise DataError where no epoch can be the best one."""
-    if settings.keep == "best" and not can_rank(division.validation):
+    if settings.keep != "best":
+        return
+    if division.validated_on is None:
+        raise DataError(
+            "there is no split to validate on, by which `keep` best chooses",
+            "Give some rows the split val or name a split with `validate`, or keep the last epoch.",
+        )
+    if not can_rank(division.validation):
         raise DataError(
             "no validation image has a match of another patient, by which `keep` best chooses",
             "Name a split with `validate`, or keep the last epoch.",
