@@ -390,6 +390,121 @@ def test_a_right_answer_that_becomes_none_has_become_wrong(xmir):
     }
 
 
+def several(query, label, found):
+    """Records of a query with these labels; of each hit its label."""
+    (record, *_) = hits(query, "x", label)
+    return [
+        {
+            **record,
+            "retrieved": f"/{name}.png",
+            "retrieved_identity": name,
+            "rank": rank,
+            "retrieved_label": labels,
+            "match": bool({*label.split("|")} & {*labels.split("|")}),
+        }
+        for rank, (name, labels) in enumerate(found.items(), start=1)
+    ]
+
+
+def test_numbers_by_label_of_records_count_that_label_alone(xmir):
+    """q has A and B; old: a A, b B, c C; new: c C, a A, b B. r has A alone: a, then c; the same."""
+    labels = {"a": "A", "b": "B", "c": "C"}
+    same = several("r", "A", {"a": "A", "c": "C"})
+    for name, order in (("old.jsonl", "abc"), ("new.jsonl", "cab")):
+        dump(name, [*several("q", "A|B", {each: labels[each] for each in order}), *same])
+    asked = ("compare", "old.jsonl", "new.jsonl", "--summary", "--k", "1,2")
+    (record,) = xmir(*asked).records()
+    assert (record["p_at_2_old"], record["p_at_2_new"]) == ((1 + 0.5) / 2, (0.5 + 0.5) / 2)
+    of = record["labels"]
+    assert [of[label]["queries"] for label in "AB"] == [2, 1]
+    assert (of["A"]["p_at_2_old"], of["A"]["p_at_2_new"]) == (0.5, 0.5)
+    assert (of["B"]["p_at_2_old"], of["B"]["p_at_2_new"]) == (0.5, 0)
+    assert (of["B"]["mrr_old"], of["B"]["mrr_new"]) == (1 / 2, pytest.approx(1 / 3))
+    assert (of["A"]["recall_at_1_old"], of["A"]["recall_at_1_new"]) == (1, 0.5)
+    macro = record["macro"]
+    assert macro["mrr_old"] == pytest.approx((1 + 1 / 2) / 2)
+    slim = [{k: v for k, v in each.items() if k != "retrieved_label"} for each in same]
+    dump("slim.jsonl", [*several("q", "A|B", {"b": "B", "a": "A", "c": "C"}), *slim])
+    (bare,) = xmir("compare", "slim.jsonl", "slim.jsonl", "--summary", "--k", "1,2").records()
+    assert (bare["queries"], bare["labels"]["A"]["p_at_1_old"]) == (2, 0.5)  # q: b is none
+
+
+def test_records_of_all_answers_have_the_numbers_of_their_archives(xmir):
+    """Several labels, each of two images at least, every image found."""
+    rng = np.random.default_rng(3)
+    labels = ["a|b", "a", "b", "c|a", "c", "b|c", "a", "c"]
+    for side, model in (("old", OLD), ("new", NEW)):
+        write(f"{side}.parquet", rng.uniform(0, 3, 8), labels, model)
+        xmir("index", f"{side}.parquet", "-o", f"{side}.xmir")
+        found = xmir("query", "--all", "--no-self", "--top", "7", "--index", f"{side}.xmir")
+        Path(f"{side}.jsonl").write_text(found.stdout)
+    flags = ("--summary", "--k", "1,3")
+    (whole,) = xmir("compare", "old.xmir", "new.xmir", *flags).records()
+    (told,) = xmir("compare", "old.jsonl", "new.jsonl", *flags).records()
+    numbers = {name for name in told if name.endswith("_difference")}
+    assert numbers == {f"{x}_difference" for x in ("p_at_1", "p_at_3", "mrr", *RECALLS)}
+    for of in (lambda each: each, lambda each: each["macro"], *OF_LABELS):
+        for number in numbers:
+            for name in (number, number.replace("_difference", "_old")):
+                assert of(told)[name] == pytest.approx(of(whole)[name], abs=1e-9)
+    turned = ("right_to_wrong", "wrong_to_right", "rbo", "came")
+    assert [told[name] for name in turned] == pytest.approx([whole[name] for name in turned])
+
+
+RECALLS = ("recall_at_1", "recall_at_3")
+OF_LABELS = [lambda each, label=label: each["labels"][label] for label in "abc"]
+
+
+def test_labels_of_new_hold_in_records_too(xmir):
+    """The label of y is mended, nothing else changes: no answer turned."""
+    dump("old.jsonl", several("q", "A", {"y": "B", "x": "A"}))
+    dump("new.jsonl", several("q", "A", {"y": "A", "x": "A"}))
+    done = xmir("compare", "old.jsonl", "new.jsonl", "--summary")
+    (record,) = done.records()
+    assert (record["p_at_1_old"], record["p_at_1_new"], record["wrong_to_right"]) == (1, 1, 0)
+    assert "note: 1 images have another label in NEW: those of NEW hold" in done.stderr
+    shown = xmir("compare", "old.jsonl", "new.jsonl").records()
+    assert {(each["retrieved_label"], each["match"]) for each in shown} == {("A", True)}
+    bare = [{**each, "query_label": None, "match": None} for each in several("q", "A", {"y": "A"})]
+    (record,) = xmir("compare", "old.jsonl", dump("b.jsonl", bare), "--summary").records()
+    assert (record["p_at_1_old"], record["p_at_1_new"]) == (1, 1)
+
+
+def test_a_query_without_label_and_answers_is_no_miss(xmir):
+    """Nobody knows what would have been right."""
+    dump("old.jsonl", [*hits("q", "x", right="x"), *nothing("r", None)])
+    (record,) = xmir("compare", "old.jsonl", "old.jsonl", "--summary").records()
+    assert (record["queries"], record["dropped"], record["p_at_1_new"]) == (1, 1, 1)
+
+
+def test_the_worst_query_lost_precision_most(xmir):
+    """q loses one of two that were right, r one that was wrong; both find some as before."""
+    dump("old.jsonl", [*hits("q", "xy", right="xy"), *hits("r", "xv", right="x")])
+    dump("new.jsonl", [*hits("r", "xw", right="x"), *hits("q", "xz", right="xy")])
+    rows = xmir("compare", "old.jsonl", "new.jsonl", "--per-query", "--k", "2").records()
+    assert [row["query_identity"] for row in rows] == ["q", "r"]
+
+
+def test_a_query_with_two_answers_is_refused_and_regions_are_queries_of_their_own(xmir):
+    one, other = hits("q", "xy"), hits("q", "zy")
+    done = xmir("compare", dump("two.jsonl", [*one, *other]), dump("one.jsonl", one))
+    assert (done.code, done.stderr.splitlines()) == (
+        5,
+        [
+            "xmir: error: two.jsonl: /q.png: two images have the rank 1",
+            "xmir: hint: Compare files in which each query has one answer.",
+        ],
+    )
+    parts = [
+        *({**each, "region": [0, 0, 8, 8]} for each in one),
+        *({**each, "region": [8, 0, 8, 8]} for each in other),
+    ]
+    dump("parts.jsonl", parts)
+    (record,) = xmir("compare", "parts.jsonl", "parts.jsonl", "--summary").records()
+    assert (record["compared"], record["rbo"]) == (2, 1)
+    assert xmir("compare", dump("again.jsonl", one + one), "one.jsonl").code == 0
+
+
 def test_what_one_models_record_tells_of_a_hit_is_not_told_of_the_other(xmir):
     more = {"novelty": 0.5, "vote": {"a": 1.0}, "remark": "far", "rerank_distance": 0.25}
     dump("old.jsonl", [{**each, **more} for each in hits("q", "xy")])

@@ -39,8 +39,7 @@ class Compare:
     and once under the new model, as 'xmir saliency' takes them and 'xmir montage' draws them side
     by side. Of maps, the records of both, for 'xmir montage'. `--summary` prints the numbers over
     all, in a table the main ones; `--per-query` those of every query, the worst first. Worst is
-    what lost most average precision (of hits, precision among the first of --k), then what agrees
-    least.
+    what lost most average precision (of hits, precision at the largest K), then what agrees least.
 
     Gates know every number of --summary: `--min map_difference=-0.01`, `--min overlap_at_10=0.8`,
     `--max right_to_wrong=5`, `--min map_difference_high=0` (not surely worse), `--max only_old=0`.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from xmir_cli.console import Skips
+from xmir_cli.labels import share_label
 from xmir_cli.render.junit import JunitCase
 from xmir_cli.scoring.compare.changes import (
     SIDES,
@@ -20,8 +21,9 @@ from xmir_cli.scoring.compare.numbers import (
     tell_intervals,
 )
 from xmir_cli.scoring.compare.pairs import QueryPairs
-from xmir_cli.scoring.compare.ranked_answers import TwoAnswers, read_answers, score_answers
+from xmir_cli.scoring.compare.ranked_answers import TwoAnswers, read_answers
 from xmir_cli.scoring.compare.record_files import RecordFile
+from xmir_cli.scoring.compare.scored_answers import score_answers
 from xmir_cli.scoring.compare.terms import ComparisonResult, ComparisonTerms
 from xmir_cli.wire.records import Record
 
@@ -41,16 +43,19 @@ def compare_answers(
     for side in SIDES:
         for number, error in answers.failed[side]:
             skips.add(f"{answers.files[side].source}: line {number}", error)
-    cutoffs = terms.cutoffs_of(answers.longest)
+    cutoffs = terms.cutoffs_of(min(answers.depths))
     records: dict[tuple[int, int, SideName], Record] = {}
 
     def tell(query: TwoRankings, item: int, side: SideName) -> Record:
-        return _tell(records, query, item, side)
+        told, label = _tell(records, query, item, side), answers.label_of(item)
+        match = share_label(query.query.get("query_label"), label)
+        known = {"query_label": query.query.get("query_label"), "retrieved_label": label}
+        return told if match is None else {**told, **known, "match": match}
 
     ranked = RankedQueries(answers.queries(), cutoffs, tell, answers.match)
     scores = score_answers(answers, cutoffs)
     changes = list_changes(ranked, scores)
-    order = worst_first(changes, () if scores is None else scores["old"].names[::-1])
+    order = worst_first(changes, () if scores is None else [f"p_at_{cutoffs[-1]}"])
     units = [each.unit for each in ranked.queries]
     of = PATIENTS if any(isinstance(unit, str) for unit in units) else QUERIES
     summary: Record = {
@@ -69,7 +74,12 @@ def compare_answers(
         yield from QueryPairs(ranked, changes, answers.models, terms.hits).records(shown)
 
     return ComparisonResult(
-        "queries", [summary], show, [changes[row] for row in order], _cases(answers)
+        "queries",
+        [summary],
+        show,
+        [changes[row] for row in order],
+        _cases(answers),
+        _notes(answers, scores is not None),
     )
 
 
@@ -82,6 +92,16 @@ def _tell(
         return own
     other = records[query.number, item, "new" if side == "old" else "old"]
     return {name: value for name, value in other.items() if name in _OF_BOTH}
+
+
+def _notes(answers: TwoAnswers, scored: bool) -> list[str]:
+    told = []
+    if answers.relabelled:
+        told.append(f"{answers.relabelled} images have another label in NEW: those of NEW hold")
+    old, new = answers.depths
+    if scored and old != new:
+        told.append(f"up to {old} hits of a query in OLD, {new} in NEW: mrr counts all of them")
+    return told
 
 
 def _cases(answers: TwoAnswers) -> list[JunitCase]:

@@ -62,8 +62,7 @@ class CompareSummaryRecord:
     )
     labels: dict[str, object] | None = key(
         OBJECT,
-        "the same numbers by label: over the queries that have it, as if they had no other one; of "
-        "record files whichever label they share with a hit",
+        "the same numbers by label: over the queries that have it, as if they had no other one",
         shows=Shows.ROWS,
     )
     intervals: dict[str, object] | None = key(
