@@ -12,7 +12,12 @@ from PIL import Image
 
 from xmir_cli.metrics.overlap import rank_biased_overlap
 from xmir_cli.scoring.compare.archives import match_archives
-from xmir_cli.store.embeddings import Embeddings, read_embeddings, write_embeddings
+from xmir_cli.store.embeddings import (
+    Embeddings,
+    read_embeddings,
+    write_embeddings,
+    write_stream,
+)
 from xmir_cli.wire.model import ModelSpec
 
 OLD = ModelSpec("tiny", "random:0", weights_sha256="ab" * 32)
@@ -699,6 +704,23 @@ def test_sources_of_two_kinds_are_refused(xmir):
     Path("empty.jsonl").touch()
     done = xmir("compare", "empty.jsonl", "empty.jsonl")
     assert done.code == 5
+
+
+@pytest.mark.usefixtures("worse")
+def test_standard_input_holds_what_the_other_one_holds(xmir):
+    """A stream of vectors as 'xmir embed' prints it, a receipt, or records."""
+    (expected,) = xmir("compare", "old.parquet", "new.parquet", "--summary").records()
+    with Path("new.arrow").open("wb") as file:
+        write_stream(file, read_embeddings("new.parquet"))
+    receipt = {"schema": "xmir.artifact/1", "kind": "embeddings", "path": "new.parquet"}
+    dump("new.json", [receipt])
+    for stdin in (Path("new.arrow").read_bytes(), Path("new.json").read_bytes()):
+        (found,) = xmir("compare", "old.parquet", "-", "--summary", stdin=stdin).records()
+        assert found == {**expected, "new": "-"}
+    (found,) = xmir("compare", "old.parquet", "new.json", "--summary").records()
+    assert found == {**expected, "new": "new.json"}
+    (turned,) = xmir("compare", "-", "old.parquet", "--summary", stdin=stdin).records()
+    assert turned["map_difference"] == -expected["map_difference"]
 
 
 def test_why_is_the_next_stage_of_the_pipe(xmir, tiny_arch):

@@ -49,7 +49,11 @@ class Compare:
         str, typer.Argument(metavar="OLD", help="Embeddings, an index, or records, of one model.")
     ]
     new: Annotated[
-        str, typer.Argument(metavar="NEW", help="The same of another model; - is standard input.")
+        str,
+        typer.Argument(
+            metavar="NEW",
+            help="The same of another model; - is standard input: records, or embeddings.",
+        ),
     ]
     protocol: Annotated[
         Literal["loo", "query-gallery"],

@@ -10,7 +10,7 @@ from xmir_cli.errors import DataError
 from xmir_cli.scoring.compare.of_answers import compare_answers
 from xmir_cli.scoring.compare.of_archives import compare_archives
 from xmir_cli.scoring.compare.of_maps import compare_maps
-from xmir_cli.scoring.compare.record_files import RecordFile, holds_records
+from xmir_cli.scoring.compare.record_files import RecordFile, hold_records
 from xmir_cli.scoring.compare.rules import RULES, main_rows, rows, say
 from xmir_cli.scoring.compare.terms import ComparisonResult
 from xmir_cli.scoring.tested import Checks, read_baseline
@@ -59,7 +59,7 @@ def _records(asked: Compare, found: ComparisonResult, summaries: list[Record]) -
 
 def _compare(asked: Compare, skips: Skips) -> ComparisonResult:
     """What changed between two sources of one kind."""
-    are_records = [holds_records(source) for source in (asked.old, asked.new)]
+    are_records = hold_records(asked.old, asked.new)
     if not any(are_records):
         return compare_archives(asked.old, asked.new, asked.terms, skips)
     if not all(are_records):

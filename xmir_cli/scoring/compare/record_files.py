@@ -7,16 +7,26 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.kinds import find_kind
 from xmir_cli.wire.records import Record
+from xmir_cli.wire.schemas.artifact import ArtifactRecord
 
 NumberedLine = tuple[int, Record | ItemError]
 
 
-def holds_records(source: str) -> bool:
-    """Whether a source is a file of records, a pipe or standard input, not vectors."""
-    if source == "-":
-        return True
+def hold_records(*sources: str) -> list[bool]:
+    """Which of the sources are files of records, not vectors or the receipt of such.
+
+    What a pipe or standard input holds one does not know before it is read: what the others hold.
+    """
+    told = [_holds_records(each) for each in sources]
+    others = next((each for each in told if each is not None), True)
+    return [others if each is None else each for each in told]
+
+
+def _holds_records(source: str) -> bool | None:
     path = Path(source)
-    return find_kind(path) == "records" if path.is_file() else path.exists() and not path.is_dir()
+    if source == "-" or (path.exists() and not (path.is_file() or path.is_dir())):
+        return None
+    return find_kind(path) == "records" and RecordFile(source).find_schema() != ArtifactRecord.NAME
 
 
 class RecordFile:
