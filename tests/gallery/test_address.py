@@ -70,6 +70,19 @@ def test_what_holds_no_secret_is_let_through(name):
     refuse_secrets(name)
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "qdrant"])
+def test_a_name_with_an_at_behind_a_port_may_be_a_password_and_the_hint_says_how_to_write_it(
+    scheme,
+):
+    with pytest.raises(UsageError) as found:
+        refuse_secrets(f"{scheme}://h:1/a@b")
+    assert found.value.hint.endswith(" An @ in a name is written %40.")
+    assert parse_url(f"{scheme}://h:1/a%40b").path == "a@b"
+    with pytest.raises(UsageError) as found:
+        refuse_secrets(f"{scheme}://h/a?password=s3cret")
+    assert "%40" not in found.value.hint
+
+
 @pytest.mark.parametrize("url", SECRETS[::4])
 @pytest.mark.parametrize(
     "call",

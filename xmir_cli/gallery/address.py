@@ -100,7 +100,8 @@ def refuse_secrets(name: str) -> None:
     """Raise UsageError, without it, for a URL with a password or key in it.
 
     A password with one of /?#@ that is not written as %.. divides the URL elsewhere, and is told
-    by the @ behind it; a URL that lacks a slash is one, too.
+    by the @ behind it; a URL that lacks a slash is one, too. So HOST:PORT/A@B, which may be
+    USER:PASSWORD/WORD@HOST, is refused, and the hint tells how a name with @ is written.
     """
     spelt = _SPELT_AS_URL.match(name)
     match = _URL.match(f"{spelt[1]}://{spelt[2]}" if spelt else name)
@@ -115,7 +116,7 @@ def refuse_secrets(name: str) -> None:
     ):
         raise UsageError(
             f"{scheme}://...: a secret in a URL gets into histories and lists of processes",
-            _instead(scheme.lower()),
+            _instead(scheme.lower()) + (" An @ in a name is written %40." if "@" in path else ""),
         )
 
 
