@@ -134,9 +134,10 @@ def apply_head(made: Path, out: Path) -> Path:
 
 
 def xmir(*arguments: object) -> bytes:
-    """What a command prints."""
+    """What a command prints; ends as it does, if not well."""
     command = [sys.executable, "-m", "xmir_cli", *map(str, arguments)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout  # noqa: S603 # own words
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE)  # noqa: S603 # own words
+    return done.stdout if done.returncode == 0 else sys.exit(done.returncode)
 
 
 def score(findings: Iterable[dict], planted: Planted, rows: list[Row]) -> list[dict]:
@@ -192,12 +193,13 @@ def main() -> None:
     parser.add_argument("--audit", default="", help="more options of xmir audit, in one text")
     parser.add_argument("--foreign", choices=list(DRAWERS), default="skin")
     parser.add_argument("--head", action="store_true", help="audit a trained head, too")
-    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
-    asked = parser.parse_args(own.split())
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    asked, options = parser.parse_args(words[:cut]), words[cut + 1 :]
     out, rng = asked.out.resolve(), np.random.default_rng(asked.seed)
     out.mkdir(parents=True, exist_ok=True)
     rows, planted = plant(read(asked.table), out, rng, asked.foreign)
-    audited = [embed(rows, out, options.split())]
+    audited = [embed(rows, out, options)]
     audited += [apply_head(audited[0], out)] if asked.head else []
     for made in audited:
         found = xmir("audit", made, *asked.audit.split()).splitlines()

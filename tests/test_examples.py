@@ -334,6 +334,21 @@ def test_covidx_line_that_is_none_is_named(tmp_path):
     assert "test_split_v3.txt: line 2: expected patient, file, label" in done.stderr
 
 
+@pytest.mark.slow
+def test_audit_plants_faults_in_a_copy_and_counts_what_is_found_of_them(tmp_path):
+    data, out = tmp_path / "the data", tmp_path / "the out"  # paths may have spaces
+    assert python("phantoms.py", data, "--count", 90, "--size", 48).returncode == 0
+    how = ("--arch", SMALL["ARCH"], "--weights", "random:0")
+    told = python("audit.py", data / "labels.csv", out, "--audit", "--neighbors 5", "--", *how)
+    assert told.returncode == 0, told.stderr
+    lines = {line["kind"]: line for line in map(json.loads, told.stdout.splitlines())}
+    assert lines["equal file"]["found"] == lines["equal file"]["planted"] == 12
+    assert lines["duplicates"]["planted"] == 48
+    assert lines["patients in two splits"]["planted"] == 8
+    refused = python("audit.py", data / "labels.csv", tmp_path / "b", "--", "--arch", "nowhere")
+    assert (refused.returncode, "Traceback" in refused.stderr) == (6, False)
+
+
 def test_isic_test_images_are_a_balanced_draw_that_the_seed_decides(tmp_path):
     make_isic(tmp_path)
     rows = table("isic2017/labels.py", tmp_path, "0")

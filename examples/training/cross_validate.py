@@ -144,12 +144,12 @@ def xmir(*arguments: object) -> str:
 
 
 def call(*words: object) -> str:
-    """What a program prints; what it says on the way is passed on."""
+    """What a program prints; what it says on the way is passed on. Ends as it does, if not well."""
     print("$", *words, file=sys.stderr, flush=True)
     done = subprocess.run(  # noqa: S603 # our own
-        [*map(str, words)], check=True, stdout=subprocess.PIPE, text=True, env=os.environ
+        [*map(str, words)], check=False, stdout=subprocess.PIPE, text=True, env=os.environ
     )
-    return done.stdout
+    return done.stdout if done.returncode == 0 else sys.exit(done.returncode)
 
 
 def row_of(recipe: str, found: list[dict[str, float]]) -> str:
