@@ -599,8 +599,66 @@ def test_scored_maps_have_mean_differences_with_intervals_by_patient(xmir):
     assert gate.code == 4
     assert "error: activation: gate --min insertion_difference=0: found -0.075" in gate.stderr
     other = [{**each, "causal": {"order": "morf", "blur": "rise"}} for each in new]
-    refused = xmir("compare", "old.jsonl", dump("other.jsonl", other))
-    assert "scored with blur rise, and paper in the old file" in refused.stderr
+    refused = xmir("compare", "old.jsonl", dump("o.jsonl", other))
+    assert refused.stderr.splitlines() == [
+        "xmir: error: o.jsonl: line 1: scored with blur rise; line 1 of old.jsonl with blur paper",
+        "xmir: hint: Compare maps that were scored in the same way.",
+    ]
+
+
+def test_maps_scored_in_two_ways_are_never_in_one_mean(xmir):
+    """Both files have both ways in one order, or one of them says less."""
+    lerf = {"causal": {"order": "lerf", "blur": "paper"}}
+    both = [scored("ax", "activation", 0.6, 0.3), scored("bx", "activation", 0.3, 0.6, **lerf)]
+    dump("b.jsonl", both)
+    done = xmir("compare", "b.jsonl", "b.jsonl")
+    assert (done.code, done.stderr.splitlines()[0]) == (
+        5,
+        "xmir: error: b.jsonl: line 2: scored with order lerf; line 1 of b.jsonl with order morf",
+    )
+    bare = {**both[0], "causal": {"blur": "paper"}}
+    done = xmir("compare", "b.jsonl", dump("bare.jsonl", [bare]))
+    assert "bare.jsonl: line 1: scored with no order; line 1 of b.jsonl" in done.stderr
+
+
+def test_maps_of_two_settings_have_a_mean_each(xmir):
+    """Whichever comes first; and where each file has one of them that is told."""
+    fine, coarse = ({"settings": {"stride": 8, "window_size": size}} for size in (16, 32))
+    old = [
+        scored("ax", "occlusion", 0.6, 0.3, **fine),
+        scored("ax", "occlusion", 0.4, 0.3, **coarse),
+    ]
+    new = [{**each, "insertion": each["insertion"] + 0.1} for each in old[::-1]]
+    dump("old.jsonl", old)
+    dump("new.jsonl", new)
+    found = xmir("compare", "old.jsonl", "new.jsonl", "--summary").records()
+    assert [(each["variant"], each["insertion_old"]) for each in found] == [
+        ("window_size 32", 0.4),
+        ("window_size 16", 0.6),
+    ]
+    rows = xmir("compare", "old.jsonl", "new.jsonl", "--per-query").records()
+    assert {row["method"] for row in rows} == {
+        "occlusion, window_size 32",
+        "occlusion, window_size 16",
+    }
+    done = xmir("compare", dump("o.jsonl", old[:1]), dump("n.jsonl", new[:1]), "--summary")
+    assert done.records()[0]["insertion_difference"] == pytest.approx(-0.1)
+    said = "occlusion was made with other settings: window_size 16 in OLD, window_size 32 in NEW"
+    assert f"xmir: note: {said}" in done.stderr
+
+
+def test_records_of_two_networks_in_one_file_are_refused(xmir):
+    maps = [scored(pair, "activation", 0.5, 0.5) for pair in ("ax", "bx")]
+    for one, other in (maps, (hits("q", "x")[0], hits("r", "x")[0])):
+        name = dump("two.jsonl", [one, {**other, "model": NEW.to_json()}])
+        done = xmir("compare", name, name)
+        assert (done.code, done.stderr.splitlines()) == (
+            5,
+            [
+                "xmir: error: two.jsonl: records of two networks, abababababab and cdcdcdcdcdcd",
+                "xmir: hint: Compare two files of one network each.",
+            ],
+        )
 
 
 def located(pair, energy, patient=None, mask="opacity"):

@@ -1,6 +1,6 @@
 """What numbers and controls are called; imports nothing heavy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from xmir_cli.errors import SettingError
 from xmir_cli.guesses import hint
@@ -42,3 +42,11 @@ def name_variant(record: Record) -> list[Record]:
     """A summary for eyes: its method is called as what tells it apart from others of its name."""
     variant = record.get("variant")
     return [{**record, "method": f"{record['method']}, {variant}"} if variant else record]
+
+
+def name_apart(settings: Iterable[Mapping[str, object]]) -> list[str]:
+    """Of each what is not the same in all, such as `window_size 32`; "" where all are equal."""
+    told = list(settings)
+    names = dict.fromkeys(name for each in told for name in each)
+    apart = [name for name in names if len({repr(each.get(name)) for each in told}) > 1]
+    return [", ".join(f"{name} {each.get(name, '-')}" for name in apart) for each in told]

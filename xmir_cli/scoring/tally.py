@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from xmir_cli.metrics.summary import Estimate, estimate_all
 from xmir_cli.scoring.evaluation import MapEvaluation
+from xmir_cli.scoring.names import name_apart
 from xmir_cli.wire.old_settings import renew_settings
 from xmir_cli.wire.records import Record
 
@@ -64,7 +65,7 @@ class Tally:
         known = self.evaluation.parameters(record)
         scored = {name: known[name] for name in known if name not in self.evaluation.of_one}
         part = record.get(self.evaluation.part)
-        network = _network_of(record)
+        network = network_of(record)
         key = json.dumps([method, part, settings, scored, network], sort_keys=True)
         parameters = record[self.evaluation.key]
         row = self._methods.setdefault(key, _Method(method, part, settings, parameters, network))
@@ -86,11 +87,8 @@ class Tally:
             row.variant = ""
             named.setdefault(row.name, []).append(row)
         for rows in named.values():
-            told = [_told(row) for row in rows]
-            names = dict.fromkeys(name for settings in told for name in settings)
-            apart = [name for name in names if len({repr(each.get(name)) for each in told}) > 1]
-            for row, settings in zip(rows, told, strict=True):
-                row.variant = ", ".join(f"{name} {settings.get(name, '-')}" for name in apart)
+            for row, variant in zip(rows, name_apart(map(_told, rows)), strict=True):
+                row.variant = variant
 
     def means(self) -> list[tuple[str, dict[str, float]]]:
         """Every method with its mean numbers; those of controls are called `NAME.CONTROL`."""
@@ -149,7 +147,8 @@ class Tally:
         return {**record, "settings": row.settings, self.evaluation.key: row.parameters}
 
 
-def _network_of(record: Record) -> str:
+def network_of(record: Record) -> str:
+    """The hash that names the network behind a record; empty where it does not say."""
     model = record.get("model")
     if not isinstance(model, Mapping):
         return ""

@@ -1,5 +1,6 @@
 """What changed in maps: mean differences by method, and the pairs that changed most."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
@@ -16,7 +17,7 @@ from xmir_cli.scoring.compare.numbers import (
     with_interval,
 )
 from xmir_cli.scoring.compare.record_files import RecordFile
-from xmir_cli.scoring.names import AGREEMENTS
+from xmir_cli.scoring.names import AGREEMENTS, name_apart
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.compare import CompareRecord
 
@@ -27,15 +28,17 @@ def sum_up_maps(pairs: Sequence[TwoMaps], schema: str, seed: int) -> Iterator[Re
     """A record a method, and part of its maps: means, differences, and how far the maps agree."""
     evaluation = SCORED.get(schema)
     of = QUERIES if evaluation is None else evaluation.unit
+    variants = _name_variants(pairs)
     methods: dict[tuple[str, str], list[TwoMaps]] = {}
     for pair in pairs:
-        methods.setdefault((pair.new.method, pair.new.part), []).append(pair)
-    for (method, part), found in methods.items():
+        variant = variants[pair.new.method, pair.new.part, pair.new.settings]
+        methods.setdefault((pair.new.method, variant), []).append(pair)
+    for (method, variant), found in methods.items():
         units = [each.new.unit for each in found]
         patients = any(isinstance(unit, tuple) and unit[0] == "patient" for unit in units)
         yield {
             "method": method,
-            **({"variant": part} if part else {}),
+            **({"variant": variant} if variant else {}),
             "compared": len(found),
             "queries": len({each.new.query for each in found}),
             **_differences(found, seed),
@@ -46,18 +49,38 @@ def sum_up_maps(pairs: Sequence[TwoMaps], schema: str, seed: int) -> Iterator[Re
 
 def list_map_changes(pairs: Sequence[TwoMaps]) -> list[Record]:
     """The means of each query's maps by method, in the order of `pairs`."""
+    variants = _name_variants(pairs)
     found: dict[tuple[str, str, str], list[TwoMaps]] = {}
     for pair in pairs:
-        found.setdefault((pair.new.query, pair.new.method, pair.new.part), []).append(pair)
+        new = pair.new
+        variant = variants[new.method, new.part, new.settings]
+        found.setdefault((new.query, new.method, variant), []).append(pair)
     return [
         {
             **own[0].new.told,
-            "method": ", ".join(filter(None, [own[0].new.method, own[0].new.part])),
+            "method": ", ".join(filter(None, [method, variant])),
             "compared": len(own),
             **_means(own),
         }
-        for own in found.values()
+        for (_, method, variant), own in found.items()
     ]
+
+
+def _name_variants(pairs: Sequence[TwoMaps]) -> dict[tuple[str, str, str], str]:
+    """What tells apart the maps of one method, by method, part and settings of the new ones."""
+    kinds = dict.fromkeys((each.new.method, each.new.part, each.new.settings) for each in pairs)
+    methods: dict[str, list[str]] = {}
+    for method, _, settings in kinds:
+        methods.setdefault(method, []).append(settings)
+    names = {
+        (method, settings): name
+        for method, found in methods.items()
+        for settings, name in zip(found, name_apart(map(json.loads, found)), strict=True)
+    }
+    return {
+        (method, part, settings): ", ".join(filter(None, [part, names[method, settings]]))
+        for method, part, settings in kinds
+    }
 
 
 def _means(found: Sequence[TwoMaps]) -> Record:

@@ -1,5 +1,6 @@
 """Two files of saliency records, scored or not: the same pairs under two models."""
 
+import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,12 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.metrics.sanity import Agreement, agreement
 from xmir_cli.scoring.causal import CAUSAL
 from xmir_cli.scoring.compare.changes import SIDES, SideName
-from xmir_cli.scoring.compare.record_files import RecordFile
+from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
 from xmir_cli.scoring.evaluation import MapEvaluation, whose
 from xmir_cli.scoring.localization import LOCALIZATION
 from xmir_cli.scoring.map_baseline import Keys, MapKey
 from xmir_cli.store.maps import read_map_file
+from xmir_cli.wire.old_settings import renew_settings
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
@@ -33,12 +35,13 @@ class ScoredMap:
     name: str  # for people
     method: str
     part: str
+    settings: str  # of the method, in JSON
     unit: Hashable  # whose the query is, of truth whose the image; or itself: what is independent
     query: str  # which that is
     told: Record  # what records tell of it
     numbers: Mapping[str, float]
     goodness: Mapping[str, float]  # of those by which the worst are told: more is better
-    made: Mapping[str, object]
+    made: dict[str, object]
     saliency: str | None
 
 
@@ -78,13 +81,14 @@ def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFile
     """The pairs of two files of one schema; raises DataError where there is none.
 
     Pairs are matched by the identities of the query and the retrieved image, the method and the
-    side that is explained, wherever their files lie.
+    side that is explained, wherever their files lie; by the method's settings, too, where a file
+    has maps of several.
     """
     evaluation = SCORED.get(schema)
     found: dict[SideName, dict[MapKey, ScoredMap]] = {}
     failed: dict[SideName, list[tuple[int, ItemError]]] = {"old": [], "new": []}
     for side in SIDES:
-        keys, found[side] = Keys(), {}
+        keys, network, found[side] = Keys(), OneNetwork(files[side].source), {}
         for number, line in files[side].lines():
             try:
                 if isinstance(line, ItemError):
@@ -93,8 +97,9 @@ def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFile
             except ItemError as error:
                 failed[side].append((number, error.bare))
                 continue
+            network.check(line)
             found[side][key] = scored
-    old, new = found["old"], found["new"]
+    old, new = _match_settings(found["old"], found["new"])
     shared = [key for key in new if key in old]
     if not shared:
         raise DataError(
@@ -102,7 +107,7 @@ def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFile
             "Maps are matched by the SHA-256 of their images, wherever these lie, and the method.",
         )
     pairs = [TwoMaps(old[key], new[key], _compare(old[key], new[key])) for key in shared]
-    _refuse_other_scoring(pairs, evaluation)
+    _refuse_other_scoring(pairs, files)
     only = {
         "old": [each.name for key, each in old.items() if key not in new],
         "new": [each.name for key, each in new.items() if key not in old],
@@ -123,7 +128,8 @@ def _read(
             "query_identity, retrieved_identity: expected the hashes of the images, found nothing",
         )
     part = "" if evaluation is None else str(record.get(evaluation.part) or "")
-    key = keys.of(view, (query, view.retrieved_identity), part)
+    settings = json.dumps(renew_settings(view.method, view.settings or {}), sort_keys=True)
+    key = keys.of(view, (query, view.retrieved_identity), f"{part}{settings}")
     words = "" if view.words is None else view.words.said
     image, patient = (
         (query, whose(record, "query")) if evaluation is None else evaluation.unit_of(record)
@@ -134,6 +140,7 @@ def _read(
         f"{view.query or view.query_text} -> {view.retrieved} ({told})",
         view.method,
         part,
+        settings,
         ("patient", patient) if patient else ("image", image, words),
         f"{query} {words}",
         {name: record[name] for name in _TOLD if record.get(name) is not None},
@@ -165,13 +172,45 @@ def _compare(old: ScoredMap, new: ScoredMap) -> Agreement | None:
     return agreement(first, second) if first.shape == second.shape else None
 
 
-def _refuse_other_scoring(pairs: Sequence[TwoMaps], evaluation: MapEvaluation | None) -> None:
-    """Raise DataError where the numbers of two runs are not of one kind."""
-    for pair in pairs if evaluation is not None else ():
-        for name, value in pair.new.made.items():
-            if pair.old.made.get(name) != value:
-                raise DataError(
-                    f"line {pair.new.line}: scored with {name} {value}, and "
-                    f"{pair.old.made.get(name)} in the old file",
-                    "Compare maps that were scored in the same way.",
-                )
+def _match_settings(
+    old: Mapping[MapKey, ScoredMap], new: Mapping[MapKey, ScoredMap]
+) -> tuple[Mapping[MapKey, ScoredMap], Mapping[MapKey, ScoredMap]]:
+    """Maps by what they are matched by: settings are in it where a method has several in a file.
+
+    Else they may differ: the names of layers are those of an architecture.
+    """
+    kinds: dict[str, set[tuple[int, str]]] = {}
+    for number, maps in enumerate((old, new)):
+        for each in maps.values():
+            kinds.setdefault(each.method, set()).add((number, each.settings))
+    several = {
+        method for method, found in kinds.items() if len(found) > len({side for side, _ in found})
+    }
+
+    def rename(maps: Mapping[MapKey, ScoredMap]) -> Mapping[MapKey, ScoredMap]:
+        return {
+            key if each.method in several else (*key[:4], each.part, key[5]): each
+            for key, each in maps.items()
+        }
+
+    return rename(old), rename(new)
+
+
+def _refuse_other_scoring(pairs: Sequence[TwoMaps], files: Mapping[SideName, RecordFile]) -> None:
+    """Raise DataError where not all numbers are of one kind."""
+    first = pairs[0].old
+    for side in SIDES:
+        for pair in pairs:
+            own = pair.old if side == "old" else pair.new
+            for name in first.made | own.made:
+                if own.made.get(name) != first.made.get(name):
+                    raise DataError(
+                        f"{files[side].source}: line {own.line}: scored with "
+                        f"{_say(own.made, name)}; line {first.line} of {files['old'].source} with "
+                        f"{_say(first.made, name)}",
+                        "Compare maps that were scored in the same way.",
+                    )
+
+
+def _say(made: Mapping[str, object], name: str) -> str:
+    return f"{name} {made[name]}" if name in made else f"no {name}"

@@ -1,5 +1,7 @@
 """Two files of saliency records compared, scored or not."""
 
+import json
+
 from xmir_cli.console import Skips
 from xmir_cli.render.junit import JunitCase
 from xmir_cli.scoring.compare.changes import SIDES, SideName
@@ -12,6 +14,7 @@ from xmir_cli.scoring.compare.map_numbers import (
 from xmir_cli.scoring.compare.maps import MapFiles, read_map_files
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.scoring.compare.terms import ComparisonResult, ComparisonTerms
+from xmir_cli.scoring.names import name_apart
 
 
 def compare_maps(
@@ -39,10 +42,24 @@ def compare_maps(
         lambda: map_records(worst, files),
         list_map_changes(ordered),
         _cases(found),
-        [f"{len(halves)} maps have a number under one model only: left out of its mean"]
-        if halves
-        else [],
+        _notes(found, len(halves)),
     )
+
+
+def _notes(found: MapFiles, halves: int) -> list[str]:
+    """What is left out of means, and which methods were asked in another way."""
+    told = []
+    if halves:
+        told.append(f"{halves} maps have a number under one model only: left out of its mean")
+    asked = dict.fromkeys(
+        (each.new.method, each.old.settings, each.new.settings)
+        for each in found.pairs
+        if each.old.settings != each.new.settings
+    )
+    for method, *settings in asked:
+        old, new = name_apart(map(json.loads, settings))
+        told.append(f"{method} was made with other settings: {old} in OLD, {new} in NEW")
+    return told
 
 
 def _cases(found: MapFiles) -> list[JunitCase]:

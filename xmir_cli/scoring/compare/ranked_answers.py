@@ -16,7 +16,7 @@ from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.labels import share_label
 from xmir_cli.scoring.compare.changes import SIDES, SideName, TwoRankings
-from xmir_cli.scoring.compare.record_files import RecordFile
+from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import NO_ANSWER, read_view
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
@@ -199,7 +199,7 @@ class _Side:
 
 
 def _read_side(file: RecordFile, images: dict[str, int]) -> _Side:
-    side = _Side()
+    side, network = _Side(), OneNetwork(file.source)
     for number, line in file.lines():
         try:
             if isinstance(line, ItemError):
@@ -207,6 +207,8 @@ def _read_side(file: RecordFile, images: dict[str, int]) -> _Side:
             side.keep(line, images)
         except ItemError as error:
             side.failed.append((number, error.bare))
+            continue
+        network.check(line)
     _refuse_two_answers(file.source, side.hits)
     return side
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.scoring.tally import network_of
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.kinds import find_kind
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.artifact import ArtifactRecord
 
+_SHORT = 12  # of a hash, for people
 NumberedLine = tuple[int, Record | ItemError]
 
 
@@ -53,3 +55,21 @@ class RecordFile:
             if not isinstance(line, ItemError):
                 return str(line.get("schema"))
         raise DataError(f"{self.source}: no records to compare")
+
+
+class OneNetwork:
+    """Sees that all records of a file are of one network: numbers of two would be mixed."""
+
+    def __init__(self, source: str) -> None:
+        self._source, self._name = source, ""
+
+    def check(self, record: Record) -> None:
+        """Raise DataError for a record of another one than those before."""
+        name = network_of(record)
+        self._name = self._name or name
+        if name not in {"", self._name}:
+            raise DataError(
+                f"{self._source}: records of two networks, {self._name[:_SHORT]} and "
+                f"{name[:_SHORT]}",
+                "Compare two files of one network each.",
+            )
