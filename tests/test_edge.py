@@ -26,6 +26,7 @@ EDGE = {
     "commands",
     "gate_options",
     "options",
+    "recipe_options",
     "asking",
     "settings",
     "inputs",

@@ -8,7 +8,7 @@ import xmir_cli
 
 ROOT = Path(xmir_cli.__file__).parent
 # every saliency method is a Method, and what a flag takes may be called as what it becomes
-APART = {ROOT / "options.py", ROOT / "gate_options.py", *(ROOT / "saliency" / "methods").iterdir()}
+APART = {*ROOT.glob("*options.py"), *(ROOT / "saliency" / "methods").iterdir()}
 
 
 def types_of(path: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from xmir_cli import options
+from xmir_cli import options, recipe_options
 from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.launch import find_launch
@@ -20,24 +20,9 @@ from xmir_cli.store.runs import check_output
 from xmir_cli.store.turns import is_held
 from xmir_cli.store.unfinished import state_path
 from xmir_cli.training.head_recipe import HEAD, OF_IMAGES
-from xmir_cli.training.recipe import (
-    DEFAULT,
-    LEAST_EPOCHS,
-    LEAST_STEPS,
-    RECIPES,
-    Augmentation,
-    Keep,
-    LossName,
-    RecipeName,
-    Sampler,
-    Settings,
-    class_count,
-)
-from xmir_cli.training.schedule import Schedule
+from xmir_cli.training.recipe import RECIPES, Augmentation, Settings, class_count
 from xmir_cli.values import check_values
 from xmir_cli.wire.schemas.epoch import EpochRecord
-
-_LARGEST_STEP = 1000.0  # of Adam; far beyond, float32 cannot say it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,164 +72,25 @@ class Train:
             help="Validate on this split. [default: val, validation, valid or dev, else test]",
         ),
     ] = None
-    preset: Annotated[
-        RecipeName | None,
-        typer.Option(
-            "--preset",
-            help="paper: the X-MIR paper's recipe to the letter, whatever the default becomes: "
-            "triplet loss with a margin of 0.2, 16 images of each class in a batch, Adam at 1e-4, "
-            "20 epochs, the last one kept; flags that are typed go before.",
-        ),
-    ] = None
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            "--epochs",
-            min=1,
-            help="How many. An epoch ends when the smallest class has no full batch left (of the "
-            "larger ones other images come the next time), or as --sampler says. "
-            f"[default: as many as give {LEAST_STEPS} steps, at least {LEAST_EPOCHS}]",
-        ),
-    ] = None
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            "--steps",
-            min=1,
-            help="End after so many batches instead, in whichever epoch that is. Such a run is "
-            "continued with its own number of steps alone.",
-        ),
-    ] = None
-    per_class: Annotated[
-        int | None,
-        typer.Option(
-            "--per-class",
-            min=2,
-            help=f"Images of each class in a batch, at least. [default: {DEFAULT.per_class}]",
-        ),
-    ] = None
-    classes_per_batch: Annotated[
-        str | None,
-        typer.Option(
-            "--classes-per-batch", metavar="all|N", help="Classes in a batch. [default: all]"
-        ),
-    ] = None
-    sampler: Annotated[
-        Sampler | None,
-        typer.Option(
-            "--sampler",
-            help="smallest: no image twice in an epoch, which ends when the smallest class runs "
-            "out. all: every image in every epoch; as batches have as many of each class, those "
-            f"of smaller classes come again, in other views. [default: {DEFAULT.sampler}]",
-        ),
-    ] = None
-    loss: Annotated[
-        LossName | None,
-        typer.Option(
-            "--loss",
-            help="triplet: batch-all (Schroff et al., CVPR 2015). supcon: supervised contrastive, "
-            "temperature 0.1 (Khosla et al., NeurIPS 2020). multi-similarity: with its choice of "
-            "pairs (Wang et al., CVPR 2019). proxy-anchor: trains a vector for each class beside "
-            "the network, at 100 times the learning rate (Kim et al., CVPR 2020). "
-            f"[default: {DEFAULT.loss}]",
-        ),
-    ] = None
-    margin: Annotated[
-        float | None,
-        typer.Option(
-            "--margin",
-            min=0,
-            help="Of the triplet loss: how much farther the negative must lie. "
-            f"[default: {DEFAULT.margin}]",
-        ),
-    ] = None
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            "--learning-rate",
-            min=0,
-            max=_LARGEST_STEP,
-            help=f"Adam's step size. [default: {DEFAULT.learning_rate}]",
-        ),
-    ] = None
-    head_learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            "--head-learning-rate",
-            min=0,
-            max=_LARGEST_STEP,
-            help="That of the weights after the feature map, such as those of --head. "
-            "[default: --learning-rate]",
-        ),
-    ] = None
-    schedule: Annotated[
-        Schedule | None,
-        typer.Option(
-            "--schedule",
-            help="cosine: the step size grows over the first tenth of the run, then falls to 0: "
-            "epochs end with equal numbers where constant ones jump. Such a run is continued with "
-            f"its own number of epochs alone. [default: {DEFAULT.schedule}]",
-        ),
-    ] = None
-    attention_loss: Annotated[
-        float,
-        typer.Option(
-            "--attention-loss",
-            metavar="GAMMA",
-            min=0,
-            help="Weight (0.2 to 0.5) of a second loss: what the attention maps of a triplet "
-            "leave unseen shall not tell positive from negative (Zheng et al., CVPR 2019). "
-            "At most doubles the work.",
-        ),
-    ] = 0.0
-    random_resized_crop: Annotated[
-        bool, typer.Option("--random-resized-crop", help="Crop at random, not the centre.")
-    ] = False
-    shift: Annotated[
-        bool | None,
-        typer.Option(
-            "--shift/--no-shift",
-            help="Cut the square that the network sees from any place of the resized picture, not "
-            "its middle. [default: so, but with --random-resized-crop or --preset paper]",
-        ),
-    ] = None
-    no_flip: Annotated[
-        bool, typer.Option("--no-flip", help="Never mirror (mirrored hearts lie on the right).")
-    ] = False
-    freeze_batchnorm: Annotated[
-        bool, typer.Option("--freeze-batchnorm", help="Keep every batch norm as it is.")
-    ] = False
-    freeze_layers: Annotated[
-        int | None,
-        typer.Option(
-            "--freeze-layers",
-            metavar="N",
-            min=0,
-            help="Keep the first N blocks as they are. A block is a part with weights on the way "
-            "from the image to the feature map, as the network's code names it: of densenet121 "
-            "conv0, norm0, denseblock1, transition1 and so on, of a transformer each layer. What "
-            "is frozen is said by name before the first step; a number that is too large lists "
-            "all blocks. [default: half of them; of weights random:SEED none]",
-        ),
-    ] = None
-    keep: Annotated[
-        Keep | None,
-        typer.Option(
-            "--keep",
-            help="The epoch whose weights are kept: the last one, or the best one by the mAP of "
-            "the validation rows, where images of the query's own patient do not count. Choose by "
-            f"a split val, never by what is to be reported. [default: {DEFAULT.keep}]",
-        ),
-    ] = None
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            "--patience",
-            metavar="N",
-            min=1,
-            help="With --keep best: end after N epochs without a better one. [default: never]",
-        ),
-    ] = None
+    preset: recipe_options.Preset = None
+    epochs: recipe_options.Epochs = None
+    steps: recipe_options.Steps = None
+    per_class: recipe_options.PerClass = None
+    classes_per_batch: recipe_options.ClassesPerBatch = None
+    sampler: recipe_options.Sampler = None
+    loss: recipe_options.Loss = None
+    margin: recipe_options.Margin = None
+    learning_rate: recipe_options.LearningRate = None
+    head_learning_rate: recipe_options.HeadLearningRate = None
+    schedule: recipe_options.Schedule = None
+    attention_loss: recipe_options.AttentionLoss = 0.0
+    random_resized_crop: recipe_options.RandomResizedCrop = False
+    shift: recipe_options.Shift = None
+    no_flip: recipe_options.NoFlip = False
+    freeze_batchnorm: recipe_options.FreezeBatchnorm = False
+    freeze_layers: recipe_options.FreezeLayers = None
+    keep: recipe_options.Keep = None
+    patience: recipe_options.Patience = None
     where: options.Where = None
     columns: options.Columns = None
     exclude: options.Exclude = None
