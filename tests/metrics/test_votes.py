@@ -55,6 +55,14 @@ def test_votes_are_those_of_plain_loops(some, rule):
     assert found[3].tolist() == frequencies.tolist()
 
 
+def test_no_probability_is_above_1_by_rounding():
+    similarities = np.random.default_rng(1).uniform(0, 1, (500, 7))
+    ballots = Ballots(similarities, np.zeros((500, 7), dtype=np.int64))
+    found = vote(ballots, np.array([[True]]), np.array([1.0]), VoteRule(0.1, 0.001))
+    assert found.max() <= 1
+    assert found.min() > 1 - 1e-12
+
+
 def test_the_rule_is_the_likeliest_of_all(some):
     ballots, labels, frequencies = some
     own = labels.kinds[:40]

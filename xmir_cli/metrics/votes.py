@@ -118,7 +118,8 @@ def _weights(ballots: Ballots, temperature: float) -> Floats:
 
 def _doubted(votes: Floats, has_votes: Booleans, frequencies: Floats, doubt: float) -> Floats:
     mixed = (1 - doubt) * votes + doubt * frequencies
-    return np.where(has_votes[:, None], mixed, frequencies)
+    # weights add up to 1 but for rounding
+    return np.minimum(np.where(has_votes[:, None], mixed, frequencies), 1.0)
 
 
 def _likelihoods(
