@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from xmir_cli.errors import UsageError
-from xmir_cli.gates import Gate, check, parse_gates
+from xmir_cli.errors import SettingError, UsageError
+from xmir_cli.gates import Gate, parse_gates, refuse_unknown
 
 
 def test_a_gate_is_a_name_and_a_bound():
@@ -25,31 +25,35 @@ def test_anything_but_name_and_number_is_refused(text):
 
 
 def test_reaching_the_bound_exactly_is_enough():
-    assert check(parse_gates(["map=0.5"], ["map=0.5"]), {"map": 0.5}) == []
+    assert [gate.failure(0.5) for gate in parse_gates(["map=0.5"], ["map=0.5"])] == ["", ""]
 
 
-def test_a_failed_gate_names_bound_and_value():
-    assert check(parse_gates(["map=0.8"], ["del=0.1"]), {"map": 0.75, "del": 0.25}) == [
-        "gate --min map=0.8: found 0.75",
-        "gate --max del=0.1: found 0.25",
-    ]
+def test_a_failed_gate_names_bound_and_value_and_nan_fails():
+    at_least, at_most = parse_gates(["map=0.8"], ["del=0.1"])
+    assert at_least.failure(0.75) == "gate --min map=0.8: found 0.75"
+    assert at_most.failure(0.25) == "gate --max del=0.1: found 0.25"
+    assert at_least.failure(math.nan) == "gate --min map=0.8: found nan"
 
 
-def test_nan_and_missing_numbers_fail():
-    assert check(parse_gates(["map=0"], ["map=1", "mrr=1"]), {"map": math.nan}) == [
-        "gate --min map=0: found nan",
-        "gate --max map=1: found nan",
-        "gate --max mrr=1: no such number; there are map",
-    ]
+def test_a_number_that_is_null_says_why():
+    mean, end, of_control = parse_gates(["map=0", "map_low=0", "energy_gain_low.center=0"], None)
+    assert mean.lacking("nobody knows") == "gate --min map=0: map is null, for nobody knows"
+    spread = "it takes two images, of two patients where these are known"
+    assert end.lacking("") == f"gate --min map_low=0: map_low is null, for {spread}"
+    assert of_control.lacking("").endswith(spread)
 
 
-def test_a_number_that_is_missing_is_told_with_those_of_a_like_name_or_the_plain_ones():
-    numbers = {"map": 0.5, "labels.a.map": 0.5, "labels.a.mrr": 0.5, "queries": 4}
-    assert check(parse_gates(["mAP=0", "labels.b.mrr=0", "f1=0"], None), numbers) == [
-        "gate --min mAP=0: no such number; did you mean map?",
-        "gate --min labels.b.mrr=0: no such number; did you mean labels.a.mrr or labels.a.map?",
-        "gate --min f1=0: no such number; there are map, queries",
-    ]
-    assert check(parse_gates(["f1=0"], None), {}) == [
-        "gate --min f1=0: no such number; there are none"
-    ]
+@pytest.mark.parametrize(
+    ("gate", "hint"),
+    [
+        ("mAP", "Did you mean map?"),
+        ("labels.b.mrr", "Did you mean labels.a.mrr or labels.a.map?"),
+        ("f1", "There are map, queries."),
+    ],
+)
+def test_an_unknown_number_is_told_with_those_of_a_like_name_or_the_plain_ones(gate, hint):
+    names = ["map", "map_low", "labels.a.map", "labels.a.mrr", "queries"]
+    with pytest.raises(SettingError, match="no such number") as refused:
+        refuse_unknown(parse_gates(None, [f"{gate}=0"]), names)
+    assert (refused.value.name, refused.value.hint) == ("maximum", hint)
+    refuse_unknown(parse_gates(["map_low=0"], None), names)

@@ -27,7 +27,8 @@ Baseline = Annotated[
     typer.Option(
         "--baseline",
         metavar="FILE",
-        help="Exit 4 when a number is worse than in these records of an earlier run.",
+        help="Exit 4 when a number is worse than in these records of an earlier run of the same "
+        "settings; what is missing now is told, and is no failure.",
     ),
 ]
 Tolerance = Annotated[

@@ -1,11 +1,13 @@
 """Gates: numbers a run must reach, `--min map=0.8` and `--max deletion=0.4`."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from xmir_cli.errors import SettingError, UsageError
-from xmir_cli.guesses import find_near, hint, suggest
+from xmir_cli.guesses import find_near, hint
+
+_ENDS = ("_sd", "_low", "_high")  # of numbers that say how sure another one is
 
 
 @dataclass(frozen=True)
@@ -22,18 +24,30 @@ class Gate:
         return f"{self.flag} {self.name}={self.bound:g}"
 
     @property
+    def is_limit(self) -> bool:
+        """Whether the number must not be larger."""
+        return self.flag == "--max"
+
+    @property
     def setting(self) -> str:
         """The setting of a description that it came by."""
-        return "minimum" if self.flag == "--min" else "maximum"
+        return "maximum" if self.is_limit else "minimum"
 
-    def failure(self, numbers: Mapping[str, float]) -> str | None:
-        """What is wrong, in one line; a number that is missing or NaN fails."""
-        value = numbers.get(self.name)
-        if value is None:
-            told = f"gate {self.text}: no such number"
-            return f"{told}; {_say_known(self.name, numbers)}"
-        met = value >= self.bound if self.flag == "--min" else value <= self.bound
-        return None if met else f"gate {self.text}: found {value:.6g}"
+    def failure(self, value: float) -> str:
+        """What is wrong with a number, in one line; nothing where it keeps the bound, as no NaN."""
+        met = value <= self.bound if self.is_limit else value >= self.bound
+        return "" if met else f"gate {self.text}: found {value:.6g}"
+
+    def lacking(self, why: str) -> str:
+        """That the number could not be had, in one line; of a spread it is known why."""
+        spread = self.name.partition(".")[0].endswith(_ENDS) or self.name.endswith(_ENDS)
+        why = "it takes two images, of two patients where these are known" if spread else why
+        return f"gate {self.text}: {self.name} is null, for {why}"
+
+
+def limit(name: str, bound: float) -> Gate:
+    """The gate of a number that must not be larger."""
+    return Gate(name, bound, "--max")
 
 
 def parse_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) -> list[Gate]:
@@ -44,7 +58,7 @@ def parse_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) ->
 
 def refuse_unknown(
     gates: Sequence[Gate],
-    names: Sequence[str],
+    names: Collection[str],
     advise: Callable[[str], str | None] = lambda _: None,
 ) -> None:
     """Raise SettingError for a gate of a number that a run does not have.
@@ -53,20 +67,14 @@ def refuse_unknown(
     """
     for gate in gates:
         if gate.name not in names:
-            told = advise(gate.name) or hint(gate.name, names)
+            told = advise(gate.name) or _say_known(gate.name, names)
             raise SettingError(gate.setting, "no such number", told, f"{gate.name}={gate.bound:g}")
 
 
-def check(gates: Sequence[Gate], numbers: Mapping[str, float]) -> list[str]:
-    """The gates that are not met, one line each, in the order given."""
-    failures = (gate.failure(numbers) for gate in gates)
-    return [failure for failure in failures if failure is not None]
-
-
-def _say_known(name: str, numbers: Mapping[str, float]) -> str:
-    """The numbers whose names look like this one, else those that are not parts of another."""
-    whole = sorted(each for each in numbers if "." not in each) or sorted(numbers)
-    return suggest(name, [*numbers] if find_near(name, numbers) else whole)
+def _say_known(name: str, names: Collection[str]) -> str:
+    """The numbers whose names look like this one, else those that are no part of another."""
+    whole = [each for each in names if "." not in each and not each.endswith(_ENDS)] or [*names]
+    return hint(name, [*names] if find_near(name, names) else whole)
 
 
 def _parse(text: str, flag: str) -> Gate:

@@ -337,14 +337,15 @@ def test_without_its_images_equal_files_and_embeddings_are_found(xmir, archive):
     assert "43 of 43 images cannot be looked at (43 missing)" in gone.stderr
     assert "told by equal files and equal embeddings alone" in gone.stderr
     record = summed(xmir)
-    assert (record["looked_at"], record["unreadable"]) == (0, {"missing": 43})
+    assert (record["looked_at"], record["unreadable"]) == (0, 43)
+    assert record["unreadable_causes"] == {"missing": 43}
     assert "cannot be looked at" not in asked.stderr
 
 
 def test_an_image_that_changed_since_is_not_looked_at(xmir, archive):
     archive.write()
     draw(80).save("images/1.png")
-    assert summed(xmir)["unreadable"] == {"changed": 1}
+    assert summed(xmir)["unreadable_causes"] == {"changed": 1}
 
 
 def test_the_list_leaves_images_out_of_every_index_made_after(xmir, archive):

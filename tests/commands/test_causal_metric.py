@@ -392,7 +392,7 @@ def test_a_gate_on_an_unknown_number_is_refused_before_any_work(xmir):
         2,
         [
             "xmir: error: --min accuracy=1: no such number",
-            "xmir: hint: There are insertion, deletion.",
+            "xmir: hint: There are insertion, deletion, n, queries, patients.",
         ],
     )
 
@@ -711,7 +711,11 @@ def test_a_baseline_of_other_maps_is_refused(xmir, earlier, make_record):
     result = xmir("causal-metric", "--baseline", "before.jsonl", stdin=stdin)
     assert (result.code, result.stderr) == (
         5,
-        "xmir: error: before.jsonl: has none of the records of this run\n",
+        (
+            "xmir: error: before.jsonl: has none of the records of this run\n"
+            "xmir: hint: Maps are matched by the SHA-256 of their images, wherever these lie, the "
+            "method, which of the two is explained, and the name of a concept's file.\n"
+        ),
     )
 
 
@@ -721,7 +725,11 @@ def test_a_baseline_that_is_none_is_refused(xmir, make_record):
     result = xmir("causal-metric", "--baseline", "before.jsonl", stdin=lines(record))
     assert (result.code, result.stderr) == (
         5,
-        "xmir: error: before.jsonl: line 1: expected a record of causal-metric\n",
+        (
+            "xmir: error: before.jsonl: line 1: expected a record of causal-metric, found "
+            "xmir.saliency/1\n"
+            "xmir: hint: Make the baseline without --summary or --per-query.\n"
+        ),
     )
 
 
@@ -731,7 +739,10 @@ def test_a_baseline_of_means_is_refused_with_what_to_do(xmir, earlier):
     result = xmir("causal-metric", "--baseline", "means.jsonl", stdin=stdin)
     assert result.code == 5
     assert result.stderr.splitlines() == [
-        "xmir: error: means.jsonl: line 1: means say nothing of single maps, which are compared",
+        (
+            "xmir: error: means.jsonl: line 1: expected a record of causal-metric, found "
+            "xmir.causal-summary/1"
+        ),
         "xmir: hint: Make the baseline without --summary or --per-query.",
     ]
 

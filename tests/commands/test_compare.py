@@ -230,7 +230,7 @@ def test_gates_and_a_baseline_fail_with_code_4(xmir, worse):
     ]
     assert xmir(*asked, "--baseline", "good.jsonl", "--tolerance", "2").code == 0
     missing = xmir(*asked, "--min", "f1=0")
-    assert "gate --min f1=0: no such number" in missing.stderr
+    assert (missing.code, "--min f1=0: no such number" in missing.stderr) == (2, True)
 
 
 @pytest.mark.usefixtures("worse")

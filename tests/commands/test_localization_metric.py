@@ -327,7 +327,7 @@ def test_gates_hold_for_the_means_of_every_method(xmir, make, marked):
     assert xmir(*asked, "--min", "hit=0", stdin=dump(*records)).code == 0
     done = xmir(*asked, "--min", "hits=0", stdin=dump(*records))
     assert (done.code, "no such number" in done.stderr) == (2, True)
-    assert "Did you mean hit?" in done.stderr
+    assert "Did you mean hit or hit_sd?" in done.stderr
     done = xmir(*asked, "--min", "hit_gain.random=0", stdin=dump(*records))
     assert done.stderr.endswith("hint: Score it with --control random.\n")
 

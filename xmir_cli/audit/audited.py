@@ -18,7 +18,7 @@ from xmir_cli.audit.doubts import Doubts, find_doubts, list_conflicts
 from xmir_cli.audit.findings import Finding
 from xmir_cli.audit.leaks import Leak, find_leaks
 from xmir_cli.audit.looked import Looked
-from xmir_cli.audit.names import UNREACHED
+from xmir_cli.audit.names import COPY_TESTS, UNREACHED
 from xmir_cli.labels import parse_labels
 from xmir_cli.wire.records import Record
 
@@ -33,6 +33,7 @@ class AuditRules:
     split: str | None  # the column of splits; None: there is none
     probability: float
     fence: float
+    images: bool = True  # whether they are looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +106,8 @@ class Audited:
             "images": len(self.archive),
             "patients": len(np.unique(self.archive.patients[self.archive.patients >= 0])),
         }
+        if COPY_TESTS & set(self.rules.tests):
+            told |= self._count_looks()
         for test in self.rules.tests:
             told |= self._count(test)
         return {**told, "left_out": len(self.to_leave_out)}
@@ -133,16 +136,22 @@ class Audited:
             self.copies.groups,
             [each for each in self.findings if each.finding == "duplicate"],
         )
-        unreadable = {"unreadable": self.looked.causes} if self.looked.bad else {}
-        looked_at = int(self.looked.known.sum())
+        known = self.rules.images and (bool(self.looked.known.any()) or not self.looked.bad)
         near = sum(each.why.startswith("near") for each in found)
         return {
             "duplicates": len(found),
             "duplicate_groups": int(groups.max(initial=0)),
-            "near_copies": near if looked_at else None,
+            "near_copies": near if known else None,
             "similarity_limit": self.copies.limit,
-            "looked_at": looked_at,
-            **unreadable,
+        }
+
+    def _count_looks(self) -> Record:
+        """How many images were looked at, and how many could not be."""
+        bad = self.looked.bad
+        return {
+            "looked_at": int(self.looked.known.sum()),
+            "unreadable": len(bad) if self.rules.images else None,
+            **({"unreadable_causes": self.looked.causes} if bad else {}),
         }
 
     def _count_leaks(self) -> Record:

@@ -1,25 +1,56 @@
 """The counts of an audit as checks: by what two runs are compared; imports nothing heavy."""
 
-from xmir_cli.audit.names import NUMBERS
-from xmir_cli.scoring.tested import CheckRules, own_numbers
+from collections.abc import Sequence
+
+from xmir_cli.gates import Gate, limit
+from xmir_cli.scoring.numbers import name_numbers, number
+from xmir_cli.scoring.tested import CheckRules
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.audit_summary import AuditSummaryRecord
 
-_SETTINGS = ("exclude_same", "split", "neighbors", "probability", "fence")
-_HOW = ("exclude_same", "split", "neighbors", "probability", "fence_ranges")
-_COUNTS = {name for names in NUMBERS.values() for name in names} - {"calibration_error", "skewness"}
+_HOW = ("tests", "where", "exclude_same", "split", "neighbors", "probability", "fence_ranges")
+_COUNTS = {  # of what is wrong
+    *("duplicates", "duplicate_groups", "near_copies", "unreadable", "leaks", "leaked_patients"),
+    *("suspect_labels", "label_conflicts", "outliers", "hubs", "unreached"),
+}
+_UNREADABLE = "unreadable"
+_OF_COPIES = {  # of which there may be more where images cannot be read
+    *("duplicates", "duplicate_groups", "near_copies", "leaks", "label_conflicts", "left_out"),
+}
 
 
 def _goodness(record: Record) -> dict[str, float]:
     """The counts as their opposites: none may grow."""
-    return {name: -each for name, each in own_numbers(record).items() if name in _COUNTS}
+    named = name_numbers(RULES.found(record))
+    return {name: -each for name, each in named.items() if each is not None and name in _COUNTS}
+
+
+def _doubt(record: Record, gate: Gate, gates: Sequence[Gate]) -> str:
+    """That a count may be larger, for images could not be looked at; nothing where it is known.
+
+    Whoever bounds `unreadable`, too, has said how many such images there may be.
+    """
+    count = record.get(_UNREADABLE)
+    accepted = any(each.name == _UNREADABLE and each.is_limit for each in gates)
+    if not count or accepted or not gate.is_limit or gate.name not in _OF_COPIES:
+        return ""
+    return (
+        f"gate {gate.text}: found {record[gate.name]}, but {count} images cannot be looked at, so "
+        f"that there may be more; {limit(_UNREADABLE, number(count)).text} accepts that"
+    )
 
 
 RULES = CheckRules(
     command="audit",
     schema=AuditSummaryRecord,
-    keys=_HOW,
-    settings=_SETTINGS,
+    keys=(*_HOW, "no_images"),
+    settings=(
+        *("test", "where", "exclude_same", "split", "neighbors", "probability", "fence"),
+        "no_images",
+    ),
     goodness=_goodness,
+    advice="Make the baseline with `summary`.",
+    counted=("images",),
     what="runs",
+    doubt=_doubt,
 )

@@ -17,6 +17,7 @@ _ROWS = (  # what, of what, by what, and the key of its number
     ("hubs", "images", "skewness", "skewness"),
     ("unreached", "images", "", ""),
     ("left_out", "images", "", ""),
+    ("unreadable", "images", "", ""),
 )
 
 

@@ -60,9 +60,11 @@ class Audit:
     and 'xmir index' leave those out by --exclude, wherever the files lie then. A label in doubt or
     an outlier is for eyes: choose records with jq, --exclude takes these, too.
 
-    Every count of findings in the summary is a gate: --max leaks=0. One that could not be made is
-    null, and such a gate is not met. --per-query tells the numbers of every image, whatever is
-    found.
+    Every number of the summary is a gate: --max leaks=0. One that could not be had is null, and its
+    gate is not met. Where images cannot be read, copies may be missed: --max gates on duplicates,
+    leaks and the like are not met then, unless --max unreadable=N says how many such images are
+    accepted; with --no-images none is asked for. --per-query tells the numbers of every image,
+    whatever is found.
     """
 
     source: Annotated[
@@ -164,7 +166,7 @@ class Audit:
     def gates(self) -> list[Gate]:
         """The bounds that the counts must keep."""
         gates = parse_gates(self.minimum, self.maximum)
-        known = (name for test in self.tests for name in NUMBERS[test])
+        known = (name for test in ("", *self.tests) for name in NUMBERS[test])
         refuse_unknown(gates, list(dict.fromkeys(known)))
         return gates
 

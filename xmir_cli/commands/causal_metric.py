@@ -47,8 +47,9 @@ class CausalMetric:
     `--summary` gives means with bootstrap intervals over patients of the queries, or over queries,
     `--per-query` the means of each query; records that are scored already, as
     asked, are not scored again for it. Otherwise numbers of an earlier scoring are left behind.
-    Gates hold for the mean of every method: `--min insertion=0.8`,
-    `--min insertion_gain.random=0.02`.
+    Gates hold for every number of the summary, of every method: `--min insertion=0.8`,
+    `--min insertion_gain_low.random=0`. A similarity below 0 counts as 0; where the image as it is
+    has none above, that is warned of, for a deletion of 0 says nothing then.
     """
 
     records: options.Records = "-"

@@ -34,8 +34,8 @@ class LocalizationMetric:
     A map without a positive value, a mask that is empty or full, and an image of which no mask is
     known are skipped by name. Several masks of one image are one, unless --by tells them apart:
     then each gives a record. `--summary` gives means with bootstrap intervals over the patients of
-    the images, or over images, `--per-query` the means of each query. Gates hold for the mean of
-    every method: `--min energy_gain.center=0`.
+    the images, or over images, `--per-query` the means of each query. Gates hold for every
+    number of the summary, of every method: `--min energy_gain_low.center=0`.
     """
 
     records: options.Records = "-"

@@ -29,8 +29,8 @@ class RetrievalMetric:
     Gates know every number of the record: map, macro.map, labels.NAME.p_at_1,
     excluding_same_patient.map ... `--baseline` takes the record of an earlier run, and fails where
     a mean over queries or labels is worse, or its records of --per-query, and fails where a query
-    is. Images without a label are left out; queries without any
-    relevant image are dropped; both are counted.
+    is. A label or a query that is gone is missing, which is told and skipped in JUnit. Images
+    without a label are left out; queries without any relevant image are dropped; both are counted.
     A large set is scored by --sample: each number then has NUMBER_low and NUMBER_high beside it,
     its interval by bootstrap over the patients of the sampled queries, over queries where nobody
     knows them. Where no sampled query has some label, it is named, and macro numbers are null, as

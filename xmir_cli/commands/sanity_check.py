@@ -46,7 +46,7 @@ class SanityCheck:
     map, is up to the threshold.
 
     What does not pass is told with what it means and what to try. `--gate` makes verdicts gates
-    (exit 4), `--max spearman=0.3` a number of every verdict. `--summary` leaves out the stages of
+    (exit 4), `--max spearman=0.3` a number of every test. `--summary` leaves out the stages of
     `model` that have none, `--per-query` tells how far the maps of each query agree. Reads all
     records first; a few dozen pairs are enough.
 
@@ -184,7 +184,9 @@ class SanityCheck:
     def gates(self) -> list[Gate]:
         """The bounds that the numbers of every verdict must keep."""
         gates = parse_gates(self.minimum, self.maximum)
-        refuse_unknown(gates, [*AGREEMENTS, *(CHANGES if "noise" in self.tests else ())])
+        means = (*AGREEMENTS, *(CHANGES if "noise" in self.tests else ()))
+        spreads = (f"{name}_sd" for name in means)
+        refuse_unknown(gates, [*means, "n", "undefined", *spreads])
         return gates
 
     @property

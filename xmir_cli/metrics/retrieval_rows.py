@@ -1,4 +1,4 @@
-"""The record of an evaluation as the rows of a table, and its numbers by name for gates."""
+"""The record of an evaluation as the rows of a table."""
 
 from collections.abc import Iterator, Mapping
 
@@ -33,14 +33,3 @@ def _parts(record: Mapping[str, object]) -> Mapping[str, object]:
             both = record.get(f"{_ALL}{group}")
             return {"all": record, others: value} if both is None else {others: record, "all": both}
     return {"": record}
-
-
-def flat(record: Mapping[str, object], prefix: str = "") -> dict[str, float]:
-    """Every number of the record by its dotted name."""
-    found: dict[str, float] = {}
-    for key, value in record.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            found[f"{prefix}{key}"] = float(value)
-    return found

@@ -1,15 +1,20 @@
 """This run against an earlier one: the same things must not have become worse."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from xmir_cli import console
-from xmir_cli.errors import DataError
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.scoring.numbers import list_gone, name_numbers, number
 from xmir_cli.wire.records import Record
 
-_WORST = 5  # regressions named
+_WORST = 5  # regressions, and numbers that are missing, that are named
+_SHOWN = 40  # characters of a schema that is none
+MISSING = "not met in this run"
+AGAIN = "It was made by an earlier xmir, or changed since: make the baseline again."
 
 
 class Comparison(Protocol):
@@ -19,8 +24,18 @@ class Comparison(Protocol):
     def settings(self) -> tuple[str, ...]:
         """The settings that two runs share whose numbers are compared."""
 
+    @property
+    def matched(self) -> str:
+        """How records are known again, as a hint."""
+
     def compared_by(self, record: Record) -> dict[str, object]:
-        """What those of a record were."""
+        """What those settings of a record were."""
+
+    def found(self, record: Record) -> Record:
+        """The parts of a record that hold its numbers."""
+
+    def list_changes(self, before: Record, now: Record) -> Iterator[str]:
+        """What else changed, of which a user should know."""
 
     def goodness(self, record: Record) -> dict[str, float]:
         """The numbers that are compared, those of which less is better as their opposites."""
@@ -35,6 +50,14 @@ class Regression:
     size: float  # how much worse; infinite when there is no number
 
 
+@dataclass(frozen=True)
+class SinceBaseline:
+    """What came of a record that the earlier run has, too."""
+
+    worse: str = ""  # a number that became worse, and by how much
+    missing: tuple[str, ...] = ()  # the names of numbers that it has no more
+
+
 class Baseline:
     """Earlier records of a command by what they are about, and what became worse since."""
 
@@ -46,11 +69,13 @@ class Baseline:
         self.records, self.source, self.comparison = records, source, comparison
         self.left = set(records)  # not met in this run yet
         self._regressions: list[Regression] = []
+        self._missing: Counter[str] = Counter()  # records that have a number no more
+        self._changes: dict[str, None] = {}  # in their order
 
     def compare(
         self, key: Hashable, name: str, now: Record | None, tolerance: float
-    ) -> Regression | None:
-        """What of `name` became worse since the earlier record of the same key, or None.
+    ) -> SinceBaseline:
+        """What of `name` became worse, or is missing, since the earlier record of the same key.
 
         `now` is None when there is no record of it any more. Raises DataError when the earlier run
         had other settings.
@@ -58,23 +83,32 @@ class Baseline:
         before = self.records.get(key)
         self.left.discard(key)
         if before is None:
-            return None
+            return SinceBaseline()
         found = self._compare(before, name, now, tolerance)
         if found is not None:
             self._regressions.append(found)
-        return found
+        worse = "" if found is None else found.message
+        return SinceBaseline(worse, () if now is None else self._list_missing(before, now))
 
     def judge(self, what: str, tolerance: float) -> list[str]:
         """What became worse, in lines, the worst first; `what` is compared.
 
-        Raises DataError where nothing could be compared.
+        Notes say what is missing. Raises DataError where nothing could be compared.
         """
         left = len(self.left)
         compared = len(self.records) - left
         if not compared:
-            raise DataError(f"{self.source}: has none of the records of this run")
+            raise DataError(
+                f"{self.source}: has none of the records of this run", self.comparison.matched
+            )
         if left:
             console.note(f"{left} of {left + compared} records of {self.source} not met")
+        if self._missing:
+            named = [*self._missing]
+            more = f" and {len(named) - _WORST} more" if named[_WORST:] else ""
+            console.note(f"numbers of {self.source} not met: {', '.join(named[:_WORST])}{more}")
+        for change in [*self._changes][:_WORST]:
+            console.note(f"{self.source}: {change}")
         worst = sorted(self._regressions, key=lambda each: -each.size)
         lines = [
             ": ".join(filter(None, ["worse than before", each.name, each.message]))
@@ -86,6 +120,12 @@ class Baseline:
                 f"by more than {tolerance:g}"
             )
         return lines
+
+    def _list_missing(self, before: Record, now: Record) -> tuple[str, ...]:
+        self._changes |= dict.fromkeys(self.comparison.list_changes(before, now))
+        missing = tuple(list_gone(self.comparison.found(before), self.comparison.found(now)))
+        self._missing.update(missing)
+        return missing
 
     def _compare(
         self, before: Record, name: str, now: Record | None, tolerance: float
@@ -105,24 +145,28 @@ class Baseline:
     def _refuse_other_settings(self, before: Record, now: Record) -> None:
         old, new = map(self.comparison.compared_by, (before, now))
         settings = ", ".join(f"`{name}`" for name in self.comparison.settings)
-        for name in new:
-            if old.get(name) != new[name]:
+        for name in {**new, **old}:
+            this = f"this run has {_tell(new.get(name))}"
+            if name not in old:
+                raise DataError(f"{self.source}: does not say its {name}, {this}", AGAIN)
+            if _ordered(old[name]) != _ordered(new.get(name)):
                 raise DataError(
-                    f"{self.source}: scored with {name} {old.get(name)}, this run has {new[name]}",
+                    f"{self.source}: scored with {name} {_tell(old[name])}, {this}",
                     f"Compare runs of the same {settings}.",
                 )
 
     def _losses(self, before: Record, now: Record) -> "list[_Loss]":
         old, new = map(self.comparison.goodness, (before, now))
+        then, found = (name_numbers(self.comparison.found(each)) for each in (before, now))
         losses = []
         for measure, good in new.items():
             if measure not in old:
                 continue
             loss = old[measure] - good if old[measure] != good else 0.0
             size = math.inf if math.isnan(loss) else loss
-            losses.append(_Loss(measure, _at(before, measure), _at(now, measure), size))
-        gone = [name for name in old if name not in new and now.get(name, 0) is None]
-        return losses + [_Loss(measure, before[measure], None, math.inf) for measure in gone]
+            losses.append(_Loss(measure, then.get(measure), found.get(measure), size))
+        gone = [name for name in old if name not in new and found.get(name, 0.0) is None]
+        return losses + [_Loss(measure, then.get(measure), None, math.inf) for measure in gone]
 
 
 @dataclass(frozen=True)
@@ -133,16 +177,32 @@ class _Loss:
     size: float
 
 
-def number(value: object) -> float:
-    """The number, NaN for everything else."""
-    return float(value) if isinstance(value, int | float) else math.nan
+def refuse_line(
+    where: str, line: Record | ItemError, own: Collection[str], wanted: str, advice: str
+) -> NoReturn:
+    """Raise DataError for a line of a baseline that is no record which can be compared.
+
+    `own` are the schemas of the command that have records of one query, too, `wanted` is what
+    writes those that can be compared, `advice` how a baseline is made.
+    """
+    if isinstance(line, ItemError):
+        found = line.reason
+    else:
+        schema = line.get("schema")
+        found = "no schema" if schema is None else str(schema)[:_SHOWN]
+        found += " of one query" if "query" in line and schema in own else ""
+    raise DataError(f"{where}: expected a record of {wanted}, found {found}", advice)
 
 
-def _at(record: object, name: str) -> object:
-    """The value of a name whose dots reach into objects."""
-    for part in name.split("."):
-        record = record.get(part) if isinstance(record, Mapping) else None
-    return record
+def _ordered(value: object) -> object:
+    """Conditions and names in any order are the same."""
+    return sorted(map(str, value)) if isinstance(value, list) else value
+
+
+def _tell(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def _say(value: object) -> str:

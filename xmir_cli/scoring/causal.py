@@ -32,6 +32,7 @@ CAUSAL = MapEvaluation(
     # of another network the numbers are compared: that is what a baseline is for
     free=frozenset({"weights_sha256", "fill"}),
     ties="tie_effect",
+    curve="deletion_curve",
     of_one=frozenset({"fill"}),
     renew=renew_protocol,
 )

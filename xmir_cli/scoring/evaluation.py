@@ -1,17 +1,25 @@
 """What the commands that score maps have in common: numbers, controls, gates; nothing heavy."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from xmir_cli.gates import Gate, parse_gates, refuse_unknown
-from xmir_cli.scoring.baseline import number
 from xmir_cli.scoring.names import parse_listed
+from xmir_cli.scoring.numbers import number
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import Schema
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
+MATCHED = (
+    "Maps are matched by the SHA-256 of their images, wherever these lie, the method, which of the "
+    "two is explained, and the name of a concept's file."
+)
 CHANCE = "chance"
 _CHANCE = f"_{CHANCE}"
+_PARTS = ("", _CHANCE, "_control", "_gain")
+_ENDS = ("", "_sd", "_low", "_high")  # of a mean
+_PATIENTS = "patients"
 
 
 @dataclass(frozen=True)
@@ -37,21 +45,37 @@ class MapEvaluation:
     renew: Callable[[Mapping[str, object]], dict[str, object]] = field(default=dict)
     by_chance: frozenset[str] = frozenset()  # the numbers whose chance level is known
     ties: str = ""  # the key of how far another order of equal pixels could move a number
+    curve: str = ""  # the key of a curve that starts with what there is to lose
     part: str = ""  # the key that tells several records of one map apart
+
+    @property
+    def advice(self) -> str:
+        """How a baseline is made."""
+        return "Make the baseline without `summary` or `per_query`."
+
+    @property
+    def matched(self) -> str:
+        """How maps are known again."""
+        return MATCHED
 
     def parse_controls(self, names: str) -> tuple[str, ...]:
         """The controls of a list such as `random,center`; raises SettingError for others."""
         return parse_listed("control", names, self.controls)
 
     def names(self, controls: Sequence[str]) -> list[str]:
-        """Every number of a record, those of controls as `insertion_gain.random`."""
-        parts = [f"{part}.{control}" for control in controls for part in ("_control", "_gain")]
-        chance = [_CHANCE, f"_gain.{CHANCE}"]
-        return [
-            f"{measure}{part}"
+        """Every number of a summary, those of controls as `insertion_gain_low.random`."""
+        parts = [(part, control) for control in controls for part in ("_control", "_gain")]
+        chance = [(_CHANCE, ""), ("_gain", CHANCE)]
+        named = [
+            (measure, *part)
             for measure in self.measures
-            for part in ("", *(chance if measure in self.by_chance else ()), *parts)
+            for part in (("", ""), *(chance if measure in self.by_chance else ()), *parts)
         ]
+        return [
+            f"{measure}{part}{end}" + (control and f".{control}")
+            for end in _ENDS
+            for measure, part, control in named
+        ] + ["n", self.unit, _PATIENTS]
 
     def parse_gates(
         self,
@@ -77,6 +101,17 @@ class MapEvaluation:
         found = self.parameters(record)
         return {name: found[name] for name in found if name not in self.free}
 
+    def found(self, record: Record) -> Record:
+        """The parts of a record that hold its numbers."""
+        names = [f"{measure}{part}" for measure in self.measures for part in _PARTS]
+        return {name: record[name] for name in names if name in record}
+
+    def list_changes(self, before: Record, now: Record) -> Iterator[str]:
+        """What a user should know: concepts of one name need not be the same."""
+        if before.get("target_sha256") != now.get("target_sha256"):
+            name = Path(str(now.get("target"))).stem
+            yield f"the concept {name} was another one, of the same name"
+
     def parameters(self, record: Record) -> dict[str, object]:
         """How a record was scored, under the names of today; nothing where it does not say."""
         found = record.get(self.key)
@@ -86,7 +121,7 @@ class MapEvaluation:
         """The numbers of a record, those of controls as `insertion_gain.random`."""
         found: dict[str, float] = {}
         for measure in self.measures:
-            for part in ("", _CHANCE, "_control", "_gain"):
+            for part in _PARTS:
                 name = f"{measure}{part}"
                 value = record.get(name)
                 if isinstance(value, int | float):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping
 
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.scoring.baseline import Baseline
+from xmir_cli.scoring.baseline import AGAIN, Baseline, refuse_line
 from xmir_cli.scoring.evaluation import MapEvaluation
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.records import Record
@@ -15,8 +15,6 @@ from xmir_cli.wire.schemas.saliency import SaliencyRecord
 # which of equal ones
 MapKey = tuple[str, str, str, str, str, int]
 
-AGAIN = "It was made by an earlier xmir, or changed since: make the baseline again."
-
 
 def read_baseline(source: str | None, evaluation: MapEvaluation) -> Baseline | None:
     """The earlier records in the file `source`; raises DataError when it holds others."""
@@ -26,14 +24,10 @@ def read_baseline(source: str | None, evaluation: MapEvaluation) -> Baseline | N
     keys = Keys()
     with open_lines(source) as stream:
         for number, line in read_records(stream):
-            where, wanted = f"{source}: line {number}", evaluation.schema.NAME
-            if not isinstance(line, ItemError) and line.get("schema") == evaluation.summary.NAME:
-                raise DataError(
-                    f"{where}: means say nothing of single maps, which are compared",
-                    "Make the baseline without `summary` or `per_query`.",
-                )
-            if isinstance(line, ItemError) or line.get("schema") != wanted:
-                raise DataError(f"{where}: expected a record of {evaluation.command}")
+            where = f"{source}: line {number}"
+            if isinstance(line, ItemError) or line.get("schema") != evaluation.schema.NAME:
+                own = {evaluation.summary.NAME}
+                refuse_line(where, line, own, evaluation.command, evaluation.advice)
             view = _read_view(line, evaluation, where)
             if not isinstance(line.get(evaluation.key), Mapping):
                 raise DataError(f"{where}: {evaluation.key}: how it was scored is not there", AGAIN)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from xmir_cli.errors import ItemError
-from xmir_cli.scoring.evaluation import MapEvaluation
+from xmir_cli.scoring.evaluation import MapEvaluation, whose
 from xmir_cli.scoring.tally import Tally
 from xmir_cli.wire.records import Record
 
@@ -37,6 +37,8 @@ class MapOutput:
 
     def _tally(self, evaluation: MapEvaluation, record: Record) -> Tally:
         told = {name: record[name] for name in _TOLD if record.get(name) is not None}
+        patient = whose(record, "query")
+        told |= {"query_patient": patient} if patient else {}
         image = str(record.get("query_identity") or record.get("query") or "")
         key = image, *(str(record.get(name)) for name in _WORDS)
         if key not in self._queries:

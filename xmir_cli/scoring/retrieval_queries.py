@@ -14,7 +14,14 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.retrieval_query import RetrievalQueryRecord
 
 _COLUMNS = ("path", "id", "sha256", "label", "patient")
-_SHARED = ("protocol", "map_mode", "exclude_same", "gallery_size")  # with the record of all queries
+_SHARED = (
+    "protocol",
+    "gallery",
+    "map_mode",
+    "exclude_same",
+    "where",
+    "gallery_size",
+)  # with the record of all queries
 
 
 class LostRows(Skips):

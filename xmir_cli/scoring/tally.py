@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from xmir_cli.metrics.summary import Estimate, estimate_all
 from xmir_cli.scoring.evaluation import MapEvaluation
 from xmir_cli.scoring.names import name_apart
+from xmir_cli.scoring.numbers import Numbers, name_numbers, pick_numbers
 from xmir_cli.wire.old_settings import renew_settings
 from xmir_cli.wire.records import Record
 
@@ -53,6 +54,7 @@ class Tally:
         self.evaluation = evaluation
         self.seed = seed  # of the bootstrap
         self.total = 0
+        self.empty = 0  # maps of an image without any similarity to lose
         self.tied = 0  # maps whose ties may move an area by more than TIED
         self._methods: dict[str, _Method] = {}
         self._same: Counter[tuple[str, str]] = Counter()  # pairs in which two methods' maps are
@@ -78,6 +80,8 @@ class Tally:
         self._count_same(method, record.get("same_as"))
         effect = record.get(self.evaluation.ties)
         self.tied += isinstance(effect, float) and effect > TIED
+        curve = record.get(self.evaluation.curve)
+        self.empty += isinstance(curve, list) and curve[:1] == [0]
         self.total += 1
 
     def _name_variants(self) -> None:
@@ -90,13 +94,11 @@ class Tally:
             for row, variant in zip(rows, name_apart(map(_told, rows)), strict=True):
                 row.variant = variant
 
-    def means(self) -> list[tuple[str, dict[str, float]]]:
-        """Every method with its mean numbers; those of controls are called `NAME.CONTROL`."""
-        self._name_variants()
-        return [
-            (row.name, {name: sum(values) / len(values) for name, values in row.shared.items()})
-            for row in self._methods.values()
-        ]
+    def numbers(self) -> list[tuple[str, Numbers]]:
+        """Every method with the numbers of its record; those of controls are `NAME.CONTROL`."""
+        found = [pick_numbers(record, self.evaluation.summary) for record in self.rows()]
+        names = [row.name for row in self._methods.values()]
+        return list(zip(names, map(name_numbers, found), strict=True))
 
     def partial(self) -> list[str]:
         """For each method the controls that only some of its records were scored beside."""

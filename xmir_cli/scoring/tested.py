@@ -10,25 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.gates import Gate, check
+from xmir_cli.gates import Gate, refuse_unknown
 from xmir_cli.render.junit import JunitCase, junit
-from xmir_cli.scoring.baseline import Baseline
+from xmir_cli.scoring.baseline import MISSING, Baseline, refuse_line
+from xmir_cli.scoring.numbers import name_numbers, pick_numbers
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import Schema
+from xmir_cli.wire.schema import Schema, read_view
 
 _Key = tuple[str, str]  # what is tested, and how
 _Numbered = tuple[str, str, int]  # which of those that are equal in this
-
-
-def own_numbers(record: Record) -> dict[str, float]:
-    """The numbers of a record by their keys."""
-    return {
-        name: float(value)
-        for name, value in record.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
 
 
 @dataclass(frozen=True)
@@ -37,20 +29,44 @@ class CheckRules:
 
     command: str
     schema: type[Schema]
-    keys: tuple[str, ...]  # of a record: how it was made, which two runs share
+    keys: tuple[str, ...]  # of a record: how it was made, which two runs share; dots reach inside
     settings: tuple[str, ...]  # what these are asked for by
     goodness: Callable[[Record], dict[str, float]]  # the numbers that are compared; more is better
+    advice: str  # how a baseline of such records is made
+    given: tuple[str, ...] = ()  # keys that are null in both runs, or in neither
+    counted: tuple[str, ...] = ()  # keys of how much the numbers are of
+    matched: str = ""  # how records are known again, where there are several
     subject: str = ""  # the key of what it is about; empty where that is the whole run
     name: str = ""  # the key of what people call that; empty: the same
     test: str = ""  # the key that tells several records of one subject apart
     what: str = "tests"  # what a run has several of
     explain: Callable[[Record], str] = lambda _: ""  # what a bad verdict means; nothing of others
     is_check: Callable[[Record], bool] = lambda _: True
-    numbers: Callable[[Record], Mapping[str, float]] = own_numbers  # those that gates know
+    # why a number that keeps its bound, beside all that are asked for, is no proof; or nothing
+    doubt: Callable[[Record, Gate, Sequence[Gate]], str] = lambda *_: ""
+    deep: bool = False  # whether gates know the numbers in objects of a record
 
     def compared_by(self, record: Record) -> dict[str, object]:
         """How a record was made, as far as runs whose numbers are compared must share it."""
-        return {name: record.get(name) for name in self.keys}
+        made = {
+            name: _look_up(record, name) for name in self.keys if name.partition(".")[0] in record
+        }
+        given = {name: record[name] for name in self.given if name in record}
+        return made | {name: value and "one" for name, value in given.items()}
+
+    def found(self, record: Record) -> Record:
+        """The parts of a record that hold the numbers which gates know."""
+        return pick_numbers(record, self.schema, self.deep)
+
+    def list_changes(self, before: Record, now: Record) -> Iterator[str]:
+        """What a user should know: numbers of more or fewer images are compared all the same."""
+        for name in self.counted:
+            if before.get(name) != now.get(name):
+                yield f"{name} {before.get(name)}, this run has {now.get(name)}"
+
+    def is_of_another(self, record: Record) -> bool:
+        """Whether a record of the schema is of one query, where its records are of all."""
+        return "query" in record and "query" not in (self.name, self.subject)
 
     def key_of(self, record: Record) -> _Key:
         """What a record is about."""
@@ -83,11 +99,15 @@ def read_baseline(source: str | None, *kinds: CheckRules) -> Baseline | None:
     known = {rules.schema.NAME: rules for rules in kinds}
     with open_lines(source) as stream:
         for number, line in read_records(stream):
-            schema = "" if isinstance(line, ItemError) else str(line.get("schema"))
-            if isinstance(line, ItemError) or schema not in known:
-                written = kinds[0].schema.WRITTEN_BY
-                raise DataError(f"{source}: line {number}: expected a record of {written}")
-            known = {schema: known[schema]}
+            rules = None if isinstance(line, ItemError) else known.get(str(line.get("schema")))
+            if isinstance(line, ItemError) or rules is None or rules.is_of_another(line):
+                wanted = " or ".join(each.schema.WRITTEN_BY for each in known.values())
+                refuse_line(f"{source}: line {number}", line, known, wanted, kinds[0].advice)
+            try:
+                read_view(rules.schema, line)
+            except ItemError as error:
+                raise DataError(f"{source}: line {number}: {error.reason}") from None
+            known = {rules.schema.NAME: rules}
             found.append(line)
     rules = next(iter(known.values()))
     return Baseline(dict(_keyed(rules, found)), source, rules)
@@ -106,26 +126,35 @@ class Checks:
         """A check for each verdict, which fails the run if it is to."""
         for record in filter(self.rules.is_check, self.found):
             failure = self.rules.explain(record)
-            told = self._add(record, "verdict", failure)
+            self._list(record, "verdict", failure=failure)
+            told = _join(self.rules.name_of(record), failure)
             self.unmet += [told] if failing and failure else []
 
     def ask(self, gates: Sequence[Gate]) -> None:
         """A check for each gate and record that has the gate's number.
 
-        Where a run has one record, a number that it does not have fails. One that is null could not
-        be had, which is an error.
+        Where records are not of different tests, each must have it. One that is null could not be
+        had, which is an error. Raises SettingError for a number that no record has.
         """
-        for record in filter(self.rules.is_check, self.found):
-            numbers = self.rules.numbers(record)
+        checked = list(filter(self.rules.is_check, self.found))
+        numbers = [name_numbers(self.rules.found(record)) for record in checked]
+        if checked:
+            refuse_unknown(gates, dict.fromkeys(name for each in numbers for name in each))
+        for record, known in zip(checked or [{}], numbers or [{}], strict=True):
             for gate in gates:
-                if gate.name not in numbers and gate.name in record:
-                    error = f"gate {gate.text}: {gate.name} is null, for there was nothing to score"
-                    self._list(record, gate.text, error=error)
-                    self.unmet.append(_join(self.rules.name_of(record), error))
-                elif gate.name in numbers or not self.rules.test:
-                    failure = "".join(check([gate], numbers))
-                    told = self._add(record, gate.text, failure)
-                    self.unmet += [told] if failure else []
+                if gate.name in known or not (checked and self.rules.test):
+                    self._ask(record, gate, known.get(gate.name), gates)
+
+    def _ask(self, record: Record, gate: Gate, value: float | None, gates: Sequence[Gate]) -> None:
+        """A check of one number; None: there is none."""
+        if value is None:
+            failure, error = "", gate.lacking("there was nothing to score")
+        else:
+            failure = gate.failure(value)
+            error = "" if failure else self.rules.doubt(record, gate, gates)
+        self._list(record, gate.text, failure=failure, error=error)
+        if failure or error:
+            self.unmet.append(_join(self.rules.name_of(record), failure or error))
 
     def compare(
         self, earlier: Baseline | None, tolerance: float, lost: Mapping[str, str] | None = None
@@ -140,8 +169,11 @@ class Checks:
         for key, record in _keyed(self.rules, self.found):
             if key in earlier.records:
                 name = self.rules.name_of(record)
-                worse = earlier.compare(key, name, record, tolerance)
-                self._add(record, "baseline", worse.message if worse else "")
+                compared = earlier.compare(key, name, record, tolerance)
+                self._list(record, "baseline", failure=compared.worse)
+                if compared.missing:
+                    gone = f"baseline: {', '.join(compared.missing)}"
+                    self._list(record, gone, missing=MISSING)
         for left in [each for each in earlier.records if each in earlier.left]:
             self._take_missing(left, earlier, tolerance, lost or {})
         self.unmet += earlier.judge(self.rules.what, tolerance)
@@ -159,16 +191,10 @@ class Checks:
         before = earlier.records[key]
         subject, _ = self.rules.key_of(before)
         if subject in lost:
-            worse = earlier.compare(key, self.rules.name_of(before), None, tolerance)
-            told = "" if worse is None else worse.message
+            told = earlier.compare(key, self.rules.name_of(before), None, tolerance).worse
             self._list(before, "baseline", error=_join(told, lost[subject]))
         else:
-            self._list(before, "baseline", missing="not met in this run")
-
-    def _add(self, record: Record, name: str, failure: str) -> str:
-        """The line about a check that is not met."""
-        self._list(record, name, failure=failure)
-        return _join(self.rules.name_of(record), failure)
+            self._list(before, "baseline", missing=MISSING)
 
     def _list(
         self, record: Record, name: str, failure: str = "", error: str = "", missing: str = ""
@@ -188,3 +214,10 @@ def _keyed(rules: CheckRules, records: Iterable[Record]) -> Iterator[tuple[_Numb
 
 def _join(*parts: str) -> str:
     return ": ".join(filter(None, parts))
+
+
+def _look_up(record: object, name: str) -> object:
+    """The value of a name whose dots reach into objects; None where there is none."""
+    for part in name.split("."):
+        record = record.get(part) if isinstance(record, Mapping) else None
+    return record

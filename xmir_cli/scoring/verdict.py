@@ -8,10 +8,11 @@ from typing import cast
 from xmir_cli import console
 from xmir_cli.console import Ending
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.gates import Gate, check
+from xmir_cli.gates import Gate
 from xmir_cli.render.junit import JunitCase, junit
-from xmir_cli.scoring.baseline import Baseline
+from xmir_cli.scoring.baseline import MISSING, Baseline, SinceBaseline
 from xmir_cli.scoring.map_baseline import Keys, MapKey
+from xmir_cli.scoring.numbers import Numbers
 from xmir_cli.scoring.tally import TIED, Tally
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.wire.records import Record
@@ -57,13 +58,15 @@ class Verdict:
     ) -> None:
         name = _name(view, key)
         found = None if isinstance(record, ItemError) else record
-        regression = None
+        compared = SinceBaseline()
         if self.baseline is not None:
-            regression = self.baseline.compare(key, name, found, self.tolerance)
+            compared = self.baseline.compare(key, name, found, self.tolerance)
         error = record.reason if isinstance(record, ItemError) else ""
-        failure = regression.message if regression is not None and not error else ""
-        if self.listed:
-            self.cases.append(JunitCase(view.method, name, failure, error))
+        failure = "" if error else compared.worse
+        self.cases.append(JunitCase(view.method, name, failure, error))
+        if compared.missing:
+            gone = f"{name}: {', '.join(compared.missing)}"
+            self.cases.append(JunitCase(view.method, gone, missing=MISSING))
 
     def finish(self, junit_file: Path | None) -> Ending:
         """What the user must know about the numbers, and the exit code; writes JUnit's XML.
@@ -81,7 +84,9 @@ class Verdict:
         same = self.tally.same()
         partial = (f"{each}: left out of its means" for each in self.tally.partial())
         ending = replace(
-            ending, warnings=self._warn_of_ties(), notes=(*ending.notes, *partial, *same)
+            ending,
+            warnings=(*self._warn_of_ties(), *self._warn_of_empty()),
+            notes=(*ending.notes, *partial, *same),
         )
         unmet = self._judge_gates()
         if self.baseline is not None:
@@ -100,7 +105,7 @@ class Verdict:
             if key in self.baseline.left and isinstance(key, tuple):
                 view = read_view(self.tally.evaluation.schema, record)
                 name = _name(view, cast("MapKey", key))
-                self.cases.append(JunitCase(view.method, name, missing="not met in this run"))
+                self.cases.append(JunitCase(view.method, name, missing=MISSING))
 
     def _warn_of_ties(self) -> tuple[str, ...]:
         if not self.tally.tied:
@@ -108,16 +113,29 @@ class Verdict:
         found = f"{self.tally.tied} of {self.tally.total} maps have ties whose order may move"
         return (f"{found} a number by more than {TIED:g}; that part of it is not the map's",)
 
+    def _warn_of_empty(self) -> tuple[str, ...]:
+        if not self.tally.empty:
+            return ()
+        found = f"{self.tally.empty} of {self.tally.total} maps explain a similarity that is not"
+        return (f"{found} above 0, which counts as 0: a deletion of 0 says nothing of them",)
+
     def _judge_gates(self) -> list[str]:
-        failures = []
-        for method, means in self.tally.means():
+        unmet = []
+        for method, numbers in self.tally.numbers() if self.gates else ():
             for gate in self.gates:
-                (failure,) = check([gate], means) or [""]
-                self.cases.append(
-                    JunitCase(method, f"{gate.flag} {gate.name}={gate.bound:g}", failure)
-                )
-                failures += [f"{method}: {failure}"] if failure else []
-        return failures
+                failure, error = _ask(gate, numbers)
+                self.cases.append(JunitCase(method, gate.text, failure, error))
+                unmet += [f"{method}: {failure or error}"] if failure or error else []
+        return unmet
+
+
+def _ask(gate: Gate, numbers: Numbers) -> tuple[str, str]:
+    """In what a number fails, or why there is none."""
+    value = numbers.get(gate.name)
+    if value is None:
+        why = "no patient is known" if gate.name == "patients" else "not every record has it"
+        return "", gate.lacking(why)
+    return gate.failure(value), ""
 
 
 def _name(view: SaliencyRecord, key: MapKey) -> str:

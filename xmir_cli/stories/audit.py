@@ -18,6 +18,7 @@ from xmir_cli.audit.copies import MaybeCopies, find_copies, list_candidates
 from xmir_cli.audit.images import image_numbers
 from xmir_cli.audit.judging import RULES
 from xmir_cli.audit.looked import Looked, look_at, nothing_looked_at
+from xmir_cli.audit.names import COPY_TESTS
 from xmir_cli.audit.records import FindingRecords
 from xmir_cli.commands.audit import Audit
 from xmir_cli.console import Records, Skips
@@ -34,7 +35,6 @@ __all__ = ["Audit", "run"]
 
 _PATIENT, _SPLIT = "patient", "split"
 _COMPARED = 10  # neighbours that may be copies of an image, however few are asked for
-_COPY_TESTS = {"duplicates", "leaks", "labels"}
 
 
 def run(asked: Audit) -> Records:
@@ -50,7 +50,7 @@ def run(asked: Audit) -> Records:
     split = _find_splits(asked, archive)
     if (archive.patients < 0).all():
         console.note("no patient is known: each image counts as of another patient")
-    rules = AuditRules(asked.tests, split, asked.probability, asked.fence)
+    rules = AuditRules(asked.tests, split, asked.probability, asked.fence, not asked.no_images)
     candidates = list_candidates(archive)
     looked = _look(asked, archive, candidates)
     audited = Audited(archive, rules, find_copies(archive, candidates, looked), looked)
@@ -107,7 +107,7 @@ def _read(asked: Audit, skips: Skips) -> Archive:
 
 
 def _look(asked: Audit, archive: Archive, candidates: MaybeCopies) -> Looked:
-    if asked.no_images or not _COPY_TESTS & set(asked.tests):
+    if asked.no_images or not COPY_TESTS & set(asked.tests):
         return nothing_looked_at(len(archive))
     rows: Sequence[int] = range(len(archive))
     if len(archive) > EXACT:
@@ -126,6 +126,8 @@ def _sum_up(asked: Audit, audited: Audited) -> Record:
         "schema": AuditSummaryRecord.NAME,
         "embeddings": asked.source,
         "tests": list(asked.tests),
+        "where": list(map(str, parse_where(asked.where))) or None,
+        "no_images": asked.no_images,
         **audited.counts(),
         "neighbours": {
             "number": asked.neighbors,

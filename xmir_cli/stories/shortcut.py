@@ -51,6 +51,7 @@ from xmir_cli.scoring.shortcut.verdict import RULES, explain, judge
 from xmir_cli.scoring.tested import Checks, read_baseline
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.outputs import refuse_input
+from xmir_cli.store.where import parse_where
 from xmir_cli.truth.marks import Truth
 from xmir_cli.truth.sources import open_marks
 from xmir_cli.wire.records import Record
@@ -75,6 +76,7 @@ def run(asked: Shortcut) -> Records:
         images = embed_hidden(reader, items, parts.hidings, asked.fill, bar.advance)
     _refuse_alike(images)
     about = {
+        "where": list(map(str, parse_where(asked.where))) or None,
         "exclude_same": asked.exclude_same if any(images.groups) else None,
         "images": len(images.items),
         "labels": _count(images.items),

@@ -66,6 +66,11 @@ def compare_answers(
         **sum_up_changes(changes, units, terms.seed),
         **({} if scores is None else sum_up_differences(scores, units, terms.seed)),
         "intervals": tell_intervals(units, of, terms.seed),
+        **{
+            f"model_{side}": each["model"]
+            for side, each in answers.models.items()
+            if "model" in each
+        },
     }
     shown = [ranked.queries[row] for row in order[: terms.worst]]
 

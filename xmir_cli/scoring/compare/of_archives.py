@@ -54,6 +54,8 @@ def compare_archives(old: str, new: str, terms: ComparisonTerms, skips: Skips) -
     summary: Record = {
         "protocol": terms.protocol,
         "exclude_same": terms.exclude_same,
+        "where": list(map(str, parse_where(list(terms.where)))) or None,
+        "sample": terms.tell_sample(asking),
         "compared": len(changes),
         "only_old": both.only_old,
         "only_new": both.only_new,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from xmir_cli.metrics.retrieval_rows import flat
+from xmir_cli.scoring.numbers import name_numbers
 from xmir_cli.scoring.tested import CheckRules
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.compare_summary import CompareSummaryRecord
@@ -29,20 +29,25 @@ def _goodness(record: Record) -> dict[str, float]:
     """What two comparisons with one old model are compared by: more is better."""
     return {
         name: -value if _LOWER.fullmatch(name) and "_gain" not in name else value
-        for name, value in flat(record).items()
-        if _COMPARED.fullmatch(name) and not name.endswith(_ENDS)
+        for name, value in name_numbers(record).items()
+        if value is not None and _COMPARED.fullmatch(name) and not name.endswith(_ENDS)
     }
 
 
 RULES = CheckRules(
     command="compare",
     schema=CompareSummaryRecord,
-    keys=("protocol", "exclude_same"),
-    settings=("protocol", "exclude_same"),
+    keys=(
+        *("protocol", "where", "exclude_same", "sample.queries", "sample.seed"),
+        *("model_old.weights_sha256", "model_old.whitening.sha256"),
+    ),
+    settings=("old", "protocol", "where", "exclude_same", "sample", "seed"),
     goodness=_goodness,
+    advice="Make the baseline with `summary`.",
+    counted=("compared",),
     subject="method",
     what="comparisons",
-    numbers=flat,
+    deep=True,
 )
 
 

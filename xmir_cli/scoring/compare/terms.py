@@ -39,6 +39,10 @@ class ComparisonTerms:
         if maps and self.cutoffs is not None:
             raise SettingError("k", "maps have no ranking")
 
+    def tell_sample(self, queries: int) -> Record | None:
+        """What a record says of a sample of so many queries; None where all are asked."""
+        return None if self.sample is None else {"queries": queries, "seed": self.seed}
+
     def cutoffs_of(self, size: int) -> tuple[int, ...]:
         """The Ks where `size` images can be found, at least one of them."""
         if self.cutoffs is None:

@@ -54,11 +54,13 @@ class Check:
             queries.setdefault(pairs[places[number % len(places)]][0], []).append(each)
         shared = {name: each for name, each in record.items() if not name.startswith("change")}
         for query, own in queries.items():
+            patient = self.inputs.about[query].patient
             yield {
                 **shared,
                 "query": query,
                 "query_identity": self.inputs.images[query].identity,
                 "query_label": self.inputs.about[query].label,
+                **({"query_patient": patient} if patient else {}),
                 **summarize(own),
                 **not_judged(self.thresholds[str(record["test"])]),
             }

@@ -9,13 +9,13 @@ from xmir_cli.guesses import hint
 TESTS = ("object", "suspect", "saliency")
 ALARM, NONE = "alarm", "none"  # verdicts
 NUMBERS = {  # of the records of a test, which gates may bound; under no name those of all
-    "": ("effect", "p", "p_holm", "area"),
+    "": ("effect", "p", "p_holm", "area", "images"),
     "object": ("map", "map_whole", "map_chance", "p_at_1", "p_at_1_whole", "p_at_1_chance"),
     "suspect": (
         "map", "map_whole", "map_drop", "map_drop_elsewhere", "map_drop_elsewhere_max", "changed",
         "changed_elsewhere",
     ),
-    "saliency": ("share", "share_exchanged"),
+    "saliency": ("share", "share_exchanged", "blank"),
 }  # fmt: skip
 SHAPES = ("center", "border", "corners")
 _MOST = {"center": 100.0, "border": 50.0, "corners": 50.0}  # percent, not reached

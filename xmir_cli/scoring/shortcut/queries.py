@@ -45,11 +45,13 @@ def query_records(images: HiddenImages, of_test: Record, values: Values) -> Iter
     """A record an image, in their order."""
     shared = {name: of_test[name] for name in _SHARED if name in of_test}
     for row, (item, identity) in enumerate(zip(images.items, images.identities, strict=True)):
+        patient = item.text("patient")
         yield {
             **shared,
             "query": item.path,
             "query_identity": identity,
             "query_label": item.text("label"),
+            **({"query_patient": patient} if patient else {}),
             **{name: each[row] for name, each in values.items()},
         }
 

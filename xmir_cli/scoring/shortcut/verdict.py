@@ -52,9 +52,13 @@ def _number(value: object) -> float:
 RULES = CheckRules(
     command="shortcut",
     schema=ShortcutRecord,
-    keys=("part", "fill", "elsewhere", "exclude_same", "method"),
-    settings=("suspect", "object_part", "fill", "elsewhere", "exclude_same"),
-    goodness=lambda record: {"effect": -_number(record["effect"])},
+    keys=("part", "fill", "elsewhere", "exclude_same", "method", "where"),
+    settings=("suspect", "object_part", "fill", "elsewhere", "exclude_same", "where"),
+    goodness=lambda record: (
+        {} if record.get("effect") is None else {"effect": -_number(record["effect"])}
+    ),
+    advice="Make the baseline without `per_query`.",
+    counted=("images",),
     test="test",
     explain=explain,
     is_check=has_verdict,

@@ -6,6 +6,7 @@ from typing import ClassVar
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import (
+    FLAG,
     MODEL,
     NUMBER,
     OBJECT,
@@ -19,6 +20,7 @@ from xmir_cli.wire.schema import (
 )
 
 _COPIES, _LEAKS, _LABELS = "duplicates are tested", "leaks are tested", "labels are tested"
+_LOOKS = "duplicates, leaks or labels are tested"
 _OUTLIERS, _HUBS = "outliers are tested", "hubs are tested"
 
 
@@ -32,8 +34,19 @@ class AuditSummaryRecord:
     record: Record
     embeddings: str | None = key(PATH, "what was audited", shows=Shows.MADE)
     tests: list[str] | None = key(TEXTS, "what was looked for", shows=Shows.MADE)
+    where: list[str] | None = key(TEXTS, "the conditions of --where", shows=Shows.MADE)
+    no_images: bool | None = key(FLAG, "whether images were not to be read", shows=Shows.MADE)
     images: int | None = key(WHOLE, "how many there are")
     patients: int | None = key(WHOLE, "of how many patients; images of nobody do not count")
+    looked_at: int | None = key(WHOLE, "images whose hash is known", when=_LOOKS)
+    unreadable: int | None = key(
+        WHOLE,
+        "images that could not be looked at, whose copies may be missed; null with --no-images",
+        when=_LOOKS,
+    )
+    unreadable_causes: dict[str, int] | None = key(
+        OBJECT, "how many of them by cause", when="there are any"
+    )
     duplicates: int | None = key(
         WHOLE,
         "images that are a copy of one that stays; where none was looked at, those of equal files "
@@ -43,17 +56,13 @@ class AuditSummaryRecord:
     duplicate_groups: int | None = key(WHOLE, "of how many different images", when=_COPIES)
     near_copies: int | None = key(
         WHOLE,
-        "duplicates whose files and pixels differ; null where no image was looked at",
+        "duplicates whose files and pixels differ; null with --no-images, or if none can be read",
         when=_COPIES,
     )
     similarity_limit: float | None = key(
         NUMBER,
         "what a near copy must be more similar than: 99.9 % of the pairs of different patients",
         when=_COPIES,
-    )
-    looked_at: int | None = key(WHOLE, "images whose hash is known", when=_COPIES)
-    unreadable: dict[str, int] | None = key(
-        OBJECT, "images that could not be looked at, by cause", when="there are any"
     )
     leaks: int | None = key(
         WHOLE,

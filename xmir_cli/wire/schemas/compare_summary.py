@@ -5,7 +5,18 @@ from typing import ClassVar
 
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import MODEL, NUMBER, OBJECT, PATH, SETTINGS, TEXT, WHOLE, Shows, key
+from xmir_cli.wire.schema import (
+    MODEL,
+    NUMBER,
+    OBJECT,
+    PATH,
+    SETTINGS,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    Shows,
+    key,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,6 +39,14 @@ class CompareSummaryRecord:
     protocol: str | None = key(TEXT, "who asks whom", when="archives are compared")
     exclude_same: str | None = key(
         TEXT, "the column of --exclude-same", when="archives are compared"
+    )
+    where: list[str] | None = key(
+        TEXTS, "the conditions of --where", when="archives are compared", shows=Shows.MADE
+    )
+    sample: dict[str, object] | None = key(
+        SETTINGS,
+        "how many queries were drawn, and with which seed; null without --sample",
+        when="archives are compared",
     )
     compared: int | None = key(WHOLE, "queries, of maps pairs, that both have")
     only_old: int | None = key(

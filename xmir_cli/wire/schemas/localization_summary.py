@@ -25,6 +25,9 @@ class LocalizationSummaryRecord:
         TEXT, "SHA-256 of its file", when="--per-query", shows=Shows.MADE
     )
     query_label: str | None = key(TEXT, "its label", when="--per-query")
+    query_patient: str | None = key(
+        TEXT, "its patient", when="--per-query and it is known", shows=Shows.NOTHING
+    )
     method: str = key(TEXT, "the saliency method", default="")
     variant: str | None = key(
         TEXT, "the settings in which it differs from others of this method", when="there are others"

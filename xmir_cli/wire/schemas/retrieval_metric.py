@@ -33,13 +33,13 @@ class RetrievalMetricRecord:
     protocol: str | None = key(one_of("loo", "query-gallery"), "who asks whom")
     map_mode: str | None = key(one_of("standard", "x-mir"), "how average precision is taken")
     exclude_same: str | None = key(TEXT, "the column of --exclude-same")
+    where: list[str] | None = key(TEXTS, "the conditions of --where", shows=Shows.MADE)
     gallery_size: int | None = key(WHOLE, "images that can be found")
     unlabelled: int | None = key(WHOLE, "queries left out because they have no label")
     sample: dict[str, object] | None = key(
         SETTINGS,
         "how many queries were asked, of how many, drawn how and with which seed; of what the "
-        "intervals are, patients or queries",
-        when="--sample",
+        "intervals are, patients or queries; null without --sample",
     )
     queries: int | None = key(WHOLE, "queries that the means are over")
     dropped: int | None = key(

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import MODEL, NUMBER, PATH, TEXT, WHOLE, Shows, key, one_of
+from xmir_cli.wire.schema import MODEL, NUMBER, PATH, TEXT, TEXTS, WHOLE, Shows, key, one_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,6 +31,10 @@ class RetrievalQueryRecord:
         one_of("standard", "x-mir"), "how average precision is taken", shows=Shows.DETAIL
     )
     exclude_same: str | None = key(TEXT, "the column of --exclude-same", shows=Shows.DETAIL)
+    where: list[str] | None = key(TEXTS, "the conditions of --where", shows=Shows.MADE)
+    gallery: str | None = key(
+        PATH, "the searched set; null where it is the same", shows=Shows.NOTHING
+    )
     gallery_size: int | None = key(WHOLE, "images in the searched set", shows=Shows.DETAIL)
     map: float | None = key(NUMBER, "average precision")
     mrr: float | None = key(NUMBER, "1 / rank of the first relevant image")

@@ -69,6 +69,9 @@ class SanityRecord:
         TEXT, "SHA-256 of its file", when="--per-query", shows=Shows.MADE
     )
     query_label: str | None = key(TEXT, "its label", when="--per-query")
+    query_patient: str | None = key(
+        TEXT, "its patient", when="--per-query and it is known", shows=Shows.NOTHING
+    )
     n: int | None = key(WHOLE, "maps compared")
     spearman: float | None = key(NUMBER, "mean rank correlation with the maps as they were")
     spearman_abs: float | None = key(NUMBER, "the same of absolute values")

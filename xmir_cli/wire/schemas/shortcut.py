@@ -13,6 +13,7 @@ from xmir_cli.wire.schema import (
     PATH,
     SETTINGS,
     TEXT,
+    TEXTS,
     WHOLE,
     Shows,
     key,
@@ -40,6 +41,9 @@ class ShortcutRecord:
         TEXT, "SHA-256 of its file", when="--per-query", shows=Shows.MADE
     )
     query_label: str | None = key(TEXT, "its label", when="--per-query")
+    query_patient: str | None = key(
+        TEXT, "its patient", when="--per-query and it is known", shows=Shows.NOTHING
+    )
     part: str | None = key(
         TEXT, "what is hidden, or in which part saliency is summed; the same for all images"
     )
@@ -60,6 +64,7 @@ class ShortcutRecord:
     exclude_same: str | None = key(
         TEXT, "the column whose images do not count for each other, and are permuted together"
     )
+    where: list[str] | None = key(TEXTS, "the conditions of --where", shows=Shows.MADE)
     images: int | None = key(WHOLE, "images that ask and are found")
     labels: dict[str, object] | None = key(
         OBJECT, "how many of them have each label", shows=Shows.DETAIL

@@ -1,0 +1,150 @@
+"""Every metric has the same baselines: which files are one, of which settings, what is missing."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.gates.conftest import ROWS
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.command)
+def test_only_a_record_that_can_be_compared_is_a_baseline(row, xmir):
+    each = xmir(row.command, *row.asked, "--per-query")
+    Path("each.jsonl").write_text(each.stdout)
+    Path("hits.txt").write_text(Path("hits.jsonl").read_text())
+    schema = each.records()[0]["schema"]
+    if not schema.endswith("-query/1"):
+        schema += " of one query"
+    written = f"{row.command}{' --summary' if row.saved else ''}"
+    files = {"each.jsonl": schema, "hits.txt": "xmir.retrieval/1"}
+    if row.command == "retrieval-metric":  # which has baselines of both kinds
+        written += " or retrieval-metric --per-query"
+        assert xmir(row.command, *row.asked, "--baseline", "each.jsonl").code == 0
+        del files["each.jsonl"]
+    for file, found in files.items():
+        wrong = xmir(row.command, *row.asked, "--baseline", file)
+        error, hint = wrong.stderr.splitlines()[-2:]
+        assert wrong.code == 5
+        assert error == (
+            f"xmir: error: {file}: line 1: expected a record of {written}, found {found}"
+        )
+        assert hint.startswith("xmir: hint: Make the baseline with")
+
+
+MEANS, MANY = "retrieval-metric e.parquet", "compare e.parquet other.parquet --summary"
+HIDE = "shortcut images/labels.csv --model m.safetensors --test object --draws 50"
+NOISE = "sanity-check hits.jsonl --method activation --test noise --threshold 1 --draws 2"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("asked", "before", "now", "told"),
+    [
+        (MEANS, "", "--where split=x", "where none, this run has split=x"),
+        (MEANS, "--sample 4", "", "sample.queries 4, this run has none"),
+        (MEANS, "--sample 4", "--sample 4 --seed 1", "sample.seed 0, this run has 1"),
+        (f"{MEANS} --where split=x", "", "--gallery e.parquet", "protocol loo"),
+        (
+            f"{MEANS} --where split=x --protocol query-gallery",
+            *("--gallery e.parquet", "", "gallery one, this run has none"),
+        ),
+        (f"{MEANS} --per-query", "", "--where split=x", "where none, this run has split=x"),
+        (HIDE, "--where split=x", "", "where split=x, this run has none"),
+        (NOISE, "--seeds 0,1", "", "seeds 2, this run has 1"),
+        (
+            MANY,
+            "--where split=x --where patient!=p9",
+            "--where split=x",
+            "where split=x, patient!=",
+        ),
+        (MANY, "", "--sample 5", "sample.queries none, this run has 5"),
+        (MANY, "--sample 5", "--sample 5 --seed 1", "sample.seed 0, this run has 1"),
+        ("audit e.parquet --summary", "", "--where split=x", "where none, this run has split=x"),
+        ("audit e.parquet --summary", "--test leaks", "--test hubs", "tests leaks, this run"),
+        ("audit e.parquet --summary", "--no-images", "", "no_images True, this run has False"),
+    ],
+)
+def test_a_baseline_of_other_settings_is_refused(asked, before, now, told, xmir):
+    Path("b.jsonl").write_text(xmir(*asked.split(), *before.split()).stdout)
+    same = xmir(*asked.split(), *before.split(), "--baseline", "b.jsonl")
+    assert same.code == 0, same.stderr
+    other = xmir(*asked.split(), *now.split(), "--baseline", "b.jsonl")
+    error, hint = other.stderr.splitlines()[-2:]
+    assert other.code == 5
+    assert error.startswith(f"xmir: error: b.jsonl: scored with {told}")
+    assert hint.startswith("xmir: hint: Compare runs of the same ")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_comparison_with_another_old_model_is_no_baseline(xmir):
+    hits = Path("hits.jsonl").read_text()
+    weights = json.loads(hits.splitlines()[0])["model"]["weights_sha256"]
+    Path("others.jsonl").write_text(hits.replace(weights, "cd" * 32))
+    for old, new in (("e.parquet", "other.parquet"), ("hits.jsonl", "others.jsonl")):
+        before = xmir("compare", old, new, "--summary")
+        Path("b.jsonl").write_text(before.stdout)
+        assert xmir("compare", old, new, "--baseline", "b.jsonl").code == 0
+        swapped = xmir("compare", new, old, "--baseline", "b.jsonl")
+        told = f"xmir: error: b.jsonl: scored with model_old.weights_sha256 {weights}, this run has"
+        assert (swapped.code, told in swapped.stderr) == (5, True), swapped.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_conditions_and_tests_are_the_same_in_any_order(xmir):
+    asked = ("audit", "e.parquet", "--test")
+    first = xmir(*asked, "hubs,leaks", "--where", "split=x", "--where", "label=a", "--summary")
+    Path("b.jsonl").write_text(first.stdout)
+    again = ("leaks,hubs", "--where", "label = a", "--where", "split=x", "--baseline", "b.jsonl")
+    assert xmir(*asked, *again).code == 0
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("asked", [MEANS, f"{MEANS} --per-query", HIDE, MANY, "audit e.parquet"])
+def test_a_baseline_that_does_not_say_its_settings_is_to_be_made_again(asked, xmir):
+    summary = ["--summary"] if asked.startswith("audit") else []
+    before = xmir(*asked.split(), *summary).records()
+    for record in before:
+        del record["where"]
+    Path("b.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in before))
+    old = xmir(*asked.split(), "--baseline", "b.jsonl")
+    assert old.code == 5
+    assert old.stderr.splitlines()[-2:] == [
+        "xmir: error: b.jsonl: does not say its where, this run has none",
+        "xmir: hint: It was made by an earlier xmir, or changed since: make the baseline again.",
+    ]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("asked", [MEANS, MANY])
+def test_a_label_that_is_gone_is_missing_and_did_not_fail(asked, xmir):
+    (before,) = xmir(*asked.split()).records()
+    number = "map" if asked == MEANS else "map_difference"
+    before["labels"]["c"] = {number: 0.5, "queries": 3}
+    before["queries"] = 9
+    Path("b.jsonl").write_text(json.dumps(before))
+    done = xmir(*asked.split(), "--baseline", "b.jsonl", "--junit", "j.xml")
+    assert done.code == 0, done.stderr
+    assert "xmir: note: numbers of b.jsonl not met: labels.c\n" in done.stderr
+    assert asked == MANY or "note: b.jsonl: queries 9, this run has 8\n" in done.stderr
+    suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
+    assert [suite.get(each) for each in ("failures", "errors", "skipped")] == ["0", "0", "1"]
+    assert [case.get("name") for case in suite if len(case)] == ["baseline: labels.c"]
+
+
+@pytest.mark.usefixtures("here")
+def test_controls_that_are_gone_are_missing_from_maps(xmir):
+    asked = ("causal-metric", "maps.jsonl", "--curve-steps", "4")
+    before = xmir(*asked, "--control", "center")
+    Path("b.jsonl").write_text(before.stdout)
+    done = xmir(*asked, "--baseline", "b.jsonl", "--junit", "j.xml")
+    assert done.code == 0
+    assert (
+        "note: numbers of b.jsonl not met: insertion_control, insertion_gain, deletion_control, "
+        "deletion_gain\n" in done.stderr
+    )
+    suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
+    maps = len(before.records())
+    assert [suite.get(each) for each in ("tests", "skipped")] == [str(2 * maps), str(maps)]
