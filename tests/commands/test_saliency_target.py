@@ -111,6 +111,57 @@ def test_records_are_mapped_for_the_concept_and_scored_for_it(xmir, hits):
     assert "mark.json is not beside it" in lost.stderr
 
 
+def _turn(sign, noise=0.0):
+    """Fit mark.npy again: its direction the other way round, or another one."""
+    concept = read_concept("mark.npy")
+    direction = sign * concept.direction + noise * np.eye(len(concept.direction))[0]
+    direction = (direction / np.linalg.norm(direction)).astype(np.float32)
+    write_concept(Path("mark.npy"), direction, concept.read_shuffled(), concept.model, {})
+
+
+def test_maps_of_a_concept_that_was_fitted_again_are_compared_and_it_is_said(xmir, hits):
+    old = xmir("saliency", "--target", "mark.npy", stdin=hits).stdout
+    asked = ("causal-metric", "--curve-steps", "4")
+    before = xmir(*asked, stdin=old).stdout
+    Path("before.jsonl").write_text(before)
+    _turn(1, noise=0.1)
+    new = xmir("saliency", "--target", "mark.npy", stdin=hits).stdout
+    done = xmir(*asked, "--baseline", "before.jsonl", "--tolerance", "9", stdin=new)
+    assert (done.code, len(done.records())) == (0, 2), done.stderr
+    assert done.stderr == (
+        "xmir: note: before.jsonl: the concept mark was another one, of the same name\n"
+    )
+    Path("after.jsonl").write_text(done.stdout)
+    both = xmir("compare", "before.jsonl", "after.jsonl", "--summary")
+    assert (both.code, both.records()[0]["compared"]) == (0, 2)
+    assert "note: 2 maps are of concepts that have one name, and are not the same" in both.stderr
+    assert "other settings" not in both.stderr
+    for end in ("npy", "json", "shuffled.npy"):
+        if Path(f"mark.{end}").exists():
+            Path(f"mark.{end}").rename(f"sign.{end}")
+    other = xmir("saliency", "--target", "sign.npy", stdin=hits).stdout
+    strange = xmir(*asked, "--baseline", "before.jsonl", stdin=other)
+    assert (strange.code, "the name of a concept's file" in strange.stderr) == (5, True)
+    Path("other.jsonl").write_text(xmir(*asked, stdin=other).stdout)
+    none = xmir("compare", "before.jsonl", "other.jsonl")
+    assert (none.code, "the name of a concept's file" in none.stderr) == (5, True)
+
+
+def test_a_map_without_any_similarity_to_lose_is_warned_of(xmir, hits):
+    _turn(-1)
+    maps = xmir("saliency", "--target", "mark.npy", stdin=hits)
+    below = [record["target_similarity"] < 0 for record in maps.records()]
+    assert all(below)
+    for flags in ((), ("--summary",)):
+        flags = (*flags, "--curve-steps", "4", "--max", "deletion=0.1")
+        scored = xmir("causal-metric", *flags, stdin=maps.stdout)
+        assert scored.code == 0
+        assert scored.stderr == (
+            "xmir: warning: 2 of 2 maps explain a similarity that is not above 0, which counts as "
+            "0: a deletion of 0 says nothing of them\n"
+        )
+
+
 def test_hits_in_the_order_of_a_concept_are_said_to_be_explained_by_their_similarity(xmir, hits):
     flags = ["--id", "mark/0.png", "--top", "2", "--no-self", "--toward", "mark.npy:1"]
     moved = xmir("query", *flags).stdout

@@ -45,12 +45,13 @@ class Keys:
     def of(self, view: SaliencyRecord, identities: tuple[str, str], part: str) -> MapKey:
         """The key of the next record; paths are not in it, for files move.
 
+        A concept is known by the name of its file, for that of another model is fitted again.
         `identities` are those of the query and of the retrieved image; `part` tells several records
         of one map apart.
         """
         query, retrieved = identities
         asked = query if view.words is None else f"{query} {view.words.said}"
-        asked = f"{view.target_sha256} {asked}" if view.target_sha256 else asked
+        asked = f"{view.concept} {asked}" if view.concept else asked
         known = (asked, retrieved, view.method, view.explains, part)
         self._seen[known] += 1
         return *known, self._seen[known]

@@ -13,7 +13,7 @@ from xmir_cli.metrics.sanity import Agreement, agreement
 from xmir_cli.scoring.causal import CAUSAL
 from xmir_cli.scoring.compare.changes import SIDES, SideName
 from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
-from xmir_cli.scoring.evaluation import MapEvaluation, whose
+from xmir_cli.scoring.evaluation import MATCHED, MapEvaluation, whose
 from xmir_cli.scoring.localization import LOCALIZATION
 from xmir_cli.scoring.map_baseline import Keys, MapKey
 from xmir_cli.store.maps import read_map_file
@@ -43,6 +43,7 @@ class ScoredMap:
     goodness: Mapping[str, float]  # of those by which the worst are told: more is better
     made: dict[str, object]
     saliency: str | None
+    concept: str | None  # the SHA-256 of its file, where the map is of one
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFile
     if not shared:
         raise DataError(
             "the two have no map in common",
-            "Maps are matched by the SHA-256 of their images, wherever these lie, and the method.",
+            MATCHED,
         )
     pairs = [TwoMaps(old[key], new[key], _compare(old[key], new[key])) for key in shared]
     _refuse_other_scoring(pairs, files)
@@ -128,7 +129,9 @@ def _read(
             "query_identity, retrieved_identity: expected the hashes of the images, found nothing",
         )
     part = "" if evaluation is None else str(record.get(evaluation.part) or "")
-    settings = json.dumps(renew_settings(view.method, view.settings or {}), sort_keys=True)
+    asked = renew_settings(view.method, view.settings or {})
+    asked |= {"concept": view.concept} if view.concept else {}  # without the SHA-256 of its file
+    settings = json.dumps(asked, sort_keys=True)
     key = keys.of(view, (query, view.retrieved_identity), f"{part}{settings}")
     words = "" if view.words is None else view.words.said
     image, patient = (
@@ -148,6 +151,7 @@ def _read(
         {} if evaluation is None else evaluation.goodness(record),
         {} if evaluation is None else evaluation.compared_by(record),
         view.saliency,
+        view.target_sha256,
     )
 
 

@@ -51,6 +51,9 @@ def _notes(found: MapFiles, halves: int) -> list[str]:
     told = []
     if halves:
         told.append(f"{halves} maps have a number under one model only: left out of its mean")
+    refitted = sum(each.old.concept != each.new.concept for each in found.pairs)
+    if refitted:
+        told.append(f"{refitted} maps are of concepts that have one name, and are not the same")
     asked = dict.fromkeys(
         (each.new.method, each.old.settings, each.new.settings)
         for each in found.pairs

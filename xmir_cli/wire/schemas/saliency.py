@@ -1,6 +1,7 @@
 """`xmir.saliency/1`: one saliency map of a pair."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from xmir_cli.wire.schema import (
@@ -74,3 +75,8 @@ class SaliencyRecord(RetrievalRecord):
     contrast: str | None = key(
         PATH, "the image whose map is subtracted", when="--contrast", shows=Shows.DETAIL
     )
+
+    @property
+    def concept(self) -> str:
+        """What the concept is called whose map it is; empty where it is of none."""
+        return Path(self.target).stem if self.target else ""
