@@ -38,7 +38,7 @@ SPOKEN = {
     "model/hub.py",  # the hub's and pip's own commands, to be typed as they stand
     "model/transformers_configs.py",
     "store/kinds.py",  # its hints are commands that can be typed as they stand
-    "stories/train.py",  # the note of an interrupted run says how to continue
+    "kept_training.py",  # the note of an interrupted run says how to continue
     "workarounds/__init__.py",  # what xmir --help must not import
 }
 

@@ -281,7 +281,7 @@ def test_patience_ends_a_run_that_gets_no_better(train, data, validating, monkey
     assert "exists already, trained with other epochs" in train(*flags, "--resume", epochs=3).stderr
     output.unlink()
     with monkeypatch.context() as patch:  # after the last epoch's state, before the checkpoint
-        patch.setattr("xmir_cli.stories.train.write_checkpoint", _interrupt)
+        patch.setattr("xmir_cli.kept_training.write_checkpoint", _interrupt)
         validating(0.5, 0.9, 0.7, 0.6)
         with pytest.raises(main._InterruptedError):
             train(*flags, epochs=9)

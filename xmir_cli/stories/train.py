@@ -1,24 +1,20 @@
 """Train an embedding network by deep metric learning."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
-
-from torch import Tensor
 
 from xmir_cli import console
 from xmir_cli.causes import Cause
 from xmir_cli.commands.train import Train
 from xmir_cli.console import Ending, Records, Skips, show
 from xmir_cli.embedding.stored import StoredVectors, only, read_stored
-from xmir_cli.errors import DataError, ExistsError, ItemError, ModelError
+from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gallery.usable import keep_named
+from xmir_cli.kept_training import begin, fit
 from xmir_cli.labels import parse_labels
 from xmir_cli.launch import find_launch
 from xmir_cli.model.loader import load_embedder, resolve_model
-from xmir_cli.model.weights import hash_weights
-from xmir_cli.pages.history import redraw_history, write_history
+from xmir_cli.pages.history import write_history
 from xmir_cli.pictures.exclusion import leaving_out, read_exclusion
 from xmir_cli.pictures.files import read_picture
 from xmir_cli.pictures.items import list_items
@@ -26,19 +22,9 @@ from xmir_cli.pictures.view import resize_picture
 from xmir_cli.retrieval.collection import select_numbers
 from xmir_cli.store.manifest import parse_names
 from xmir_cli.store.outputs import receipt, refuse_ending, refuse_input
-from xmir_cli.store.runs import (
-    CHECKPOINT,
-    OWN,
-    Run,
-    check_finished,
-    continue_state,
-    read_run,
-    write_checkpoint,
-    write_state,
-)
+from xmir_cli.store.runs import CHECKPOINT, Run, read_run
 from xmir_cli.store.turns import hold
 from xmir_cli.store.unfinished import state_path
-from xmir_cli.store.vectors_there import ADAPTER
 from xmir_cli.store.where import parse_where
 from xmir_cli.training.best import Best
 from xmir_cli.training.examples import (
@@ -59,10 +45,8 @@ from xmir_cli.training.plan import tell_plan
 from xmir_cli.training.ranks import Ranks
 from xmir_cli.training.recipe import Settings
 from xmir_cli.training.sampler import check_classes
-from xmir_cli.training.session import describe_run, keep_lasting, keep_readable, train_epochs
-from xmir_cli.training.state import restore, take
-from xmir_cli.training.targets import Targets
-from xmir_cli.training.validation import can_rank, check_embeds
+from xmir_cli.training.session import describe_run, keep_readable
+from xmir_cli.training.validation import can_rank
 from xmir_cli.training.vectors import VectorFeed, first_weights
 from xmir_cli.wire.records import Record
 
@@ -102,7 +86,7 @@ def _run(asked: Train, ranks: Ranks) -> Records:
     division = _without_rare(division, settings, skips)
     _check_choice(division, settings)
     best = Best()
-    begun = _begun(trainer, division, asked, best)
+    begun = begin(trainer, division, asked, best)
     if begun is not None:
         labels = [row.label for row in division.training]
         if stored is not None:
@@ -110,7 +94,7 @@ def _run(asked: Train, ranks: Ranks) -> Records:
         blocks, norms = list(trainer.frozen_blocks), len(trainer.frozen_norms)
         for line in tell_plan(trainer.plan(labels), labels, blocks, show, norms):
             console.note(line)
-        yield from _fit(trainer, division, asked, begun, best)
+        yield from fit(trainer, division, asked, begun, best)
     if not ranks.leads:
         return Ending()
     done = read_run(asked.output, CHECKPOINT)
@@ -243,126 +227,8 @@ def _feed_vectors(asked: Train, stored: StoredVectors, division: Division) -> Ve
     return VectorFeed(stored.base, stored.vectors, first)
 
 
-def _begun(trainer: Trainer, division: Division, asked: Train, best: Best) -> Run | None:
-    """What is done of the run, whose state is taken up; None when all of it is."""
-    run = Run(describe_run(trainer, division))
-    kept = _read_kept(run, asked) if trainer.ranks.leads else None
-    tensors, begun = trainer.ranks.first(kept or ({}, None))
-    if begun is None or not tensors:
-        return begun
-    trainer.prepare(Targets([row.label for row in division.training]).count)
-    restore(trainer.parts, trainer.optimizer, tensors, str(state_path(asked.output)))
-    best.read_state(tensors)
-    part = f" and {len(begun.begun)} batches" if begun.begun else ""
-    done = f"{len(begun.epochs)} of {run.wanted} epochs{part}"
-    console.note(f"continuing: {done} are done")
-    return begun
-
-
 def _check_alike(run: Run, ranks: Ranks) -> None:
     """Raise DataError where the ranks were asked different things, or see other files."""
     for other in ranks.merge([run]):
         if changed := run.differences(other) or (run.wanted != other.wanted and ["epochs"]):
             raise DataError(f"the ranks have different {', '.join(changed)}")
-
-
-def _read_kept(run: Run, asked: Train) -> tuple[dict[str, Tensor], Run | None]:
-    """The tensors of a run that is continued, and what is done of it: None when all of it is.
-
-    That is also a run that was made or left since this one was asked.
-    """
-    output, state = asked.output, state_path(asked.output)
-    if asked.force and not asked.resume:
-        return {}, run
-    if state.exists():
-        return continue_state(state, run)
-    if output.exists():
-        try:
-            check_finished(output, run)
-        except (ExistsError, ModelError):
-            if asked.resume:
-                raise
-            console.note(f"{output}: another run has made it meanwhile; it is replaced")
-            return {}, run
-        console.note(f"{output}: finished already")
-        return {}, None
-    if asked.resume:
-        console.note(f"{state}: not there, so nothing is continued")
-    return {}, run
-
-
-def _warn_of_ties(record: Record) -> None:
-    tied = record.get("tied_pairs")
-    if isinstance(tied, float):
-        console.warning(
-            f"epoch {record['epoch']}: {tied:.1%} of the pairs of a relevant validation image and "
-            "another are equally similar to the query; the network hardly tells images apart"
-        )
-
-
-def _fit(
-    trainer: Trainer, division: Division, asked: Train, run: Run, best: Best
-) -> Iterator[Record]:
-    """Train what is left of the run; its state is on the disk before its record is printed.
-
-    Of several ranks the first one writes and prints, and knows when the run gives up.
-    """
-    ranks, patience = trainer.ranks, trainer.settings.patience
-    if ranks.leads and run.epochs:
-        redraw_history(asked.plot, run)
-    try:
-        epochs = train_epochs(trainer, division, len(run.epochs), run.begun, console.progress)
-        for record in () if run.is_over else epochs:
-            run = Run(run.asked, (*run.epochs, keep_lasting(record)))
-            if ranks.leads:
-                _keep_epoch(trainer, asked, run, best)
-                _warn_of_ties(record)
-                yield record
-            if patience is not None and ranks.first(run.gave_up):
-                break
-    except KeyboardInterrupt:
-        if ranks.leads:
-            _keep_begun(trainer, asked, run, best)
-        raise
-    if ranks.leads:
-        _finish(trainer, division, asked.output, run, best)
-
-
-def _keep_epoch(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
-    """Keep what the epoch that just ended has made of the network, and draw what it gave."""
-    if run.keeps_best and run.kept == len(run.epochs):
-        best.copy(trainer.network)
-    _write_state(trainer, asked, run, best)
-    redraw_history(asked.plot, run)
-    if trainer.draws and len(run.epochs) == 1:
-        console.note("the network drops parts at random: other ranks give other numbers")
-
-
-def _finish(trainer: Trainer, division: Division, output: Path, run: Run, best: Best) -> None:
-    """Write the checkpoint in the place of the state."""
-    if run.keeps_best:
-        best.put_back(trainer.network)
-        patience = trainer.settings.patience
-        end = f" after {patience} without a better one" if run.gave_up else ""
-        console.note(f"kept: epoch {run.kept} of the {len(run.epochs)} that were trained{end}")
-    check_embeds(trainer.feed, division.training)
-    whole = trainer.feed.whole()
-    spec = replace(whole.spec, weights=OWN, weights_sha256=hash_weights(whole.network))
-    head = {} if whole.head is None else {ADAPTER: whole.head}
-    write_checkpoint(output, {**whole.network.state_dict(), **head}, spec, run)
-    state_path(output).unlink(missing_ok=True)
-
-
-def _write_state(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
-    tensors = {**take(trainer.parts, trainer.optimizer), **best.as_state()}
-    write_state(state_path(asked.output), tensors, run)
-
-
-def _keep_begun(trainer: Trainer, asked: Train, run: Run, best: Best) -> None:
-    """Keep the batches of an epoch that was interrupted, unless the last one is half done."""
-    if trainer.number == len(run.epochs) + 1 and trainer.steps and not trainer.torn:
-        run = replace(run, begun=tuple(trainer.steps))
-        _write_state(trainer, asked, run, best)
-    if run.epochs or run.begun:  # else the state that may be there is another run's
-        state = state_path(asked.output)
-        console.note(f"interrupted; what is done is kept in {state}: continue with --resume")
