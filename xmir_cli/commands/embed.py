@@ -1,29 +1,24 @@
 """Build: turn images into unit vectors: alike images lie near."""
 
-import os
 import re
-import sys
 from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import typer
 
 from xmir_cli import options
-from xmir_cli.embedding.leftover import refuse_leftover
-from xmir_cli.embedding.own_shard import OwnShard, find_lone_task, find_piece
-from xmir_cli.errors import DataError, SettingError, UsageError
+from xmir_cli.embedding.own_shard import find_piece
+from xmir_cli.embedding.places import FileFormat, OutputPlaces
+from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.model.choice import ModelChoice
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import feature_methods, place_methods
-from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import (
     RECEIPT_COLUMNS,
-    is_file_name,
-    need_folder,
     network_files,
     refuse_input,
 )
@@ -98,7 +93,7 @@ class Embed:
         ),
     ] = None
     file_format: Annotated[
-        Literal["parquet", "npy", "arrow"],
+        FileFormat,
         typer.Option(
             "--file-format",
             help="parquet; arrow: an Arrow IPC stream; npy: the bare matrix, its rows described "
@@ -157,17 +152,9 @@ class Embed:
         check_values(self, streams={"output"})
         self._refuse_engine()
         self._refuse_inputs()
-        if self.piece is not None:
-            self._refuse_one_file(self.piece)
-        if self.file is None:
-            self._refuse_pipe()
-        else:
-            self._refuse_file(self.file)
+        self.places.check(self.images, self.resume, self.force)
         if self.features and self.file_format == "npy":
             raise UsageError("--features: a bare matrix holds none", "Use --file-format parquet.")
-        if self.skips is not None:
-            need_folder(self.skips)
-            refuse_existing(self.skips, self.force or self.resume)
         refuse_stdin(self.images, "embed")
         if self.stored is not None:
             self._refuse_of_images()
@@ -187,39 +174,8 @@ class Embed:
         for name in OF_IMAGES:
             if getattr(self, name) != plain[name]:
                 raise SettingError(name, "not with stored vectors, of which no image is read")
-        if self.piece is not None:
+        if self.places.piece is not None:
             raise UsageError("stored vectors are turned by one process, in seconds")
-
-    def _refuse_pipe(self) -> None:
-        if self.resume or self.file_format == "npy":
-            wanted = "--resume" if self.resume else "--file-format npy"
-            raise UsageError(f"{wanted} needs an output: -o FILE")
-        if sys.stdout is None:
-            raise DataError("standard output is closed")
-        if not hasattr(sys.stdout, "buffer"):  # a stand-in for it, such as a notebook's
-            raise SettingError("output", "expected a file, for standard output takes no bytes")
-        if sys.stdout.isatty():
-            raise UsageError(
-                "embeddings are no text for a terminal",
-                "Name a file (-o cxr.parquet) or pipe them: xmir embed ... | xmir index - -o DIR",
-            )
-
-    def _refuse_file(self, file: Path) -> None:
-        """Refuse what would only come out after hours of work."""
-        if self.file_format == "npy" and file.suffix != ".npy":
-            raise UsageError(f"{file}: --file-format npy writes NAME.npy and NAME.items.parquet")
-        need_folder(self.folder or file)
-        refuse_existing(file, self.force or self.resume)
-        if self.folder is None and file.is_dir():
-            raise DataError(f"{file}: a folder, so it is not replaced", self._name_a_file())
-        if not self.resume and not self.force:
-            refuse_leftover(file)
-
-    def _name_a_file(self) -> str:
-        task = None if self.shard else find_lone_task()
-        if task is None:
-            return "Name a file."
-        return f"Task {task} is alone in its array: say by --shard which one of how many it is."
 
     def _refuse_engine(self) -> None:
         if self.engine not in {"local", "ray"} and not _CLUSTER.fullmatch(self.engine):
@@ -229,24 +185,6 @@ class Embed:
         if self.engine != "local" and find_spec("ray") is None:
             raise UsageError("--engine ray needs the package ray", "pip install 'xmir[ray]'")
 
-    def _refuse_one_file(self, piece: OwnShard) -> None:
-        """Refuse an output that several processes cannot share."""
-        told = f" ({piece.told})" if piece.told else ""
-        which = f"this is shard {piece.shard.number} of {piece.shard.count}{told}"
-        if self.folder is None:
-            raise UsageError(f"{which}, and shards need a folder: -o FOLDER")
-        if self.file_format != "parquet":
-            raise UsageError(f"{which}, and shards are Parquet: no --file-format")
-        if is_file_name(self.folder) or (self.folder.exists() and not self.folder.is_dir()):
-            raise SettingError(
-                "output",
-                f"{which}, and shards need a folder",
-                "Name a folder; every shard writes a file of its own there.",
-                str(self.folder),
-            )
-        if any(os.path.realpath(each) == os.path.realpath(self.folder) for each in self.images):
-            raise SettingError("output", "is an input, too", value=str(self.folder))
-
     def _refuse_inputs(self) -> None:
         files = [
             *self.images,
@@ -255,35 +193,15 @@ class Embed:
             self.exclude,
             *network_files(self.architecture or self.model),
         ]
-        refuse_input(self.skips, [*files, self.file], "left_out")
-        refuse_input(self.file, files)
-        if self.file is not None and self.file_format == "npy":
-            refuse_input(self.file.with_suffix(".items.parquet"), files)
+        refuse_input(self.places.skips, [*files, self.places.file], "left_out")
+        refuse_input(self.places.file, files)
+        if self.places.file is not None and self.file_format == "npy":
+            refuse_input(self.places.file.with_suffix(".items.parquet"), files)
 
     @cached_property
-    def piece(self) -> OwnShard | None:
-        """What this process has to do of a job that several share; None for all of it."""
-        return find_piece(self.shard)
-
-    @property
-    def folder(self) -> Path | None:
-        """Where the shards of a job lie."""
-        return None if self.piece is None or self.output == Path("-") else self.output
-
-    @property
-    def file(self) -> Path | None:
-        """Where the embeddings go, None for standard output."""
-        if self.piece is not None and self.folder is not None:
-            return self.piece.shard.file_in(self.folder)
-        return None if self.output == Path("-") else self.output
-
-    @property
-    def skips(self) -> Path | None:
-        """Where it is listed what was left out."""
-        if self.left_out is None or self.piece is None:
-            return self.left_out
-        number = f"-{self.piece.shard.number:06}"
-        return self.left_out.with_name(f"{self.left_out.stem}{number}{self.left_out.suffix}")
+    def places(self) -> OutputPlaces:
+        """Where this process writes."""
+        return OutputPlaces(self.output, self.left_out, self.file_format, find_piece(self.shard))
 
     @property
     def choice(self) -> ModelChoice:

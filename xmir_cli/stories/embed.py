@@ -51,11 +51,11 @@ def run(asked: Embed) -> Records:
 
     Without an output there is no record: the embeddings are written to standard output.
     """
-    if asked.folder is not None:
-        asked.folder.mkdir(exist_ok=True)
-    with hold(asked.file):
+    if asked.places.folder is not None:
+        asked.places.folder.mkdir(exist_ok=True)
+    with hold(asked.places.file):
         ending = yield from _run(_taking_up(asked))
-    if asked.piece is None:
+    if asked.places.piece is None:
         return ending
     early = ending.status != Status.DONE
     return replace(ending, afterwards=partial(leave_ranks, early))
@@ -63,7 +63,7 @@ def run(asked: Embed) -> Records:
 
 def _taking_up(asked: Embed) -> Embed:
     """The same, going on from what another run has made or left since it was asked."""
-    file = asked.file
+    file = asked.places.file
     if file is None or asked.force or asked.resume:
         return asked
     meanwhile = any(os.path.lexists(each) for each in (file, parts_folder(file)))
@@ -73,14 +73,14 @@ def _taking_up(asked: Embed) -> Embed:
 def _run(asked: Embed) -> Records:
     if asked.stored is not None:
         return (yield from _adapt(asked, asked.stored))
-    file = asked.file
+    file = asked.places.file
     leave_out = leaving_out(asked.exclude, asked.jobs)
     listed = list_items(asked.images, asked.null, asked.where, asked.columns, leave_out)
     items, twice = _without_duplicates(listed)
     if file is not None:
         refuse_input(file, (item.file for item in items))
         _refuse_ending(file, asked.file_format)
-    refuse_input(asked.skips, (item.file for item in items), "left_out")
+    refuse_input(asked.places.skips, (item.file for item in items), "left_out")
     if asked.left_out is not None:
         refuse_ending(asked.left_out, "JSON lines", [".jsonl", ".ndjson"], setting="left_out")
     embedder = _load(asked)
@@ -90,7 +90,7 @@ def _run(asked: Embed) -> Records:
 
 def _adapt(asked: Embed, source: str) -> Records:
     """Apply a head to the vectors that are stored."""
-    adapter, file, skips = read_adapter(str(asked.model)), asked.file, Skips()
+    adapter, file, skips = read_adapter(str(asked.model)), asked.places.file, Skips()
     where = parse_where(asked.where)
     exclusion = None if asked.exclude is None else read_exclusion(asked.exclude)
     made = adapt(source, adapter, lambda items: allowed_by(items, where), skips.add, exclusion)
@@ -105,8 +105,8 @@ def _adapt(asked: Embed, source: str) -> Records:
         write_as(asked.file_format, file, made.header, made.tables)
         kind = "vectors" if asked.file_format == "npy" else "embeddings"
         yield receipt(kind, file, (rows, dim), skips.total)
-    if asked.skips is not None:
-        write_records(asked.skips, skips.listed)
+    if asked.places.skips is not None:
+        write_records(asked.places.skips, skips.listed)
     return skips.finish(rows, "embedded")
 
 
@@ -114,8 +114,8 @@ def _embed_listed(
     asked: Embed, embedder: Embedder, items: list[Item], twice: list[tuple[int, Item]]
 ) -> Records:
     """Embed what was listed, whoever makes the slots."""
-    header, size, piece = _header(asked, embedder), slot_size(embedder, BATCHES), asked.piece
-    own, file = share_items(piece, len(items), size), asked.file
+    header, size, piece = _header(asked, embedder), slot_size(embedder, BATCHES), asked.places.piece
+    own, file = share_items(piece, len(items), size), asked.places.file
     task = None if piece is not None else find_lone_task()
     if task is not None:
         console.note(
@@ -124,7 +124,7 @@ def _embed_listed(
                 "where it is one of several, say by `shard` which"
             )
         )
-    if piece is not None and asked.folder is not None:
+    if piece is not None and asked.places.folder is not None:
         header = to_shard(header, piece.shard, items, size)
         _begin_shard(asked, piece, own, header)
     parts, skips = Parts(file, items, header), Skips()
@@ -143,9 +143,9 @@ def _embed_listed(
 
 def _begin_shard(asked: Embed, piece: OwnShard, own: range, header: Header) -> None:
     """Say what this process does, unless others in the folder do something else."""
-    assert asked.folder is not None
+    assert asked.places.folder is not None
     if not asked.force:
-        refuse_others(asked.folder, header, piece)
+        refuse_others(asked.places.folder, header, piece)
     told = f" ({piece.told})" if piece.told else ""
     which = f"images {own.start + 1} to {own.stop}" if own else "no images"
     console.note(f"shard {piece.shard.number} of {piece.shard.count}{told}: {which}")
@@ -153,20 +153,20 @@ def _begin_shard(asked: Embed, piece: OwnShard, own: range, header: Header) -> N
 
 def _write(asked: Embed, embedder: Embedder, parts: Parts, skips: Skips) -> Iterator[Record]:
     """Write what became of the items, and give the receipt of a file."""
-    if asked.skips is not None:
-        write_records(asked.skips, skips.listed)
-    if not len(parts) and asked.folder is None:
+    if asked.places.skips is not None:
+        write_records(asked.places.skips, skips.listed)
+    if not len(parts) and asked.places.folder is None:
         raise DataError(
             f"none of {skips.total} inputs could be read; nothing was written",
             hint_for_images(asked.images),
         )
-    if asked.file is None:
+    if asked.places.file is None:
         _to_pipe(parts.header, parts.tables())
     else:
-        write_as(asked.file_format, asked.file, parts.header, parts.tables())
+        write_as(asked.file_format, asked.places.file, parts.header, parts.tables())
         parts.remove()
         made = "vectors" if asked.file_format == "npy" else "embeddings"
-        yield receipt(made, asked.file, (len(parts), embedder.dim), skips.total)
+        yield receipt(made, asked.places.file, (len(parts), embedder.dim), skips.total)
 
 
 def _refuse_ending(file: Path, form: str) -> None:
