@@ -1,5 +1,6 @@
 """`xmir saliency --target`: maps of a concept, and what scores them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,25 @@ def test_maps_of_a_concept_that_was_fitted_again_are_compared_and_it_is_said(xmi
     Path("other.jsonl").write_text(xmir(*asked, stdin=other).stdout)
     none = xmir("compare", "before.jsonl", "other.jsonl")
     assert (none.code, "the name of a concept's file" in none.stderr) == (5, True)
+
+
+def test_maps_of_two_concepts_are_compared_each_with_its_own(xmir, hits):
+    concept = read_concept("mark.npy")
+    runs = []
+    for run, noise in (("old", 0), ("new", 0.1)):
+        maps = ""
+        for name, axis in (("mark", 0), ("other", 1)):
+            direction = np.roll(concept.direction, axis) + noise
+            unit = (direction / np.linalg.norm(direction)).astype(np.float32)
+            write_concept(Path(f"{name}.npy"), unit, concept.read_shuffled(), concept.model, {})
+            maps += xmir("saliency", "--target", f"{name}.npy", stdin=hits).stdout
+        Path(f"{run}.jsonl").write_text(maps)
+        runs.append([json.loads(line)["target_sha256"] for line in maps.splitlines()])
+    assert not {*runs[0]} & {*runs[1]}
+    both = xmir("compare", "old.jsonl", "new.jsonl", "--summary")
+    assert both.code == 0
+    rows = [(row["variant"], row["compared"], row["only_old"]) for row in both.records()]
+    assert rows == [("concept mark", 2, 0), ("concept other", 2, 0)]
 
 
 def test_a_map_without_any_similarity_to_lose_is_warned_of(xmir, hits):
