@@ -80,6 +80,7 @@ def test_a_map_that_is_the_mask_is_right_in_every_number(xmir, make, marked):
         "hit_tolerance": 15.0,
         "threshold": 0.5,
         "by": None,
+        "truth": "masks",
         "seed": 0,
     }
 

@@ -72,6 +72,8 @@ def prepared(tmp_path_factory, tiny_arch):
         Image.fromarray(picture).save(folder / f"images/{number}.png")
         Image.fromarray(mask).save(folder / f"masks/{number}.png")
         rows.append(f"{number}.png,{'ab'[number % 2]},p{number // 2},{'xy'[number > 5]}")
+    boxes = [f"images/{number}.png,8,8,12,12" for number in range(8)]
+    (folder / "boxes.csv").write_text("\n".join(["path,x,y,w,h", *boxes]) + "\n")
     (folder / "images/labels.csv").write_text("\n".join(rows) + "\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -19,7 +19,10 @@ def test_only_a_record_that_can_be_compared_is_a_baseline(row, xmir):
     if not schema.endswith("-query/1"):
         schema += " of one query"
     written = f"{row.command}{' --summary' if row.saved else ''}"
+    Path("odd.jsonl").write_text('{"schema": ["xmir"], "query": 1}\n')
+    Path("bare.jsonl").write_text("{}\n")
     files = {"each.jsonl": schema, "hits.txt": "xmir.retrieval/1"}
+    files |= {"odd.jsonl": "['xmir']", "bare.jsonl": "no schema"}
     if row.command == "retrieval-metric":  # which has baselines of both kinds
         written += " or retrieval-metric --per-query"
         assert xmir(row.command, *row.asked, "--baseline", "each.jsonl").code == 0
@@ -36,6 +39,7 @@ def test_only_a_record_that_can_be_compared_is_a_baseline(row, xmir):
 
 MEANS, MANY = "retrieval-metric e.parquet", "compare e.parquet other.parquet --summary"
 HIDE = "shortcut images/labels.csv --model m.safetensors --test object --draws 50"
+PLACES = "localization-metric maps.jsonl"
 NOISE = "sanity-check hits.jsonl --method activation --test noise --threshold 1 --draws 2"
 
 
@@ -52,6 +56,7 @@ NOISE = "sanity-check hits.jsonl --method activation --test noise --threshold 1 
             *("--gallery e.parquet", "", "gallery one, this run has none"),
         ),
         (f"{MEANS} --per-query", "", "--where split=x", "where none, this run has split=x"),
+        (PLACES, "--masks masks", "--boxes boxes.csv", "truth masks, this run has boxes"),
         (HIDE, "--where split=x", "", "where split=x, this run has none"),
         (NOISE, "--seeds 0,1", "", "seeds 2, this run has 1"),
         (

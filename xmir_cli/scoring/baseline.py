@@ -188,8 +188,8 @@ def refuse_line(
     if isinstance(line, ItemError):
         found = line.reason
     else:
-        schema = line.get("schema")
-        found = "no schema" if schema is None else str(schema)[:_SHOWN]
+        schema = str(line.get("schema", "no schema"))
+        found = schema[:_SHOWN]
         found += " of one query" if "query" in line and schema in own else ""
     raise DataError(f"{where}: expected a record of {wanted}, found {found}", advice)
 

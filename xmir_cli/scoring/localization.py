@@ -23,7 +23,7 @@ LOCALIZATION = MapEvaluation(
     MEASURES,
     frozenset(),
     ("random", "center", "edges", "uniform"),
-    ("hit_tolerance", "threshold", "by", "seed"),
+    ("masks", "boxes", "hit_tolerance", "threshold", "by"),
     "images",
     _image_of,
     free=frozenset({"seed"}),

@@ -77,6 +77,7 @@ class PlacingRules:
     threshold: float = 0.5  # of the largest value
     by: str | None = None  # the column that tells masks apart
     seed: int = 0  # of the control `random`
+    truth: str = "masks"  # or boxes
 
 
 def task_of(record: Record) -> MapTask:

@@ -62,6 +62,7 @@ def describe(rules: PlacingRules) -> Record:
         "hit_tolerance": rules.tolerance,
         "threshold": rules.threshold,
         "by": rules.by,
+        "truth": rules.truth,
         "seed": rules.seed,
     }
 

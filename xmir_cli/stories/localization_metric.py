@@ -37,7 +37,8 @@ def run(asked: LocalizationMetric) -> Records:
     """
     truth = open_truth(asked.masks, asked.boxes, asked.columns)
     assert truth is not None  # the description has one
-    rules = PlacingRules(asked.hit_tolerance, asked.threshold, asked.by, asked.seed)
+    marks = "masks" if asked.boxes is None else "boxes"
+    rules = PlacingRules(asked.hit_tolerance, asked.threshold, asked.by, asked.seed, marks)
     localizer = Localizer(truth, rules, asked.controls)
     tally, earlier = Tally(LOCALIZATION, asked.seed), read_baseline(asked.baseline, LOCALIZATION)
     output = MapOutput(tally, asked.summary, asked.per_query)
