@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,9 +14,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-WORKFLOW = yaml.safe_load((ROOT / "examples" / "ci" / "retrieval.yml").read_text())
+CI = ROOT / "examples" / "ci"
+WORKFLOW = yaml.safe_load((CI / "retrieval.yml").read_text())
 TRAIN = """
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 xmir train "$1" --force -o "$2" --arch examples/small_network.py:network --weights random:0 \\
     --per-class 4 --preset paper --epochs 2 --learning-rate 1e-2 "${@:3}"
 """
@@ -132,13 +134,27 @@ def test_a_base_without_a_gate_is_told_and_passes(warm, repository):
 
 
 def test_a_base_that_is_nowhere_and_a_training_that_fails_are_told(warm, repository):
-    nowhere = bash(warm, repository, "bash examples/ci/run.sh out nowhere")
-    told = "run.sh: BASE: expected the folder of a checkout, found nowhere\n"
-    assert (nowhere.returncode, nowhere.stderr) == (2, told)
+    for folder in ("nowhere", "examples"):
+        nowhere = bash(warm, repository, f"bash examples/ci/run.sh out {folder}")
+        told = f"run.sh: BASE: expected the folder of a checkout, found {folder}\n"
+        assert (nowhere.returncode, nowhere.stderr) == (2, told)
     failed = bash(warm, repository, "bash examples/ci/run.sh out . --epochs 0")
     assert failed.returncode == 1
     told = f"run.sh: the new model was not trained: {repository}/examples/ci/train.sh ended with 2"
     assert failed.stderr.splitlines()[-1] == told
+
+
+def test_the_lines_that_the_page_says_to_change_are_there_and_marked():
+    page = (CI / "README.md").read_text()
+    rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) == 5
+    for files, words in rows:
+        scripts = [(CI / file).read_text() for file in re.findall("`([^`]+)`", files)]
+        lines = ["", *"\n".join(scripts).splitlines()]
+        pairs = [pair for pair in pairwise(lines) if not pair[1].startswith("#")]
+        for word in re.findall("`([^`]+)`", words):
+            found = [pair for pair in pairs if word.removesuffix("...").strip() in pair[1]]
+            assert [pair for pair in found if "YOURS" in " ".join(pair)], word
 
 
 def test_the_workflow_runs_what_is_there():

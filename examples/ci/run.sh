@@ -9,20 +9,24 @@ set -euo pipefail
 ci=examples/ci # YOURS: where this folder lies in a checkout
 new=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 new=${new%"/$ci"}
-source "$new/examples/environment.sh" # YOURS: leave it out where xmir is on the PATH
-base=$(cd "${2:-$new}" 2> /dev/null && pwd) || { echo "run.sh: BASE: expected the folder of a checkout, found $2" >&2; exit 2; }
+[ ! -e "$new/examples/environment.sh" ] || source "$new/examples/environment.sh" # in xmir's own checkout
+base=$(cd "${2:-$new}" 2> /dev/null && pwd) || base=''
+if [ ! -e "$base/.git" ] && [ ! -e "$base/$ci/train.sh" ]; then
+    echo "run.sh: BASE: expected the folder of a checkout, found ${2:-$new}" >&2
+    exit 2
+fi
 mkdir -p "${1:-ci-out}"
 out=$(cd "${1:-ci-out}" && pwd)
 # networks that are code, which checkpoints may name; both sides have their own
 export XMIR_NETWORKS="$base:$new${XMIR_NETWORKS:+:$XMIR_NETWORKS}"
 
 # YOURS: a table with path, label, patient and split, the same for both sides; here one is drawn
-table=$out/data/labels.csv
+table="$out/data/labels.csv"
 python "$new/examples/phantoms.py" "$out/data" --count "${COUNT:-240}" --size 128 --seed 0
 
 train() { # CHECKOUT NAME [FLAGS...]
     local code=0
-    bash "$1/$ci/train.sh" "$table" "$out/$2.safetensors" "${@:3}" > "$out/$2-epochs.jsonl" || code=$?
+    (cd "$1" && bash "$ci/train.sh" "$table" "$out/$2.safetensors" "${@:3}" > "$out/$2-epochs.jsonl") || code=$?
     [ "$code" = 0 ] || { echo "run.sh: the $2 model was not trained: $1/$ci/train.sh ended with $code" >&2; exit 1; }
 }
 train "$new" new "${@:3}"
