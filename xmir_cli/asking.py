@@ -63,19 +63,23 @@ Novelty = Annotated[
     ),
 ]
 Neighbors = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--neighbors",
         metavar="N",
         min=1,
         max=1000,
-        help="How many nearest --vote and --novelty take.",
+        help="How many nearest --vote and --novelty take. [default: 10]",
     ),
 ]
 Coverage = Annotated[
-    float,
+    float | None,
     typer.Option(
-        "--coverage", metavar="C", min=0.01, max=0.999, help="Of the sets of --vote, by patients."
+        "--coverage",
+        metavar="C",
+        min=0.01,
+        max=0.999,
+        help="Of the sets of --vote, by patients. [default: 0.9]",
     ),
 ]
 MinSimilarity = Annotated[
@@ -123,6 +127,22 @@ def refuse_evidence(vote: str | None, novelty: bool) -> None:
             "vote" if vote else "novelty",
             "words lie elsewhere than images, so that their nearest say nothing of them",
         )
+
+
+def refuse_chosen(given: Mapping[str, object]) -> None:
+    """Raise UsageError for what asks beside `--per-label`; `given` by flag."""
+    if flag := next((flag for flag, value in given.items() if value), None):
+        raise UsageError(f"--per-label draws who asks, and {flag} names them", "Ask twice.")
+
+
+def refuse_alone(
+    vote: str | None, novelty: bool, neighbors: int | None, coverage: float | None
+) -> None:
+    """Raise SettingError for settings of votes without votes."""
+    if neighbors is not None and not (vote or novelty):
+        raise SettingError("neighbors", "only with `vote` or `novelty`")
+    if coverage is not None and not vote:
+        raise SettingError("coverage", "only with `vote`")
 
 
 def refuse_rerank(rerank: int | None, top: int, region: bool) -> None:

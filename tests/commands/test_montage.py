@@ -313,7 +313,7 @@ def test_a_pair_of_the_same_image_does_not_pale_the_rest(xmir, page):
     strong_map = np.zeros((32, 32), np.float32)
     strong_map[8:16, 8:16] = 90
     np.save("same.npy", strong_map)
-    same = {**page[0], "saliency": "same.npy", "retrieved": "q1.png", "rank": 0, "similarity": 1.0}
+    same = {**page[0], "saliency": "same.npy", "retrieved": "q1.png", "rank": 1, "similarity": 1.0}
     same["roi"] = [0, 0, 40, 30]
     assert xmir("montage", "-o", "b.png", "--side", SIDE, stdin=dump([*lines, same])).code == 0
     three = {"hits": 3, "titles": TWO["titles"]}

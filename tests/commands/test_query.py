@@ -560,6 +560,7 @@ def test_a_chosen_image_is_known_by_its_content_where_ids_are_others(xmir):
     [
         ("", 5, "nothing was chosen: standard input is empty"),
         ("\n\n", 5, "nothing was chosen: standard input is empty"),
+        ('{"answer": "none"}', 5, "nothing was chosen: no query of standard input has an answer"),
         ('a\n{"schema', 5, "standard input: line 2: bad-record: not a JSON object"),
         ('{"rank": 1}', 5, "standard input: line 1: expected a retrieved image, a path or an id"),
     ],
@@ -628,7 +629,8 @@ def test_some_queries_of_each_label(xmir):
 
 
 @pytest.mark.usefixtures("index")
-def test_per_label_and_all_are_refused_together(xmir):
-    result = xmir("query", "--per-label", "2", "--all")
+@pytest.mark.parametrize("others", [("--all",), ("--id", "a"), ("--vector", "q.npy")])
+def test_per_label_is_refused_beside_those_who_are_named(xmir, others):
+    result = xmir("query", "--per-label", "2", *others)
     assert result.code == 2
-    assert "--per-label asks with some items, --all with every one" in result.stderr
+    assert f"--per-label draws who asks, and {others[0]} names them" in result.stderr

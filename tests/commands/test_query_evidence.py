@@ -187,6 +187,11 @@ def test_what_cannot_be_judged_is_refused_in_one_line(xmir):
         return result.code, result.stderr.splitlines()[0].removeprefix("xmir: error: ")
 
     assert refused("--vote", "lable")[1].startswith("--vote: no column 'lable'; there are id, path")
+    for column in ("patient", "id", "sha256"):  # that no two patients share
+        said = f"--vote: no image of the index has a neighbour of its own {column}"
+        assert refused("--vote", column) == (2, said)
+    assert refused("--neighbors", "5") == (2, "--neighbors: only with --vote or --novelty")
+    assert refused("--coverage", "0.8", "--novelty") == (2, "--coverage: only with --vote")
     assert refused("--min-similarity", "2")[0] == 2
     assert refused("--coverage", "1")[0] == 2
     assert refused("--neighbors", "0")[0] == 2

@@ -207,10 +207,11 @@ def test_bad_lines_are_named_by_their_number(xmir, retrievals):
     result = xmir("saliency", "--method", "center", stdin="\n".join(lines))
     assert result.code == 3
     assert len(result.records()) == 1
+    cosine = "a number from -1 to 1"
     assert result.stderr.splitlines()[:4] == [
         "xmir: warning: skipped line 2: bad-record: not a JSON object",
         "xmir: warning: skipped line 3: bad-record: retrieved: expected a string, found nothing",
-        "xmir: warning: skipped line 4: bad-record: similarity: expected a number, found a string",
+        f"xmir: warning: skipped line 4: bad-record: similarity: expected {cosine}, found a string",
         "xmir: warning: skipped line 5: missing: no such file (/gone.png)",
     ]
 

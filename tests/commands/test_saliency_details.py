@@ -75,7 +75,7 @@ def test_contrast_with_another_label_and_with_a_file(xmir, ranking, images):
 
 
 def test_a_hit_on_the_query_itself_is_contrasted_with_the_others(xmir, ranking, images):
-    itself = {**ranking[0], "retrieved": ranking[0]["query"], "rank": 0, "similarity": 1.0}
+    itself = {**ranking[0], "retrieved": ranking[0]["query"], "rank": 1, "similarity": 1.0}
     records = jsonl([{**itself, "retrieved_label": "flu"}, *ranking])
     for which, place in (("next", 0), ("label", 2)):
         flags = ("saliency", "--method", "activation", "--contrast", which)

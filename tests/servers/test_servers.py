@@ -99,7 +99,7 @@ def same(xmir, routes, *call, stdin=None):
         ("--all", "--vote", "label", "--novelty", "-k", "2"),
         ("a.png", "--vote", "label", "--neighbors", "3", "--where", "patient=True"),
         ("--id", "a.png", "--like", "b.png", "--novelty", "--min-similarity", "0.99999"),
-        ("--per-label", "2", "--vote", "patient", "--coverage", "0.5"),
+        ("--per-label", "2", "--vote", "label", "--coverage", "0.5"),
     ],
     ids=" ".join,
 )

@@ -36,9 +36,20 @@ def test_a_view_has_the_values_and_the_whole_record():
     [
         ({"query": None}, "query: expected a string, found nothing"),
         ({"query": 5}, "query: expected a string, found 5"),
-        ({"similarity": "high"}, "similarity: expected a number, found a string"),
-        ({"similarity": True}, "similarity: expected a number, found true"),
-        ({"rank": 1.5}, "rank: expected a whole number, found 1.5"),
+        ({"similarity": "high"}, "similarity: expected a number from -1 to 1, found a string"),
+        ({"similarity": True}, "similarity: expected a number from -1 to 1, found true"),
+        ({"similarity": 1.1}, "similarity: expected a number from -1 to 1, found 1.1"),
+        ({"similarity": -7}, "similarity: expected a number from -1 to 1, found -7"),
+        (
+            {"similarity": float("nan")},
+            "similarity: expected a number from -1 to 1, found no number of 64 bits",
+        ),
+        ({"novelty": -0.5}, "novelty: expected a number from 0 to 1, found -0.5"),
+        ({"rank": 1.5}, "rank: expected a whole number from 1, found 1.5"),
+        ({"rank": -1}, "rank: expected a whole number from 1, found -1"),
+        ({"rank": 0}, "rank: expected a whole number from 1, found 0"),
+        ({"evaluations": -1}, "evaluations: expected a whole number from 0, found -1"),
+        ({"text_cut": -3}, "text_cut: expected a whole number from 0, found -3"),
         ({"match": "yes"}, "match: expected true or false, found 'yes'"),
         ({"explains": "Query"}, "explains: expected query or retrieved, found 'Query'"),
         ({"roi": [0, 0, -1, 5]}, "roi: expected a box of four numbers, found a list"),
@@ -54,6 +65,12 @@ def test_a_fault_has_the_same_words_in_every_stage(schema, change, fault):
     with pytest.raises(ItemError) as caught:
         read_view(schema, {**PAIR, **change})
     assert caught.value.reason == f"bad-record: {fault}"
+
+
+def test_rounding_is_no_fault():
+    """The cosine of two vectors of half precision may lie a little beyond 1."""
+    assert read_view(RetrievalRecord, {**PAIR, "similarity": 1.0004}).similarity == 1.0004
+    assert read_view(RetrievalRecord, {**PAIR, "similarity": -1}).similarity == -1
 
 
 def test_null_counts_as_absent():

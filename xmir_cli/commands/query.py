@@ -160,8 +160,8 @@ class Query:
     concepts: asking.Concepts = None
     vote: asking.Vote = None
     novelty: asking.Novelty = False
-    neighbors: asking.Neighbors = 10
-    coverage: asking.Coverage = 0.9
+    neighbors: asking.Neighbors = None
+    coverage: asking.Coverage = None
     min_similarity: asking.MinSimilarity = None
     rerank: asking.Rerank = None
     center: Annotated[
@@ -201,9 +201,12 @@ class Query:
             }
         )
         self._refuse_words()
+        asking.refuse_alone(self.vote, self.novelty, self.neighbors, self.coverage)
         asking.refuse_rerank(self.rerank, self.top, self.region is not None)
-        if self.per_label is not None and self.everything:
-            raise UsageError("--per-label asks with some items, --all with every one")
+        if self.per_label is not None:
+            asking.refuse_chosen(
+                {"--all": self.everything, "--id": self.ids, "--vector": self.vectors}
+            )
         others = self.of_index or self.vectors or self.like or self.asks_in_words
         if not (self.images or others):
             raise UsageError(

@@ -39,18 +39,21 @@ class Choice:
 def read_choices(null_separated: bool, source: str = STDIN) -> list[Choice]:
     """Every image that was chosen, once, in order. Raises DataError for none, and a bad line."""
     called = "standard input" if source == STDIN else source
+    lines: list[tuple[int, Record | ItemError]]
     if null_separated:
-        choices = [_choice(called, n, {"path": name}) for n, name in enumerate(read_names(), 1)]
+        lines = [(number, {"path": name}) for number, name in enumerate(read_names(), start=1)]
     else:
-        with open_lines(source) as lines:
-            choices = [
-                _choice(called, line, record)
-                for line, record in read_records(lines)
-                if isinstance(record, ItemError) or record.get("answer") != NO_ANSWER
-            ]
+        with open_lines(source) as stream:
+            lines = list(read_records(stream))
+    choices = [
+        _choice(called, number, line)
+        for number, line in lines
+        if isinstance(line, ItemError) or line.get("answer") != NO_ANSWER
+    ]
     if not choices:
+        found = f"no query of {called} has an answer" if lines else f"{called} is empty"
         raise DataError(
-            f"nothing was chosen: {called} is empty",
+            f"nothing was chosen: {found}",
             "Choose at least one line; it may be a record, an id of the index, or a path.",
         )
     return list({each.image: each for each in reversed(choices)}.values())[::-1]

@@ -35,8 +35,8 @@ class EvidenceRules:
 
     column: str | None  # whose values they vote for
     novelty: bool
-    neighbors: int
-    coverage: float
+    neighbors: int = 10
+    coverage: float = 0.9
     seed: int = 0
 
 

@@ -63,6 +63,13 @@ class Voting:
         rule = fit_votes(_take(ballots, fitted), numbers[fitted], sets.holds, frequencies)
         if rule is None:
             raise SettingError("vote", f"no image of the index has a neighbour with a {column}")
+        if not _agree(texts, near):
+            raise SettingError(
+                "vote",
+                f"no image of the index has a neighbour of its own {column}",
+                "Name a column of what images show, such as label: one that patients share, for "
+                "images of one patient do not vote for each other.",
+            )
         told = vote(_take(ballots, held_out), sets.holds, frequencies, rule)
         self._bound = conformal_bound(own_scores(told, has[held_out]), coverage)
         if not np.isfinite(self._bound):
@@ -121,6 +128,15 @@ def _ballots(near: NearestItems, texts: Sequence[str]) -> tuple[LabelSets, Ballo
         own, start = sets.kinds[start : start + len(values)], start + len(values)
         row[: len(values)] = np.where([bool(each) for each in values], own, -1)
     return sets, Ballots(near.similarities, kinds)
+
+
+def _agree(texts: Sequence[str], near: NearestItems) -> bool:
+    """Whether any image has a neighbour of its own value: else there is none to vote for."""
+    return any(
+        not parse_labels(text).isdisjoint(parse_labels(value))
+        for text, values in zip(texts, near.labels, strict=True)
+        for value in values
+    )
 
 
 def _take(ballots: Ballots, rows: Integers) -> Ballots:

@@ -124,7 +124,13 @@ def _beside(query: Query, gallery: Gallery, conditions: Conditions) -> Beside:
     shares = open_shares(query.concepts or (), gallery)
     if query.vote is None and not query.novelty:
         return Beside(shares, None, query.min_similarity)
-    rules = EvidenceRules(query.vote, query.novelty, query.neighbors, query.coverage, query.seed)
+    rules = EvidenceRules(
+        query.vote,
+        query.novelty,
+        query.neighbors or EvidenceRules.neighbors,
+        query.coverage or EvidenceRules.coverage,
+        query.seed,
+    )
     return Beside(shares, Evidence(gallery, conditions, rules), query.min_similarity)
 
 

@@ -16,6 +16,7 @@ from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import LARGEST, Record
 
 _KEY = "key"
+_ROUNDING = 1e-3  # of vectors in half precision, more or less
 _ANSWER, NO_ANSWER = "answer", "none"  # of a record without what its schema needs
 CURVES = ("share of pixels", "similarity")  # the axes of most curves
 
@@ -169,8 +170,17 @@ def _is_number(value: object) -> bool:
     return -sys.float_info.max <= value <= sys.float_info.max
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and _is_number(value)
+def _is_number_within(least: float, most: float) -> Callable[[object], bool]:
+    """Whether it is one of these, or one beyond them by no more than rounding."""
+    return lambda value: (
+        isinstance(value, int | float)
+        and _is_number(value)
+        and least - _ROUNDING <= value <= most + _ROUNDING
+    )
+
+
+def _is_whole_from(least: int) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, int) and _is_number(value) and value >= least
 
 
 def _is_list_of(accepts: Callable[[object], bool]) -> Callable[[object], bool]:
@@ -201,7 +211,10 @@ PATH = Kind("a string", _is_text, is_path=True)
 PATHS = Kind("a string or strings", _is_text_or_texts, is_path=True)
 TEXTS = Kind("strings", _is_list_of(_is_text))
 NUMBER = Kind("a number", _is_number)
-WHOLE = Kind("a whole number", _is_whole)
+COSINE = Kind("a number from -1 to 1", _is_number_within(-1, 1))
+SHARE = Kind("a number from 0 to 1", _is_number_within(0, 1))
+WHOLE = Kind("a whole number from 0", _is_whole_from(0))
+RANK = Kind("a whole number from 1", _is_whole_from(1))
 NUMBERS = Kind("numbers", _is_list_of(_is_number), shows=Shows.DETAIL)
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 BOX = Kind("a box of four numbers", _is_box, shows=Shows.DETAIL)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xmir_cli.wire.schema import FLAG, NUMBER, SETTINGS, WHOLE, Shows, key
+from xmir_cli.wire.schema import FLAG, NUMBER, RANK, SETTINGS, Shows, key
 from xmir_cli.wire.schemas.localization import LocalizationRecord
 
 
@@ -17,7 +17,7 @@ class ClusterRecord(LocalizationRecord):
     NAME: ClassVar = "xmir.cluster/1"
     WRITTEN_BY: ClassVar = "cluster"
 
-    cluster: int | None = key(WHOLE, "its group among those of its method, from 1, the largest")
+    cluster: int | None = key(RANK, "its group among those of its method, from 1, the largest")
     exemplar: bool | None = key(FLAG, "whether it is one of those nearest to the group's middle")
     middle_distance: float | None = key(
         NUMBER,

@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import NUMBER, NUMBERS, OBJECT, SETTINGS, TEXT, TEXTS, WHOLE, Shows, key
+from xmir_cli.wire.schema import (
+    NUMBER,
+    NUMBERS,
+    OBJECT,
+    RANK,
+    SETTINGS,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    Shows,
+    key,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -22,7 +33,7 @@ class ClusterSummaryRecord:
     explains: str | None = key(
         TEXT, "which image the maps explain", when="maps are grouped", shows=Shows.DETAIL
     )
-    cluster: int | None = key(WHOLE, "the group's number, from 1, the largest")
+    cluster: int | None = key(RANK, "the group's number, from 1, the largest")
     clusters: int | None = key(WHOLE, "how many groups there are")
     n: int | None = key(WHOLE, "maps or images in it")
     of: int | None = key(WHOLE, "in all groups")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xmir_cli.wire.schema import NUMBER, OBJECT, TEXT, WHOLE, Shows, key, one_of
+from xmir_cli.wire.schema import OBJECT, RANK, SHARE, TEXT, Shows, key, one_of
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 
@@ -29,13 +29,13 @@ class CompareRecord(SaliencyRecord):
         when="hits are compared",
     )
     rank_old: int | None = key(
-        WHOLE,
+        RANK,
         "its place under the old model; null beyond the first 100, or what the records tell",
         when="hits are compared",
     )
-    rank_new: int | None = key(WHOLE, "the same under the new model", when="hits are compared")
+    rank_new: int | None = key(RANK, "the same under the new model", when="hits are compared")
     rbo: float | None = key(
-        NUMBER, "rank-biased overlap of the query's two rankings", when="hits are compared"
+        SHARE, "rank-biased overlap of the query's two rankings", when="hits are compared"
     )
     first_hit: str | None = key(
         TEXT,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import NUMBER, PATH, TEXT, WHOLE, Shows, key
+from xmir_cli.wire.schema import PATH, SHARE, TEXT, WHOLE, Shows, key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -26,7 +26,7 @@ class CompareQueryRecord:
     method: str | None = key(TEXT, "the saliency method", when="maps are compared")
     compared: int | None = key(WHOLE, "its maps that both have", when="maps are compared")
     rbo: float | None = key(
-        NUMBER, "rank-biased overlap, p = 0.9, extrapolated: 1 for equal rankings, 0 for disjoint"
+        SHARE, "rank-biased overlap, p = 0.9, extrapolated: 1 for equal rankings, 0 for disjoint"
     )
     came: int | None = key(WHOLE, "images among the first K, the largest K of --k, only now")
     went: int | None = key(WHOLE, "images among the first K only before")

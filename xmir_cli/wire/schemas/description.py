@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xmir_cli.wire.schema import NUMBER, PATH, TEXT, Shows, key
+from xmir_cli.wire.schema import COSINE, PATH, TEXT, Shows, key
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 
@@ -18,7 +18,7 @@ class DescriptionRecord(SaliencyRecord):
     WRITTEN_BY: ClassVar = "describe"
 
     score: float | None = key(
-        NUMBER, "what the terms are ordered by: the similarity, of a pair the smaller of its two"
+        COSINE, "what the terms are ordered by: the similarity, of a pair the smaller of its two"
     )
     shared_with: str | None = key(PATH, "the other image of the pair", when="of a pair")
     shared_identity: str | None = key(
@@ -28,5 +28,5 @@ class DescriptionRecord(SaliencyRecord):
         shows=Shows.MADE,
     )
     shared_similarity: float | None = key(
-        NUMBER, "cosine of the embeddings of the term and the other image", when="of a pair"
+        COSINE, "cosine of the embeddings of the term and the other image", when="of a pair"
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xmir_cli.wire.records import Record
-from xmir_cli.wire.schema import NUMBER, WHOLE, Plot, key
+from xmir_cli.wire.schema import NUMBER, RANK, WHOLE, Plot, key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -21,7 +21,7 @@ class EpochRecord:
     )
 
     record: Record
-    epoch: int | None = key(WHOLE, "its number, from 1")
+    epoch: int | None = key(RANK, "its number, from 1")
     steps: int | None = key(WHOLE, "training steps since the run began")
     loss: float | None = key(NUMBER, "mean loss over the batches, of the loss that was chosen")
     attention_loss: float | None = key(

@@ -9,13 +9,16 @@ from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import (
     BOX,
+    COSINE,
     FLAG,
     MODEL,
     NO_ANSWER,
     NUMBER,
     OBJECT,
     PATH,
+    RANK,
     SETTINGS,
+    SHARE,
     TEXT,
     TEXTS,
     WHOLE,
@@ -49,7 +52,7 @@ class RetrievalRecord:
         shows=Shows.DETAIL,
     )
     text_weight: float | None = key(
-        NUMBER,
+        SHARE,
         "w of words that ask together with the query: w * text + (1 - w) * image, at length 1",
         when="--text with an image",
         shows=Shows.DETAIL,
@@ -74,8 +77,8 @@ class RetrievalRecord:
         shows=Shows.MADE,
     )
     retrieved_identity: str | None = key(TEXT, "the same of the retrieved image", shows=Shows.MADE)
-    rank: int | None = key(WHOLE, "its place among the query's hits, from 1")
-    similarity: float | None = key(NUMBER, "cosine of the two embeddings, in [-1, 1]")
+    rank: int | None = key(RANK, "its place among the query's hits, from 1")
+    similarity: float | None = key(COSINE, "cosine of the two embeddings, in [-1, 1]")
     relevance: float | None = key(
         NUMBER,
         "what the hits are ordered by: the similarity to where examples or concepts moved the "
@@ -83,7 +86,7 @@ class RetrievalRecord:
         when="--like, --unlike, --toward or --region",
     )
     rerank_distance: float | None = key(
-        NUMBER,
+        SHARE,
         "what the hits are ordered by, the least first, in [0, 1]: 0.7 times the Jaccard distance "
         "of the k-reciprocal neighbours and 0.3 times that of the embeddings, scaled",
         when="--rerank",
@@ -142,7 +145,7 @@ class RetrievalRecord:
         when="--region",
     )
     centered: float | None = key(
-        NUMBER,
+        COSINE,
         "the similarity of what is left of both images without the mean of the index",
         when="--region with --center",
     )
@@ -155,7 +158,7 @@ class RetrievalRecord:
         when="--min-similarity leaves nothing",
     )
     nearest: float | None = key(
-        NUMBER, "the largest similarity there is then", when="--min-similarity leaves nothing"
+        COSINE, "the largest similarity there is then", when="--min-similarity leaves nothing"
     )
     vote: dict[str, object] | None = key(
         OBJECT,
@@ -177,7 +180,7 @@ class RetrievalRecord:
         when="--vote",
     )
     novelty: float | None = key(
-        NUMBER,
+        SHARE,
         "the share of the index's own images that are nearer to their nearest of other patients "
         "than the query is to its own, on average",
         when="--novelty",

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from xmir_cli.wire.schema import (
     BOX,
-    NUMBER,
+    COSINE,
     OBJECT,
     PATH,
     PATHS,
@@ -32,7 +32,7 @@ class SaliencyRecord(RetrievalRecord):
         PATH, "the image, as it came", when="a bare path is explained", shows=Shows.NOTHING
     )
     similarity_check: float | None = key(
-        NUMBER, "the similarity computed again", shows=Shows.DETAIL
+        COSINE, "the similarity computed again", shows=Shows.DETAIL
     )
     method: str = key(TEXT, "the saliency method", default="")
     settings: dict[str, object] | None = key(SETTINGS, "the method's settings, defaults included")
@@ -70,7 +70,7 @@ class SaliencyRecord(RetrievalRecord):
     )
     target_sha256: str | None = key(TEXT, "SHA-256 of its file", when="--target", shows=Shows.MADE)
     target_similarity: float | None = key(
-        NUMBER, "f . v, how far along the concept the explained image lies", when="--target"
+        COSINE, "f . v, how far along the concept the explained image lies", when="--target"
     )
     contrast: str | None = key(
         PATH, "the image whose map is subtracted", when="--contrast", shows=Shows.DETAIL
