@@ -325,6 +325,25 @@ def test_the_best_epoch_needs_something_to_choose_by(train, data):
         assert f"xmir: error: {reason}\nxmir: hint: {hint}\n" in result.stderr
 
 
+def test_a_checkpoint_of_another_network_says_of_which(xmir, data, tiny_arch, monkeypatch):
+    own = data.parent / "own.py"
+    own.write_text(Path(tiny_arch.rpartition(":")[0]).read_text())
+    monkeypatch.setenv("XMIR_NETWORKS", str(data.parent))
+    flags = ("--arch", f"{own}:network", "--per-class", 4, "--epochs", 1, "-o", "a.safetensors")
+    assert xmir("train", data, *flags, "--weights", "random:0").code == 0
+    file = Path("a.safetensors").resolve()
+    hint = f"xmir: hint: It was made with --arch {own}:network, its code as it was then.\n"
+    embed = ("embed", data, "-o", "b.parquet")
+    other = xmir(*embed, "--arch", "resnet18", "--weights", "a.safetensors")
+    assert other.code == 6
+    assert "tensors of the network are missing (features.conv1.weight" in other.stderr
+    assert other.stderr.endswith(hint)
+    own.write_text(own.read_text().replace("8", "9"))
+    changed = xmir(*embed, "--model", "a.safetensors")
+    told = f"xmir: error: {file}: features.0.bias: expected shape (9,), found (8,)\n"
+    assert (changed.code, changed.stderr) == (6, told + hint)
+
+
 def test_a_head_of_another_size_than_the_checkpoints_says_what_to_do(xmir, data, tiny_arch):
     flags = ("--arch", tiny_arch, "--per-class", 4, "--epochs", 1)
     begin = ("train", data, *flags, "--weights")

@@ -80,8 +80,10 @@ def fill(network: Network, architecture: Architecture, path: str) -> list[str]:
     one of the file's trunk has no place.
     """
     file = Path(path)
-    if read_recorded_spec(path) is not None:
-        _assign(network, _own_tensors(network, read_tensors(file)[0], path), path)
+    recorded = read_recorded_spec(path)
+    if recorded is not None:
+        hint = f"It was made with `architecture` {recorded.architecture}, its code as it was then."
+        _assign(network, _own_tensors(network, read_tensors(file)[0], path, hint), path, hint)
         return []
     found = read_tensors(file)[0] if _is_safetensors(file) else read_torch(file)
     renamed = {_library_name(name): tensor for name, tensor in found.items()}
@@ -114,7 +116,9 @@ def _library_name(name: str) -> str:
     return _CHEXNET.sub(r"\1\2.", _X_MIR.sub(r"\1densenet121.features.", name))
 
 
-def _own_tensors(network: Network, found: Mapping[str, Tensor], path: str) -> Mapping[str, Tensor]:
+def _own_tensors(
+    network: Network, found: Mapping[str, Tensor], path: str, hint: str
+) -> Mapping[str, Tensor]:
     """Those of one of xmir's checkpoints, which has all of its network's and no others."""
     wanted = network.state_dict().keys()
     missing = [name for name in wanted if name not in found and not name.endswith(COUNTER)]
@@ -122,11 +126,14 @@ def _own_tensors(network: Network, found: Mapping[str, Tensor], path: str) -> Ma
     for names, what in ((missing, "of the network are missing"), (others, "have no place in it")):
         if names:
             shown = ", ".join(names[:3])
-            raise ModelError(f"{path}: {len(names)} of {len(wanted)} tensors {what} ({shown} ...)")
+            message = f"{path}: {len(names)} of {len(wanted)} tensors {what} ({shown} ...)"
+            raise ModelError(message, hint)
     return {name: tensor for name, tensor in found.items() if name in wanted}
 
 
-def _assign(network: Network, tensors: Mapping[str, Tensor], source: str) -> list[str]:
+def _assign(
+    network: Network, tensors: Mapping[str, Tensor], source: str, hint: str = ""
+) -> list[str]:
     """Put the tensors into the network; the others stay. What was changed is said."""
     wanted, notes = network.state_dict(), []
     fitting = {}
@@ -138,7 +145,7 @@ def _assign(network: Network, tensors: Mapping[str, Tensor], source: str) -> lis
             notes.append(f"{name}: {_GREY}")
         if tensor.shape != own.shape:
             expected, actual = tuple(own.shape), tuple(tensor.shape)
-            raise ModelError(f"{source}: {name}: expected shape {expected}, found {actual}")
+            raise ModelError(f"{source}: {name}: expected shape {expected}, found {actual}", hint)
         # of the network's own shape by now: a stride of 0 makes any other from a single number
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor.to(own.dtype)).all()):
             raise ModelError(f"{source}: {name}: holds NaN or infinity")
