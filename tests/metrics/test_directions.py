@@ -52,6 +52,27 @@ def test_logistic_weights_are_those_of_a_regression_on_all_numbers():
     assert own @ expected / np.linalg.norm(own) / np.linalg.norm(expected) > 0.9999
 
 
+@pytest.mark.parametrize("spread", [1.0, 0.1, 0.01])
+def test_logistic_weights_are_the_least_of_the_loss_by_newton(spread):
+    """Of examples that can be told apart, as far apart as embeddings are; more of one kind."""
+    pytest.importorskip("sklearn")
+    vectors, kinds = _examples(12, dim=5, shift=4.0, seed=2)
+    vectors, kinds = _unit(np.array([3.0, 1, 0, 0, 0]) + spread * vectors)[3:], kinds[3:]
+    signs, (more, fewer) = np.where(kinds, 1.0, -1.0), (12, 9)
+    counts = np.where(kinds, 21 / (2 * fewer), 21 / (2 * more))
+    inputs = np.column_stack([vectors, np.ones(21)])
+    penalty = np.diag([1.0] * 5 + [0.0])
+    expected = np.zeros(6)
+    for _ in range(50):
+        doubts = 1 / (1 + np.exp(signs * (inputs @ expected)))
+        slope = penalty @ expected - inputs.T @ (counts * signs * doubts)
+        bend = penalty + inputs.T @ (inputs * (counts * doubts * (1 - doubts))[:, None])
+        expected -= np.linalg.solve(bend, slope)
+    assert np.abs(slope).max() < 1e-12
+    found = logistic_weights(vectors, kinds[None])[0]
+    assert found == pytest.approx(expected[:5], rel=1e-5, abs=1e-7)
+
+
 def test_shuffles_keep_the_kinds_of_whole_patients_together():
     # patients a and b show it, c, d and e do not, m has both
     units = list("aabbbccdemmm")

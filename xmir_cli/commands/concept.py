@@ -62,8 +62,8 @@ class Concept:
         Literal["means", "logistic"],
         typer.Option(
             "--method",
-            help="means: their difference; logistic: the weights of a logistic regression, with "
-            "the extra 'concept'.",
+            help="means: their difference; logistic: the weights of a logistic regression with "
+            "an L2 penalty, C = 1, with the extra 'concept'.",
         ),
     ] = "means"
     permutations: Annotated[
