@@ -104,7 +104,7 @@ class Baseline:
         if left:
             console.note(f"{left} of {left + compared} records of {self.source} not met")
         if self._missing:
-            named = [*self._missing]
+            named = sorted(self._missing, key=lambda name: "." not in name)  # labels first
             more = f" and {len(named) - _WORST} more" if named[_WORST:] else ""
             console.note(f"numbers of {self.source} not met: {', '.join(named[:_WORST])}{more}")
         for change in [*self._changes][:_WORST]:

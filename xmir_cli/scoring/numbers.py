@@ -1,12 +1,13 @@
 """The numbers of a record by their names, dots reaching into objects, as gates and baselines do."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import NUMBER, OBJECT, WHOLE, Shows, keys_of
 
 Numbers = Mapping[str, float | None]  # None: it could not be had
+Names = Collection[str]
 
 
 def pick_numbers(record: Mapping[str, object], schema: type[object], deep: bool = True) -> Record:
@@ -36,16 +37,26 @@ def name_numbers(found: Mapping[str, object], prefix: str = "") -> dict[str, flo
 
 
 def list_gone(
-    before: Mapping[str, object], now: Mapping[str, object], prefix: str = ""
+    before: Mapping[str, object], now: Mapping[str, object], prefix: str = "", outside: Names = ()
 ) -> Iterator[str]:
-    """The names of numbers that only the first has; of an object that is gone whole, its own."""
+    """The names of numbers that only the first has; of an object that is gone whole, its own.
+
+    What is gone `outside`, at the places around, is not told again of each place in it.
+    """
+    gone = [
+        key
+        for key, value in before.items()
+        if not (key in now or key in outside) and _holds_number(value)
+    ]
+    yield from (f"{prefix}{key}" for key in gone)
     for key, value in before.items():
-        name, inner = f"{prefix}{key}", now.get(key)
-        if key not in now:
-            if any(each is not None for each in name_numbers({name: value}).values()):
-                yield name
-        elif isinstance(value, Mapping) and isinstance(inner, Mapping):
-            yield from list_gone(value, inner, f"{name}.")
+        inner = now.get(key)
+        if isinstance(value, Mapping) and isinstance(inner, Mapping):
+            yield from list_gone(value, inner, f"{prefix}{key}.", {*outside, *gone})
+
+
+def _holds_number(value: object) -> bool:
+    return any(each is not None for each in name_numbers({"": value}).values())
 
 
 def number(value: object) -> float:
