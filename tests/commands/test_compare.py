@@ -849,3 +849,23 @@ def test_rankings_of_nothing_have_null_numbers(xmir):
     assert (result.code, told) == (0, dict.fromkeys(told))
     result = xmir("compare", "old.parquet", "new.parquet", *flags[:2])
     assert "nan" not in result.stdout + result.stderr
+
+
+def test_a_part_of_maps_that_is_gone_is_missing_and_not_taken_for_another(xmir):
+    """The masks of two readers, of which the first has no numbers any more."""
+    first, second = [located("qx", 0.5)], [located("qx", 0.1, mask="reader 2")]
+    dump("both.jsonl", [*first, *second])
+    dump("second.jsonl", second)
+    before = xmir("compare", "both.jsonl", "both.jsonl", "--summary")
+    assert [row["variant"] for row in before.records()] == ["opacity", "reader 2"]
+    records = [{**row, "compared": 1, "energy_difference": 0.0} for row in before.records()]
+    records[0]["energy_difference"] = 0.4  # nobody reaches it
+    Path("b.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in records))
+    asked = ("compare", "second.jsonl", "second.jsonl", "--baseline", "b.jsonl")
+    done = xmir(*asked, "--junit", "j.xml")
+    assert done.code == 0, done.stderr
+    assert "note: 1 of 2 records of b.jsonl not met" in done.stderr
+    assert cases("j.xml") == [
+        ("reader 2: baseline", []),
+        ("opacity: baseline", ["skipped"]),
+    ]

@@ -88,13 +88,31 @@ def test_a_comparison_with_another_old_model_is_no_baseline(xmir):
     hits = Path("hits.jsonl").read_text()
     weights = json.loads(hits.splitlines()[0])["model"]["weights_sha256"]
     Path("others.jsonl").write_text(hits.replace(weights, "cd" * 32))
-    for old, new in (("e.parquet", "other.parquet"), ("hits.jsonl", "others.jsonl")):
+    maps = Path("maps.jsonl").read_text()
+    Path("more.jsonl").write_text(maps.replace(weights, "cd" * 32))
+    for old, new in (
+        ("e.parquet", "other.parquet"),
+        ("hits.jsonl", "others.jsonl"),
+        ("maps.jsonl", "more.jsonl"),
+    ):
         before = xmir("compare", old, new, "--summary")
         Path("b.jsonl").write_text(before.stdout)
         assert xmir("compare", old, new, "--baseline", "b.jsonl").code == 0
         swapped = xmir("compare", new, old, "--baseline", "b.jsonl")
         told = f"xmir: error: b.jsonl: scored with model_old.weights_sha256 {weights}, this run has"
         assert (swapped.code, told in swapped.stderr) == (5, True), swapped.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_a_comparison_of_maps_that_were_scored_otherwise_is_no_baseline(xmir):
+    for steps in (4, 8):
+        scored = xmir("causal-metric", "maps.jsonl", "--curve-steps", steps)
+        Path(f"{steps}.jsonl").write_text(scored.stdout)
+    Path("b.jsonl").write_text(xmir("compare", "4.jsonl", "4.jsonl", "--summary").stdout)
+    assert xmir("compare", "4.jsonl", "4.jsonl", "--baseline", "b.jsonl").code == 0
+    other = xmir("compare", "8.jsonl", "8.jsonl", "--baseline", "b.jsonl")
+    assert other.code == 5
+    assert "b.jsonl: scored with scoring " in other.stderr
 
 
 @pytest.mark.usefixtures("here")

@@ -200,6 +200,8 @@ def _ordered(value: object) -> object:
 
 
 def _tell(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = [f"{name} {each}" for name, each in value.items()]
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)

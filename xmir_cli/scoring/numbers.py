@@ -7,7 +7,6 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import NUMBER, OBJECT, WHOLE, Shows, keys_of
 
 Numbers = Mapping[str, float | None]  # None: it could not be had
-Names = Collection[str]
 
 
 def pick_numbers(record: Mapping[str, object], schema: type[object], deep: bool = True) -> Record:
@@ -37,7 +36,10 @@ def name_numbers(found: Mapping[str, object], prefix: str = "") -> dict[str, flo
 
 
 def list_gone(
-    before: Mapping[str, object], now: Mapping[str, object], prefix: str = "", outside: Names = ()
+    before: Mapping[str, object],
+    now: Mapping[str, object],
+    prefix: str = "",
+    outside: Collection[str] = (),
 ) -> Iterator[str]:
     """The names of numbers that only the first has; of an object that is gone whole, its own.
 

@@ -39,6 +39,7 @@ class CheckRules:
     subject: str = ""  # the key of what it is about; empty where that is the whole run
     name: str = ""  # the key of what people call that; empty: the same
     test: str = ""  # the key that tells several records of one subject apart
+    alike: bool = True  # whether these have the same numbers
     what: str = "tests"  # what a run has several of
     explain: Callable[[Record], str] = lambda _: ""  # what a bad verdict means; nothing of others
     is_check: Callable[[Record], bool] = lambda _: True
@@ -133,7 +134,7 @@ class Checks:
     def ask(self, gates: Sequence[Gate]) -> None:
         """A check for each gate and record that has the gate's number.
 
-        Where records are not of different tests, each must have it. One that is null could not be
+        Where records are alike, each must have it. One that is null could not be
         had, which is an error. Raises SettingError for a number that no record has.
         """
         checked = list(filter(self.rules.is_check, self.found))
@@ -142,7 +143,7 @@ class Checks:
             refuse_unknown(gates, dict.fromkeys(name for each in numbers for name in each))
         for record, known in zip(checked or [{}], numbers or [{}], strict=True):
             for gate in gates:
-                if gate.name in known or not (checked and self.rules.test):
+                if gate.name in known or self.rules.alike or not checked:
                     self._ask(record, gate, known.get(gate.name), gates)
 
     def _ask(self, record: Record, gate: Gate, value: float | None, gates: Sequence[Gate]) -> None:

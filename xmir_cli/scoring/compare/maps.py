@@ -76,6 +76,7 @@ class MapFiles:
     pairs: Sequence[TwoMaps]
     only: Mapping[SideName, Sequence[str]]  # the names of those that the other file has not
     failed: Mapping[SideName, Sequence[tuple[int, ItemError]]]
+    models: Mapping[SideName, object]  # the networks that the maps are of, where that is told
 
 
 def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFiles:
@@ -88,6 +89,7 @@ def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFile
     evaluation = SCORED.get(schema)
     found: dict[SideName, dict[MapKey, ScoredMap]] = {}
     failed: dict[SideName, list[tuple[int, ItemError]]] = {"old": [], "new": []}
+    models: dict[SideName, object] = {}
     for side in SIDES:
         keys, network, found[side] = Keys(), OneNetwork(files[side].source), {}
         for number, line in files[side].lines():
@@ -100,6 +102,7 @@ def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFile
                 continue
             network.check(line)
             found[side][key] = scored
+            models.setdefault(side, line.get("model"))
     old, new = _match_settings(found["old"], found["new"])
     shared = [key for key in new if key in old]
     if not shared:
@@ -113,7 +116,7 @@ def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFile
         "old": [each.name for key, each in old.items() if key not in new],
         "new": [each.name for key, each in new.items() if key not in old],
     }
-    return MapFiles(pairs, {"old": only["old"], "new": only["new"]}, failed)
+    return MapFiles(pairs, {"old": only["old"], "new": only["new"]}, failed, models)
 
 
 def _read(

@@ -32,6 +32,8 @@ def compare_maps(
         "only_old": len(found.only["old"]),
         "only_new": len(found.only["new"]),
         "failed": skips.total + len(halves),
+        "scoring": found.pairs[0].new.made or None,  # all were in one way
+        **{f"model_{side}": each for side, each in found.models.items() if each},
     }
     summaries = [{**each, **counts} for each in sum_up_maps(found.pairs, schema, terms.seed)]
     ordered = worst_maps(found.pairs)

@@ -38,7 +38,7 @@ RULES = CheckRules(
     command="compare",
     schema=CompareSummaryRecord,
     keys=(
-        *("protocol", "where", "exclude_same", "sample.queries", "sample.seed"),
+        *("protocol", "where", "exclude_same", "sample.queries", "sample.seed", "scoring"),
         *("model_old.weights_sha256", "model_old.whitening.sha256"),
     ),
     settings=("old", "protocol", "where", "exclude_same", "sample", "seed"),
@@ -46,6 +46,7 @@ RULES = CheckRules(
     advice="Make the baseline with `summary`.",
     counted=("compared",),
     subject="method",
+    test="variant",
     what="comparisons",
     deep=True,
 )

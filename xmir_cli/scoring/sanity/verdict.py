@@ -107,6 +107,7 @@ RULES = CheckRules(
     advice="Make the baseline without `per_query`.",
     counted=("n",),
     test="test",
+    alike=False,
     explain=explain,
     is_check=has_verdict,
 )

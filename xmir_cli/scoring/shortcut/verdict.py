@@ -60,6 +60,7 @@ RULES = CheckRules(
     advice="Make the baseline without `per_query`.",
     counted=("images",),
     test="test",
+    alike=False,
     explain=explain,
     is_check=has_verdict,
 )

@@ -48,6 +48,9 @@ class CompareSummaryRecord:
         "how many queries were drawn, and with which seed; null without --sample",
         when="archives are compared",
     )
+    scoring: dict[str, object] | None = key(
+        SETTINGS, "how maps were scored; null where they are not", when="maps are compared"
+    )
     compared: int | None = key(WHOLE, "queries, of maps pairs, that both have")
     only_old: int | None = key(
         WHOLE, "images, queries or maps that the new one has not: missing there"
