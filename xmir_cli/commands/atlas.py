@@ -28,9 +28,9 @@ class Atlas:
     the two axes in which they differ most; t-SNE and UMAP keep neighbours together, and what lies
     far apart in them need not be unlike. Both work on the first 64 principal axes.
 
-    A star marks, of each label, its image nearest to the mean embedding of the label, and a cross
-    the mean place of the label's images: with pca, that of the mean embedding. A ring marks
-    what lies apart: the images whose mean similarity to their --neighbors nearest, of other
+    A star marks, of each label (A|B is two), its image nearest to the mean embedding of the label,
+    and a cross the mean place of the label's images: with pca, that of the mean embedding. A ring
+    marks what lies apart: the images whose mean similarity to their --neighbors nearest, of other
     patients where the patient is known, is among the lowest --outliers percent. A square marks
     what is there more than once: the same file, or a similarity of 1 up to 1e-6.
 

@@ -47,7 +47,7 @@ class Audit:
 
     `labels`: the nearest of other patients hold another label with a probability of --probability
     at least, by votes that are calibrated on the archive itself, or a copy does. The summary says
-    how many such there would be if labels were drawn by these probabilities.
+    how many such there would be if labels were drawn by these probabilities. A|B is two labels.
 
     `outliers`: the mean distance to the nearest of other patients lies above the third quartile by
     more than --fence interquartile ranges. More than --neighbors foreign images that are alike are

@@ -31,8 +31,8 @@ class Cluster:
     Records come group by group, the largest first, its exemplars before the others: those nearest
     to its middle, of each image one. 'xmir montage' draws a row of exemplars a group. `--summary`
     tells of each group its size and the labels of its images, with Fisher's exact test against the
-    rest, corrected for all groups and labels (Holm). It takes maps for independent: of several maps
-    of an image or a patient, p is too small.
+    rest, corrected for all groups and labels (Holm); A|B is two labels. It takes maps
+    for independent: of several maps of an image or a patient, p is too small.
 
     A map without a positive value is skipped by name. Needs scikit-learn: pip install
     'xmir[cluster]'.

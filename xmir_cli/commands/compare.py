@@ -34,7 +34,7 @@ class Compare:
     interval, a paired bootstrap by patient (by query where nobody knows them); hits alone, of which
     nobody knows what else could be found, give p_at_K, recall_at_K and mrr. Of maps: the mean
     difference of every number that both files have, by method and its settings, and how far the
-    maps agree; maps that were scored in two ways are refused.
+    maps agree; maps that were scored in two ways are refused. A label A|B is two labels.
 
     Prints the worst queries first: the hits that tell most of what changed, each once under the old
     and once under the new model, as 'xmir saliency' takes them and 'xmir montage' draws them side

@@ -24,8 +24,8 @@ class DiffSaliency:
 
     Averages the self-similarity maps of every class, takes the signed differences of the averages
     and draws all of them, beside the average image of every class, in figure.png. One record a pair
-    of classes. Needs a manifest with a 'label' column; a 'patient' column tells which images are
-    not independent.
+    of classes. Needs a manifest with a 'label' column, in which A|B is two labels; a 'patient'
+    column tells which images are not independent.
     """
 
     images: options.Images

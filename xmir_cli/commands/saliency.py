@@ -70,7 +70,7 @@ class Saliency:
             "--negative",
             metavar="IMAGE|auto",
             help="What the query is to be told apart from, for --tuple triplet; twice for "
-            "quadruplet. auto is the index's best image of another label.",
+            "quadruplet. auto is the index's best image of another label (A|B is two labels).",
         ),
     ] = None
     contrast: Annotated[
@@ -79,8 +79,8 @@ class Saliency:
             "--contrast",
             metavar="next|label|IMAGE",
             help="Why this image and not that one: subtract the map for another target, which is "
-            "the query's next result, its best result of another label, or a file. Results that "
-            "have none, as the last has no next one, are skipped.",
+            "the query's next result, its best result of another label (A|B is two labels), or a "
+            "file. Results that have none, as the last has no next one, are skipped.",
         ),
     ] = None
     target: Annotated[

@@ -51,8 +51,8 @@ class Shortcut:
     all that those of any image cover is hidden in every image, for an outline of its own would tell
     the label.
 
-    Needs a manifest with a 'label' column. `--gate` makes verdicts gates (exit 4), `--max
-    changed=0.2` a number. `--per-query` prints what each test finds of each image.
+    Needs a manifest with a 'label' column; A|B is two labels. `--gate` makes verdicts gates
+    (exit 4), `--max changed=0.2` a number. `--per-query` prints what each test finds of each image.
     """
 
     images: options.Images
