@@ -301,6 +301,19 @@ def test_scored_records_whose_gains_are_none_are_skipped(xmir, make_record):
     assert "skipped line 2: bad-record: insertion_gain: expected numbers" in result.stderr
 
 
+def test_a_gate_of_what_one_image_of_nobody_does_not_tell_is_an_error(xmir, make_record):
+    spread = "it takes two images, of two patients where these are known"
+    gates = ("--min", "patients=0", "--max", "insertion_sd=9", "--junit", "j.xml")
+    result = xmir("causal-metric", *gates, stdin=lines(make_record()))
+    assert (result.code, len(result.records())) == (4, 1)
+    assert result.stderr.splitlines() == [
+        "xmir: error: hand: gate --min patients=0: patients is null, for no patient is known",
+        f"xmir: error: hand: gate --max insertion_sd=9: insertion_sd is null, for {spread}",
+    ]
+    suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
+    assert [suite.get(each) for each in ("tests", "failures", "errors")] == ["3", "0", "2"]
+
+
 def test_a_summary_leaves_out_what_only_some_records_were_scored_beside(xmir, make_record):
     records = [make_record(meta={"number": number}) for number in range(2)]
     swapped = {"query": records[1]["retrieved"], "retrieved": records[1]["query"]}

@@ -45,7 +45,7 @@ ROWS = [
     ),
     Row(
         "audit",
-        ("e.parquet", "--neighbors", "2"),
+        ("e.parquet", "--neighbors", "2", "--probability", "0.5"),
         *("suspect_labels", -1),
         saved=("--summary",),
     ),

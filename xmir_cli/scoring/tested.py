@@ -139,11 +139,10 @@ class Checks:
         """
         checked = list(filter(self.rules.is_check, self.found))
         numbers = [name_numbers(self.rules.found(record)) for record in checked]
-        if checked:
-            refuse_unknown(gates, dict.fromkeys(name for each in numbers for name in each))
-        for record, known in zip(checked or [{}], numbers or [{}], strict=True):
+        refuse_unknown(gates, dict.fromkeys(name for each in numbers for name in each))
+        for record, known in zip(checked, numbers, strict=True):
             for gate in gates:
-                if gate.name in known or self.rules.alike or not checked:
+                if gate.name in known or self.rules.alike:
                     self._ask(record, gate, known.get(gate.name), gates)
 
     def _ask(self, record: Record, gate: Gate, value: float | None, gates: Sequence[Gate]) -> None:

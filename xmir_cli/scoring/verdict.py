@@ -133,8 +133,7 @@ def _ask(gate: Gate, numbers: Numbers) -> tuple[str, str]:
     """In what a number fails, or why there is none."""
     value = numbers.get(gate.name)
     if value is None:
-        why = "no patient is known" if gate.name == "patients" else "not every record has it"
-        return "", gate.lacking(why)
+        return "", gate.lacking("no patient is known")
     return gate.failure(value), ""
 
 
