@@ -645,6 +645,10 @@ def test_maps_of_two_settings_have_a_mean_each(xmir):
     assert done.records()[0]["insertion_difference"] == pytest.approx(-0.1)
     said = "occlusion was made with other settings: window_size 16 in OLD, window_size 32 in NEW"
     assert f"xmir: note: {said}" in done.stderr
+    means = [{"settings": {"center": name * 32}} for name in ("ab", "cd")]
+    one, other = ([scored("ax", "activation", 0.6, 0.3, **each)] for each in means)
+    done = xmir("compare", dump("o.jsonl", one), dump("n.jsonl", other))
+    assert (done.code, "other settings" in done.stderr) == (0, False)  # each is its own index's
 
 
 def test_records_of_two_networks_in_one_file_are_refused(xmir):

@@ -133,7 +133,9 @@ def _read(
         )
     part = "" if evaluation is None else str(record.get(evaluation.part) or "")
     asked = renew_settings(view.method, view.settings or {})
-    asked |= {"concept": view.concept} if view.concept else {}  # without the SHA-256 of its file
+    # without what every index or network has of its own: the SHA-256 of a mean, and of a concept
+    asked |= {"center": True} if asked.get("center") else {}
+    asked |= {"concept": view.concept} if view.concept else {}
     settings = json.dumps(asked, sort_keys=True)
     key = keys.of(view, (query, view.retrieved_identity), f"{part}{settings}")
     words = "" if view.words is None else view.words.said
