@@ -873,3 +873,15 @@ def test_a_part_of_maps_that_is_gone_is_missing_and_not_taken_for_another(xmir):
         ("reader 2: baseline", []),
         ("opacity: baseline", ["skipped"]),
     ]
+
+
+def test_a_gate_of_a_number_that_one_method_alone_has_is_an_error_in_the_other(xmir):
+    gain = {"insertion_gain": {"center": 0.1}}
+    both = [scored("qx", "activation", 0.5, 0.3, **gain), scored("qx", "occlusion", 0.5, 0.3)]
+    dump("both.jsonl", both)
+    asked = ("compare", "both.jsonl", "both.jsonl", "--junit", "j.xml")
+    name = "insertion_gain.center_difference"
+    done = xmir(*asked, "--min", f"{name}=0")
+    assert done.code == 4
+    assert f"occlusion: gate --min {name}=0: {name} is null" in done.stderr
+    assert cases("j.xml") == [(f"--min {name}=0", []), (f"--min {name}=0", ["error"])]

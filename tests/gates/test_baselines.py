@@ -37,6 +37,21 @@ def test_only_a_record_that_can_be_compared_is_a_baseline(row, xmir):
         assert hint.startswith("xmir: hint: Make the baseline with")
 
 
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.command)
+def test_a_baseline_that_cannot_be_read_is_told_where(row, xmir):
+    Path("none.jsonl").write_text("")
+    record = xmir(row.command, *row.asked, *row.saved).records()[0]
+    Path("odd.jsonl").write_text(json.dumps({**record, "model": 5, "model_old": 5}))
+    for file, told in (
+        ("none.jsonl", "no records to compare with"),
+        ("odd.jsonl", "line 1: bad-record: model"),
+    ):
+        wrong = xmir(row.command, *row.asked, "--baseline", file)
+        error = wrong.stderr.splitlines()[-1]
+        assert (wrong.code, error.startswith(f"xmir: error: {file}: {told}")) == (5, True), error
+
+
 MEANS, MANY = "retrieval-metric e.parquet", "compare e.parquet other.parquet --summary"
 HIDE = "shortcut images/labels.csv --model m.safetensors --test object --draws 50"
 PLACES = "localization-metric maps.jsonl"
