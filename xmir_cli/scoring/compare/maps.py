@@ -132,11 +132,7 @@ def _read(
             "query_identity, retrieved_identity: expected the hashes of the images, found nothing",
         )
     part = "" if evaluation is None else str(record.get(evaluation.part) or "")
-    asked = renew_settings(view.method, view.settings or {})
-    # without what every index or network has of its own: the SHA-256 of a mean, and of a concept
-    asked |= {"center": True} if asked.get("center") else {}
-    asked |= {"concept": view.concept} if view.concept else {}
-    settings = json.dumps(asked, sort_keys=True)
+    settings = _name_settings(view)
     key = keys.of(view, (query, view.retrieved_identity), f"{part}{settings}")
     words = "" if view.words is None else view.words.said
     image, patient = (
@@ -158,6 +154,14 @@ def _read(
         view.saliency,
         view.target_sha256,
     )
+
+
+def _name_settings(view: SaliencyRecord) -> str:
+    """In JSON, with the concept, without what is each index's and network's own: its hashes."""
+    asked = renew_settings(view.method, view.settings or {})
+    asked |= {"center": True} if asked.get("center") else {}
+    asked |= {"concept": view.concept} if view.concept else {}
+    return json.dumps(asked, sort_keys=True)
 
 
 def _numbers(record: Record, evaluation: MapEvaluation | None) -> dict[str, float]:
