@@ -89,7 +89,8 @@ MinSimilarity = Annotated[
         metavar="S",
         min=-1,
         max=1,
-        help="Leave out hits of a smaller similarity; where none is left a record says so.",
+        help="Leave out hits of a smaller similarity, whatever orders them; where none is left a "
+        "record says so.",
     ),
 ]
 Rerank = Annotated[

@@ -132,6 +132,30 @@ def test_hits_below_a_similarity_are_left_out_and_none_is_said(xmir, index):
     )
 
 
+@pytest.mark.parametrize(
+    ("flags", "top", "key"),
+    [
+        (["--like", "i9"], 3, "relevance"),
+        (["--like", "i9", "--unlike", "i20"], 1, "relevance"),
+        (["--rerank", "20"], 1, "rerank_distance"),
+    ],
+)
+def test_of_hits_in_another_order_no_more_is_said_than_is_known(xmir, index, flags, top, key):
+    vectors = index[0].astype(np.float64)
+    asked = ["--id", "i3", "--no-self", *flags, "--top", top]
+    shown = xmir("query", *asked).records()
+    assert all(key in each for each in shown)
+    best = max(each["similarity"] for each in shown)
+    (none,) = xmir("query", *asked, "--min-similarity", best + 1e-9).records()
+    who = "the hit is not" if top == 1 else "none of the 3 hits is"
+    assert (
+        none["remark"] == f"{who} as similar as {best + 1e-9:g}: {best:.4f} at most; others may be"
+    )
+    assert none["nearest"] == best
+    others = np.delete(vectors @ vectors[3], [3, 9, 20])
+    assert others.max() >= best - 1e-6
+
+
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize(
     "command",

@@ -174,5 +174,5 @@ class Audited:
             "suspect_labels_expected": doubts.expected if doubts else None,
             "label_conflicts": len(self.conflicts) if has_labels else None,
             "calibration_error": doubts.calibration_error if doubts else None,
-            **({"votes": doubts.rule._asdict()} if doubts else {}),
+            **({"votes": doubts.rule.told} if doubts else {}),
         }

@@ -10,10 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xmir_cli.arrays import Floats, Integers
+from xmir_cli.arrays import Booleans, Floats, Integers
 from xmir_cli.audit.archive import Archive
-from xmir_cli.metrics.votes import Ballots, VoteRule, fit_votes, mean_miscalibration, vote
+from xmir_cli.metrics.votes import (
+    Ballots,
+    VoteRule,
+    fit_votes,
+    have_several,
+    judged,
+    mean_miscalibration,
+    vote,
+)
 
+_JUDGED = 1 << 22  # probabilities that calibration is told of where images have several labels
 _ROWS = 4096  # images whose probabilities are in memory
 
 
@@ -66,19 +75,20 @@ def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts | No
     nobody = np.full(len(archive), np.nan)
     votes = Votes(labels.names, np.full(len(archive), -1), nobody, nobody.copy())
     found, expected = [], 0.0
-    told, right = np.empty(len(asked)), np.empty(len(asked), dtype=bool)
+    several = have_several(labels.holds[np.unique(kinds[asked])])
+    step = -(-len(asked) * len(labels.names) // _JUDGED) if several else 1
+    judgements: list[tuple[Floats, Booleans]] = []
     for start in range(0, len(asked), _ROWS):
         rows = asked[start : start + _ROWS]
         part = Ballots(ballots.similarities[rows], ballots.kinds[rows])
         probabilities = vote(part, labels.holds, frequencies, rule)
         own = labels.holds[kinds[rows]]
-        first, each = probabilities.argmax(axis=1), np.arange(len(rows))
-        told[start : start + len(rows)] = probabilities[each, first]
-        right[start : start + len(rows)] = own[each, first]
+        judgements.append(judged(probabilities[::step], own[::step], several))
         expected += float((1 - probabilities)[probabilities >= bound].sum())
         _take(votes, archive, rows, probabilities, part)
         found += _doubtful(archive, votes, rows, part, bound)
     found.sort(key=lambda each: -each.probability)
+    told, right = map(np.concatenate, zip(*judgements, strict=True))
     return Doubts(votes, found, expected, rule, mean_miscalibration(told, right))
 
 

@@ -23,6 +23,7 @@ from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 _OWN_KEYS = {"path", "label", "sha256", "width", "height"}  # columns not repeated under `meta`
 # nor those of the query that its own keys, or its file, tell
 _ASKED_KEYS = {*_OWN_KEYS, *TAG_COLUMNS, DECODED, "id"}
+_OTHER_ORDERS = {"relevance", "rerank_distance"}  # keys of hits that are not in that of similarity
 
 
 def answer(
@@ -69,11 +70,23 @@ class Beside:
         if kept:
             return [{**each, "rank": rank, **told} for rank, each in enumerate(kept, start=1)]
         nearest = max(similarities, default=None)
-        found = "there is none" if nearest is None else f"the nearest is at {nearest:.4f}"
-        remark = f"no image is as similar as {least:g}; {found}"
+        remark = _say_none(records, nearest, least)
         remark += f"; {told['remark']}" if "remark" in told else ""
         near: Record = {} if nearest is None else {"nearest": nearest}
         return [{**about, "answer": "none", **near, **told, "remark": remark}]
+
+
+def _say_none(hits: Sequence[Record], nearest: float | None, least: float) -> str:
+    """What is said where no hit is near enough: of others than the hits it is not known.
+
+    In the order of the similarity the first hit is the nearest image that may be found.
+    """
+    if nearest is None:
+        return f"no image is as similar as {least:g}; there is none"
+    if not hits[0].keys() & _OTHER_ORDERS:
+        return f"no image is as similar as {least:g}; the nearest is at {nearest:.4f}"
+    who = f"none of the {len(hits)} hits is" if len(hits) > 1 else "the hit is not"
+    return f"{who} as similar as {least:g}: {nearest:.4f} at most; others may be"
 
 
 def _answer(

@@ -10,7 +10,7 @@ from xmir_cli.arrays import Floats, Integers
 from xmir_cli.errors import SettingError
 from xmir_cli.labels import LabelSets, join_labels, parse_labels
 from xmir_cli.metrics.conformal import conformal_bound, label_sets, own_scores
-from xmir_cli.metrics.votes import Ballots, calibration_error, fit_votes, vote
+from xmir_cli.metrics.votes import Ballots, calibration_error, fit_votes, have_several, vote
 from xmir_cli.wire.records import Record
 
 _SHOWN = 20  # labels whose probability a record tells
@@ -83,11 +83,10 @@ class Voting:
             "column": column,
             "neighbors": near.similarities.shape[1],
             "coverage": coverage,
-            "temperature": rule.temperature,
-            "doubt": rule.doubt,
+            **rule.told,
             "fitted_to": len(fitted),
             "held_out": len(held_out),
-            "calibration_error": calibration_error(told, has[held_out]),
+            "calibration_error": calibration_error(told, has[held_out], have_several(has[usable])),
             "seed": seed,
         }
 

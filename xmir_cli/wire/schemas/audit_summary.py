@@ -85,11 +85,15 @@ class AuditSummaryRecord:
     )
     calibration_error: float | None = key(
         NUMBER,
-        "how far the probability of the likeliest label is from how often it is right, in tenths",
+        "how far the probability of the likeliest label is from how often it is right, in tenths; "
+        "where images have several labels, that of every label",
         when=_LABELS,
     )
     votes: dict[str, object] | None = key(
-        SETTINGS, "the temperature and the doubt of the votes, by likelihood", when=_LABELS
+        SETTINGS,
+        "the temperature and the doubt of the votes, by likelihood, and where images have several "
+        "labels slope and shift of the log-odds",
+        when=_LABELS,
     )
     outliers: int | None = key(
         WHOLE,

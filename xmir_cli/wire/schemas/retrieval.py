@@ -158,7 +158,9 @@ class RetrievalRecord:
         when="--min-similarity leaves nothing",
     )
     nearest: float | None = key(
-        COSINE, "the largest similarity there is then", when="--min-similarity leaves nothing"
+        COSINE,
+        "the largest similarity there is then, or of the hits where something else orders them",
+        when="--min-similarity leaves nothing",
     )
     vote: dict[str, object] | None = key(
         OBJECT,
@@ -176,7 +178,8 @@ class RetrievalRecord:
     vote_by: dict[str, object] | None = key(
         SETTINGS,
         "how votes were weighed, and on how many images, one a patient, that was fitted and held "
-        "out; `calibration_error` is that of those held out",
+        "out; `calibration_error` is that of those held out; `slope` and `shift` of log-odds are "
+        "there where images have several labels",
         when="--vote",
     )
     novelty: float | None = key(
