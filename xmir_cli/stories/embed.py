@@ -1,14 +1,11 @@
 """Turn images into unit vectors: alike images lie near."""
 
 import os
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
-import pyarrow as pa
 import torch
 
 from xmir_cli import console
@@ -16,6 +13,7 @@ from xmir_cli.causes import Cause
 from xmir_cli.commands.embed import Embed
 from xmir_cli.console import Records, Skips
 from xmir_cli.embedding.adapting import adapt
+from xmir_cli.embedding.delivery import check_ending, deliver
 from xmir_cli.embedding.known import KnownRow
 from xmir_cli.embedding.own_shard import OwnShard, find_lone_task, local_rank
 from xmir_cli.embedding.parts import EmbeddedRow, Parts
@@ -34,9 +32,8 @@ from xmir_cli.pictures.exclusion import leaving_out, read_exclusion
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.retrieval.conditions import allowed_by
 from xmir_cli.store.embedding_table import Header
-from xmir_cli.store.embedding_writers import write_arrow, write_as
 from xmir_cli.store.jsonl import write_records
-from xmir_cli.store.outputs import receipt, refuse_ending, refuse_input
+from xmir_cli.store.outputs import refuse_ending, refuse_input
 from xmir_cli.store.turns import hold
 from xmir_cli.store.unfinished import parts_folder
 from xmir_cli.store.where import parse_where
@@ -79,7 +76,7 @@ def _run(asked: Embed) -> Records:
     items, twice = _without_duplicates(listed)
     if file is not None:
         refuse_input(file, (item.file for item in items))
-        _refuse_ending(file, asked.file_format)
+        check_ending(file, asked.file_format)
     refuse_input(asked.places.skips, (item.file for item in items), "left_out")
     if asked.left_out is not None:
         refuse_ending(asked.left_out, "JSON lines", [".jsonl", ".ndjson"], setting="left_out")
@@ -94,17 +91,13 @@ def _adapt(asked: Embed, source: str) -> Records:
     where = parse_where(asked.where)
     exclusion = None if asked.exclude is None else read_exclusion(asked.exclude)
     made = adapt(source, adapter, lambda items: allowed_by(items, where), skips.add, exclusion)
-    rows, dim = made.header.rows or 0, made.header.dim or 0
+    rows = made.header.rows or 0
     if not rows:
         raise DataError(f"{source}: no row is as `where` says")
     console.note(f"no image is read: the head {asked.model} is applied to {rows} stored vectors")
-    if file is None:
-        _to_pipe(made.header, made.tables)
-    else:
-        _refuse_ending(file, asked.file_format)
-        write_as(asked.file_format, file, made.header, made.tables)
-        kind = "vectors" if asked.file_format == "npy" else "embeddings"
-        yield receipt(kind, file, (rows, dim), skips.total)
+    if file is not None:
+        check_ending(file, asked.file_format)
+    yield from deliver(asked.places, made.header, made.tables, rows, skips)
     if asked.places.skips is not None:
         write_records(asked.places.skips, skips.listed)
     return skips.finish(rows, "embedded")
@@ -134,7 +127,7 @@ def _embed_listed(
             skips.add(item.id, error, item.path)
     try:
         _embed(asked, embedder, Work(items, own, size), parts, skips)
-        yield from _write(asked, embedder, parts, skips)
+        yield from _write(asked, parts, skips)
     finally:
         if file is None:
             parts.remove()
@@ -151,7 +144,7 @@ def _begin_shard(asked: Embed, piece: OwnShard, own: range, header: Header) -> N
     console.note(f"shard {piece.shard.number} of {piece.shard.count}{told}: {which}")
 
 
-def _write(asked: Embed, embedder: Embedder, parts: Parts, skips: Skips) -> Iterator[Record]:
+def _write(asked: Embed, parts: Parts, skips: Skips) -> Iterator[Record]:
     """Write what became of the items, and give the receipt of a file."""
     if asked.places.skips is not None:
         write_records(asked.places.skips, skips.listed)
@@ -160,24 +153,10 @@ def _write(asked: Embed, embedder: Embedder, parts: Parts, skips: Skips) -> Iter
             f"none of {skips.total} inputs could be read; nothing was written",
             hint_for_images(asked.images),
         )
-    if asked.places.file is None:
-        _to_pipe(parts.header, parts.tables())
-    else:
-        write_as(asked.file_format, asked.places.file, parts.header, parts.tables())
+    receipts = deliver(asked.places, parts.header, parts.tables(), len(parts), skips)
+    if asked.places.file is not None:
         parts.remove()
-        made = "vectors" if asked.file_format == "npy" else "embeddings"
-        yield receipt(made, asked.places.file, (len(parts), embedder.dim), skips.total)
-
-
-def _refuse_ending(file: Path, form: str) -> None:
-    if form == "arrow":
-        refuse_ending(file, "an Arrow stream", [".arrows", ".arrow", ".ipc"])
-    elif form == "parquet":
-        other = {".npy": "npy", ".arrow": "arrow", ".arrows": "arrow"}.get(file.suffix.lower())
-        hint = ": pandas, Polars and DuckDB read that"
-        if other:
-            hint = f", or write it with `file_format` {other}"
-        refuse_ending(file, "Parquet", [".parquet", ".pq"], hint)
+    yield from receipts
 
 
 def _without_duplicates(listed: Sequence[Item]) -> tuple[list[Item], list[tuple[int, Item]]]:
@@ -264,12 +243,3 @@ def _slots(
     made = parts.header.made
     order = WorkerOrder(spec, made, asked.batch, work.size, job, jobs, features, files)
     return ray_slots(work, parts.find, order)
-
-
-def _to_pipe(header: Header, tables: Iterable[pa.Table]) -> None:
-    try:
-        write_arrow(sys.stdout.buffer, header, tables)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise DataError(f"standard output: {(error.strerror or 'failed').lower()}") from None
