@@ -76,6 +76,23 @@ def dump(records):
     return "".join(json.dumps(record) + "\n" for record in records)
 
 
+def test_hits_of_two_models_are_no_share_of_either(xmir, pairs):
+    """Each has a place and a similarity of its own, told beside its own record alone."""
+    both = [
+        {**each, "schema": "xmir.compare/1", "side": side, "rank": rank, "similarity": similar}
+        for each in pairs[:1]
+        for side, rank, similar in (("old", 1, 0.75), ("new", 9, 0.25))
+    ]
+    assert xmir("report", "-o", "p.html", stdin=dump(both)).code == 0
+    (query,) = data_of("p.html")["queries"]
+    assert [(hit["rank"], hit["similarity"]) for hit in query["hits"]] == [(None, None)]
+    text = Path("p.html").read_text(encoding="utf-8")
+    assert "Same label" not in text
+    assert all(f"{similar:.4f}" in text for similar in (0.75, 0.25))
+    assert xmir("report", "-o", "q.html", stdin=dump(pairs)).code == 0
+    assert "Same label" in Path("q.html").read_text(encoding="utf-8")
+
+
 def data_of(page):
     text = Path(page).read_text(encoding="utf-8")
     return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])

@@ -84,8 +84,8 @@ class CaseBook:
             lambda: {
                 "name": escape(str(known)) if named else self._names.of(view.retrieved),
                 "label": escape(view.retrieved_label or ""),
-                "rank": view.rank,
-                "similarity": view.similarity,
+                "rank": None if entry.side else view.rank,
+                "similarity": None if entry.side else view.similarity,
                 "verdict": _VERDICTS[view.match],
                 **self._picture(entry.retrieved_read, entry, retrieved_image(entry.view)),
                 "methods": [],
@@ -168,7 +168,8 @@ def _crop(entry: PageEntry, size: tuple[int, int]) -> list[float] | None:
 def precision(queries: Sequence[Record], places: Sequence[int]) -> Mapping[int, float]:
     """The share of the first k hits with the query's label, mean over the queries; by k.
 
-    What has no rank is no answer, such as a finding of `xmir audit`, and does not count.
+    What has no rank is no answer, such as a finding of `xmir audit`, or has one under each of two
+    models, of queries that `xmir compare` chose as the worst: it does not count.
     """
     rows = [
         [

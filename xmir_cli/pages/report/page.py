@@ -139,10 +139,12 @@ class Page:
         entry = self._stream.entries[number]
         over = "query" if entry.explains_query else "answer"
         numbers = self._lines(schema, values_of(schema, record, Shows.COLUMN))
+        # of two models the hit is one, and its place and similarity are those of each
+        told = _CAPTIONS - {"rank", "similarity"} if entry.side else _CAPTIONS
         return Leaf(
             number,
             f"map over the {over}" if entry.saliency else "",
-            [line for line in numbers if line[0] not in _CAPTIONS],
+            [line for line in numbers if line[0] not in told],
             self._lines(schema, values_of(schema, record, Shows.DETAIL)),
             made_of(schema, record, self.names),
             curves_of(schema, record),
