@@ -16,7 +16,7 @@ from xmir_cli.audit.archive import Archive
 from xmir_cli.audit.copies import Copies
 from xmir_cli.audit.doubts import Doubts, find_doubts, list_conflicts
 from xmir_cli.audit.findings import Finding
-from xmir_cli.audit.leaks import Leak, find_leaks
+from xmir_cli.audit.leaks import PATIENT, Leak, find_leaks
 from xmir_cli.audit.looked import Looked
 from xmir_cli.audit.names import COPY_TESTS, UNREACHED
 from xmir_cli.labels import parse_labels
@@ -158,7 +158,7 @@ class Audited:
         if self.rules.split is None:
             return {"leaks": None, "leaked_patients": None}
         patients: Integers = self.archive.patients
-        rows = [leak.row for leak in self.leaks if not leak.is_copy]
+        rows = [leak.row for leak in self.leaks if leak.how == PATIENT]
         splits = Counter(split for split in self.splits if split is not None)
         return {
             "leaks": len(self.leaks),

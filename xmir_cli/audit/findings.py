@@ -53,8 +53,7 @@ def leaks(found: Sequence[Leak], splits: Sequence[str | None]) -> Iterator[Findi
     """The images that another split knows."""
     for leak in found:
         sides = f"{_told(splits[leak.row])} and {_told(splits[leak.other])}"
-        what = "copies" if leak.is_copy else "one patient"
-        yield Finding("leak", leak.row, leak.other, f"{what} in {sides}", leaves=True)
+        yield Finding("leak", leak.row, leak.other, f"{leak.how} in {sides}", leaves=True)
 
 
 def labels(

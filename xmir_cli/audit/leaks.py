@@ -1,14 +1,18 @@
 """What is in several splits: copies of an image, and images of one patient.
 
+A copy of an image that leaks by its patient leaks, too, whoever it is said to be of.
+
 Of images that are on several sides, those of one split stay: of the test set where it is among
 them, else of the validation set, else of any other; what is in the training set goes first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xmir_cli.arrays import Integers
 from xmir_cli.training.examples import TEST, TRAIN, VAL, role_of
+
+COPIES, PATIENT, COPY_OF_PATIENT = "copies", "one patient", "one patient, by a copy,"
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Leak:
 
     row: int
     other: int  # an image of the split that stays
-    is_copy: bool
+    how: str  # what the two are
 
 
 def stays_before(split: str | None) -> int:
@@ -39,19 +43,35 @@ def find_leaks(groups: Integers, patients: Integers, splits: Sequence[str | None
         patients: The patient of each [N]; -1: nobody knows.
         splits: The split of each [N]; images without one leak nothing.
     """
-    found = {leak.row: leak for leak in _across(patients, -1, splits, is_copy=False)}
-    found |= {leak.row: leak for leak in _across(groups, 0, splits, is_copy=True)}
+    found = {leak.row: leak for leak in _across(patients, -1, splits, PATIENT)}
+    found = {leak.row: leak for leak in _of_copies(groups, splits, found)} | found
+    found |= {leak.row: leak for leak in _across(groups, 0, splits, COPIES)}
     return [found[row] for row in sorted(found)]
 
 
-def _across(
-    numbers: Integers, none: int, splits: Sequence[str | None], is_copy: bool
-) -> Iterator[Leak]:
+def _across(numbers: Integers, none: int, splits: Sequence[str | None], how: str) -> Iterator[Leak]:
     """The images of each number that are not of the split in which it stays."""
+    for rows in _members(numbers, none, splits):
+        stays = kept_first(rows, splits)[0]
+        yield from (Leak(row, stays, how) for row in rows if splits[row] != splits[stays])
+
+
+def _of_copies(
+    groups: Integers, splits: Sequence[str | None], leaks: Mapping[int, Leak]
+) -> Iterator[Leak]:
+    """The copies of images that leak, the first of which says where the patient stays."""
+    for rows in _members(groups, 0, splits):
+        others = [leaks[row].other for row in rows if row in leaks]
+        for row in rows:
+            other = next((each for each in others if splits[each] != splits[row]), None)
+            if other is not None:
+                yield Leak(row, other, COPY_OF_PATIENT)
+
+
+def _members(numbers: Integers, none: int, splits: Sequence[str | None]) -> Iterable[Sequence[int]]:
+    """The images of each number that have a split."""
     members: dict[int, list[int]] = {}
     for row, number in enumerate(numbers.tolist()):
         if number != none and splits[row] is not None:
             members.setdefault(number, []).append(row)
-    for rows in members.values():
-        stays = kept_first(rows, splits)[0]
-        yield from (Leak(row, stays, is_copy) for row in rows if splits[row] != splits[stays])
+    return members.values()
