@@ -186,3 +186,22 @@ def test_controls_that_are_gone_are_missing_from_maps(xmir):
     suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
     maps = len(before.records())
     assert [suite.get(each) for each in ("tests", "skipped")] == [str(2 * maps), str(maps)]
+
+
+@pytest.mark.usefixtures("here")
+def test_centred_maps_are_compared_whichever_index_told_the_mean(xmir):
+    """Of another network the mean is another one; whether one was taken off must be the same."""
+    flags = ("--method", "activation", "--center", "--no-overlay")
+    Path("c.jsonl").write_text(xmir("saliency", "hits.jsonl", *flags).stdout)
+    asked = ("--curve-steps", "4")
+    before = xmir("causal-metric", "c.jsonl", *asked)
+    assert before.code == 0, before.stderr
+    mean = before.records()[0]["causal"]["center"]
+    Path("b.jsonl").write_text(before.stdout.replace(mean, "cd" * 32))
+    same = xmir("causal-metric", "c.jsonl", *asked, "--baseline", "b.jsonl")
+    assert same.code == 0
+    assert "xmir: note: b.jsonl: another mean embedding was taken off\n" in same.stderr
+    Path("now.jsonl").write_text(same.stdout)
+    assert xmir("compare", "b.jsonl", "now.jsonl").code == 0
+    bare = xmir("causal-metric", "maps.jsonl", *asked, "--baseline", "b.jsonl")
+    assert (bare.code, "scored with center True, this run has none" in bare.stderr) == (5, True)

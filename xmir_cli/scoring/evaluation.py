@@ -16,6 +16,7 @@ MATCHED = (
     "two is explained, and the name of a concept's file."
 )
 CHANCE = "chance"
+_CENTER = "center"
 _CHANCE = f"_{CHANCE}"
 _PARTS = ("", _CHANCE, "_control", "_gain")
 _ENDS = ("", "_sd", "_low", "_high")  # of a mean
@@ -99,6 +100,8 @@ class MapEvaluation:
     def compared_by(self, record: Record) -> dict[str, object]:
         """How a record was scored, as far as runs whose numbers are compared must share it."""
         found = self.parameters(record)
+        if _CENTER in found:
+            found = {**found, _CENTER: True}  # each index, and so each network, has its own mean
         return {name: found[name] for name in found if name not in self.free}
 
     def found(self, record: Record) -> Record:
@@ -107,7 +110,10 @@ class MapEvaluation:
         return {name: record[name] for name in names if name in record}
 
     def list_changes(self, before: Record, now: Record) -> Iterator[str]:
-        """What a user should know: concepts of one name need not be the same."""
+        """What a user should know: concepts of one name, and means, need not be the same."""
+        means = [self.parameters(each).get(_CENTER) for each in (before, now)]
+        if means[0] != means[1]:
+            yield "another mean embedding was taken off"
         if before.get("target_sha256") != now.get("target_sha256"):
             name = Path(str(now.get("target"))).stem
             yield f"the concept {name} was another one, of the same name"
