@@ -528,12 +528,16 @@ def test_what_one_models_record_tells_of_a_hit_is_not_told_of_the_other(xmir):
         (("--exclude-same", "patient"), "--exclude-same: records hold the answers"),
         (("--sample", "3"), "--sample: records hold the answers that were given"),
         (("--k", "3"), "--k: maps have no ranking"),
+        (("--hits", "3"), "--hits: maps have no ranking"),
+        (("--worst", "3", "--summary"), "--worst: not with --summary or --per-query, which"),
+        (("--hits", "3", "--per-query"), "--hits: not with --summary or --per-query, which"),
     ],
 )
 def test_what_records_cannot_be_asked_is_refused(xmir, flags, said):
     dump("hits.jsonl", hits("q", "xyz"))
     dump("maps.jsonl", [scored("ax", "activation", 0.6, 0.3)])
-    for name in ("maps.jsonl", *(["hits.jsonl"] if flags[0] != "--k" else [])):
+    ranked = flags in {("--k", "3"), ("--hits", "3")}  # what hits can be asked
+    for name in ("maps.jsonl", *([] if ranked else ["hits.jsonl"])):
         done = xmir("compare", name, name, *flags)
         assert done.code == 2
         assert done.stderr.startswith(f"xmir: error: {said}")

@@ -90,12 +90,20 @@ class Compare:
         ),
     ] = None
     worst: Annotated[
-        int,
-        typer.Option("--worst", metavar="N", min=1, help="How many queries, or maps, are shown."),
-    ] = 10
+        int | None,
+        typer.Option(
+            "--worst",
+            metavar="N",
+            min=1,
+            help="How many queries, or maps, are shown. [default: 10]",
+        ),
+    ] = None
     hits: Annotated[
-        int, typer.Option("--hits", metavar="N", min=1, help="How many images of each query are.")
-    ] = 3
+        int | None,
+        typer.Option(
+            "--hits", metavar="N", min=1, help="How many images of each query are. [default: 3]"
+        ),
+    ] = None
     seed: options.Seed = 0
     summary: gate_options.Summary = False
     per_query: gate_options.PerQuery = False
@@ -118,6 +126,9 @@ class Compare:
                 "--protocol query-gallery: which rows are the queries?",
                 "Name them with --where split=test.",
             )
+        for name, value in (("worst", self.worst), ("hits", self.hits)):
+            if value is not None and (self.summary or self.per_query):
+                raise SettingError(name, "not with `summary` or `per_query`, which tell of all")
         if self.exclude_same == "label":
             raise SettingError("exclude_same", "images that share a label are what is to be found")
         refuse_stdin([self.old, self.new], "compare")
@@ -146,7 +157,7 @@ class Compare:
             tuple(self.where or ()),
             self.exclude_same,
             self.sample,
-            self.worst,
+            self.worst or ComparisonTerms.worst,
             self.hits,
             self.seed,
         )

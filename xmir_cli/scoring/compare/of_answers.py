@@ -24,7 +24,7 @@ from xmir_cli.scoring.compare.pairs import QueryPairs
 from xmir_cli.scoring.compare.ranked_answers import TwoAnswers, read_answers
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.scoring.compare.scored_answers import score_answers
-from xmir_cli.scoring.compare.terms import ComparisonResult, ComparisonTerms
+from xmir_cli.scoring.compare.terms import HITS, ComparisonResult, ComparisonTerms
 from xmir_cli.wire.records import Record
 
 # what a record says of the two images and of what is asked, whatever the model
@@ -76,7 +76,7 @@ def compare_answers(
 
     def show() -> Iterator[Record]:
         records.update(answers.read_records(shown))
-        yield from QueryPairs(ranked, changes, answers.models, terms.hits).records(shown)
+        yield from QueryPairs(ranked, changes, answers.models, terms.hits or HITS).records(shown)
 
     return ComparisonResult(
         "queries",

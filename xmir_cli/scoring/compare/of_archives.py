@@ -28,7 +28,7 @@ from xmir_cli.scoring.compare.ranked_archives import (
     rank_archives,
     score_archives,
 )
-from xmir_cli.scoring.compare.terms import ComparisonResult, ComparisonTerms
+from xmir_cli.scoring.compare.terms import HITS, ComparisonResult, ComparisonTerms
 from xmir_cli.store.where import parse_where
 from xmir_cli.wire.records import Record
 
@@ -70,7 +70,7 @@ def compare_archives(old: str, new: str, terms: ComparisonTerms, skips: Skips) -
         side: {**({"index": make_absolute(name)} if is_index(name) else {}), "model": models[side]}
         for side, name in zip(SIDES, (old, new), strict=True)
     }
-    pairs = QueryPairs(ranked, changes, kept, terms.hits)
+    pairs = QueryPairs(ranked, changes, kept, terms.hits or HITS)
     shown = [ranked.queries[row] for row in order[: terms.worst]]
     return ComparisonResult(
         "queries",

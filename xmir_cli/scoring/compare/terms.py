@@ -8,6 +8,8 @@ from xmir_cli.render.junit import JunitCase
 from xmir_cli.scoring.compare.rules import CUTOFFS
 from xmir_cli.wire.records import Record
 
+HITS = 3  # of each query, where nothing is said
+
 
 @dataclass(frozen=True)
 class ComparisonTerms:
@@ -19,7 +21,7 @@ class ComparisonTerms:
     exclude_same: str | None = None
     sample: int | None = None
     worst: int = 10  # queries, or maps, that are shown
-    hits: int = 3  # of each query
+    hits: int | None = None  # of each query; None for HITS
     seed: int = 0
 
     def refuse_of_records(self, maps: bool) -> None:
@@ -36,8 +38,9 @@ class ComparisonTerms:
                 "records hold the answers that were given",
                 "Ask for other ones with xmir query, or compare embeddings or indexes.",
             )
-        if maps and self.cutoffs is not None:
-            raise SettingError("k", "maps have no ranking")
+        for name in ("k", "hits") if maps else ():
+            if (self.cutoffs if name == "k" else self.hits) is not None:
+                raise SettingError(name, "maps have no ranking")
 
     def tell_sample(self, queries: int) -> Record | None:
         """What a record says of a sample of so many queries; None where all are asked."""
