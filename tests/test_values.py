@@ -85,6 +85,8 @@ def test_no_field_takes_a_value_of_another_kind(name):
         ("saliency", "output", 3, "expected a path, found 3"),
         ("saliency", "records", [{}] * 9, "expected text, found [{}, {}, {}, {}, {}, {}, ...]"),
         ("train", "margin", float("nan"), "expected 0 or more, found nan"),
+        ("train", "margin", float("inf"), "expected a finite number, found inf"),
+        ("audit", "fence", float("inf"), "expected a finite number, found inf"),
         (
             "causal-metric",
             "control",

@@ -117,13 +117,14 @@ def _fit(kind: object, value: object) -> object:
 
 
 def _refuse_beyond(note: object, value: object) -> None:
-    """Raise ValueError for a number outside the range of a flag; not a number is outside of all."""
+    """Raise ValueError for a number outside the range of a flag, and for what is not finite."""
     if not isinstance(note, ParameterInfo) or not isinstance(value, int | float):
         return
     low, high = note.min, note.max
     if low is not None:
         wanted = f"{low} or more" if high is None else f"{low} to {high}"
         _expect(low <= value <= (math.inf if high is None else high), wanted)
+    _expect(math.isfinite(value), "a finite number")
 
 
 def _expect(fits: bool, what: str) -> None:

@@ -217,6 +217,13 @@ def test_few_examples_are_said_to_tell_little(xmir):
 
 
 @pytest.mark.usefixtures("index")
+def test_few_shuffles_of_many_examples_are_no_fault_of_the_examples(xmir):
+    asked = ["--positive", "label=ill", "--negative", "label=well", "--permutations", 19]
+    result = xmir("concept", "fit", *asked, "-o", "c.npy")
+    assert (result.code, result.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("index")
 def test_examples_that_cannot_be_read_are_left_out(xmir, tiny_arch):
     Path("empty.png").touch()
     Image.new("L", (32, 32), 9).save("a.png")

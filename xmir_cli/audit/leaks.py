@@ -41,8 +41,10 @@ def find_leaks(groups: Integers, patients: Integers, splits: Sequence[str | None
     Args:
         groups: Which images are copies of each other [N], from 1; 0: an image is alone.
         patients: The patient of each [N]; -1: nobody knows.
-        splits: The split of each [N]; images without one leak nothing.
+        splits: The split of each [N]; images without one leak nothing. `Train` is `train`, as it is
+            when a network is trained.
     """
+    splits = [None if split is None else role_of(split) for split in splits]
     found = {leak.row: leak for leak in _across(patients, -1, splits, PATIENT)}
     found = {leak.row: leak for leak in _of_copies(groups, splits, found)} | found
     found |= {leak.row: leak for leak in _across(groups, 0, splits, COPIES)}

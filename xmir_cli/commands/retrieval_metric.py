@@ -23,9 +23,8 @@ class RetrievalMetric:
     they share a label, and A|B is two of them; nDCG is graded by the Jaccard index of their labels.
     Where images are equally similar to a query, a number is its mean over their orders. Means over
     queries are micro, means of the labels' means macro. Those of a label are over the queries that
-    have it, whichever label is shared: one that comes beside common ones looks as good as they do,
-    whether or not it is found itself. With a patient column the numbers without
-    same-patient neighbours are there too, under excluding_same_patient.
+    have it, and count images that have it, whatever else they share. With a patient column the
+    numbers without same-patient neighbours are there too, under excluding_same_patient.
     Gates know every number of the record: map, macro.map, labels.NAME.p_at_1,
     excluding_same_patient.map ... `--baseline` takes the record of an earlier run, and fails where
     a mean over queries or labels is worse, or its records of --per-query, and fails where a query

@@ -79,7 +79,8 @@ def run(asked: Concept) -> Records:
         "sha256": sha256,
         "model": source.spec.to_json(),
     }
-    if (different := len(np.unique(shuffled, axis=0))) < _FEW:
+    different = len(np.unique(shuffled, axis=0))
+    if different < min(_FEW, asked.permutations):
         console.warning(
             f"the examples can be shuffled in {different} ways only, so that no p lies far below "
             f"{1 / different:.2g}; take more of them, of more patients"

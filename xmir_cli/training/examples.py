@@ -99,7 +99,7 @@ def divide(examples: Sequence[Example], split: str | None, validate: str | None)
 
 def role_of(split: str) -> str:
     """What a split is for: `Training` is `train`, `validation`, `valid` and `dev` are `val`."""
-    plain = split.casefold()
+    plain = split.strip().casefold()
     if plain in {TRAIN, VAL, TEST}:
         return plain
     return _ROLES.get(plain, split)
