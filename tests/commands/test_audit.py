@@ -542,7 +542,7 @@ def test_what_could_not_be_counted_is_null_and_no_gate_takes_it_for_none(
     (record,) = result.records()
     assert [record[each] for each in nulls] == [None] * len(nulls)
     assert note in result.stderr
-    wanted = f"gate --max {nulls[0]}=0: {nulls[0]} is null, for there was nothing to score"
+    wanted = f"gate --max {nulls[0]}=0: {nulls[0]} is null, for this run cannot tell it"
     assert f"xmir: error: {wanted}" in result.stderr
     assert 'failures="0" errors="1"' in Path("j.xml").read_text()
     worse = xmir(*asked, "--baseline", "before.jsonl", "--tolerance", "100")

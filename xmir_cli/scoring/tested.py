@@ -148,7 +148,7 @@ class Checks:
     def _ask(self, record: Record, gate: Gate, value: float | None, gates: Sequence[Gate]) -> None:
         """A check of one number; None: there is none."""
         if value is None:
-            failure, error = "", gate.lacking("there was nothing to score")
+            failure, error = "", gate.lacking("this run cannot tell it")
         else:
             failure = gate.failure(value)
             error = "" if failure else self.rules.doubt(record, gate, gates)
