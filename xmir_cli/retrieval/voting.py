@@ -67,8 +67,8 @@ class Voting:
             raise SettingError(
                 "vote",
                 f"no image of the index has a neighbour of its own {column}",
-                "Name a column of what images show, such as label: one that patients share, for "
-                "images of one patient do not vote for each other.",
+                "Name a column whose values patients share, such as label: images of one patient "
+                "do not vote for each other.",
             )
         told = vote(_take(ballots, held_out), sets.holds, frequencies, rule)
         self._bound = conformal_bound(own_scores(told, has[held_out]), coverage)
