@@ -68,6 +68,14 @@ def test_records_go_to_the_next_command_and_maps_are_arrays():
     assert again.records == maps.records
     with pytest.raises(DataError, match="saliency: expected the path of a map, found nothing"):
         load_map(hits.records[0])
+    np.save("concept.npy", np.zeros(4))
+    with pytest.raises(DataError, match=r"concept.npy: expected a map \[H, W\], found .* \(4,\)"):
+        load_map({"saliency": "concept.npy"})
+
+
+def test_what_is_no_description_is_refused():
+    with pytest.raises(TypeError, match=r"expected a description such as Query\(...\), found str"):
+        run("query")
 
 
 @pytest.mark.usefixtures("study")

@@ -83,6 +83,7 @@ def run(asked: Description) -> Finished:
         nothing: `ending.status` is 0, 3 where inputs were skipped, 4 where a gate was not met.
 
     Raises:
+        TypeError: `asked` is no description.
         UsageError, SettingError: The fields ask for something that cannot be.
         DataError: The data cannot be used, or nothing of it.
         ModelError: The network, its weights or the device cannot be used.
@@ -91,7 +92,9 @@ def run(asked: Description) -> Finished:
 
         All but the last are an `XmirError`, whose `hint` says what to do; a traceback shows it.
     """
-    name = type(asked).__module__.rpartition(".")[2]
+    package, _, name = type(asked).__module__.rpartition(".")
+    if package != "xmir_cli.commands":
+        raise TypeError(f"expected a description such as Query(...), found {type(asked).__name__}")
     begin_run("`window`")
     with progress(f"xmir {name.replace('_', '-')}", None):
         found: list[Record] = []
@@ -143,4 +146,7 @@ def load_map(record: Record) -> Floats:
     path = record.get("saliency")
     if not isinstance(path, str | os.PathLike):
         raise DataError("saliency: expected the path of a map, found nothing")
-    return np.asarray(read_map_file(Path(path)), dtype=np.float64)
+    found = read_map_file(Path(path))
+    if found.ndim != 2:
+        raise DataError(f"{path}: expected a map [H, W], found an array of shape {found.shape}")
+    return np.asarray(found, dtype=np.float64)

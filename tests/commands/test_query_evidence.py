@@ -107,6 +107,9 @@ def test_novelty_is_a_percentile_of_distances_that_leave_the_patient_out(xmir, i
     assert far["remark"].startswith(
         "unlike the images of the index: 40 of 40 of its own are nearer"
     )
+    (voted,) = xmir("query", "--vector", "far.npy", "--top", 1, "--vote", "label").records()
+    assert voted["remark"] == far["remark"]
+    assert "novelty" not in voted
 
 
 def test_hits_below_a_similarity_are_left_out_and_none_is_said(xmir, index):

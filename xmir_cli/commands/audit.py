@@ -57,8 +57,9 @@ class Audit:
     asked for: images in none.
 
     --exclude-to lists duplicates, leaks and copies of different labels. 'xmir embed', 'xmir train'
-    and 'xmir index' leave those out by --exclude, wherever the files lie then. A label in doubt or
-    an outlier is for eyes: choose records with jq, --exclude takes these, too.
+    and 'xmir index' leave those out by --exclude, wherever the files lie then. Audit
+    again then: the bounds of copies are the archive's own. A label in doubt or an outlier is for
+    eyes: choose records with jq, --exclude takes these, too.
 
     Every number of the summary is a gate: --max leaks=0. One that could not be had is null, and its
     gate is not met. Where images cannot be read, copies may be missed: --max gates on duplicates,

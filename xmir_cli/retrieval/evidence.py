@@ -61,9 +61,11 @@ class Evidence:
         if self._rules.column is not None:
             for record, more in zip(told, self._voting.of(near), strict=True):
                 record.update(more)
-        if self._rules.novelty:
-            for record, distance in zip(told, near.distances.tolist(), strict=True):
-                record.update(self._novelty(distance))
+        for record, distance in zip(told, near.distances.tolist(), strict=True):
+            more = self._novelty(distance)
+            if not self._rules.novelty:  # what is voted for an image unlike all has words, too
+                del more["novelty"]
+            record.update(more)
         return told
 
     def _novelty(self, distance: float) -> Record:
