@@ -218,7 +218,8 @@ def test_noise_is_measured_as_worked_out_by_hand(check, records, tiny_arch):
 def test_without_noise_nothing_changes_and_a_random_map_moves(check):
     flags = ("--test", "noise", "--method", "activation,center,random")
     still = check(*flags, "--noise", "0")
-    assert [row["change_max"] for row in still.records()] == [0, 0, 0]
+    moved = [row["change_max"] for row in still.records()]
+    assert moved == pytest.approx([0, 0, 0], abs=1e-6)  # a processor may round batches otherwise
     assert set(verdicts(still).values()) == {"pass"}
     assert verdicts(check(*flags)) == {"activation": "pass", "center": "pass", "random": "fail"}
 
