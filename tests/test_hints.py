@@ -123,8 +123,14 @@ MEANT = [
     (["saliency", "hits.jsonl", "--method", "attention", "--tuple", "par"], "Did you mean pair?"),
     (["saliency", "hits.jsonl", "--fill", "grya"], "Did you mean gray?"),
     (["causal-metric", "hits.jsonl", "--control", "rnadom"], "Did you mean random?"),
-    (["causal-metric", "hits.jsonl", "--min", "insertoin=1"], "Did you mean insertion?"),
-    (["causal-metric", "hits.jsonl", "--min", "nosuch=1"], "There are insertion, deletion."),
+    (
+        ["causal-metric", "hits.jsonl", "--min", "insertoin=1"],
+        "Did you mean insertion or insertion_sd or insertion_low?",
+    ),
+    (
+        ["causal-metric", "hits.jsonl", "--min", "nosuch=1"],
+        "There are insertion, deletion, n, queries, patients.",
+    ),
     (["sanity-check", "hits.jsonl", "--max", "spearmen=1"], "Did you mean spearman"),
     (["embed", "labels.csv", "--where", "labell=x", "-o", "f.parquet"], "Did you mean label?"),
     (["embed", "images", "--arch", "densenet112", "-o", "f.parquet"], "Did you mean densenet1"),
