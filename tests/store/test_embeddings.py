@@ -156,6 +156,7 @@ def test_a_receipt_stands_for_its_file(stdin, tmp_path: Path):
             "standard input: the receipt of 'index' is not of embeddings",
         ),
         (b"hello", "standard input: damaged or cut Arrow stream"),
+        (b"PAR1more", "standard input: expected an Arrow stream, found Parquet"),
     ],
 )
 def test_other_things_on_stdin_are_refused(stdin, data: bytes, message: str):

@@ -47,6 +47,11 @@ def _from_stdin(folder: Path | None) -> EmbeddingSource:
     if start.startswith(b"{"):
         rest = b"" if b"\n" in start else stream.readline(_LINE_LIMIT)
         return _from_receipt(start + rest, "standard input")
+    if start == _PARQUET:
+        raise DataError(
+            "standard input: expected an Arrow stream, found Parquet",
+            "Name the file: Parquet is read from its end.",
+        )
     if start != _STREAM:  # what Arrow makes a length of, and waits for so many bytes
         raise DataError("standard input: damaged or cut Arrow stream")
     return open_stream("standard input", Kept(start, stream, folder).restart)
