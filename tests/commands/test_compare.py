@@ -490,6 +490,44 @@ def test_the_worst_query_lost_precision_most(xmir):
     assert [row["query_identity"] for row in rows] == ["q", "r"]
 
 
+def test_the_second_hit_is_not_the_first_where_that_cannot_be_read(xmir):
+    """The first of q is wrong and lost its hash, of r nothing is lost."""
+    dump("old.jsonl", [*hits("q", "xy", right="y"), *hits("r", "xy", right="x")])
+    first, second = hits("q", "xy", right="y")
+    del first["retrieved_identity"]
+    dump("new.jsonl", [first, second, *hits("r", "xy", right="x")])
+    done = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--k", 1)
+    (record,) = done.records()
+    assert (record["compared"], record["failed"], record["only_old"]) == (1, 2, 1)
+    assert "new.jsonl: line 2: bad-record: another record of this query cannot" in done.stderr
+    with Path("new.jsonl").open("w") as file:  # who asked on a line that is torn nobody knows
+        file.write('{"schema": "xmir.retr\n' + json.dumps(second) + "\n")
+        file.writelines(json.dumps(each) + "\n" for each in hits("r", "xy", right="x"))
+    (record,) = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--k", 1).records()
+    assert (record["compared"], record["failed"], record["only_old"]) == (1, 2, 1)
+    dump("new.jsonl", [second, *hits("r", "xy", right="x")])  # left out on purpose, as jq does
+    (record,) = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--k", 1).records()
+    assert (record["compared"], record["failed"]) == (2, 0)
+    dump("new.jsonl", [first, second])
+    assert xmir("compare", "old.jsonl", "new.jsonl").stderr.splitlines()[-2] == (
+        "xmir: error: the two have no query in common; 2 records of new.jsonl cannot be used"
+    )
+
+
+def test_answers_to_moved_queries_are_told_from_others(xmir):
+    plain = hits("q", "xy", right="y")
+    moved = [{**each, "toward": ["/far/drain.npy:0.5"], "like": ["a"]} for each in plain]
+    dump("old.jsonl", plain)
+    dump("new.jsonl", moved)
+    assert "drain" not in xmir("compare", "new.jsonl", "new.jsonl", "--summary").stderr
+    done = xmir("compare", "old.jsonl", "new.jsonl", "--summary")
+    assert done.code == 0
+    assert (
+        "asked in two ways: OLD with nothing that moves a query, NEW with --like --toward "
+        "drain.npy:0.5" in done.stderr
+    )
+
+
 def test_a_query_with_two_answers_is_refused_and_regions_are_queries_of_their_own(xmir):
     one, other = hits("q", "xy"), hits("q", "zy")
     done = xmir("compare", dump("two.jsonl", [*one, *other]), dump("one.jsonl", one))

@@ -103,10 +103,17 @@ def _notes(answers: TwoAnswers, scored: bool) -> list[str]:
     told = []
     if answers.relabelled:
         told.append(f"{answers.relabelled} images have another label in NEW: those of NEW hold")
+    if answers.ways["old"] != answers.ways["new"]:
+        asked = (f"{side.upper()} with {_list_ways(answers, side)}" for side in SIDES)
+        told.append(f"asked in two ways: {', '.join(asked)}")
     old, new = answers.depths
     if scored and old != new:
         told.append(f"up to {old} hits of a query in OLD, {new} in NEW: mrr counts all of them")
     return told
+
+
+def _list_ways(answers: TwoAnswers, side: SideName) -> str:
+    return " ".join(sorted(answers.ways[side])) or "nothing that moves a query"
 
 
 def _cases(answers: TwoAnswers) -> list[JunitCase]:

@@ -7,8 +7,9 @@ import numpy as np
 from xmir_cli.arrays import Floats, Integers
 from xmir_cli.labels import parse_labels
 from xmir_cli.metrics.scores import LabelScores, Scores
+from xmir_cli.scoring.compare.answer_side import UNKNOWN
 from xmir_cli.scoring.compare.changes import SIDES, SideName
-from xmir_cli.scoring.compare.ranked_answers import UNKNOWN, TwoAnswers
+from xmir_cli.scoring.compare.ranked_answers import TwoAnswers
 
 _Matches = Mapping[SideName, Sequence[Integers]]  # of each hit of each query, the nearest first
 

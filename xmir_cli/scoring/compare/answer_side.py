@@ -1,0 +1,168 @@
+"""One file of answers, read in one pass: the hits of each query by identity, and what tore."""
+
+from array import array
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+import numpy as np
+
+from xmir_cli.arrays import Integers
+from xmir_cli.causes import Cause
+from xmir_cli.errors import DataError, ItemError
+from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
+from xmir_cli.wire.records import Record
+from xmir_cli.wire.schema import NO_ANSWER, read_view
+from xmir_cli.wire.schemas.retrieval import RetrievalRecord
+
+Asked = tuple[str, str, str]  # the query's identity, its words, and its region
+UNKNOWN = -1  # of a match: a label is missing
+QUERY_LABEL = "query_label"
+_OF_MODEL = ("model", "index")
+_TOLD = ("query", "query_text", "query_identity", QUERY_LABEL, "query_patient")
+
+
+@dataclass
+class QueryHits:
+    """What is held of the hits of a query, in the order of the file."""
+
+    told: Record
+    line: int  # of its first record
+    items: "array[int]" = field(default_factory=lambda: array("q"))
+    ranks: "array[int]" = field(default_factory=lambda: array("q"))
+    matches: "array[int]" = field(default_factory=lambda: array("b"))
+
+    @property
+    def order(self) -> Integers:
+        """The places of the hits by rank; of those of one image only the first."""
+        ranked = np.argsort(np.array(self.ranks), kind="stable")
+        _, first = np.unique(np.array(self.items)[ranked], return_index=True)
+        return np.asarray(ranked[np.sort(first)])
+
+    def ranking(self) -> Integers:
+        """The items, the nearest first."""
+        return np.array(self.items, dtype=np.int64)[self.order]
+
+    @property
+    def shared_rank(self) -> int | None:
+        """A rank that two images have; None where there is none."""
+        pairs = np.unique(np.array([self.ranks, self.items], dtype=np.int64), axis=1)
+        twice = np.flatnonzero(np.diff(pairs[0]) == 0)
+        return int(pairs[0, twice[0]]) if len(twice) else None
+
+    @property
+    def lacks_rank(self) -> bool:
+        """Whether a rank before its last one is not there."""
+        return len(set(self.ranks)) < max(self.ranks, default=0)
+
+    def matching(self) -> Integers:
+        """Whether each of them does, 1 or 0, as its record says; or not known."""
+        return np.array(self.matches, dtype=np.int64)[self.order]
+
+
+@dataclass
+class AnswerSide:
+    """What is held of one of the files."""
+
+    hits: dict[Asked, QueryHits] = field(default_factory=dict)
+    labels: dict[int, str] = field(default_factory=dict)
+    failed: list[tuple[int, ItemError]] = field(default_factory=list)
+    model: Record = field(default_factory=dict)
+    ways: set[str] = field(default_factory=set)
+
+    def keep(self, number: int, line: Record, images: dict[str, int]) -> None:
+        """Take up a record, its image among all `images`; raises ItemError."""
+        asked, identity, view = read_hit(line)
+        own = self.hits.setdefault(asked, QueryHits(_tell(line), number))
+        self.ways |= _ways(line)
+        if not self.model:
+            self.model = {name: line[name] for name in _OF_MODEL if name in line}
+        if not identity:  # nothing was near enough
+            return
+        own.items.append(images.setdefault(identity, len(images)))
+        own.ranks.append(view.rank or len(own.ranks) + 1)
+        own.matches.append(UNKNOWN if view.match is None else int(view.match))
+        if view.retrieved_label:
+            self.labels.setdefault(own.items[-1], view.retrieved_label)
+
+    def leave_torn_out(self, queries: Collection[object]) -> None:
+        """Leave out answers of which a record may be among those that cannot be read.
+
+        Those are of the `queries` of these identities, or lack a rank: the next hit is not the one
+        that was found there. Where all can be read, a rank that lacks was left out on purpose.
+        """
+        if not self.failed:
+            return
+        torn = {
+            asked: each
+            for asked, each in self.hits.items()
+            if asked[0] in queries or each.lacks_rank
+        }
+        for asked, each in torn.items():
+            del self.hits[asked]
+            told = ItemError(Cause.BAD_RECORD, "another record of this query cannot be read")
+            self.failed.append((each.line, told))
+        self.failed.sort(key=lambda each: each[0])
+
+
+def read_side(file: RecordFile, images: dict[str, int]) -> AnswerSide:
+    """The answers of a file, whose images get numbers among all `images`.
+
+    Raises DataError for a query with two answers, and for records of two networks.
+    """
+    side, network = AnswerSide(), OneNetwork(file.source)
+    torn: set[object] = set()
+    for number, line in file.lines():
+        try:
+            if isinstance(line, ItemError):
+                raise line
+            side.keep(number, line, images)
+        except ItemError as error:
+            side.failed.append((number, error.bare))
+            torn |= set() if isinstance(line, ItemError) else {str(line.get("query_identity"))}
+            continue
+        network.check(line)
+    side.leave_torn_out(torn)
+    _refuse_two_answers(file.source, side.hits)
+    return side
+
+
+def _refuse_two_answers(source: str, hits: Mapping[Asked, QueryHits]) -> None:
+    for each in hits.values():
+        if (rank := each.shared_rank) is not None:
+            query = each.told.get("query") or each.told.get("query_text")
+            raise DataError(
+                f"{source}: {query}: two images have the rank {rank}",
+                "Compare files in which each query has one answer.",
+            )
+
+
+def read_hit(record: Record) -> tuple[Asked, str, RetrievalRecord]:
+    """Who asks, what is found, "" for nothing; raises ItemError where that is not told."""
+    nothing = record.get("answer") == NO_ANSWER
+    # of an answer of none the rest is read as of any other
+    view = read_view(RetrievalRecord, {**record, "retrieved": ""} if nothing else record)
+    words = view.words
+    query = view.query_identity or ""
+    found = "" if nothing else view.retrieved_identity
+    if (view.query and not query) or found is None:
+        raise ItemError(
+            Cause.BAD_RECORD,
+            "query_identity, retrieved_identity: expected the hashes of the images, found nothing",
+        )
+    region = "" if view.region is None else str(list(view.region))
+    return (query, "" if words is None else words.said, region), found, view
+
+
+def _ways(record: Record) -> set[str]:
+    """How the hits came to be other ones than the nearest, as it was typed."""
+    pulled = record.get("toward")
+    names = [str(each) for each in pulled] if isinstance(pulled, list) else []
+    told = {"like": "--like", "unlike": "--unlike", "center": "--center"}
+    ways = {flag for name, flag in told.items() if record.get(name)}
+    ways |= {f"--toward {PurePath(name).name}" for name in names}
+    return ways | ({"--rerank"} if "rerank_distance" in record else set())
+
+
+def _tell(record: Record) -> Record:
+    return {name: record[name] for name in _TOLD if record.get(name) is not None}
