@@ -428,8 +428,10 @@ def test_a_sample_of_the_queries_asks_the_whole_gallery(xmir):
     }
     assert (record["queries"] + record["dropped"], record["gallery_size"]) == (20, 60)
     # the same queries by name, each alone against the whole gallery
-    rows = np.sort(np.random.default_rng(5).permutation(60)[:20])
     whole = read_embeddings("e.parquet")
+    hashes = whole.items["sha256"].to_pylist()
+    by_hash = sorted(range(60), key=lambda row: (hashes[row], whole.items["id"][row].as_py()))
+    rows = np.sort(np.array(by_hash)[np.random.default_rng(5).permutation(60)[:20]])
     some = Embeddings(whole.items.take(pa.array(rows)), whole.vectors[rows], MODEL)
     write_embeddings(Path("some.parquet"), some)
     alone = xmir("retrieval-metric", "some.parquet", "--gallery", "e.parquet", "--k", "3")
@@ -443,6 +445,21 @@ def test_a_sample_of_the_queries_asks_the_whole_gallery(xmir):
     assert xmir(*asked).records() == [record]
     assert xmir(*asked[:-1], "6").records()[0]["map"] != record["map"]
     assert xmir(*asked, "--min", "map_low=0.99").code == 4
+
+
+def test_a_sample_is_of_the_same_images_whatever_the_order_of_the_rows(xmir):
+    _patients()
+    whole = read_embeddings("e.parquet")
+    rows = np.random.default_rng(1).permutation(60)
+    moved = Embeddings(whole.items.take(pa.array(rows)), whole.vectors[rows], MODEL)
+    write_embeddings(Path("moved.parquet"), moved)
+    asked = ("--sample", "20", "--per-query")
+    one, other = (
+        xmir("retrieval-metric", f"{name}.parquet", *asked).records() for name in ("e", "moved")
+    )
+    names = [sorted(record["id"] for record in found) for found in (one, other)]
+    assert names[0] == names[1]
+    assert len(names[0]) == 20
 
 
 def test_a_sample_of_all_has_the_numbers_of_all(xmir):

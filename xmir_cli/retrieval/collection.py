@@ -90,6 +90,12 @@ def sample_rows(rows: int, count: int, seed: int) -> Integers:
     return np.sort(drawn)
 
 
+def order_of(images: Embeddings) -> Integers:
+    """The rows in the order of their hashes, then ids, whatever the order of the table."""
+    keys = [(name, "ascending") for name in ("sha256", "id")]
+    return np.asarray(pc.sort_indices(images.items, sort_keys=keys), dtype=np.int64)
+
+
 def take_rows(images: Embeddings, rows: Integers) -> Embeddings:
     """The rows of these numbers, without their feature maps."""
     items = images.items.take(pa.array(rows))
