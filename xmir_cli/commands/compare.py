@@ -32,9 +32,10 @@ class Compare:
 
     Over all: every number of retrieval-metric under both models, with the difference and its 95 %
     interval, a paired bootstrap by patient (by query where nobody knows them); hits alone, of which
-    nobody knows what else could be found, give p_at_K, recall_at_K and mrr. Of maps: the mean
-    difference of every number that both files have, by method and its settings, and how far the
-    maps agree; maps that were scored in two ways are refused. A label A|B is two labels.
+    nobody knows what else could be found, give p_at_K, recall_at_K and mrr, and do not tell by
+    which --where and --exclude-same they were found: ask both models with the same. Of maps: the
+    mean difference of every number that both files have, by method and its settings, and how far
+    the maps agree; maps that were scored in two ways are refused. A label A|B is two labels.
 
     Prints the worst queries first: the hits that tell most of what changed, each once under the old
     and once under the new model, as 'xmir saliency' takes them and 'xmir montage' draws them side
