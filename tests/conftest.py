@@ -74,7 +74,7 @@ def _check_keys(stdout: bytes, stdin: bytes) -> None:
         if schema is None:
             assert "schema" not in record, f"{record['schema']}: no such schema in the table"
             continue
-        patterns = [re.sub("[A-Z]+", r"\\w+", name) for name in vars(schema).get("OTHERS", ())]
+        patterns = [re.sub("[A-Z]+", r"[\\w-]+", name) for name in vars(schema).get("OTHERS", ())]
         for key in record.keys() - keys_of(schema).keys() - came - {"schema"}:
             known = any(re.fullmatch(pattern, key) for pattern in patterns)
             assert known, f"{record['schema']}: {key} is not in the table"

@@ -131,6 +131,37 @@ def test_a_comparison_of_maps_that_were_scored_otherwise_is_no_baseline(xmir):
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("order", "number", "more"),
+    [
+        ("morf", "insertion", "better"),
+        ("morf", "deletion", "worse"),
+        ("lerf", "insertion", "worse"),
+        ("lerf", "deletion", "better"),
+        *(
+            (order, f"{area}_gain.other-pair", "better")
+            for order in ("morf", "lerf")
+            for area in ("insertion", "deletion")
+        ),
+        ("morf", "insertion_control.other-pair", "neither"),
+    ],
+)
+def test_a_comparison_of_maps_knows_which_way_is_better(order, number, more, xmir):
+    """Where the least important pixels go first, a good map keeps the similarity."""
+    flags = ("--curve-steps", "4", "--order", order, "--control", "other-pair")
+    Path("s.jsonl").write_text(xmir("causal-metric", "maps.jsonl", *flags).stdout)
+    (now,) = xmir("compare", "s.jsonl", "s.jsonl", "--summary").records()
+    codes = {}
+    for change in (-0.1, 0.1):  # so much more has this run than the baseline
+        before = json.loads(json.dumps(now))
+        before[f"{number}_difference"] -= change
+        Path("b.jsonl").write_text(json.dumps(before))
+        codes[change] = xmir("compare", "s.jsonl", "s.jsonl", "--baseline", "b.jsonl").code
+    failing = {"better": [-0.1], "worse": [0.1], "neither": []}[more]
+    assert codes == {change: 4 if change in failing else 0 for change in codes}
+
+
+@pytest.mark.usefixtures("here")
 def test_conditions_and_tests_are_the_same_in_any_order(xmir):
     asked = ("audit", "e.parquet", "--test")
     first = xmir(*asked, "hubs,leaks", "--where", "split=x", "--where", "label=a", "--summary")

@@ -12,9 +12,9 @@ CUTOFFS = (1, 5, 10)  # the Ks where none are named
 COLUMNS = ("over", "number", "value", "old", "new", "difference", "low", "high")
 
 _COMPARED = re.compile(
-    r"overlap_at_[0-9]+|rbo|spearman|((macro|(in|ex)cluding_same_\w+)\.)?\w+_difference(\.\w+)?"
+    r"overlap_at_[0-9]+|rbo|spearman|\w+_gain\.[\w-]+_difference"
+    r"|((macro|(in|ex)cluding_same_.+)\.)?\w+_difference"
 )
-_LOWER = re.compile("deletion(_gain)?_difference.*")
 _SAID = ("rbo", "right_to_wrong", "wrong_to_right", "spearman")
 _MOST = 7  # numbers in a line
 _MICRO = "micro"
@@ -22,15 +22,22 @@ _MAIN = re.compile(r"map|p_at_[0-9]+|mrr")
 _ASIDE = re.compile(r"\w+_(chance|control\.[\w-]+)")
 _GAIN = "_gain."
 _FEW = 2  # of these, of each label and the like
-_ENDS = ("_low", "_high", "_old", "_new")
 
 
 def _goodness(record: Record) -> dict[str, float]:
-    """What two comparisons with one old model are compared by: more is better."""
+    """What two comparisons with one old model are compared by: more is better.
+
+    A gain over a control is better where it is more, whichever way a map was scored.
+    """
+    scoring = record.get("scoring")
+    first_least = isinstance(scoring, Mapping) and scoring.get("order") == "lerf"
+    lower = f"{'insertion' if first_least else 'deletion'}_difference"
     return {
-        name: -value if _LOWER.fullmatch(name) and "_gain" not in name else value
+        name: -value if name == lower else value
         for name, value in name_numbers(record).items()
-        if value is not None and _COMPARED.fullmatch(name) and not name.endswith(_ENDS)
+        if value is not None
+        and _COMPARED.fullmatch(name)
+        and not _ASIDE.fullmatch(name.removesuffix("_difference"))
     }
 
 
