@@ -40,6 +40,8 @@ class Archive:
         self.rows = [
             {"label": "ab"[row % 2], "patient": f"p{row}", "split": "train"} for row in range(count)
         ]
+        if self.rows:
+            self.rows[-1]["split"] = "test"
         self.paths = [f"images/{row}.png" for row in range(count)]
         for row, path in enumerate(self.paths):
             draw(row).save(path)
@@ -208,7 +210,7 @@ def test_a_leak_leaves_the_training_side_and_copies_stay_in_the_test_set(xmir, a
     ]
     record = summed(xmir)
     assert (record["leaks"], record["leaked_patients"]) == (3, 1)
-    assert record["splits"] == {"test": 2, "train": 39}
+    assert record["splits"] == {"test": 3, "train": 38}
 
 
 def test_splits_and_patients_may_have_other_names(xmir, archive):
@@ -404,17 +406,54 @@ def test_gates_a_baseline_and_junit(xmir, archive):
     assert (unknown.code, "no such number" in unknown.stderr) == (2, True)
 
 
-def test_a_gate_on_leaks_fails_where_there_are_no_splits(xmir, archive):
-    archive.write()
-    result = xmir("audit", "e.parquet", "--max", "leaks=0", "--where", "split=train")
-    assert result.code == 0
+@pytest.mark.parametrize(
+    ("columns", "nulls", "why"),
+    [
+        ({"split": None}, ["leaks", "leaked_patients"], "no image has a split"),
+        ({"split": "train"}, ["leaks", "leaked_patients"], "there is one split alone, train"),
+        ({"patient": None}, ["leaked_patients"], "no patient is known"),
+    ],
+)
+def test_where_nothing_can_leak_no_gate_takes_it_for_no_leak(columns, nulls, why, xmir, archive):
     for row in archive.rows:
-        row["split"] = None
-    archive.write("none.parquet")
-    result = xmir("audit", "none.parquet", "--max", "leaks=0", "--summary")
+        row.update(columns)
+    archive.rows[1]["split"] = archive.rows[1]["split"] and "Train"
+    archive.write()
+    asked = ("audit", "e.parquet", "--no-images", "--test", "leaks", "--summary")
+    gates = [part for name in ("leaks", "leaked_patients") for part in ("--max", f"{name}=0")]
+    result = xmir(*asked, *gates)
     assert result.code == 4
-    assert result.records()[0]["leaks"] is None
-    assert "no leaks are looked for" in result.stderr
+    (record,) = result.records()
+    assert [name for name in ("leaks", "leaked_patients") if record[name] is None] == nulls
+    failures = [line for line in result.stderr.splitlines() if "error: " in line]
+    assert failures == [
+        f"xmir: error: gate --max {name}=0: {name} is null, for {why}" for name in nulls
+    ]
+
+
+def test_of_patients_of_one_split_alone_nobody_knows_whether_they_leak(xmir, archive):
+    for row in archive.rows[:-2]:
+        row["patient"] = None
+    archive.rows[-2]["split"] = archive.rows[-1]["split"]
+    archive.write()
+    result = xmir("audit", "e.parquet", "--no-images", "--max", "leaked_patients=0")
+    assert result.code == 4
+    assert "is null, for no two splits have images of known patients" in result.stderr
+    told = "38 of 40 images are of no known patient: each counts as of another, and leaks of these"
+    assert f"note: {told} are of copies alone\n" in result.stderr
+    archive.rows[0]["patient"] = archive.rows[-1]["patient"]
+    archive.write()
+    result = xmir("audit", "e.parquet", "--no-images", "--max", "leaked_patients=0")
+    assert (result.code, "found 1" in result.stderr) == (4, True)
+
+
+def test_images_without_a_split_are_told_of(xmir, archive):
+    for row in archive.rows[:30]:
+        row["split"] = None
+    archive.write()
+    result = xmir("audit", "e.parquet", "--no-images", "--max", "leaks=0")
+    assert result.code == 0
+    assert "note: 30 of 40 images have no split, and leak nothing\n" in result.stderr
 
 
 def test_few_images_and_one_patient_end_well(xmir, archive):
@@ -542,7 +581,7 @@ def test_what_could_not_be_counted_is_null_and_no_gate_takes_it_for_none(
     (record,) = result.records()
     assert [record[each] for each in nulls] == [None] * len(nulls)
     assert note in result.stderr
-    wanted = f"gate --max {nulls[0]}=0: {nulls[0]} is null, for this run cannot tell it"
+    wanted = f"gate --max {nulls[0]}=0: {nulls[0]} is null, for no image has a "
     assert f"xmir: error: {wanted}" in result.stderr
     assert 'failures="0" errors="1"' in Path("j.xml").read_text()
     worse = xmir(*asked, "--baseline", "before.jsonl", "--tolerance", "100")
@@ -608,7 +647,7 @@ def test_an_archive_of_which_nothing_is_known_but_its_images_is_audited(xmir, ar
     alone.write()
     result = xmir("audit", "e.parquet")
     assert (result.code, result.stdout) == (0, "")
-    assert "note: 1 image: duplicates 0, leaks 0\n" in result.stderr
+    assert "note: 1 image: duplicates 0\n" in result.stderr
     (record,) = xmir("audit", "e.parquet", "--per-query").records()
     assert (record["distance"], record["occurrences"]) == (None, 0)
 

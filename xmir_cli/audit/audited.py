@@ -16,7 +16,7 @@ from xmir_cli.audit.archive import Archive
 from xmir_cli.audit.copies import Copies
 from xmir_cli.audit.doubts import Doubts, find_doubts, list_conflicts
 from xmir_cli.audit.findings import Finding
-from xmir_cli.audit.leaks import PATIENT, Leak, find_leaks
+from xmir_cli.audit.leaks import PATIENT, Leak, find_leaks, fold
 from xmir_cli.audit.looked import Looked
 from xmir_cli.audit.names import COPY_TESTS, UNREACHED
 from xmir_cli.labels import parse_labels
@@ -159,10 +159,12 @@ class Audited:
             return {"leaks": None, "leaked_patients": None}
         patients: Integers = self.archive.patients
         rows = [leak.row for leak in self.leaks if leak.how == PATIENT]
-        splits = Counter(split for split in self.splits if split is not None)
+        roles = fold(self.splits)
+        splits = Counter(role for role in roles if role is not None)
+        of_known = {roles[row] for row in np.flatnonzero(patients >= 0)} - {None}
         return {
-            "leaks": len(self.leaks),
-            "leaked_patients": len(np.unique(patients[rows])) if rows else 0,
+            "leaks": len(self.leaks) if len(splits) > 1 else None,
+            "leaked_patients": len(np.unique(patients[rows])) if len(of_known) > 1 else None,
             "splits": dict(sorted(splits.items())),
         }
 

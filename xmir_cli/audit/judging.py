@@ -1,6 +1,6 @@
 """The counts of an audit as checks: by what two runs are compared; imports nothing heavy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from xmir_cli.gates import Gate, limit
 from xmir_cli.scoring.numbers import name_numbers, number
@@ -16,6 +16,13 @@ _COUNTS = {  # of what is wrong
 _UNREADABLE = "unreadable"
 _OF_COPIES = {  # of which there may be more where images cannot be read
     *("duplicates", "duplicate_groups", "near_copies", "leaks", "label_conflicts", "left_out"),
+}
+_NO_NEIGHBOUR = "no image has a neighbour of another patient"
+_NO_VOTE = "no image has a labelled neighbour of another patient"
+_WHY_NULL = {
+    **dict.fromkeys(("outliers", "fence", "hubs", "unreached", "skewness"), _NO_NEIGHBOUR),
+    **dict.fromkeys(("suspect_labels", "suspect_labels_expected", "calibration_error"), _NO_VOTE),
+    "label_conflicts": "no image has a label",
 }
 
 
@@ -40,6 +47,26 @@ def _doubt(record: Record, gate: Gate, gates: Sequence[Gate]) -> str:
     )
 
 
+def _why_null(record: Record, name: str) -> str:
+    """Why a count could not be had."""
+    if name in {"leaks", "leaked_patients"}:
+        return _why_no_leaks(record, name)
+    if name in {"near_copies", "unreadable"}:
+        return "images are not read" if record["no_images"] else "no image can be read"
+    return _WHY_NULL.get(name, "")
+
+
+def _why_no_leaks(record: Record, name: str) -> str:
+    splits = record.get("splits")
+    if not isinstance(splits, Mapping) or not splits:
+        return "no image has a split"
+    if len(splits) == 1:
+        return f"there is one split alone, {next(iter(splits))}"
+    if name == "leaked_patients" and not record["patients"]:
+        return "no patient is known"
+    return "no two splits have images of known patients"
+
+
 RULES = CheckRules(
     command="audit",
     schema=AuditSummaryRecord,
@@ -53,4 +80,5 @@ RULES = CheckRules(
     counted=("images",),
     what="runs",
     doubt=_doubt,
+    why_null=_why_null,
 )

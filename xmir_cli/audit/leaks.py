@@ -35,16 +35,20 @@ def kept_first(rows: Sequence[int], splits: Sequence[str | None]) -> list[int]:
     return sorted(rows, key=lambda row: (stays_before(splits[row]), row))
 
 
+def fold(splits: Sequence[str | None]) -> list[str | None]:
+    """What each split is for: `Train` is `train`, as it is when a network is trained."""
+    return [None if split is None else role_of(split) for split in splits]
+
+
 def find_leaks(groups: Integers, patients: Integers, splits: Sequence[str | None]) -> list[Leak]:
     """The images that would have to leave their split for no other to know them.
 
     Args:
         groups: Which images are copies of each other [N], from 1; 0: an image is alone.
         patients: The patient of each [N]; -1: nobody knows.
-        splits: The split of each [N]; images without one leak nothing. `Train` is `train`, as it is
-            when a network is trained.
+        splits: The split of each [N], folded; images without one leak nothing.
     """
-    splits = [None if split is None else role_of(split) for split in splits]
+    splits = fold(splits)
     found = {leak.row: leak for leak in _across(patients, -1, splits, PATIENT)}
     found = {leak.row: leak for leak in _of_copies(groups, splits, found)} | found
     found |= {leak.row: leak for leak in _across(groups, 0, splits, COPIES)}

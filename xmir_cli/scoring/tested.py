@@ -45,6 +45,7 @@ class CheckRules:
     is_check: Callable[[Record], bool] = lambda _: True
     # why a number that keeps its bound, beside all that are asked for, is no proof; or nothing
     doubt: Callable[[Record, Gate, Sequence[Gate]], str] = lambda *_: ""
+    why_null: Callable[[Record, str], str] = lambda *_: ""  # of a number; nothing: nobody knows
     deep: bool = False  # whether gates know the numbers in objects of a record
 
     def compared_by(self, record: Record) -> dict[str, object]:
@@ -148,7 +149,8 @@ class Checks:
     def _ask(self, record: Record, gate: Gate, value: float | None, gates: Sequence[Gate]) -> None:
         """A check of one number; None: there is none."""
         if value is None:
-            failure, error = "", gate.lacking("this run cannot tell it")
+            why = self.rules.why_null(record, gate.name) or "this run cannot tell it"
+            failure, error = "", gate.lacking(why)
         else:
             failure = gate.failure(value)
             error = "" if failure else self.rules.doubt(record, gate, gates)

@@ -17,6 +17,7 @@ from xmir_cli.audit.audited import Audited, AuditRules
 from xmir_cli.audit.copies import MaybeCopies, find_copies, list_candidates
 from xmir_cli.audit.images import image_numbers
 from xmir_cli.audit.judging import RULES
+from xmir_cli.audit.leaks import fold
 from xmir_cli.audit.looked import Looked, look_at, nothing_looked_at
 from xmir_cli.audit.names import COPY_TESTS
 from xmir_cli.audit.records import FindingRecords
@@ -48,8 +49,7 @@ def run(asked: Audit) -> Records:
     skips, earlier = Skips(), read_baseline(asked.baseline, RULES)
     archive = _read(asked, skips)
     split = _find_splits(asked, archive)
-    if (archive.patients < 0).all():
-        console.note("no patient is known: each image counts as of another patient")
+    _tell_of_patients(archive, leaks="leaks" in asked.tests and split is not None)
     rules = AuditRules(asked.tests, split, asked.probability, asked.fence, not asked.no_images)
     candidates = list_candidates(archive)
     looked = _look(asked, archive, candidates)
@@ -78,11 +78,30 @@ def run(asked: Audit) -> Records:
 def _find_splits(asked: Audit, archive: Archive) -> str | None:
     """The column of splits, where an image has one."""
     column = asked.split or _SPLIT
-    if any(archive.texts(column)):
-        return column
+    roles = [role for role in fold(archive.texts(column)) if role is not None]
     if "leaks" in asked.tests:
-        console.note("no image has a split: no leaks are looked for; `split` names their column")
-    return None
+        _tell_of_splits(roles, len(archive))
+    return column if roles else None
+
+
+def _tell_of_splits(roles: Sequence[str], count: int) -> None:
+    if not roles:
+        told = "no image has a split: no leaks are looked for; `split` names their column"
+        console.note(console.in_words(told))
+    elif len(set(roles)) == 1:
+        console.note(f"there is one split alone, {roles[0]}: no leaks are looked for")
+    elif len(roles) < count:
+        console.note(f"{count - len(roles)} of {count} images have no split, and leak nothing")
+
+
+def _tell_of_patients(archive: Archive, leaks: bool) -> None:
+    unknown = int((archive.patients < 0).sum())
+    alone = ", and leaks are of copies alone" if leaks else ""
+    if unknown == len(archive):
+        console.note(f"no patient is known: each image counts as of another patient{alone}")
+    elif unknown:
+        told = f"{unknown} of {len(archive)} images are of no known patient"
+        console.note(f"{told}: each counts as of another{alone.replace('leaks', 'leaks of these')}")
 
 
 def _read(asked: Audit, skips: Skips) -> Archive:

@@ -66,11 +66,18 @@ class AuditSummaryRecord:
     )
     leaks: int | None = key(
         WHOLE,
-        "images that another split knows, of those that would have to go; null without splits",
+        "images that another split knows, of those that would have to go; null where fewer than "
+        "two splits are there",
         when=_LEAKS,
     )
-    leaked_patients: int | None = key(WHOLE, "patients in several splits", when=_LEAKS)
-    splits: dict[str, int] | None = key(OBJECT, "images of each split", when=_LEAKS)
+    leaked_patients: int | None = key(
+        WHOLE,
+        "patients in several splits; null where no two splits have images of known patients",
+        when=_LEAKS,
+    )
+    splits: dict[str, int] | None = key(
+        OBJECT, "images of each split, Train being train", when="leaks are tested and a row has one"
+    )
     suspect_labels: int | None = key(
         WHOLE,
         "images whose neighbours hold another label at least as probably as asked; null where no "
