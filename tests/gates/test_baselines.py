@@ -56,6 +56,7 @@ MEANS, MANY = "retrieval-metric e.parquet", "compare e.parquet other.parquet --s
 HIDE = "shortcut images/labels.csv --model m.safetensors --test object --draws 50"
 PLACES = "localization-metric maps.jsonl"
 NOISE = "sanity-check hits.jsonl --method activation --test noise --threshold 1 --draws 2"
+OTHER = "sanity-check hits.jsonl --method occlusion --test query --threshold 1 --stride 8"
 
 
 @pytest.mark.usefixtures("here")
@@ -73,7 +74,16 @@ NOISE = "sanity-check hits.jsonl --method activation --test noise --threshold 1 
         (f"{MEANS} --per-query", "", "--where split=x", "where none, this run has split=x"),
         (PLACES, "--masks masks", "--boxes boxes.csv", "truth masks, this run has boxes"),
         (HIDE, "--where split=x", "", "where split=x, this run has none"),
+        (HIDE, "--seed 1", "", "seed 1, this run has 0"),
         (NOISE, "--seeds 0,1", "", "seeds 2, this run has 1"),
+        (NOISE, "--seeds 3", "", "seed_numbers 3, this run has 0"),
+        (NOISE, "--center", "", "settings center True, this run has center none"),
+        (
+            OTHER,
+            "--window-size 8",
+            "--window-size 16",
+            "settings window_size 8, this run has window_size 16",
+        ),
         (
             MANY,
             "--where split=x --where patient!=p9",

@@ -142,16 +142,17 @@ class Baseline:
         message = f"{worst.measure} {_say(worst.before)} -> {_say(worst.now)}"
         return Regression(name, message, worst.size)
 
-    def _refuse_other_settings(self, before: Record, now: Record) -> None:
-        old, new = map(self.comparison.compared_by, (before, now))
+    def _refuse_other_settings(self, earlier: Record, this_one: Record) -> None:
+        old, new = map(self.comparison.compared_by, (earlier, this_one))
         settings = ", ".join(f"`{name}`" for name in self.comparison.settings)
         for name in {**new, **old}:
-            this = f"this run has {_tell(new.get(name))}"
             if name not in old:
+                this = f"this run has {_tell(new.get(name))}"
                 raise DataError(f"{self.source}: does not say its {name}, {this}", AGAIN)
             if _ordered(old[name]) != _ordered(new.get(name)):
+                before, now = _apart(old[name], new.get(name))
                 raise DataError(
-                    f"{self.source}: scored with {name} {_tell(old[name])}, {this}",
+                    f"{self.source}: scored with {name} {_tell(before)}, this run has {_tell(now)}",
                     f"Compare runs of the same {settings}.",
                 )
 
@@ -197,6 +198,15 @@ def refuse_line(
 def _ordered(value: object) -> object:
     """Conditions and names in any order are the same."""
     return sorted(map(str, value)) if isinstance(value, list) else value
+
+
+def _apart(one: object, other: object) -> tuple[object, object]:
+    """Both values, of objects what is not the same in the two."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return one, other
+    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    first, second = ({name: _tell(each.get(name)) for name in names} for each in (one, other))
+    return first, second
 
 
 def _tell(value: object) -> str:

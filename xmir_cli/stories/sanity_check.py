@@ -80,7 +80,7 @@ def _prepare(
     """How many parts a test has, and what does it; the networks that it needs are loaded."""
     seeds = asked.seed_numbers
     if name == "model":
-        donors = [load_fresh(embedder.spec, seed) for seed in seeds]
+        donors = {seed: load_fresh(embedder.spec, seed) for seed in seeds}
         parts = (len(stages(embedder.network, asked.mode)) - 1) * len(donors)
         return parts, lambda check: randomize_weights(check, asked.mode, donors)
     if name == "query":

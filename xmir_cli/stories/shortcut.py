@@ -83,7 +83,8 @@ def run(asked: Shortcut) -> Records:
     }
     made = {"draws": asked.draws, "seed": asked.seed, "model": embedder.spec.to_json()}
     tried = [_try(asked, name, reader, images, parts) for name in asked.tests]
-    judged = judge([{**each, **about} for each, _ in tried], asked.level, asked.effect)
+    found = judge([{**each, **about} for each, _ in tried], asked.level, asked.effect)
+    judged = [{**each, **made} for each in found]
     plot = {"plot": str(asked.plot)} if asked.plot else {}
     for record, (_, values) in zip(judged, tried, strict=True):
         listed = query_records(images, record, values()) if asked.per_query else [record]

@@ -1,7 +1,7 @@
 """What a check is asked to do, and the parts that the records of all tests have."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,12 @@ class Check:
                 **summarize(own),
                 **not_judged(self.thresholds[str(record["test"])]),
             }
+
+
+def tell_seeds(seeds: Iterable[int]) -> Record:
+    """What a record says of those that its test drew by."""
+    numbers = list(seeds)
+    return {"seeds": len(numbers), "seed_numbers": numbers}
 
 
 def summarize(agreements: Sequence[Agreement]) -> Record:

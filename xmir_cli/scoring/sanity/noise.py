@@ -14,7 +14,7 @@ from torch import Tensor
 from xmir_cli.metrics.sanity import Agreement, agreement, change
 from xmir_cli.model.embedder import Embedder
 from xmir_cli.scoring.inputs import Input
-from xmir_cli.scoring.sanity.check import Check, average, summarize
+from xmir_cli.scoring.sanity.check import Check, average, summarize, tell_seeds
 from xmir_cli.wire.records import Record
 
 
@@ -47,7 +47,7 @@ def add_noise(check: Check, size: float, seeds: Sequence[int], draws: int) -> It
             **summarize(agreements[name]),
             **average("change", [each for of_pair in changes[name] for each in of_pair]),
             **average("change_max", [max(of_pair) for of_pair in changes[name]]),
-            "seeds": len(seeds),
+            **tell_seeds(seeds),
         }
         yield from check.by_query(check.record(name, "noise", numbers), agreements[name])
 

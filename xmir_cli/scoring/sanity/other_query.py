@@ -13,7 +13,7 @@ from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.labels import parse_labels, share_label
 from xmir_cli.metrics.sanity import agreement
-from xmir_cli.scoring.sanity.check import Check, summarize
+from xmir_cli.scoring.sanity.check import Check, summarize, tell_seeds
 from xmir_cli.scoring.sanity.pairs import Inputs, Known, Pair
 from xmir_cli.wire.records import Record
 
@@ -44,7 +44,7 @@ def replace_queries(check: Check, seeds: Sequence[int], skips: Skips) -> Iterato
         before = [check.before[name][place] for place in kept] * len(seeds)
         found = list(map(agreement, before, check.mapper.map(method, drawn)))
         told = {"other_query": LABEL if labelled else IMAGE}
-        record = check.record(name, "query", {**told, **summarize(found), "seeds": len(seeds)})
+        record = check.record(name, "query", {**told, **summarize(found), **tell_seeds(seeds)})
         yield from check.by_query(record, found, kept)
         check.advance()
 

@@ -52,8 +52,27 @@ def _number(value: object) -> float:
 RULES = CheckRules(
     command="shortcut",
     schema=ShortcutRecord,
-    keys=("part", "fill", "elsewhere", "exclude_same", "method", "where"),
-    settings=("suspect", "object_part", "fill", "elsewhere", "exclude_same", "where"),
+    keys=(
+        "part",
+        "fill",
+        "elsewhere",
+        "exclude_same",
+        "method",
+        "settings",
+        "where",
+        "draws",
+        "seed",
+    ),
+    settings=(
+        "suspect",
+        "object_part",
+        "fill",
+        "elsewhere",
+        "exclude_same",
+        "where",
+        "draws",
+        "seed",
+    ),
     goodness=lambda record: (
         {} if record.get("effect") is None else {"effect": -_number(record["effect"])}
     ),

@@ -8,6 +8,7 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import (
     MODEL,
     NUMBER,
+    NUMBERS,
     PATH,
     SETTINGS,
     TEXT,
@@ -85,6 +86,9 @@ class SanityRecord:
     )
     seeds: int | None = key(
         WHOLE, "random networks, or how often others were drawn", when="anything is drawn"
+    )
+    seed_numbers: list[float] | None = key(
+        NUMBERS, "their seeds", when="anything is drawn", shows=Shows.MADE
     )
     initialization: str | None = key(TEXT, "where random weights come from", when="test model")
     verdict: str | None = key(
