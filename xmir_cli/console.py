@@ -137,11 +137,13 @@ class Skips:
     def __init__(self) -> None:
         self.codes: Counter[str] = Counter()
         self.listed: list[dict[str, str]] = []  # path and code of each whose path was told
+        self.reasons: list[tuple[str, str]] = []  # of each that has a name of its own
 
     def add(self, name: str, error: ItemError, path: str | None = None) -> None:
         """Leave out `name` for a cause."""
         code = str(error.cause)
         self.codes[code] += 1
+        self.reasons.append((name, error.reason))
         if path is not None:
             self.listed.append({"path": path, "code": code})
         if self.total <= SKIP_LINES:

@@ -41,7 +41,12 @@ def test_no_copies_are_found_is_not_there_are_none(name, xmir):
     )
     assert f"xmir: error: {told}\n" in result.stderr
     suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
-    assert (suite.get("failures"), suite.get("errors")) == ("0", "1")
+    assert [suite.get(each) for each in ("failures", "errors", "skipped")] == ["0", "1", "3"]
+    assert [Path(each.get("name")).name for each in suite if each.find("skipped") is not None] == [
+        "0.png",
+        "1.png",
+        "2.png",
+    ]
     accepted = xmir(*asked, "--max", "unreadable=3")
     assert accepted.code == 0, accepted.stderr
     fewer = xmir(*asked, "--max", "unreadable=2")
@@ -78,6 +83,32 @@ def test_where_no_image_is_there_nothing_is_known_of_near_copies(xmir):
     assert (alone.code, alone.records()[0]["unreadable"]) == (0, None)
     looked = xmir("audit", "e.parquet", "--no-images", "--max", "unreadable=0")
     assert (looked.code, "unreadable is null" in looked.stderr) == (4, True)
+
+
+@pytest.mark.parametrize("name", ["leaks", "duplicates", "leaked_patients", "outliers", "hubs"])
+def test_what_was_left_out_may_be_a_fault(name, xmir):
+    """A copy in the other split, whose embedding is nothing but zeros."""
+    archive = Archive()
+    shutil.copy("images/3.png", "images/again.png")
+    archive.add("images/again.png", 3, lacks=1e-9, split="test", patient="p3")
+    archive.vectors[-1] = 0 * archive.vectors[-1]
+    archive.write()
+    asked = ("audit", "e.parquet", "--summary", "--junit", "j.xml", "--force")
+    result = xmir(*asked, "--max", f"{name}=0")
+    (record,) = result.records()
+    assert (result.code, record[name], record["skipped"]) == (4, 0, 1)
+    told = (
+        f"gate --max {name}=0: found 0, but 1 image cannot be used, so that there may be more; "
+        "--max skipped=1 accepts that"
+    )
+    assert f"xmir: error: {told}\n" in result.stderr
+    suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
+    assert [each.get("name").rpartition("/")[2] for each in suite.iter("testcase")] == [
+        "again",
+        f"--max {name}=0",
+    ]
+    assert (suite.get("failures"), suite.get("errors")) == ("0", "2")
+    assert xmir(*asked, "--max", f"{name}=0", "--max", "skipped=1").code == 3
 
 
 def test_an_archive_that_can_be_read_no_more_is_worse_than_its_baseline(xmir):

@@ -11,11 +11,14 @@ from xmir_cli.wire.schemas.audit_summary import AuditSummaryRecord
 _HOW = ("tests", "where", "exclude_same", "split", "neighbors", "probability", "fence_ranges")
 _COUNTS = {  # of what is wrong
     *("duplicates", "duplicate_groups", "near_copies", "unreadable", "leaks", "leaked_patients"),
-    *("suspect_labels", "label_conflicts", "outliers", "hubs", "unreached"),
+    *("suspect_labels", "label_conflicts", "outliers", "hubs", "unreached", "skipped"),
 }
-_UNREADABLE = "unreadable"
 _OF_COPIES = {  # of which there may be more where images cannot be read
     *("duplicates", "duplicate_groups", "near_copies", "leaks", "label_conflicts", "left_out"),
+}
+_MISSED = {  # what is not known of some images, and the counts of which there may be more for it
+    "unreadable": ("cannot be looked at", _OF_COPIES),
+    "skipped": ("cannot be used", {*_COUNTS, "left_out"} - {"unreadable", "skipped"}),
 }
 _NO_NEIGHBOUR = "no image has a neighbour of another patient"
 _NO_VOTE = "no image has a labelled neighbour of another patient"
@@ -33,17 +36,22 @@ def _goodness(record: Record) -> dict[str, float]:
 
 
 def _doubt(record: Record, gate: Gate, gates: Sequence[Gate]) -> str:
-    """That a count may be larger, for images could not be looked at; nothing where it is known.
+    """That a count may be larger, for images are not all known; nothing where they are.
 
-    Whoever bounds `unreadable`, too, has said how many such images there may be.
+    Whoever bounds the number of such images, too, has said how many there may be.
     """
-    count = record.get(_UNREADABLE)
-    accepted = any(each.name == _UNREADABLE and each.is_limit for each in gates)
-    if not count or accepted or not gate.is_limit or gate.name not in _OF_COPIES:
+    accepted = {each.name for each in gates if each.is_limit}
+    missed = {
+        name: f"{record[name]} image{'' if record[name] == 1 else 's'} {told}"
+        for name, (told, counts) in _MISSED.items()
+        if record.get(name) and name not in accepted and gate.name in counts
+    }
+    if not missed or not gate.is_limit:
         return ""
+    accepting = " ".join(limit(name, number(record[name])).text for name in missed)
     return (
-        f"gate {gate.text}: found {record[gate.name]}, but {count} images cannot be looked at, so "
-        f"that there may be more; {limit(_UNREADABLE, number(count)).text} accepts that"
+        f"gate {gate.text}: found {record[gate.name]}, but {' and '.join(missed.values())}, so "
+        f"that there may be more; {accepting} accepts that"
     )
 
 

@@ -6,7 +6,7 @@ ALL_TESTS = (*TESTS, UNREACHED)
 COPY_TESTS = {"duplicates", "leaks", "labels"}  # that know of copies, and look at images for it
 _LOOKS = ("looked_at", "unreadable")
 NUMBERS = {  # of a summary, by the test that counts it; under no name those of all
-    "": ("images", "patients", "left_out"),
+    "": ("images", "skipped", "patients", "left_out"),
     "duplicates": ("duplicates", "duplicate_groups", "near_copies", "similarity_limit", *_LOOKS),
     "leaks": ("leaks", "leaked_patients", *_LOOKS),
     "labels": (

@@ -62,10 +62,12 @@ class Audit:
     eyes: choose records with jq, --exclude takes these, too.
 
     Every number of the summary is a gate: --max leaks=0. One that could not be had is null, and its
-    gate is not met. Where images cannot be read, copies may be missed: --max gates on duplicates,
-    leaks and the like are not met then, unless --max unreadable=N says how many such images are
-    accepted; with --no-images none is asked for. --per-query tells the numbers of every image,
-    whatever is found.
+    gate is not met. Images that cannot be read are audited by their embeddings, and the exit code
+    stays 0; but copies may be missed: --max gates on duplicates, leaks and the like are not met
+    then, unless --max unreadable=N says how many such images are accepted; with --no-images none is
+    asked for. Embeddings of NaN or zeros are left out, with exit code 3; no --max gate on a fault
+    is met then, unless --max skipped=N accepts so many. --per-query tells the numbers of every
+    image, whatever is found.
     """
 
     source: Annotated[

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xmir_cli.console import show
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gates import Gate, refuse_unknown
 from xmir_cli.render.junit import JunitCase, junit
@@ -131,6 +132,16 @@ class Checks:
             self._list(record, "verdict", failure=failure)
             told = _join(self.rules.name_of(record), failure)
             self.unmet += [told] if failing and failure else []
+
+    def take_lost(self, lost: Iterable[tuple[str, str]]) -> None:
+        """An error for each input that was left out, by its name, and why."""
+        group = self.rules.command
+        self.cases += [JunitCase(group, show(name), error=reason) for name, reason in lost]
+
+    def take_unread(self, unread: Iterable[tuple[str, str]]) -> None:
+        """A skipped case for each input of which a part is not known, by its name, and why."""
+        group = self.rules.command
+        self.cases += [JunitCase(group, show(name), missing=reason) for name, reason in unread]
 
     def ask(self, gates: Sequence[Gate]) -> None:
         """A check for each gate and record that has the gate's number.

@@ -59,7 +59,7 @@ def run(asked: Audit) -> Records:
     records = FindingRecords(archive, columns, asked.source if is_index(asked.source) else None)
     if asked.exclude_to is not None:
         write_records(asked.exclude_to, records.of(audited.to_leave_out))
-    summary = _sum_up(asked, audited)
+    summary = {**_sum_up(asked, audited), "skipped": skips.total}
     if asked.summary:
         yield summary
     elif asked.per_query:
@@ -69,6 +69,8 @@ def run(asked: Audit) -> Records:
     ending = skips.finish(len(archive), "audited")
     ending = replace(ending, notes=(*ending.notes, *_notes(asked, audited)))
     checks = Checks(RULES, [summary])
+    checks.take_lost(skips.reasons)
+    checks.take_unread((archive.paths[row], bad.reason) for row, bad in looked.bad.items())
     checks.ask(asked.gates)
     checks.compare(earlier, asked.tolerance)
     checks.write(asked.junit)

@@ -37,6 +37,7 @@ class AuditSummaryRecord:
     where: list[str] | None = key(TEXTS, "the conditions of --where", shows=Shows.MADE)
     no_images: bool | None = key(FLAG, "whether images were not to be read", shows=Shows.MADE)
     images: int | None = key(WHOLE, "how many there are")
+    skipped: int | None = key(WHOLE, "images that were left out, such as for a vector of zeros")
     patients: int | None = key(WHOLE, "of how many patients; images of nobody do not count")
     looked_at: int | None = key(WHOLE, "images whose hash is known", when=_LOOKS)
     unreadable: int | None = key(
