@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from tests.gates.conftest import ROWS
@@ -246,3 +247,56 @@ def test_centred_maps_are_compared_whichever_index_told_the_mean(xmir):
     assert xmir("compare", "b.jsonl", "now.jsonl").code == 0
     bare = xmir("causal-metric", "maps.jsonl", *asked, "--baseline", "b.jsonl")
     assert (bare.code, "scored with center True, this run has none" in bare.stderr) == (5, True)
+
+
+def _write_variants() -> None:
+    """Maps of two settings, the second ones the opposite; both in two orders."""
+    for window in (8, 16):
+        made = []
+        for each in map(json.loads, Path("maps.jsonl").read_text().splitlines()):
+            file = Path(each["saliency"]).with_suffix(f".{window}.npy")
+            values = np.load(each["saliency"])
+            np.save(file, values if window == 8 else values.max() - values)
+            settings = {"window_size": window, "stride": 4}
+            made.append(json.dumps({**each, "saliency": str(file), "settings": settings}))
+        Path(f"maps{window}.jsonl").write_text("\n".join([*made, ""]))
+    for first, second in (("8", "16"), ("16", "8")):
+        text = [Path(f"maps{each}.jsonl").read_text() for each in (first, second)]
+        Path(f"maps{first}{second}.jsonl").write_text("".join(text))
+
+
+SCORED = [
+    ("causal-metric", "--curve-steps", "4"),
+    ("localization-metric", "--masks", "masks"),
+]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("asked", SCORED, ids=lambda asked: asked[0])
+def test_maps_of_several_settings_are_known_by_them_in_any_order(asked, xmir):
+    _write_variants()
+    for name in ("8", "816"):
+        Path(f"b{name}.jsonl").write_text(xmir(*asked, f"maps{name}.jsonl").stdout)
+    maps = len(Path("b8.jsonl").read_text().splitlines())
+    assert xmir(*asked, "maps168.jsonl", "--baseline", "b816.jsonl").code == 0
+    for added in ("maps816.jsonl", "maps168.jsonl"):  # the second setting is new, not worse
+        done = xmir(*asked, added, "--baseline", "b8.jsonl", "--junit", "j.xml", "-f")
+        assert done.code == 0, done.stderr
+        suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
+        assert suite.get("tests") == str(2 * maps)
+    lost = xmir(*asked, "maps8.jsonl", "--baseline", "b816.jsonl")
+    assert (lost.code, f"{maps} of {2 * maps} records of b816.jsonl" in lost.stderr) == (0, True)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("asked", SCORED, ids=lambda asked: asked[0])
+def test_maps_of_a_changed_setting_are_compared_and_it_is_told(asked, xmir):
+    _write_variants()
+    number = "insertion" if asked[0] == "causal-metric" else "energy"
+    before = xmir(*asked, "maps8.jsonl").records()
+    for better, code in ((-1, 0), (1, 4)):
+        changed = [{**each, number: each[number] + better} for each in before]
+        Path("b.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in changed))
+        done = xmir(*asked, "maps16.jsonl", "--baseline", "b.jsonl", "--tolerance", "0.9")
+        told = "activation was made with window_size 8, in this run with window_size 16"
+        assert (done.code, f"xmir: note: b.jsonl: {told}\n" in done.stderr) == (code, True)

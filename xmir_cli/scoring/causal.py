@@ -26,7 +26,7 @@ CAUSAL = MapEvaluation(
     ("insertion", "deletion"),
     frozenset({"deletion"}),
     CONTROLS,
-    ("blur", "curve_steps", "substrate", "order", "ties"),
+    ("blur", "curve_steps", "substrate", "order", "ties", "seed"),
     "queries",
     _query_of,
     # of another network the numbers are compared: that is what a baseline is for

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xmir_cli.gates import Gate, parse_gates, refuse_unknown
-from xmir_cli.scoring.names import parse_listed
+from xmir_cli.scoring.names import name_apart, parse_listed
 from xmir_cli.scoring.numbers import number
+from xmir_cli.wire.old_settings import renew_settings
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import Schema
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
@@ -110,7 +111,11 @@ class MapEvaluation:
         return {name: record[name] for name in names if name in record}
 
     def list_changes(self, before: Record, now: Record) -> Iterator[str]:
-        """What a user should know: concepts of one name, and means, need not be the same."""
+        """What a user should know: settings, concepts of one name, means need not be the same."""
+        asked = [_settings_of(each) for each in (before, now)]
+        if asked[0] != asked[1]:
+            old, new = name_apart(asked)
+            yield f"{now.get('method')} was made with {old}, in this run with {new}"
         means = [self.parameters(each).get(_CENTER) for each in (before, now)]
         if means[0] != means[1]:
             yield "another mean embedding was taken off"
@@ -140,6 +145,19 @@ class MapEvaluation:
         """How to come by a number of a control, where it is one."""
         control = name.rpartition(".")[2]
         return f"Score it with `control` {control}." if name in self.names(self.controls) else None
+
+
+def tell_settings(method: str, settings: Mapping[str, object] | None) -> dict[str, object]:
+    """A method's, under the names of today; of a mean only that it was taken off."""
+    found = renew_settings(method, settings or {})
+    return {**found, _CENTER: True} if found.get(_CENTER) else found
+
+
+def _settings_of(record: Record) -> dict[str, object]:
+    settings = record.get("settings")
+    return tell_settings(
+        str(record.get("method")), settings if isinstance(settings, Mapping) else None
+    )
 
 
 def whose(record: Record, image: str) -> str | None:

@@ -1,19 +1,20 @@
 """Earlier records of maps, by what they are about: paths are not in it, for files move."""
 
+import json
 from collections import Counter
 from collections.abc import Hashable, Mapping
 
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.scoring.baseline import AGAIN, Baseline, refuse_line
-from xmir_cli.scoring.evaluation import MapEvaluation
+from xmir_cli.scoring.evaluation import MapEvaluation, tell_settings
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
 
 # identities of query, with its words, and retrieved image, method, explains, which of its parts,
-# which of equal ones
-MapKey = tuple[str, str, str, str, str, int]
+# the method's settings, which of equal ones
+MapKey = tuple[str, str, str, str, str, str, int]
 
 
 def read_baseline(source: str | None, evaluation: MapEvaluation) -> Baseline | None:
@@ -40,7 +41,7 @@ class Keys:
     """Knows records by what they are about; equal ones are numbered in their order."""
 
     def __init__(self) -> None:
-        self._seen: Counter[tuple[str, str, str, str, str]] = Counter()
+        self._seen: Counter[tuple[str, str, str, str, str, str]] = Counter()
 
     def of(self, view: SaliencyRecord, identities: tuple[str, str], part: str) -> MapKey:
         """The key of the next record; paths are not in it, for files move.
@@ -52,9 +53,22 @@ class Keys:
         query, retrieved = identities
         asked = query if view.words is None else f"{query} {view.words.said}"
         asked = f"{view.concept} {asked}" if view.concept else asked
-        known = (asked, retrieved, view.method, view.explains, part)
+        known = (asked, retrieved, view.method, view.explains, part, name_settings(view))
         self._seen[known] += 1
         return *known, self._seen[known]
+
+
+def name_settings(view: SaliencyRecord) -> str:
+    """In JSON, with the concept, without what is each index's and network's own: its hashes."""
+    asked = tell_settings(view.method, view.settings)
+    asked |= {"concept": view.concept} if view.concept else {}
+    return json.dumps(asked, sort_keys=True)
+
+
+def bare_key(key: MapKey) -> MapKey:
+    """The key without the method's settings: where there is one map of it, these may change."""
+    query, retrieved, method, explains, part, _, count = key
+    return query, retrieved, method, explains, part, "", count
 
 
 def _read_view(record: Record, evaluation: MapEvaluation, where: str) -> SaliencyRecord:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -11,13 +12,22 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gates import Gate
 from xmir_cli.render.junit import JunitCase, junit
 from xmir_cli.scoring.baseline import MISSING, Baseline, SinceBaseline
-from xmir_cli.scoring.map_baseline import Keys, MapKey
+from xmir_cli.scoring.map_baseline import Keys, MapKey, bare_key
 from xmir_cli.scoring.numbers import Numbers
 from xmir_cli.scoring.tally import TIED, Tally
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A map of this run, and what became of it."""
+
+    view: SaliencyRecord
+    key: MapKey
+    record: Record | ItemError
 
 
 @dataclass
@@ -32,6 +42,7 @@ class Verdict:
     listed: bool = False  # whether every record becomes a case of the JUnit file
     cases: list[JunitCase] = field(default_factory=list)
     _keys: Keys = field(default_factory=Keys)
+    _changed: dict[MapKey, "list[_Case]"] = field(default_factory=dict)
 
     def take(
         self,
@@ -47,16 +58,37 @@ class Verdict:
         of one map apart.
         """
         if self.baseline is not None or self.listed:
-            self._compare_and_list(view, self._keys.of(view, identities, part), record)
+            case = _Case(view, self._keys.of(view, identities, part), record)
+            if case.key in self._variants.get(bare_key(case.key), {case.key}):
+                self._compare_and_list(case, case.key)
+            else:
+                self._changed.setdefault(bare_key(case.key), []).append(case)
         if isinstance(record, ItemError):
             self.skips.add(where, record)
         else:
             self.tally.add(record)
 
-    def _compare_and_list(
-        self, view: SaliencyRecord, key: MapKey, record: Record | ItemError
-    ) -> None:
-        name = _name(view, key)
+    @cached_property
+    def _variants(self) -> dict[MapKey, set[MapKey]]:
+        """The keys of the baseline that differ in the method's settings alone."""
+        found: dict[MapKey, set[MapKey]] = {}
+        for each in self.baseline.records if self.baseline is not None else ():
+            key = cast("MapKey", each)
+            found.setdefault(bare_key(key), set()).add(key)
+        return found
+
+    def _compare_changed(self) -> None:
+        """Compare maps of other settings where the pair has one map of the method in both runs."""
+        left = set() if self.baseline is None else self.baseline.left
+        for bare, cases in self._changed.items():
+            variants = self._variants[bare]
+            alone = len(cases) == len(variants) == 1 and variants <= left
+            for case in cases:
+                self._compare_and_list(case, next(iter(variants)) if alone else case.key)
+
+    def _compare_and_list(self, case: "_Case", key: MapKey) -> None:
+        view, record = case.view, case.record
+        name = _name(view, case.key)
         found = None if isinstance(record, ItemError) else record
         compared = SinceBaseline()
         if self.baseline is not None:
@@ -88,6 +120,7 @@ class Verdict:
             warnings=(*self._warn_of_ties(), *self._warn_of_empty()),
             notes=(*ending.notes, *partial, *same),
         )
+        self._compare_changed()
         unmet = self._judge_gates()
         if self.baseline is not None:
             unmet += self.baseline.judge("maps", self.tolerance)
@@ -141,7 +174,7 @@ def _name(view: SaliencyRecord, key: MapKey) -> str:
     """What people call a map."""
     asked = " + ".join(console.show(each) for each in (view.query, view.query_text) if each)
     images = f"{asked} -> {console.show(view.retrieved)}"
-    *_, part, count = key
+    *_, part, _, count = key
     told = ", ".join(each for each in (view.method, view.explains, console.show(part)) if each)
     name = f"{images} ({told})"
     return name if count == 1 else f"{name} number {count}"

@@ -1,6 +1,5 @@
 """Two files of saliency records, scored or not: the same pairs under two models."""
 
-import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from xmir_cli.scoring.compare.changes import SIDES, SideName
 from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
 from xmir_cli.scoring.evaluation import MATCHED, MapEvaluation, whose
 from xmir_cli.scoring.localization import LOCALIZATION
-from xmir_cli.scoring.map_baseline import Keys, MapKey
+from xmir_cli.scoring.map_baseline import Keys, MapKey, bare_key, name_settings
 from xmir_cli.store.maps import read_map_file
-from xmir_cli.wire.old_settings import renew_settings
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
@@ -132,8 +130,7 @@ def _read(
             "query_identity, retrieved_identity: expected the hashes of the images, found nothing",
         )
     part = "" if evaluation is None else str(record.get(evaluation.part) or "")
-    settings = _name_settings(view)
-    key = keys.of(view, (query, view.retrieved_identity), f"{part}{settings}")
+    key = keys.of(view, (query, view.retrieved_identity), part)
     words = "" if view.words is None else view.words.said
     image, patient = (
         (query, whose(record, "query")) if evaluation is None else evaluation.unit_of(record)
@@ -144,7 +141,7 @@ def _read(
         f"{view.query or view.query_text} -> {view.retrieved} ({told})",
         view.method,
         part,
-        settings,
+        name_settings(view),
         ("patient", patient) if patient else ("image", image, words),
         f"{query} {words}",
         {name: record[name] for name in _TOLD if record.get(name) is not None},
@@ -154,14 +151,6 @@ def _read(
         view.saliency,
         view.target_sha256,
     )
-
-
-def _name_settings(view: SaliencyRecord) -> str:
-    """In JSON, with the concept, without what is each index's and network's own: its hashes."""
-    asked = renew_settings(view.method, view.settings or {})
-    asked |= {"center": True} if asked.get("center") else {}
-    asked |= {"concept": view.concept} if view.concept else {}
-    return json.dumps(asked, sort_keys=True)
 
 
 def _numbers(record: Record, evaluation: MapEvaluation | None) -> dict[str, float]:
@@ -202,8 +191,7 @@ def _match_settings(
 
     def rename(maps: Mapping[MapKey, ScoredMap]) -> Mapping[MapKey, ScoredMap]:
         return {
-            key if each.method in several else (*key[:4], each.part, key[5]): each
-            for key, each in maps.items()
+            key if each.method in several else bare_key(key): each for key, each in maps.items()
         }
 
     return rename(old), rename(new)
