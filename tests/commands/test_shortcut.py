@@ -73,6 +73,21 @@ def test_without_a_marker_there_is_none(shortcut, seed):
     assert "alarm" not in result.stderr
 
 
+def test_of_too_few_images_there_is_no_verdict(shortcut):
+    table = write_images("few", planted=True, count=8)  # of four patients: three partitions
+    result = shortcut(table, "--gate", "--junit", "j.xml", "--plot", "p.svg")
+    assert result.code == 4
+    for record in result.records():
+        assert record["p"] >= record["p_least"] >= 0.01
+        assert (record["verdict"], record["meaning"]) == (
+            "undefined",
+            "too few patients or images for an alarm, whatever they hold",
+        )
+    assert "error: object: undefined: too few patients or images" in result.stderr
+    assert 'failures="3"' in Path("j.xml").read_text()
+    assert shortcut(table).code == 0
+
+
 def test_what_is_hidden_is_as_if_the_pictures_were_painted_over(shortcut, xmir, network):
     whole = write_images("whole", planted=True)
     painted = {

@@ -8,7 +8,7 @@ import pytest
 from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
 from xmir_cli.metrics.retrieval import leave_one_out
-from xmir_cli.metrics.shortcut import Draws, flip_p, holm, label_chance, number_units, shuffle
+from xmir_cli.metrics.shortcut import Draws, flip_chance, holm, label_chance, number_units, shuffle
 
 
 def draw_images(labels, groups, seed=0, pull=0.0):
@@ -81,6 +81,19 @@ def test_equal_images_have_no_order_of_their_own():
     assert 0.35 < np.mean(found) < 0.75
 
 
+@pytest.mark.parametrize("labels", [["a", "a", "b", "b"], ["a", "b", "b"], ["a|b", "b", "c", "c"]])
+def test_the_least_p_is_that_of_labels_by_other_names(labels):
+    def relation(given):
+        return [[bool(set(x.split("|")) & set(y.split("|"))) for y in given] for x in given]
+
+    everything = list(itertools.permutations(labels))
+    share = np.mean([relation(each) == relation(labels) for each in everything])
+    images = draw_images(labels, [None] * len(labels))
+    found = label_chance(images, Draws(2000, 0))
+    assert found.least == pytest.approx(share, abs=0.03)
+    assert found.p >= found.least
+
+
 def test_a_patients_labels_stay_together():
     random = np.random.default_rng(0)
     units = number_units(["x", None, "x", "y", "y", None, "z"])
@@ -103,7 +116,7 @@ def test_signs_are_flipped_by_patient():
         for signs in itertools.product((1, -1), repeat=4)
     ]
     share = np.mean([each >= sum(sums) - 1e-12 for each in flips])
-    assert flip_p(values, units, Draws(8000, 0)) == pytest.approx(share, abs=0.02)
+    assert flip_chance(values, units, Draws(8000, 0)).p == pytest.approx(share, abs=0.02)
 
 
 def test_the_largest_of_several_means_is_corrected_for():
@@ -113,8 +126,9 @@ def test_the_largest_of_several_means_is_corrected_for():
     for signs in itertools.product((1, -1), repeat=4):
         flipped = values * signs
         reached.append(max(flipped[:2].mean(), flipped[2:].mean()) >= 0.35 - 1e-12)
-    found = flip_p(values, np.arange(4), Draws(8000, 0), parts)
-    assert found == pytest.approx(np.mean(reached), abs=0.02)
+    found = flip_chance(values, np.arange(4), Draws(8000, 0), parts)
+    assert found.least == pytest.approx(1 / 16, abs=0.02)
+    assert found.p == pytest.approx(np.mean(reached), abs=0.02)
 
 
 def test_holm_corrects_step_by_step():

@@ -43,7 +43,8 @@ class Shortcut:
     the number of tests, is below --level and the effect is at least --effect. Both are needed: a
     first hit is chosen by the suspect part, too, so that small effects of saliency often have a
     small p. Patients, where they are known, are what is permuted, and images of one patient do not
-    count for each other. No alarm does not mean that there is no shortcut: it may lie elsewhere.
+    count for each other. No alarm does not mean that there is no shortcut: it may lie elsewhere. Of
+    so few images or patients that p could not be small enough the verdict is undefined.
 
     A part is the same in all images, in shares of the side of what the network sees: border:12%,
     corners:15% or center:60%; or masks: COLUMN[,COLUMN...] of the manifest, a folder or a table, as
@@ -52,7 +53,8 @@ class Shortcut:
     the label.
 
     Needs a manifest with a 'label' column; A|B is two labels. `--gate` makes verdicts gates
-    (exit 4), `--max changed=0.2` a number. `--per-query` prints what each test finds of each image.
+    (exit 4 unless each is none), `--max changed=0.2` a number. `--per-query` prints what each test
+    finds of each image.
     """
 
     images: options.Images
@@ -122,7 +124,7 @@ class Shortcut:
     mean: options.Mean = None
     std: options.Std = None
     window: options.Window = None
-    gate: Annotated[bool, typer.Option("--gate", help="Exit 4 when a test raises an alarm.")] = (
+    gate: Annotated[bool, typer.Option("--gate", help="Exit 4 unless every verdict is `none`.")] = (
         False
     )
     summary: gate_options.Summary = False

@@ -33,12 +33,21 @@ class Draws:
 
 
 @dataclass(frozen=True)
+class Chance:
+    """A value of p, and what it is at least: some draws are what was observed itself."""
+
+    p: float
+    least: float
+
+
+@dataclass(frozen=True)
 class LabelChance:
     """What permuted labels give: the means over draws, and p of what the true ones give."""
 
     map: float
     p_at_1: float
     p: float  # of the mean average precision
+    least: float  # what p is at least, whatever the ranking
 
 
 def label_chance(images: LabelledVectors, draws: Draws) -> LabelChance:
@@ -54,13 +63,29 @@ def label_chance(images: LabelledVectors, draws: Draws) -> LabelChance:
     share = np.array([[bool(one & other) for other in sets] for one in sets])
     units = number_units(images.groups)
     observed, _ = _score(order, counted, share, codes)
-    found = np.array(
-        [_score(order, counted, share, shuffle(codes, units, random)) for _ in range(draws.count)]
-    )
+    drawn = [shuffle(codes, units, random) for _ in range(draws.count)]
+    found = np.array([_score(order, counted, share, each) for each in drawn])
     reached = int((found[:, 0] >= observed - _EQUAL).sum())
+    same = sum(_are_renamed(share, codes, each) for each in drawn)
     return LabelChance(
-        float(found[:, 0].mean()), float(found[:, 1].mean()), (1 + reached) / (1 + draws.count)
+        float(found[:, 0].mean()),
+        float(found[:, 1].mean()),
+        (1 + reached) / (1 + draws.count),
+        (1 + same) / (1 + draws.count),
     )
+
+
+def _are_renamed(share: Booleans, codes: Integers, drawn: Integers) -> bool:
+    """Whether drawn labels [N] are the true ones by other names, so that all rankings score alike.
+
+    `share` [C, C] says which labels share one; those that share the same are one kind.
+    """
+    kinds = np.unique(share, axis=0, return_inverse=True)[1].ravel()
+    _, first = np.unique(np.stack([kinds[codes], kinds[drawn]]), axis=1, return_index=True)
+    before, after = codes[first], drawn[first]
+    if len(first) > len(np.unique(kinds[codes])):
+        return False
+    return np.array_equal(share[np.ix_(before, before)], share[np.ix_(after, after)])
 
 
 def number_units(groups: Sequence[str | None]) -> Integers:
@@ -90,7 +115,9 @@ def shuffle(codes: Integers, units: Integers, random: np.random.Generator) -> In
     return shuffled
 
 
-def flip_p(values: Floats, units: Integers, draws: Draws, parts: Booleans | None = None) -> float:
+def flip_chance(
+    values: Floats, units: Integers, draws: Draws, parts: Booleans | None = None
+) -> Chance:
     """The chance of a mean this large if each unit's values were as likely the opposite.
 
     Args:
@@ -105,11 +132,12 @@ def flip_p(values: Floats, units: Integers, draws: Draws, parts: Booleans | None
     sums = np.zeros((units.max() + 1, len(parts)))
     np.add.at(sums, units, (weights * values).T)
     observed = sums.sum(axis=0).max()
-    random, reached = np.random.default_rng(draws.seed), 0
+    random, reached, same = np.random.default_rng(draws.seed), 0, 0
     for start in range(0, draws.count, _FLIPS):
         signs = random.choice((-1.0, 1.0), size=(min(_FLIPS, draws.count - start), len(sums)))
         reached += int(((signs @ sums).max(axis=1) >= observed - _EQUAL).sum())
-    return (1 + reached) / (1 + draws.count)
+        same += int((signs > 0).all(axis=1).sum())
+    return Chance((1 + reached) / (1 + draws.count), (1 + same) / (1 + draws.count))
 
 
 def holm(values: Sequence[float]) -> list[float]:

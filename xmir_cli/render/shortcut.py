@@ -117,8 +117,9 @@ def _draw_head(drawing: Drawing, record: Record, top: float) -> None:
     drawing.words((_LEFT, top + 12), shorten(heading, font(_TEXT), room), _TEXT)
     alarm = record["verdict"] == "alarm"
     found = f"effect {_number(record['effect']):.3f}, p {_number(record['p_holm']):.2g}"
-    told = f"{'ALARM' if alarm else 'no alarm'}: {found}"
-    if alarm:
+    heads = {"alarm": "ALARM", "none": "no alarm"}
+    told = f"{heads.get(str(record['verdict']), 'undefined')}: {found}"
+    if record["meaning"]:
         told += f". {str(record['meaning']).capitalize()}"
     ink = _ALARM if alarm else INK
     drawing.words((_LEFT, top + 34), shorten(told, font(SMALL), room), SMALL, ink)

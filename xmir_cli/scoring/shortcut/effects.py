@@ -15,7 +15,13 @@ from xmir_cli.metrics.ranking import Measures
 from xmir_cli.metrics.relevance import LabelledVectors
 from xmir_cli.metrics.retrieval import leave_one_out, rounding
 from xmir_cli.metrics.scores import Scores
-from xmir_cli.metrics.shortcut import Draws, find_allowed, flip_p, label_chance, number_units
+from xmir_cli.metrics.shortcut import (
+    Draws,
+    find_allowed,
+    flip_chance,
+    label_chance,
+    number_units,
+)
 from xmir_cli.wire.records import Record
 
 _MEASURES = Measures((1,))
@@ -39,6 +45,7 @@ def without_object(whole: LabelledVectors, left: LabelledVectors, draws: Draws) 
         "p_at_1_chance": chance.p_at_1,
         "effect": found["map"] - chance.map,
         "p": chance.p,
+        "p_least": chance.least,
     }
 
 
@@ -58,7 +65,7 @@ def without_suspect(
     others = np.stack([score(each).values[known, 0] for each in elsewhere])  # [K, Q]
     worst = others[others.mean(axis=1).argmin()]
     drops = before[known].mean() - others.mean(axis=1)
-    units = number_units(whole.groups)[known]
+    chance = flip_chance(worst - after, number_units(whole.groups)[known], draws)
     return {
         "map": float(after.mean()),
         "map_whole": float(before[known].mean()),
@@ -69,7 +76,8 @@ def without_suspect(
         "changed_elsewhere": float(np.mean([count_changed(whole, each) for each in elsewhere])),
         "elsewhere": len(elsewhere),
         "effect": float((worst - after).mean()),
-        "p": flip_p(worst - after, units, draws),
+        "p": chance.p,
+        "p_least": chance.least,
     }
 
 
@@ -109,7 +117,7 @@ def in_suspect(images: LabelledVectors, shares: Floats, hits: Integers, draws: D
     parts = np.stack(list(chosen.values()))[:, known]
     beyond = (own - lent)[known]
     effects = parts @ beyond / parts.sum(axis=1)
-    units = number_units(images.groups)[known]
+    chance = flip_chance(beyond, number_units(images.groups)[known], draws, parts)
     return {
         "share": float(own[known].mean()),
         "share_exchanged": float(lent[known].mean()),
@@ -117,7 +125,8 @@ def in_suspect(images: LabelledVectors, shares: Floats, hits: Integers, draws: D
         "label": list(chosen)[int(effects.argmax())],
         "blank": int((hits >= 0).sum() - known.sum()),
         "effect": float(effects.max()),
-        "p": flip_p(beyond, units, draws, parts),
+        "p": chance.p,
+        "p_least": chance.least,
     }
 
 

@@ -7,9 +7,9 @@ from xmir_cli.errors import SettingError
 from xmir_cli.guesses import hint
 
 TESTS = ("object", "suspect", "saliency")
-ALARM, NONE = "alarm", "none"  # verdicts
+ALARM, NONE, UNDEFINED = "alarm", "none", "undefined"  # verdicts
 NUMBERS = {  # of the records of a test, which gates may bound; under no name those of all
-    "": ("effect", "p", "p_holm", "area", "images"),
+    "": ("effect", "p", "p_least", "p_holm", "area", "images"),
     "object": ("map", "map_whole", "map_chance", "p_at_1", "p_at_1_whole", "p_at_1_chance"),
     "suspect": (
         "map", "map_whole", "map_drop", "map_drop_elsewhere", "map_drop_elsewhere_max", "changed",

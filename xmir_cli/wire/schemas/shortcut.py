@@ -49,8 +49,9 @@ class ShortcutRecord:
     )
     area: float | None = key(NUMBER, "the share of what the network sees that it takes up")
     verdict: str | None = key(
-        one_of("alarm", "none"),
-        "alarm where p_holm is below level and effect is not below least_effect",
+        one_of("alarm", "none", "undefined"),
+        "alarm where p_holm is below level and effect is not below least_effect; undefined where "
+        "p_least is too large for that",
     )
     effect: float | None = key(
         NUMBER,
@@ -58,8 +59,11 @@ class ShortcutRecord:
         "the share of `label` above its share_exchanged",
     )
     p: float | None = key(NUMBER, "the chance of such an effect where there is none")
+    p_least: float | None = key(
+        NUMBER, "what p is at least, for some permutations of few images are the images themselves"
+    )
     p_holm: float | None = key(NUMBER, "the same, corrected for the number of tests")
-    meaning: str | None = key(TEXT, "what an alarm means; null without")
+    meaning: str | None = key(TEXT, "what an alarm means, or why there is no verdict")
     fill: str | None = key(TEXT, "what takes its place", when=_HIDDEN, shows=Shows.MADE)
     exclude_same: str | None = key(
         TEXT, "the column whose images do not count for each other, and are permuted together"
