@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.gates.conftest import ROWS
 
@@ -300,3 +301,20 @@ def test_maps_of_a_changed_setting_are_compared_and_it_is_told(asked, xmir):
         done = xmir(*asked, "maps16.jsonl", "--baseline", "b.jsonl", "--tolerance", "0.9")
         told = "activation was made with window_size 8, in this run with window_size 16"
         assert (done.code, f"xmir: note: b.jsonl: {told}\n" in done.stderr) == (code, True)
+
+
+@pytest.mark.usefixtures("here")
+def test_maps_that_were_placed_in_other_masks_are_told(xmir):
+    asked = ("localization-metric", "maps.jsonl", "--masks", "masks")
+    Path("b.jsonl").write_text(xmir(*asked).stdout)
+    files = {each["mask_files"][0] for each in xmir(*asked).records()}
+    mask = Path(min(files))
+    turned = Image.open(mask).transpose(Image.Transpose.FLIP_LEFT_RIGHT)  # of the same area
+    turned.save(mask)
+    now = xmir(*asked, "--baseline", "b.jsonl", "--tolerance", "9")
+    told = "maps were placed in other masks of the same images\n"
+    assert (now.code, now.stderr) == (0, f"xmir: note: b.jsonl: {told}")
+    Path("now.jsonl").write_text(now.stdout)
+    changed = sum(each["mask_files"] == [str(mask)] for each in now.records())
+    assert f"xmir: note: {changed} {told}" in xmir("compare", "b.jsonl", "now.jsonl").stderr
+    assert "other masks" not in xmir("compare", "b.jsonl", "b.jsonl").stderr

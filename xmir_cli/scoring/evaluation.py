@@ -48,6 +48,7 @@ class MapEvaluation:
     by_chance: frozenset[str] = frozenset()  # the numbers whose chance level is known
     ties: str = ""  # the key of how far another order of equal pixels could move a number
     curve: str = ""  # the key of a curve that starts with what there is to lose
+    mask: str = ""  # the key of what tells a mask from others of the same image
     part: str = ""  # the key that tells several records of one map apart
 
     @property
@@ -116,12 +117,18 @@ class MapEvaluation:
         if asked[0] != asked[1]:
             old, new = name_apart(asked)
             yield f"{now.get('method')} was made with {old}, in this run with {new}"
+        if self.find_mask(before) != self.find_mask(now):
+            yield "maps were placed in other masks of the same images"
         means = [self.parameters(each).get(_CENTER) for each in (before, now)]
         if means[0] != means[1]:
             yield "another mean embedding was taken off"
         if before.get("target_sha256") != now.get("target_sha256"):
             name = Path(str(now.get("target"))).stem
             yield f"the concept {name} was another one, of the same name"
+
+    def find_mask(self, record: Record) -> object:
+        """What tells the mask that a map was placed in from others; None where it is in none."""
+        return record.get(self.mask) if self.mask else None
 
     def parameters(self, record: Record) -> dict[str, object]:
         """How a record was scored, under the names of today; nothing where it does not say."""

@@ -28,5 +28,6 @@ LOCALIZATION = MapEvaluation(
     _image_of,
     free=frozenset({"seed"}),
     by_chance=frozenset(MEASURES) - {"iou"},
+    mask="mask_sha256",
     part="mask_name",
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xmir_cli.arrays import Floats
+from xmir_cli.arrays import Booleans, Floats
 from xmir_cli.metrics.localization import STEPS
 from xmir_cli.render.curves import draw_shares
 from xmir_cli.scoring.evaluation import CHANCE
@@ -46,6 +46,7 @@ def located_record(
         "retrieved_identity": retrieved,
         **({} if rules.by is None else {"mask_name": placed.mark.name}),
         "mask_files": list(placed.mark.files),
+        "mask_sha256": _hash_mask(placed.mark.mask),
         "mask_area": _rounded(float(placed.seen.mask.mean())),
         "mask_outside": _rounded(placed.seen.outside),
         **numbers,
@@ -78,7 +79,7 @@ def save_located(
     folder.mkdir(parents=True, exist_ok=True)
     view = task.view
     about = [*identities, view.explains, view.method, sha256_file(Path(task.saliency))]
-    mask = hashlib.sha256(np.packbits(placed.mark.mask).tobytes()).hexdigest()
+    mask = _hash_mask(placed.mark.mask)
     made_of = json.dumps([about, placed.mark.name, mask, asdict(rules)], sort_keys=True)
     digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
     name = f"{safe_name(Path(task.saliency).stem)}-{digest}"
@@ -92,6 +93,10 @@ def save_located(
     with atomic_file(plot) as file:
         picture.save(file, format="png")
     return {"located": str(array), "located_plot": str(plot)}
+
+
+def _hash_mask(mask: Booleans) -> str:
+    return hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
 
 
 def _points(curve: Floats) -> list[float]:

@@ -42,6 +42,7 @@ class ScoredMap:
     made: dict[str, object]
     saliency: str | None
     concept: str | None  # the SHA-256 of its file, where the map is of one
+    mask: object  # what tells the mask that it was placed in from others, where it was in one
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def _read(
         {} if evaluation is None else evaluation.compared_by(record),
         view.saliency,
         view.target_sha256,
+        None if evaluation is None else evaluation.find_mask(record),
     )
 
 

@@ -56,6 +56,9 @@ def _notes(found: MapFiles, halves: int) -> list[str]:
     refitted = sum(each.old.concept != each.new.concept for each in found.pairs)
     if refitted:
         told.append(f"{refitted} maps are of concepts that have one name, and are not the same")
+    remarked = sum(each.old.mask != each.new.mask for each in found.pairs)
+    if remarked:
+        told.append(f"{remarked} maps were placed in other masks of the same images")
     asked = dict.fromkeys(
         (each.new.method, each.old.settings, each.new.settings)
         for each in found.pairs

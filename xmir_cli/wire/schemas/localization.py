@@ -24,6 +24,7 @@ class LocalizationRecord(CausalRecord):
     mask_files: list[str] | None = key(
         PATHS, "where the mask or the boxes come from", shows=Shows.DETAIL
     )
+    mask_sha256: str | None = key(TEXT, "SHA-256 of its pixels, in bits", shows=Shows.MADE)
     mask_area: float | None = key(NUMBER, "share of what the network saw that is marked")
     mask_outside: float | None = key(
         NUMBER, "share of the mask beyond what the network saw", shows=Shows.DETAIL
