@@ -318,3 +318,18 @@ def test_maps_that_were_placed_in_other_masks_are_told(xmir):
     changed = sum(each["mask_files"] == [str(mask)] for each in now.records())
     assert f"xmir: note: {changed} {told}" in xmir("compare", "b.jsonl", "now.jsonl").stderr
     assert "other masks" not in xmir("compare", "b.jsonl", "b.jsonl").stderr
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("asked", SCORED, ids=lambda asked: asked[0])
+def test_a_line_that_tells_no_map_is_an_error_in_junit(asked, xmir):
+    first, *others = Path("maps.jsonl").read_text().splitlines()
+    Path("broken.jsonl").write_text("\n".join([first[:50], *others, ""]))
+    Path("b.jsonl").write_text(xmir(*asked, "maps.jsonl").stdout)
+    for flags, skipped in (((), "0"), (("--baseline", "b.jsonl"), "1")):
+        done = xmir(*asked, "broken.jsonl", "--junit", "j.xml", "-f", *flags)
+        assert done.code == 3, done.stderr
+        suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
+        assert [suite.get(each) for each in ("errors", "skipped")] == ["1", skipped]
+        bad = next(case for case in suite if [part.tag for part in case] == ["error"])
+        assert (bad.get("classname"), bad.get("name")) == (asked[0], "line 1")

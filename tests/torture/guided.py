@@ -56,7 +56,7 @@ def image(data: bytes) -> None:
 def record(data: bytes) -> None:
     for reader in (
         lambda lines: read_requests(lines, None, _Quiet()),
-        lambda lines: read_tasks(lines, _Quiet()),
+        lambda lines: read_tasks(lines, _Quiet().add),
         lambda lines: read_entries(lines, _Quiet()),
     ):
         stream = io.TextIOWrapper(io.BytesIO(data), "utf-8", "surrogateescape")

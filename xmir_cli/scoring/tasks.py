@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
 from xmir_cli.causes import Cause
-from xmir_cli.console import Skips
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.wire.checks import need_map
@@ -19,6 +18,7 @@ from xmir_cli.wire.words import Words
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_Lose = Callable[[str, ItemError], None]  # the name of a line, and why it is none
 
 
 @dataclass(frozen=True)
@@ -68,20 +68,20 @@ class Task:
 
 
 def read_tasks(
-    lines: Iterable[tuple[int, Record | ItemError]], skips: Skips
+    lines: Iterable[tuple[int, Record | ItemError]], lose: _Lose
 ) -> Iterator[list[Task]]:
-    """Consecutive records of one pair together, in order; lines that are none go to `skips`."""
-    tasks = _tasks(lines, skips)
+    """Consecutive records of one pair together, in order; of lines that are none `lose` is told."""
+    tasks = _tasks(lines, lose)
     for _, group in itertools.groupby(tasks, key=lambda task: task.pair):
         yield list(group)
 
 
-def _tasks(lines: Iterable[tuple[int, Record | ItemError]], skips: Skips) -> Iterator[Task]:
+def _tasks(lines: Iterable[tuple[int, Record | ItemError]], lose: _Lose) -> Iterator[Task]:
     for number, line in lines:
         name = f"line {number}"
         found = line if isinstance(line, ItemError) else attempt(_task, name, line)
         if isinstance(found, ItemError):
-            skips.add(name, found)
+            lose(name, found)
         else:
             yield found
 

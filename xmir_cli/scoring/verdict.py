@@ -68,6 +68,12 @@ class Verdict:
         else:
             self.tally.add(record)
 
+    def lose(self, where: str, error: ItemError) -> None:
+        """Take into account a line that tells no map: an error, for nobody knows which it was."""
+        self.skips.add(where, error)
+        if self.listed:
+            self.cases.append(JunitCase(self.tally.evaluation.command, where, error=error.reason))
+
     @cached_property
     def _variants(self) -> dict[MapKey, set[MapKey]]:
         """The keys of the baseline that differ in the method's settings alone."""

@@ -54,7 +54,7 @@ def run(asked: CausalMetric) -> Records:
     listed = asked.junit is not None
     verdict = Verdict(Skips(), tally, asked.gates, earlier, asked.tolerance, listed)
     with open_lines(asked.records) as stream, console.progress("scoring", stream.count) as bar:
-        groups = read_tasks(read_records(stream), verdict.skips)
+        groups = read_tasks(read_records(stream), verdict.lose)
         if OTHER_PAIR in asked.controls:  # which it needs to know all of
             groups = iter(name_others(list(groups), asked.seed))
         for tasks in groups:

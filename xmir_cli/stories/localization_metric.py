@@ -50,7 +50,7 @@ def run(asked: LocalizationMetric) -> Records:
             task = line if isinstance(line, ItemError) else attempt(task_of, line)
             bar.advance()
             if isinstance(task, ItemError):
-                verdict.skips.add(where, task)
+                verdict.lose(where, task)
                 continue
             refuse_input(asked.junit, [task.saliency], "junit")
             identities = identities_of(task.view)
