@@ -5,6 +5,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -333,3 +335,47 @@ def test_a_line_that_tells_no_map_is_an_error_in_junit(asked, xmir):
         assert [suite.get(each) for each in ("errors", "skipped")] == ["1", skipped]
         bad = next(case for case in suite if [part.tag for part in case] == ["error"])
         assert (bad.get("classname"), bad.get("name")) == (asked[0], "line 1")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.asked[0] != "maps.jsonl"], ids=lambda row: row.command
+)
+def test_a_file_of_two_runs_is_no_baseline(row, xmir):
+    """Of maps nobody can tell: one may come twice in a run."""
+    found = xmir(row.command, *row.asked, *row.saved).stdout
+    Path("b.jsonl").write_text(found + found)
+    done = xmir(row.command, *row.asked, "--baseline", "b.jsonl")
+    assert (done.code, done.stderr.splitlines()[-2:]) == (
+        5,
+        ["xmir: error: b.jsonl: records of two runs", "xmir: hint: Name a file of one run."],
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_a_number_that_the_baseline_could_not_have_is_told(xmir):
+    (before,) = xmir(*MEANS.split()).records()
+    Path("b.jsonl").write_text(json.dumps({**before, "map": None}))
+    done = xmir(*MEANS.split(), "--baseline", "b.jsonl")
+    assert (done.code, done.stderr.splitlines()) == (
+        0,
+        ["xmir: note: b.jsonl: map is null there, and was not compared"],
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_copies_of_a_query_are_known_by_their_ids_in_any_order(xmir):
+    table = pq.read_table("e.parquet")
+    sha256 = table["sha256"].to_pylist()
+    sha256[1] = sha256[0]  # of two labels, so that their numbers differ
+    place = table.column_names.index("sha256")
+    table = table.set_column(place, table.schema.field("sha256"), pa.array(sha256))
+    pq.write_table(table, "copies.parquet")
+    pq.write_table(table.take(list(range(len(table)))[::-1]), "turned.parquet")
+    before = xmir("retrieval-metric", "copies.parquet", "--per-query")
+    Path("b.jsonl").write_text(before.stdout)
+    first, second = before.records()[:2]
+    assert first["query_identity"] == second["query_identity"]
+    assert first["map"] != second["map"]
+    asked = ("retrieval-metric", "turned.parquet", "--per-query", "--baseline", "b.jsonl")
+    assert xmir(*asked).code == 0

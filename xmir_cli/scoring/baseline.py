@@ -123,6 +123,10 @@ class Baseline:
 
     def _list_missing(self, before: Record, now: Record) -> tuple[str, ...]:
         self._changes |= dict.fromkeys(self.comparison.list_changes(before, now))
+        then = name_numbers(self.comparison.found(before))
+        for measure in self.comparison.goodness(now):
+            if then.get(measure, 0.0) is None:
+                self._changes[f"{measure} is null there, and was not compared"] = None
         missing = tuple(list_gone(self.comparison.found(before), self.comparison.found(now)))
         self._missing.update(missing)
         return missing

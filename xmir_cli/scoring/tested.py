@@ -113,7 +113,10 @@ def read_baseline(source: str | None, *kinds: CheckRules) -> Baseline | None:
             known = {rules.schema.NAME: rules}
             found.append(line)
     rules = next(iter(known.values()))
-    return Baseline(dict(_keyed(rules, found)), source, rules)
+    keyed = dict(_keyed(rules, found))
+    if any(number > 1 and "query" not in record for (*_, number), record in keyed.items()):
+        raise DataError(f"{source}: records of two runs", "Name a file of one run.")
+    return Baseline(keyed, source, rules)
 
 
 @dataclass
@@ -217,12 +220,16 @@ class Checks:
 
 
 def _keyed(rules: CheckRules, records: Iterable[Record]) -> Iterator[tuple[_Numbered, Record]]:
-    """The records that are checks by what they are about; equal ones are numbered."""
+    """The records that are checks by what they are about; copies are numbered by their ids."""
+    checked = list(filter(rules.is_check, records))
     seen: Counter[_Key] = Counter()
-    for record in filter(rules.is_check, records):
+    keys: dict[int, _Numbered] = {}
+    for place, record in sorted(enumerate(checked), key=lambda each: str(each[1].get("id") or "")):
         key = rules.key_of(record)
         seen[key] += 1
-        yield (*key, seen[key]), record
+        keys[place] = *key, seen[key]
+    for place, record in enumerate(checked):
+        yield keys[place], record
 
 
 def _join(*parts: str) -> str:
