@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 import typer
 
 from xmir_cli.errors import SettingError
+from xmir_cli.render.junit import is_junit
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.outputs import refuse_input
 
@@ -35,7 +36,13 @@ Tolerance = Annotated[
     float, typer.Option("--tolerance", min=0, help="How much worse than --baseline is allowed.")
 ]
 Junit = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Write the checks as JUnit XML.")
+    Path | None,
+    typer.Option(
+        "--junit",
+        metavar="FILE",
+        help="Write the checks as JUnit XML; --force removes an earlier one first, so that a run "
+        "that fails leaves none.",
+    ),
 ]
 Summary = Annotated[
     bool, typer.Option("--summary", help="Print the numbers over all, those of --min and --max.")
@@ -66,10 +73,13 @@ class Gated(Protocol):
 def check_gated(asked: Gated, inputs: Iterable[str | Path | None]) -> None:
     """Raise SettingError where two things are to be printed, and for a file that is an input.
 
-    Raises ExistsError for one that is there and may not be replaced.
+    Raises ExistsError for one that is there and may not be replaced. One that an earlier run wrote
+    and that may be is removed now: whatever ends this run, the checks of that one are not its own.
     """
     if asked.summary and asked.per_query:
         raise SettingError("per_query", "`summary` prints something else; give one of them")
     if asked.junit is not None:
         refuse_input(asked.junit, inputs, "junit")
         refuse_existing(asked.junit, asked.force)
+        if is_junit(asked.junit):
+            asked.junit.unlink()

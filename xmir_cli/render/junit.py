@@ -3,10 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 # what XML 1.0 cannot hold, even escaped
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n<testsuite name='
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,15 @@ class JunitCase:
     missing: str = ""  # there was nothing to run it on
 
 
+def is_junit(path: Path) -> bool:
+    """Whether a file holds checks that a command of xmir wrote."""
+    if not path.is_file():
+        return False
+    ours = f'{_HEAD}"xmir '.encode()
+    with path.open("rb") as file:
+        return file.read(len(ours)) == ours
+
+
 def junit(suite: str, cases: Sequence[JunitCase]) -> str:
     """The XML of a suite of cases, everything in it escaped."""
     failures = sum(bool(case.failure) for case in cases)
@@ -27,9 +40,7 @@ def junit(suite: str, cases: Sequence[JunitCase]) -> str:
     missing = sum(bool(case.missing) for case in cases)
     counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="{missing}"'
     lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        "<testsuites>",
-        f"<testsuite name={_attribute(suite)} {counts}>",
+        f"{_HEAD}{_attribute(suite)} {counts}>",
         *(_case(case) for case in cases),
         "</testsuite>",
         "</testsuites>",
