@@ -113,10 +113,9 @@ def read_baseline(source: str | None, *kinds: CheckRules) -> Baseline | None:
             known = {rules.schema.NAME: rules}
             found.append(line)
     rules = next(iter(known.values()))
-    keyed = dict(_keyed(rules, found))
-    if any(number > 1 and "query" not in record for (*_, number), record in keyed.items()):
+    if any(number > 1 and "query" not in each for (*_, number), each in _keyed(rules, found)):
         raise DataError(f"{source}: records of two runs", "Name a file of one run.")
-    return Baseline(keyed, source, rules)
+    return Baseline(dict(_keyed(rules, found)), source, rules)
 
 
 @dataclass
