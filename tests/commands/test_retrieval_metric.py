@@ -54,6 +54,7 @@ def test_leave_one_out_numbers_worked_out_by_hand(xmir):
         "where": None,
         "sample": None,
         "gallery_size": 4,
+        "images_sha256": record["images_sha256"],
         "unlabelled": 0,
         "queries": 4,
         "dropped": 0,

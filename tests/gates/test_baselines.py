@@ -1,5 +1,6 @@
 """Every metric has the same baselines: which files are one, of which settings, what is missing."""
 
+import hashlib
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -379,3 +380,20 @@ def test_copies_of_a_query_are_known_by_their_ids_in_any_order(xmir):
     assert first["map"] != second["map"]
     asked = ("retrieval-metric", "turned.parquet", "--per-query", "--baseline", "b.jsonl")
     assert xmir(*asked).code == 0
+
+
+@pytest.mark.usefixtures("here")
+def test_means_of_other_images_are_told(xmir):
+    table = pq.read_table("e.parquet")
+    for name, rows in {"turned": range(7, -1, -1), "a": range(4), "b": range(4, 8)}.items():
+        pq.write_table(table.take(list(rows)), f"{name}.parquet")
+    found = {name: xmir("retrieval-metric", f"{name}.parquet") for name in ("e", "a", "turned")}
+    hashes = {name: each.records()[0]["images_sha256"] for name, each in found.items()}
+    assert hashes["e"] == hashes["turned"] != hashes["a"]
+    lines = "".join(f"{each}\n" for each in [*sorted(table["sha256"].to_pylist()), ""])
+    assert hashes["e"] == hashlib.sha256(2 * lines.encode()).hexdigest()
+    Path("a.jsonl").write_text(found["a"].stdout)
+    for name, told in (("a", False), ("b", True)):
+        flags = ("--baseline", "a.jsonl", "--tolerance", "1")
+        done = xmir("retrieval-metric", f"{name}.parquet", *flags)
+        assert (done.code, "xmir: note: a.jsonl: other images\n" in done.stderr) == (0, told)

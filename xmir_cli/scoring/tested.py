@@ -63,6 +63,9 @@ class CheckRules:
 
     def list_changes(self, before: Record, now: Record) -> Iterator[str]:
         """What a user should know: numbers of more or fewer images are compared all the same."""
+        images = [each.get("images_sha256") for each in (before, now)]
+        if None not in images and images[0] != images[1]:
+            yield "other images"
         for name in self.counted:
             if before.get(name) != now.get(name):
                 yield f"{name} {before.get(name)}, this run has {now.get(name)}"

@@ -33,6 +33,7 @@ from xmir_cli.retrieval.collection import (
     with_label,
 )
 from xmir_cli.retrieval.conditions import check_column, warn_of_nobody
+from xmir_cli.scoring.image_set import hash_images
 from xmir_cli.scoring.retrieval import MEANS, QUERIES
 from xmir_cli.scoring.retrieval_queries import LostRows, list_queries
 from xmir_cli.scoring.tested import Checks, read_baseline
@@ -79,6 +80,7 @@ def run(asked: RetrievalMetric) -> Records:
         "exclude_same": asked.exclude_same,
         "where": list(map(str, where)) or None,
         "gallery_size": len(items.items),
+        "images_sha256": hash_images(queries, items),
         "unlabelled": unlabelled,
         "sample": sample.to_json() if sample else None,
         **list_numbers(found, group, excluded, sample),

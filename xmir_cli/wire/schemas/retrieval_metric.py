@@ -35,6 +35,12 @@ class RetrievalMetricRecord:
     exclude_same: str | None = key(TEXT, "the column of --exclude-same")
     where: list[str] | None = key(TEXTS, "the conditions of --where", shows=Shows.MADE)
     gallery_size: int | None = key(WHOLE, "images that can be found")
+    images_sha256: str | None = key(
+        TEXT,
+        "which images these are: SHA-256 over the sorted identities of the queries, a line each, "
+        "an empty line, and those of the images that can be found",
+        shows=Shows.MADE,
+    )
     unlabelled: int | None = key(WHOLE, "queries left out because they have no label")
     sample: dict[str, object] | None = key(
         SETTINGS,
