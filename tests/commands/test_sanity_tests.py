@@ -251,7 +251,11 @@ def test_a_gate_makes_verdicts_count(check):
         "skipped": "0",
     }
     assert [case.get("name") for case in suite] == ["query: verdict"] * 2 + ["noise: verdict"] * 2
-    assert check(*flags).code == 0
+    told = check(*flags, "--junit", "tests.xml", "--force")
+    suite = ElementTree.parse("tests.xml").getroot()[0]  # noqa: S314 # our own
+    assert (told.code, suite.get("failures")) == (0, "0")
+    assert suite[0][0].tag == "system-out"
+    assert suite[0][0].text == "fail: its map is the same whatever image asks"
     passing = ("--test", "query", "--method", "occlusion", "--window-size", "8")
     assert check(*passing, "--gate").code == 0
 
@@ -294,7 +298,8 @@ def test_a_method_that_is_refused_now_is_worse_than_before(check):
     assert "worse than before: rollout: query: could not be scored any more" in done.stderr
     assert done.code == 4
     suite = ElementTree.parse("tests.xml").getroot()[0]  # noqa: S314 # our own
-    assert (suite.get("failures"), suite.get("errors")) == ("1", "1")
+    assert (suite.get("failures"), suite.get("errors")) == ("0", "2")
+    assert [each.get("name") for each in suite.iter("testcase")][:1] == ["rollout"]
 
 
 def test_an_undefined_verdict_is_no_pass(check):

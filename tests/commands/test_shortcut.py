@@ -139,6 +139,13 @@ def test_gates_fail_the_run_and_stand_in_junit(shortcut):
     assert "xmir: error: object: gate --max p_at_1=0.5: found" in result.stderr
     suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
     assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+    Path("planted/0.png").unlink()
+    told = shortcut(table, "--test", "object", "--junit", "j.xml", "--force")
+    suite = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
+    assert (told.code, suite.get("failures"), suite.get("errors")) == (3, "0", "1")
+    lost, verdict = suite
+    assert (Path(lost.get("name")).name, lost[0].tag) == ("0.png", "error")
+    assert verdict[0].text.startswith("alarm: images of one label are found")
     bare = write_images("bare", planted=False)
     passed = shortcut(bare, "--test", "object", "--gate", "--junit", "j.xml", "--force")
     assert passed.code == 0
@@ -234,7 +241,7 @@ def test_a_run_is_compared_with_an_earlier_one(shortcut):
     assert "note: 1 of 2 records of bare.jsonl not met" in worse.stderr
     cases = ElementTree.parse("j.xml").getroot()[0]  # noqa: S314 # our own
     assert [(each.get("name"), [told.tag for told in each]) for each in cases] == [
-        ("object: verdict", ["failure"]),
+        ("object: verdict", ["system-out"]),
         ("object: baseline", ["failure"]),
         ("suspect: baseline", ["skipped"]),
     ]

@@ -22,6 +22,7 @@ class JunitCase:
     failure: str = ""  # it ran and was not met
     error: str = ""  # it could not run
     missing: str = ""  # there was nothing to run it on
+    told: str = ""  # what was found, where that is no failure
 
 
 def is_junit(path: Path) -> bool:
@@ -53,7 +54,8 @@ def _case(case: JunitCase) -> str:
     told = {"error": case.error, "failure": case.failure, "skipped": case.missing}
     kind, message = next(filter(lambda each: each[1], told.items()), ("", ""))
     if not message:
-        return f"{head}/>"
+        out = f"<system-out>{escape(_plain(case.told))}</system-out>"
+        return f"{head}>{out}</testcase>" if case.told else f"{head}/>"
     text = escape(_plain(message))
     return f"{head}><{kind} message={_attribute(message)}>{text}</{kind}></testcase>"
 

@@ -131,12 +131,14 @@ class Checks:
     unmet: list[str] = field(default_factory=list)
 
     def take_verdicts(self, failing: bool) -> None:
-        """A check for each verdict, which fails the run if it is to."""
+        """A check for each verdict; a bad one fails the run if it is to, else it is told."""
         for record in filter(self.rules.is_check, self.found):
-            failure = self.rules.explain(record)
-            self._list(record, "verdict", failure=failure)
-            told = _join(self.rules.name_of(record), failure)
-            self.unmet += [told] if failing and failure else []
+            told = self.rules.explain(record)
+            if failing and told:
+                self._list(record, "verdict", failure=told)
+                self.unmet.append(_join(self.rules.name_of(record), told))
+            else:
+                self._list(record, "verdict", told=told)
 
     def take_lost(self, lost: Iterable[tuple[str, str]]) -> None:
         """An error for each input that was left out, by its name, and why."""
@@ -214,11 +216,9 @@ class Checks:
         else:
             self._list(before, "baseline", missing=MISSING)
 
-    def _list(
-        self, record: Record, name: str, failure: str = "", error: str = "", missing: str = ""
-    ) -> None:
+    def _list(self, record: Record, name: str, **outcome: str) -> None:
         group, test = self.rules.parts_of(record)
-        self.cases.append(JunitCase(group, _join(test, name), failure, error, missing))
+        self.cases.append(JunitCase(group, _join(test, name), **outcome))
 
 
 def _keyed(rules: CheckRules, records: Iterable[Record]) -> Iterator[tuple[_Numbered, Record]]:

@@ -70,8 +70,11 @@ def run(asked: SanityCheck) -> Records:
         _draw(found, asked, asked.plot)
     refusals.count(skips)
     ending = skips.finish(len(inputs.pairs), "checked")
-    lost = dict.fromkeys(methods.keys() - kept.keys(), "")
-    return _judge(asked, ending, found, earlier, lost)
+    checks = Checks(RULES, found)
+    checks.take_lost(skips.reasons)
+    lost = dict.fromkeys([name for name in methods if name not in kept], "")
+    checks.take_lost((name, "the network refuses the method") for name in lost)
+    return _judge(asked, ending, checks, earlier, lost)
 
 
 def _prepare(
@@ -155,16 +158,15 @@ def _draw(found: Sequence[Record], asked: SanityCheck, plot: Path) -> None:
 def _judge(
     asked: SanityCheck,
     ending: Ending,
-    found: Sequence[Record],
+    checks: Checks,
     earlier: Baseline | None,
     lost: Mapping[str, str],
 ) -> Ending:
     """How it ends: below a table stands what does not pass, which fails the run if it is to."""
-    checks = Checks(RULES, found)
     checks.take_verdicts(failing=asked.gate)
     checks.ask(asked.gates)
     checks.compare(earlier, asked.tolerance, lost)
     checks.write(asked.junit)
     table = asked.form == "table" or (asked.form is None and is_terminal())
-    advice = advise(found) if table else []
+    advice = advise(checks.found) if table else []
     return replace(ending, notes=(*ending.notes, *advice)).judged(checks.unmet)

@@ -94,7 +94,7 @@ def run(asked: Shortcut) -> Records:
         drawing = draw_shortcut(judged, {"object": parts.object, "suspect": parts.suspect})
         with atomic_file(asked.plot) as file:
             file.write(drawing.encode(asked.plot.suffix.lower()))
-    return _end(asked, skips.finish(len(images.items), "embedded"), judged, earlier)
+    return _end(asked, images, skips, judged, earlier)
 
 
 def _labelled(asked: Shortcut) -> list[Item]:
@@ -192,10 +192,16 @@ def _count(items: Sequence[Item]) -> Record:
 
 
 def _end(
-    asked: Shortcut, ending: Ending, found: Sequence[Record], earlier: Baseline | None
+    asked: Shortcut,
+    images: HiddenImages,
+    skips: Skips,
+    found: Sequence[Record],
+    earlier: Baseline | None,
 ) -> Ending:
     """How it ends: alarms are told, and fail the run if they are to."""
+    ending = skips.finish(len(images.items), "embedded")
     checks = Checks(RULES, found)
+    checks.take_lost(skips.reasons)
     checks.take_verdicts(failing=asked.gate)
     checks.ask(asked.gates)
     checks.compare(earlier, asked.tolerance)
