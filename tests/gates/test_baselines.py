@@ -397,3 +397,18 @@ def test_means_of_other_images_are_told(xmir):
         flags = ("--baseline", "a.jsonl", "--tolerance", "1")
         done = xmir("retrieval-metric", f"{name}.parquet", *flags)
         assert (done.code, "xmir: note: a.jsonl: other images\n" in done.stderr) == (0, told)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_sanity_check_of_other_pairs_is_told(xmir):
+    pairs = Path("hits.jsonl").read_text().splitlines()
+    halves = {"a": pairs[:6], "turned": pairs[5::-1], "b": pairs[6:]}
+    asked = ("--method", "activation", "--test", "noise", "--draws", "1")
+    for name, told in {"a": False, "turned": False, "b": True}.items():
+        Path(f"{name}.txt").write_text("\n".join([*halves[name], ""]))
+        now = xmir("sanity-check", f"{name}.txt", *asked)
+        if name == "a":
+            Path("b.jsonl").write_text(now.stdout)
+        flags = ("--baseline", "b.jsonl", "--tolerance", "9")
+        done = xmir("sanity-check", f"{name}.txt", *asked, *flags)
+        assert (done.code, "xmir: note: b.jsonl: other images\n" in done.stderr) == (0, told)

@@ -1,6 +1,7 @@
 """Which images numbers are of, in a hash: two runs over the same ones have the same."""
 
 import hashlib
+from collections.abc import Iterable
 
 from xmir_cli.pictures.identity import identity_of
 from xmir_cli.store.embeddings import Embeddings
@@ -9,11 +10,11 @@ _COLUMNS = ("sha256", "path", "id")
 
 
 def hash_images(*sets: Embeddings) -> str:
-    """SHA-256 over the sorted identities of each set, a line each, with an empty line behind.
+    """The hash of the sorted identities of each set, as `hash_names` makes it.
 
     An image whose file's hash nobody knows is named by its id.
     """
-    digest = hashlib.sha256()
+    named = []
     for images in sets:
         columns = [
             images.items[name].to_pylist()
@@ -21,9 +22,16 @@ def hash_images(*sets: Embeddings) -> str:
             else [None] * len(images.items)
             for name in _COLUMNS
         ]
-        found = [
+        named.append(
             identity_of(str(sha256), str(path)) if sha256 else str(name)
             for sha256, path, name in zip(*columns, strict=True)
-        ]
-        digest.update("".join(f"{each}\n" for each in [*sorted(found), ""]).encode())
+        )
+    return hash_names(*named)
+
+
+def hash_names(*sets: Iterable[str]) -> str:
+    """SHA-256 over the sorted names of each set, a line each, with an empty line behind."""
+    digest = hashlib.sha256()
+    for names in sets:
+        digest.update("".join(f"{each}\n" for each in [*sorted(names), ""]).encode())
     return digest.hexdigest()

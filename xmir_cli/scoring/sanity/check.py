@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from xmir_cli.arrays import Floats
 from xmir_cli.metrics.sanity import Agreement
 from xmir_cli.saliency.sample import Method
+from xmir_cli.scoring.image_set import hash_names
 from xmir_cli.scoring.names import AGREEMENTS
 from xmir_cli.scoring.sanity.mapper import Mapper
 from xmir_cli.scoring.sanity.pairs import Inputs
@@ -29,13 +31,21 @@ class Check:
     advance: Callable[[], None]  # says that a part is done
     per_query: bool = False  # whether each query has records of its own
 
+    @cached_property
+    def _images_sha256(self) -> str:
+        images = self.inputs.images
+        return hash_names(
+            " ".join(images[path].identity for path in pair) for pair in self.inputs.pairs
+        )
+
     def record(self, name: str, test: str, found: Record, judged: bool = True) -> Record:
         """What a test found of a method, with its verdict where it is `judged`."""
         settings = {**vars(self.methods[name]), **({"center": True} if self.mapper.center else {})}
         head = {"schema": SanityRecord.NAME, "method": name, "settings": settings, "test": test}
         threshold = self.thresholds[test]
         verdict = judge(test, found, threshold) if judged else not_judged(threshold)
-        return {**head, **found, **verdict, "model": self.mapper.embedder.spec.to_json()}
+        about = {"images_sha256": self._images_sha256}
+        return {**head, **found, **verdict, **about, "model": self.mapper.embedder.spec.to_json()}
 
     def by_query(
         self, record: Record, found: Sequence[Agreement], places: Sequence[int] | None = None

@@ -102,6 +102,12 @@ class SanityRecord:
     )
     meaning: str | None = key(TEXT, "what the map is when it does not pass; null when it does")
     advice: str | None = key(TEXT, "what to try then", shows=Shows.DETAIL)
+    images_sha256: str | None = key(
+        TEXT,
+        "which pairs these are: SHA-256 over a sorted line each, of the identities of the query "
+        "and the retrieved image, and an empty line",
+        shows=Shows.MADE,
+    )
     model: ModelSpec | None = key(MODEL, "the network that the maps are of")
     plot: str | None = key(
         PATH,
