@@ -1,6 +1,7 @@
 """Two embeddings or indexes of the same images compared."""
 
 from collections.abc import Hashable, Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from xmir_cli.scoring.compare.ranked_archives import (
     score_archives,
 )
 from xmir_cli.scoring.compare.terms import HITS, ComparisonResult, ComparisonTerms
+from xmir_cli.scoring.image_set import hash_names
 from xmir_cli.store.where import parse_where
 from xmir_cli.wire.records import Record
 
@@ -56,6 +58,9 @@ def compare_archives(old: str, new: str, terms: ComparisonTerms, skips: Skips) -
         "exclude_same": terms.exclude_same,
         "where": list(map(str, parse_where(list(terms.where)))) or None,
         "sample": terms.tell_sample(asking),
+        "images_sha256": hash_names(
+            *(compress(both.identities, each) for each in (rules.queries, rules.searched))
+        ),
         "compared": len(changes),
         "only_old": both.only_old,
         "only_new": both.only_new,

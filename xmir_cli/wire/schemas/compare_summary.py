@@ -51,6 +51,12 @@ class CompareSummaryRecord:
     scoring: dict[str, object] | None = key(
         SETTINGS, "how maps were scored; null where they are not", when="maps are compared"
     )
+    images_sha256: str | None = key(
+        TEXT,
+        "which images these are, as retrieval-metric tells it",
+        when="archives are compared",
+        shows=Shows.MADE,
+    )
     compared: int | None = key(WHOLE, "queries, of maps pairs, that both have")
     only_old: int | None = key(
         WHOLE, "images, queries or maps that the new one has not: missing there"
