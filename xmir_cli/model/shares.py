@@ -173,13 +173,16 @@ class Shares:
         return self._frozen
 
 
-def refuse_inexact(form: AffineForm, missed: float, limit: float = INEXACT) -> None:
+def refuse_inexact(
+    form: AffineForm, missed: float, limit: float = INEXACT, size: float = 0.0
+) -> None:
     """Raise ModelError where what parts miss of an embedding is more than rounding.
 
-    It names the function that is to blame, where one is found.
+    It names the function that is to blame, where one is found. Rounding is of the `size` of the
+    parts where that is known: behind a whitening large ones add up to a short embedding.
     """
     length = float(form.raw.norm())
-    if not length or abs(missed) <= limit * length:
+    if not length or abs(missed) <= limit * max(length, size):
         return
     culprit = ""
     with suppress(Exception):

@@ -114,7 +114,9 @@ class _Held:
 
     def pull(self, direction: Tensor) -> Pulled:
         found = self._form.pull(direction)
-        refuse_inexact(self._form, found.missed / max(float(direction.norm()), _TINY))
+        along = max(float(direction.norm()), _TINY)
+        parts = float(found.places.abs().sum()) + abs(found.prefix) + abs(found.rest)
+        refuse_inexact(self._form, found.missed / along, size=parts / along)
         if self._length < _TINY:
             return Pulled(torch.zeros_like(found.places), 0, 0, 0)
         each = (found.prefix, found.rest, found.missed)
