@@ -84,5 +84,6 @@ def _parse(text: str, flag: str) -> Gate:
     except ValueError:
         bound = math.nan
     if not separator or not name or math.isnan(bound):
-        raise UsageError(f"{flag} {text}: expected NAME=NUMBER", f"For example {flag} map=0.8.")
+        told = f"`summary` prints the names; {flag} NAME=0.8 bounds one."
+        raise UsageError(f"{flag} {text}: expected NAME=NUMBER", told)
     return Gate(name, bound, flag)
