@@ -12,6 +12,8 @@ import numpy as np
 from xmir_cli.arrays import Floats, Integers
 from xmir_cli.atlas.outliers import unlikeness
 
+_QUARTERED = 5  # distances, the largest of which three quartiles know nothing of
+
 
 @dataclass(frozen=True, eq=False)
 class Outliers:
@@ -19,19 +21,20 @@ class Outliers:
 
     distances: Floats  # of each image [N], 1 - similarity; NaN without a neighbour
     percentiles: Floats  # of these among the archive's own [N]
-    fence: float | None  # None: no image has a neighbour of another patient
+    fence: float | None  # None: too few images have a neighbour of another patient
     rows: Integers  # those beyond it, the furthest first
 
 
 def find_outliers(to_others: Floats, ranges: float) -> Outliers:
     """What lies apart, by the mean similarity of each image [N] to its nearest of other patients.
 
-    The fence lies `ranges` interquartile ranges above the third quartile of the distances.
+    The fence lies `ranges` interquartile ranges above the third quartile of the distances. Fewer
+    than five have no fence: at three ranges none would be beyond it, for it moves the quartile.
     """
     distances = 1 - to_others
     known = distances[np.isfinite(distances)]
     percentiles = unlikeness(to_others)
-    if not len(known):
+    if len(known) < _QUARTERED:
         return Outliers(distances, percentiles, None, np.empty(0, dtype=np.int64))
     low, high = np.percentile(known, [25, 75])
     fence = float(high + ranges * (high - low))

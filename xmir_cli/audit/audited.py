@@ -123,7 +123,7 @@ class Audited:
             fence = self.outliers.fence
             return {"outliers": None if fence is None else len(self.outliers.rows), "fence": fence}
         hubs = self.hubs
-        if not hubs.mean:
+        if not hubs.mean or self.archive.all_answer:
             return {"hubs": None, "unreached": None, "skewness": None}
         return {
             "hubs": len(hubs.rows),

@@ -20,10 +20,12 @@ _MISSED = {  # what is not known of some images, and the counts of which there m
     "unreadable": ("cannot be looked at", _OF_COPIES),
     "skipped": ("cannot be used", {*_COUNTS, "left_out"} - {"unreadable", "skipped"}),
 }
-_NO_NEIGHBOUR = "no image has a neighbour of another patient"
+_TOO_FEW = "fewer than five images have a neighbour of another patient"
+_NO_HUB = "there are no more images of other patients than neighbours of one"
 _NO_VOTE = "no image has a labelled neighbour of another patient"
 _WHY_NULL = {
-    **dict.fromkeys(("outliers", "fence", "hubs", "unreached", "skewness"), _NO_NEIGHBOUR),
+    **dict.fromkeys(("outliers", "fence"), _TOO_FEW),
+    **dict.fromkeys(("hubs", "unreached", "skewness"), _NO_HUB),
     **dict.fromkeys(("suspect_labels", "suspect_labels_expected", "calibration_error"), _NO_VOTE),
     "label_conflicts": "no image has a label",
 }

@@ -184,8 +184,7 @@ def _notes(asked: Audit, audited: Audited) -> list[str]:
     lacking = {"labels": "suspect_labels", "outliers": "outliers", "hubs": "hubs"}
     for test, name in lacking.items():
         if test in asked.tests and counts[name] is None:
-            whose = "a labelled neighbour" if test == "labels" else "a neighbour"
-            notes.append(f"no image has {whose} of another patient: {test} cannot be tested")
+            notes.append(f"{RULES.why_null(counts, name)}: {test} cannot be tested")
     if asked.exclude_to is not None:
         notes.append(f"{asked.exclude_to}: {counts['left_out']} images to leave out")
     return notes

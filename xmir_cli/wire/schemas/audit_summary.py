@@ -105,7 +105,7 @@ class AuditSummaryRecord:
     )
     outliers: int | None = key(
         WHOLE,
-        "images beyond the fence; null where none has a neighbour of another patient",
+        "images beyond the fence; null where fewer than five have a neighbour of another patient",
         when=_OUTLIERS,
     )
     fence: float | None = key(
@@ -113,7 +113,8 @@ class AuditSummaryRecord:
     )
     hubs: int | None = key(
         WHOLE,
-        "images in very many answers; null where none has a neighbour of another patient",
+        "images in very many answers; null where each is in all, for there are no more images of "
+        "other patients than --neighbors",
         when=_HUBS,
     )
     unreached: int | None = key(WHOLE, "images in none", when=_HUBS)
