@@ -15,7 +15,7 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import NO_ANSWER, read_view
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 
-Asked = tuple[str, str, str]  # the query's identity, its words, and its region
+AnswerKey = tuple[str, str, str]  # the query's identity, its words, and its region
 UNKNOWN = -1  # of a match: a label is missing
 QUERY_LABEL = "query_label"
 _OF_MODEL = ("model", "index")
@@ -64,7 +64,7 @@ class QueryHits:
 class AnswerSide:
     """What is held of one of the files."""
 
-    hits: dict[Asked, QueryHits] = field(default_factory=dict)
+    hits: dict[AnswerKey, QueryHits] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     failed: list[tuple[int, ItemError]] = field(default_factory=list)
     model: Record = field(default_factory=dict)
@@ -127,7 +127,7 @@ def read_side(file: RecordFile, images: dict[str, int]) -> AnswerSide:
     return side
 
 
-def _refuse_two_answers(source: str, hits: Mapping[Asked, QueryHits]) -> None:
+def _refuse_two_answers(source: str, hits: Mapping[AnswerKey, QueryHits]) -> None:
     for each in hits.values():
         if (rank := each.shared_rank) is not None:
             query = each.told.get("query") or each.told.get("query_text")
@@ -137,7 +137,7 @@ def _refuse_two_answers(source: str, hits: Mapping[Asked, QueryHits]) -> None:
             )
 
 
-def read_hit(record: Record) -> tuple[Asked, str, RetrievalRecord]:
+def read_hit(record: Record) -> tuple[AnswerKey, str, RetrievalRecord]:
     """Who asks, what is found, "" for nothing; raises ItemError where that is not told."""
     nothing = record.get("answer") == NO_ANSWER
     # of an answer of none the rest is read as of any other

@@ -16,7 +16,7 @@ from xmir_cli.labels import share_label
 from xmir_cli.scoring.compare.answer_side import (
     QUERY_LABEL,
     UNKNOWN,
-    Asked,
+    AnswerKey,
     QueryHits,
     read_hit,
     read_side,
@@ -34,10 +34,10 @@ class TwoAnswers:
     """
 
     files: Mapping[SideName, RecordFile]
-    asked: Sequence[Asked]  # that both have, in the order of the new file
+    asked: Sequence[AnswerKey]  # that both have, in the order of the new file
     images: Sequence[str]  # the identity of each item
     labels: Mapping[SideName, Mapping[int, str]]  # of the items that have one
-    hits: "Mapping[SideName, Mapping[Asked, QueryHits]]"
+    hits: "Mapping[SideName, Mapping[AnswerKey, QueryHits]]"
     failed: Mapping[SideName, Sequence[tuple[int, ItemError]]]
     models: Mapping[SideName, Record]  # what the records of each say of the network and the index
     ways: Mapping[SideName, Collection[str]]  # what made hits others than the nearest
@@ -68,7 +68,7 @@ class TwoAnswers:
         """The label of an item."""
         return self.labels["new"].get(item) or self.labels["old"].get(item)
 
-    def told(self, asked: Asked) -> Record:
+    def told(self, asked: AnswerKey) -> Record:
         """What records tell of a query."""
         return self.hits["old"][asked].told | self.hits["new"][asked].told
 
@@ -91,7 +91,7 @@ class TwoAnswers:
         found = self.matches(side, asked)[self.hits[side][asked].ranking() == item]
         return bool(found[0]) if len(found) and found[0] != UNKNOWN else None
 
-    def matches(self, side: SideName, asked: Asked, label: str | None = None) -> Integers:
+    def matches(self, side: SideName, asked: AnswerKey, label: str | None = None) -> Integers:
         """Whether each hit does, 1 or 0, or UNKNOWN, the nearest first.
 
         With a `label`: whether it has this one, which is one of the query's.
