@@ -523,7 +523,7 @@ def test_answers_to_moved_queries_are_told_from_others(xmir):
     done = xmir("compare", "old.jsonl", "new.jsonl", "--summary")
     assert done.code == 0
     assert (
-        "asked in two ways: OLD with nothing that moves a query, NEW with --like --toward "
+        "asked in two ways: OLD with nothing that moves a query, NEW with `like`, `toward` "
         "drain.npy:0.5" in done.stderr
     )
 

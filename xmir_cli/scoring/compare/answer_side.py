@@ -155,13 +155,12 @@ def read_hit(record: Record) -> tuple[AnswerKey, str, RetrievalRecord]:
 
 
 def _ways(record: Record) -> set[str]:
-    """How the hits came to be other ones than the nearest, as it was typed."""
+    """The settings by which the hits are other ones than the nearest."""
     pulled = record.get("toward")
     names = [str(each) for each in pulled] if isinstance(pulled, list) else []
-    told = {"like": "--like", "unlike": "--unlike", "center": "--center"}
-    ways = {flag for name, flag in told.items() if record.get(name)}
-    ways |= {f"--toward {PurePath(name).name}" for name in names}
-    return ways | ({"--rerank"} if "rerank_distance" in record else set())
+    ways = {f"`{name}`" for name in ("like", "unlike", "center") if record.get(name)}
+    ways |= {f"`toward` {PurePath(name).name}" for name in names}
+    return ways | ({"`rerank`"} if "rerank_distance" in record else set())
 
 
 def _tell(record: Record) -> Record:

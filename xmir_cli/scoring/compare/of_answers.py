@@ -113,7 +113,7 @@ def _notes(answers: TwoAnswers, scored: bool) -> list[str]:
 
 
 def _list_ways(answers: TwoAnswers, side: SideName) -> str:
-    return " ".join(sorted(answers.ways[side])) or "nothing that moves a query"
+    return ", ".join(sorted(answers.ways[side])) or "nothing that moves a query"
 
 
 def _cases(answers: TwoAnswers) -> list[JunitCase]:
