@@ -17,7 +17,7 @@ MATCHED = (
     "two is explained, and the name of a concept's file."
 )
 CHANCE = "chance"
-_CENTER = "center"
+_CENTER, _CONCEPT = "center", "concept"
 _CHANCE = f"_{CHANCE}"
 _PARTS = ("", _CHANCE, "_control", "_gain")
 _ENDS = ("", "_sd", "_low", "_high")  # of a mean
@@ -155,9 +155,11 @@ class MapEvaluation:
 
 
 def tell_settings(method: str, settings: Mapping[str, object] | None) -> dict[str, object]:
-    """A method's, under the names of today; of a mean only that it was taken off."""
+    """A method's, by today's names; of a mean that it was taken off, of a concept its name."""
     found = renew_settings(method, settings or {})
-    return {**found, _CENTER: True} if found.get(_CENTER) else found
+    found |= {_CENTER: True} if found.get(_CENTER) else {}
+    concept = str(found.get(_CONCEPT, "")).rpartition(":")[0]
+    return {**found, _CONCEPT: concept} if concept else found
 
 
 def _settings_of(record: Record) -> dict[str, object]:
