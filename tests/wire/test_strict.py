@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xmir_cli.wire.strict import AmbiguousError, parse_json
@@ -13,6 +13,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text takes a second
 @given(VALUES)
 def test_what_json_writes_is_read(value):
     assert parse_json(json.dumps(value)) == value
