@@ -251,6 +251,7 @@ def test_many_folders_at_once_are_all_written_and_the_last_one_is_whole(tmp_path
         list(pool.map(write_some, range(4)))
     assert names(tmp_path / "d") == ["a", "b"]
     assert (tmp_path / "d" / "a").read_text() == (tmp_path / "d" / "b").read_text()
+    temporaries._due.clear()  # another run looks through the folder at once
     with atomic_folder(tmp_path / "d"):  # what one could not remove goes with the next run
         pass
     assert names(tmp_path) == ["d"]
