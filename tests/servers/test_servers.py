@@ -21,7 +21,7 @@ from tests.servers import servers
 from xmir_cli.errors import DataError, ExistsError
 from xmir_cli.gallery.engines import build_index, open_gallery
 from xmir_cli.gallery.protocol import Build
-from xmir_cli.gallery.servers import collection, engine, retries
+from xmir_cli.gallery.servers import collection, loading, retries
 from xmir_cli.model.loader import load_network
 from xmir_cli.store.checkpoint import write_tensors
 from xmir_cli.store.embeddings import write_embeddings
@@ -307,16 +307,16 @@ def test_feature_maps_and_spreads_are_refused(xmir, server, network, embeddings)
 
 KILLED = """
 import os, signal, sys
-from xmir_cli.gallery.servers import collection, engine
+from xmir_cli.gallery.servers import collection, loading
 from xmir_cli import main
 collection._MOST = 7
-encode = engine._encode
+encode = loading._encode
 def dying(*given):
     for number, batch in enumerate(encode(*given)):
         if number == 2:
             os.kill(os.getpid(), signal.SIGKILL)
         yield batch
-engine._encode = dying
+loading._encode = dying
 main.run(sys.argv[1:])
 """
 
@@ -352,7 +352,7 @@ def test_another_load_takes_the_place_of_an_unfinished_one(server, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
-        patch.setattr(engine, "_encode", stop)
+        patch.setattr(loading, "_encode", stop)
         build_index(url, whole, Build("exact"))
     with pytest.raises(DataError, match="unfinished"):
         open_gallery(url)
@@ -371,7 +371,7 @@ def test_what_was_there_stays_until_all_is_in(server, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "_encode", stop)
+        patch.setattr(loading, "_encode", stop)
         with pytest.raises(KeyboardInterrupt):
             build_index(url, whole, Build("exact", force=True))
     gallery = open_gallery(url)
@@ -388,7 +388,7 @@ def test_a_server_that_is_started_again_is_loaded_and_asked_on(server, monkeypat
     whole = make()
     url = server.place("restarted")
     monkeypatch.setattr(collection, "_MOST", 7)
-    encode = engine._encode
+    encode = loading._encode
     waiting = []
 
     def killing(*given):
@@ -400,7 +400,7 @@ def test_a_server_that_is_started_again_is_loaded_and_asked_on(server, monkeypat
             yield batch
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "_encode", killing)
+        patch.setattr(loading, "_encode", killing)
         build_index(url, whole, Build("exact"))
     waiting[0].join()
     gallery = open_gallery(url)

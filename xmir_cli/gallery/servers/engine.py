@@ -1,4 +1,4 @@
-"""The engine of galleries on servers: opens, loads and describes them, whatever the server."""
+"""The engine of galleries on servers: opens, builds and describes them, whatever the server."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,19 +7,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from xmir_cli import console
 from xmir_cli.errors import DataError, ExistsError, SettingError
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery as open_folder
-from xmir_cli.gallery.protocol import Build, Built, Gallery, GraphSettings, SearchKind
+from xmir_cli.gallery.protocol import Build, Built, Gallery, GraphSettings
 from xmir_cli.gallery.servers.about import AGAIN, About
 from xmir_cli.gallery.servers.clauses import Clause
-from xmir_cli.gallery.servers.collection import Batch, Place, batch_rows
-from xmir_cli.gallery.servers.columns import KeptColumn, plan_columns
+from xmir_cli.gallery.servers.collection import Place
 from xmir_cli.gallery.servers.digest import ROWS, Digest
 from xmir_cli.gallery.servers.gallery import ServerGallery
-from xmir_cli.gallery.servers.recall import measure_recall
-from xmir_cli.gallery.vectors import Vectors, mean_vector
+from xmir_cli.gallery.servers.loading import choose_kind, load_items, plan_load
 from xmir_cli.labels import LABEL
 from xmir_cli.model.folders import move
 from xmir_cli.store.counts import show_counts, split_labels
@@ -28,7 +25,6 @@ from xmir_cli.store.embedding_table import RowBlock
 from xmir_cli.wire.model import ModelSpec
 from xmir_cli.wire.records import Record
 
-EXACT_BELOW = 1_000_000  # rows; from there on a graph is worth its building, for it stays in memory
 _ASKED = 20  # values of a column of which each is counted
 RESUME = "Run the same 'xmir index' again: it goes on where it ended."
 
@@ -109,7 +105,7 @@ class ServerEngine:
                 "a gallery on a server keeps no feature maps",
                 "Embed without them, or index into a folder.",
             )
-        place.refuse(replace(build, kind=_choose(source, build)), source.dim)
+        place.refuse(replace(build, kind=choose_kind(source, build)), source.dim)
 
     def build_index(self, name: str, source: EmbeddingSource, build: Build) -> Built:
         """Load the items; what has the name stays there until all are in.
@@ -118,7 +114,7 @@ class ServerEngine:
         """
         self.refuse_build(name, build, source)
         place = self.find(name)
-        about, before = _plan(place, source, build), place.look()
+        about, before = plan_load(place, source, build), place.look()
         with place.locked():
             found = place.look()
             if found.foreign:
@@ -128,7 +124,7 @@ class ServerEngine:
             # what another load has put there meanwhile is replaced: both end well
             if found.about is not None and before.about is not None and not build.force:
                 raise ExistsError(f"{name}: exists already", "Replace it with `force`.")
-            return _built(_load(place, about, source))
+            return _built(load_items(place, about, source))
 
 
 def _count_values(gallery: ServerGallery) -> Record:
@@ -175,63 +171,6 @@ def _not_ours(name: str) -> DataError:
 
 def _built(about: About) -> Built:
     return Built(about.rows, about.dim, about.sha256, about.recall_at_10)
-
-
-def _plan(place: Place, source: EmbeddingSource, build: Build) -> About:
-    """What the collection will say of itself; the embeddings are gone through once."""
-    digest = Digest()
-    columns: list[KeptColumn] = []
-
-    def vectors() -> Iterator[Vectors]:
-        for block in source.blocks(ROWS):
-            columns[:] = columns or plan_columns(block.items.schema, place.kinds)
-            yield digest.add(block.items, block.vectors)
-
-    mean = mean_vector(vectors())
-    kind = _choose(source, build)
-    return About(
-        kind=kind,
-        rows=source.rows,
-        dim=source.dim,
-        model=source.model,
-        columns=columns,
-        digest=digest.text,
-        mean=mean,
-        settings=build.graph if kind == "hnsw" else None,
-        spread=build.spread,
-    )
-
-
-def _choose(source: EmbeddingSource, build: Build) -> SearchKind:
-    return build.kind or ("exact" if source.rows < EXACT_BELOW else "hnsw")
-
-
-def _load(place: Place, about: About, source: EmbeddingSource) -> About:
-    """Put the items in that are missing."""
-    start = place.begin(about)
-    if start:
-        console.note(f"goes on after {start} of {about.rows} items")
-    with console.progress("loading", about.rows) as bar:
-        bar.advance(start)
-
-        def batches() -> Iterator[Batch]:
-            for batch in _encode(about, source, start):
-                yield batch
-                bar.advance(len(batch.rows))
-
-        place.put(about, batches(), start)
-    return place.finish(about, measure_recall)
-
-
-def _encode(about: About, source: EmbeddingSource, start: int) -> Iterator[Batch]:
-    """The items from a row on as the server keeps them, a request at a time."""
-    first = 0
-    for block in source.blocks(batch_rows(about.dim)):
-        rows = range(first, first + len(block.vectors))
-        first = rows.stop
-        if rows.stop > start:
-            values = {each.stored: each.encode(block.items[each.name]) for each in about.columns}
-            yield Batch(rows, values, block.vectors)
 
 
 @dataclass(frozen=True)
