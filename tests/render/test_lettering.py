@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw
 
 from xmir_cli.render.faces import EXTENDED, find_fonts
-from xmir_cli.render.lettering import drawable, font, shorten
+from xmir_cli.render.lettering import Font, drawable, font, shorten
 from xmir_cli.render.spelling import _spell, spell
 
 
@@ -27,6 +27,29 @@ def test_a_long_name_keeps_its_ends_and_fits():
 
 def test_no_room_at_all_leaves_the_dots():
     assert shorten("abcdef", font(12), 1) == "…"
+
+
+def shorten_step_by_step(text: str, face: Font, width: float) -> str:
+    for kept in range(len(text) - 1, 1, -1):
+        head = (kept + 1) // 2
+        short = f"{text[:head]}…{text[len(text) - (kept - head) :]}"
+        if face.getlength(short) <= width:
+            return short
+    return "…"
+
+
+def test_a_shortened_text_is_the_longest_that_fits_and_soon_found(monkeypatch):
+    face, measured, measure = font(12), [], Font.getlength
+    text = "Lungenentzündung beidseits, patient-0001/" * 3
+    wanted = [shorten_step_by_step(text, face, width) for width in range(8, 300, 7)]
+
+    def count(self: Font, text: str) -> float:
+        measured.append(text)
+        return measure(self, text)
+
+    monkeypatch.setattr(Font, "getlength", count)
+    assert [shorten(text, face, width) for width in range(8, 300, 7)] == wanted
+    assert len(measured) < 10 * len(wanted)
 
 
 @pytest.fixture

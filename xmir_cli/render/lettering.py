@@ -1,5 +1,6 @@
 """Text that fits its place, in letters that are there."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
 
@@ -68,12 +69,14 @@ def shorten(text: str, face: Font, width: float) -> str:
     """`text`, its middle left out where it would be wider than `width` pixels."""
     if face.getlength(text) <= width:
         return text
-    for kept in range(len(text) - 1, 1, -1):
-        head = (kept + 1) // 2
-        short = f"{text[:head]}…{text[len(text) - (kept - head) :]}"
-        if face.getlength(short) <= width:
-            return short
-    return "…"
+
+    def keep(count: int) -> str:
+        head = (count + 1) // 2
+        return f"{text[:head]}…{text[len(text) - (count - head) :]}"
+
+    counts = range(2, len(text))
+    fitting = bisect_right(counts, width, key=lambda count: face.getlength(keep(count)))
+    return keep(counts[fitting - 1]) if fitting else "…"
 
 
 def drawable(text: str) -> str:

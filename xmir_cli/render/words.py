@@ -71,9 +71,10 @@ def _room(side: int, size: int) -> int:
 
 def _pieces(word: str, face: Font, width: float) -> list[str]:
     """A word in parts that fit, ended at a separator where one is near; never no character."""
-    found = []
-    while face.getlength(word) > width and len(word) > 1:
-        end = bisect_right(range(1, len(word) + 1), width, key=lambda n: face.getlength(word[:n]))
+    found, most = [], int(width)  # characters of a line: no letter is narrower than a pixel
+    while len(word) > 1 and (len(word) > most or face.getlength(word) > width):
+        counts = range(1, min(len(word), most) + 1)
+        end = bisect_right(counts, width, key=lambda n: face.getlength(word[:n]))
         soft = max(word.rfind(mark, end // 2, end) for mark in _SEPARATORS) + 1
         cut = soft or max(1, end)
         found.append(word[:cut])
