@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from search import SETTINGS, Ids, agreement, by_faiss, unit_vectors
 from timing import arguments, chart, difference, need, rounds, table
 
-from xmir_cli.gallery.folder import gallery as folder_gallery
+from xmir_cli.gallery.folder import nearest
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery
 from xmir_cli.gallery.protocol import Conditions, Gallery
@@ -133,7 +133,7 @@ def measure(rows: int, dim: int, given: argparse.Namespace, folder: Path) -> Non
         "faiss Flat": partial(by_others, by_faiss(vectors, graph=False), vectors, own, asked),
     }
     if given.graphs:
-        folder_gallery.GRAPH_FROM = 0  # however small it is
+        nearest.GRAPH_FROM = 0  # however small it is
         start = time.perf_counter()
         build_gallery(embeddings, folder / "graph.xmir", "hnsw", SETTINGS)
         print(f"\n{title}: graph built in {time.perf_counter() - start:.0f} s")

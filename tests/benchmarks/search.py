@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from timing import Times, arguments, chart, need, rounds, table
 
-from xmir_cli.gallery.folder import gallery as folder_gallery
+from xmir_cli.gallery.folder import nearest
 from xmir_cli.gallery.folder.build import build_gallery
 from xmir_cli.gallery.folder.engine import open_gallery
 from xmir_cli.gallery.folder.manifest import GraphSettings
@@ -116,7 +116,7 @@ def contestants(vectors: Vectors, folder: Path, graphs: bool) -> dict[str, Searc
     found = {"numpy": by_numpy(mapped), "xmir": by_xmir(gallery)}
     found["faiss Flat"] = by_faiss(mapped, graph=False)
     if graphs:
-        folder_gallery.GRAPH_FROM = 0  # however small it is
+        nearest.GRAPH_FROM = 0  # however small it is
         start = time.perf_counter()
         build_gallery(embeddings, folder / "graph.xmir", "hnsw", SETTINGS)
         built = time.perf_counter()
@@ -212,7 +212,7 @@ def cross(size: tuple[int, int], number: int) -> None:
         build_gallery(embeddings, place, "hnsw", SETTINGS)
 
         def command(count: int, from_size: int) -> Ids:
-            folder_gallery.GRAPH_FROM = from_size
+            nearest.GRAPH_FROM = from_size
             gallery = open_gallery(str(place))
             asked = [Question("", query, {}) for query in vectors[:: size[0] // count][:count]]
             parts = [asked[start : start + 256] for start in range(0, count, 256)]

@@ -260,7 +260,7 @@ def test_a_full_disk_is_said_in_the_systems_own_words(xmir, parquet, kind):
 
 
 def test_a_damaged_index_is_never_opened(xmir, parquet, monkeypatch):
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 0)
     xmir("index", parquet, "-o", "cxr.xmir", "--kind", "hnsw")
     for name in ("vectors.npy", "items.parquet", "graph.hnsw", "manifest.json"):
         path = Path("cxr.xmir") / name

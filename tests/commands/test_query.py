@@ -157,7 +157,7 @@ def test_leaving_out_what_nobody_has_is_said(index):
 
 @pytest.mark.usefixtures("index")
 def test_an_approximate_index_answers_the_same(xmir, monkeypatch):
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 0)
     exact = xmir("query", "--all", "--index", "e.xmir").records()
     assert xmir("index", "e.parquet", "-o", "g.xmir", "--kind", "hnsw").code == 0
     for flags in (["--top", "2"], [], ["--top", "9"], ["--where", "site=x"]):
@@ -169,7 +169,7 @@ def test_an_approximate_index_answers_the_same(xmir, monkeypatch):
 
 @pytest.mark.usefixtures("index")
 def test_hits_do_not_depend_on_how_many_queries_a_command_asks(xmir, monkeypatch):
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 0)
     rows = np.random.default_rng(0).normal(size=(900, 8)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     write_embeddings(
@@ -218,7 +218,7 @@ def test_a_vector_asks_like_an_item(xmir):
 
 @pytest.mark.parametrize("kind", ["exact", "hnsw"])
 def test_a_similarity_is_never_beyond_1(xmir, kind, monkeypatch):
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 0)
     rows = np.random.default_rng(0).normal(size=(60, 33)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     rows[30:] = -rows[:30]
@@ -347,7 +347,7 @@ def test_a_limit_must_name_a_column_and_a_count(xmir, per):
 
 @pytest.mark.usefixtures("index")
 def test_a_limit_looks_as_deep_as_it_must(xmir, monkeypatch):
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 0)
     angles = np.linspace(0, 0.5, 100)
     items = pa.table(
         {

@@ -120,10 +120,10 @@ def test_an_index_that_is_damaged(xmir, file: str, kind: str, monkeypatch):
     """hnswlib, which crashes on damaged graphs, never gets to see one."""
     import hnswlib
 
-    from xmir_cli.gallery.folder import gallery
+    from xmir_cli.gallery.folder import nearest
 
     assert xmir("index", "a.parquet", "--kind", "hnsw", "-o", "h.xmir").code == 0
-    monkeypatch.setattr(gallery, "GRAPH_FROM", 0)
+    monkeypatch.setattr(nearest, "GRAPH_FROM", 0)
     assert xmir("query", "-i", "h.xmir", "--all", "-k", 1).code == 0
 
     def load(*_: object, **__: object) -> None:

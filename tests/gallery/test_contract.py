@@ -71,8 +71,8 @@ def stopped():
 @pytest.fixture(autouse=True)
 def however_small(monkeypatch):
     """A graph is asked in the smallest gallery, too."""
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.ROWS_A_CANDIDATE", 1)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.ROWS_A_CANDIDATE", 1)
 
 
 @dataclass(frozen=True)

@@ -322,7 +322,7 @@ def test_a_large_gallery_is_asked_by_its_graph(server, monkeypatch):
     before = scans()
     gallery.search(queries, 5)
     assert scans() == before  # it is small
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 0)
     found = gallery.search(queries, 5)
     assert scans() >= before + 20
     exact = np.argsort(-(vectors[:20] @ vectors.T), axis=1)[:, :5]

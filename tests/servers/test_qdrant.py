@@ -243,7 +243,7 @@ def test_a_large_gallery_is_asked_by_its_graph(server, monkeypatch):
     exact = np.argsort(-(vectors[:20] @ vectors.T), axis=1)[:, :5].tolist()
     assert [list(hits.keys) for hits in gallery.search(queries, 5)] == exact
     assert server.faults.graphs == 0  # it is small
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 0)
     found = [list(hits.keys) for hits in gallery.search(queries, 5)]
     assert server.faults.graphs == 20
     assert np.mean([one == other for one, other in zip(found, exact, strict=True)]) > 0.5

@@ -95,8 +95,8 @@ def test_an_opened_gallery_is_what_was_built(embeddings):
 @pytest.fixture
 def looked(embeddings, monkeypatch):
     """A gallery of 50 with a graph, and how many candidates that looked at for how many queries."""
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 50 * 8)
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.ROWS_A_CANDIDATE", 1.5)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 50 * 8)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.ROWS_A_CANDIDATE", 1.5)
     build_gallery(embeddings, Path("a.xmir"), "hnsw", GraphSettings(ef=4))
     gallery = open_gallery("a.xmir")
     used = []
@@ -123,7 +123,7 @@ def test_a_graph_is_used_where_it_looks_at_few_enough(embeddings, monkeypatch, l
     gallery.search(query, 5, few)
     gallery.search(query, 5, centered=True)
     gallery.search(query, 16, Conditions(not_same=("id",)))  # 64 candidates are too many
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 50 * 8 + 1)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 50 * 8 + 1)
     gallery.search(query, 5)
     assert len(used) == 4
 
@@ -145,7 +145,7 @@ def test_a_graph_of_few_vectors_is_not_even_read(embeddings, monkeypatch):
     gallery = open_gallery("a.xmir")
     query = [Question("q", embeddings.vectors[0], {})]
     assert gallery.search(query * 300, 1)[299].keys == [0]
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 0)
     with pytest.raises(DataError, match=r"graph\.hnsw: damaged index \(checksum\)"):
         gallery.search(query, 1)
 

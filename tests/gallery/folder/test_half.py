@@ -23,7 +23,7 @@ ROWS, DIM = 300, 16
 
 @pytest.fixture(autouse=True)
 def however_small(monkeypatch):
-    monkeypatch.setattr("xmir_cli.gallery.folder.gallery.GRAPH_FROM", 0)
+    monkeypatch.setattr("xmir_cli.gallery.folder.nearest.GRAPH_FROM", 0)
     monkeypatch.setattr(exact, "_ROWS", 32)
     monkeypatch.setattr(exact, "_HEIGHTS", (8, 64))
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 
 from xmir_cli.arrays import clip_cosines
 from xmir_cli.errors import DataError, is_starved
-from xmir_cli.gallery.folder import exact
 from xmir_cli.gallery.folder.conditions import Selection, exclude, rows_of, select
 from xmir_cli.gallery.folder.exact import Neighbours, Scope
 from xmir_cli.gallery.folder.images import Images
@@ -28,6 +26,7 @@ from xmir_cli.gallery.folder.manifest import (
     Manifest,
     unpack_mean,
 )
+from xmir_cli.gallery.folder.nearest import Searcher, find_nearest, is_for_graphs
 from xmir_cli.gallery.folder.opening import OpenIndex
 from xmir_cli.gallery.folder.rows import CenteredRows, Rows
 from xmir_cli.gallery.protocol import (
@@ -45,27 +44,8 @@ from xmir_cli.store.features import KIND
 from xmir_cli.store.kept_vectors import gather_vectors
 from xmir_cli.wire.model import ModelSpec, Whitening
 
-# numbers in all vectors, 64 MB, below which a graph is left alone: around there, exact search takes
-# as long for 300 queries as reading the graph and asking it, for one a tenth to a third of that
-# (tests/benchmarks/search.py). How many are asked never counts: a graph misses a few of the
-# nearest, and a query would find others in company than alone
-GRAPH_FROM = 1 << 24
 _ROWS = 8192  # read at a time
-# of a gallery for each candidate that conditions make a graph look at: with more of them exact
-# search of many queries is as quick. Of 60,000 x 64 it takes 0.34 ms a query, and a graph 0.09,
-# 0.28 and 0.67 ms for 64, 256 and 512 candidates, of a million more, for they lie further apart
-ROWS_A_CANDIDATE = 2048
 _SELECTIONS = 4  # that are held, of a byte a row
-
-
-class Searcher(Protocol):
-    """A faster way to the nearest of a gallery's vectors."""
-
-    def depth(self, k: int, rows: int, allowed: int, excluded: int) -> int:
-        """How many candidates it looks at where so many of all rows may be found, but for some."""
-
-    def search(self, vectors: Rows, queries: Vectors, k: int, scope: Scope) -> list[Neighbours]:
-        """The k nearest rows of each query [B, D]; k is at most half of the gallery."""
 
 
 @dataclass(frozen=True)
@@ -207,36 +187,10 @@ class FolderGallery:
     def _nearest(
         self, rows: Rows, queries: Vectors, scope: Scope, asked: Sequence[int], k: int
     ) -> list[Neighbours]:
-        """The k nearest rows of the queries `asked` [b] of [B, D], fewer where the scope is narrow.
-
-        The way is chosen for each query by itself.
-        """
-        large = len(rows) * self.dim >= GRAPH_FROM and k <= len(rows) // 2
+        """The k nearest rows of the queries `asked` [b] of [B, D]."""
+        large = is_for_graphs(len(self), self.dim, k)
         graph = self.graph if large and rows is self.vectors else None
-        if graph is None:
-            return exact.search(rows, queries[asked], k, scope.of(asked))
-        fit = self._fit(graph, scope, asked, k)
-        rest = sorted({*asked} - {*fit})
-        found: dict[int, Neighbours] = {}
-        if fit:
-            near = graph.search(self.vectors, queries[fit], k, scope.of(fit))
-            found |= dict(zip(fit, near, strict=True))
-        if rest:
-            near = exact.search(rows, queries[rest], k, scope.of(rest))
-            found |= dict(zip(rest, near, strict=True))
-        return [found[query] for query in asked]
-
-    def _fit(self, graph: Searcher, scope: Scope, asked: Sequence[int], k: int) -> list[int]:
-        """The queries for which the graph has to look at few enough candidates."""
-        rows = len(self)
-        allowed = rows if scope.allowed is None else int(scope.allowed.sum())
-        narrowed = allowed < rows
-        return [
-            query
-            for query in asked
-            if not (narrowed or len(scope.excluded[query]))
-            or graph.depth(k, rows, allowed, len(scope.excluded[query])) * ROWS_A_CANDIDATE <= rows
-        ]
+        return find_nearest(rows, graph, queries[asked], k, scope.of(asked))
 
     @cached_property
     def graph(self) -> Searcher | None:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from xmir_cli import console
 from xmir_cli.arrays import Integers, clip_cosines
 from xmir_cli.errors import DataError
-from xmir_cli.gallery.folder import gallery as folder_gallery
 from xmir_cli.gallery.folder.exact import Neighbours
+from xmir_cli.gallery.folder.nearest import is_for_graphs
 from xmir_cli.gallery.protocol import (
     EVERYTHING,
     Chunk,
@@ -181,7 +181,7 @@ class ServerGallery:
 
         How large is as in a folder, so that both ask the graph alike.
         """
-        if len(self) * self.dim < folder_gallery.GRAPH_FROM or k > len(self) // 2:
+        if not is_for_graphs(len(self), self.dim, k):
             return False
         left = self._reader.count(tuple(shared)) if shared else len(self)
         for clause in own:
