@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import ItemError, Status
-from xmir_cli.progress import is_dumb, line_free
+from xmir_cli.progress import line_free
 from xmir_cli.progress import shown as progress
+from xmir_cli.shared_terminal import is_dumb
 from xmir_cli.wire.records import Record
 
 __all__ = ["Ending", "Records", "Skips", "error", "note", "progress", "show", "warning"]

@@ -8,28 +8,32 @@ While a program such as less or fzf reads the terminal's keys one by one, the sc
 Below a cell of a notebook it is drawn by `notebook.CellLine`.
 """
 
-import fcntl
 import os
-import sys
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from xmir_cli import steps
 from xmir_cli.notebook import CellLine, is_notebook
+from xmir_cli.shared_terminal import (
+    begin_drawing,
+    find_width,
+    is_drawn_elsewhere,
+    is_dumb,
+    is_taken,
+    is_watched,
+    write,
+    writing,
+)
 
 QUIET_SECONDS = 1.0  # work shorter than this shows nothing
 _PAUSE = 0.25  # seconds between two looks
 _GAP = 0.05  # seconds for which the terminal is free now and then for another stage
 _CLEAR = "\r\033[K"
-_WIDTH = 80  # of a terminal that does not tell
 _BARS = (20, 10)  # cells of a bar: where there is room, and where there is less
 
 Total = int | None | Callable[[], int | None]  # of how many; None while nobody knows
-
-_terminal = threading.RLock()  # held while a line is written to the terminal
 
 
 class Progress:
@@ -115,31 +119,31 @@ class _Line:
         if self._drawn:
             self._take()
         if self._lock is not None:
-            if not _is_taken():
-                _write(_CLEAR)
+            if not is_taken():
+                write(_CLEAR)
             self._release()
 
     def _draw(self) -> None:
         wait = QUIET_SECONDS
         while not self._ended.wait(wait):
             stack = list(_stack)
-            if not stack or _is_taken():
+            if not stack or is_taken():
                 continue
             if self._lock is not None and not stack[-1].has_end:
                 self._release()
                 if self._ended.wait(_GAP):
                     break
             if self._take():
-                width = _width() - 1
+                width = find_width() - 1
                 # what somebody else prints begins at the left
-                _write(f"{_CLEAR}{stack[-1].describe(width)[:width]}\r")
+                write(f"{_CLEAR}{stack[-1].describe(width)[:width]}\r")
                 self._drawn = True
             wait = _GAP / 2 if self._lock is None and stack[-1].has_end else _PAUSE
 
     def _take(self) -> bool:
         """Whether the terminal is this process's to draw on."""
         if self._lock is None:
-            self._lock = _lock_terminal()
+            self._lock = begin_drawing()
         return self._lock is not None
 
     def _release(self) -> None:
@@ -178,7 +182,7 @@ def shown(what: str, total: Total, unit: str = "") -> Iterator[Progress]:
 def _open_line(in_cell: bool) -> "_Line | CellLine":
     if not in_cell:
         return _Line()
-    _cells.append(CellLine(_describe, _terminal))
+    _cells.append(CellLine(_describe, writing))
     return _cells[-1]
 
 
@@ -187,79 +191,16 @@ def _describe(width: int) -> str | None:
     return stack[-1].describe(width) if stack else None
 
 
-def is_watched() -> bool:
-    """Whether somebody may be looking."""
-    return sys.stderr is not None and sys.stderr.isatty()
-
-
-def is_dumb() -> bool:
-    """Whether the terminal says that it knows no escape codes, as Emacs' shell does."""
-    return os.environ.get("TERM") == "dumb"
-
-
 @contextmanager
 def line_free() -> Iterator[None]:
     """While text is printed to the terminal, no progress stands there, not even another stage's."""
-    with _terminal:
-        drawn = is_watched() and not is_dumb() and (_stack or _is_drawn_elsewhere())
-        if drawn and not _is_taken():
-            _write(_CLEAR)
+    with writing:
+        drawn = is_watched() and not is_dumb() and (_stack or is_drawn_elsewhere())
+        if drawn and not is_taken():
+            write(_CLEAR)
         for each in _cells:
             each.clear()
         yield
-
-
-def _write(text: str) -> None:
-    with _terminal, suppress(OSError, ValueError):  # gone, or closed: nobody to tell
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
-
-def _lock_terminal() -> int | None:
-    """A descriptor that is open as long as this process draws; None while another one does."""
-    try:
-        descriptor = _open_terminal()
-    except (OSError, ValueError):
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _is_taken() -> bool:
-    """Whether a program that fills the screen reads the terminal's keys: they come one by one."""
-    with suppress(termios.error, OSError, ValueError):
-        mode: int = termios.tcgetattr(sys.stderr.fileno())[3]
-        return not mode & termios.ICANON
-    return False
-
-
-def _is_drawn_elsewhere() -> bool:
-    """Whether another process draws on this terminal."""
-    with suppress(OSError, ValueError):
-        descriptor = _open_terminal()
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-    return False
-
-
-def _open_terminal() -> int:
-    """A descriptor of its own: a pipe's stages share those that they were started with."""
-    return os.open(os.ttyname(sys.stderr.fileno()), os.O_RDONLY | os.O_NOCTTY)
-
-
-def _width() -> int:
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
-    except (OSError, ValueError):
-        return _WIDTH
 
 
 def clock(seconds: float) -> str:

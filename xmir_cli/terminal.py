@@ -6,7 +6,8 @@ from contextlib import nullcontext
 
 from xmir_cli.console import escape
 from xmir_cli.errors import DataError
-from xmir_cli.progress import is_dumb, line_free
+from xmir_cli.progress import line_free
+from xmir_cli.shared_terminal import is_dumb
 
 _ALONE = nullcontext()  # where nothing else is drawn
 FALLBACK = 80  # cells of a terminal that does not tell

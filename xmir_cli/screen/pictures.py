@@ -14,12 +14,12 @@ from termios import TIOCGWINSZ
 from PIL import Image
 
 from xmir_cli.console import in_words, note
-from xmir_cli.progress import is_dumb
 from xmir_cli.screen.asking import Answers, ask
 from xmir_cli.screen.blocks import draw_blocks
 from xmir_cli.screen.iterm2 import draw_iterm2
 from xmir_cli.screen.kitty import MOST_ROWS, draw_in_tmux, draw_kitty
 from xmir_cli.screen.sixel import draw_sixel
+from xmir_cli.shared_terminal import is_dumb
 from xmir_cli.signals import ending_waits
 from xmir_cli.terminal import FALLBACK, find_width, is_terminal, print_text, speak_utf8
 

@@ -13,7 +13,7 @@ from typing import Self, TextIO, cast
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.progress import is_watched
+from xmir_cli.shared_terminal import is_watched
 from xmir_cli.store.ahead import Ahead
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.kinds import called, find_kind, kind_of, next_step
