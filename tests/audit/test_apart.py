@@ -1,5 +1,7 @@
 """Outliers and hubs, by hand."""
 
+from itertools import combinations, product
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def test_hubs_are_in_more_than_five_times_as_many_answers_as_the_mean():
     nearest = np.zeros((20, 2), dtype=np.int64)
     nearest[:, 1] = np.arange(20)
     nearest[0] = [1, -1]
-    found = find_hubs(nearest, 5)
+    found = find_hubs(nearest, 5, np.full(20, -1))
     assert found.counts.tolist() == [19, 2, *[1] * 18]
     assert found.rows.tolist() == [0]
     assert found.unreached.tolist() == []
@@ -36,7 +38,44 @@ def test_hubs_are_in_more_than_five_times_as_many_answers_as_the_mean():
 
 
 def test_where_all_are_in_equally_many_answers_nothing_is_a_hub():
-    found = find_hubs(np.array([[1], [2], [0]]), 5)
+    nearest = np.arange(1, 8)[:, None] % 7
+    found = find_hubs(nearest, 5, np.full(7, -1))
     assert (found.rows.tolist(), found.unreached.tolist(), found.skewness) == ([], [], 0)
-    nobody = find_hubs(np.full((3, 1), -1), 5)
-    assert (nobody.rows.tolist(), nobody.unreached.tolist()) == ([], [0, 1, 2])
+
+
+def everything_that_could_be(patients, k):
+    """The most answers that an image may be in, and whether one may be in none, by all choices."""
+    choices = []
+    for row, own in enumerate(patients):
+        others = [at for at, each in enumerate(patients) if at != row and (each != own or own < 0)]
+        choices.append(list(combinations(others, min(k, len(others)))))
+    counts = [
+        np.bincount([at for answer in answers for at in answer], minlength=len(patients))
+        for answers in product(*choices)
+    ]
+    return counts, [np.array([*answer, *[-1] * (k - len(answer))]) for (answer, *_) in choices]
+
+
+@pytest.mark.parametrize(
+    ("patients", "k", "times"),
+    [
+        ([-1] * 4, 1, 2.5),
+        ([-1] * 4, 1, 3.0),
+        ([-1] * 4, 2, 1.4),
+        ([-1] * 4, 2, 1.5),
+        ([-1] * 4, 3, 0.5),
+        ([0, 0, 0, 1], 2, 1.5),
+        ([0, 0, 0, 1, 2], 2, 2.0),
+        ([0, 0, 1, 1, -1], 2, 1.7),
+        ([0, 0, 1, 1, -1], 3, 1.2),
+        ([0, 0, 0], 1, 1.0),
+    ],
+)
+def test_no_hub_is_told_where_none_could_be_by_all_answers_that_there_are(patients, k, times):
+    counts, one = everything_that_could_be(patients, k)
+    found = find_hubs(np.stack(one), times, np.array(patients))
+    varies = any((each != counts[0]).any() for each in counts)
+    assert (found.skewness is not None) == varies
+    could = varies and any(each.max() > times * each.mean() for each in counts)
+    assert (found.rows is not None) == could
+    assert (found.unreached is not None) == (varies and any((each == 0).any() for each in counts))

@@ -255,7 +255,6 @@ def test_flipped_labels_are_in_doubt_and_no_others(xmir):
     assert record["suspect_labels"] == 2
     assert 0 < record["suspect_labels_expected"] < 6
     assert record["calibration_error"] < 0.1
-    assert summed(xmir, "--probability", "1")["suspect_labels"] == 0
 
 
 def test_patients_do_not_vote_for_themselves_nor_copies(xmir):
@@ -456,13 +455,68 @@ def test_images_without_a_split_are_told_of(xmir, archive):
     assert "note: 30 of 40 images have no split, and leak nothing\n" in result.stderr
 
 
-@pytest.mark.parametrize(("count", "nulls"), [(2, "oh"), (4, "oh"), (5, "h"), (11, "h"), (12, "")])
-def test_of_few_images_none_could_be_an_outlier_or_a_hub(count, nulls, xmir):
+@pytest.mark.parametrize(
+    ("count", "nulls"),
+    [(2, "ohu"), (4, "ohu"), (5, "hu"), (11, "hu"), (12, "h"), (51, "h"), (52, "")],
+)
+def test_of_few_images_none_could_be_an_outlier_or_a_hub_or_unreached(count, nulls, xmir):
     Archive(count).write()
-    record = summed(xmir, "--no-images")
-    assert (record["outliers"] is None, record["hubs"] is None) == ("o" in nulls, "h" in nulls)
-    gated = xmir("audit", "e.parquet", "--no-images", "--max", "hubs=0")
+    tests = "outliers,hubs,unreached"
+    record = summed(xmir, "--no-images", "--test", tests)
+    for name in ("outliers", "hubs", "unreached"):
+        assert (record[name] is None) == (name[0] in nulls)
+    gated = xmir("audit", "e.parquet", "--no-images", "--test", tests, "--max", "hubs=9")
     assert gated.code == (4 if "h" in nulls else 0)
+    if count in (12, 51):
+        why = "images are too few for one to be in more than five times as many answers as the mean"
+        assert f"note: {why}: hubs cannot be tested" in gated.stderr
+        assert f"gate --max hubs=9: hubs is null, for {why}" in gated.stderr
+    if "h" in nulls:
+        assert told(xmir("audit", "e.parquet", "--no-images", "--test", tests), "hub") == []
+
+
+@pytest.mark.parametrize(
+    ("label", "more", "why"),
+    [
+        ("a", (), "all labelled images have the same labels"),
+        ("x|a", (), "all labelled images have the same labels"),
+        (None, ("--probability", "1"), "none has a probability of 1 by them"),
+    ],
+)
+def test_where_no_label_could_be_in_doubt_no_gate_takes_it_for_none(label, more, why, xmir):
+    archive = clustered(flipped=(7,))
+    for row in archive.rows[1:] if label else ():
+        row["label"] = label
+    archive.rows[0]["label"] = None
+    archive.write()
+    asked = ("audit", "e.parquet", "--no-images", "--test", "labels", *more)
+    result = xmir(*asked, "--summary", "--max", "suspect_labels=5")
+    (record,) = result.records()
+    assert (result.code, record["suspect_labels"], record["suspect_labels_expected"]) == (
+        4,
+        None,
+        None,
+    )
+    assert (record["calibration_error"] is None) == bool(label)
+    assert (record["label_conflicts"] is None) == bool(label)
+    assert f"{why}: labels cannot be tested" in result.stderr
+    assert "gate --max suspect_labels=5: suspect_labels is null, for " in result.stderr
+    assert xmir(*asked).stdout == ""
+    conflicts = xmir(*asked, "--max", "label_conflicts=0")
+    assert conflicts.code == (4 if label else 0)
+
+
+def test_neighbours_that_know_nothing_of_labels_put_none_in_doubt_and_say_so(xmir, archive):
+    """Labels drawn by a coin, whatever the images: no vote is believed, and none could be."""
+    archive.write()
+    result = xmir("audit", "e.parquet", "--no-images", "--test", "labels", "--summary")
+    (record,) = result.records()
+    surest = 1 - record["votes"]["doubt"] * 0.5
+    assert (record["suspect_labels"], surest < 0.9) == (None, True)
+    assert record["calibration_error"] is not None
+    assert "neighbours tell so little of labels that none has a probability of 0.9" in result.stderr
+    sure = f"{surest - 1e-6:.8f}"
+    assert summed(xmir, "--no-images", "--probability", sure)["suspect_labels"] == 0
 
 
 def test_few_images_and_one_patient_end_well(xmir, archive):
@@ -553,30 +607,33 @@ def test_of_two_images_one_may_be_a_copy(xmir):
 
 
 @pytest.mark.parametrize(
-    ("column", "tests", "nulls", "note"),
+    ("column", "tests", "nulls", "told", "note"),
     [
         (
             "label",
             "labels",
             ["suspect_labels", "label_conflicts", "suspect_labels_expected", "calibration_error"],
+            "label_conflicts",
             "no image has a labelled neighbour of another patient: labels cannot be tested",
         ),
         (
             "patient",
             "outliers",
             ["outliers", "fence"],
+            "outliers",
             "fewer than five images have a neighbour of another patient: outliers cannot be tested",
         ),
         (
             "patient",
             "hubs,unreached",
             ["hubs", "unreached", "skewness"],
+            "unreached",
             "there are no more images of other patients than neighbours of one: hubs cannot",
         ),
     ],
 )
 def test_what_could_not_be_counted_is_null_and_no_gate_takes_it_for_none(
-    column, tests, nulls, note, xmir, archive
+    column, tests, nulls, told, note, xmir, archive
 ):
     archive.write("known.parquet")
     known = xmir("audit", "known.parquet", "--test", tests, "--summary", "--no-images")
@@ -594,7 +651,7 @@ def test_what_could_not_be_counted_is_null_and_no_gate_takes_it_for_none(
     assert f"xmir: error: {wanted}" in result.stderr
     assert 'failures="0" errors="1"' in Path("j.xml").read_text()
     worse = xmir(*asked, "--baseline", "before.jsonl", "--tolerance", "100")
-    assert (worse.code, f"{nulls[0]} " in worse.stderr, "-> nan" in worse.stderr) == (4, True, True)
+    assert (worse.code, f"{told} " in worse.stderr, "-> nan" in worse.stderr) == (4, True, True)
 
 
 def test_near_copies_are_unknown_where_nothing_was_looked_at(xmir, archive):

@@ -85,7 +85,9 @@ def test_where_no_image_is_there_nothing_is_known_of_near_copies(xmir):
     assert (looked.code, "unreadable is null" in looked.stderr) == (4, True)
 
 
-@pytest.mark.parametrize("name", ["leaks", "duplicates", "leaked_patients", "outliers", "hubs"])
+@pytest.mark.parametrize(
+    "name", ["leaks", "duplicates", "leaked_patients", "outliers", "unreached"]
+)
 def test_what_was_left_out_may_be_a_fault(name, xmir):
     """A copy in the other split, whose embedding is nothing but zeros."""
     archive = Archive()

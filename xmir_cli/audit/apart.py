@@ -44,24 +44,42 @@ def find_outliers(to_others: Floats, ranges: float) -> Outliers:
 
 @dataclass(frozen=True, eq=False)
 class Hubs:
-    """How often each image is among the nearest of others."""
+    """How often each image is among the nearest of others; None: it could not be otherwise."""
 
     counts: Integers  # [N]
-    mean: float
-    skewness: float  # 0 where all are in equally many answers
-    rows: Integers  # hubs, the most frequent first
-    unreached: Integers  # images in no answer
+    skewness: float | None  # 0 where all are in equally many answers
+    rows: Integers | None  # hubs, the most frequent first
+    unreached: Integers | None  # images in no answer
 
 
-def find_hubs(nearest: Integers, times: float) -> Hubs:
+def find_hubs(nearest: Integers, times: float, patients: Integers) -> Hubs:
     """Images in more than `times` as many answers as the mean, and those in none.
 
-    `nearest` [N, k] are the images nearest to each, -1 where there are fewer. In an archive of
-    k + 1 images or fewer every image is in every answer.
+    No image is in more answers than there are images of other patients, which bounds what can be a
+    hub: of 51 images that have ten neighbours each, none is in more than five times the mean. An
+    image is no news where all of other patients are its answer; two such leave none unreached.
+
+    Args:
+        nearest: The images of other patients nearest to each [N, k], -1 where there are fewer.
+        times: The mean, above which an image is a hub.
+        patients: The patient of each [N]; -1: nobody knows.
     """
     counts = np.bincount(nearest[nearest >= 0], minlength=len(nearest))
+    whose = np.where(patients >= 0, patients, -1 - np.arange(len(patients)))
+    _, patient, sizes = np.unique(whose, return_inverse=True, return_counts=True)
+    others = len(nearest) - sizes[patient]
+    has_all = others <= nearest.shape[1]
     mean, spread = float(counts.mean()), float(counts.std())
+    if not mean or has_all.all():
+        return Hubs(counts, None, None, None)
     skewness = float(((counts - mean) ** 3).mean() / spread**3) if spread > 0 else 0.0
-    hubs = np.flatnonzero(counts > times * mean) if mean else np.empty(0, dtype=np.int64)
+    hubs = np.flatnonzero(counts > times * mean)
     hubs = hubs[np.argsort(-counts[hubs], kind="stable")]
-    return Hubs(counts, mean, skewness, hubs, np.flatnonzero(counts == 0))
+    can_be_hub = others.max() > times * mean
+    can_be_unreached = len(np.unique(patient[has_all])) < 2  # all of one patient
+    return Hubs(
+        counts,
+        skewness,
+        hubs if can_be_hub else None,
+        np.flatnonzero(counts == 0) if can_be_unreached else None,
+    )

@@ -64,13 +64,6 @@ class Archive:
         rows, similarities = self.around.others
         return rows[:, : self.k], similarities[:, : self.k]
 
-    @property
-    def all_answer(self) -> bool:
-        """Whether every image is in every answer that it may be in, so that none is in more."""
-        sizes = np.bincount(self.patients[self.patients >= 0], minlength=1)
-        own = np.where(self.patients >= 0, sizes[self.patients], 1)
-        return bool((len(self) - own <= self.k).all())
-
     def ballots(self, groups: Integers) -> Ballots:
         """The labels of the k nearest of other patients that are no copies of each image.
 

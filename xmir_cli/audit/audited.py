@@ -1,7 +1,7 @@
 """An audit: every test that is asked for, its findings, and what it counts."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -74,7 +74,7 @@ class Audited:
     @cached_property
     def hubs(self) -> Hubs:
         """What is in very many answers, or in none."""
-        return find_hubs(self.archive.others[0], HUB)
+        return find_hubs(self.archive.others[0], HUB, self.archive.patients)
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -123,11 +123,9 @@ class Audited:
             fence = self.outliers.fence
             return {"outliers": None if fence is None else len(self.outliers.rows), "fence": fence}
         hubs = self.hubs
-        if not hubs.mean or self.archive.all_answer:
-            return {"hubs": None, "unreached": None, "skewness": None}
         return {
-            "hubs": len(hubs.rows),
-            "unreached": len(hubs.unreached),
+            "hubs": _count_of(hubs.rows),
+            "unreached": _count_of(hubs.unreached),
             "skewness": hubs.skewness,
         }
 
@@ -169,12 +167,16 @@ class Audited:
         }
 
     def _count_labels(self) -> Record:
-        doubts = self.doubts
-        has_labels = bool((self.archive.kinds >= 0).any())
+        doubts, kinds = self.doubts, self.archive.kinds
+        may_conflict = len(np.unique(kinds[kinds >= 0])) > 1
         return {
-            "suspect_labels": len(doubts.found) if doubts else None,
+            "suspect_labels": _count_of(doubts.found) if doubts else None,
             "suspect_labels_expected": doubts.expected if doubts else None,
-            "label_conflicts": len(self.conflicts) if has_labels else None,
+            "label_conflicts": len(self.conflicts) if may_conflict else None,
             "calibration_error": doubts.calibration_error if doubts else None,
             **({"votes": doubts.rule.told} if doubts else {}),
         }
+
+
+def _count_of(found: Sized | None) -> int | None:
+    return None if found is None else len(found)

@@ -52,17 +52,18 @@ class Doubts:
     """What was found, and how far it can be trusted."""
 
     votes: Votes
-    found: list[Doubt]  # the surest first
-    expected: float  # how many there would be if labels were drawn by their probabilities
+    found: list[Doubt] | None  # the surest first; None: no label could be in doubt
+    expected: float | None  # how many there would be if labels were drawn by their probabilities
     rule: VoteRule
-    calibration_error: float
+    calibration_error: float | None  # None: no image lacks a label, so nothing was asked
 
 
 def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts | None:
     """The labels that are in doubt: another one has at least the probability `bound`.
 
     Copies of an image (`groups` [N], see `Copies`) have no vote on its label. None where no image
-    has a label and a neighbour of another patient that has one.
+    has a label and a neighbour of another patient that has one. No label could be in doubt where
+    no image lacks one that, were it that of all its neighbours, had a probability of `bound`.
     """
     labels, kinds = archive.labels, archive.kinds
     asked = np.flatnonzero(kinds >= 0)
@@ -87,9 +88,27 @@ def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts | No
         expected += float((1 - probabilities)[probabilities >= bound].sum())
         _take(votes, archive, rows, probabilities, part)
         found += _doubtful(archive, votes, rows, part, bound)
-    found.sort(key=lambda each: -each.probability)
+    lacked = _lacked(archive, votes)
+    if not lacked.any():
+        return Doubts(votes, None, None, rule, None)
     told, right = map(np.concatenate, zip(*judgements, strict=True))
-    return Doubts(votes, found, expected, rule, mean_miscalibration(told, right))
+    error = mean_miscalibration(told, right)
+    if _surest(labels.holds, frequencies, rule)[lacked].max() < bound:
+        return Doubts(votes, None, None, rule, error)
+    found.sort(key=lambda each: -each.probability)
+    return Doubts(votes, found, expected, rule, error)
+
+
+def _lacked(archive: Archive, votes: Votes) -> Booleans:
+    """Which labels [L] are lacked by an image whose neighbours vote."""
+    asked = np.unique(archive.kinds[np.isfinite(votes.own)])
+    return np.asarray((~archive.labels.holds[asked]).any(axis=0))
+
+
+def _surest(holds: Booleans, frequencies: Floats, rule: VoteRule) -> Floats:
+    """The probability of each label [L] where all neighbours hold it."""
+    kinds = holds.argmax(axis=0)[:, None]  # of each label one that has it
+    return np.diagonal(vote(Ballots(np.zeros(kinds.shape), kinds), holds, frequencies, rule))
 
 
 def _take(

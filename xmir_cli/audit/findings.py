@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from xmir_cli.arrays import Integers
 from xmir_cli.audit.apart import Hubs, Outliers
 from xmir_cli.audit.archive import Archive
 from xmir_cli.audit.copies import EQUAL_BYTES, Copies
@@ -63,7 +64,7 @@ def labels(
     texts = archive.label_texts
     for row, other in conflicts:
         yield Finding("label", row, other, f"a copy is {_told(texts[other])}", leaves=True)
-    for doubt in doubts.found if doubts else ():
+    for doubt in (doubts and doubts.found) or ():
         numbers = {
             "likely_label": doubt.label,
             "probability": doubt.probability,
@@ -85,7 +86,7 @@ def outliers(archive: Archive, found: Outliers) -> Iterator[Finding]:
 
 def hubs(archive: Archive, found: Hubs) -> Iterator[Finding]:
     """Images in very many answers."""
-    for row in found.rows.tolist():
+    for row in _rows(found.rows):
         count = int(found.counts[row])
         why = f"in {count} of {len(archive)} answers"
         yield Finding("hub", row, _nearest(archive, row), why, {"occurrences": count})
@@ -93,8 +94,12 @@ def hubs(archive: Archive, found: Hubs) -> Iterator[Finding]:
 
 def unreached(archive: Archive, found: Hubs) -> Iterator[Finding]:
     """Images in none."""
-    for row in found.unreached.tolist():
+    for row in _rows(found.unreached):
         yield Finding("unreached", row, _nearest(archive, row), "in no answer", {"occurrences": 0})
+
+
+def _rows(found: Integers | None) -> list[int]:
+    return [] if found is None else found.tolist()
 
 
 def _nearest(archive: Archive, row: int) -> int | None:

@@ -21,13 +21,11 @@ _MISSED = {  # what is not known of some images, and the counts of which there m
     "skipped": ("cannot be used", {*_COUNTS, "left_out"} - {"unreadable", "skipped"}),
 }
 _TOO_FEW = "fewer than five images have a neighbour of another patient"
-_NO_HUB = "there are no more images of other patients than neighbours of one"
-_NO_VOTE = "no image has a labelled neighbour of another patient"
+_ALL_NEIGHBOURS = "there are no more images of other patients than neighbours of one"
 _WHY_NULL = {
     **dict.fromkeys(("outliers", "fence"), _TOO_FEW),
-    **dict.fromkeys(("hubs", "unreached", "skewness"), _NO_HUB),
-    **dict.fromkeys(("suspect_labels", "suspect_labels_expected", "calibration_error"), _NO_VOTE),
-    "label_conflicts": "no image has a label",
+    "skewness": _ALL_NEIGHBOURS,
+    "label_conflicts": "no two images have different labels",
 }
 
 
@@ -63,7 +61,32 @@ def _why_null(record: Record, name: str) -> str:
         return _why_no_leaks(record, name)
     if name in {"near_copies", "unreadable"}:
         return "images are not read" if record["no_images"] else "no image can be read"
+    if name in {"suspect_labels", "suspect_labels_expected", "calibration_error"}:
+        return _why_no_doubt(record)
+    if name in {"hubs", "unreached"}:
+        return _why_no_hub(record, name)
     return _WHY_NULL.get(name, "")
+
+
+def _why_no_doubt(record: Record) -> str:
+    if not record.get("votes"):
+        return "no image has a labelled neighbour of another patient"
+    if record["calibration_error"] is None:
+        return "all labelled images have the same labels"
+    return (
+        f"neighbours tell so little of labels that none has a probability of "
+        f"{record['probability']:g} by them"
+    )
+
+
+def _why_no_hub(record: Record, name: str) -> str:
+    if record["skewness"] is None:
+        return _ALL_NEIGHBOURS
+    if name == "hubs":
+        return (
+            "images are too few for one to be in more than five times as many answers as the mean"
+        )
+    return "images are so few that each is in an answer, whatever their similarities"
 
 
 def _why_no_leaks(record: Record, name: str) -> str:

@@ -19,7 +19,7 @@ from xmir_cli.audit.images import image_numbers
 from xmir_cli.audit.judging import RULES
 from xmir_cli.audit.leaks import fold
 from xmir_cli.audit.looked import Looked, look_at, nothing_looked_at
-from xmir_cli.audit.names import COPY_TESTS
+from xmir_cli.audit.names import COPY_TESTS, UNREACHED
 from xmir_cli.audit.records import FindingRecords
 from xmir_cli.commands.audit import Audit
 from xmir_cli.console import Records, Skips
@@ -35,6 +35,15 @@ from xmir_cli.wire.schemas.audit_summary import AuditSummaryRecord
 __all__ = ["Audit", "run"]
 
 _PATIENT, _SPLIT = "patient", "split"
+_NOTED = (  # by test, the count that is told of, and what it is called
+    ("duplicates", "duplicates", "duplicates"),
+    ("leaks", "leaks", "leaks"),
+    ("labels", "suspect_labels", "labels in doubt"),
+    ("outliers", "outliers", "outliers"),
+    ("hubs", "hubs", "hubs"),
+    (UNREACHED, "unreached", "unreached"),
+)
+_EXPLAINED = {"labels", "outliers", "hubs", UNREACHED}  # why null; leaks are told of before
 _COMPARED = 10  # neighbours that may be copies of an image, however few are asked for
 
 
@@ -67,7 +76,7 @@ def run(asked: Audit) -> Records:
     else:
         yield from records.of(audited.findings)
     ending = skips.finish(len(archive), "audited")
-    ending = replace(ending, notes=(*ending.notes, *_notes(asked, audited)))
+    ending = replace(ending, notes=(*ending.notes, *_notes(asked, summary)))
     checks = Checks(RULES, [summary])
     checks.take_lost(skips.reasons)
     checks.take_unread((archive.paths[row], bad.reason) for row, bad in looked.bad.items())
@@ -165,26 +174,19 @@ def _sum_up(asked: Audit, audited: Audited) -> Record:
     }
 
 
-def _notes(asked: Audit, audited: Audited) -> list[str]:
-    counts = audited.counts()
+def _notes(asked: Audit, summary: Record) -> list[str]:
     told = [
-        f"{name} {counts[test_count]}"
-        for test, test_count, name in (
-            ("duplicates", "duplicates", "duplicates"),
-            ("leaks", "leaks", "leaks"),
-            ("labels", "suspect_labels", "labels in doubt"),
-            ("outliers", "outliers", "outliers"),
-            ("hubs", "hubs", "hubs"),
-        )
-        if test in asked.tests and counts.get(test_count) is not None
+        f"{name} {summary[count]}"
+        for test, count, name in _NOTED
+        if test in asked.tests and summary.get(count) is not None
     ]
-    count = len(audited.archive)
-    images = f"{count} image{'' if count == 1 else 's'}"
+    images = f"{summary['images']} image{'' if summary['images'] == 1 else 's'}"
     notes = [f"{images}: {', '.join(told)}"] if told else []
-    lacking = {"labels": "suspect_labels", "outliers": "outliers", "hubs": "hubs"}
-    for test, name in lacking.items():
-        if test in asked.tests and counts[name] is None:
-            notes.append(f"{RULES.why_null(counts, name)}: {test} cannot be tested")
+    notes += [
+        f"{RULES.why_null(summary, count)}: {test} cannot be tested"
+        for test, count, _ in _NOTED
+        if test in _EXPLAINED and test in asked.tests and summary[count] is None
+    ]
     if asked.exclude_to is not None:
-        notes.append(f"{asked.exclude_to}: {counts['left_out']} images to leave out")
+        notes.append(f"{asked.exclude_to}: {summary['left_out']} images to leave out")
     return notes

@@ -82,19 +82,22 @@ class AuditSummaryRecord:
     suspect_labels: int | None = key(
         WHOLE,
         "images whose neighbours hold another label at least as probably as asked; null where no "
-        "image has a label and a neighbour of another patient with one",
+        "image has a label and a neighbour of another patient with one, where all have the same "
+        "labels, and where neighbours tell too little for any label to be so probable",
         when=_LABELS,
     )
     suspect_labels_expected: float | None = key(
         NUMBER, "how many there would be were labels drawn by these probabilities", when=_LABELS
     )
     label_conflicts: int | None = key(
-        WHOLE, "images with a copy that holds other labels", when=_LABELS
+        WHOLE,
+        "images with a copy that holds other labels; null where no two images have different ones",
+        when=_LABELS,
     )
     calibration_error: float | None = key(
         NUMBER,
         "how far the probability of the likeliest label is from how often it is right, in tenths; "
-        "where images have several labels, that of every label",
+        "where images have several labels, that of every label; null where all have the same ones",
         when=_LABELS,
     )
     votes: dict[str, object] | None = key(
@@ -113,13 +116,21 @@ class AuditSummaryRecord:
     )
     hubs: int | None = key(
         WHOLE,
-        "images in very many answers; null where each is in all, for there are no more images of "
-        "other patients than --neighbors",
+        "images in more than five times as many answers as the mean; null where none could be, "
+        "as of no more than 5 N + 1 images of as many patients, with N neighbours each",
         when=_HUBS,
     )
-    unreached: int | None = key(WHOLE, "images in none", when=_HUBS)
+    unreached: int | None = key(
+        WHOLE,
+        "images in none; null where none could be, for all of other patients are the neighbours of "
+        "images of two patients",
+        when=_HUBS,
+    )
     skewness: float | None = key(
-        NUMBER, "of how often images are in answers; about 0 where none is a hub", when=_HUBS
+        NUMBER,
+        "of how often images are in answers; about 0 where none is a hub; null where all images of "
+        "other patients are the neighbours of each",
+        when=_HUBS,
     )
     left_out: int | None = key(WHOLE, "images that --exclude-to lists")
     neighbours: dict[str, object] | None = key(
