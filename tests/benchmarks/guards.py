@@ -37,7 +37,8 @@ from xmir_cli.model.loader import load_embedder, resolve_model
 from xmir_cli.pictures import files
 from xmir_cli.pictures.items import Item
 from xmir_cli.retrieval.queries import Question
-from xmir_cli.store.embedding_table import EMBEDDING, Embeddings, Header, to_table
+from xmir_cli.store.embedding_header import EMBEDDING, Header
+from xmir_cli.store.embedding_table import Embeddings, to_table
 from xmir_cli.store.embeddings import write_embeddings
 from xmir_cli.wire.model import ModelSpec
 

@@ -13,7 +13,7 @@ from xmir_cli.embedding.leftover import refuse_leftover
 from xmir_cli.embedding.parts import EmbeddedRow, Parts
 from xmir_cli.errors import DataError, ExistsError, ItemError
 from xmir_cli.pictures.items import Item
-from xmir_cli.store.embedding_table import Header
+from xmir_cli.store.embedding_header import Header
 from xmir_cli.store.embedding_writers import write_parquet
 from xmir_cli.store.embeddings import read_embeddings
 from xmir_cli.store.unfinished import parts_folder

@@ -30,7 +30,7 @@ with atheris.instrument_imports(include=["xmir_cli"]):
     from xmir_cli.scoring.tasks import read_tasks
     from xmir_cli.store.arrays import read_array, write_array
     from xmir_cli.store.checkpoint import read_tensors, write_tensors
-    from xmir_cli.store.embedding_table import Header
+    from xmir_cli.store.embedding_header import Header
     from xmir_cli.store.embedding_writers import write_parquet
     from xmir_cli.store.embeddings import read_embeddings
     from xmir_cli.store.jsonl import read_records

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from xmir_cli.arrays import Floats, Integers
 from xmir_cli.store.cells import is_text
-from xmir_cli.store.embedding_table import COLUMNS
+from xmir_cli.store.embedding_header import COLUMNS
 from xmir_cli.store.where import read_ordered
 
 MISSING = -1  # the code of images without a value

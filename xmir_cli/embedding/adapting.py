@@ -10,8 +10,9 @@ from xmir_cli.errors import ItemError, ModelError
 from xmir_cli.gallery.usable import exclude_rows, usable_rows
 from xmir_cli.model.adapter import Adapter
 from xmir_cli.pictures.exclusion import Exclusion
+from xmir_cli.store.embedding_header import Header
 from xmir_cli.store.embedding_source import EmbeddingSource
-from xmir_cli.store.embedding_table import Header, column_of_vectors
+from xmir_cli.store.embedding_table import column_of_vectors
 from xmir_cli.store.embedding_writers import GROUP_ROWS
 from xmir_cli.store.embeddings import open_embeddings
 from xmir_cli.wire.model import ModelSpec

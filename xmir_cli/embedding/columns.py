@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from xmir_cli.pictures.items import Item
 from xmir_cli.store.cells import Cell, column_type, to_column
-from xmir_cli.store.embedding_table import COLUMNS, EMBEDDING
+from xmir_cli.store.embedding_header import COLUMNS, EMBEDDING
 from xmir_cli.store.features import FEATURE_COLUMN
 from xmir_cli.store.names import escape_name
 from xmir_cli.store.row_files import TOLD

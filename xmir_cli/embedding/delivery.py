@@ -9,7 +9,7 @@ import pyarrow as pa
 from xmir_cli.console import Skips
 from xmir_cli.embedding.places import OutputPlaces
 from xmir_cli.errors import DataError
-from xmir_cli.store.embedding_table import Header
+from xmir_cli.store.embedding_header import Header
 from xmir_cli.store.embedding_writers import write_arrow, write_as
 from xmir_cli.store.outputs import receipt, refuse_ending
 from xmir_cli.wire.records import Record

@@ -18,7 +18,8 @@ from xmir_cli.embedding.known import KnownRow, KnownRows
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.pictures.items import Item
 from xmir_cli.store import temporaries
-from xmir_cli.store.embedding_table import Header, column_of_vectors
+from xmir_cli.store.embedding_header import Header
+from xmir_cli.store.embedding_table import column_of_vectors
 from xmir_cli.store.embedding_writers import group_rows, write_parquet
 from xmir_cli.store.features import column_of
 from xmir_cli.store.row_files import TOLD, HeldRows, ParquetRows, RowFiles, open_rows, to_made

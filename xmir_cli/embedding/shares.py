@@ -8,8 +8,8 @@ from pathlib import Path
 from xmir_cli.embedding.own_shard import OwnShard
 from xmir_cli.errors import DataError, ExistsError
 from xmir_cli.pictures.items import Item
+from xmir_cli.store.embedding_header import Header
 from xmir_cli.store.embedding_readers import ParquetSource, open_parquet
-from xmir_cli.store.embedding_table import Header
 from xmir_cli.store.shards import Shard
 
 

@@ -106,7 +106,7 @@ class ExampleSource:
             return False
         import pyarrow.parquet as pq  # noqa: PLC0415 # only here
 
-        from xmir_cli.store.embedding_table import EMBEDDING  # noqa: PLC0415
+        from xmir_cli.store.embedding_header import EMBEDDING  # noqa: PLC0415
 
         return EMBEDDING not in pq.read_schema(name).names
 

@@ -22,11 +22,11 @@ from xmir_cli.store.describe_outputs import (
     describe_page,
 )
 from xmir_cli.store.describe_records import describe_records
+from xmir_cli.store.embedding_header import EMBEDDING, EMBEDDINGS_SCHEMA
 from xmir_cli.store.embedding_parts import open_parts
 from xmir_cli.store.embedding_readers import open_parquet
 from xmir_cli.store.embedding_source import EmbeddingSource
 from xmir_cli.store.embedding_stream import open_stream
-from xmir_cli.store.embedding_table import EMBEDDING, EMBEDDINGS_SCHEMA
 from xmir_cli.store.features import FEATURE_COLUMN
 from xmir_cli.store.kinds import find_kind
 from xmir_cli.store.manifest import is_manifest, read_table

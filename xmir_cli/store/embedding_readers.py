@@ -18,14 +18,9 @@ import pyarrow.parquet as pq
 
 from xmir_cli import console
 from xmir_cli.errors import DataError
+from xmir_cli.store.embedding_header import EMBEDDING, check_schema
 from xmir_cli.store.embedding_source import even_blocks
-from xmir_cli.store.embedding_table import (
-    EMBEDDING,
-    RowBlock,
-    check_items,
-    check_schema,
-    items_schema,
-)
+from xmir_cli.store.embedding_table import RowBlock, check_items, items_schema
 from xmir_cli.store.features import (
     FEATURE_COLUMN,
     KIND,

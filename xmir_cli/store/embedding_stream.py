@@ -12,17 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from xmir_cli.errors import DataError
+from xmir_cli.store.embedding_header import EMBEDDING, Header, check_schema
 from xmir_cli.store.embedding_readers import READ_ERRORS, empty_batch, to_blocks
 from xmir_cli.store.embedding_source import even_blocks
-from xmir_cli.store.embedding_table import (
-    EMBEDDING,
-    SUM,
-    Header,
-    RowBlock,
-    check_schema,
-    hash_batch,
-    items_schema,
-)
+from xmir_cli.store.embedding_table import SUM, RowBlock, hash_batch, items_schema
 from xmir_cli.store.features import FEATURE_COLUMN, FeatureMaps, maps_of
 from xmir_cli.wire.model import ModelSpec
 

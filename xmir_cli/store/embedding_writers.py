@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from xmir_cli.store.arrays import array_header, to_bytes
 from xmir_cli.store.atomic import atomic_file, on_disk
-from xmir_cli.store.embedding_table import EMBEDDING, SUM, Header, hash_batch, to_metadata
+from xmir_cli.store.embedding_header import EMBEDDING, Header, to_metadata
+from xmir_cli.store.embedding_table import SUM, hash_batch
 from xmir_cli.store.features import FEATURE_COLUMN, KIND
 from xmir_cli.store.footer import summed_writer
 from xmir_cli.store.rewritten import read_vectors

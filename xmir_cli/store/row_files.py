@@ -11,15 +11,9 @@ import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
 from xmir_cli.store.cells import keep_where, to_plain
+from xmir_cli.store.embedding_header import EMBEDDING, Header, check_schema
 from xmir_cli.store.embedding_readers import READ_ERRORS, open_parquet
-from xmir_cli.store.embedding_table import (
-    EMBEDDING,
-    SUM,
-    Header,
-    check_schema,
-    column_of_vectors,
-    hash_batch,
-)
+from xmir_cli.store.embedding_table import SUM, column_of_vectors, hash_batch
 from xmir_cli.store.features import FEATURE_COLUMN, KIND, column_of, maps_of
 from xmir_cli.store.regular import open_regular
 from xmir_cli.store.rewritten import read_vectors

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.store.checkpoint import read_tensors_header
-from xmir_cli.store.embedding_table import EMBEDDING
+from xmir_cli.store.embedding_header import EMBEDDING
 from xmir_cli.store.kinds import find_kind
 from xmir_cli.store.rewritten import is_vectors
 

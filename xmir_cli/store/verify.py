@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from xmir_cli.errors import DataError
 from xmir_cli.store.checkpoint import check_data
-from xmir_cli.store.embedding_table import SUMMED
+from xmir_cli.store.embedding_header import SUMMED
 from xmir_cli.store.embeddings import open_embeddings
 from xmir_cli.store.footer import check_footer
 from xmir_cli.store.maps import find_sha256, is_recorded

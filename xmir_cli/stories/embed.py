@@ -31,7 +31,7 @@ from xmir_cli.model.text_sources import hash_words
 from xmir_cli.pictures.exclusion import leaving_out, read_exclusion
 from xmir_cli.pictures.items import Item, hint_for_images, list_items
 from xmir_cli.retrieval.conditions import allowed_by
-from xmir_cli.store.embedding_table import Header
+from xmir_cli.store.embedding_header import Header
 from xmir_cli.store.jsonl import write_records
 from xmir_cli.store.outputs import refuse_ending, refuse_input
 from xmir_cli.store.turns import hold
