@@ -522,10 +522,7 @@ def test_answers_to_moved_queries_are_told_from_others(xmir):
     assert "drain" not in xmir("compare", "new.jsonl", "new.jsonl", "--summary").stderr
     done = xmir("compare", "old.jsonl", "new.jsonl", "--summary")
     assert done.code == 0
-    assert (
-        "asked in two ways: OLD with nothing that moves a query, NEW with `like`, `toward` "
-        "drain.npy:0.5" in done.stderr
-    )
+    assert "asked in two ways: OLD without, NEW with `like`, `toward` drain.npy:0.5" in done.stderr
 
 
 def test_a_query_with_two_answers_is_refused_and_regions_are_queries_of_their_own(xmir):

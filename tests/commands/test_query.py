@@ -68,6 +68,7 @@ def test_a_record_says_all_that_the_next_command_needs(xmir, index):
         "index": str(index),
         "model": json.loads(json.dumps(MODEL.to_json())),
         "meta": {"id": "a", "patient": "p", "split": "train", "site": "x"},
+        "asked": {"top": 2},
     }
     assert (second["rank"], second["retrieved"]) == (2, "/pictures/b.png")
     assert second["similarity"] == pytest.approx(np.cos(0.1), abs=1e-7)

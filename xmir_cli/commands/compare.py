@@ -32,10 +32,16 @@ class Compare:
 
     Over all: every number of retrieval-metric under both models, with the difference and its 95 %
     interval, a paired bootstrap by patient (by query where nobody knows them); hits alone, of which
-    nobody knows what else could be found, give p_at_K, recall_at_K and mrr, and do not tell by
-    which --where and --exclude-same they were found: ask both models with the same. Of maps: the
-    mean difference of every number that both files have, by method and its settings, and how far
+    nobody knows what else could be found, give p_at_K, recall_at_K and mrr. Of maps: the mean
+    difference of every number that both files have, by method and its settings, and how far
     the maps agree; maps that were scored in two ways are refused. A label A|B is two labels.
+
+    Records of hits tell by which flags of 'xmir query' they were found. A note says what differs
+    there between OLD and NEW. Where --where, --exclude-same, --no-self or --per do, other images
+    could be found: --min and --max are refused then, while another --top, --rerank,
+    --min-similarity, --like or --toward may be what is compared. `--baseline` refuses a comparison
+    whose sides were asked otherwise than these, in whichever of them. Where the records of one of
+    the two do not tell it, as an earlier xmir wrote them, the note says so.
 
     Prints the worst queries first: the hits that tell most of what changed, each once under the old
     and once under the new model, as 'xmir saliency' takes them and 'xmir montage' draws them side
@@ -161,6 +167,7 @@ class Compare:
             self.worst or ComparisonTerms.worst,
             self.hits,
             self.seed,
+            bool(self.gates),
         )
 
     @property

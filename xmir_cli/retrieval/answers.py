@@ -1,7 +1,7 @@
 """Hits as records of the wire."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from typing import cast
@@ -12,7 +12,7 @@ from xmir_cli.gallery.vectors import Vectors, center_rows, products
 from xmir_cli.labels import share_label
 from xmir_cli.retrieval.concepts import ConceptShares, direction_of
 from xmir_cli.retrieval.evidence import Evidence
-from xmir_cli.retrieval.queries import Contribution, Pull, Question, Refinement
+from xmir_cli.retrieval.queries import Contribution, Question, Refinement
 from xmir_cli.store.cells import to_json
 from xmir_cli.store.names import restore_name
 from xmir_cli.wire.columns import DECODED, TAG_COLUMNS
@@ -55,10 +55,12 @@ class Beside:
     shares: ConceptShares | None = None
     evidence: Evidence | None = None
     least: float | None = None  # similarity of a hit
+    asked: Record = field(default_factory=dict)  # by what was set which images are hits
 
     def told(self, asked: Sequence[Question]) -> list[Record]:
         """What the records of each query tell of the answer."""
-        return [{} for _ in asked] if self.evidence is None else self.evidence.of(asked)
+        told = [{} for _ in asked] if self.evidence is None else self.evidence.of(asked)
+        return [{"asked": self.asked, **each} for each in told]
 
     def near(self, records: list[Record], about: Record, told: Record) -> list[Record]:
         """The hits that are near enough, with what is told; or one record that none is."""
@@ -136,7 +138,7 @@ def _about(gallery: Gallery, query: Question) -> Record:
     asked |= {"query_identity": query.identity} if query.name else {}
     label: Record = {"query_label": query.columns.get("label")}
     model: Record = {"index": gallery.name, "model": _to_json(gallery.model)}
-    return {"schema": RetrievalRecord.NAME, **asked, **label, **_own(query), **model}
+    return {"schema": RetrievalRecord.NAME, **asked, **query.moves, **label, **_own(query), **model}
 
 
 def _own(query: Question) -> Record:
@@ -176,57 +178,40 @@ def _ordered(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
 def _compared(gallery: Gallery, query: Question, hits: Hits) -> list[Record]:
     """The similarities, and the relevance where that is something else."""
     if query.contribution is not None:
-        return _of_region(gallery, query.contribution, hits, query.pulls)
+        return _of_region(gallery, query, query.contribution, hits)
     if query.refinement is not None:
-        return _of_refined(gallery, query.refinement, hits, query.pulls)
+        return _of_refined(gallery, query, query.refinement, hits)
     return [{"similarity": similarity} for similarity in hits.similarities.tolist()]
 
 
 def _of_refined(
-    gallery: Gallery, refinement: Refinement, hits: Hits, pulls: Sequence[Pull]
+    gallery: Gallery, query: Question, refinement: Refinement, hits: Hits
 ) -> list[Record]:
-    named = refinement.like or refinement.unlike
-    names: Record = {
-        "like": [example.name for example in refinement.like],
-        "unlike": [example.name for example in refinement.unlike],
-    }
-    told = {**(names if named else {}), **_pulled(pulls)}
-    own = _similarities(gallery, hits, refinement.image)
+    own, moves = _similarities(gallery, hits, refinement.image), query.moves
     return [
-        {"similarity": similarity, "relevance": relevance, **told}
+        {"similarity": similarity, "relevance": relevance, **moves}
         for similarity, relevance in zip(own, hits.similarities.tolist(), strict=True)
     ]
 
 
-def _pulled(pulls: Sequence[Pull]) -> Record:
-    """What records tell of the concepts that moved the query."""
-    if not pulls:
-        return {}
-    return {
-        "toward": [each.told for each in pulls],
-        "toward_sha256": [each.concept.sha256 for each in pulls],
-    }
-
-
 def _of_region(
-    gallery: Gallery, contribution: Contribution, hits: Hits, pulls: Sequence[Pull]
+    gallery: Gallery, query: Question, contribution: Contribution, hits: Hits
 ) -> list[Record]:
-    own = _similarities(gallery, hits, contribution.image)
+    own, moves, pulls = _similarities(gallery, hits, contribution.image), query.moves, query.pulls
     whole, told = own, [Record()] * len(own)
     vectors = gallery.vectors_of(hits.keys)
     if (center := contribution.center) is not None:
         vectors = center_rows(vectors, center.mean)
         whole = (vectors @ center.direction).tolist()
-        told = [{"centered": each, "center": center.sha256} for each in whole]
+        told = [{"centered": each} for each in whole]
     relevances = hits.similarities * contribution.length
     parts = relevances - (products(vectors, direction_of(pulls)) if pulls else 0)
     return [
         {
             "similarity": similarity,
             "relevance": relevance,
-            "region": list(contribution.region),
             "share": part / total if total > 0 else None,
-            **_pulled(pulls),
+            **moves,
             **more,
         }
         for similarity, relevance, part, total, more in zip(

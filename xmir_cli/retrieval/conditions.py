@@ -13,6 +13,7 @@ from xmir_cli.gallery.protocol import Conditions, Gallery, ItemKey
 from xmir_cli.guesses import near_hint
 from xmir_cli.retrieval.queries import Question
 from xmir_cli.store.where import Condition, holds, say_none
+from xmir_cli.wire.records import Record
 
 
 def make_conditions(
@@ -25,6 +26,19 @@ def make_conditions(
         not_same=() if exclude_same is None else (exclude_same,),
         at_most=None if per is None else _limit(per),
     )
+
+
+def tell_conditions(conditions: Conditions) -> Record:
+    """Those that were set, as records tell them: the same for the same, however they were typed.
+
+    What has a query's value in a column is never the query itself, which is not told then.
+    """
+    told: Record = {"where": sorted({str(each) for each in conditions.where})}
+    told["exclude_same"] = next(iter(conditions.not_same), None)
+    told["no_self"] = conditions.not_itself and not conditions.not_same
+    column, count = conditions.at_most or ("", 0)
+    told["per"] = column and f"{column}={count}"
+    return {name: value for name, value in told.items() if value}
 
 
 def check_columns(gallery: Gallery, conditions: Conditions) -> None:

@@ -44,6 +44,19 @@ class Question:
         moved = self.contribution or self.refinement
         return self.vector if moved is None else moved.image
 
+    @property
+    def moves(self) -> Record:
+        """What records tell of what moved `vector`, or of which part of the image it is."""
+        told: Record = {}
+        if self.contribution is not None:
+            told = self.contribution.told
+        elif self.refinement is not None:
+            told = self.refinement.told
+        if self.pulls:
+            told["toward"] = [each.told for each in self.pulls]
+            told["toward_sha256"] = [each.concept.sha256 for each in self.pulls]
+        return told
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -69,6 +82,16 @@ class Refinement:
     like: Sequence[Question]
     unlike: Sequence[Question]
     image: Vectors
+
+    @property
+    def told(self) -> Record:
+        """What records say of the images; concepts may move a query without any."""
+        if not (self.like or self.unlike):
+            return {}
+        return {
+            "like": [example.name for example in self.like],
+            "unlike": [example.name for example in self.unlike],
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +127,12 @@ class Contribution:
     image: Vectors
     length: float
     center: Center | None = None
+
+    @property
+    def told(self) -> Record:
+        """What records say of it."""
+        center = {} if self.center is None else {"center": self.center.sha256}
+        return {"region": list(self.region), **center}
 
 
 @dataclass(frozen=True)

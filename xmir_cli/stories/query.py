@@ -23,6 +23,7 @@ from xmir_cli.retrieval.conditions import (
     leave_out,
     list_values,
     make_conditions,
+    tell_conditions,
     warn_of_nobody,
 )
 from xmir_cli.retrieval.evidence import Evidence, EvidenceRules
@@ -40,6 +41,7 @@ from xmir_cli.retrieval.region import parse_region
 from xmir_cli.retrieval.rerank import rerank
 from xmir_cli.store.text_lines import read_text_lines
 from xmir_cli.store.where import parse_where
+from xmir_cli.wire.records import Record
 from xmir_cli.wire.words import Words, put_into
 
 if TYPE_CHECKING:  # torch, 1.5 s that a query by --id or --vector does not pay
@@ -121,9 +123,12 @@ def _keys(gallery: Gallery, query: Query) -> list[ItemKey]:
 
 def _beside(query: Query, gallery: Gallery, conditions: Conditions) -> Beside:
     """What records tell beside the hits."""
-    shares = open_shares(query.concepts or (), gallery)
+    shares, least = open_shares(query.concepts or (), gallery), query.min_similarity
+    asked: Record = {"top": query.top, **tell_conditions(conditions)}
+    asked |= {} if query.rerank is None else {"rerank": query.rerank}
+    asked |= {} if least is None else {"min_similarity": least}
     if query.vote is None and not query.novelty:
-        return Beside(shares, None, query.min_similarity)
+        return Beside(shares, None, least, asked)
     rules = EvidenceRules(
         query.vote,
         query.novelty,
@@ -131,7 +136,7 @@ def _beside(query: Query, gallery: Gallery, conditions: Conditions) -> Beside:
         query.coverage or EvidenceRules.coverage,
         query.seed,
     )
-    return Beside(shares, Evidence(gallery, conditions, rules), query.min_similarity)
+    return Beside(shares, Evidence(gallery, conditions, rules), least, asked)
 
 
 def _parts(names: Sequence[str] | None) -> tuple[Sequence[str], bool, Sequence[str]]:

@@ -3,7 +3,6 @@
 from array import array
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from xmir_cli.arrays import Integers
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
+from xmir_cli.scoring.compare.ways import Ways, read_ways
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import NO_ANSWER, read_view
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
@@ -28,6 +28,7 @@ class QueryHits:
 
     told: Record
     line: int  # of its first record
+    ways: Ways  # by which it was asked, as that tells
     items: "array[int]" = field(default_factory=lambda: array("q"))
     ranks: "array[int]" = field(default_factory=lambda: array("q"))
     matches: "array[int]" = field(default_factory=lambda: array("b"))
@@ -68,13 +69,14 @@ class AnswerSide:
     labels: dict[int, str] = field(default_factory=dict)
     failed: list[tuple[int, ItemError]] = field(default_factory=list)
     model: Record = field(default_factory=dict)
-    ways: set[str] = field(default_factory=set)
+    _known_ways: dict[str, Ways] = field(default_factory=dict)  # each once
 
     def keep(self, number: int, line: Record, images: dict[str, int]) -> None:
         """Take up a record, its image among all `images`; raises ItemError."""
         asked, identity, view = read_hit(line)
-        own = self.hits.setdefault(asked, QueryHits(_tell(line), number))
-        self.ways |= _ways(line)
+        own = self.hits.get(asked)
+        if own is None:
+            own = self.hits[asked] = QueryHits(_tell(line), number, self._ways_of(line))
         if not self.model:
             self.model = {name: line[name] for name in _OF_MODEL if name in line}
         if not identity:  # nothing was near enough
@@ -84,6 +86,10 @@ class AnswerSide:
         own.matches.append(UNKNOWN if view.match is None else int(view.match))
         if view.retrieved_label:
             self.labels.setdefault(own.items[-1], view.retrieved_label)
+
+    def _ways_of(self, line: Record) -> Ways:
+        ways = read_ways(line)
+        return self._known_ways.setdefault(ways.key, ways)
 
     def leave_torn_out(self, queries: Collection[object]) -> None:
         """Leave out answers of which a record may be among those that cannot be read.
@@ -152,15 +158,6 @@ def read_hit(record: Record) -> tuple[AnswerKey, str, RetrievalRecord]:
         )
     region = "" if view.region is None else str(list(view.region))
     return (query, "" if words is None else words.said, region), found, view
-
-
-def _ways(record: Record) -> set[str]:
-    """The settings by which the hits are other ones than the nearest."""
-    pulled = record.get("toward")
-    names = [str(each) for each in pulled] if isinstance(pulled, list) else []
-    ways = {f"`{name}`" for name in ("like", "unlike", "center") if record.get(name)}
-    ways |= {f"`toward` {PurePath(name).name}" for name in names}
-    return ways | ({"`rerank`"} if "rerank_distance" in record else set())
 
 
 def _tell(record: Record) -> Record:

@@ -25,6 +25,7 @@ from xmir_cli.scoring.compare.ranked_answers import TwoAnswers, read_answers
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.scoring.compare.scored_answers import score_answers
 from xmir_cli.scoring.compare.terms import HITS, ComparisonResult, ComparisonTerms
+from xmir_cli.scoring.compare.ways import OtherWays, compare_ways, merge_ways
 from xmir_cli.wire.records import Record
 
 # what a record says of the two images and of what is asked, whatever the model
@@ -43,6 +44,10 @@ def compare_answers(
     for side in SIDES:
         for number, error in answers.failed[side]:
             skips.add(f"{answers.files[side].source}: line {number}", error)
+    ways = compare_ways(zip(answers.ways("old"), answers.ways("new"), strict=True))
+    if terms.gated:
+        ways.refuse_gates()
+    asked = {side: merge_ways(answers.ways(side)) for side in SIDES}
     cutoffs = terms.cutoffs_of(min(answers.depths))
     records: dict[tuple[int, int, SideName], Record] = {}
 
@@ -59,6 +64,7 @@ def compare_answers(
     units = [each.unit for each in ranked.queries]
     of = PATIENTS if any(isinstance(unit, str) for unit in units) else QUERIES
     summary: Record = {
+        **{f"asked_{side}": each for side, each in asked.items() if each is not None},
         "compared": len(changes),
         "only_old": answers.count_only("old"),
         "only_new": answers.count_only("new"),
@@ -84,7 +90,7 @@ def compare_answers(
         show,
         [changes[row] for row in order],
         _cases(answers),
-        _notes(answers, scores is not None),
+        _notes(answers, ways, scores is not None),
     )
 
 
@@ -99,21 +105,15 @@ def _tell(
     return {name: value for name, value in other.items() if name in _OF_BOTH}
 
 
-def _notes(answers: TwoAnswers, scored: bool) -> list[str]:
+def _notes(answers: TwoAnswers, ways: OtherWays, scored: bool) -> list[str]:
     told = []
     if answers.relabelled:
         told.append(f"{answers.relabelled} images have another label in NEW: those of NEW hold")
-    if answers.ways["old"] != answers.ways["new"]:
-        asked = (f"{side.upper()} with {_list_ways(answers, side)}" for side in SIDES)
-        told.append(f"asked in two ways: {', '.join(asked)}")
+    told += ways.note(len(answers.asked))
     old, new = answers.depths
     if scored and old != new:
         told.append(f"up to {old} hits of a query in OLD, {new} in NEW: mrr counts all of them")
     return told
-
-
-def _list_ways(answers: TwoAnswers, side: SideName) -> str:
-    return ", ".join(sorted(answers.ways[side])) or "nothing that moves a query"
 
 
 def _cases(answers: TwoAnswers) -> list[JunitCase]:

@@ -4,7 +4,7 @@ Only what both passes over a file need is held: of a hit its number and whether 
 records of the few queries that are shown are read again.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,7 @@ from xmir_cli.scoring.compare.answer_side import (
 )
 from xmir_cli.scoring.compare.changes import SIDES, SideName, TwoRankings
 from xmir_cli.scoring.compare.record_files import RecordFile
+from xmir_cli.scoring.compare.ways import Ways
 from xmir_cli.wire.records import Record
 
 
@@ -40,7 +41,6 @@ class TwoAnswers:
     hits: "Mapping[SideName, Mapping[AnswerKey, QueryHits]]"
     failed: Mapping[SideName, Sequence[tuple[int, ItemError]]]
     models: Mapping[SideName, Record]  # what the records of each say of the network and the index
-    ways: Mapping[SideName, Collection[str]]  # what made hits others than the nearest
 
     def count_only(self, side: SideName) -> int:
         """How many queries one of the files has alone."""
@@ -67,6 +67,10 @@ class TwoAnswers:
     def label_of(self, item: int) -> str | None:
         """The label of an item."""
         return self.labels["new"].get(item) or self.labels["old"].get(item)
+
+    def ways(self, side: SideName) -> list[Ways]:
+        """By what each query was asked."""
+        return [self.hits[side][each].ways for each in self.asked]
 
     def told(self, asked: AnswerKey) -> Record:
         """What records tell of a query."""
@@ -147,5 +151,4 @@ def read_answers(files: Mapping[SideName, RecordFile]) -> TwoAnswers:
         hits,
         {side: each.failed for side, each in found.items()},
         {side: each.model for side, each in found.items()},
-        {side: each.ways for side, each in found.items()},
     )

@@ -46,6 +46,7 @@ RULES = CheckRules(
     schema=CompareSummaryRecord,
     keys=(
         *("protocol", "where", "exclude_same", "sample.queries", "sample.seed", "scoring"),
+        *("asked_old", "asked_new"),
         *("model_old.weights_sha256", "model_old.whitening.sha256"),
     ),
     settings=("old", "protocol", "where", "exclude_same", "sample", "seed"),

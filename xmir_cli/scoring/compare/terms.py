@@ -23,6 +23,7 @@ class ComparisonTerms:
     worst: int = 10  # queries, or maps, that are shown
     hits: int | None = None  # of each query; None for HITS
     seed: int = 0
+    gated: bool = False  # whether numbers have bounds
 
     def refuse_of_records(self, maps: bool) -> None:
         """Raise SettingError for what records cannot be asked; of maps there are no rankings."""

@@ -51,6 +51,15 @@ class CompareSummaryRecord:
     scoring: dict[str, object] | None = key(
         SETTINGS, "how maps were scored; null where they are not", when="maps are compared"
     )
+    asked_old: dict[str, object] | None = key(
+        SETTINGS,
+        "by what OLD's queries were asked: what `asked` of their records says, and what moved "
+        "them; a list where that is not the same for all",
+        when="records of hits are compared that tell it",
+    )
+    asked_new: dict[str, object] | None = key(
+        SETTINGS, "the same of NEW", when="records of hits are compared that tell it"
+    )
     images_sha256: str | None = key(
         TEXT,
         "which images these are, as retrieval-metric tells it",

@@ -215,6 +215,12 @@ class RetrievalRecord:
         when="not as float32",
         shows=Shows.MADE,
     )
+    asked: dict[str, object] | None = key(
+        SETTINGS,
+        "by what was set which images are hits: `top`; `where`, `exclude_same`, `no_self`, `per`, "
+        "`rerank` and `min_similarity` where they were given. Records of before, which lack it, "
+        "do not tell",
+    )
     model: ModelSpec | None = key(MODEL, "the network, its weights' hash and its preprocessing")
     meta: dict[str, object] | None = key(
         OBJECT,
