@@ -213,6 +213,21 @@ def test_a_leak_leaves_the_training_side_and_copies_stay_in_the_test_set(xmir, a
     assert record["splits"] == {"test": 3, "train": 38}
 
 
+@pytest.mark.parametrize("command", ["embeddings", "index"])
+def test_a_patient_with_a_blank_is_the_same_one(command, xmir, archive):
+    archive.rows[1].update(patient=" p7", split="train ")
+    archive.rows[7].update(patient="p7", split=" test")
+    archive.write()
+    if command == "index":
+        xmir("index", "e.parquet", "-o", "e.xmir")
+    source = "e.parquet" if command == "embeddings" else "e.xmir"
+    (record,) = xmir("audit", source, "--no-images", "--summary").records()
+    assert (record["patients"], record["leaked_patients"]) == (39, 1)
+    assert record["splits"] == {"test": 2, "train": 38}
+    result = xmir("audit", source, "--no-images", "--test", "leaks")
+    assert told(result, "leak") == [("1", "7")]
+
+
 def test_splits_and_patients_may_have_other_names(xmir, archive):
     for row in archive.rows:
         row["label"], row["split"] = row["split"], "ab"[len(row["patient"]) % 2]

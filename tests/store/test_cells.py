@@ -6,6 +6,8 @@ import pyarrow.compute as pc
 import pytest
 
 from xmir_cli.store.cells import (
+    clean,
+    clean_texts,
     guess_numbers,
     is_flat,
     keep_where,
@@ -14,6 +16,7 @@ from xmir_cli.store.cells import (
     to_json,
     to_text,
 )
+from xmir_cli.store.describe_columns import describe_columns
 
 DAY = datetime.date(2020, 1, 2)
 
@@ -144,3 +147,29 @@ def test_cells_that_are_kept_stay_whole_in_the_middle_of_a_table():
         kept.validate(full=True)
         wanted = [None if text == "c" else text for text in texts[start : start + 7]]
         assert kept.to_pylist() == wanted
+
+
+def test_texts_of_a_column_are_cleaned_as_cells_are():
+    spaces = [chr(number) for number in range(0x3100) if chr(number).isspace()]
+    texts = [
+        *(f"{each}p 7{each}" for each in spaces),
+        *spaces,
+        "p7",
+        " nan",
+        "<NA>",
+        "Nan",
+        "",
+        None,
+    ]
+    column = pa.chunked_array([texts[:20], texts[20:]], pa.string())
+    cleaned = clean_texts(column)
+    assert cleaned.to_pylist() == [None if text is None else clean(text) for text in texts]
+    assert cleaned.null_count == len(spaces) + 4
+    numbers = pa.chunked_array([[1, None]])
+    assert clean_texts(numbers) is numbers
+
+
+def test_a_table_is_described_as_it_is_read():
+    table = pa.table({"patient": ["p7", " p7", "nan"], "split": ["train", "train ", ""]})
+    told = describe_columns([table])
+    assert (told["patients"], told["split"]) == (1, {"train": 2, "-": 1})

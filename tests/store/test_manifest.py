@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xmir_cli.errors import DataError, SettingError
+from xmir_cli.pictures.listed import cells_of
 from xmir_cli.store.manifest import is_manifest, parse_names, read_table
 
 
@@ -82,6 +83,20 @@ def test_parquet_gives_the_same_rows_and_leaves_computed_columns_out(tmp_path: P
 )
 def test_text_that_is_no_table_is_named_with_its_line(tmp_path: Path, text: str, message: str):
     assert refused(written(tmp_path / "a.csv", text)) == message
+
+
+def test_texts_of_all_tables_have_no_white_space_around_them(tmp_path: Path):
+    columns = {"path": [" a.png", "b.png"], "patient": ["p7", " p7"], "study": ["s ", "NaN"]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    found = read_table(tmp_path / "a.parquet")
+    assert found == [
+        {"path": " a.png", "patient": "p7", "study": "s"},
+        {"path": "b.png", "patient": "p7", "study": None},
+    ]
+    text = "path,patient,study\n a.png,p7,s \nb.png, p7,NaN\n"
+    assert read_table(written(tmp_path / "a.csv", text)) == found
+    assert [cells_of(row) for row in found] == found
+    assert cells_of({"path": " a.png", "patient": " p7", "study": "s "}) == found[0]
 
 
 def test_parquet_that_is_none_is_refused(tmp_path: Path):

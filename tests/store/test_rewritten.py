@@ -93,6 +93,23 @@ def test_types_that_other_programs_change_are_taken(table, change: str):
     assert found.model == MODEL
 
 
+def test_texts_have_no_white_space_around_them_but_ids_and_paths_do(table):
+    for name, texts in {
+        "id": [f" {row}" for row in range(ROWS)],
+        "path": [f"{row}.png " for row in range(ROWS)],
+        "patient": ["p7", " p7", "p7\u00a0", "nan", "", None],
+        "split": ["train", "train ", "\ttrain", "Train", " ", None],
+    }.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array(texts))
+    table = table.append_column("study", pa.array(["s", "s ", " s", "NaN", "", None]))
+    found = read(table).items
+    assert found["id"].to_pylist() == [f" {row}" for row in range(ROWS)]
+    assert found["path"].to_pylist() == [f"{row}.png " for row in range(ROWS)]
+    assert found["patient"].to_pylist() == ["p7", "p7", "p7", None, None, None]
+    assert found["split"].to_pylist() == ["train", "train", "train", "Train", None, None]
+    assert found["study"].to_pylist() == ["s", "s", "s", None, None, None]
+
+
 def test_a_file_that_lost_its_metadata_says_who_wrote_it_and_is_read_when_vouched_for(table):
     bare = CHANGES["pandas"](table).replace_schema_metadata({"pandas": "{}"})
     reason = "no embeddings of xmir (no xmir.embeddings/1 in its metadata)"

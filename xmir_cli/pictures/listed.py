@@ -4,7 +4,7 @@ import os
 from typing import cast
 
 from xmir_cli.errors import DataError
-from xmir_cli.store.cells import KEYS, Cell, to_text
+from xmir_cli.store.cells import KEYS, Cell, clean, to_text
 from xmir_cli.store.manifest import ManifestRow
 from xmir_cli.wire.records import Record
 
@@ -23,14 +23,19 @@ def split_line(line: str, number: int) -> list[str]:
 
 def cells_of(record: Record) -> ManifestRow:
     """What of a record are columns of an image."""
-    kept = {
-        name: to_text(value) if name in KEYS and name != "path" else value
+    return {
+        name: _cell(name, value)
         for name, value in record.items()
         if name != "schema" and _is_cell(name, value)
     }
-    return {
-        name: None if value == "" else cast("Cell | None", value) for name, value in kept.items()
-    }
+
+
+def _cell(name: str, value: object) -> Cell | None:
+    if name == "path":
+        return cast("Cell | None", value)
+    if name in KEYS:
+        return to_text(value)
+    return clean(value) if isinstance(value, str) else cast("Cell | None", value)
 
 
 def _is_cell(name: str, value: object) -> bool:

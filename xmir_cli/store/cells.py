@@ -34,8 +34,22 @@ def to_text(value: object) -> str | None:
         if not math.isfinite(value):
             return None
         value = int(value) if value == int(value) else value
-    text = "" if value is None else plain_text(value).strip()
+    return None if value is None else clean(plain_text(value))
+
+
+def clean(text: str) -> str | None:
+    """A text without white space around it; None where it says that nothing is known."""
+    text = text.strip()
     return None if text in NOTHING else text
+
+
+def clean_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column with its texts as `clean` makes them; one of another type as it is."""
+    if column.type != pa.string():
+        return column
+    texts = pc.utf8_trim_whitespace(column)
+    known = pc.invert(pc.is_in(texts, value_set=pa.array(sorted(NOTHING))))
+    return texts if pc.all(known).as_py() else keep_where(known, texts)
 
 
 def plain_text(value: object) -> str:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xmir_cli.labels import LABEL
-from xmir_cli.store.cells import is_flat, to_plain
+from xmir_cli.store.cells import clean_texts, is_flat, to_plain
 from xmir_cli.store.counts import show_counts, split_labels
 from xmir_cli.wire.records import Record
 
@@ -66,9 +66,8 @@ class _Tally:
 
     def add(self, column: pa.ChunkedArray) -> None:
         """Count some rows."""
-        column = to_plain(column)
-        texts = column.type == pa.string()
-        found = column.filter(pc.not_equal(column, "")) if texts else column.drop_null()
+        column = clean_texts(to_plain(column))
+        found = column.drop_null()
         self.missing += len(column) - len(found)
         if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
             self._date(found)

@@ -9,10 +9,10 @@ from typing import cast
 
 from xmir_cli import console
 from xmir_cli.errors import DataError, SettingError
-from xmir_cli.store.cells import KEYS, Cell, guess_numbers, to_text
+from xmir_cli.store.cells import KEYS, Cell, clean, guess_numbers, to_text
 from xmir_cli.store.parquet_table import read_columns
 from xmir_cli.store.regular import open_regular
-from xmir_cli.store.text_table import DELIMITERS, TextRow, clean, open_text, read_rows
+from xmir_cli.store.text_table import DELIMITERS, TextRow, open_text, read_rows
 
 ManifestRow = dict[str, Cell | None]
 Names = Mapping[str, str]  # xmir's name of a column: that of the table
@@ -66,10 +66,14 @@ def _read_parquet(path: Path, names: Names) -> dict[str, _Column]:
     if missing is not None:
         raise DataError(f"{path}: row {missing}: path: expected a file, found nothing")
     columns: dict[str, _Column] = {
-        name: [to_text(value) for value in values] if name in KEYS else cast("_Column", values)
+        name: [to_text(value) if name in KEYS else _clean(value) for value in values]
         for name, values in table.items()
     }
     return {**columns, "path": [str(place) for place in table["path"]]}
+
+
+def _clean(value: object) -> Cell | None:
+    return clean(value) if isinstance(value, str) else cast("Cell | None", value)
 
 
 def _read_text(path: Path, names: Names) -> dict[str, _Column]:

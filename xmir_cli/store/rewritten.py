@@ -9,7 +9,15 @@ import pyarrow.compute as pc
 
 from xmir_cli import console
 from xmir_cli.errors import DataError
-from xmir_cli.store.cells import is_flat, is_text, name_kind, read_cells, to_plain, to_text
+from xmir_cli.store.cells import (
+    clean_texts,
+    is_flat,
+    is_text,
+    name_kind,
+    read_cells,
+    to_plain,
+    to_text,
+)
 
 _OPTIONAL = ("label", "patient", "split")  # columns in which nothing need be known
 
@@ -40,7 +48,11 @@ def note_dropped(where: str, schema: pa.Schema, contract: Mapping[str, pa.DataTy
 
 
 def to_contract(items: pa.Table, contract: Mapping[str, pa.DataType]) -> pa.Table:
-    """Items with the columns of the contract in their types, then all others that are flat."""
+    """Items with the columns of the contract in their types, then all others that are flat.
+
+    Texts have no white space around them, and are nothing where they say so, as in a manifest; but
+    ids, paths and hashes are as they are.
+    """
     columns = {
         name: _cast(items[name], kind) if name in items.column_names else pa.nulls(len(items), kind)
         for name, kind in contract.items()
@@ -48,6 +60,8 @@ def to_contract(items: pa.Table, contract: Mapping[str, pa.DataType]) -> pa.Tabl
     for field in items.schema:
         if field.name not in contract and _is_kept(field, contract):
             columns[field.name] = to_plain(items[field.name])
+    for name in columns.keys() - (contract.keys() - {*_OPTIONAL}):
+        columns[name] = clean_texts(columns[name])
     return pa.table(columns)
 
 

@@ -15,7 +15,6 @@ from typing import BinaryIO, NamedTuple, TextIO
 
 from xmir_cli import console
 from xmir_cli.errors import DataError
-from xmir_cli.store.cells import NOTHING
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _OTHERS = (";", "\t", "|", ",")  # that are taken when the header only fits with them
@@ -97,12 +96,6 @@ def read_rows(path: Path, text: TextIO, wanted: str) -> Iterator[TextRow]:
                 found = max(filled, len(cells))
                 raise DataError(f"{path}: line {start}: expected {width} values, found {found}")
         yield TextRow(start, cells[:width], delimiter)
-
-
-def clean(cell: str) -> str | None:
-    """A cell without white space around it; None where it says that nothing is known."""
-    text = cell.strip()
-    return None if text in NOTHING else text
 
 
 class _Lines:
