@@ -32,6 +32,7 @@ EDGE = {
     "inputs",
     "flags",
     "completion",
+    "usage_errors",
     "gates",
 }
 SPOKEN = {

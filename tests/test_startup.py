@@ -26,6 +26,7 @@ LIGHT = [
     "options",
     "settings",
     "completion",
+    "usage_errors",
     "flags",
     "inputs",
     "values",

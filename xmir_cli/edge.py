@@ -9,7 +9,7 @@ import functools
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -17,21 +17,16 @@ from typer.models import ParameterInfo
 
 from xmir_cli.console import Ending, Records, progress, speaking
 from xmir_cli.errors import SettingError, UsageError, XmirError
-from xmir_cli.flags import Command, flags_of, spell_flag
+from xmir_cli.flags import Command, flags_of
 from xmir_cli.inputs import refuse_lost_folder
 from xmir_cli.pictures.scales import begin_run
 from xmir_cli.printer import Printer, Shown
 from xmir_cli.signals import ending_at_once
-from xmir_cli.wire.old_settings import RENAMED
 from xmir_cli.wire.records import Record
 
 if TYPE_CHECKING:
     from xmir_cli.screen.pictures import Screen
 
-_RENAMED = {  # by command, beside the settings of methods
-    "causal-metric": {"--steps": "--curve-steps", "--preset": "--blur"},
-    "embed": {"--format": "--file-format"},
-}
 _NAMED = re.compile("`([a-z_]+)`")  # a setting, in the words of the core
 _CHOICE = re.compile(" or `([a-z_]+)`")  # one that would do as well
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.?]) ")
@@ -110,14 +105,6 @@ def _with_settings(command: Command) -> Command:
     from xmir_cli.settings import method_settings  # reads the methods' files
 
     return method_settings(command)
-
-
-def find_new_flag(command: str, old: str, flags: Collection[str]) -> str | None:
-    """What one of a command's flags is called that an earlier version called `old`."""
-    names = {old: new for renamed in RENAMED.values() for old, new in renamed.items()}
-    methods = {spell_flag(name): spell_flag(new) for name, new in names.items()}
-    candidates = (_RENAMED.get(command, {}).get(old), methods.get(old))
-    return next((new for new in candidates if new in flags), None)
 
 
 def _open_screens(description: Description) -> "list[Screen]":

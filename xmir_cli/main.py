@@ -1,7 +1,6 @@
 """The app: commands loaded when they are called, and the one place where the process ends."""
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from xmir_cli import __version__, console
 from xmir_cli.commands import commands_by_purpose
 from xmir_cli.errors import XmirError, is_starved
 from xmir_cli.gallery.address import refuse_secrets
-from xmir_cli.guesses import near_hint
 from xmir_cli.launch import say_once
 from xmir_cli.quiet import libraries_silenced
 from xmir_cli.signals import die_of, end_tidily
@@ -30,10 +28,6 @@ if TYPE_CHECKING:
 COMMANDS = {
     name: summary for group in commands_by_purpose().values() for name, summary in group.items()
 }
-
-_CHOICE = re.compile(r"'(.*)' is not one of (.*)\.$", re.DOTALL)  # what typer says of a choice
-MESSAGE_LIMIT = 300  # characters of a usage error
-
 
 _ClickException = find_click_error()
 
@@ -213,38 +207,13 @@ def _words_joined() -> AbstractContextManager[None]:
 
 
 def _usage_error(error: Exception) -> int:
-    format_message = error.format_message  # type: ignore[attr-defined] # vendored type
-    context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # type: ignore[attr-defined] # vendored type
         return 2
-    path = context.command_path if context is not None else "xmir"
-    if type(error).__name__ == "NoSuchOption" and (new := _new_name(error, context)):
-        _tell(new)
-        return 2
-    if wrong := _CHOICE.search(str(getattr(error, "message", ""))):
-        choices = wrong[2].replace("'", "").split(", ")
-        flag = max(getattr(getattr(error, "param", None), "opts", [""]), key=len)
-        expected = f"{flag}: expected one of {', '.join(choices)}, found {wrong[1]}"
-        _tell(expected, near_hint(wrong[1], choices))
-        return 2
-    message = " ".join(str(format_message()).split())
-    if len(message) > MESSAGE_LIMIT:  # such as every file of a glob that no argument takes
-        message = f"{message[:MESSAGE_LIMIT]} ..."
-    _tell(message, f"See '{path} --help'.")
+    from xmir_cli.usage_errors import explain  # as above
+
+    _tell(*explain(error))
     return 2
-
-
-def _new_name(error: Exception, context: "Context | None") -> str | None:
-    """What is said of a flag that has another name now."""
-    from xmir_cli.edge import find_new_flag  # as above
-
-    if context is None:
-        return None
-    old = str(error.option_name)  # type: ignore[attr-defined] # vendored type
-    flags = {flag for parameter in context.command.params for flag in parameter.opts}
-    new = find_new_flag(str(context.info_name), old, flags)
-    return new and f"{old}: it is {new} now"
 
 
 def _leave(status: int) -> NoReturn:
