@@ -418,3 +418,75 @@ def test_a_sanity_check_of_other_pairs_is_told(xmir):
         flags = ("--baseline", "b.jsonl", "--tolerance", "9")
         done = xmir("sanity-check", f"{name}.txt", *asked, *flags)
         assert (done.code, "xmir: note: b.jsonl: other images\n" in done.stderr) == (0, told)
+
+
+def hash_of(lines):
+    """SHA-256 over sorted lines and an empty one, as records tell which images they are of."""
+    return hashlib.sha256(
+        "".join(f"{each}\n" for each in [*sorted(lines), ""]).encode()
+    ).hexdigest()
+
+
+def halve(name):
+    """The first and the second half of a file's lines, and the first one backwards."""
+    lines = Path(name).read_text().splitlines(keepends=True)
+    half = len(lines) // 2
+    return {"a": lines[:half], "turned": lines[half - 1 :: -1], "b": lines[half:]}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("asked", "file"),
+    [
+        ("compare {0} {0} --summary", "hits.jsonl"),
+        ("compare {0} {0} --summary", "maps.jsonl"),
+        ("audit {0} --summary --no-images", "e.parquet"),
+        (f"{HIDE} --where {{0}}", "images/labels.csv"),
+    ],
+    ids=["hits", "maps", "audit", "shortcut"],
+)
+def test_numbers_of_other_images_are_told_by_every_command(asked, file, xmir):
+    suffix = file.rpartition(".")[2]
+    if suffix == "jsonl":
+        names = {name: f"{name}.jsonl" for name in ("a", "turned", "b")}
+        for name, lines in halve(file).items():
+            Path(names[name]).write_text("".join(lines))
+    elif suffix == "parquet":
+        names = {name: f"{name}.parquet" for name in ("a", "turned", "b")}
+        table = pq.read_table(file)
+        for name, rows in {"a": range(4), "turned": range(3, -1, -1), "b": range(4, 8)}.items():
+            pq.write_table(table.take(list(rows)), names[name])
+    else:
+        names = {name: f"images/{name}.csv" for name in ("a", "turned", "b")}
+        head, *rows = Path(file).read_text().splitlines()
+        for name, kept in {"a": rows[:6], "turned": rows[5::-1], "b": rows[2:]}.items():
+            Path(names[name]).write_text("\n".join([head, *kept, ""]))
+        asked = asked.replace(file, "{0}").replace(" --where {0}", "")
+    made = xmir(*asked.format(names["a"]).split())
+    Path("before.jsonl").write_text(made.stdout)
+    for name, told in (("a", False), ("turned", False), ("b", True)):
+        flags = ("--baseline", "before.jsonl", "--tolerance", "99")
+        done = xmir(*asked.format(names[name]).split(), *flags)
+        assert done.code == 0, done.stderr
+        assert ("xmir: note: before.jsonl: other images\n" in done.stderr) == told
+
+
+@pytest.mark.usefixtures("here")
+def test_which_images_numbers_are_of_is_a_hash_of_their_names(xmir):
+    hits, maps = (
+        [json.loads(line) for line in Path(name).read_text().splitlines()]
+        for name in ("hits.jsonl", "maps.jsonl")
+    )
+    images = pq.read_table("e.parquet")["sha256"].to_pylist()
+    queries = {each["query_identity"] for each in hits}
+    pairs = {f"{each['query_identity']} {each['retrieved_identity']}" for each in maps}
+    for asked, lines in (
+        ("audit e.parquet --summary", images),
+        (HIDE, images),
+        ("compare hits.jsonl hits.jsonl --summary", queries),
+        ("compare maps.jsonl maps.jsonl --summary", pairs),
+        ("causal-metric maps.jsonl --curve-steps 4 --summary", pairs),
+        (f"{PLACES} --masks masks --summary", pairs),
+    ):
+        (record,) = xmir(*asked.split()).records()
+        assert record["images_sha256"] == hash_of(lines), asked

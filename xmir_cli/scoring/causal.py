@@ -1,8 +1,6 @@
 """Insertion and deletion as an evaluation of maps; imports nothing heavy."""
 
-import json
-
-from xmir_cli.scoring.evaluation import MapEvaluation, whose
+from xmir_cli.scoring.evaluation import MapEvaluation, name_query, whose
 from xmir_cli.scoring.names import CONTROLS
 from xmir_cli.wire.old_settings import renew_protocol
 from xmir_cli.wire.records import Record
@@ -11,11 +9,8 @@ from xmir_cli.wire.schemas.causal_summary import CausalSummaryRecord
 
 
 def _query_of(record: Record) -> tuple[str, str | None]:
-    """Which image the query is, wherever it lies, with the words that ask; and whose it is."""
-    image = str(record.get("query_identity") or record.get("query") or "")
-    words = [record.get(key) for key in ("query_text", "query_templates", "text_weight")]
-    asked = image if words[0] is None else json.dumps([image, *words])
-    return asked, whose(record, "query")
+    """Which query it is, and whose."""
+    return name_query(record), whose(record, "query")
 
 
 CAUSAL = MapEvaluation(

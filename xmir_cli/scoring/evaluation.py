@@ -1,5 +1,6 @@
 """What the commands that score maps have in common: numbers, controls, gates; nothing heavy."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,6 +168,14 @@ def _settings_of(record: Record) -> dict[str, object]:
     return tell_settings(
         str(record.get("method")), settings if isinstance(settings, Mapping) else None
     )
+
+
+def name_query(record: Record) -> str:
+    """Which image asks, wherever it lies, with the words that do."""
+    image = str(record.get("query_identity") or record.get("query") or "")
+    text = record.get("query_text")
+    said = [text, record.get("query_templates") or [], record.get("text_weight")]
+    return image if text is None else f"{image} {json.dumps(said)}".strip()
 
 
 def whose(record: Record, image: str) -> str | None:

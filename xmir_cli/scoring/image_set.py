@@ -3,23 +3,22 @@
 import hashlib
 from collections.abc import Iterable
 
+import pyarrow as pa
+
 from xmir_cli.pictures.identity import identity_of
-from xmir_cli.store.embeddings import Embeddings
 
 _COLUMNS = ("sha256", "path", "id")
 
 
-def hash_images(*sets: Embeddings) -> str:
-    """The hash of the sorted identities of each set, as `hash_names` makes it.
+def hash_images(*sets: pa.Table) -> str:
+    """The hash of the sorted identities of each set of items, as `hash_names` makes it.
 
     An image whose file's hash nobody knows is named by its id.
     """
     named = []
-    for images in sets:
+    for items in sets:
         columns = [
-            images.items[name].to_pylist()
-            if name in images.items.column_names
-            else [None] * len(images.items)
+            items[name].to_pylist() if name in items.column_names else [None] * len(items)
             for name in _COLUMNS
         ]
         named.append(
@@ -27,6 +26,11 @@ def hash_images(*sets: Embeddings) -> str:
             for sha256, path, name in zip(*columns, strict=True)
         )
     return hash_names(*named)
+
+
+def hash_pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    """The hash of pairs, each once: who asks, and the identity of what is found."""
+    return hash_names(" ".join(filter(None, pair)) for pair in set(pairs))
 
 
 def hash_names(*sets: Iterable[str]) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xmir_cli.metrics.summary import Estimate, estimate_all
-from xmir_cli.scoring.evaluation import MapEvaluation
+from xmir_cli.scoring.evaluation import MapEvaluation, name_query
+from xmir_cli.scoring.image_set import hash_pairs
 from xmir_cli.scoring.names import name_apart
 from xmir_cli.scoring.numbers import Numbers, name_numbers, pick_numbers
 from xmir_cli.wire.old_settings import renew_settings
@@ -28,6 +29,7 @@ class _Method:
     variant: str = ""  # in what it differs from others of its name
     images: list[str] = field(default_factory=list)  # queries, or images that are explained
     patients: list[str | None] = field(default_factory=list)  # of these
+    pairs: list[tuple[str, str]] = field(default_factory=list)  # who asks, and what is found
     values: dict[str, "array[float]"] = field(default_factory=dict)
 
     @property
@@ -74,6 +76,8 @@ class Tally:
         image, patient = self.evaluation.unit_of(record)
         # interned, for they are of many records
         row.images.append(sys.intern(image))
+        retrieved = str(record.get("retrieved_identity") or record.get("retrieved") or "")
+        row.pairs.append((sys.intern(name_query(record)), sys.intern(retrieved)))
         row.patients.append(None if patient is None else sys.intern(patient))
         for name, value in self.evaluation.numbers(record).items():
             row.values.setdefault(name, array("d")).append(value)
@@ -146,6 +150,7 @@ class Tally:
             record["patients"] = len(set(row.units))
         for name, found in estimate_all(row.shared, row.units, self.seed).items():
             _put(record, name, found)
+        record["images_sha256"] = hash_pairs(row.pairs)
         return {**record, "settings": row.settings, self.evaluation.key: row.parameters}
 
 

@@ -26,6 +26,7 @@ from xmir_cli.console import Records, Skips
 from xmir_cli.errors import SettingError
 from xmir_cli.gallery.engines import is_index
 from xmir_cli.labels import LABEL
+from xmir_cli.scoring.image_set import hash_images
 from xmir_cli.scoring.tested import Checks, read_baseline
 from xmir_cli.store.jsonl import write_records
 from xmir_cli.store.where import parse_where
@@ -158,6 +159,7 @@ def _sum_up(asked: Audit, audited: Audited) -> Record:
         "tests": list(asked.tests),
         "where": list(map(str, parse_where(asked.where))) or None,
         "no_images": asked.no_images,
+        "images_sha256": hash_images(audited.archive.items),
         **audited.counts(),
         "neighbours": {
             "number": asked.neighbors,

@@ -80,7 +80,7 @@ def run(asked: RetrievalMetric) -> Records:
         "exclude_same": asked.exclude_same,
         "where": list(map(str, where)) or None,
         "gallery_size": len(items.items),
-        "images_sha256": hash_images(queries, items),
+        "images_sha256": hash_images(queries.items, items.items),
         "unlabelled": unlabelled,
         "sample": sample.to_json() if sample else None,
         **list_numbers(found, group, excluded, sample),

@@ -18,6 +18,7 @@ from xmir_cli.render.shortcut import draw_shortcut
 from xmir_cli.retrieval.conditions import check_column
 from xmir_cli.saliency import load_methods
 from xmir_cli.scoring.baseline import Baseline
+from xmir_cli.scoring.image_set import hash_names
 from xmir_cli.scoring.shortcut.areas import (
     HiddenParts,
     draw_elsewhere,
@@ -78,6 +79,7 @@ def run(asked: Shortcut) -> Records:
     about = {
         "where": list(map(str, parse_where(asked.where))) or None,
         "exclude_same": asked.exclude_same if any(images.groups) else None,
+        "images_sha256": hash_names(images.identities),
         "images": len(images.items),
         "labels": _count(images.items),
     }

@@ -17,6 +17,7 @@ from xmir_cli.scoring.compare.numbers import (
     with_interval,
 )
 from xmir_cli.scoring.compare.record_files import RecordFile
+from xmir_cli.scoring.image_set import hash_pairs
 from xmir_cli.scoring.names import AGREEMENTS, name_apart
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.compare import CompareRecord
@@ -39,6 +40,7 @@ def sum_up_maps(pairs: Sequence[TwoMaps], schema: str, seed: int) -> Iterator[Re
         yield {
             "method": method,
             **({"variant": variant} if variant else {}),
+            "images_sha256": hash_pairs((each.new.query, each.new.retrieved) for each in found),
             "compared": len(found),
             "queries": len({each.new.query for each in found}),
             **_differences(found, seed),

@@ -36,6 +36,7 @@ class ScoredMap:
     settings: str  # of the method, in JSON
     unit: Hashable  # whose the query is, of truth whose the image; or itself: what is independent
     query: str  # which that is
+    retrieved: str  # the identity of the image that was found
     told: Record  # what records tell of it
     numbers: Mapping[str, float]
     goodness: Mapping[str, float]  # of those by which the worst are told: more is better
@@ -144,7 +145,8 @@ def _read(
         part,
         name_settings(view),
         ("patient", patient) if patient else ("image", image, words),
-        f"{query} {words}",
+        " ".join(filter(None, [query, words])),
+        view.retrieved_identity,
         {name: record[name] for name in _TOLD if record.get(name) is not None},
         _numbers(record, evaluation),
         {} if evaluation is None else evaluation.goodness(record),

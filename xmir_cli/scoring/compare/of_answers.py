@@ -26,6 +26,7 @@ from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.scoring.compare.scored_answers import score_answers
 from xmir_cli.scoring.compare.terms import HITS, ComparisonResult, ComparisonTerms
 from xmir_cli.scoring.compare.ways import OtherWays, compare_ways, merge_ways
+from xmir_cli.scoring.image_set import hash_names
 from xmir_cli.wire.records import Record
 
 # what a record says of the two images and of what is asked, whatever the model
@@ -65,6 +66,7 @@ def compare_answers(
     of = PATIENTS if any(isinstance(unit, str) for unit in units) else QUERIES
     summary: Record = {
         **{f"asked_{side}": each for side, each in asked.items() if each is not None},
+        "images_sha256": hash_names(" ".join(filter(None, each)) for each in answers.asked),
         "compared": len(changes),
         "only_old": answers.count_only("old"),
         "only_new": answers.count_only("new"),

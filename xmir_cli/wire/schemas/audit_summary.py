@@ -36,6 +36,12 @@ class AuditSummaryRecord:
     tests: list[str] | None = key(TEXTS, "what was looked for", shows=Shows.MADE)
     where: list[str] | None = key(TEXTS, "the conditions of --where", shows=Shows.MADE)
     no_images: bool | None = key(FLAG, "whether images were not to be read", shows=Shows.MADE)
+    images_sha256: str | None = key(
+        TEXT,
+        "which images these are: SHA-256 over their sorted identities, a line each, and an empty "
+        "line",
+        shows=Shows.MADE,
+    )
     images: int | None = key(WHOLE, "how many there are")
     skipped: int | None = key(WHOLE, "images that were left out, such as for a vector of zeros")
     patients: int | None = key(WHOLE, "of how many patients; images of nobody do not count")

@@ -53,6 +53,12 @@ class CausalSummaryRecord:
     deletion_gain: dict[str, float] | None = key(
         OBJECT, "mean gain over each control", when="--control"
     )
+    images_sha256: str | None = key(
+        TEXT,
+        "which pairs these are: SHA-256 over a sorted line each, of the identity of the query, its "
+        "words, and the identity of the retrieved image, and an empty line",
+        shows=Shows.MADE,
+    )
     settings: dict[str, object] | None = key(SETTINGS, "the method's settings")
     causal: dict[str, object] | None = key(SETTINGS, "the parameters of the scoring")
 

@@ -62,8 +62,9 @@ class CompareSummaryRecord:
     )
     images_sha256: str | None = key(
         TEXT,
-        "which images these are, as retrieval-metric tells it",
-        when="archives are compared",
+        "of archives which images these are, as retrieval-metric tells it; of maps which pairs, as "
+        "causal-metric does; of records of hits SHA-256 over a sorted line each, of the identity, "
+        "the words and the region of a query, and an empty line",
         shows=Shows.MADE,
     )
     compared: int | None = key(WHOLE, "queries, of maps pairs, that both have")

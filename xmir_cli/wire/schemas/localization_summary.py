@@ -50,6 +50,12 @@ class LocalizationSummaryRecord:
     auroc: float | None = key(NUMBER, "area under the ROC curve of pixels")
     auprc: float | None = key(NUMBER, "their average precision")
     iou: float | None = key(NUMBER, "overlap at the threshold")
+    images_sha256: str | None = key(
+        TEXT,
+        "which pairs these are: SHA-256 over a sorted line each, of the identity of the query, its "
+        "words, and the identity of the retrieved image, and an empty line",
+        shows=Shows.MADE,
+    )
     settings: dict[str, object] | None = key(SETTINGS, "the method's settings")
     localization: dict[str, object] | None = key(SETTINGS, "the parameters of the scoring")
 

@@ -69,6 +69,12 @@ class ShortcutRecord:
         TEXT, "the column whose images do not count for each other, and are permuted together"
     )
     where: list[str] | None = key(TEXTS, "the conditions of --where", shows=Shows.MADE)
+    images_sha256: str | None = key(
+        TEXT,
+        "which images these are: SHA-256 over their sorted identities, a line each, and an empty "
+        "line",
+        shows=Shows.MADE,
+    )
     images: int | None = key(WHOLE, "images that ask and are found")
     labels: dict[str, object] | None = key(
         OBJECT, "how many of them have each label", shows=Shows.DETAIL
