@@ -4,7 +4,6 @@ The library's own class of image processors fills in what the file leaves out. A
 1/255 is the same as another mean and deviation.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +13,16 @@ from xmir_cli.model.folders import Folder
 from xmir_cli.model.network import triple
 from xmir_cli.model.transformers_configs import Vision, side_of
 from xmir_cli.model.transformers_quiet import quiet
+from xmir_cli.model.transformers_sizes import find_sizes
 from xmir_cli.wire.model import Preprocessing
-from xmir_cli.wire.ranges import LARGEST_INPUT, LARGEST_RESIZE, check_mean, check_std, read_whole
+from xmir_cli.wire.ranges import (
+    LARGEST_INPUT,
+    LARGEST_RESIZE,
+    Triple,
+    check_mean,
+    check_std,
+    read_whole,
+)
 
 _FILES = ("preprocessor_config.json", "processor_config.json")
 _SAYS = {  # keys of which a file has one, if it says anything of images
@@ -26,10 +33,8 @@ _SAMPLING = {1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"} 
 _FOLLOWED = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
 _NO_STEP = {"do_reduce_labels"}  # of pictures of labels
 _NULL_IS_UNSAID = {"resample", "crop_pct"}  # numbers that the class has to have
-_PRESSED = "a picture that is no square is pressed into one; its processor keeps its shape"
 _IMAGENET = Preprocessing()
 _COLOURS = "One number or three as image_mean, and above 0 as image_std and as rescale_factor,"
-_WARPED_FROM = 384  # ConvNeXt's: from this size on the whole is pressed into a square
 
 
 def read_recipe(folder: Folder, vision: Vision) -> tuple[Preprocessing, str, tuple[str, ...]]:
@@ -150,7 +155,7 @@ def _is_ignored(key: str, value: object) -> bool:
 def _translate(kind: str, told: Mapping[str, object], odd: list[str], where: str) -> Preprocessing:
     """The same as xmir says it; raises ModelError. `odd` gets what is not quite the same."""
     with _followable(where, f"Sizes that make squares of at most {LARGEST_INPUT} pixels"):
-        size, resize, view = _sizes(kind, told, odd)
+        size, resize, view = find_sizes(kind, told, odd)
         read_whole("size", size, LARGEST_INPUT)
         read_whole("size", resize, LARGEST_RESIZE)
     with _followable(where, "Pillow's number of an interpolation as resample"):
@@ -174,57 +179,7 @@ def _translate(kind: str, told: Mapping[str, object], odd: list[str], where: str
     )
 
 
-def _sizes(kind: str, told: Mapping[str, object], odd: list[str]) -> tuple[int, int, str]:
-    """Side of the square, side of the picture before it is cut, and the view."""
-    size, resized, view = _where_resized(kind, told, odd)
-    if told.get("do_resize"):
-        return size, resized, view
-    odd.append(f"pictures are resized to {size}; its processor leaves them as they are")
-    return size, size, "crop"
-
-
-def _where_resized(kind: str, told: Mapping[str, object], odd: list[str]) -> tuple[int, int, str]:
-    """The same of a processor that resizes pictures."""
-    if kind == "Siglip2ImageProcessor":
-        side = math.isqrt(_whole(told, "max_num_patches")) * _whole(told, "patch_size")
-        odd.append(_PRESSED)
-        return side, side, "squash"
-    resized, view = _resized(told.get("size"))
-    if told.get("keep_aspect_ratio"):
-        odd.append(_PRESSED)
-    parts = int(told.get("ensure_multiple_of") or 1)  # type: ignore[call-overload] # a number
-    if resized % parts:
-        odd.append(
-            f"pictures are resized to {resized}; its processor makes it a multiple of {parts}"
-        )
-    if kind == "ConvNextImageProcessor":
-        if resized >= _WARPED_FROM:
-            return resized, resized, "squash"
-        return resized, int(resized / float(str(told["crop_pct"]))), "crop"
-    size = resized
-    if told.get("do_center_crop"):
-        size, _ = _resized(told["crop_size"], crop=True)
-    elif view == "crop":
-        odd.append("the square in the centre is seen; its processor keeps what is beside it")
-    return size, resized, view
-
-
-def _resized(size: object, crop: bool = False) -> tuple[int, str]:
-    """The side that a picture gets, and the view; raises ValueError for what is no square."""
-    if not isinstance(size, Mapping):
-        raise TypeError(f"size {size}")
-    sides = {key: value for key, value in size.items() if value is not None}
-    if sides.keys() == {"height", "width"} and sides["height"] == sides["width"]:
-        return int(sides["height"]), "squash"
-    if sides.keys() == {"shortest_edge"}:
-        return int(sides["shortest_edge"]), "squash" if crop else "crop"
-    said = ", ".join(f"{key} {value}" for key, value in sides.items())
-    raise ValueError(f"{'crop' if crop else 'size'}: {said}")
-
-
-def _normalisation(
-    told: Mapping[str, object],
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def _normalisation(told: Mapping[str, object]) -> tuple[Triple, Triple]:
     """Mean and deviation of values in [0, 1] that do what factor, mean and deviation do."""
     factor = float(str(told["rescale_factor"])) if told.get("do_rescale") else 1.0
     shift = 1.0 if told.get("rescale_offset") else 0.0
@@ -241,13 +196,9 @@ def _normalisation(
     )
 
 
-def _three(values: object) -> tuple[float, float, float]:
+def _three(values: object) -> Triple:
     if isinstance(values, int | float):
         return triple([values] * 3)
     if not isinstance(values, list | tuple) or len(values) not in {1, 3}:
         raise TypeError(f"mean or std {values}")
     return triple(values * 3 if len(values) == 1 else values)
-
-
-def _whole(told: Mapping[str, object], key: str) -> int:
-    return read_whole(key, told[key], LARGEST_INPUT)
