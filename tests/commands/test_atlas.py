@@ -170,6 +170,20 @@ def test_where_and_sample_choose_what_is_drawn(xmir):
     assert "label" in nothing.stderr
 
 
+def test_a_sample_is_of_the_same_images_whatever_the_order_of_the_rows(xmir):
+    vectors = unit_vectors(12, 6)
+    write("e.parquet", vectors=vectors)
+    found = []
+    for seed in range(3):
+        rows = np.random.default_rng(seed).permutation(12)
+        ids = [f"i/{row}" for row in rows]
+        hashes = [sha256_file(f"{row}.png") for row in rows]
+        write("moved.parquet", vectors=vectors[rows], pictures=False, id=ids, sha256=hashes)
+        xmir("atlas", "moved.parquet", "-o", "a.parquet", "-f", "--sample", "5")
+        found.append(set(pq.read_table("a.parquet")["id"].to_pylist()))
+    assert (found, len(found[0])) == (found[:1] * 3, 5)
+
+
 def test_without_labels_pictures_all_over_the_plane_stand_for_all(xmir):
     write(label=pa.array([None] * 12, pa.string()))
     result = xmir("atlas", "e.parquet", "-o", "a.png")

@@ -12,6 +12,7 @@ from PIL import Image
 from tests.atlas.test_axes import unit_vectors
 from tests.images.conftest import make_dicom
 from xmir_cli.audit import copies
+from xmir_cli.metrics import votes as metrics_votes
 from xmir_cli.pages.captions import hit_lines, short_names
 from xmir_cli.pages.columns import Hit
 from xmir_cli.pages.entries import entry_of
@@ -226,6 +227,49 @@ def test_a_patient_with_a_blank_is_the_same_one(command, xmir, archive):
     assert record["splits"] == {"test": 2, "train": 38}
     result = xmir("audit", source, "--no-images", "--test", "leaks")
     assert told(result, "leak") == [("1", "7")]
+
+
+def shuffled(archive, seed):
+    """The archive with its rows in another order, as `seed.parquet`."""
+    rows = np.random.default_rng(seed).permutation(len(archive.paths))
+    for name in ("vectors", "rows", "paths"):
+        setattr(archive, name, [getattr(archive, name)[row] for row in rows])
+    archive.write(f"{seed}.parquet")
+    return f"{seed}.parquet"
+
+
+def test_of_a_sample_bounds_are_the_same_whatever_the_order_of_the_rows(xmir, archive, monkeypatch):
+    monkeypatch.setattr(copies, "_SAMPLE", 12)
+    for row in range(20):
+        draw(row).point(lambda x: x * 0.9).save(f"images/copy{row}.jpg", quality=30)
+        archive.add(f"images/copy{row}.jpg", row, lacks=0.2 + 0.02 * row)
+    found = []
+    for seed in range(3):
+        name = shuffled(archive, seed)
+        told = xmir("audit", name, "--test", "duplicates").records()
+        (summary,) = xmir("audit", name, "--test", "duplicates", "--summary").records()
+        pairs = {frozenset((each["query"], each["retrieved"])) for each in told}
+        found.append((pairs, round(summary["similarity_limit"], 6)))
+    assert 0 < len(found[0][0]) < 20
+    assert found == found[:1] * 3
+
+
+def test_a_rule_of_votes_is_fitted_to_the_same_images_whatever_the_order_of_the_rows(
+    xmir, monkeypatch
+):
+    for name in ("_FEWEST", "_ASKED"):
+        monkeypatch.setattr(metrics_votes, name, 15)
+    archive = clustered(flipped=(7, 20, 33))
+    for number, row in enumerate(archive.rows):
+        row["label"] += "|c" * (number % 3 == 0)
+    found = []
+    for seed in range(3):
+        name = shuffled(archive, seed)
+        result = xmir("audit", name, "--no-images", "--test", "labels", "--summary")
+        (record,) = result.records()
+        numbers = [*record["votes"].values(), record["suspect_labels_expected"]]
+        found.append((record["suspect_labels"], [round(each, 6) for each in numbers]))
+    assert found == found[:1] * 3
 
 
 def test_splits_and_patients_may_have_other_names(xmir, archive):

@@ -13,7 +13,7 @@ from xmir_cli.gallery.engines import is_index, open_gallery
 from xmir_cli.gallery.usable import usable_rows
 from xmir_cli.gallery.vectors import Vectors, unit_rows
 from xmir_cli.pictures.identity import identity_of
-from xmir_cli.retrieval.collection import sample_rows
+from xmir_cli.retrieval.collection import sample_images
 from xmir_cli.retrieval.conditions import allowed_by, check_column, say_nothing
 from xmir_cli.store.embeddings import open_embeddings
 from xmir_cli.store.kept_vectors import keep_vectors
@@ -129,7 +129,7 @@ def _keep(
 
 def _draw(points: AtlasPoints, count: int, seed: int) -> AtlasPoints:
     """So many of them, each as likely as another, in their order."""
-    rows = sample_rows(len(points.items), count, seed)
+    rows = sample_images(points.items, count, seed)
     if len(rows) == len(points.items):
         return points
     return replace(

@@ -23,7 +23,7 @@ from xmir_cli.atlas.neighbours import EXACT
 from xmir_cli.audit.archive import Archive
 from xmir_cli.audit.hashes import TURNS, compare_frequencies, list_alike
 from xmir_cli.audit.looked import Looked
-from xmir_cli.retrieval.collection import sample_rows
+from xmir_cli.retrieval.collection import sample_images
 
 NEAR_BITS, SAME_BITS = 6, 2
 PERCENTILES = (99.9, 50.0)  # of the similarities of different patients, for the one and the other
@@ -221,7 +221,7 @@ def _limits(archive: Archive, known: set[tuple[int, int]]) -> tuple[float, float
 
 def _usual(archive: Archive, known: set[tuple[int, int]]) -> Floats:
     """The similarities of pairs of different patients of a sample, but for those that are known."""
-    rows = sample_rows(len(archive), _SAMPLE, 0)
+    rows = sample_images(archive.items, _SAMPLE, 0)
     vectors = archive.vectors[rows]
     counts = np.triu(archive.are_of_different_patients(rows), 1)
     places = {int(row): place for place, row in enumerate(rows)}

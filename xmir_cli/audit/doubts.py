@@ -21,6 +21,7 @@ from xmir_cli.metrics.votes import (
     mean_miscalibration,
     vote,
 )
+from xmir_cli.retrieval.collection import order_of
 
 _JUDGED = 1 << 22  # probabilities that calibration is told of where images have several labels
 _ROWS = 4096  # images whose probabilities are in memory
@@ -66,11 +67,13 @@ def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts | No
     no image lacks one that, were it that of all its neighbours, had a probability of `bound`.
     """
     labels, kinds = archive.labels, archive.kinds
-    asked = np.flatnonzero(kinds >= 0)
+    order = order_of(archive.items)  # in which a rule is fitted to some of very many
+    asked = order[kinds[order] >= 0]
     ballots = archive.ballots(groups)
     counts = np.bincount(kinds[asked], minlength=len(labels.holds)) @ labels.holds
     frequencies = counts / max(1, len(asked))
-    rule = fit_votes(ballots, kinds, labels.holds, frequencies) if len(asked) else None
+    given = Ballots(ballots.similarities[asked], ballots.kinds[asked])
+    rule = fit_votes(given, kinds[asked], labels.holds, frequencies)
     if rule is None:
         return None
     nobody = np.full(len(archive), np.nan)

@@ -90,10 +90,15 @@ def sample_rows(rows: int, count: int, seed: int) -> Integers:
     return np.sort(drawn)
 
 
-def order_of(images: Embeddings) -> Integers:
+def sample_images(items: pa.Table, count: int, seed: int) -> Integers:
+    """The rows of so many images, in their order; the images are the same in any order of rows."""
+    return np.sort(order_of(items)[sample_rows(len(items), count, seed)])
+
+
+def order_of(items: pa.Table) -> Integers:
     """The rows in the order of their hashes, then ids, whatever the order of the table."""
     keys = [(name, "ascending") for name in ("sha256", "id")]
-    return np.asarray(pc.sort_indices(images.items, sort_keys=keys), dtype=np.int64)
+    return np.asarray(pc.sort_indices(items, sort_keys=keys), dtype=np.int64)
 
 
 def take_rows(images: Embeddings, rows: Integers) -> Embeddings:

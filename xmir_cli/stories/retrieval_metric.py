@@ -24,10 +24,9 @@ from xmir_cli.retrieval.collection import (
     find_positions,
     list_columns,
     meet_whitening,
-    order_of,
     read_collection,
     read_texts,
-    sample_rows,
+    sample_images,
     select_rows,
     take_rows,
     with_label,
@@ -133,7 +132,7 @@ def _sample(
     own = np.arange(of) if asked.is_loo else find_positions(queries, items)
     if asked.sample is None:
         return None, queries, own
-    rows = np.sort(order_of(queries)[sample_rows(of, asked.sample, asked.seed)])
+    rows = sample_images(queries.items, asked.sample, asked.seed)
     everybody = Everybody(
         _labelled(queries, group), _labelled(items, group), own, asked.map_mode == "x-mir"
     )
