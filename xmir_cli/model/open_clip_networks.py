@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from xmir_cli.errors import ModelError, SettingError
 from xmir_cli.model.folders import OPEN_CLIP_CONFIG, Folder, open_folder
-from xmir_cli.model.head import OpaqueHead
 from xmir_cli.model.network import Adapt, Architecture, Network
 from xmir_cli.model.open_clip_folder import (
     WEIGHTS,
@@ -22,13 +21,13 @@ from xmir_cli.model.open_clip_folder import (
     missing_package,
     read_description,
 )
+from xmir_cli.model.open_clip_heads import AttentionPool, Pooled, Projected, ProjectedTokens, Tokens
 from xmir_cli.model.pooling import TokenHead
 from xmir_cli.model.recipes import tell
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.timm_heads import TimmFeatures, timm_head
 from xmir_cli.model.timm_networks import find_adapt
-from xmir_cli.model.tokens import fold_tokens, unfold_tokens
-from xmir_cli.workarounds.open_clip import build_vision_tower, pool_tokens, read_tokens
+from xmir_cli.workarounds.open_clip import build_vision_tower
 
 if TYPE_CHECKING:
     from open_clip.modified_resnet import ModifiedResNet
@@ -114,16 +113,16 @@ def _split(visual: nn.Module, described: TowerDescription, size: int) -> Archite
         return _of_timm(cast("TimmModel", visual), described, size)
     if isinstance(described.vision.get("layers"), list):
         resnet = cast("ModifiedResNet", visual)
-        head, features = _AttentionPool(resnet.attnpool), cast("nn.Module", resnet)
+        head, features = AttentionPool(resnet.attnpool), cast("nn.Module", resnet)
         resnet.attnpool = nn.Identity()
         names = (("visual.attnpool.", "head.pooling."), (_VISUAL, "features."))
         return Architecture(features, described.dim, described.recipe, head=head, names=names)
     tower = cast("VisionTransformer", visual)
     return Architecture(
-        _Tokens(tower),
+        Tokens(tower),
         described.dim,
         described.recipe,
-        head=_Pooled(tower),
+        head=Pooled(tower),
         names=((_VISUAL, "features.visual."),),
         adapt=_resizing(tower),
     )
@@ -143,9 +142,9 @@ def _of_timm(tower: "TimmModel", described: TowerDescription, size: int) -> Arch
     adapt = _of_trunk(str(described.vision["timm_model_name"]), tower.trunk)
     names += (("visual.head.", "head.projection."),)
     head = (
-        _ProjectedTokens(inner, last, tower.head)
+        ProjectedTokens(inner, last, tower.head)
         if isinstance(inner, TokenHead)
-        else _Projected(inner, last, tower.head)
+        else Projected(inner, last, tower.head)
     )
     return Architecture(
         features, described.dim, described.recipe, head=head, names=names, adapt=adapt
@@ -164,82 +163,6 @@ def _of_trunk(name: str, trunk: nn.Module) -> Adapt | None:
         return {**others, **{f"{_TRUNK}{key}": tensor for key, tensor in convert(own).items()}}
 
     return adapt
-
-
-class _Projected(OpaqueHead):
-    """A head of timm, the classifier that some towers project with, and open_clip's projection."""
-
-    def __init__(self, inner: OpaqueHead, last: nn.Module, projection: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self._last = (last,)  # in a tuple, for its tensors are registered with timm's network
-        self.projection = projection
-
-    def forward(self, features: Tensor) -> Tensor:
-        embedding: Tensor = self.projection(self._last[0](self.inner(features)))
-        return embedding
-
-
-class _ProjectedTokens(_Projected, TokenHead):
-    """The same where the features are tokens, which another pooling can take, too."""
-
-    def __init__(self, inner: TokenHead, last: nn.Module, projection: nn.Module) -> None:
-        super().__init__(inner, last, projection)
-        self.prefixes, self.has_class, self.width = inner.prefixes, inner.has_class, inner.width
-        self._tokens = (inner,)
-
-    def tokens(self, maps: Tensor) -> Tensor:
-        return self._tokens[0].tokens(maps)
-
-    def norm_pooled(self, pooled: Tensor) -> Tensor:
-        return self._tokens[0].norm_pooled(pooled)
-
-
-class _Tokens(nn.Module):
-    """The tokens of a transformer after its blocks, as a map [B, 2 * C, h, w]."""
-
-    def __init__(self, visual: "VisionTransformer") -> None:
-        super().__init__()
-        self.visual = visual
-
-    def forward(self, images: Tensor) -> Tensor:
-        return fold_tokens(read_tokens(self.visual, images), 1, self.visual.grid_size)
-
-
-class _Pooled(TokenHead):
-    """The transformer's own pooling and projection; its tensors are held by the features."""
-
-    prefixes, has_class = 1, True
-
-    def __init__(self, visual: "VisionTransformer") -> None:
-        super().__init__()
-        self._visual = (visual,)  # in a tuple, so that its tensors are registered only once
-        self.width: int = visual.conv1.out_channels
-
-    def forward(self, features: Tensor) -> Tensor:
-        return pool_tokens(self._visual[0], unfold_tokens(features, 1))
-
-    def tokens(self, maps: Tensor) -> Tensor:
-        tokens, visual = unfold_tokens(maps, 1), self._visual[0]
-        first = visual.attn_pool is None and not visual.final_ln_after_pool
-        return visual.ln_post(tokens) if first else tokens
-
-    def norm_pooled(self, pooled: Tensor) -> Tensor:
-        visual = self._visual[0]
-        last = visual.attn_pool is None and visual.final_ln_after_pool
-        return visual.ln_post(pooled) if last else pooled
-
-
-class _AttentionPool(OpaqueHead):
-    """The attention pooling of OpenAI's ResNets."""
-
-    def __init__(self, pooling: nn.Module) -> None:
-        super().__init__()
-        self.pooling = pooling
-
-    def forward(self, features: Tensor) -> Tensor:
-        embedding: Tensor = self.pooling(features)
-        return embedding
 
 
 def _resizing(visual: "VisionTransformer") -> Adapt:
