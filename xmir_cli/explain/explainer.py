@@ -102,11 +102,10 @@ class Explainer:
 
     def _is_light(self, embedder: Embedder) -> bool:
         """Whether no method needs inputs or forward passes."""
-        entries = {name: catalogue()[name] for name in self.methods}
+        entries = [(catalogue()[name], vars(method)) for name, method in self.methods.items()]
         return all(
-            entry.from_features
-            and not (entry.of_places and needs_image(embedder, vars(self.methods[name])))
-            for name, entry in entries.items()
+            entry.from_features and not (entry.of_places and needs_image(embedder, settings))
+            for entry, settings in entries
         )
 
     def _answer(
