@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 LARGE = {"torch", "torchvision"}  # taken as they are, with what they need
-OTHERS = {"mypy", "import-linter", "pytest-xdist", "selenium"}  # used by no test there
+OTHERS = {"mypy", "import-linter", "selenium"}  # used by no test there
 
 
 def lowest() -> list[str]:

@@ -25,4 +25,4 @@ if [ $# -eq 0 ]; then
     set -- tests/gallery tests/images tests/pictures tests/render tests/store tests/wire \
         tests/test_edge.py tests/test_manual.py tests/test_printer.py tests/test_table.py
 fi
-python -m pytest -q -m 'not slow' "$@"
+python -m pytest -q -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder "$@"

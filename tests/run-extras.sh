@@ -58,7 +58,9 @@ fi
 
 export PATH="$place/venv/bin:$PATH" VIRTUAL_ENV="$place/venv" PYTHONPATH=$PWD
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1
-if [ $# -eq 0 ] || [ "${1#-}" != "$1" ]; then
+if [ $# -eq 0 ]; then # two processes, each takes the next file
+    set -- -n 2 --dist loadfile --no-loadscope-reorder "${tests[@]}"
+elif [ "${1#-}" != "$1" ]; then
     set -- "${tests[@]}" "$@"
 fi
 python -m pytest -q "$@"

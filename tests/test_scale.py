@@ -71,7 +71,6 @@ def go(table, warm, tiny_arch, tmp_path_factory) -> Route:
     def run(
         script: str,
         *more: str,
-        venv: Path = warm,
         out: str = "",
         images: Path = table,
         code: int = 0,
@@ -80,7 +79,7 @@ def go(table, warm, tiny_arch, tmp_path_factory) -> Route:
         place = folder / (out or script)
         environment = {
             **os.environ,
-            "XMIR_VENV": str(venv),
+            "XMIR_VENV": str(warm),
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
             "ARCH": tiny_arch,
             "WEIGHTS": "random:0",
@@ -119,8 +118,7 @@ def assert_same(one: Path, other: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES)
 def test_every_route_gives_the_records_of_one_process(go, one, route):
-    venv = {"venv": Path(sys.prefix)} if route == "torchrun" else {}  # which starts Pythons itself
-    other = go(route, **venv)
+    other = go(route)
     assert [part.name for part in sorted((other / "embeddings").iterdir())] == [
         f"part-{number:06}.parquet" for number in (1, 2, 3)
     ]
@@ -152,7 +150,6 @@ def test_images_that_are_left_out_fail_no_route_and_parts_of_another_job_do(go, 
     few = table.with_name("few.csv")
     few.write_text("\n".join(lines[:13]) + "\n" + lines[13].replace(".png", "-lost.png") + "\n")
     how = {"out": f"few-{route}", "images": few}
-    how |= {"venv": Path(sys.prefix)} if route == "torchrun" else {}
     out = go(route, **how)
     assert "Traceback" not in out.with_suffix(".log").read_text()
     made = (out / "metric.jsonl").read_bytes()

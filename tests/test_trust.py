@@ -259,7 +259,9 @@ def test_skin_is_drawn_the_same_again_with_lesions_darker_than_the_skin_around(s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("table", ["phantoms", "pictures of one's own"])
-def test_the_closing_table_is_made_in_one_go_and_a_second_one_does_nothing_anew(tmp_path, table):
+def test_the_closing_table_is_made_in_one_go_and_a_second_one_does_nothing_anew(
+    warm, tmp_path, table
+):
     knobs = {"COUNT": "60", "EPOCHS": "1", "PAIRS": "3", "MASKS": "8", "STEPS": "4"}
     words = [tmp_path / "out"]
     if table == "phantoms":
@@ -271,7 +273,7 @@ def test_the_closing_table_is_made_in_one_go_and_a_second_one_does_nothing_anew(
         subprocess.run([*draw, "--size", "48"], check=True, stdout=subprocess.DEVNULL)
         words += [tmp_path / "own", "random:0"]
     call = ["bash", TRUST / "closing.sh", *words]
-    kept = {**os.environ, "XMIR_VENV": sys.prefix, "XMIR_NETWORKS": str(TINY_NETWORK.parent)}
+    kept = {**os.environ, "XMIR_VENV": str(warm), "XMIR_NETWORKS": str(TINY_NETWORK.parent)}
     done = subprocess.run(call, env=kept | knobs, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("### convolutions-0" if table == "phantoms" else "### radiograph")

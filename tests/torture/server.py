@@ -5,7 +5,7 @@
 FOLDER/bin/xmir is then a small program that has the command run here, in a forked process with the
 arguments, environment, current folder and standard streams of that program, which ends as the
 command does. Limits, closed streams and ignored signals are not passed on. FOLDER/bin/python is
-this Python.
+this Python, FOLDER/bin/torchrun its torchrun.
 """
 
 import json
@@ -59,6 +59,7 @@ def main() -> None:
         bin_ = folder / "bin"
         bin_.mkdir()
         write_program(bin_ / "python", sys.executable)
+        write_program(bin_ / "torchrun", sys.executable, "-m", "torch.distributed.run")
         write_program(bin_ / "xmir", sys.executable, "-I", "-S", CLIENT, folder / DOOR)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the servants
         while sys.stdin.fileno() not in select.select([door, sys.stdin.fileno()], [], [])[0]:
