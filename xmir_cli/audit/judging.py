@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from xmir_cli.gates import Gate, limit
+from xmir_cli.scoring.check_rules import CheckRules
 from xmir_cli.scoring.numbers import name_numbers, number
-from xmir_cli.scoring.tested import CheckRules
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.audit_summary import AuditSummaryRecord
 

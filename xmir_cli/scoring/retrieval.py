@@ -2,8 +2,8 @@
 
 import re
 
+from xmir_cli.scoring.check_rules import CheckRules
 from xmir_cli.scoring.numbers import name_numbers
-from xmir_cli.scoring.tested import CheckRules
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.retrieval_metric import RetrievalMetricRecord
 from xmir_cli.wire.schemas.retrieval_query import RetrievalQueryRecord

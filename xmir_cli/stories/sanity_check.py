@@ -19,6 +19,7 @@ from xmir_cli.pictures.identity import file_of
 from xmir_cli.render.sanity import draw_sanity
 from xmir_cli.saliency import load_methods
 from xmir_cli.scoring.baseline import Baseline
+from xmir_cli.scoring.check_rules import has_verdict
 from xmir_cli.scoring.sanity.check import Check
 from xmir_cli.scoring.sanity.mapper import Mapper
 from xmir_cli.scoring.sanity.noise import add_noise
@@ -27,7 +28,7 @@ from xmir_cli.scoring.sanity.other_query import replace_queries
 from xmir_cli.scoring.sanity.pairs import Inputs, load_inputs
 from xmir_cli.scoring.sanity.verdict import RULES, advise
 from xmir_cli.scoring.sanity.weights import randomize_weights
-from xmir_cli.scoring.tested import Checks, has_verdict, read_baseline
+from xmir_cli.scoring.tested import Checks, read_baseline
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.store.outputs import refuse_input

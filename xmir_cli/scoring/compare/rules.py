@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from xmir_cli.scoring.check_rules import CheckRules
 from xmir_cli.scoring.numbers import name_numbers
-from xmir_cli.scoring.tested import CheckRules
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.compare_summary import CompareSummaryRecord
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from xmir_cli import console
-from xmir_cli.scoring.tested import CheckRules, has_verdict
+from xmir_cli.scoring.check_rules import CheckRules, has_verdict
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.sanity import SanityRecord
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from xmir_cli.metrics.shortcut import holm
+from xmir_cli.scoring.check_rules import CheckRules, has_verdict
 from xmir_cli.scoring.shortcut.names import ALARM, NONE, UNDEFINED
-from xmir_cli.scoring.tested import CheckRules, has_verdict
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.shortcut import ShortcutRecord
 
