@@ -914,6 +914,42 @@ def test_a_part_of_maps_that_is_gone_is_missing_and_not_taken_for_another(xmir):
     ]
 
 
+def of_window(size, insertion):
+    return scored("ax", "occlusion", insertion, 0.3, settings={"stride": 8, "window_size": size})
+
+
+def test_a_baseline_knows_settings_whatever_else_is_in_the_file(xmir):
+    """The maps of window 16 gain 0.2 over OLD, as they did; those of window 32 lose."""
+    dump("old.jsonl", [of_window(16, 0.4), of_window(32, 0.4)])
+    new = [of_window(16, 0.6), of_window(32, 0.1)]
+    dump("one.jsonl", new[:1])
+    dump("both.jsonl", new)
+    dump("turned.jsonl", new[::-1])
+    dump("worse.jsonl", [of_window(16, 0.3), of_window(32, 0.9)])
+    dump("old16.jsonl", [of_window(16, 0.4)])
+    for before, old in (("one", "old16"), ("one", "old"), ("both", "old"), ("turned", "old")):
+        made = xmir("compare", f"{old}.jsonl", f"{before}.jsonl", "--summary")
+        Path("b.jsonl").write_text(made.stdout)
+        for now in ("both", "turned"):
+            done = xmir("compare", "old.jsonl", f"{now}.jsonl", "--baseline", "b.jsonl")
+            assert (done.code, "worse" in done.stderr) == (0, False), done.stderr
+        done = xmir("compare", "old.jsonl", "worse.jsonl", "--baseline", "b.jsonl")
+        assert (done.code, "insertion_difference 0.2000 -> -0.1000" in done.stderr) == (4, True)
+        done = xmir("compare", "old16.jsonl", "one.jsonl", "--baseline", "b.jsonl")
+        assert (done.code, "1 of 2 records" in done.stderr) == (0, before in {"both", "turned"})
+
+
+def test_a_setting_that_changed_since_a_baseline_is_told(xmir):
+    fine, coarse = (dump(f"{size}.jsonl", [of_window(size, 0.4)]) for size in (16, 32))
+    Path("b.jsonl").write_text(xmir("compare", fine, fine, "--summary").stdout)
+    for old, new, told in ((fine, coarse, "NEW"), (coarse, fine, "OLD")):
+        done = xmir("compare", old, new, "--baseline", "b.jsonl")
+        said = f"occlusion was made with window_size 16 in {told}, in this run with window_size 32"
+        assert (done.code, f"xmir: note: b.jsonl: {said}\n" in done.stderr) == (0, True)
+        assert done.stderr.count("was made with window") == 1
+    assert "was made" not in xmir("compare", fine, fine, "--baseline", "b.jsonl").stderr
+
+
 def test_a_gate_of_a_number_that_one_method_alone_has_is_an_error_in_the_other(xmir):
     gain = {"insertion_gain": {"center": 0.1}}
     both = [scored("qx", "activation", 0.5, 0.3, **gain), scored("qx", "occlusion", 0.5, 0.3)]

@@ -4,7 +4,8 @@ A command says by its `CheckRules` what its records are about and which numbers 
 hands the records to `Checks`. Paths are not in what a record is about, for files move.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.gates import Gate, refuse_unknown
 from xmir_cli.render.junit import JunitCase, junit
 from xmir_cli.scoring.baseline import MISSING, Baseline, refuse_line
-from xmir_cli.scoring.check_rules import CheckRules, join, keyed
+from xmir_cli.scoring.check_rules import CheckKey, CheckRules, join, keyed
 from xmir_cli.scoring.numbers import name_numbers
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.store.jsonl import open_lines, read_records
@@ -113,7 +114,7 @@ class Checks:
         """
         if earlier is None or earlier.comparison is not self.rules:
             return
-        for key, record in keyed(self.rules, self.found):
+        for key, record in self._meet(earlier):
             if key in earlier.records:
                 name = self.rules.name_of(record)
                 compared = earlier.compare(key, name, record, tolerance)
@@ -124,6 +125,21 @@ class Checks:
         for left in [each for each in earlier.records if each in earlier.left]:
             self._take_missing(left, earlier, tolerance, lost or {})
         self.unmet += earlier.judge(self.rules.what, tolerance)
+
+    def _meet(self, earlier: Baseline) -> Iterator[tuple[Hashable, Record]]:
+        """The records by the keys that these have in the earlier run.
+
+        What may change did where both runs have one record of what it is of.
+        """
+        rules, found = self.rules, list(keyed(self.rules, self.found))
+        own = Counter(rules.bare_key_of(record) for _, record in found)
+        before: dict[CheckKey, list[Hashable]] = {}
+        for key, record in earlier.records.items():
+            before.setdefault(rules.bare_key_of(record), []).append(key)
+        for key, record in found:
+            bare = rules.bare_key_of(record)
+            alone = rules.changeable and own[bare] == len(before.get(bare, ())) == 1
+            yield (before[bare][0] if alone else key), record
 
     def write(self, file: Path | None) -> None:
         """Write them as JUnit's XML if a file is named."""

@@ -40,6 +40,9 @@ def sum_up_maps(pairs: Sequence[TwoMaps], schema: str, seed: int) -> Iterator[Re
         yield {
             "method": method,
             **({"variant": variant} if variant else {}),
+            **({"mask_name": found[0].new.part} if found[0].new.part else {}),
+            "settings_old": json.loads(found[0].old.settings),
+            "settings_new": json.loads(found[0].new.settings),
             "images_sha256": hash_pairs((each.new.query, each.new.retrieved) for each in found),
             "compared": len(found),
             "queries": len({each.new.query for each in found}),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from xmir_cli.scoring.check_rules import CheckRules
+from xmir_cli.scoring.names import name_apart
 from xmir_cli.scoring.numbers import name_numbers
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.compare_summary import CompareSummaryRecord
@@ -41,6 +42,17 @@ def _goodness(record: Record) -> dict[str, float]:
     }
 
 
+def _list_settings(before: Record, now: Record) -> Iterator[str]:
+    """Where the maps of a method were made in another way than in the earlier run."""
+    for side in ("old", "new"):
+        asked = [each.get(f"settings_{side}") for each in (before, now)]
+        told = [each for each in asked if isinstance(each, Mapping)]
+        if told[1:] and asked[0] != asked[1]:
+            was, new = name_apart(told)
+            where = f"{was} in {side.upper()}, in this run with {new}"
+            yield f"{now.get('method')} was made with {where}"
+
+
 RULES = CheckRules(
     command="compare",
     schema=CompareSummaryRecord,
@@ -55,6 +67,9 @@ RULES = CheckRules(
     counted=("compared",),
     subject="method",
     test="variant",
+    apart=("mask_name", "settings_new"),
+    changeable="settings_new",
+    list_settings=_list_settings,
     what="comparisons",
     deep=True,
 )

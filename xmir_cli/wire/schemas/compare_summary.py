@@ -36,6 +36,17 @@ class CompareSummaryRecord:
     variant: str | None = key(
         TEXT, "what tells it apart from others of its name", when="there are others"
     )
+    mask_name: str | None = key(
+        TEXT, "which of the images' masks", when="maps were placed with --by"
+    )
+    settings_old: dict[str, object] | None = key(
+        SETTINGS,
+        "the method's settings in OLD, without hashes of networks and indexes",
+        when="maps are compared",
+    )
+    settings_new: dict[str, object] | None = key(
+        SETTINGS, "the same in NEW", when="maps are compared"
+    )
     protocol: str | None = key(TEXT, "who asks whom", when="archives are compared")
     exclude_same: str | None = key(
         TEXT, "the column of --exclude-same", when="archives are compared"
