@@ -134,6 +134,11 @@ def need_usable(found: Found | ItemError) -> Found:
     return found
 
 
+def reason_of(error: Exception, most: int = 120) -> str:
+    """What a library says of an error, in one line of at most so many characters; else its kind."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def is_starved(error: BaseException) -> bool:
     """Whether it tells of memory that was missing, and not of what was asked for."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, reason_of
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def deriving() -> Iterator[None]:
     except RuntimeError as error:
         if "allocate memory" in str(error):
             raise
-        reason = " ".join(str(error).split())[:120]
+        reason = reason_of(error)
         raise ModelError(
             f"this network cannot be differentiated ({reason})",
             "Use `method` occlusion or rise, which need no derivatives.",

@@ -19,7 +19,7 @@ from xmir_cli.embedding.parts import EmbeddedRow
 from xmir_cli.embedding.ray_worker import SlotRow, SlotTask, SlotWorker, WorkerOrder, unpack
 from xmir_cli.embedding.shares import Work
 from xmir_cli.embedding.slots import KnownAt
-from xmir_cli.errors import DataError, ModelError
+from xmir_cli.errors import DataError, ModelError, reason_of
 from xmir_cli.pictures.identity import file_of
 from xmir_cli.pictures.scales import meet_scales
 from xmir_cli.wire.columns import DECODED, SEPARATOR
@@ -62,7 +62,7 @@ def cluster(engine: str) -> Iterator[None]:
                 runtime_env={"env_vars": passed},
             )
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = reason_of(error)
         raise ModelError(f"Ray cannot be reached: {reason}", _JOIN) from None
     if address == "local":
         cpus = int(ray.cluster_resources().get("CPU", 0))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from xmir_cli import console
-from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.errors import ModelError, SettingError, reason_of
 from xmir_cli.model.architectures import build_architecture, is_own, source_of
 from xmir_cli.model.embedder import BATCH, Embedder
 from xmir_cli.model.folders import OWN_WEIGHTS, is_folder
@@ -121,7 +121,7 @@ def _try(network: Network, spec: ModelSpec, setting: str) -> None:
         if found != [1, network.dim]:
             raise ValueError(f"expected an embedding [1, {network.dim}], found {found}")
     except Exception as error:  # noqa: BLE001 # a network of any kind fails in its own way
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = reason_of(error)
         value = str(size) if setting == "input_size" else spec.architecture
         message = f"an image of {size} pixels does not pass {spec.architecture} ({reason})"
         raise SettingError(setting, message, value=value) from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.errors import ModelError, SettingError, reason_of
 from xmir_cli.model.folders import OPEN_CLIP_CONFIG, Folder, open_folder
 from xmir_cli.model.network import Adapt, Architecture, Network
 from xmir_cli.model.open_clip_folder import (
@@ -100,7 +100,7 @@ def _try(architecture: Architecture, size: int) -> None:
 
 def _unusable(name: str, error: Exception, input_size: int | None) -> SettingError:
     """What to say of a tower that cannot be used, or not for so many pixels."""
-    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    reason = reason_of(error)
     if input_size is None:
         message = f"open_clip cannot build what this folder describes ({reason})"
         return SettingError("architecture", message, value=name)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, reason_of
 from xmir_cli.model.folders import CONFIG, Folder
 from xmir_cli.model.hub import find_snapshot
 from xmir_cli.model.open_clip_folder import (
@@ -90,7 +90,7 @@ def _build(
     except ModelError:  # a description of too large a network
         raise
     except Exception as error:  # noqa: BLE001 # whatever the library makes of the description
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = reason_of(error)
         raise ModelError(f"{folder.name}: its text tower cannot be built ({reason})") from None
 
 

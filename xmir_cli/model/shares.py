@@ -22,7 +22,7 @@ from xmir_cli.affine.survey import (
     find_tokens,
 )
 from xmir_cli.affine.watching import attends
-from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.errors import ModelError, SettingError, reason_of
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
 
@@ -87,7 +87,7 @@ class Shares:
         try:
             return AffineForm(self._part(seat), given[None].to(self._device).float(), seat)
         except Exception as error:  # noqa: BLE001 # a network of any kind fails in its own way
-            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            reason = reason_of(error)
             if seat.direct and isinstance(error, NoPartsError):
                 raise _not_direct(reason) from None
             raise ModelError(

@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.errors import ModelError, SettingError, reason_of
 from xmir_cli.model.network import Adapt, Architecture, download_failed, triple
 from xmir_cli.model.sources import near_architectures
 from xmir_cli.model.timm_heads import TimmFeatures, TimmHead, timm_head
@@ -106,7 +106,7 @@ def _create(
 
 def _unusable(name: str, error: Exception, input_size: int | None) -> SettingError:
     """What to say of a network that cannot be used, or not for so many pixels."""
-    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    reason = reason_of(error)
     if input_size is None:
         return SettingError(
             "architecture",

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, reason_of
 from xmir_cli.model.folders import Folder
 from xmir_cli.store.hashes import sha256_file
 
@@ -51,7 +51,7 @@ def load_tokenizer(folder: Folder) -> Any:  # noqa: ANN401 # transformers' own, 
             str(folder.path), trust_remote_code=False, local_files_only=True
         )
     except Exception as error:  # noqa: BLE001 # whatever the library makes of the files
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = reason_of(error)
         raise ModelError(f"{folder.name}: its tokenizer cannot be read ({reason})") from None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, reason_of
 from xmir_cli.guesses import near_hint
 from xmir_cli.model.folders import CONFIG, Folder
 from xmir_cli.model.shards import weights_files
@@ -129,7 +129,7 @@ def _configure(folder: Folder, kind: str, described: Mapping[str, object]) -> An
             "pip install --upgrade 'xmir[hf]'",
         ) from None
     except Exception as error:  # noqa: BLE001 # whatever its own checks make of odd values
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = reason_of(error)
         raise ModelError(f"{folder.name}: {CONFIG}: not understood ({reason})") from None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.errors import ModelError, SettingError, reason_of
 from xmir_cli.model.folders import open_folder
 from xmir_cli.model.network import Architecture
 from xmir_cli.model.prefixes import is_grey
@@ -66,7 +66,9 @@ def build(name: str, input_size: int | None) -> Architecture:
     except ModelError:  # a description of too large a network
         raise
     except Exception as error:  # noqa: BLE001 # what a constructor makes of odd numbers
-        raise ModelError(f"{name}: transformers cannot build it ({_first_line(error)})") from None
+        raise ModelError(
+            f"{name}: transformers cannot build it ({reason_of(error, 160)})"
+        ) from None
     built = replace(
         built,
         preprocessing=recipe,
@@ -92,12 +94,8 @@ def pretrained(name: str) -> Mapping[str, Tensor]:
         return _convert(describe(folder), state)
     except Exception as error:  # noqa: BLE001 # the library's code on tensors of any shape
         raise ModelError(
-            f"{name}: its tensors are not those of its network ({_first_line(error)})"
+            f"{name}: its tensors are not those of its network ({reason_of(error, 160)})"
         ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 def _trunk(vision: Vision) -> Any:  # noqa: ANN401 # a class of transformers

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, reason_of
 from xmir_cli.model.folders import Folder
 from xmir_cli.model.network import triple
 from xmir_cli.model.transformers_configs import Vision, side_of
@@ -73,7 +73,7 @@ def _followable(where: str, what: str) -> Iterator[None]:
     except ModelError:
         raise
     except Exception as error:  # noqa: BLE001 # of the library's class, or of what is no number
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = reason_of(error)
         raise ModelError(
             f"{where}: xmir cannot prepare images so ({reason})", f"{what} can be followed."
         ) from None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, reason_of
 from xmir_cli.model.folders import CONFIG, Folder
 from xmir_cli.model.shards import read_folder_tensors
 from xmir_cli.model.text_tower import TextTower, fill_tower
@@ -50,7 +50,7 @@ def load_text_tower(folder: Folder) -> TextTower:
     except ModelError:  # a description of too large a network
         raise
     except Exception as error:  # noqa: BLE001 # whatever the library makes of the description
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = reason_of(error)
         raise ModelError(f"{folder.name}: its text tower cannot be built ({reason})") from None
     fill_tower(network, _tensors(folder, network), folder.name)
     tokenizer, context = load_tokenizer(folder), int(config.max_position_embeddings)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from xmir_cli.errors import ModelError, SettingError
+from xmir_cli.errors import ModelError, SettingError, reason_of
 from xmir_cli.launch import Launch, RankStore, open_store
 from xmir_cli.signals import ending_at_once
 from xmir_cli.training.ranks import ALONE, Ranks
@@ -91,7 +91,7 @@ def _join(launch: Launch, device: str) -> RankStore:
             timeout=_PATIENCE,
         )
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = reason_of(error, 200)
         raise ModelError(
             f"the {launch.size} ranks did not meet: {reason}", "Start all of them with torchrun."
         ) from None
