@@ -9,7 +9,7 @@ import typer
 from xmir_cli import options
 from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.inputs import refuse_stdin
-from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.choice import ModelChoice, choose_model
 from xmir_cli.printer import Shown
 from xmir_cli.store.atomic import refuse_existing
 from xmir_cli.store.concept_names import concept_files
@@ -144,19 +144,7 @@ class Concept:
     @property
     def choice(self) -> ModelChoice:
         """The network, if one is named."""
-        return ModelChoice(
-            self.model,
-            self.architecture,
-            self.weights,
-            self.head,
-            self.input_size,
-            self.mean,
-            self.std,
-            self.window,
-            resize=self.resize,
-            view=self.view,
-            pool=self.pool,
-        )
+        return choose_model(self)
 
     @property
     def shown(self) -> Shown:

@@ -11,7 +11,7 @@ from xmir_cli import options
 from xmir_cli.completion import complete_method
 from xmir_cli.errors import UsageError
 from xmir_cli.inputs import refuse_stdin
-from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.choice import ModelChoice, choose_model
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import choose_methods, refuse_inexact
 from xmir_cli.store.atomic import refuse_existing
@@ -118,19 +118,7 @@ class DiffSaliency:
     @property
     def choice(self) -> ModelChoice:
         """The network."""
-        return ModelChoice(
-            self.model,
-            self.architecture,
-            self.weights,
-            self.head,
-            self.input_size,
-            self.mean,
-            self.std,
-            self.window,
-            resize=self.resize,
-            view=self.view,
-            pool=self.pool,
-        )
+        return choose_model(self)
 
     @property
     def shown(self) -> Shown:

@@ -14,7 +14,7 @@ from xmir_cli.embedding.own_shard import find_piece
 from xmir_cli.embedding.places import FileFormat, OutputPlaces
 from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.inputs import refuse_stdin
-from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.choice import ModelChoice, choose_model
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import feature_methods, place_methods
 from xmir_cli.store.outputs import (
@@ -206,16 +206,4 @@ class Embed:
     @property
     def choice(self) -> ModelChoice:
         """The network."""
-        return ModelChoice(
-            self.model,
-            self.architecture,
-            self.weights,
-            self.head,
-            self.input_size,
-            self.mean,
-            self.std,
-            self.window,
-            resize=self.resize,
-            view=self.view,
-            pool=self.pool,
-        )
+        return choose_model(self)

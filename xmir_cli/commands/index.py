@@ -11,7 +11,7 @@ from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.gallery.address import is_url, refuse_misspelt, scheme_of
 from xmir_cli.gallery.engines import refuse_build, refuse_output
 from xmir_cli.inputs import refuse_embeddings
-from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.choice import ModelChoice, choose_model
 from xmir_cli.printer import Shown
 from xmir_cli.store.outputs import RECEIPT_COLUMNS, refuse_ending
 from xmir_cli.threads import count_threads
@@ -169,19 +169,7 @@ class Index:
     @property
     def choice(self) -> ModelChoice:
         """The model that is said to have made the embeddings."""
-        return ModelChoice(
-            self.model,
-            self.architecture,
-            self.weights,
-            self.head,
-            self.input_size,
-            self.mean,
-            self.std,
-            self.window,
-            resize=self.resize,
-            view=self.view,
-            pool=self.pool,
-        )
+        return choose_model(self)
 
     @property
     def shown(self) -> Shown:

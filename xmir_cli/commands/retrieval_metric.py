@@ -10,7 +10,7 @@ from xmir_cli.errors import UsageError
 from xmir_cli.gates import Gate, parse_gates
 from xmir_cli.inputs import refuse_embeddings
 from xmir_cli.metrics.retrieval_rows import rows
-from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.choice import ModelChoice, choose_model
 from xmir_cli.printer import Shown
 from xmir_cli.values import check_values, refuse_null
 
@@ -133,19 +133,7 @@ class RetrievalMetric:
     @property
     def choice(self) -> ModelChoice:
         """The model that is said to have made the embeddings."""
-        return ModelChoice(
-            self.model,
-            self.architecture,
-            self.weights,
-            self.head,
-            self.input_size,
-            self.mean,
-            self.std,
-            self.window,
-            resize=self.resize,
-            view=self.view,
-            pool=self.pool,
-        )
+        return choose_model(self)
 
     @property
     def is_loo(self) -> bool:

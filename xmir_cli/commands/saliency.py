@@ -10,7 +10,7 @@ import typer
 from xmir_cli import options
 from xmir_cli.errors import UsageError
 from xmir_cli.inputs import refuse_records
-from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.choice import ModelChoice, choose_model
 from xmir_cli.printer import Shown
 from xmir_cli.saliency import AUTO, choose_methods, refuse_inexact
 from xmir_cli.saliency.presets import Preset, preset_settings
@@ -222,19 +222,7 @@ class Saliency:
     @property
     def choice(self) -> ModelChoice:
         """The network, if one is named."""
-        return ModelChoice(
-            self.model,
-            self.architecture,
-            self.weights,
-            self.head,
-            self.input_size,
-            self.mean,
-            self.std,
-            self.window,
-            resize=self.resize,
-            view=self.view,
-            pool=self.pool,
-        )
+        return choose_model(self)
 
     @property
     def shown(self) -> Shown:

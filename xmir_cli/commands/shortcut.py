@@ -10,7 +10,7 @@ from xmir_cli import gate_options, options
 from xmir_cli.errors import SettingError
 from xmir_cli.gates import Gate, parse_gates, refuse_unknown
 from xmir_cli.inputs import refuse_stdin
-from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.choice import ModelChoice, choose_model
 from xmir_cli.printer import Shown
 from xmir_cli.scoring.names import parse_listed
 from xmir_cli.scoring.shortcut.names import NUMBERS, TESTS, parse_shape, refuse_telling_fill
@@ -186,19 +186,7 @@ class Shortcut:
     @property
     def choice(self) -> ModelChoice:
         """The network."""
-        return ModelChoice(
-            self.model,
-            self.architecture,
-            self.weights,
-            self.head,
-            self.input_size,
-            self.mean,
-            self.std,
-            self.window,
-            resize=self.resize,
-            view=self.view,
-            pool=self.pool,
-        )
+        return choose_model(self)
 
     @property
     def shown(self) -> Shown:

@@ -13,7 +13,7 @@ from xmir_cli import options, recipe_options
 from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.inputs import refuse_stdin
 from xmir_cli.launch import find_launch
-from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.choice import ModelChoice, choose_model
 from xmir_cli.printer import Shown
 from xmir_cli.store.outputs import check_figure, network_files, refuse_input
 from xmir_cli.store.runs import check_output
@@ -214,19 +214,7 @@ class Train:
     @property
     def choice(self) -> ModelChoice:
         """The network to start from."""
-        return ModelChoice(
-            None,
-            self.architecture,
-            self.weights,
-            self.head,
-            self.input_size,
-            self.mean,
-            self.std,
-            self.window,
-            resize=self.resize,
-            view=self.view,
-            pool=self.pool,
-        )
+        return choose_model(self)
 
     @property
     def shown(self) -> Shown:

@@ -1,6 +1,6 @@
 """Which model is meant, before anything of it is built."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -42,3 +42,13 @@ class ModelChoice:
             "window": self.window,
         }
         return next((flag for flag, value in flags.items() if value is not None), "")
+
+
+def choose_model(flags: object) -> ModelChoice:
+    """The network and the recipe that a command's flags name: its fields are called as the parts.
+
+    A command that trains has no `model`.
+    """
+    given = vars(flags)
+    names = {field.name for field in fields(ModelChoice)} - {"model"}
+    return ModelChoice(given.get("model"), **{name: given[name] for name in names})
