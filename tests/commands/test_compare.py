@@ -955,7 +955,7 @@ def test_a_gate_of_a_number_that_one_method_alone_has_is_an_error_in_the_other(x
     both = [scored("qx", "activation", 0.5, 0.3, **gain), scored("qx", "occlusion", 0.5, 0.3)]
     dump("both.jsonl", both)
     asked = ("compare", "both.jsonl", "both.jsonl", "--junit", "j.xml")
-    name = "insertion_gain.center_difference"
+    name = "insertion_gain_difference.center"
     done = xmir(*asked, "--min", f"{name}=0")
     assert done.code == 4
     assert f"occlusion: gate --min {name}=0: {name} is null" in done.stderr

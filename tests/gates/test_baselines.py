@@ -169,11 +169,39 @@ def test_a_comparison_of_maps_knows_which_way_is_better(order, number, more, xmi
     codes = {}
     for change in (-0.1, 0.1):  # so much more has this run than the baseline
         before = json.loads(json.dumps(now))
-        before[f"{number}_difference"] -= change
+        measure, _, control = number.partition(".")
+        place = before if not control else before[f"{measure}_difference"]
+        place[control or f"{measure}_difference"] -= change
         Path("b.jsonl").write_text(json.dumps(before))
         codes[change] = xmir("compare", "s.jsonl", "s.jsonl", "--baseline", "b.jsonl").code
     failing = {"better": [-0.1], "worse": [0.1], "neither": []}[more]
     assert codes == {change: 4 if change in failing else 0 for change in codes}
+
+
+@pytest.mark.usefixtures("here")
+def test_numbers_of_controls_have_one_form_of_name_in_both_commands(xmir):
+    """`insertion_gain_low.center` of one run is `insertion_gain_difference_low.center` of two."""
+    flags = ("--curve-steps", "4", "--control", "center")
+    Path("s.jsonl").write_text(xmir("causal-metric", "maps.jsonl", *flags).stdout)
+    (one,) = xmir("causal-metric", "s.jsonl", *flags, "--summary").records()
+    (two,) = xmir("compare", "s.jsonl", "s.jsonl", "--summary").records()
+    ends = {f"{measure}_gain{end}" for measure in ("insertion", "deletion") for end in ENDS}
+    for name in ends:
+        measure, end = name.split("_gain")
+        assert two[f"{measure}_gain_difference{end}"] == {"center": 0}
+        assert one[name].keys() == {"center"}
+        gates = (f"{name}.center=-9", f"{measure}_gain_difference{end}.center=-9")
+        assert xmir("causal-metric", "s.jsonl", *flags, "--min", gates[0]).code == 0
+        assert xmir("compare", "s.jsonl", "s.jsonl", "--min", gates[1]).code == 0
+    assert two["insertion_gain_old"] == pytest.approx(one["insertion_gain"])
+    assert not [name for name in two if "." in name]
+    rows = xmir("compare", "s.jsonl", "s.jsonl", "--summary", "--format", "tsv").stdout
+    assert "\tinsertion_gain.center\t" in rows
+    each = xmir("compare", "s.jsonl", "s.jsonl", "--per-query").records()
+    assert {row["insertion_gain_difference"]["center"] for row in each} == {0}
+
+
+ENDS = ("", "_low", "_high")
 
 
 @pytest.mark.usefixtures("here")

@@ -35,6 +35,20 @@ def name_numbers(found: Mapping[str, object], prefix: str = "") -> dict[str, flo
     return named
 
 
+def put_number(record: Record, name: str, suffix: str, value: float | None) -> None:
+    """Set NUMBER and the suffix; of NUMBER.CONTROL the control's value in an object of that name.
+
+    So all that is told of a number has one form of name: `insertion_gain_low.center`.
+    """
+    measure, _, control = name.partition(".")
+    if not control:
+        record[f"{measure}{suffix}"] = value
+        return
+    inner = record.setdefault(f"{measure}{suffix}", {})
+    assert isinstance(inner, dict)
+    inner[control] = value
+
+
 def list_gone(
     before: Mapping[str, object],
     now: Mapping[str, object],

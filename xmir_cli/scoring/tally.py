@@ -11,7 +11,7 @@ from xmir_cli.metrics.summary import Estimate, estimate_all
 from xmir_cli.scoring.evaluation import MapEvaluation, name_query
 from xmir_cli.scoring.image_set import hash_pairs
 from xmir_cli.scoring.names import name_apart
-from xmir_cli.scoring.numbers import Numbers, name_numbers, pick_numbers
+from xmir_cli.scoring.numbers import Numbers, name_numbers, pick_numbers, put_number
 from xmir_cli.wire.old_settings import renew_settings
 from xmir_cli.wire.records import Record
 
@@ -170,14 +170,7 @@ def _told(row: _Method) -> dict[str, object]:
 
 
 def _put(record: Record, name: str, found: Estimate) -> None:
-    """Set NAME, NAME_sd, NAME_low and NAME_high, under the control's name where there is one."""
-    measure, _, control = name.partition(".")
+    """Set NAME, NAME_sd, NAME_low and NAME_high."""
     parts = {"": found.mean, "_sd": found.sd, "_low": found.low, "_high": found.high}
     for suffix, value in parts.items():
-        key = f"{measure}{suffix}"
-        if control:
-            inner = record.setdefault(key, {})
-            assert isinstance(inner, dict)
-            inner[control] = value
-        else:
-            record[key] = value
+        put_number(record, name, suffix, value)

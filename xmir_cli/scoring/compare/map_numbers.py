@@ -19,6 +19,7 @@ from xmir_cli.scoring.compare.numbers import (
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.scoring.image_set import hash_pairs
 from xmir_cli.scoring.names import AGREEMENTS, name_apart
+from xmir_cli.scoring.numbers import put_number
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.compare import CompareRecord
 
@@ -97,9 +98,9 @@ def _means(found: Sequence[TwoMaps]) -> Record:
     }
     record: Record = {}
     for name, own in kept.items():
-        record[f"{name}_old"] = fmean(each.old.numbers[name] for each in own)
-        record[f"{name}_new"] = fmean(each.new.numbers[name] for each in own)
-        record[f"{name}{DIFFERENCE}"] = fmean(each.differences[name] for each in own)
+        put_number(record, name, "_old", fmean(each.old.numbers[name] for each in own))
+        put_number(record, name, "_new", fmean(each.new.numbers[name] for each in own))
+        put_number(record, name, DIFFERENCE, fmean(each.differences[name] for each in own))
     for name in AGREEMENTS:
         values = [vars(each.agreement)[name] for each in found if each.agreement is not None]
         known = [value for value in values if not math.isnan(value)]
@@ -113,13 +114,15 @@ def _differences(found: Sequence[TwoMaps], seed: int) -> Record:
     for name in dict.fromkeys(name for each in found for name in each.differences):
         kept = [each for each in found if name in each.differences]
         columns = {
-            f"{name}_old": [each.old.numbers[name] for each in kept],
-            f"{name}_new": [each.new.numbers[name] for each in kept],
-            f"{name}{DIFFERENCE}": [each.differences[name] for each in kept],
+            "_old": [each.old.numbers[name] for each in kept],
+            "_new": [each.new.numbers[name] for each in kept],
+            DIFFERENCE: [each.differences[name] for each in kept],
         }
         estimates = estimate_all(columns, [each.new.unit for each in kept], seed)
-        record |= {each: estimates[each].mean for each in columns}
-        record |= with_interval(f"{name}{DIFFERENCE}", estimates[f"{name}{DIFFERENCE}"])
+        for suffix, each in estimates.items():
+            put_number(record, name, suffix, each.mean)
+        put_number(record, name, f"{DIFFERENCE}_low", estimates[DIFFERENCE].low)
+        put_number(record, name, f"{DIFFERENCE}_high", estimates[DIFFERENCE].high)
     return record
 
 

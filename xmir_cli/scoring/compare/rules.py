@@ -13,7 +13,7 @@ CUTOFFS = (1, 5, 10)  # the Ks where none are named
 COLUMNS = ("over", "number", "value", "old", "new", "difference", "low", "high")
 
 _COMPARED = re.compile(
-    r"overlap_at_[0-9]+|rbo|spearman|\w+_gain\.[\w-]+_difference"
+    r"overlap_at_[0-9]+|rbo|spearman|\w+_gain_difference\.[\w-]+"
     r"|((macro|(in|ex)cluding_same_.+)\.)?\w+_difference"
 )
 _SAID = ("rbo", "right_to_wrong", "wrong_to_right", "spearman")
@@ -21,7 +21,7 @@ _MOST = 7  # numbers in a line
 _MICRO = "micro"
 _MAIN = re.compile(r"map|p_at_[0-9]+|mrr")
 _ASIDE = re.compile(r"\w+_(chance|control\.[\w-]+)")
-_GAIN = "_gain."
+_CHANCE, _DIFFERENCE = "_chance_difference", "_difference"
 _FEW = 2  # of these, of each label and the like
 
 
@@ -36,9 +36,7 @@ def _goodness(record: Record) -> dict[str, float]:
     return {
         name: -value if name == lower else value
         for name, value in name_numbers(record).items()
-        if value is not None
-        and _COMPARED.fullmatch(name)
-        and not _ASIDE.fullmatch(name.removesuffix("_difference"))
+        if value is not None and _COMPARED.fullmatch(name) and not name.endswith(_CHANCE)
     }
 
 
@@ -114,13 +112,26 @@ def rows(record: Record) -> Iterator[Record]:
 
 def _rows(part: Mapping[str, object], over: str) -> Iterator[Record]:
     for name, value in part.items():
-        number = name.removesuffix("_difference")
-        ends = {end: part.get(f"{name}_{end}") for end in ("low", "high")}
-        if number != name:
-            sides = {side: part.get(f"{number}_{side}") for side in ("old", "new")}
-            yield {"over": over or _MICRO, "number": number, **sides, "difference": value, **ends}
+        if name.endswith(_DIFFERENCE):
+            for control in value if isinstance(value, Mapping) else ("",):
+                row = _row(part, name.removesuffix(_DIFFERENCE), control)
+                yield {"over": over or _MICRO, **row}
         elif f"{name}_low" in part or name in {"right_to_wrong", "wrong_to_right"}:
+            ends = {end: part.get(f"{name}_{end}") for end in ("low", "high")}
             yield {"over": over, "number": name, "value": value, **ends}
+
+
+def _row(part: Mapping[str, object], number: str, control: str) -> Record:
+    """A number under both models, of a control where one is named."""
+    suffixes = {"old": "_old", "new": "_new", "difference": _DIFFERENCE}
+    suffixes |= {end: f"{_DIFFERENCE}_{end}" for end in ("low", "high")}
+    values = {name: part.get(f"{number}{suffix}") for name, suffix in suffixes.items()}
+    if control:
+        values = {
+            name: each.get(control) if isinstance(each, Mapping) else None
+            for name, each in values.items()
+        }
+    return {"number": f"{number}.{control}" if control else number, **values}
 
 
 def say(summary: Record) -> str:
@@ -128,9 +139,9 @@ def say(summary: Record) -> str:
     told = [str(summary["method"])] if summary.get("method") else []
     for name, value in summary.items():
         low, high = (summary.get(f"{name}_{end}") for end in ("low", "high"))
-        number = name.removesuffix("_difference")
+        number = name.removesuffix(_DIFFERENCE)
         if number != name:
-            if _ASIDE.fullmatch(number) or _GAIN in number:
+            if name.endswith(_CHANCE) or isinstance(value, Mapping):  # of controls
                 continue
             old, new = (_digits(summary[f"{number}_{side}"]) for side in ("old", "new"))
             told.append(f"{number} {old} -> {new} ({_digits(value)}{_ends(low, high)})")

@@ -39,12 +39,9 @@ class CompareQueryRecord:
     OTHERS: ClassVar = {
         "overlap_at_K": "share of common images among the first K of both rankings",
         "NUMBER_old": "a number of retrieval-metric, or of scored maps, under the old model; null "
-        "where it has none",
+        "where it has none; of controls, and gains over them, an object: `energy_gain_old.center`",
         "NUMBER_new": "the same under the new one",
         "NUMBER_difference": "new less old",
-        "NUMBER.CONTROL_old": "the same of a control or by chance, such as energy_gain.center_old",
-        "NUMBER.CONTROL_new": "the same under the new one",
-        "NUMBER.CONTROL_difference": "new less old",
         "spearman": "mean rank correlation of the two maps of a pair, as in sanity-check",
         "spearman_abs": "the same of absolute values",
         "ssim": "mean structural similarity of the two maps",

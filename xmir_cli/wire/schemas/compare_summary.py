@@ -127,16 +127,12 @@ class CompareSummaryRecord:
         "ssim": "mean structural similarity of the two maps",
         "NUMBER_low": "the lower end of the 95 % interval of a number",
         "NUMBER_high": "the upper end",
-        "NUMBER_old": "a number of retrieval-metric, or of scored maps, under the old model",
+        "NUMBER_old": "a number of retrieval-metric, or of scored maps, under the old model; of "
+        "controls, and gains over them, an object, as all of these: `energy_gain_old.center`",
         "NUMBER_new": "the same under the new one",
         "NUMBER_difference": "new less old",
         "NUMBER_difference_low": "the lower end of its 95 % interval",
         "NUMBER_difference_high": "the upper end",
-        "NUMBER.CONTROL_old": "the same of a control or by chance, such as energy_gain.center_old",
-        "NUMBER.CONTROL_new": "the same under the new one",
-        "NUMBER.CONTROL_difference": "new less old",
-        "NUMBER.CONTROL_difference_low": "the lower end of its 95 % interval",
-        "NUMBER.CONTROL_difference_high": "the upper end",
         "excluding_same_COLUMN": "the same numbers without neighbours of the same value",
         "including_same_COLUMN": "the same numbers with them",
     }
