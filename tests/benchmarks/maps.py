@@ -36,7 +36,7 @@ from xmir_cli.render.overlay import Display
 from xmir_cli.saliency.methods.gradcam import Method
 from xmir_cli.saliency.sample import Sample, make_samples
 from xmir_cli.store.embeddings import Embeddings
-from xmir_cli.store.features import Spool
+from xmir_cli.store.features import FeatureMaps
 
 HOOKS, CAPTUM = "autograd, a pair at a time", "captum LayerGradCam"
 NETWORK, STORED, WRITTEN = "xmir, from the network", "xmir, from the index", "xmir, and written"
@@ -79,13 +79,13 @@ def by_network(embedder: Embedder, query: Tensor, hits: list[Tensor]) -> Tensor:
 
 def build(embedder: Embedder, samples: list[Sample], folder: Path) -> tuple[str, list[str]]:
     """An index of these images, and the paths it knows them by, which stand for hashes, too."""
-    spool, names = Spool(folder), [f"/{number:04}.png" for number in range(len(samples))]
-    for sample in samples:
-        spool.add(sample.features.numpy())
+    names = [f"/{number:04}.png" for number in range(len(samples))]
+    maps = [sample.features.numpy().astype(np.float16) for sample in samples]
+    features = FeatureMaps(maps[0].shape, lambda: (each[None] for each in maps))
     size = pa.array([1024] * len(names), pa.int32())
     items = pa.table({"id": names, "path": names, "sha256": names, "width": size, "height": size})
     vectors = np.stack([sample.embedding.numpy() for sample in samples])
-    embeddings = Embeddings(items, vectors, embedder.spec, {}, spool.all())
+    embeddings = Embeddings(items, vectors, embedder.spec, {}, features)
     build_gallery(embeddings, folder / "a.xmir", "exact", GraphSettings())
     return str(folder / "a.xmir"), names
 

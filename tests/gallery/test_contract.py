@@ -28,7 +28,7 @@ from xmir_cli.gallery.vectors import center_rows, mean_vector, products, unit_ro
 from xmir_cli.labels import parse_labels, share_label
 from xmir_cli.retrieval.by_label import draw_by_label, items_by_label
 from xmir_cli.store.embeddings import Embeddings
-from xmir_cli.store.features import Spool
+from xmir_cli.store.features import FeatureMaps
 from xmir_cli.store.where import Condition
 from xmir_cli.wire.model import ModelSpec
 
@@ -109,10 +109,8 @@ def make(rows=ROWS, features=False):
     }
     maps = None
     if features:
-        spool = Spool()
-        for each in generator.normal(size=(rows, 3, 2, 2)):
-            spool.add(each)
-        maps = spool.all()
+        given = generator.normal(size=(rows, 3, 2, 2)).astype(np.float16)
+        maps = FeatureMaps((3, 2, 2), lambda: iter([given]))
     return Embeddings(pa.table(columns), vectors, MODEL, {}, maps)
 
 

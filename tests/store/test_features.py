@@ -12,7 +12,7 @@ import pytest
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.store import features as module
 from xmir_cli.store.embeddings import Embeddings, read_embeddings, write_embeddings, write_stream
-from xmir_cli.store.features import FeatureMaps, Spool
+from xmir_cli.store.features import FeatureMaps, narrow_map
 from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("densenet121", "random:0", 4, weights_sha256="ab" * 32)
@@ -35,11 +35,9 @@ def embeddings(rows: int = 7) -> Embeddings:
     columns = dict.fromkeys(("id", "path", "sha256", "label", "patient", "split"), text)
     items = pa.table({**columns, "width": number, "height": number})
     order = ["id", "path", "sha256", "width", "height", "label", "patient", "split"]
-    spool = Spool()
-    for each in maps(rows):
-        spool.add(each)
+    features = FeatureMaps(SHAPE, lambda: iter(np.array_split(maps(rows), 3)))
     vectors = np.arange(rows * 4, dtype=np.float32).reshape(rows, 4)
-    return Embeddings(items.select(order), vectors, MODEL, {}, spool.all())
+    return Embeddings(items.select(order), vectors, MODEL, {}, features)
 
 
 @pytest.fixture(autouse=True)
@@ -47,25 +45,10 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_BLOCK", 3 * 24)  # three maps
 
 
-def test_a_spool_gives_back_what_it_took_in_the_order_asked_for_and_again():
-    spool = Spool()
-    numbers = [spool.add(each) for each in maps(8)]
-    assert numbers == list(range(8))
-    asked = [5, 0, 5, 7]
-    features = spool.take(asked)
-    assert [len(block) for block in features.blocks()] == [3, 1]
-    for _ in range(2):
-        assert np.array_equal(all_of(features), maps(8)[asked])
-    spool.add(maps(1)[0])  # it goes on, and what was taken stays
-    assert np.array_equal(all_of(features), maps(8)[asked])
-
-
 def test_a_value_beyond_float16_is_refused_and_a_large_one_is_not():
-    spool = Spool()
-    spool.add(np.full(SHAPE, 65504.0))
+    assert np.array_equal(narrow_map(np.full(SHAPE, 65504.0)), np.full(SHAPE, 65504))
     with pytest.raises(ItemError, match="bad-features"):
-        spool.add(np.full(SHAPE, 65520.0))
-    assert np.array_equal(all_of(spool.all()), np.full((1, *SHAPE), 65504))
+        narrow_map(np.full(SHAPE, 65520.0))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 65504.0, -65504.0, 0.0, 6e-8])

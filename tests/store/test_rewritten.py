@@ -13,7 +13,7 @@ import pytest
 
 from xmir_cli.errors import DataError
 from xmir_cli.store.embeddings import Embeddings, read_embeddings, write_embeddings
-from xmir_cli.store.features import Spool
+from xmir_cli.store.features import FeatureMaps
 from xmir_cli.wire.model import ModelSpec
 
 MODEL = ModelSpec("densenet121", "random:0", 4, weights_sha256="ab" * 32)
@@ -39,10 +39,8 @@ def embeddings(features: bool = False) -> Embeddings:
     rng = np.random.default_rng(0)
     maps = None
     if features:
-        spool = Spool()
-        for each in rng.normal(size=(ROWS, 3, 2, 2)):
-            spool.add(each)
-        maps = spool.all()
+        given = rng.normal(size=(ROWS, 3, 2, 2)).astype(np.float16)
+        maps = FeatureMaps((3, 2, 2), lambda: iter([given]))
     vectors = rng.standard_normal((ROWS, DIM), dtype=np.float32)
     return Embeddings(items, vectors, MODEL, {}, maps)
 

@@ -1,11 +1,8 @@
-"""The last feature maps of images in float16: a hundred kilobytes each, so they lie on the disk."""
+"""The last feature maps of images in float16: a hundred kilobytes each, so they come in blocks."""
 
 import math
-import tempfile
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -37,43 +34,6 @@ class FeatureMaps:
                 start += len(block)
 
         return FeatureMaps(self.shape, blocks)
-
-
-class Spool:
-    """Maps in a nameless file that goes with the run; each is known by its number."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        """The file lies in `folder`, or where temporary files do."""
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 # as long as the spool
-        weakref.finalize(self, self._file.close)
-        self._count = 0
-        self._shape: Shape | None = None
-
-    def add(self, maps: np.ndarray) -> int:
-        """Keep one map [C, h, w] and return its number; raises ItemError as `narrow_map`."""
-        narrow = narrow_map(maps)
-        self._shape = narrow.shape
-        self._file.write(narrow.tobytes())
-        self._count += 1
-        return self._count - 1
-
-    def take(self, numbers: Sequence[int]) -> FeatureMaps:
-        """The maps of these numbers, in their order."""
-        self._file.flush()
-        assert self._shape is not None
-        shape = self._shape
-        stored = np.memmap(self._file, KIND, "r", shape=(self._count, *shape))
-
-        def blocks() -> Iterator[np.ndarray]:
-            many = block_rows(shape)
-            for start in range(0, len(numbers), many):
-                yield stored[numbers[start : start + many]]
-
-        return FeatureMaps(shape, blocks)
-
-    def all(self) -> FeatureMaps:
-        """All maps as they were added."""
-        return self.take(range(self._count))
 
 
 def narrow_map(values: np.ndarray) -> np.ndarray:
