@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,6 +13,9 @@ import pytest
 from PIL import Image
 
 from tests.gates.conftest import ROWS
+from xmir_cli.model.choice import ModelChoice
+from xmir_cli.model.loader import load_embedder, load_network, resolve_model
+from xmir_cli.store.runs import Run, write_checkpoint
 
 
 @pytest.mark.usefixtures("here")
@@ -518,3 +522,34 @@ def test_which_images_numbers_are_of_is_a_hash_of_their_names(xmir):
     ):
         (record,) = xmir(*asked.split()).records()
         assert record["images_sha256"] == hash_of(lines), asked
+
+
+@pytest.mark.usefixtures("here")
+def test_maps_of_another_network_to_repeat_are_no_baseline(tiny_arch, xmir):
+    """Its weights tell it, wherever they lie."""
+    choice = ModelChoice(architecture=tiny_arch, weights="random:3")
+    spec = load_embedder(resolve_model(choice), "cpu").spec
+    write_checkpoint(Path("third.safetensors"), load_network(spec).state_dict(), spec, Run({}))
+    Path("moved").mkdir()
+    shutil.copy("n.safetensors", "moved/again.safetensors")
+    asked = ("sanity-check", "hits.jsonl", "--test", "repeat", "--method", "activation")
+    before = xmir(*asked, "--against", "n.safetensors")
+    Path("b.jsonl").write_text(before.stdout)
+    asked = (*asked, "--baseline", "b.jsonl", "--against")
+    assert xmir(*asked, "moved/again.safetensors").code == 0
+    other = xmir(*asked, "third.safetensors")
+    error, hint = other.stderr.splitlines()[-2:]
+    hashes = [
+        before.records()[0]["against"]["weights_sha256"],
+        *(each["against"]["weights_sha256"] for each in other.records()[:1]),
+    ]
+    assert (other.code, error) == (
+        5,
+        "xmir: error: b.jsonl: scored with against.weights_sha256 {}, this run has {}".format(
+            *hashes
+        ),
+    )
+    assert hint == (
+        "xmir: hint: Compare runs of the same --mode, --noise, --draws, --seeds, --center, "
+        "--against."
+    )

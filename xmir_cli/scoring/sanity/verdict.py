@@ -101,8 +101,11 @@ RULES = CheckRules(
     command="sanity-check",
     schema=SanityRecord,
     subject="method",
-    keys=("mode", "noise", "draws", "seeds", "seed_numbers", "other_query", "settings"),
-    settings=("mode", "noise", "draws", "seeds", "center"),
+    keys=(
+        *("mode", "noise", "draws", "seeds", "seed_numbers", "other_query", "settings"),
+        "against.weights_sha256",
+    ),
+    settings=("mode", "noise", "draws", "seeds", "center", "against"),
     goodness=_goodness,
     advice="Make the baseline without `per_query`.",
     counted=("n",),
