@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xmir_cli.classes.moments import NORMALIZATIONS, Moments, normalize, subtract_means
+from xmir_cli.classes.moments import Moments, normalize, subtract_means
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_l1_gives_every_map_the_mean_one_and_max_the_largest_value_one(maps):
     assert np.array_equal(normalize(maps[0], "none"), maps[0].astype(np.float64))
 
 
-@pytest.mark.parametrize("how", NORMALIZATIONS)
+@pytest.mark.parametrize("how", ["l1", "none", "max"])
 def test_map_of_zeros_stays_zero(how):
     assert not normalize(np.zeros((3, 3), np.float32), how).any()
 

@@ -5,7 +5,7 @@ import pytest
 
 from xmir_cli.classes.averages import ClassAverage
 from xmir_cli.classes.differences import Averages
-from xmir_cli.classes.moments import NORMALIZATIONS, Moments
+from xmir_cli.classes.moments import Moments
 from xmir_cli.classes.permutation import corrected_p
 
 SIDE = 8
@@ -102,7 +102,7 @@ def test_images_of_nobody_are_units_of_their_own():
     assert len(set(drawn.units)) == drawn.maps["none"].units == 3
 
 
-@pytest.mark.parametrize("how", NORMALIZATIONS)
+@pytest.mark.parametrize("how", ["l1", "none", "max"])
 def test_p_does_not_depend_on_the_unit_of_the_maps(how):
     def p_values(unit):
         classes = {}

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NORMALIZATIONS = ("l1", "none", "max")
-
 
 def normalize(saliency: np.ndarray, how: str) -> np.ndarray:
     """The map [H, W] in float64, made comparable between images; a map of zeros stays.

@@ -59,12 +59,6 @@ def read_codestream(frame: bytes) -> Codestream | None:
         return None
 
 
-def frame_size(frame: bytes) -> tuple[int, int]:
-    """Width and height that a JPEG, JPEG-LS or JPEG 2000 frame declares; 0, 0 when it does not."""
-    found = read_codestream(frame)
-    return (0, 0) if found is None else (found.width, found.height)
-
-
 def check_scans(jpeg: bytes) -> None:
     """Refuse a JPEG that goes over all of its pixels again and again; raises ItemError.
 

@@ -7,7 +7,7 @@ from xmir_cli.gallery.folder import items as items_module
 from xmir_cli.gallery.folder import lookups as module
 from xmir_cli.gallery.folder.conditions import exclude
 from xmir_cli.gallery.folder.images import Images
-from xmir_cli.gallery.folder.items import Items, write_items
+from xmir_cli.gallery.folder.items import Items, items_writer
 from xmir_cli.gallery.protocol import Conditions, identity_in
 from xmir_cli.retrieval.queries import Question
 
@@ -18,7 +18,8 @@ ROWS = 40
 def stored(tmp_path, monkeypatch):
     """The items in their file, in groups of a few rows."""
     monkeypatch.setattr(items_module, "_GROUP", 7)
-    write_items(tmp_path / "items.parquet", _items())
+    with items_writer(tmp_path / "items.parquet") as write:
+        write(_items())
     return Items(tmp_path / "items.parquet")
 
 
@@ -90,7 +91,8 @@ def test_many_rows_that_cannot_be_found_are_one_array(stored, monkeypatch, passe
 
 def test_rows_share_a_label_of_several(tmp_path):
     labels = pa.array(["b", None, "", "a", "a | b", "|", "c"])
-    write_items(tmp_path / "items.parquet", pa.table({"label": labels}))
+    with items_writer(tmp_path / "items.parquet") as write:
+        write(pa.table({"label": labels}))
     images = Images(Items(tmp_path / "items.parquet"))
     for _ in range(2):
         found = images.rows_with("label", ["b", "c|a", None, "x", "b", "|"])

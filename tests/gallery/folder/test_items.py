@@ -4,7 +4,7 @@ import pytest
 
 from xmir_cli.errors import DataError
 from xmir_cli.gallery.folder import items as module
-from xmir_cli.gallery.folder.items import Items, write_items
+from xmir_cli.gallery.folder.items import Items, items_writer
 
 TABLE = pa.table({"id": [f"i{row}" for row in range(23)], "label": ["a", None] * 11 + ["b"]})
 
@@ -12,7 +12,8 @@ TABLE = pa.table({"id": [f"i{row}" for row in range(23)], "label": ["a", None] *
 @pytest.fixture
 def path(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_GROUP", 5)
-    write_items(tmp_path / "items.parquet", TABLE)
+    with items_writer(tmp_path / "items.parquet") as write:
+        write(TABLE)
     return tmp_path / "items.parquet"
 
 
@@ -41,7 +42,8 @@ def test_only_what_is_asked_for_is_read(path, monkeypatch):
 
 
 def test_a_table_of_nothing_has_no_rows(tmp_path):
-    write_items(tmp_path / "none.parquet", TABLE[:0])
+    with items_writer(tmp_path / "none.parquet") as write:
+        write(TABLE[:0])
     assert len(Items(tmp_path / "none.parquet")) == 0
 
 

@@ -33,12 +33,6 @@ def items_writer(path: Path) -> Iterator[Callable[[pa.Table], None]]:
         yield write
 
 
-def write_items(path: Path, items: pa.Table) -> None:
-    """Write items that are in memory."""
-    with items_writer(path) as write:
-        write(items)
-
-
 class Items:
     """A table of items [N]: its columns, and any of its rows.
 
