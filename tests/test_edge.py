@@ -27,6 +27,7 @@ EDGE = {
     "gate_options",
     "options",
     "recipe_options",
+    "word_options",
     "asking",
     "settings",
     "inputs",

@@ -10,7 +10,6 @@ from xmir_cli.completion import complete_columns
 from xmir_cli.errors import SettingError, UsageError
 from xmir_cli.printer import Shown
 from xmir_cli.store.concept_names import concept_name
-from xmir_cli.wire.words import check_templates, check_text
 
 REMARK = "remark"  # of a record: words about an answer that is not to be trusted
 _MOST = 1e6  # a weight beyond which nothing is left of the query
@@ -107,27 +106,6 @@ Rerank = Annotated[
         "compare' on images of yours.",
     ),
 ]
-
-
-def check_words(texts: Sequence[str] | None, templates: Sequence[str] | None) -> None:
-    """Raise SettingError for a text that nobody may ask with, or a template without a place."""
-    for name, check, given in (
-        ("texts", lambda texts: list(map(check_text, texts)), texts),
-        ("templates", check_templates, templates),
-    ):
-        try:
-            check(given or [])
-        except ValueError as error:
-            raise SettingError(name, str(error)) from None
-
-
-def refuse_evidence(vote: str | None, novelty: bool) -> None:
-    """Raise SettingError for what is asked of the nearest images of words."""
-    if vote or novelty:
-        raise SettingError(
-            "vote" if vote else "novelty",
-            "words lie elsewhere than images, so that their nearest say nothing of them",
-        )
 
 
 def refuse_chosen(given: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from xmir_cli import asking, options
+from xmir_cli import asking, options, word_options
 from xmir_cli.completion import complete_ids
 from xmir_cli.errors import UsageError
 from xmir_cli.inputs import find_index, refuse_stdin
@@ -80,35 +80,10 @@ class Query:
     ] = False
     per_label: asking.PerLabel = None
     seed: options.Seed = 0
-    texts: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--text",
-            metavar="WORDS",
-            help="Ask in words; may be repeated. The model has to have a text tower, as folders of "
-            "open_clip and of transformers' CLIP and SigLIP have.",
-        ),
-    ] = None
-    text_file: Annotated[
-        str | None,
-        typer.Option(
-            "--text-file",
-            metavar="FILE",
-            help="Ask with every line of a file of UTF-8, in order; - is standard input.",
-        ),
-    ] = None
+    texts: word_options.Texts = None
+    text_file: word_options.TextFile = None
     templates: options.Templates = None
-    text_weight: Annotated[
-        float | None,
-        typer.Option(
-            "--text-weight",
-            metavar="W",
-            min=0,
-            max=1,
-            help="How much the words count where an image, --id, --vector or --all asks with them. "
-            "[default: 0.5]",
-        ),
-    ] = None
+    text_weight: word_options.TextWeight = None
     where: options.Where = None
     exclude_same: Annotated[
         str | None,
@@ -200,7 +175,9 @@ class Query:
                 "--unlike": self.unlike,
             }
         )
-        self._refuse_words()
+        if self.asks_in_words:
+            word_options.refuse_evidence(self.vote, self.novelty)
+        word_options.check_words(self)
         asking.refuse_alone(self.vote, self.novelty, self.neighbors, self.coverage)
         asking.refuse_rerank(self.rerank, self.top, self.region is not None)
         if self.per_label is not None:
@@ -223,20 +200,6 @@ class Query:
         _ = self.pulls, self.gallery
         others = [*(self.ids or ()), *(self.like or ()), *(self.unlike or ())]
         refuse_stdin([*(self.images or ()), self.text_file or "", *others], "query")
-
-    def _refuse_words(self) -> None:
-        if self.asks_in_words:
-            asking.refuse_evidence(self.vote, self.novelty)
-        asking.check_words(self.texts, self.templates)
-        if self.templates and not self.asks_in_words:
-            raise UsageError("--template: around which words?", "Name them with --text.")
-        if self.word_weight is None and self.text_weight is not None:
-            raise UsageError("--text-weight: words and an image ask together", "Name both.")
-        if self.word_weight is not None and (self.text_file or len(self.texts or ()) > 1):
-            raise UsageError(
-                "--text: one text asks together with images",
-                "Leave the others out, or ask with them alone.",
-            )
 
     @property
     def of_index(self) -> bool:
