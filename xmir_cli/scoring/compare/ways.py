@@ -1,7 +1,7 @@
 """By what queries were asked, as their records tell it, and what differs between two files."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -97,11 +97,12 @@ def compare_ways(pairs: Iterable[tuple[Ways, Ways]]) -> OtherWays:
     return found
 
 
-def merge_ways(ways: Sequence[Ways]) -> Record | None:
+def merge_ways(ways: Iterable[Ways]) -> Record | None:
     """The settings of all queries: several values of one are a list; None where not all tell."""
-    if not all(each.known for each in ways):
+    every = {id(each): each for each in ways}.values()  # a few, each of many queries
+    if not all(each.known for each in every):
         return None
-    distinct = [*{each.key: each.settings for each in ways}.values()]
+    distinct = [each.settings for each in every]
     merged: Record = {}
     for name in dict.fromkeys(name for each in distinct for name in each):
         values = {_text(each.get(name)): each.get(name) for each in distinct}
