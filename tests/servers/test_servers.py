@@ -24,7 +24,7 @@ from xmir_cli.gallery.protocol import Build
 from xmir_cli.gallery.servers import collection, loading, retries
 from xmir_cli.model.loader import load_network
 from xmir_cli.store.checkpoint import write_tensors
-from xmir_cli.store.embeddings import write_embeddings
+from xmir_cli.store.embeddings import read_embeddings, write_embeddings
 
 SERVERS = {server.name: server for server in servers() if server.name != "memory"}
 if not SERVERS:
@@ -339,7 +339,7 @@ def test_a_load_that_was_killed_goes_on(xmir, server, monkeypatch):
     assert (result.code, result.stderr) == (0, "xmir: note: goes on after 14 of 60 items\n")
     gallery = open_gallery(url)
     (everything,) = gallery.iterate(60)
-    assert everything.columns.to_pylist() == whole.items.to_pylist()
+    assert everything.columns.to_pylist() == read_embeddings(str(path)).items.to_pylist()
     np.testing.assert_array_equal(everything.vectors, whole.vectors)
     assert xmir("info", url, "--verify").code == 0
 
