@@ -181,9 +181,11 @@ def test_what_an_earlier_run_did_took_none_of_the_time(monkeypatch):
     bar = Progress("epoch 3/20", 20, "steps")
     bar.go_on(10)
     now = 105.0
-    assert bar.describe(40) == "epoch 3/20  10/20 steps  2.0/s  0:05"
+    assert bar.describe(40) == "epoch 3/20  10/20 steps  0:05"
     bar.advance(5)
     assert bar.describe(40) == "epoch 3/20  15/20 steps  0:05 left"
+    bar.advance(5)
+    assert bar.describe(50) == "epoch 3/20  20/20 steps  2.0/s  0:00 left"
 
 
 def test_notes_and_rows_leave_no_rest_of_the_line():

@@ -83,7 +83,8 @@ class Progress:
             bars = [_bar(done / total, cells) for cells in (*_BARS, 0)]
             count = f"{self.done:.0f}/{total} {self.unit}".rstrip()
         inside = f"+ {min(self._steps, self._of)}/{self._of} steps" if self._of else ""
-        speed = (f"{self.done / seconds:.1f}/s",) if self.done > seconds else ()
+        new = self.done - self._before
+        speed = (f"{new / seconds:.1f}/s",) if new > seconds else ()
         how = self._told or speed
         end = clock(seconds)
         if total and own:

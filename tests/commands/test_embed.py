@@ -314,13 +314,15 @@ def test_resume_remakes_only_slots_whose_files_changed(
     embed, images: Path, monkeypatch: pytest.MonkeyPatch
 ):
     embed(images, "-o", "a.parquet")
-    seen = passes(monkeypatch)
+    seen, known = passes(monkeypatch), []
+    monkeypatch.setattr("xmir_cli.progress.Progress.go_on", lambda _, count: known.append(count))
     result = embed(images, "-o", "a.parquet", "--resume")
     assert (result.code, seen) == (0, [])
+    assert sum(known) == 7  # which took none of this run's time
     assert result.stderr == "xmir: note: 7 images of this model are there already\n"
     picture(images / "2.png", 99)
     embed(images, "-o", "a.parquet", "--resume")
-    assert seen == [2]  # the slot of 2.png and 3.png
+    assert (seen, sum(known)) == ([2], 7 + 5)  # the slot of 2.png and 3.png
     embed(images, "-o", "fresh.parquet")
     assert Path("a.parquet").read_bytes() == Path("fresh.parquet").read_bytes()
 

@@ -335,7 +335,10 @@ def test_a_load_that_was_killed_goes_on(xmir, server, monkeypatch):
         "xmir: hint: Run the same 'xmir index' again: it goes on where it ended.\n"
     )
     monkeypatch.setattr(collection, "_MOST", 7)
+    known = []
+    monkeypatch.setattr("xmir_cli.progress.Progress.go_on", lambda _, count: known.append(count))
     result = xmir("index", str(path), "-o", url)
+    assert known == [14]  # which took none of this run's time
     assert (result.code, result.stderr) == (0, "xmir: note: goes on after 14 of 60 items\n")
     gallery = open_gallery(url)
     (everything,) = gallery.iterate(60)

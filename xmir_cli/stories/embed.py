@@ -228,7 +228,9 @@ def _embed(asked: Embed, embedder: Embedder, work: Work, parts: Parts, skips: Sk
                     skips.add(items[number].id, row, items[number].path)
             parts.add(first, slot)
             first += len(slot)
-            progress.advance(len(slot))
+            known = sum(isinstance(row, KnownRow) for row in slot)
+            progress.go_on(known)
+            progress.advance(len(slot) - known)
 
 
 def _slots(

@@ -51,7 +51,7 @@ def load_items(place: Place, about: About, source: EmbeddingSource) -> About:
     if start:
         console.note(f"goes on after {start} of {about.rows} items")
     with console.progress("loading", about.rows) as bar:
-        bar.advance(start)
+        bar.go_on(start)
 
         def batches() -> Iterator[Batch]:
             for batch in _encode(about, source, start):
