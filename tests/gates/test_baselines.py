@@ -371,18 +371,55 @@ def test_a_line_that_tells_no_map_is_an_error_in_junit(asked, xmir):
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize(
-    "row", [row for row in ROWS if row.asked[0] != "maps.jsonl"], ids=lambda row: row.command
-)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.command)
 def test_a_file_of_two_runs_is_no_baseline(row, xmir):
-    """Of maps nobody can tell: one may come twice in a run."""
     found = xmir(row.command, *row.asked, *row.saved).stdout
     Path("b.jsonl").write_text(found + found)
     done = xmir(row.command, *row.asked, "--baseline", "b.jsonl")
-    assert (done.code, done.stderr.splitlines()[-2:]) == (
-        5,
-        ["xmir: error: b.jsonl: records of two runs", "xmir: hint: Name a file of one run."],
-    )
+    second = len(found.splitlines()) + 1
+    map_of = f": line {second} is of the map of line 1" if row.asked[0] == "maps.jsonl" else ""
+    told = f"xmir: error: b.jsonl: records of two runs{map_of}"
+    hint = "xmir: hint: Name a file of one run."
+    assert (done.code, done.stderr.splitlines()[-2:]) == (5, [told, hint])
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("asked", [("saliency",), *SCORED], ids=lambda asked: asked[0])
+def test_maps_of_two_runs_in_a_file_are_not_compared(asked, xmir):
+    one = Path("maps.jsonl").read_text()
+    found = one if asked[0] == "saliency" else xmir(*asked, "maps.jsonl").stdout
+    Path("one.jsonl").write_text(found)
+    Path("two.jsonl").write_text(found + found)
+    second = len(found.splitlines()) + 1
+    for names in (("one", "two"), ("two", "one")):
+        done = xmir("compare", *(f"{name}.jsonl" for name in names), "--summary")
+        told = f"two.jsonl: records of two runs: line {second} is of the map of line 1"
+        assert (done.code, f"xmir: error: {told}" in done.stderr) == (5, True)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("asked", SCORED, ids=lambda asked: asked[0])
+def test_maps_of_copies_in_other_files_are_of_one_run(asked, xmir):
+    records = [json.loads(line) for line in Path("maps.jsonl").read_text().splitlines()]
+    name = records[0]["retrieved"]
+    shutil.copy(name, "copy.png")
+    for folder in ("masks", "."):
+        mask = Path(folder) / Path(name).name
+        if mask.exists() and folder == "masks":
+            shutil.copy(mask, Path(folder) / "copy.png")
+    copied = [
+        {**record, "retrieved": str(Path("copy.png").absolute())}
+        for record in records
+        if record["retrieved"] == name
+    ]
+    Path("more.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in [*records, *copied]))
+    before = xmir(*asked, "more.jsonl")
+    assert before.code == 0, before.stderr
+    Path("b.jsonl").write_text(before.stdout)
+    done = xmir(*asked, "more.jsonl", "--baseline", "b.jsonl")
+    assert (done.code, "not met" in done.stderr) == (0, False), done.stderr
+    compared = xmir("compare", "b.jsonl", "b.jsonl", "--summary")
+    assert compared.code == 0, compared.stderr
 
 
 @pytest.mark.usefixtures("here")

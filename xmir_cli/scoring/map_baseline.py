@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from xmir_cli.errors import DataError, ItemError
 from xmir_cli.scoring.baseline import AGAIN, Baseline, refuse_line
 from xmir_cli.scoring.evaluation import MapEvaluation, tell_settings
+from xmir_cli.scoring.repeated import OneRun
 from xmir_cli.store.jsonl import open_lines, read_records
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
@@ -18,11 +19,11 @@ MapKey = tuple[str, str, str, str, str, str, int]
 
 
 def read_baseline(source: str | None, evaluation: MapEvaluation) -> Baseline | None:
-    """The earlier records in the file `source`; raises DataError when it holds others."""
+    """The earlier records in the file `source`; DataError where it holds others, or two runs."""
     if source is None:
         return None
     records: dict[Hashable, Record] = {}
-    keys = Keys()
+    keys, run = Keys(), OneRun(source)
     with open_lines(source) as stream:
         for number, line in read_records(stream):
             where = f"{source}: line {number}"
@@ -33,6 +34,7 @@ def read_baseline(source: str | None, evaluation: MapEvaluation) -> Baseline | N
             if not isinstance(line.get(evaluation.key), Mapping):
                 raise DataError(f"{where}: {evaluation.key}: how it was scored is not there", AGAIN)
             part = str(line.get(evaluation.part) or "")
+            run.check(number, view, part, evaluation.find_mask(line))
             records[keys.of(view, _identities(view, where), part)] = line
     return Baseline(records, source, evaluation)
 

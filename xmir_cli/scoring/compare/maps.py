@@ -15,6 +15,7 @@ from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
 from xmir_cli.scoring.evaluation import MATCHED, MapEvaluation, whose
 from xmir_cli.scoring.localization import LOCALIZATION
 from xmir_cli.scoring.map_baseline import Keys, MapKey, bare_key, name_settings
+from xmir_cli.scoring.repeated import OneRun
 from xmir_cli.store.maps import read_map_file
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
@@ -80,7 +81,7 @@ class MapFiles:
 
 
 def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFiles:
-    """The pairs of two files of one schema; raises DataError where there is none.
+    """The pairs of two files of one schema; raises DataError where there is none, and for two runs.
 
     Pairs are matched by the identities of the query and the retrieved image, the method and the
     side that is explained, wherever their files lie; by the method's settings, too, where a file
@@ -92,15 +93,18 @@ def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFile
     models: dict[SideName, object] = {}
     for side in SIDES:
         keys, network, found[side] = Keys(), OneNetwork(files[side].source), {}
+        run = OneRun(files[side].source)
         for number, line in files[side].lines():
             try:
                 if isinstance(line, ItemError):
                     raise line
-                key, scored = _read(number, line, evaluation, schema, keys)
+                view = _view(line, evaluation, schema)
+                key, scored = _read(number, view, evaluation, keys)
             except ItemError as error:
                 failed[side].append((number, error.bare))
                 continue
             network.check(line)
+            run.check(number, view, scored.part, scored.mask)
             found[side][key] = scored
             models.setdefault(side, line.get("model"))
     old, new = _match_settings(found["old"], found["new"])
@@ -119,12 +123,16 @@ def read_map_files(files: Mapping[SideName, RecordFile], schema: str) -> MapFile
     return MapFiles(pairs, {"old": only["old"], "new": only["new"]}, failed, models)
 
 
-def _read(
-    number: int, record: Record, evaluation: MapEvaluation | None, schema: str, keys: Keys
-) -> tuple[MapKey, ScoredMap]:
+def _view(record: Record, evaluation: MapEvaluation | None, schema: str) -> SaliencyRecord:
     if record.get("schema") != schema:
         raise ItemError(Cause.BAD_RECORD, f"schema: expected {schema}, as in the lines before")
-    view = read_view(SaliencyRecord if evaluation is None else evaluation.schema, record)
+    return read_view(SaliencyRecord if evaluation is None else evaluation.schema, record)
+
+
+def _read(
+    number: int, view: SaliencyRecord, evaluation: MapEvaluation | None, keys: Keys
+) -> tuple[MapKey, ScoredMap]:
+    record = view.record
     query = view.query_identity if view.query else ""
     if query is None or view.retrieved_identity is None:
         raise ItemError(
