@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from xmir_cli.metrics.overlap import rank_biased_overlap
+from xmir_cli.scoring.causal import CAUSAL as CAUSAL_METRIC
 from xmir_cli.scoring.compare.archives import match_archives
+from xmir_cli.scoring.tally import Tally
 from xmir_cli.store.embeddings import (
     Embeddings,
     read_embeddings,
@@ -912,6 +914,30 @@ def test_a_part_of_maps_that_is_gone_is_missing_and_not_taken_for_another(xmir):
         ("reader 2: baseline", []),
         ("opacity: baseline", ["skipped"]),
     ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"query_text": "drain"},
+        {"query_text": "drain", "query_templates": ["a {}", "no {}"], "text_weight": 0.25},
+    ],
+)
+def test_pairs_have_the_same_hash_in_both_commands(words, xmir):
+    """Whatever the order of lines, and each once; of queries with words these tell them apart."""
+    maps = [scored(pair, "activation", 0.5, 0.3, **words) for pair in ("ax", "bx", "ay")]
+    dump("maps.jsonl", [*maps, {**maps[0], "explains": "query"}])
+    (two,) = xmir("compare", "maps.jsonl", "maps.jsonl", "--summary").records()
+    tally = Tally(CAUSAL_METRIC, 0)
+    for each in [*maps[::-1], maps[0]]:
+        tally.add(each)
+    (one,) = tally.rows()
+    assert one["images_sha256"] == two["images_sha256"]
+    plain = Tally(CAUSAL_METRIC, 0)
+    for each in maps:
+        plain.add({name: value for name, value in each.items() if name not in words})
+    assert (plain.rows()[0]["images_sha256"] == one["images_sha256"]) == (not words)
 
 
 def of_window(size, insertion):
