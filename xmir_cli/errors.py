@@ -23,9 +23,8 @@ Found = TypeVar("Found")
 
 # how Python, torch, Arrow and the loader of libraries say that there was no memory
 _STARVED = (
-    "can't allocate memory",
+    "allocate memory",
     "can't start new thread",
-    "Cannot allocate memory",
     "failed to map segment",
     "out of memory",
     "Resource temporarily unavailable",

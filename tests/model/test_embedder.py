@@ -93,20 +93,29 @@ def test_embeddings_do_not_depend_on_the_batch(embedder):
 class Scarce(torch.nn.Module):
     """Features that have memory for `limit` images at once."""
 
-    def __init__(self, inner, limit):
+    def __init__(self, inner, limit, error=None):
         super().__init__()
         self.inner, self.limit = inner, limit
+        self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
     def forward(self, images):
         if len(images) > self.limit:
-            raise torch.OutOfMemoryError("no memory")
+            raise self.error
         return self.inner(images)
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on(embedder, capsys):
+@pytest.mark.parametrize(
+    "error",
+    [
+        None,
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("CUDA error: out of memory"),  # of a library below torch's allocator
+    ],
+)
+def test_out_of_memory_halves_the_batch_and_goes_on(embedder, capsys, error):
     images = torch.randn(9, 3, 32, 32)
     expected = embedder.embed(images)
-    embedder.network.features = Scarce(embedder.network.features, 1)
+    embedder.network.features = Scarce(embedder.network.features, 1, error)
     assert torch.allclose(embedder.embed(images), expected, atol=1e-6)
     assert embedder.batch == 1
     assert capsys.readouterr().err.count("batch halved to 1") == 1

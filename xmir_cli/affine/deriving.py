@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
-from xmir_cli.errors import ModelError, reason_of
+from xmir_cli.errors import ModelError, is_starved, reason_of
 
 
 @contextmanager
@@ -16,10 +14,8 @@ def deriving() -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
-        if "allocate memory" in str(error):
+        if is_starved(error):
             raise
         reason = reason_of(error)
         raise ModelError(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from xmir_cli import console, steps
 from xmir_cli.affine.deriving import deriving
-from xmir_cli.errors import ModelError
+from xmir_cli.errors import ModelError, is_starved
 from xmir_cli.model.head import Head
 from xmir_cli.model.network import Network
 from xmir_cli.model.shares import Shares
@@ -202,10 +202,8 @@ class Embedder:
         try:
             with torch.no_grad():
                 return step(images)
-        except torch.OutOfMemoryError:
-            return None
         except RuntimeError as error:
-            if "allocate memory" not in str(error):
+            if not is_starved(error):
                 raise
             return None
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xmir_cli.errors import DataError, ModelError, SettingError
+from xmir_cli.errors import DataError, ModelError, SettingError, is_starved
 from xmir_cli.signals import ending_waits
 from xmir_cli.training.attention import check_maps, draw_triplets, triplet_count
 from xmir_cli.training.examples import Example
@@ -201,8 +201,8 @@ class Trainer:
                 raise ModelError(f"{where}: the loss is {found}", "Lower `learning_rate`.")
             (total * self.ranks.size).backward()  # gradients are averaged: the mean is their sum
             self.objective.share_gradients(self.ranks)
-        except RuntimeError as error:  # torch.OutOfMemoryError is one
-            if not isinstance(error, torch.OutOfMemoryError) and "allocate mem" not in str(error):
+        except RuntimeError as error:
+            if not is_starved(error):
                 raise
             raise ModelError(
                 f"{self.device}: not enough memory for a batch of {len(images)} images",
