@@ -399,6 +399,18 @@ def test_maps_of_two_runs_in_a_file_are_not_compared(asked, xmir):
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("asked", SCORED, ids=lambda asked: asked[0])
+def test_means_over_maps_that_come_again_warn(asked, xmir):
+    lines = Path("maps.jsonl").read_text().splitlines()
+    Path("two.jsonl").write_text("\n".join([*lines, lines[0], ""]))
+    told = f"1 of {len(lines) + 1} maps came before, and count again in means: are these records"
+    for flags, warned in (((), False), (("--summary",), True), (("--min", "n=1"), True)):
+        done = xmir(*asked, "two.jsonl", *flags)
+        assert (done.code, f"warning: {told}" in done.stderr) == (0, warned), done.stderr
+    assert told not in xmir(*asked, "maps.jsonl", "--summary").stderr
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("asked", SCORED, ids=lambda asked: asked[0])
 def test_maps_of_copies_in_other_files_are_of_one_run(asked, xmir):
     records = [json.loads(line) for line in Path("maps.jsonl").read_text().splitlines()]
     name = records[0]["retrieved"]

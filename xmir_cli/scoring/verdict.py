@@ -14,6 +14,7 @@ from xmir_cli.render.junit import JunitCase, junit
 from xmir_cli.scoring.baseline import MISSING, Baseline, SinceBaseline
 from xmir_cli.scoring.map_baseline import Keys, MapKey, bare_key
 from xmir_cli.scoring.numbers import Numbers
+from xmir_cli.scoring.repeated import Repeats
 from xmir_cli.scoring.tally import TIED, Tally
 from xmir_cli.store.atomic import atomic_file
 from xmir_cli.wire.records import Record
@@ -40,8 +41,11 @@ class Verdict:
     baseline: Baseline | None
     tolerance: float
     listed: bool = False  # whether every record becomes a case of the JUnit file
+    summed: bool = False  # whether means are told
     cases: list[JunitCase] = field(default_factory=list)
     _keys: Keys = field(default_factory=Keys)
+    _repeats: Repeats = field(default_factory=Repeats)
+    _again: int = 0  # maps that were taken before
     _changed: dict[MapKey, "list[_Case]"] = field(default_factory=dict)
 
     def take(
@@ -67,6 +71,9 @@ class Verdict:
             self.skips.add(where, record)
         else:
             self.tally.add(record)
+            number = self.tally.total
+            mask = self.tally.evaluation.find_mask(record)
+            self._again += self._repeats.find(number, view, part, mask) != number
 
     def lose(self, where: str, error: ItemError) -> None:
         """Take into account a line that tells no map: an error, for nobody knows which it was."""
@@ -123,7 +130,7 @@ class Verdict:
         partial = (f"{each}: left out of its means" for each in self.tally.partial())
         ending = replace(
             ending,
-            warnings=(*self._warn_of_ties(), *self._warn_of_empty()),
+            warnings=(*self._warn_of_ties(), *self._warn_of_empty(), *self._warn_of_repeats()),
             notes=(*ending.notes, *partial, *same),
         )
         self._compare_changed()
@@ -157,6 +164,12 @@ class Verdict:
             return ()
         found = f"{self.tally.empty} of {self.tally.total} maps explain a similarity that is not"
         return (f"{found} above 0, which counts as 0: a deletion of 0 says nothing of them",)
+
+    def _warn_of_repeats(self) -> tuple[str, ...]:
+        if not (self._again and (self.summed or self.gates)):
+            return ()
+        found = f"{self._again} of {self.tally.total} maps came before, and count again in means"
+        return (f"{found}: are these records of two runs?",)
 
     def _judge_gates(self) -> list[str]:
         unmet = []

@@ -51,8 +51,8 @@ def run(asked: CausalMetric) -> Records:
     scorer = PairScorer(protocol, asked.controls, load, instead)
     tally, earlier = Tally(CAUSAL, asked.seed), read_baseline(asked.baseline, CAUSAL)
     output = MapOutput(tally, asked.summary, asked.per_query)
-    listed = asked.junit is not None
-    verdict = Verdict(Skips(), tally, asked.gates, earlier, asked.tolerance, listed)
+    listed, summed = asked.junit is not None, asked.summary or asked.per_query
+    verdict = Verdict(Skips(), tally, asked.gates, earlier, asked.tolerance, listed, summed)
     with open_lines(asked.records) as stream, console.progress("scoring", stream.count) as bar:
         groups = read_tasks(read_records(stream), verdict.lose)
         if OTHER_PAIR in asked.controls:  # which it needs to know all of

@@ -42,8 +42,8 @@ def run(asked: LocalizationMetric) -> Records:
     localizer = Localizer(truth, rules, asked.controls)
     tally, earlier = Tally(LOCALIZATION, asked.seed), read_baseline(asked.baseline, LOCALIZATION)
     output = MapOutput(tally, asked.summary, asked.per_query)
-    listed = asked.junit is not None
-    verdict = Verdict(Skips(), tally, asked.gates, earlier, asked.tolerance, listed)
+    listed, summed = asked.junit is not None, asked.summary or asked.per_query
+    verdict = Verdict(Skips(), tally, asked.gates, earlier, asked.tolerance, listed, summed)
     with open_lines(asked.records) as stream, console.progress("scoring", stream.count) as bar:
         for number, line in read_records(stream):
             where = f"line {number}"
