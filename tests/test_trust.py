@@ -76,7 +76,7 @@ def rows(method: str, auroc: float, **more: object) -> list[dict[str, object]]:
     """Two pairs of two seeds, each asked in three ways."""
     gains = {"random": 0.1, "center": -0.1}
     return [
-        {"network": "cnn", "seed": seed, "variant": method, "asked": asked, "retrieved": image,
+        {"network": "cnn", "seed": seed, "variant": method, "question": asked, "retrieved": image,
          "area": 0.05, "peak": 1.0, "energy": 0.5, "auroc": auroc - 0.1 * place - 0.02 * seed,
          "like_right": 1 - place / 4, "insertion_gain": gains, "deletion_gain": gains, **more}
         for seed in (0, 1)

@@ -68,7 +68,7 @@ def ask(job: Job, pairs: Sequence[Record]) -> list[Record]:
     first = next(hits)
     fresh = {name: first[name] for name in ("index", "model")}
     return [
-        *(pair | {"asked": "right"} for pair in plain),
-        *(pair | {"asked": "wrong query"} for pair in others),
-        *(pair | {"asked": "reset weights"} | fresh for pair in plain),
+        *(pair | {"question": "right"} for pair in plain),
+        *(pair | {"question": "wrong query"} for pair in others),
+        *(pair | {"question": "reset weights"} | fresh for pair in plain),
     ]

@@ -83,7 +83,7 @@ def _score(job: Job, methods: Sequence[str]) -> None:
 
 
 def _is_unscored(row: Record) -> bool:
-    return row.get("asked") == "right" and "insertion" not in row
+    return row.get("question") == "right" and "insertion" not in row
 
 
 def _truth(record: Record, found: np.ndarray, masks: Mapping[str, str]) -> Record:
@@ -106,7 +106,7 @@ def _seen(mask: np.ndarray, roi: object, shape: tuple[int, ...]) -> np.ndarray:
 
 def _key(record: Record) -> tuple[str, ...]:
     """What tells the maps of a method apart."""
-    return str(record["asked"]), str(record["query"]), str(record["retrieved"])
+    return str(record["question"]), str(record["query"]), str(record["retrieved"])
 
 
 def _file(job: Job, name: str) -> Path:

@@ -41,7 +41,7 @@ def groups(rows: Sequence[Record]) -> list[list[Record]]:
     centers = {
         _image(row): row.get("auroc")
         for row in rows
-        if row["variant"] == "center" and row.get("asked") == "right"
+        if row["variant"] == "center" and row.get("question") == "right"
     }
     found: dict[tuple[object, object], list[Record]] = {}
     for row in rows:
@@ -79,7 +79,7 @@ def cell(group: Sequence[Record]) -> Record:
 
 
 def _of(rows: Sequence[Record], question: str) -> list[Record]:
-    return [row for row in rows if row["asked"] == question]
+    return [row for row in rows if row["question"] == question]
 
 
 def _number(row: Record, name: str) -> float:
