@@ -23,8 +23,9 @@ class RetrievalMetric:
     they share a label, and A|B is two of them; nDCG is graded by the Jaccard index of their labels.
     Where images are equally similar to a query, a number is its mean over their orders. Means over
     queries are micro, means of the labels' means macro. Those of a label are over the queries that
-    have it, and count images that have it, whatever else they share. With a patient column the
-    numbers without same-patient neighbours are there too, under excluding_same_patient.
+    have it, which ask by it alone: images that have it count, in nDCG by the Jaccard index of it
+    and all of theirs. With a patient column the numbers without same-patient neighbours are there
+    too, under excluding_same_patient.
     Gates know every number of the record: map, macro.map, labels.NAME.p_at_1,
     excluding_same_patient.map ... `--baseline` takes the record of an earlier run, and fails where
     a mean over queries or labels is worse, or its records of --per-query, and fails where a query
