@@ -14,8 +14,6 @@ from xmir_cli.wire.records import Record
 from xmir_cli.wire.schemas.audit import AuditRecord
 from xmir_cli.wire.schemas.audit_query import AuditQueryRecord
 
-_ID = "id"
-
 
 @dataclass(frozen=True, eq=False)
 class FindingRecords:
