@@ -25,6 +25,13 @@ def test_nothing_is_an_outlier_where_all_are_equally_far_or_nobody_has_a_neighbo
     assert (alone.fence, alone.rows.tolist()) == (None, [])
 
 
+def test_what_differs_by_rounding_alone_does_not_lie_apart():
+    distances = np.array([0.0] * 30 + [2e-16, 4e-16, 1e-7, 0.01])
+    found = find_outliers(1 - distances, 3)
+    assert found.fence == pytest.approx(0, abs=1e-9)
+    assert found.rows.tolist() == [33]
+
+
 def test_hubs_are_in_more_than_five_times_as_many_answers_as_the_mean():
     nearest = np.zeros((20, 2), dtype=np.int64)
     nearest[:, 1] = np.arange(20)

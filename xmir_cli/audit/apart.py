@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xmir_cli.arrays import Floats, Integers
+from xmir_cli.atlas.duplicates import ROUNDING
 from xmir_cli.atlas.outliers import unlikeness
 
 _QUARTERED = 5  # distances, the largest of which three quartiles know nothing of
@@ -30,6 +31,7 @@ def find_outliers(to_others: Floats, ranges: float) -> Outliers:
 
     The fence lies `ranges` interquartile ranges above the third quartile of the distances. Fewer
     than five have no fence: at three ranges none would be beyond it, for it moves the quartile.
+    What is beyond it by rounding alone, as where most images have many copies, does not lie apart.
     """
     distances = 1 - to_others
     known = distances[np.isfinite(distances)]
@@ -38,8 +40,9 @@ def find_outliers(to_others: Floats, ranges: float) -> Outliers:
         return Outliers(distances, percentiles, None, np.empty(0, dtype=np.int64))
     low, high = np.percentile(known, [25, 75])
     fence = float(high + ranges * (high - low))
-    beyond = np.flatnonzero(np.nan_to_num(distances, nan=-1.0) > fence)
-    return Outliers(distances, percentiles, fence, beyond[np.argsort(-distances[beyond])])
+    beyond = np.flatnonzero(np.nan_to_num(distances, nan=-1.0) > fence + ROUNDING)
+    order = np.argsort(-distances[beyond], kind="stable")
+    return Outliers(distances, percentiles, fence, beyond[order])
 
 
 @dataclass(frozen=True, eq=False)
