@@ -316,6 +316,43 @@ def test_flipped_labels_are_in_doubt_and_no_others(xmir):
     assert record["calibration_error"] < 0.1
 
 
+def test_only_images_whose_neighbours_vote_are_expected_in_doubt(xmir, archive):
+    """Most labelled images are among unlabelled ones: nothing could put their labels in doubt."""
+    archive = clustered()
+    rng = np.random.default_rng(0)
+    for row in range(60):
+        archive.rows[row]["label"] = "a"
+    archive.vectors = [np.append(each, np.zeros(24)) for each in archive.vectors]
+    for alone in range(10):
+        for near in range(11):
+            draw(row := len(archive.paths)).save(f"images/{row}.png")
+            archive.paths.append(f"images/{row}.png")
+            vector = np.eye(32)[8 + alone] + 0.05 * rng.normal(size=32)
+            archive.vectors.append(vector / np.linalg.norm(vector))
+            label = None if near else "ab"[alone < 3]
+            archive.rows.append({"label": label, "patient": f"p{row}", "split": "train"})
+    archive.vectors = [each.astype(np.float32) for each in archive.vectors]
+    archive.write()
+    record = summed(xmir, "--no-images", "--test", "labels")
+    surest = 1 - record["votes"]["doubt"] * 3 / 70  # the probability of a, where all vote for it
+    assert record["suspect_labels"] == 0
+    assert record["suspect_labels_expected"] == pytest.approx(60 * (1 - surest))
+    assert record["calibration_error"] == pytest.approx(1 - surest)
+
+
+def test_no_more_images_are_expected_in_doubt_than_there_are(xmir):
+    """At a bound of 0.5 an image may lack each of several labels, and is one all the same."""
+    archive = clustered()
+    rng = np.random.default_rng(0)
+    for row in archive.rows:
+        row["label"] = "|".join(each for each in "abcdef" if rng.random() < 0.6) or "a"
+    archive.write()
+    record = summed(xmir, "--no-images", "--test", "labels", "--probability", "0.5")
+    told = xmir("audit", "e.parquet", "--no-images", "--test", "labels", "--per-query").records()
+    assert record["suspect_labels"] <= len(told) == 60
+    assert 0 < record["suspect_labels_expected"] < 60
+
+
 def test_patients_do_not_vote_for_themselves_nor_copies(xmir):
     archive = clustered(flipped=(7,))
     for row in (7, 9, 11, 13, 15):  # all of one patient, who would doubt it
@@ -673,7 +710,7 @@ def test_of_two_images_one_may_be_a_copy(xmir):
             "labels",
             ["suspect_labels", "label_conflicts", "suspect_labels_expected", "calibration_error"],
             "label_conflicts",
-            "no image has a labelled neighbour of another patient: labels cannot be tested",
+            "no image has a labelled neighbour of another patient but for copies of it: labels",
         ),
         (
             "patient",

@@ -68,10 +68,11 @@ def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts | No
     """
     labels, kinds = archive.labels, archive.kinds
     order = order_of(archive.items)  # in which a rule is fitted to some of very many
-    asked = order[kinds[order] >= 0]
+    labelled = order[kinds[order] >= 0]
     ballots = archive.ballots(groups)
-    counts = np.bincount(kinds[asked], minlength=len(labels.holds)) @ labels.holds
-    frequencies = counts / max(1, len(asked))
+    counts = np.bincount(kinds[labelled], minlength=len(labels.holds)) @ labels.holds
+    frequencies = counts / max(1, len(labelled))
+    asked = labelled[(ballots.kinds[labelled] >= 0).any(axis=1)]
     given = Ballots(ballots.similarities[asked], ballots.kinds[asked])
     rule = fit_votes(given, kinds[asked], labels.holds, frequencies)
     if rule is None:
@@ -88,8 +89,8 @@ def find_doubts(archive: Archive, groups: Integers, bound: float) -> Doubts | No
         probabilities = vote(part, labels.holds, frequencies, rule)
         own = labels.holds[kinds[rows]]
         judgements.append(judged(probabilities[::step], own[::step], several))
-        expected += float((1 - probabilities)[probabilities >= bound].sum())
-        _take(votes, archive, rows, probabilities, part)
+        expected += _expect(probabilities, bound, several)
+        _take(votes, archive, rows, probabilities)
         found += _doubtful(archive, votes, rows, part, bound)
     lacked = _lacked(archive, votes)
     if not lacked.any():
@@ -114,15 +115,19 @@ def _surest(holds: Booleans, frequencies: Floats, rule: VoteRule) -> Floats:
     return np.diagonal(vote(Ballots(np.zeros(kinds.shape), kinds), holds, frequencies, rule))
 
 
-def _take(
-    votes: Votes, archive: Archive, rows: Integers, probabilities: Floats, ballots: Ballots
-) -> None:
-    """Take up the probabilities [n, L] of the labels of some images, if a neighbour votes."""
+def _expect(probabilities: Floats, bound: float, several: bool) -> float:
+    """How many images [n] would lack a label that has at least `bound`, were labels drawn so."""
+    lacks = np.where(probabilities >= bound, 1 - probabilities, 0.0)  # [n, L]
+    any_lacks = 1 - (1 - lacks).prod(axis=1) if several else lacks.sum(axis=1)
+    return float(any_lacks.sum())
+
+
+def _take(votes: Votes, archive: Archive, rows: Integers, probabilities: Floats) -> None:
+    """Take up the probabilities [n, L] of the labels of some images."""
     own = archive.labels.holds[archive.kinds[rows]]  # [n, L]
     others = np.where(own, -1.0, probabilities)
-    votes_at = (ballots.kinds >= 0).any(axis=1)
-    lacks = votes_at & ~own.all(axis=1)
-    votes.own[rows[votes_at]] = np.where(own, probabilities, 0.0).max(axis=1)[votes_at]
+    lacks = ~own.all(axis=1)
+    votes.own[rows] = np.where(own, probabilities, 0.0).max(axis=1)
     votes.probabilities[rows[lacks]] = others.max(axis=1)[lacks]
     votes.likeliest[rows[lacks]] = others.argmax(axis=1)[lacks]
 

@@ -70,7 +70,7 @@ def _why_null(record: Record, name: str) -> str:
 
 def _why_no_doubt(record: Record) -> str:
     if not record.get("votes"):
-        return "no image has a labelled neighbour of another patient"
+        return "no image has a labelled neighbour of another patient but for copies of it"
     if record["calibration_error"] is None:
         return "all labelled images have the same labels"
     return (

@@ -88,8 +88,9 @@ class AuditSummaryRecord:
     suspect_labels: int | None = key(
         WHOLE,
         "images whose neighbours hold another label at least as probably as asked; null where no "
-        "image has a label and a neighbour of another patient with one, where all have the same "
-        "labels, and where neighbours tell too little for any label to be so probable",
+        "image has a label and a neighbour of another patient with one that is no copy of it, "
+        "where all have the same labels, and where neighbours tell too little for any label to be "
+        "so probable",
         when=_LABELS,
     )
     suspect_labels_expected: float | None = key(
