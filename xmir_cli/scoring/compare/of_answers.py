@@ -120,10 +120,10 @@ def _notes(answers: TwoAnswers, ways: OtherWays, scored: bool) -> list[str]:
 
 def _cases(answers: TwoAnswers) -> list[JunitCase]:
     """What one file has alone is missing in the other; what cannot be read failed."""
-    cases = []
+    cases, both = [], set(answers.asked)
     for side, other in (("old", "new"), ("new", "old")):
         own = answers.hits["old" if side == "old" else "new"]
-        alone = [each for key, each in own.items() if key not in set(answers.asked)]
+        alone = [each for key, each in own.items() if key not in both]
         cases += [
             JunitCase(
                 "compare",

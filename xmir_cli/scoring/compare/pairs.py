@@ -23,12 +23,13 @@ def choose_hits(query: TwoRankings, most: int, count: int) -> list[int]:
 
     Where fewer went and came, the nearest of those that stayed.
     """
-    before, after = query.old[:most], query.new[:most]
-    went = [item for item in before.tolist() if item not in set(after.tolist())]
-    came = [item for item in after.tolist() if item not in set(before.tolist())]
+    # as dictionaries, which keep their order and are quickly asked
+    before, after = (dict.fromkeys(items[:most].tolist()) for items in (query.old, query.new))
+    went = [item for item in before if item not in after]
+    came = [item for item in after if item not in before]
     turns = chain.from_iterable(zip_longest(went, came))
-    firsts = [*before[:1].tolist(), *after[:1].tolist()]
-    found = [*firsts, *(item for item in turns if item is not None), *after.tolist()]
+    firsts = [*[*before][:1], *[*after][:1]]
+    found = [*firsts, *(item for item in turns if item is not None), *after]
     return list(dict.fromkeys(found))[:count]
 
 
