@@ -74,3 +74,11 @@ def test_a_mean_that_hardly_any_resample_has_is_without_an_interval():
     found = intervals(_scores(np.linspace(0, 1, 12), list("abcdefghijkl")), range(12), 0)
     assert found.macro["map"] == (None, None)
     assert found.micro["map"][0] is not None
+
+
+def test_without_any_label_there_is_no_interval_over_labels():
+    found = intervals(_scores(np.arange(8.0), [""] * 8), range(8), seed=0)
+    assert found.macro == {"map": (None, None)}
+    assert found.by_label == {}
+    low, high = found.micro["map"]
+    assert low < 3.5 < high

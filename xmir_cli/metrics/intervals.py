@@ -46,7 +46,7 @@ def intervals(scores: Scores, groups: Sequence[Hashable], seed: int) -> Interval
     whole, *each = (
         _bounds(scores.names, None if found is None else found[part]) for part in range(len(parts))
     )
-    over = None if found is None else found[1:].mean(axis=0)
+    over = found[1:].mean(axis=0) if found is not None and labels else None
     return Intervals(whole, _bounds(scores.names, over), dict(zip(labels, each, strict=True)))
 
 
