@@ -384,6 +384,24 @@ def test_a_file_of_two_runs_is_no_baseline(row, xmir):
 
 
 @pytest.mark.usefixtures("here")
+def test_queries_of_two_runs_are_no_baseline(xmir):
+    """The first of the two would be the earlier run, whichever that is."""
+    asked = ("retrieval-metric", "e.parquet", "--per-query")
+    found = xmir(*asked).records()
+    better = [{**each, "map": each["map"] + 0.5} for each in found]
+    for runs in ([*found, *better], [*better, *found]):
+        Path("b.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in runs))
+        done = xmir(*asked, "--baseline", "b.jsonl")
+        assert (done.code, done.stderr.splitlines()[-2:]) == (
+            5,
+            [
+                "xmir: error: b.jsonl: records of two runs",
+                "xmir: hint: Name a file of one run.",
+            ],
+        )
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("asked", [("saliency",), *SCORED], ids=lambda asked: asked[0])
 def test_maps_of_two_runs_in_a_file_are_not_compared(asked, xmir):
     one = Path("maps.jsonl").read_text()

@@ -44,9 +44,21 @@ def read_baseline(source: str | None, *kinds: CheckRules) -> Baseline | None:
             known = {rules.schema.NAME: rules}
             found.append(line)
     rules = next(iter(known.values()))
-    if any(number > 1 and "query" not in each for (*_, number), each in keyed(rules, found)):
+    if _comes_again(rules, found):
         raise DataError(f"{source}: records of two runs", "Name a file of one run.")
     return Baseline(dict(keyed(rules, found)), source, rules)
+
+
+def _comes_again(rules: CheckRules, records: Iterable[Record]) -> bool:
+    """Whether two records are about one thing; copies of a query have other ids, or lie elsewhere.
+
+    Then they are of two runs, of which nobody knows which is the earlier one.
+    """
+    told = Counter(
+        (*rules.key_of(each), str(each.get("id")), str(each.get("query")))
+        for each in filter(rules.is_check, records)
+    )
+    return any(count > 1 for count in told.values())
 
 
 @dataclass
