@@ -1,6 +1,6 @@
 """The flags that every metric has: what must hold, what is told of it, and what is printed."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -62,6 +62,10 @@ class Gated(Protocol):
         """Whether those of each query are."""
 
     @property
+    def baseline(self) -> str | None:
+        """The earlier run."""
+
+    @property
     def junit(self) -> Path | None:
         """Where the checks are written."""
 
@@ -70,14 +74,18 @@ class Gated(Protocol):
         """Whether what is there is replaced."""
 
 
-def check_gated(asked: Gated, inputs: Iterable[str | Path | None]) -> None:
+def check_gated(asked: Gated, inputs: Sequence[str | Path | None]) -> None:
     """Raise SettingError where two things are to be printed, and for a file that is an input.
+
+    The `inputs` have the baseline among them, which may be standard input where no other one is.
 
     Raises ExistsError for one that is there and may not be replaced. One that an earlier run wrote
     and that may be is removed now: whatever ends this run, the checks of that one are not its own.
     """
     if asked.summary and asked.per_query:
         raise SettingError("per_query", "`summary` prints something else; give one of them")
+    if asked.baseline == "-" and inputs.count("-") > 1:
+        raise SettingError("baseline", "standard input is read once", "Name its file.")
     if asked.junit is not None:
         refuse_input(asked.junit, inputs, "junit")
         refuse_existing(asked.junit, asked.force)

@@ -402,6 +402,20 @@ def test_queries_of_two_runs_are_no_baseline(xmir):
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.command)
+def test_standard_input_is_no_baseline_where_it_is_read_already(row, xmir):
+    asked = ("e.parquet", "-") if row.command == "compare" else ("-", *row.asked[1:])
+    done = xmir(row.command, *asked, "--baseline", "-", stdin=b"{}\n")
+    assert (done.code, done.stderr.splitlines()) == (
+        2,
+        [
+            "xmir: error: --baseline: standard input is read once",
+            "xmir: hint: Name its file.",
+        ],
+    )
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("asked", [("saliency",), *SCORED], ids=lambda asked: asked[0])
 def test_maps_of_two_runs_in_a_file_are_not_compared(asked, xmir):
     one = Path("maps.jsonl").read_text()

@@ -154,7 +154,7 @@ class Shortcut:
                 parse_shape(part, setting)
         self._refuse_draws()
         _ = self.gates
-        gate_options.check_gated(self, [self.model, self.baseline])
+        gate_options.check_gated(self, [*self.images, self.model, self.baseline])
         if self.plot is not None:
             refuse_input(self.plot, [self.model, self.baseline], "plot")
             check_figure(self.plot, self.force)
