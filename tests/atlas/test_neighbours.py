@@ -42,6 +42,25 @@ def test_neighbours_and_means_over_other_patients_equal_the_loops(k, way, monkey
     assert found.recall == (None if way == "exact" else 1)
 
 
+def test_a_graph_misses_nothing_where_other_images_are_as_near(monkeypatch):
+    monkeypatch.setattr(neighbours, "EXACT", 10)
+    vectors = np.repeat(unit_vectors(3, 6), 70, axis=0)
+    assert looked(vectors, [-1] * len(vectors), 5).recall == 1
+
+
+def test_the_recall_of_a_graph_is_the_share_of_the_nearest_that_it_finds(monkeypatch):
+    monkeypatch.setattr(neighbours, "EXACT", 10)
+    monkeypatch.setattr(neighbours, "_DEPTH", 4)
+    monkeypatch.setattr(neighbours, "_DEEPER", 4)
+    vectors = unit_vectors(300, 40)
+    found = looked(vectors, [-1] * 300, 6)
+    near, _ = naive(vectors, [-1] * 300, 6)
+    asked = np.linspace(0, 299, 200).astype(int)
+    shares = [len(set(found.near.rows[row].tolist()) & set(near[row])) / 6 for row in asked]
+    assert found.recall == pytest.approx(np.mean(shares))
+    assert 0 < found.recall < 1
+
+
 def test_a_patient_whose_images_are_all_candidates_is_compared_with_all(monkeypatch):
     monkeypatch.setattr(neighbours, "EXACT", 10)
     monkeypatch.setattr(neighbours, "_DEPTH", 5)
