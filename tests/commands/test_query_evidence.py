@@ -183,7 +183,17 @@ def test_conditions_hold_for_votes_too(xmir):
     assert same["vote"] == plain["vote"]
     refused = xmir("query", *flags, "--where", "label=ill")
     assert refused.code == 2
-    assert "--vote: the images of the index have no two values of label" in refused.stderr
+    told = "--vote: the images that may be found, one of each patient, have no two values of label"
+    assert told in refused.stderr
+
+
+def test_votes_on_images_of_one_patient_are_refused_for_that(xmir):
+    vectors, labels, _ = _made(PATIENTS, 0)
+    assert len(set(labels)) == 2
+    _index(xmir, vectors, labels, ["p"] * len(labels))
+    refused = xmir("query", "--id", "i3", "--vote", "label")
+    assert refused.code == 2
+    assert "--vote: no two patients of the index have a label, so that none" in refused.stderr
 
 
 @pytest.mark.usefixtures("index")

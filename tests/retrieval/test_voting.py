@@ -37,7 +37,14 @@ def test_votes_are_the_same_one_by_one_and_together():
 @pytest.mark.parametrize(
     ("own", "reason"),
     [
-        (["a", "a", None], "the images of the index have no two values of label"),
+        (
+            ["a", "a", None],
+            "the images that may be found, one of each patient, have no two values of label",
+        ),
+        (
+            ["a", None, None],
+            "no two patients of the index have a label, so that none can be held out",
+        ),
         (
             ["a|b", None, ""],
             "no two patients of the index have a label, so that none can be held out",

@@ -52,12 +52,15 @@ class Voting:
         has = sets.holds[numbers]
         usable = np.flatnonzero(has.any(axis=1) & np.isfinite(near.distances))
         fitted, held_out = usable[::2], usable[1::2]
-        if len(sets.names) < 2:
-            raise SettingError("vote", f"the images of the index have no two values of {column}")
         if not len(held_out):
             raise SettingError(
                 "vote",
                 f"no two patients of the index have a {column}, so that none can be held out",
+            )
+        if len(sets.names) < 2:
+            raise SettingError(
+                "vote",
+                f"the images that may be found, one of each patient, have no two values of {column}",
             )
         frequencies = has[fitted].mean(axis=0)  # of those held out each would count its own label
         rule = fit_votes(_take(ballots, fitted), numbers[fitted], sets.holds, frequencies)
