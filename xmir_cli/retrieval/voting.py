@@ -60,7 +60,8 @@ class Voting:
         if len(sets.names) < 2:
             raise SettingError(
                 "vote",
-                f"the images that may be found, one of each patient, have no two values of {column}",
+                "the images that may be found, one of each patient, have no two values of "
+                f"{column}",
             )
         frequencies = has[fitted].mean(axis=0)  # of those held out each would count its own label
         rule = fit_votes(_take(ballots, fitted), numbers[fitted], sets.holds, frequencies)
