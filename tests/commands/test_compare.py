@@ -397,6 +397,21 @@ def test_a_right_answer_that_becomes_none_has_become_wrong(xmir):
     }
 
 
+def test_copies_that_count_once_are_told(xmir):
+    """An image that lies in two files asks once, and is found once, at its first rank."""
+    found = hits("q", "xy", right="x")
+    dump("old.jsonl", [*found, *({**each, "query": "/copy.png"} for each in found)])
+    dump("new.jsonl", [*hits("q", "xx", right="x"), *found[:1]])  # and the same record again
+    done = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--k", "1")
+    assert [line for line in done.stderr.splitlines() if "copies" in line] == [
+        "xmir: note: OLD has copies of images, which count once: of 1 queries, and 0 hits",
+        "xmir: note: NEW has copies of images, which count once: of 0 queries, and 1 hits",
+    ]
+    assert done.records()[0]["compared"] == 1
+    dump("same.jsonl", [*found, *found])
+    assert "copies" not in xmir("compare", "same.jsonl", "same.jsonl", "--summary").stderr
+
+
 def several(query, label, found):
     """Records of a query with these labels; of each hit its label."""
     (record, *_) = hits(query, "x", label)

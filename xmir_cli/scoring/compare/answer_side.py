@@ -32,6 +32,7 @@ class QueryHits:
     items: "array[int]" = field(default_factory=lambda: array("q"))
     ranks: "array[int]" = field(default_factory=lambda: array("q"))
     matches: "array[int]" = field(default_factory=lambda: array("b"))
+    of_copies: bool = False  # whether copies of one image ask, in files of their own
 
     @property
     def order(self) -> Integers:
@@ -43,6 +44,11 @@ class QueryHits:
     def ranking(self) -> Integers:
         """The items, the nearest first."""
         return np.array(self.items, dtype=np.int64)[self.order]
+
+    @property
+    def copies(self) -> int:
+        """How many images are there again at another rank: copies, which `order` leaves out."""
+        return len(set(zip(self.items, self.ranks, strict=True))) - len(set(self.items))
 
     @property
     def shared_rank(self) -> int | None:
@@ -77,6 +83,7 @@ class AnswerSide:
         own = self.hits.get(asked)
         if own is None:
             own = self.hits[asked] = QueryHits(_tell(line), number, self._ways_of(line))
+        own.of_copies |= own.told.get("query") != line.get("query")
         if not self.model:
             self.model = {name: line[name] for name in _OF_MODEL if name in line}
         if not identity:  # nothing was near enough

@@ -111,6 +111,13 @@ def _notes(answers: TwoAnswers, ways: OtherWays, scored: bool) -> list[str]:
     told = []
     if answers.relabelled:
         told.append(f"{answers.relabelled} images have another label in NEW: those of NEW hold")
+    for side in SIDES:
+        queries, hits = answers.count_copies(side)
+        if queries or hits:
+            told.append(
+                f"{side.upper()} has copies of images, which count once: of {queries} queries, "
+                f"and {hits} hits"
+            )
     told += ways.note(len(answers.asked))
     old, new = answers.depths
     if scored and old != new:

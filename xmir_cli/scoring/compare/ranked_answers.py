@@ -46,6 +46,11 @@ class TwoAnswers:
         """How many queries one of the files has alone."""
         return len(self.hits[side]) - len(self.asked)
 
+    def count_copies(self, side: SideName) -> tuple[int, int]:
+        """The queries that copies of one image ask, and the hits that are copies of another one."""
+        found = [self.hits[side][each] for each in self.asked]
+        return sum(each.of_copies for each in found), sum(each.copies for each in found)
+
     @cached_property
     def depths(self) -> tuple[int, int]:
         """The length of the longest ranking of OLD and of NEW: beyond it one knows nothing."""
