@@ -408,6 +408,15 @@ def test_copies_that_count_once_are_told(xmir):
         "xmir: note: NEW has copies of images, which count once: of 0 queries, and 1 hits",
     ]
     assert done.records()[0]["compared"] == 1
+    dump("two.jsonl", [*found, *({**each, "query": "/copy.png"} for each in hits("q", "yx"))])
+    two = xmir("compare", "two.jsonl", "new.jsonl")
+    assert (two.code, two.stderr.splitlines()) == (
+        5,
+        [
+            "xmir: error: two.jsonl: /q.png: two images have the rank 1",
+            "xmir: hint: Copies of that image ask, too: leave them out, or compare embeddings.",
+        ],
+    )
     dump("same.jsonl", [*found, *found])
     assert "copies" not in xmir("compare", "same.jsonl", "same.jsonl", "--summary").stderr
 

@@ -144,10 +144,10 @@ def _refuse_two_answers(source: str, hits: Mapping[AnswerKey, QueryHits]) -> Non
     for each in hits.values():
         if (rank := each.shared_rank) is not None:
             query = each.told.get("query") or each.told.get("query_text")
-            raise DataError(
-                f"{source}: {query}: two images have the rank {rank}",
-                "Compare files in which each query has one answer.",
-            )
+            hint = "Compare files in which each query has one answer."
+            if each.of_copies:
+                hint = "Copies of that image ask, too: leave them out, or compare embeddings."
+            raise DataError(f"{source}: {query}: two images have the rank {rank}", hint)
 
 
 def read_hit(record: Record) -> tuple[AnswerKey, str, RetrievalRecord]:
