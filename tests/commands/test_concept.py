@@ -81,6 +81,22 @@ def test_the_same_examples_give_the_same_bytes(xmir):
 
 
 @pytest.mark.usefixtures("index")
+def test_chance_and_folds_are_the_same_whatever_the_order_of_the_examples(xmir):
+    ids = [f"i{row}" for row in range(COUNT)]
+    found = []
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(COUNT).tolist()
+        flags = [
+            flag
+            for row in order
+            for flag in ("--positive" if row < COUNT // 2 else "--negative", ids[row])
+        ]
+        (record,) = xmir("concept", "fit", *flags, "-o", f"{seed}.npy").records()
+        found.append((record["p"], record["auroc"], np.load(f"{seed}.shuffled.npy").tobytes()))
+    assert found == found[:1] * 3
+
+
+@pytest.mark.usefixtures("index")
 def test_ids_embeddings_and_records_are_examples_too(xmir):
     wanted = [np.load(each) for each in _fit_all(xmir)]
     for each in wanted[1:]:

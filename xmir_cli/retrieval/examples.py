@@ -210,9 +210,9 @@ class ExampleSource:
 
 
 def without_copies(examples: Sequence[ConceptExample]) -> list[ConceptExample]:
-    """Each image once."""
+    """Each image once, in an order that is not that in which they come."""
     found: dict[str, ConceptExample] = {}
-    for each in examples:
+    for each in sorted(examples, key=lambda each: (each.identity or "", each.name)):
         found.setdefault(each.identity or f"\0{len(found)}", each)
     return list(found.values())
 
