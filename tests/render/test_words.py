@@ -40,3 +40,12 @@ def test_letters_become_smaller_before_words_are_left_out():
     assert not fits(f"{text} {text} {text}", 100)
     assert fits(text, 224)
     assert not fits("x" * 601, 2000)
+
+
+def test_a_line_that_ends_at_a_separator_fits_though_its_own_font_is_wider():
+    face, text = font(12), "iag.\u0301"  # in another font as a whole than without its last letter
+    width = face.getlength(text)
+    assert face.getlength(text[:-1]) > width
+    lines = wrap(text * 4, face, width)
+    assert "".join(lines) == text * 4
+    assert max(map(face.getlength, lines)) <= width

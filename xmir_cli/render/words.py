@@ -76,7 +76,8 @@ def _pieces(word: str, face: Font, width: float) -> list[str]:
         counts = range(1, min(len(word), most) + 1)
         end = bisect_right(counts, width, key=lambda n: face.getlength(word[:n]))
         soft = max(word.rfind(mark, end // 2, end) for mark in _SEPARATORS) + 1
-        cut = soft or max(1, end)
+        whole = soft and face.getlength(word[:soft]) <= width  # another font may be wider
+        cut = soft if whole else max(1, end)
         found.append(word[:cut])
         word = word[cut:]
     return [*found, word]
