@@ -402,6 +402,26 @@ def test_queries_of_two_runs_are_no_baseline(xmir):
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [
+        (("retrieval-metric", "e.parquet", "--per-query"), "queries"),
+        (("causal-metric", "maps.jsonl", "--curve-steps", "4"), "maps"),
+    ],
+    ids=lambda each: each[0],
+)
+def test_what_a_baseline_has_not_is_told(asked, what, xmir):
+    """It was not compared: that nothing became worse does not tell of it."""
+    found = xmir(*asked).records()
+    Path("b.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in found[1:]))
+    done = xmir(*asked, "--baseline", "b.jsonl")
+    told = f"1 of {len(found)} {what} are not in b.jsonl, and were not compared"
+    assert (done.code, f"xmir: note: {told}" in done.stderr.splitlines()) == (0, True)
+    Path("b.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in found))
+    assert "not compared" not in xmir(*asked, "--baseline", "b.jsonl").stderr
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.command)
 def test_standard_input_is_no_baseline_where_it_is_read_already(row, xmir):
     asked = ("e.parquet", "-") if row.command == "compare" else ("-", *row.asked[1:])

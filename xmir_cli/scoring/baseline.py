@@ -68,6 +68,7 @@ class Baseline:
             raise DataError(f"{source}: no records to compare with")
         self.records, self.source, self.comparison = records, source, comparison
         self.left = set(records)  # not met in this run yet
+        self._new = 0  # records of this run that the earlier one has not
         self._regressions: list[Regression] = []
         self._missing: Counter[str] = Counter()  # records that have a number no more
         self._changes: dict[str, None] = {}  # in their order
@@ -83,6 +84,7 @@ class Baseline:
         before = self.records.get(key)
         self.left.discard(key)
         if before is None:
+            self._new += 1
             return SinceBaseline()
         found = self._compare(before, name, now, tolerance)
         if found is not None:
@@ -103,6 +105,11 @@ class Baseline:
             )
         if left:
             console.note(f"{left} of {left + compared} records of {self.source} not met")
+        if self._new:
+            console.note(
+                f"{self._new} of {self._new + compared} {what} are not in {self.source}, and were "
+                "not compared"
+            )
         if self._missing:
             named = sorted(self._missing, key=lambda name: "." not in name)  # labels first
             more = f" and {len(named) - _WORST} more" if named[_WORST:] else ""

@@ -127,9 +127,9 @@ class Checks:
         if earlier is None or earlier.comparison is not self.rules:
             return
         for key, record in self._meet(earlier):
-            if key in earlier.records:
-                name = self.rules.name_of(record)
-                compared = earlier.compare(key, name, record, tolerance)
+            known, name = key in earlier.records, self.rules.name_of(record)
+            compared = earlier.compare(key, name, record, tolerance)
+            if known:
                 self._list(record, "baseline", failure=compared.worse)
                 if compared.missing:
                     gone = f"baseline: {', '.join(compared.missing)}"
