@@ -143,7 +143,9 @@ def parse_toward(given: Sequence[str] | None) -> list[tuple[str, float]]:
             weight = math.nan
         if not name or not math.isfinite(weight) or abs(weight) > _MOST:
             hint = f"For example `toward` {(name or text)}:0.5."
-            raise SettingError("toward", "expected FILE.npy:W, W a number", hint, text)
+            raise SettingError(
+                "toward", f"expected FILE.npy:W, W from -{_MOST:g} to {_MOST:g}", hint, text
+            )
         found.append((name, weight))
     return found
 

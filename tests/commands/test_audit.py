@@ -238,6 +238,13 @@ def shuffled(archive, seed):
     return f"{seed}.parquet"
 
 
+def test_no_similarity_is_above_one_by_rounding(xmir):
+    archive = Archive(100)
+    archive.vectors = list(np.repeat(unit_vectors(5, 300), 20, axis=0))
+    archive.write()
+    assert summed(xmir, "--test", "duplicates", "--no-images")["similarity_limit"] == 1
+
+
 def test_of_a_sample_bounds_are_the_same_whatever_the_order_of_the_rows(xmir, archive, monkeypatch):
     monkeypatch.setattr(copies, "_SAMPLE", 12)
     for row in range(20):

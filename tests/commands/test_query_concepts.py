@@ -160,7 +160,7 @@ def test_what_is_no_concept_of_this_index_is_refused(xmir):
     for text in ("mark.npy", "mark.npy:much", "mark.npy:nan", "mark.npy:1e9", ":1"):
         assert _refused(xmir, "--toward", text) == (
             2,
-            f"--toward {text}: expected FILE.npy:W, W a number",
+            f"--toward {text}: expected FILE.npy:W, W from -1e+06 to 1e+06",
         )
     other = ModelSpec("tiny", "random:1", weights_sha256="cd" * 32)
     write_concept(Path("foreign.npy"), DIRECTIONS["mark"], SHUFFLED["mark"], other, {})

@@ -130,17 +130,15 @@ class Audited:
         }
 
     def _count_copies(self) -> Record:
-        groups, found = (
-            self.copies.groups,
-            [each for each in self.findings if each.finding == "duplicate"],
-        )
+        groups, limit = self.copies.groups, self.copies.limit
+        found = [each for each in self.findings if each.finding == "duplicate"]
         known = self.rules.images and (bool(self.looked.known.any()) or not self.looked.bad)
         near = sum(each.why.startswith("near") for each in found)
         return {
             "duplicates": len(found),
             "duplicate_groups": int(groups.max(initial=0)),
             "near_copies": near if known else None,
-            "similarity_limit": self.copies.limit,
+            "similarity_limit": None if limit is None else min(limit, 1.0),  # but for rounding
         }
 
     def _count_looks(self) -> Record:
