@@ -226,3 +226,7 @@ def test_ctrl_c_while_the_libraries_are_imported_ends_quietly(tmp_path):
         [sys.executable, "-m", "xmir_cli", "--help"], env=environment, capture_output=True
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def test_hits_are_compared_without_torch():
+    assert _loaded("import xmir_cli.stories.compare", "torch") == []

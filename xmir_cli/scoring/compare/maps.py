@@ -3,12 +3,12 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.metrics.sanity import Agreement, agreement
 from xmir_cli.scoring.causal import CAUSAL
 from xmir_cli.scoring.compare.changes import SIDES, SideName
 from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
@@ -20,6 +20,9 @@ from xmir_cli.store.maps import read_map_file
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import read_view
 from xmir_cli.wire.schemas.saliency import SaliencyRecord
+
+if TYPE_CHECKING:
+    from xmir_cli.metrics.sanity import Agreement
 
 SCORED: Mapping[str, MapEvaluation] = {each.schema.NAME: each for each in (CAUSAL, LOCALIZATION)}
 
@@ -53,7 +56,7 @@ class TwoMaps:
 
     old: ScoredMap
     new: ScoredMap
-    agreement: Agreement | None  # None where a file is not there, or the sizes differ
+    agreement: "Agreement | None"  # None where a file is not there, or the sizes differ
 
     @property
     def differences(self) -> dict[str, float]:
@@ -172,7 +175,7 @@ def _numbers(record: Record, evaluation: MapEvaluation | None) -> dict[str, floa
     return {"similarity": float(value)} if isinstance(value, int | float) else {}
 
 
-def _compare(old: ScoredMap, new: ScoredMap) -> Agreement | None:
+def _compare(old: ScoredMap, new: ScoredMap) -> "Agreement | None":
     """How much two maps agree; None where that cannot be said."""
     maps = []
     for each in (old, new):
@@ -183,6 +186,8 @@ def _compare(old: ScoredMap, new: ScoredMap) -> Agreement | None:
         except (DataError, ItemError, OSError):
             return None
     first, second = maps
+    from xmir_cli.metrics.sanity import agreement  # noqa: PLC0415 # torch, which hits do not need
+
     return agreement(first, second) if first.shape == second.shape else None
 
 
