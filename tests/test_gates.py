@@ -18,7 +18,7 @@ def test_no_flags_are_no_gates():
     assert parse_gates(None, None) == []
 
 
-@pytest.mark.parametrize("text", ["map", "map=", "=0.8", "map=high", "map=nan"])
+@pytest.mark.parametrize("text", ["map", "map=", "=0.8", "map=high", "map=nan", "map=inf"])
 def test_anything_but_name_and_number_is_refused(text):
     with pytest.raises(UsageError, match="expected NAME=NUMBER"):
         parse_gates([text], None)

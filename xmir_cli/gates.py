@@ -83,7 +83,7 @@ def _parse(text: str, flag: str) -> Gate:
         bound = float(value)
     except ValueError:
         bound = math.nan
-    if not separator or not name or math.isnan(bound):
+    if not separator or not name or not math.isfinite(bound):
         told = f"`summary` prints the names; {flag} NAME=0.8 bounds one."
         raise UsageError(f"{flag} {text}: expected NAME=NUMBER", told)
     return Gate(name, bound, flag)

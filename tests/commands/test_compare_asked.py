@@ -162,6 +162,7 @@ def test_a_baseline_whose_sides_were_asked_otherwise_is_refused(flags, told, ask
         done = xmir("compare", *sides, *asked, "--baseline", "b.jsonl")
         assert done.code == 5
         assert f"error: b.jsonl: scored with asked_{name} {told}" in done.stderr
+        assert "hint: Make the records of both runs in the same way.\n" in done.stderr
 
 
 def older(name, source):

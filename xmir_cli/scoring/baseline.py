@@ -13,6 +13,7 @@ from xmir_cli.wire.records import Record
 
 _WORST = 5  # regressions, and numbers that are missing, that are named
 _SHOWN = 40  # characters of a schema that is none
+_OF_RECORDS = {"asked_old", "asked_new", "scoring"}  # what settings of other commands have made
 MISSING = "not met in this run"
 AGAIN = "It was made by an earlier xmir, or changed since: make the baseline again."
 
@@ -164,7 +165,9 @@ class Baseline:
                 before, now = _apart(old[name], new.get(name))
                 raise DataError(
                     f"{self.source}: scored with {name} {_tell(before)}, this run has {_tell(now)}",
-                    f"Compare runs of the same {settings}.",
+                    "Make the records of both runs in the same way."
+                    if name in _OF_RECORDS
+                    else f"Compare runs of the same {settings}.",
                 )
 
     def _losses(self, before: Record, now: Record) -> "list[_Loss]":
