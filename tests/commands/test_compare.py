@@ -397,28 +397,21 @@ def test_a_right_answer_that_becomes_none_has_become_wrong(xmir):
     }
 
 
-def test_copies_that_count_once_are_told(xmir):
-    """An image that lies in two files asks once, and is found once, at its first rank."""
+def test_a_copy_that_asks_and_one_that_is_found_count_beside_the_others(xmir):
+    """q lies in two files in OLD; of x NEW finds a copy, of another path, too."""
     found = hits("q", "xy", right="x")
-    dump("old.jsonl", [*found, *({**each, "query": "/copy.png"} for each in found)])
-    dump("new.jsonl", [*hits("q", "xx", right="x"), *found[:1]])  # and the same record again
-    done = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--k", "1")
-    assert [line for line in done.stderr.splitlines() if "copies" in line] == [
-        "xmir: note: OLD has copies of images, which count once: of 1 queries, and 0 hits",
-        "xmir: note: NEW has copies of images, which count once: of 0 queries, and 1 hits",
-    ]
-    assert done.records()[0]["compared"] == 1
-    dump("two.jsonl", [*found, *({**each, "query": "/copy.png"} for each in hits("q", "yx"))])
-    two = xmir("compare", "two.jsonl", "new.jsonl")
-    assert (two.code, two.stderr.splitlines()) == (
-        5,
-        [
-            "xmir: error: two.jsonl: /q.png: two images have the rank 1",
-            "xmir: hint: Copies of that image ask, too: leave them out, or compare embeddings.",
-        ],
-    )
-    dump("same.jsonl", [*found, *found])
-    assert "copies" not in xmir("compare", "same.jsonl", "same.jsonl", "--summary").stderr
+    copy = [{**each, "query": "/copy.png"} for each in hits("q", "yx", right="x")]
+    dump("old.jsonl", [*found, *copy])
+    first, second = hits("q", "xx", right="x")
+    again = {**second, "retrieved": "/x2.png"}
+    dump("new.jsonl", [first, again, first])  # and the same record again
+    done = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--k", "1,2")
+    (record,) = done.records()
+    assert [record[name] for name in ("compared", "only_old", "only_new")] == [1, 1, 0]
+    # /copy.png is copy 1 of OLD, and found y, then x; /q.png of NEW both copies of x
+    assert [record[name] for name in ("overlap_at_1", "overlap_at_2")] == [0, 0.5]
+    assert [record[f"p_at_2_{side}"] for side in ("old", "new")] == [0.5, 1]
+    assert "copies" not in done.stderr
 
 
 def several(query, label, found):

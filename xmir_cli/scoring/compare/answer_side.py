@@ -1,4 +1,7 @@
-"""One file of answers, read in one pass: the hits of each query by identity, and what tore."""
+"""One file of answers, read in one pass: the hits of each query by identity, and what tore.
+
+Names tell copies of an image apart, and which copy each name is shows when all are read.
+"""
 
 from array import array
 from collections.abc import Collection, Mapping
@@ -9,13 +12,15 @@ import numpy as np
 from xmir_cli.arrays import Integers
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
+from xmir_cli.scoring.compare.copies import Copies, Copy, Named, copy_of, number_copies
 from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
 from xmir_cli.scoring.compare.ways import Ways, read_ways
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import NO_ANSWER, read_view
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
 
-AnswerKey = tuple[str, str, str]  # the query's identity, its words, and its region
+AnswerKey = tuple[Copy, str, str]  # the query, its words, and its region
+NamedKey = tuple[Named, str, str]  # the same of a query by its name
 UNKNOWN = -1  # of a match: a label is missing
 QUERY_LABEL = "query_label"
 _OF_MODEL = ("model", "index")
@@ -32,11 +37,10 @@ class QueryHits:
     items: "array[int]" = field(default_factory=lambda: array("q"))
     ranks: "array[int]" = field(default_factory=lambda: array("q"))
     matches: "array[int]" = field(default_factory=lambda: array("b"))
-    of_copies: bool = False  # whether copies of one image ask, in files of their own
 
     @property
     def order(self) -> Integers:
-        """The places of the hits by rank; of those of one image only the first."""
+        """The places of the hits by rank; of a hit that comes again only the first."""
         ranked = np.argsort(np.array(self.ranks), kind="stable")
         _, first = np.unique(np.array(self.items)[ranked], return_index=True)
         return np.asarray(ranked[np.sort(first)])
@@ -44,11 +48,6 @@ class QueryHits:
     def ranking(self) -> Integers:
         """The items, the nearest first."""
         return np.array(self.items, dtype=np.int64)[self.order]
-
-    @property
-    def copies(self) -> int:
-        """How many images are there again at another rank: copies, which `order` leaves out."""
-        return len(set(zip(self.items, self.ranks, strict=True))) - len(set(self.items))
 
     @property
     def shared_rank(self) -> int | None:
@@ -75,28 +74,8 @@ class AnswerSide:
     labels: dict[int, str] = field(default_factory=dict)
     failed: list[tuple[int, ItemError]] = field(default_factory=list)
     model: Record = field(default_factory=dict)
-    _known_ways: dict[str, Ways] = field(default_factory=dict)  # each once
-
-    def keep(self, number: int, line: Record, images: dict[str, int]) -> None:
-        """Take up a record, its image among all `images`; raises ItemError."""
-        asked, identity, view = read_hit(line)
-        own = self.hits.get(asked)
-        if own is None:
-            own = self.hits[asked] = QueryHits(_tell(line), number, self._ways_of(line))
-        own.of_copies |= own.told.get("query") != line.get("query")
-        if not self.model:
-            self.model = {name: line[name] for name in _OF_MODEL if name in line}
-        if not identity:  # nothing was near enough
-            return
-        own.items.append(images.setdefault(identity, len(images)))
-        own.ranks.append(view.rank or len(own.ranks) + 1)
-        own.matches.append(UNKNOWN if view.match is None else int(view.match))
-        if view.retrieved_label:
-            self.labels.setdefault(own.items[-1], view.retrieved_label)
-
-    def _ways_of(self, line: Record) -> Ways:
-        ways = read_ways(line)
-        return self._known_ways.setdefault(ways.key, ways)
+    asking: Copies = field(default_factory=dict)  # of the queries
+    found: Copies = field(default_factory=dict)  # of the hits
 
     def leave_torn_out(self, queries: Collection[object]) -> None:
         """Leave out answers of which a record may be among those that cannot be read.
@@ -109,7 +88,7 @@ class AnswerSide:
         torn = {
             asked: each
             for asked, each in self.hits.items()
-            if asked[0] in queries or each.lacks_rank
+            if asked[0][0] in queries or each.lacks_rank
         }
         for asked, each in torn.items():
             del self.hits[asked]
@@ -118,23 +97,70 @@ class AnswerSide:
         self.failed.sort(key=lambda each: each[0])
 
 
-def read_side(file: RecordFile, images: dict[str, int]) -> AnswerSide:
+@dataclass
+class _Reader:
+    """What is held of a file while it is read: queries and images are known by their names."""
+
+    hits: dict[NamedKey, QueryHits] = field(default_factory=dict)
+    images: dict[Named, int] = field(default_factory=dict)  # the item that each is
+    labels: dict[int, str] = field(default_factory=dict)
+    model: Record = field(default_factory=dict)
+    _known_ways: dict[str, Ways] = field(default_factory=dict)  # each once
+
+    def keep(self, number: int, line: Record) -> None:
+        """Take up a record; raises ItemError."""
+        asked, found, view = read_hit(line)
+        own = self.hits.get(asked)
+        if own is None:
+            own = self.hits[asked] = QueryHits(_tell(line), number, self._ways_of(line))
+        if not self.model:
+            self.model = {name: line[name] for name in _OF_MODEL if name in line}
+        if found is None:  # nothing was near enough
+            return
+        own.items.append(self.images.setdefault(found, len(self.images)))
+        own.ranks.append(view.rank or len(own.ranks) + 1)
+        own.matches.append(UNKNOWN if view.match is None else int(view.match))
+        if view.retrieved_label:
+            self.labels.setdefault(own.items[-1], view.retrieved_label)
+
+    def number(self, images: dict[Copy, int], failed: list[tuple[int, ItemError]]) -> AnswerSide:
+        """The same with copies by number, each hit with its number among all `images`."""
+        asking = number_copies(query for query, _, _ in self.hits)
+        found = number_copies(self.images)
+        items = [images.setdefault(copy_of(each, found), len(images)) for each in self.images]
+        for each in self.hits.values():
+            each.items = array("q", [items[item] for item in each.items])
+        hits = {
+            (copy_of(query, asking), words, region): each
+            for (query, words, region), each in self.hits.items()
+        }
+        labels = {items[item]: label for item, label in self.labels.items()}
+        return AnswerSide(hits, labels, failed, self.model, asking, found)
+
+    def _ways_of(self, line: Record) -> Ways:
+        ways = read_ways(line)
+        return self._known_ways.setdefault(ways.key, ways)
+
+
+def read_side(file: RecordFile, images: dict[Copy, int]) -> AnswerSide:
     """The answers of a file, whose images get numbers among all `images`.
 
     Raises DataError for a query with two answers, and for records of two networks.
     """
-    side, network = AnswerSide(), OneNetwork(file.source)
+    reader, network = _Reader(), OneNetwork(file.source)
+    failed: list[tuple[int, ItemError]] = []
     torn: set[object] = set()
     for number, line in file.lines():
         try:
             if isinstance(line, ItemError):
                 raise line
-            side.keep(number, line, images)
+            reader.keep(number, line)
         except ItemError as error:
-            side.failed.append((number, error.bare))
+            failed.append((number, error.bare))
             torn |= set() if isinstance(line, ItemError) else {str(line.get("query_identity"))}
             continue
         network.check(line)
+    side = reader.number(images, failed)
     side.leave_torn_out(torn)
     _refuse_two_answers(file.source, side.hits)
     return side
@@ -144,14 +170,17 @@ def _refuse_two_answers(source: str, hits: Mapping[AnswerKey, QueryHits]) -> Non
     for each in hits.values():
         if (rank := each.shared_rank) is not None:
             query = each.told.get("query") or each.told.get("query_text")
-            hint = "Compare files in which each query has one answer."
-            if each.of_copies:
-                hint = "Copies of that image ask, too: leave them out, or compare embeddings."
-            raise DataError(f"{source}: {query}: two images have the rank {rank}", hint)
+            raise DataError(
+                f"{source}: {query}: two images have the rank {rank}",
+                "Compare files in which each query has one answer.",
+            )
 
 
-def read_hit(record: Record) -> tuple[AnswerKey, str, RetrievalRecord]:
-    """Who asks, what is found, "" for nothing; raises ItemError where that is not told."""
+def read_hit(record: Record) -> tuple[NamedKey, Named | None, RetrievalRecord]:
+    """Who asks, what is found, None for nothing; raises ItemError where that is not told.
+
+    A query is named by its path, a hit by its id, or by its path where it has none.
+    """
     nothing = record.get("answer") == NO_ANSWER
     # of an answer of none the rest is read as of any other
     view = read_view(RetrievalRecord, {**record, "retrieved": ""} if nothing else record)
@@ -164,7 +193,13 @@ def read_hit(record: Record) -> tuple[AnswerKey, str, RetrievalRecord]:
             "query_identity, retrieved_identity: expected the hashes of the images, found nothing",
         )
     region = "" if view.region is None else str(list(view.region))
-    return (query, "" if words is None else words.said, region), found, view
+    asked = ((query, view.query), "" if words is None else words.said, region)
+    return asked, (found, _name(view)) if found else None, view
+
+
+def _name(view: RetrievalRecord) -> str:
+    own = (view.meta or {}).get("id")
+    return view.retrieved if own is None else str(own)
 
 
 def _tell(record: Record) -> Record:

@@ -66,7 +66,9 @@ def compare_answers(
     of = PATIENTS if any(isinstance(unit, str) for unit in units) else QUERIES
     summary: Record = {
         **{f"asked_{side}": each for side, each in asked.items() if each is not None},
-        "images_sha256": hash_names(" ".join(filter(None, each)) for each in answers.asked),
+        "images_sha256": hash_names(
+            " ".join(filter(None, (identity, *rest))) for (identity, _), *rest in answers.asked
+        ),
         "compared": len(changes),
         "only_old": answers.count_only("old"),
         "only_new": answers.count_only("new"),
@@ -111,13 +113,6 @@ def _notes(answers: TwoAnswers, ways: OtherWays, scored: bool) -> list[str]:
     told = []
     if answers.relabelled:
         told.append(f"{answers.relabelled} images have another label in NEW: those of NEW hold")
-    for side in SIDES:
-        queries, hits = answers.count_copies(side)
-        if queries or hits:
-            told.append(
-                f"{side.upper()} has copies of images, which count once: of {queries} queries, "
-                f"and {hits} hits"
-            )
     told += ways.note(len(answers.asked))
     old, new = answers.depths
     if scored and old != new:

@@ -22,6 +22,7 @@ from xmir_cli.scoring.compare.answer_side import (
     read_side,
 )
 from xmir_cli.scoring.compare.changes import SIDES, SideName, TwoRankings
+from xmir_cli.scoring.compare.copies import Copies, Copy, copy_of
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.scoring.compare.ways import Ways
 from xmir_cli.wire.records import Record
@@ -36,20 +37,16 @@ class TwoAnswers:
 
     files: Mapping[SideName, RecordFile]
     asked: Sequence[AnswerKey]  # that both have, in the order of the new file
-    images: Sequence[str]  # the identity of each item
+    items: Mapping[Copy, int]  # the number of each image
     labels: Mapping[SideName, Mapping[int, str]]  # of the items that have one
     hits: "Mapping[SideName, Mapping[AnswerKey, QueryHits]]"
     failed: Mapping[SideName, Sequence[tuple[int, ItemError]]]
     models: Mapping[SideName, Record]  # what the records of each say of the network and the index
+    copies: Mapping[SideName, tuple[Copies, Copies]]  # of queries and of hits, in each
 
     def count_only(self, side: SideName) -> int:
         """How many queries one of the files has alone."""
         return len(self.hits[side]) - len(self.asked)
-
-    def count_copies(self, side: SideName) -> tuple[int, int]:
-        """The queries that copies of one image ask, and the hits that are copies of another one."""
-        found = [self.hits[side][each] for each in self.asked]
-        return sum(each.of_copies for each in found), sum(each.copies for each in found)
 
     @cached_property
     def depths(self) -> tuple[int, int]:
@@ -117,24 +114,26 @@ class TwoAnswers:
     ) -> dict[tuple[int, int, SideName], Record]:
         """The records of the hits of some queries, by query, item and side."""
         wanted = {self.asked[each.number]: each.number for each in queries}
-        numbers = {identity: number for number, identity in enumerate(self.images)}
         found: dict[tuple[int, int, SideName], Record] = {}
         for side in SIDES:
+            asking, copies = self.copies[side]
             for _, line in self.files[side].lines():
                 if isinstance(line, ItemError):
                     continue
                 try:
-                    asked, identity, _ = read_hit(line)
+                    (query, words, region), image, _ = read_hit(line)
                 except ItemError:
                     continue
-                if identity and asked in wanted:
-                    found.setdefault((wanted[asked], numbers[identity], side), line)
+                asked = (copy_of(query, asking), words, region)
+                if image and asked in wanted:
+                    item = self.items[copy_of(image, copies)]
+                    found.setdefault((wanted[asked], item, side), line)
         return found
 
 
 def read_answers(files: Mapping[SideName, RecordFile]) -> TwoAnswers:
     """What both files answer; raises DataError where that is nothing, or not one answer a query."""
-    images: dict[str, int] = {}
+    images: dict[Copy, int] = {}
     found = {side: read_side(files[side], images) for side in SIDES}
     hits = {side: each.hits for side, each in found.items()}
     shared = [each for each in hits["new"] if each in hits["old"]]
@@ -151,9 +150,10 @@ def read_answers(files: Mapping[SideName, RecordFile]) -> TwoAnswers:
     return TwoAnswers(
         files,
         shared,
-        list(images),
+        images,
         {side: each.labels for side, each in found.items()},
         hits,
         {side: each.failed for side, each in found.items()},
         {side: each.model for side, each in found.items()},
+        {side: (each.asking, each.found) for side, each in found.items()},
     )
