@@ -414,6 +414,19 @@ def test_a_copy_that_asks_and_one_that_is_found_count_beside_the_others(xmir):
     assert "copies" not in done.stderr
 
 
+@pytest.mark.parametrize(("names", "of_first"), [("qx", "another"), ("q", "p")])
+def test_the_patient_of_a_query_that_finds_itself_is_known(names, of_first, xmir):
+    """Another record tells it, for the first one may be of a copy; else `meta` of the hit does."""
+    records = []
+    for query in "qr":
+        first, *others = hits(query, names.replace("q", query))
+        records.append({**first, "meta": {"patient": of_first + query * len(others)}})
+        records += [{**each, "query_patient": "p"} for each in others]
+    dump("old.jsonl", records)
+    (record,) = xmir("compare", "old.jsonl", "old.jsonl", "--summary").records()
+    assert (record["intervals"]["of"], record["intervals"]["units"]) == ("patients", 1)
+
+
 def several(query, label, found):
     """Records of a query with these labels; of each hit its label."""
     (record, *_) = hits(query, "x", label)

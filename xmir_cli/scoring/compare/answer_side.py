@@ -15,6 +15,7 @@ from xmir_cli.errors import DataError, ItemError
 from xmir_cli.scoring.compare.copies import Copies, Copy, Named, copy_of, number_copies
 from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
 from xmir_cli.scoring.compare.ways import Ways, read_ways
+from xmir_cli.scoring.evaluation import whose
 from xmir_cli.wire.records import Record
 from xmir_cli.wire.schema import NO_ANSWER, read_view
 from xmir_cli.wire.schemas.retrieval import RetrievalRecord
@@ -24,7 +25,8 @@ NamedKey = tuple[Named, str, str]  # the same of a query by its name
 UNKNOWN = -1  # of a match: a label is missing
 QUERY_LABEL = "query_label"
 _OF_MODEL = ("model", "index")
-_TOLD = ("query", "query_text", "query_identity", QUERY_LABEL, "query_patient")
+_PATIENT = "query_patient"
+_TOLD = ("query", "query_text", "query_identity", QUERY_LABEL)
 
 
 @dataclass
@@ -113,6 +115,8 @@ class _Reader:
         own = self.hits.get(asked)
         if own is None:
             own = self.hits[asked] = QueryHits(_tell(line), number, self._ways_of(line))
+        if line.get(_PATIENT):  # a hit on the query, or on a copy of it, does not tell it
+            own.told[_PATIENT] = line[_PATIENT]
         if not self.model:
             self.model = {name: line[name] for name in _OF_MODEL if name in line}
         if found is None:  # nothing was near enough
@@ -203,4 +207,6 @@ def _name(view: RetrievalRecord) -> str:
 
 
 def _tell(record: Record) -> Record:
-    return {name: record[name] for name in _TOLD if record.get(name) is not None}
+    told = {name: record[name] for name in _TOLD if record.get(name) is not None}
+    patient = whose(record, "query")
+    return told if patient is None else {**told, _PATIENT: patient}
