@@ -163,7 +163,7 @@ def test_the_records_of_the_worst_queries_are_those_of_their_copies(xmir):
 
 def test_copies_have_numbers_by_name_whatever_their_order():
     images = [("x", "b"), ("y", "only"), ("x", "a"), ("x", "c"), ("x", "b"), ("z", "a"), ("z", "")]
-    copies = number_copies(images)
+    copies, _ = number_copies(images, [])
     assert [copy_of(each, copies) for each in images] == [
         ("x", 2),
         ("y", 1),
@@ -173,3 +173,16 @@ def test_copies_have_numbers_by_name_whatever_their_order():
         ("z", 2),
         ("z", 1),
     ]
+
+
+def test_a_copy_that_one_file_lacks_makes_no_other_one_of_the_rest():
+    old, new = number_copies([("x", "b"), ("y", "b")], [("x", "c"), ("x", "b"), ("x", "a")])
+    assert copy_of(("x", "b"), old) == copy_of(("x", "b"), new) == ("x", 2)
+    assert [copy_of(("x", each), new) for each in "ac"] == [("x", 1), ("x", 3)]
+    assert copy_of(("y", "b"), old) == ("y", 1)
+
+
+def test_copies_of_files_that_moved_are_known_by_their_order():
+    old, new = number_copies([("x", "/a/1"), ("x", "/a/2")], [("x", "/b/2"), ("x", "/b/1")])
+    assert copy_of(("x", "/a/1"), old) == copy_of(("x", "/b/1"), new) == ("x", 1)
+    assert copy_of(("x", "/a/2"), old) == copy_of(("x", "/b/2"), new) == ("x", 2)

@@ -107,6 +107,8 @@ class _Reader:
     images: dict[Named, int] = field(default_factory=dict)  # the item that each is
     labels: dict[int, str] = field(default_factory=dict)
     model: Record = field(default_factory=dict)
+    failed: list[tuple[int, ItemError]] = field(default_factory=list)
+    torn: set[object] = field(default_factory=set)  # queries of which a record cannot be read
     _known_ways: dict[str, Ways] = field(default_factory=dict)  # each once
 
     def keep(self, number: int, line: Record) -> None:
@@ -127,10 +129,14 @@ class _Reader:
         if view.retrieved_label:
             self.labels.setdefault(own.items[-1], view.retrieved_label)
 
-    def number(self, images: dict[Copy, int], failed: list[tuple[int, ItemError]]) -> AnswerSide:
+    def fail(self, number: int, line: Record | ItemError, error: ItemError) -> None:
+        """Take up a record that cannot be used, or a line that is none."""
+        self.failed.append((number, error.bare))
+        if not isinstance(line, ItemError):
+            self.torn.add(str(line.get("query_identity")))
+
+    def number(self, asking: Copies, found: Copies, images: dict[Copy, int]) -> AnswerSide:
         """The same with copies by number, each hit with its number among all `images`."""
-        asking = number_copies(query for query, _, _ in self.hits)
-        found = number_copies(self.images)
         items = [images.setdefault(copy_of(each, found), len(images)) for each in self.images]
         for each in self.hits.values():
             each.items = array("q", [items[item] for item in each.items])
@@ -139,35 +145,45 @@ class _Reader:
             for (query, words, region), each in self.hits.items()
         }
         labels = {items[item]: label for item, label in self.labels.items()}
-        return AnswerSide(hits, labels, failed, self.model, asking, found)
+        return AnswerSide(hits, labels, self.failed, self.model, asking, found)
 
     def _ways_of(self, line: Record) -> Ways:
         ways = read_ways(line)
         return self._known_ways.setdefault(ways.key, ways)
 
 
-def read_side(file: RecordFile, images: dict[Copy, int]) -> AnswerSide:
-    """The answers of a file, whose images get numbers among all `images`.
+def read_sides(
+    old: RecordFile, new: RecordFile, images: dict[Copy, int]
+) -> tuple[AnswerSide, AnswerSide]:
+    """The answers of two files, whose images get numbers among all `images`.
 
     Raises DataError for a query with two answers, and for records of two networks.
     """
+    before, after = _read(old), _read(new)
+    asked = ([query for query, _, _ in each.hits] for each in (before, after))
+    asking, found = number_copies(*asked), number_copies(before.images, after.images)
+    sides = (
+        before.number(asking[0], found[0], images),
+        after.number(asking[1], found[1], images),
+    )
+    for file, reader, side in zip((old, new), (before, after), sides, strict=True):
+        side.leave_torn_out(reader.torn)
+        _refuse_two_answers(file.source, side.hits)
+    return sides
+
+
+def _read(file: RecordFile) -> _Reader:
     reader, network = _Reader(), OneNetwork(file.source)
-    failed: list[tuple[int, ItemError]] = []
-    torn: set[object] = set()
     for number, line in file.lines():
         try:
             if isinstance(line, ItemError):
                 raise line
             reader.keep(number, line)
         except ItemError as error:
-            failed.append((number, error.bare))
-            torn |= set() if isinstance(line, ItemError) else {str(line.get("query_identity"))}
+            reader.fail(number, line, error)
             continue
         network.check(line)
-    side = reader.number(images, failed)
-    side.leave_torn_out(torn)
-    _refuse_two_answers(file.source, side.hits)
-    return side
+    return reader
 
 
 def _refuse_two_answers(source: str, hits: Mapping[AnswerKey, QueryHits]) -> None:

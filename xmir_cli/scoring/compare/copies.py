@@ -9,14 +9,19 @@ Copy = tuple[str, int]  # its identity, and which of its copies, from 1
 Copies = Mapping[Named, int]  # which copy each one is; the first ones are not in it
 
 
-def number_copies(images: Iterable[Named]) -> Copies:
-    """Which copy of its image each one is, in the order of the names.
+def number_copies(old: Iterable[Named], new: Iterable[Named]) -> tuple[Copies, Copies]:
+    """Which copy of its image each one of OLD and each one of NEW is, in the order of the names.
 
-    Names say nothing else, for files move: copy n of one file of records is copy n of the other.
+    Where both have a name of an image, its copies are known by their names, also those that one of
+    the two lacks. Else names say nothing, for files move: copy n of one is copy n of the other.
     """
-    found: dict[Named, int] = {}
-    for _, copies in groupby(sorted(set(images)), key=itemgetter(0)):
-        found |= {each: number for number, each in enumerate(copies, start=1) if number > 1}
+    sides, found = (set(old), set(new)), (dict[Named, int](), dict[Named, int]())
+    for _, group in groupby(sorted(sides[0] | sides[1]), key=itemgetter(0)):
+        every = [*group]
+        known = any(each in sides[0] and each in sides[1] for each in every)
+        for side, numbers in zip(sides, found, strict=True):
+            copies = every if known else [each for each in every if each in side]
+            numbers |= {each: number for number, each in enumerate(copies, start=1) if number > 1}
     return found
 
 

@@ -17,9 +17,10 @@ from xmir_cli.scoring.compare.answer_side import (
     QUERY_LABEL,
     UNKNOWN,
     AnswerKey,
+    AnswerSide,
     QueryHits,
     read_hit,
-    read_side,
+    read_sides,
 )
 from xmir_cli.scoring.compare.changes import SIDES, SideName, TwoRankings
 from xmir_cli.scoring.compare.copies import Copies, Copy, copy_of
@@ -134,7 +135,8 @@ class TwoAnswers:
 def read_answers(files: Mapping[SideName, RecordFile]) -> TwoAnswers:
     """What both files answer; raises DataError where that is nothing, or not one answer a query."""
     images: dict[Copy, int] = {}
-    found = {side: read_side(files[side], images) for side in SIDES}
+    sides = read_sides(files["old"], files["new"], images)
+    found: dict[SideName, AnswerSide] = dict(zip(SIDES, sides, strict=True))
     hits = {side: each.hits for side, each in found.items()}
     shared = [each for each in hits["new"] if each in hits["old"]]
     if not shared:
