@@ -408,8 +408,8 @@ def test_a_copy_that_asks_and_one_that_is_found_count_beside_the_others(xmir):
     done = xmir("compare", "old.jsonl", "new.jsonl", "--summary", "--k", "1,2")
     (record,) = done.records()
     assert [record[name] for name in ("compared", "only_old", "only_new")] == [1, 1, 0]
-    # /copy.png is copy 1 of OLD, and found y, then x; /q.png of NEW both copies of x
-    assert [record[name] for name in ("overlap_at_1", "overlap_at_2")] == [0, 0.5]
+    # /q.png is in both, and found x, then y; in NEW both copies of x
+    assert [record[name] for name in ("overlap_at_1", "overlap_at_2")] == [1, 0.5]
     assert [record[f"p_at_2_{side}"] for side in ("old", "new")] == [0.5, 1]
     assert "copies" not in done.stderr
 

@@ -106,14 +106,16 @@ def number(records, name, key):
 
 
 def rankings(records):
-    """By a loop: of each query its hits, each with whether it is right, the nearest first."""
+    """By a loop: of each query its hits, each with whether it is right, the nearest first.
+
+    Paths of the two sides differ, so that queries are known by their order; ids of hits do not.
+    """
     asking = number(records, "query", lambda each: each["query"])
-    found = number(records, "retrieved", lambda each: each["meta"]["id"])
     told = defaultdict(list)
     for each in sorted(records, key=lambda each: each["rank"]):
         identity, hit = each["query_identity"], each["retrieved_identity"]
         query = (identity, asking[identity, each["query"]])
-        told[query].append(((hit, found[hit, each["meta"]["id"]]), each["match"]))
+        told[query].append(((hit, each["meta"]["id"]), each["match"]))
     return told
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from xmir_cli.arrays import Integers
 from xmir_cli.causes import Cause
 from xmir_cli.errors import DataError, ItemError
-from xmir_cli.scoring.compare.copies import Copies, Copy, Named, copy_of, number_copies
+from xmir_cli.scoring.compare.copies import Copy, CopyNumbers, Named, copy_of, number_copies
 from xmir_cli.scoring.compare.record_files import OneNetwork, RecordFile
 from xmir_cli.scoring.compare.ways import Ways, read_ways
 from xmir_cli.scoring.evaluation import whose
@@ -76,8 +76,8 @@ class AnswerSide:
     labels: dict[int, str] = field(default_factory=dict)
     failed: list[tuple[int, ItemError]] = field(default_factory=list)
     model: Record = field(default_factory=dict)
-    asking: Copies = field(default_factory=dict)  # of the queries
-    found: Copies = field(default_factory=dict)  # of the hits
+    asking: CopyNumbers = field(default_factory=dict)  # of the queries
+    found: CopyNumbers = field(default_factory=dict)  # of the hits
 
     def leave_torn_out(self, queries: Collection[object]) -> None:
         """Leave out answers of which a record may be among those that cannot be read.
@@ -135,7 +135,9 @@ class _Reader:
         if not isinstance(line, ItemError):
             self.torn.add(str(line.get("query_identity")))
 
-    def number(self, asking: Copies, found: Copies, images: dict[Copy, int]) -> AnswerSide:
+    def number(
+        self, asking: CopyNumbers, found: CopyNumbers, images: dict[Copy, int]
+    ) -> AnswerSide:
         """The same with copies by number, each hit with its number among all `images`."""
         items = [images.setdefault(copy_of(each, found), len(images)) for each in self.images]
         for each in self.hits.values():

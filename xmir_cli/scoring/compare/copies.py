@@ -6,10 +6,10 @@ from operator import itemgetter
 
 Named = tuple[str, str]  # an image's identity, and the name of one of its files
 Copy = tuple[str, int]  # its identity, and which of its copies, from 1
-Copies = Mapping[Named, int]  # which copy each one is; the first ones are not in it
+CopyNumbers = Mapping[Named, int]  # which copy each one is; the first ones are not in it
 
 
-def number_copies(old: Iterable[Named], new: Iterable[Named]) -> tuple[Copies, Copies]:
+def number_copies(old: Iterable[Named], new: Iterable[Named]) -> tuple[CopyNumbers, CopyNumbers]:
     """Which copy of its image each one of OLD and each one of NEW is, in the order of the names.
 
     Where both have a name of an image, its copies are known by their names, also those that one of
@@ -25,6 +25,6 @@ def number_copies(old: Iterable[Named], new: Iterable[Named]) -> tuple[Copies, C
     return found
 
 
-def copy_of(image: Named, copies: Copies) -> Copy:
+def copy_of(image: Named, copies: CopyNumbers) -> Copy:
     """The image by its number among its copies."""
     return image[0], copies.get(image, 1)

@@ -23,7 +23,7 @@ from xmir_cli.scoring.compare.answer_side import (
     read_sides,
 )
 from xmir_cli.scoring.compare.changes import SIDES, SideName, TwoRankings
-from xmir_cli.scoring.compare.copies import Copies, Copy, copy_of
+from xmir_cli.scoring.compare.copies import Copy, CopyNumbers, copy_of
 from xmir_cli.scoring.compare.record_files import RecordFile
 from xmir_cli.scoring.compare.ways import Ways
 from xmir_cli.wire.records import Record
@@ -43,7 +43,7 @@ class TwoAnswers:
     hits: "Mapping[SideName, Mapping[AnswerKey, QueryHits]]"
     failed: Mapping[SideName, Sequence[tuple[int, ItemError]]]
     models: Mapping[SideName, Record]  # what the records of each say of the network and the index
-    copies: Mapping[SideName, tuple[Copies, Copies]]  # of queries and of hits, in each
+    copies: Mapping[SideName, tuple[CopyNumbers, CopyNumbers]]  # of queries and of hits, in each
 
     def count_only(self, side: SideName) -> int:
         """How many queries one of the files has alone."""
