@@ -22,6 +22,7 @@ class Compare:
     Takes two embeddings or indexes of the same images, two files of records of 'xmir query', or two
     of saliency, causal-metric or localization-metric. Images are matched by the SHA-256 of their
     files and the frame, never by path: the two may lie in different folders, in different orders.
+    Which of several copies of a file one is, their ids or paths tell.
 
     Of every query: how many of the first K are the same under both, `overlap_at_K`; `rbo`, the
     rank-biased overlap of the two rankings (Webber et al. 2010, p = 0.9, the extrapolated form: a
